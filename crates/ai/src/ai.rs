@@ -1,4 +1,5 @@
-//! All providers that there are, and the way of a worker's question to one of them.
+//! AI gateway client: the configured providers, and default-model routing for Natter's own
+//! requests.
 
 mod chat;
 mod upstream;
@@ -23,18 +24,19 @@ use crate::{
     wire::Http,
 };
 
-/// The name of the model that the built-in demo goes by.
+/// Model and provider name of the built-in demo.
 const DEMO: &str = "demo";
 
-/// Every provider that is configured or was added, or the demo where there is none.
+/// Configured and added providers; the demo answers if there are none.
 pub struct Ai {
-    /// Replaced as a whole: whoever asks goes on with those that there were.
+    /// Replaced as a whole; a call in progress keeps the snapshot that it started with.
     upstreams: RwLock<Arc<Upstreams>>,
-    /// By the configuration: the model of whoever asks for none.
+    /// Default model from the configuration.
     configured_default: Option<Target>,
-    /// The default model that the configuration names and that isn't of its own providers: one that is added may have it.
+    /// Default model named by the configuration but offered by none of its providers; an added
+    /// provider may offer it.
     wished_default: Option<String>,
-    /// The client of those that have no proxy of their own.
+    /// HTTP client of providers without a proxy of their own.
     shared: Http,
     has_proxy: bool,
     hearer: OnceLock<Hearer>,
@@ -42,43 +44,43 @@ pub struct Ai {
     limits: Arc<Limits>,
     signatures: Arc<Signatures>,
     given: Arc<Given>,
-    /// What was given out by all instances, where there are several.
+    /// Response store shared between instances; unset on a single instance.
     shelf: OnceLock<Arc<dyn SharedShelf>>,
     outgoing: Outgoing,
 }
 
-/// Hears what this instance learns of its keys.
+/// Listener for key state changes on this instance.
 type Hearer = Arc<dyn Fn(KeyNews) + Send + Sync>;
 
-/// The providers of one moment: those of the configuration, then those that were added.
+/// Snapshot of the providers: configured ones first, then added ones.
 pub(crate) struct Upstreams {
     known: Vec<Known>,
-    /// The model of whoever asks for none; `None`: there is only the demo.
+    /// Default model; `None` if only the demo is available.
     default: Option<Target>,
 }
 
-/// A provider with what was said of it.
+/// A provider and the settings it was built from.
 #[derive(Clone)]
 pub(crate) struct Known {
     pub upstream: Arc<Upstream>,
     pub settings: ProviderSettings,
-    /// While the program ran, and not by the configuration.
+    /// True if added at runtime rather than by the configuration.
     pub is_added: bool,
 }
 
-/// What an instance has learned of a key, for the others.
+/// Key state change on one instance, sent to the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyNews {
     pub provider: String,
-    /// Its place in the configuration.
+    /// Index of the key in the configuration.
     pub key: usize,
-    /// None: for all models.
+    /// `None` if the change concerns all models.
     pub model: Option<String>,
     pub fate: ProviderKeyChange,
 }
 
 impl Ai {
-    /// Builds the layer from its settings, or says which of them cannot work.
+    /// Builds the client; returns an error naming the setting that is invalid.
     pub fn build(settings: AiSettings) -> Result<Self, SettingsError> {
         let limits = Arc::new(settings.limits.clone());
         takes::put_before(&settings.takes).map_err(SettingsError::Takes)?;
@@ -118,17 +120,16 @@ impl Ai {
         })
     }
 
-    /// Takes over the providers that were added while the program runs, beside those of the configuration. What is known of the keys of those
-    /// that stay as they were stays known. One that can't be asked is left out, and so is one that has a configured one's name.
+    /// Replaces the providers added at runtime; configured ones stay.
+    ///
+    /// A provider with unchanged settings keeps its key and breaker state. Providers that can't be
+    /// built and those with the name of a configured one are skipped.
     pub fn replace_added(&self, added: Vec<ProviderSettings>) {
         let before = self.upstreams();
         let mut known: Vec<Known> = before.known.iter().filter(|known| !known.is_added).cloned().collect();
         for settings in added {
             if known.iter().any(|known| known.settings.name.eq_ignore_ascii_case(&settings.name)) {
-                tracing::warn!(
-                    provider = settings.name,
-                    "the configuration has a provider of this name, which is asked instead"
-                );
+                tracing::warn!(provider = settings.name, "added provider skipped, name taken by a configured provider");
                 continue;
             }
             let same = before.known.iter().find(|known| known.is_added && known.settings == settings);
@@ -136,7 +137,7 @@ impl Ai {
             {
                 Ok(upstream) => upstream,
                 Err(error) => {
-                    tracing::error!(%error, provider = settings.name, "a provider that was added can't be asked");
+                    tracing::error!(%error, provider = settings.name, "failed to build added provider");
                     continue;
                 }
             };
@@ -154,25 +155,26 @@ impl Ai {
         *self.upstreams.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Upstreams { known, default });
     }
 
-    /// The providers that were added and can be asked, with their models.
+    /// Names and models of the added providers in use.
     pub fn added(&self) -> Vec<(String, Vec<String>)> {
         let upstreams = self.upstreams();
         let added = upstreams.known().iter().filter(|known| known.is_added);
         added.map(|known| (known.settings.name.clone(), known.settings.models.clone())).collect()
     }
 
-    /// The model of whoever asks for none, where the configuration has no provider but one was added.
+    /// Default model, if it comes from an added provider.
     pub fn added_default(&self) -> Option<String> {
         let upstreams = self.upstreams();
         upstreams.default.as_ref().filter(|_| self.configured_default.is_none()).map(|default| default.model.clone())
     }
 
-    /// Says whether a provider can be added so.
+    /// Validates the settings of a provider before it is added.
     pub fn check_added(&self, settings: &ProviderSettings) -> Result<(), SettingsError> {
         self.build_added(settings).map(drop)
     }
 
-    /// Whoever adds providers need not be who runs this machine: they reach what `outgoing.allow` lets them, and no more.
+    /// Builds an added provider. Its requests go through the guarded client (`outgoing.allow`)
+    /// because administrators who add providers need not control the server's network.
     fn build_added(&self, settings: &ProviderSettings) -> Result<Arc<Upstream>, SettingsError> {
         let guarded = self.outgoing.client_for(&settings.base()?);
         let guarded = guarded.map_err(|_| SettingsError::BaseUrl(settings.name.clone()))?;
@@ -184,7 +186,8 @@ impl Ai {
         Ok(Arc::new(upstream))
     }
 
-    /// Names who hears what this instance learns of its keys; other instances take it in by [`hear`](Self::hear).
+    /// Sets the listener for key state changes; other instances apply them with
+    /// [`hear`](Self::hear).
     pub fn tell_to(&self, hearer: impl Fn(KeyNews) + Send + Sync + 'static) {
         let hearer: Hearer = Arc::new(hearer);
         let _ = self.hearer.set(Arc::clone(&hearer));
@@ -193,7 +196,7 @@ impl Ai {
         }
     }
 
-    /// Takes in what another instance, of the same configuration, has learned.
+    /// Applies a key state change of another instance with the same configuration.
     pub fn hear(&self, news: &KeyNews) {
         if let Some(upstream) = self.upstreams().find(&news.provider) {
             upstream.keys.hear(news.key, news.model.as_deref(), news.fate);
@@ -212,7 +215,7 @@ impl Ai {
         &self.given
     }
 
-    /// Names where all instances find what each of them gives out.
+    /// Sets the response store shared between instances.
     pub fn share_on(&self, shelf: Arc<dyn SharedShelf>) {
         let _ = self.shelf.set(shelf);
     }
@@ -221,7 +224,9 @@ impl Ai {
         self.shelf.get()
     }
 
-    /// A question to the Responses API with what it only names of this key's answers before. None: it names nothing.
+    /// Expands `previous_response_id` and item references in a Responses API request.
+    ///
+    /// Returns `None` if the request refers to no earlier output of this API key.
     pub async fn fill_in(
         &self,
         owner: WorkOwner,
@@ -244,13 +249,13 @@ impl Ai {
         &self.limits
     }
 
-    /// Whether one of those that may answer gets the tools that it runs itself, of a question to the Responses API.
+    /// True if a deployment of the route passes provider-hosted tools of the Responses API through.
     #[must_use]
     pub fn hands_on_tools(&self, route: &Route, of_key: Option<&[RestrictedParameter]>) -> bool {
         self.any_along(route, |upstream| upstream.responses_url.is_some() && upstream.hands_on_tools(of_key))
     }
 
-    /// Whether one of those that may answer searches the web where chat completions ask for it.
+    /// True if a deployment of the route passes the web-search options of chat completions through.
     #[must_use]
     pub fn hands_on_searches(&self, route: &Route, of_key: Option<&[RestrictedParameter]>) -> bool {
         let hands_on =
@@ -258,7 +263,7 @@ impl Ai {
         self.any_along(route, |upstream| upstream.kind.dialect().passes(ApiStyle::Chat) && hands_on(upstream))
     }
 
-    /// Whether one of those that may answer may take no notice of the limit of its answers.
+    /// True if a deployment of the route may ignore `max_tokens`.
     #[must_use]
     pub fn may_ignore_limits(&self, route: &Route) -> bool {
         let upstreams = self.upstreams();
@@ -268,7 +273,7 @@ impl Ai {
         })
     }
 
-    /// Whether one of those that may answer signs the calls of tools.
+    /// True if a deployment of the route signs tool calls.
     pub(crate) fn signs_calls(&self, route: &Route) -> bool {
         self.any_along(route, |upstream| upstream.kind.dialect().signs_calls())
     }
@@ -278,17 +283,17 @@ impl Ai {
         route.all().any(|Deployment { provider, .. }| upstreams.find(provider).is_some_and(&is_meant))
     }
 
-    /// The providers as they are now.
+    /// Current snapshot of the providers.
     pub(crate) fn upstreams(&self) -> Arc<Upstreams> {
         Arc::clone(&self.upstreams.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether a model answers, and not the demo.
+    /// True if a real model answers, not the demo.
     pub fn has_provider(&self) -> bool {
         self.upstreams().default.is_some()
     }
 
-    /// Where the question of somebody who asks for no model goes.
+    /// Route of requests that name no model.
     pub fn default_route(&self) -> Result<Route, AiError> {
         let upstreams = self.upstreams();
         let deployment = match &upstreams.default {
@@ -298,7 +303,7 @@ impl Ai {
         Ok(Route { asked: deployment.model.clone(), deployments: vec![deployment], ..Route::default() })
     }
 
-    /// The best that the circuit breakers of the providers say: open when none of them is asked.
+    /// Best breaker state of all providers: open only if every provider's breaker is open.
     pub fn circuit(&self) -> Circuit {
         let upstreams = self.upstreams();
         let circuits = || upstreams.known().iter().map(|known| known.upstream.breaker.circuit());
@@ -312,7 +317,7 @@ impl Ai {
     }
 }
 
-/// The demo as a route names it.
+/// Deployment of the demo.
 fn demo_deployment() -> Deployment {
     Deployment { provider: DEMO.to_owned(), model: DEMO.to_owned(), weight: 1, priority: 0, takes: None }
 }
@@ -344,14 +349,14 @@ mod tests {
         ProviderSettings { models, ..ProviderSettings::new(name.to_owned(), ProviderKind::OPENAI) }
     }
 
-    /// Who is asked by those who name no model.
+    /// Provider and model of the default route.
     fn default(ai: &Ai) -> (String, String) {
         let deployment = ai.default_route().unwrap().deployments.remove(0);
         (deployment.provider, deployment.model)
     }
 
     #[tokio::test]
-    async fn providers_come_and_go_and_what_is_known_of_the_others_stays_known() {
+    async fn keeps_key_state_of_unchanged_added_providers() {
         let ai = Ai::build(AiSettings::default()).unwrap();
         assert!(!ai.has_provider() && ai.added_default().is_none());
         ai.replace_added(vec![provider("one", &["small"]), provider("two", &["small", "large"])]);
@@ -367,7 +372,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_of_the_configuration_go_first() {
+    async fn prefers_configured_providers_over_added_ones() {
         let providers = vec![provider("main", &["small"])];
         let ai = Ai::build(AiSettings { providers, ..AiSettings::default() }).unwrap();
         ai.replace_added(vec![provider("MAIN", &["other"]), provider("two", &["large"])]);

@@ -1,4 +1,4 @@
-//! What goes through the gateway: a call in a caller's dialect, and what is handed back.
+//! Gateway calls: a request in a client format, and the answer returned for it.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -16,10 +16,9 @@ use crate::{
     takes::OwnTakes,
 };
 
-/// The dialect of a caller.
+/// API format of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ApiStyle {
-    /// OpenAI's `/v1/chat/completions`.
     Chat,
     /// OpenAI's `/v1/responses`.
     Responses,
@@ -27,80 +26,82 @@ pub enum ApiStyle {
     Messages,
 }
 
-/// A model of a provider that can answer for a public model name.
+/// A provider's model that can serve a public model name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployment {
-    /// The provider's name in the configuration.
+    /// Name of the provider in the configuration.
     pub provider: String,
-    /// The provider's own name for the model.
+    /// Provider's own name of the model.
     pub model: String,
-    /// Its share of the calls among those of the same priority.
+    /// Share of the calls among deployments of the same priority.
     pub weight: u32,
-    /// A smaller one is tried first.
+    /// Lower values are tried first.
     pub priority: u32,
-    /// What is said of the model, before what Natter knows of it.
+    /// Configured model parameters, which override the built-in ones.
     pub takes: Option<Arc<OwnTakes>>,
 }
 
-/// Deployments that take over, by cause.
+/// Fallback deployments, by cause.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fallbacks {
-    /// The question is longer than the model takes.
+    /// Used if the request exceeds the model's context window.
     pub context_length: Vec<Deployment>,
-    /// The provider's filter refused.
+    /// Used if the provider's content filter refused.
     pub content_policy: Vec<Deployment>,
-    /// Everything else that isn't the caller's mistake.
+    /// Used for every other failure that isn't the caller's mistake.
     pub failure: Vec<Deployment>,
 }
 
-/// Where a call may go. Aliases are resolved by then.
+/// Deployments that may serve a call, with aliases resolved.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Route {
-    /// The name that the caller asked for.
+    /// Model name in the caller's request.
     pub asked: String,
     pub deployments: Vec<Deployment>,
     pub fallbacks: Fallbacks,
 }
 
 impl Route {
-    /// All that may answer.
+    /// All deployments, including fallbacks.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Deployment> {
         let Fallbacks { context_length, content_policy, failure } = &self.fallbacks;
         [&self.deployments, context_length, content_policy, failure].into_iter().flatten()
     }
 
-    /// Whether one of those that may answer searches the web for each answer.
+    /// True if a deployment searches the web for every answer.
     #[must_use]
     pub fn searches_always(&self) -> bool {
         self.all().any(|deployment| searches_always(&deployment.model))
     }
 }
 
-/// A call of a client.
+/// A call of an API client.
 #[derive(Debug, Clone)]
 pub struct Call {
     pub style: ApiStyle,
-    /// The JSON of the API.
+    /// JSON body in the client's format.
     pub body: Bytes,
     pub route: Arc<Route>,
     pub request_id: String,
-    /// Processing of large bodies takes turns by person.
+    /// Fairness key: large bodies are processed in turn by owner.
     pub(crate) owner: WorkOwner,
-    /// What an Anthropic library asks for in `anthropic-beta`, for an upstream of that kind.
+    /// Value of the `anthropic-beta` header, sent only to Anthropic upstreams.
     pub betas: Option<String>,
-    /// What routes or costs and may pass, where the provider's settings hand it on. `None`: all that they do.
+    /// Restricted parameters that the API key may pass through, within the provider's settings.
+    /// `None`: everything that the provider passes.
     passes: Option<Arc<[RestrictedParameter]>>,
-    /// Whose answers it may name, and goes on from.
+    /// API key whose stored responses the call may refer to, and the response that it continues.
     pub(crate) of_key: Option<(ApiKeyId, Option<Followed>)>,
-    /// What of its answer is on its way to the other instances.
+    /// Publication of its answer to the other instances.
     pub(crate) under_way: Arc<UnderWay>,
-    /// Tokens of its question by our estimate, where somebody has made one already.
+    /// Estimated input tokens, if already known.
     input: Option<u64>,
-    /// The most tokens that its answers may have, as far as is known: providers count them before they answer.
+    /// Maximum output tokens, as far as known; providers count them against rate limits in advance.
     pub most_output: u64,
-    /// What it may cost at most is held for it.
+    /// True if the maximum cost is reserved.
     is_held: bool,
-    /// Filled while the call runs. Whoever settles it keeps a clone, so that a call whose client leaves is counted too.
+    /// Filled while the call runs. The billing code keeps a clone so that a call whose client
+    /// disconnects is billed too.
     pub meter: Arc<Meter>,
 }
 
@@ -127,13 +128,14 @@ impl Call {
         }
     }
 
-    /// Its answer can be named by this key later on. `followed`: what it names itself, as it was [filled in](crate::Ai::fill_in).
+    /// Makes the answer referable by this API key. `followed` is the response that the request
+    /// [referred to](crate::Ai::fill_in).
     #[must_use]
     pub fn of_key(self, key: ApiKeyId, followed: Option<Followed>) -> Self {
         Self { of_key: Some((key, followed)), ..self }
     }
 
-    /// Names on whose behalf it is made.
+    /// Sets the owner.
     #[must_use]
     pub fn on_behalf_of(self, owner: WorkOwner) -> Self {
         Self { owner, ..self }
@@ -144,19 +146,20 @@ impl Call {
         Self { betas, ..self }
     }
 
-    /// What its key lets pass of what routes or costs.
+    /// Sets the restricted parameters that the API key may pass through.
     #[must_use]
     pub fn with_passes(self, passes: Option<Arc<[RestrictedParameter]>>) -> Self {
         Self { passes, ..self }
     }
 
-    /// What is known of its tokens: those of the question, and the most of its answers.
+    /// Sets the estimated input tokens and the maximum output tokens.
     #[must_use]
     pub fn with_tokens(self, input: u64, most_output: u64) -> Self {
         Self { input: Some(input), most_output, ..self }
     }
 
-    /// What it may cost at most is held for it: where nobody bounds what can't be held later, that is bounded.
+    /// Marks the maximum cost as reserved: usage that can't be reserved later is then bounded where
+    /// the caller sets no bound.
     #[must_use]
     pub fn held(self, is_held: bool) -> Self {
         Self { is_held, ..self }
@@ -166,38 +169,38 @@ impl Call {
         self.is_held
     }
 
-    /// What routes or costs and passes to this provider.
+    /// Restricted parameters that pass to this provider.
     pub(crate) fn passing(&self, upstream: &Upstream) -> Arc<[String]> {
         costly::passing(&upstream.passes, self.passes.as_deref())
     }
 
-    /// Whether tools that this provider runs itself pass to it.
+    /// True if tools that this provider runs pass through.
     pub(crate) fn hands_on_tools(&self, upstream: &Upstream) -> bool {
         upstream.hands_on_tools(self.passes.as_deref())
     }
 
-    /// The betas that are asked for, as they pass to this provider.
+    /// `anthropic-beta` value that passes to this provider.
     pub(crate) fn betas_for(&self, upstream: &Upstream) -> Option<String> {
         let asked = self.betas.as_deref()?;
         Some(costly::betas(asked, &self.passing(upstream))).filter(|betas| !betas.is_empty())
     }
 
-    /// Tokens of its question by our estimate.
+    /// Estimated input tokens.
     pub(crate) fn estimated(&self) -> u64 {
         self.input.unwrap_or_else(|| estimate(&self.body))
     }
 }
 
-/// The frames of a streamed answer, each item one or more whole ones. It never fails: an error is a frame, after which it ends.
+/// Frames of a streamed answer; each item holds one or more complete frames. The stream never
+/// fails: an error is sent as a frame, after which the stream ends.
 pub type Frames = BoxStream<'static, Result<Bytes, Infallible>>;
 
-/// The body of an answer.
 pub enum AnswerBody {
     Whole(Bytes),
     Stream(Frames),
 }
 
-/// An answer in the caller's dialect, with status 200. Dropping it ends the connection upstream.
+/// An answer in the client's format, with status 200. Dropping it cancels the upstream request.
 pub struct Forwarded {
     pub content_type: &'static str,
     pub body: AnswerBody,

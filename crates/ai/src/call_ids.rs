@@ -1,6 +1,9 @@
-//! Ids of calls as every provider takes them: none twice, none empty, and none longer than 40 letters (OpenAI). What some servers give their calls is kept in
-//! conversations that go on elsewhere, where one such id has the whole question refused, or a result told of another call. So has a call without its result, and
-//! a result without its call: a round that was broken off, or a conversation that a program has shortened.
+//! Normalises tool calls for all providers: ids are unique, non-empty and at most 40 bytes long
+//! (OpenAI's limit), and every call has exactly one result.
+//!
+//! Ids that some servers assign stay in conversations that continue with another provider, which
+//! would reject the whole request or match a result to the wrong call. Calls without a result and
+//! results without a call come from interrupted rounds and from clients that trim the conversation.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -10,19 +13,19 @@ use crate::{
 };
 
 const LONGEST: usize = 40;
-/// Letters of the hash of a longer one.
+/// Hash characters kept of a longer id.
 const KEPT: usize = 32;
 
-/// The calls under the id that they came with, by their own ids.
+/// New ids of the calls that share one original id.
 #[derive(Default)]
 struct Calls {
     ids: VecDeque<String>,
-    /// So many of them have a result, the first ones.
+    /// Number of calls that have a result, counted from the first.
     answered: usize,
 }
 
-/// Gives each call that needs it another id, and the results after it theirs. The same conversation gets the same ids each time: caches of providers live on
-/// that.
+/// Replaces invalid or duplicate call ids and the ids of their results. Deterministic: the same
+/// conversation gets the same ids each time, because provider caches depend on it.
 pub(crate) fn mend(request: &mut Request) {
     let (mut taken, mut next) = (HashSet::new(), 0);
     let mut calls: HashMap<String, Calls> = HashMap::new();
@@ -50,7 +53,7 @@ pub(crate) fn mend(request: &mut Request) {
     pair(request);
 }
 
-/// Brings together what came of a round of calls, where instructions stand between the results: it is one answer.
+/// Moves the results of one round into one turn if system instructions stand between them.
 fn gather(turns: &mut Vec<Turn>) {
     let mut gathered: Vec<Turn> = Vec::with_capacity(turns.len());
     let mut answer: Option<usize> = None;
@@ -78,7 +81,7 @@ fn gather(turns: &mut Vec<Turn>) {
     *turns = gathered;
 }
 
-/// Leaves each call with one result in the turn behind it, and no result without its call.
+/// Gives each call exactly one result in the following turn and removes results without a call.
 fn pair(request: &mut Request) {
     let mut paired = Vec::with_capacity(request.turns.len());
     let mut open: Vec<String> = Vec::new();
@@ -103,10 +106,10 @@ fn pair(request: &mut Request) {
     request.turns = paired;
 }
 
-/// What the user's side says, with a result for each of these calls and for no others.
+/// The user's parts with one result for each of these calls; other results become text.
 fn answered(parts: Vec<Part>, calls: &[String]) -> Vec<Part> {
     let mut said: Vec<Part> = Vec::with_capacity(parts.len());
-    // Where the result of each call stands, once there is one.
+    // Index of each call's result, once seen.
     let mut places: HashMap<&str, Option<usize>> = calls.iter().map(|id| (id.as_str(), None)).collect();
     for part in parts {
         let Part::Result(result) = part else {
@@ -140,7 +143,8 @@ fn answered(parts: Vec<Part>, calls: &[String]) -> Vec<Part> {
     all
 }
 
-/// `next`: where the search for a free number goes on, which is where it ended the last time. From the start, each search would pass all calls before.
+/// Returns a valid, unused id. `next` is where the last search for a free number ended; starting
+/// over each time would be quadratic.
 fn mended(id: &str, taken: &HashSet<String>, next: &mut usize) -> String {
     let short = if id.len() > LONGEST { format!("call_{}", &hashed(id)[..KEPT]) } else { id.to_owned() };
     if !short.is_empty() && !taken.contains(&short) {
@@ -161,7 +165,7 @@ mod tests {
     use super::*;
     use crate::neutral::ToolCall;
 
-    /// The ids of a conversation: rounds of calls, each with its results.
+    /// Ids of a conversation: rounds of calls with their results.
     fn ids(rounds: &[(&[&str], &[&str])]) -> Vec<(Vec<String>, Vec<String>)> {
         let mut request = Request::default();
         for (calls, results) in rounds {
@@ -185,14 +189,14 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_every_provider_takes_stay_as_they_are() {
+    fn keeps_valid_ids() {
         let found = ids(&[(&["call_a", "toolu_b"], &["toolu_b", "call_a"])]);
         let own = |ids: [&str; 2]| ids.map(str::to_owned).to_vec();
         assert_eq!(found, [(own(["call_a", "toolu_b"]), own(["toolu_b", "call_a"]))]);
     }
 
     #[test]
-    fn no_id_is_empty_or_there_twice_and_results_go_by_their_calls() {
+    fn replaces_empty_and_duplicate_ids() {
         for id in ["", "0"] {
             let found = ids(&[(&[id, id], &[id, id]), (&[id], &[id])]);
             let [(calls, results), (later, its)] = found.as_slice() else { panic!("{found:?}") };
@@ -203,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn each_call_has_one_result_and_each_result_its_call() {
+    fn pairs_calls_with_results() {
         let (a, b) = ("a".to_owned(), "b".to_owned());
         let found = ids(&[(&["a", "b"], &["a"]), (&["a"], &["a", "a"])]);
         assert_eq!(found[0], (vec![a.clone(), b.clone()], vec![b.clone(), a.clone()]), "b was broken off");
@@ -230,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn results_are_one_answer_though_instructions_stand_between_them() {
+    fn joins_results_around_system_turns() {
         let result = |id: &str| Part::Result(ToolResult { id: id.to_owned(), parts: Vec::new(), is_error: false });
         let call = |id: &str| Part::Call(ToolCall { id: id.to_owned(), ..ToolCall::default() });
         let text = |text: &str| Part::Text(text.to_owned());
@@ -254,9 +258,9 @@ mod tests {
     }
 
     #[test]
-    fn made_ids_keep_out_of_the_way_of_those_that_came() {
+    fn avoids_collisions_with_given_ids() {
         const CALLS: usize = 40;
-        // Ids that stand where others would be made, and as many calls that have none.
+        // Ids that collide with generated ones, and as many calls without an id.
         let own: Vec<String> = (0..CALLS).map(|number| format!("call_{}", CALLS + number)).collect();
         let mut all: Vec<&str> = own.iter().map(String::as_str).collect();
         all.resize(2 * CALLS, "");
@@ -267,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_search_for_a_free_id_goes_on_where_the_last_one_ended() {
+    fn resumes_the_search_for_a_free_id() {
         let (mut taken, mut next) = (HashSet::from(["call_8".to_owned()]), 7);
         for (made, end) in [("call_7", 7), ("call_9", 9), ("call_10", 10)] {
             let id = mended("", &taken, &mut next);
@@ -277,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_id_is_a_short_one_each_time() {
+    fn shortens_long_ids_deterministically() {
         let long = "call_".repeat(20);
         let once = || ids(&[(&[long.as_str(), "b"], &["b", long.as_str()])]);
         let (calls, results) = once().remove(0);

@@ -1,4 +1,4 @@
-//! What is asked of a model and what comes back, in no provider's dialect.
+//! Provider-independent chat requests and answers.
 
 use std::sync::Arc;
 
@@ -8,58 +8,55 @@ use serde_json::Value;
 
 use crate::{AiError, Usage, estimate_tokens, turn_tokens};
 
-/// Who said something, as a model sees it.
+/// Speaker of a turn, as the model sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     User,
     Assistant,
 }
 
-/// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatMessage {
     pub role: Role,
     pub text: String,
-    /// What is shown with it.
     pub pictures: Vec<ChatPicture>,
-    /// What is given with it to be read.
     pub files: Vec<ChatFile>,
 }
 
-/// A file that somebody gives, for a model that reads its kind as it is.
+/// An attached file, for models that read its type natively.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatFile {
     pub name: String,
     pub media_type: String,
     /// Base64.
     pub data: Arc<str>,
-    /// What it takes of a window, about.
+    /// Estimated tokens.
     pub tokens: usize,
 }
 
 impl ChatFile {
-    /// What a document of so many pages with this text takes of a window, in tokens: providers show a model each page as a picture, with its text.
+    /// Estimates the tokens of a document: providers show the model each page as an image with its
+    /// text.
     #[must_use]
     pub fn estimate(pages: usize, text: &str) -> usize {
-        // A page of paper at 100 dots an inch.
+        // Letter page at 100 dpi.
         const PAGE: usize = ChatPicture::estimate(850, 1_100);
         pages.saturating_mul(PAGE).saturating_add(estimate_tokens(text))
     }
 }
 
-/// A picture that somebody shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatPicture {
     pub media_type: String,
     /// Base64.
     pub data: Arc<str>,
-    /// What it takes of a window, about.
+    /// Estimated tokens.
     pub tokens: usize,
 }
 
 impl ChatPicture {
-    /// What a picture of this size takes of a window, in tokens. Providers count between some hundreds and some thousands; this is what the
-    /// most careful of them says.
+    /// Estimates the tokens of an image of this size in pixels, at the rate of the provider that
+    /// counts most; others count between some hundred and some thousand.
     #[must_use]
     pub const fn estimate(width: usize, height: usize) -> usize {
         const PIXELS_PER_TOKEN: usize = 750;
@@ -79,39 +76,38 @@ impl ChatMessage {
     }
 }
 
-/// A function that the model may call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChatTool {
-    /// Letters, digits, `_` and `-`, at most 64.
+    /// Letters, digits, `_` and `-`; at most 64 characters.
     pub name: String,
     pub description: Option<String>,
     /// JSON Schema of its arguments.
     pub parameters: Value,
 }
 
-/// A call that the model asks for.
+/// A tool call requested by the model.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChatCall {
-    /// By which its result finds it; no two calls of a round have the same.
+    /// Matches the call with its result; unique within a round.
     pub id: String,
     pub name: String,
-    /// As the model wrote them: mostly JSON.
+    /// Raw text from the model, usually JSON.
     pub arguments: String,
-    /// By which the provider knows its own thought again.
+    /// Provider's signature of the reasoning that led to the call.
     pub signature: Option<String>,
 }
 
-/// What came of a call.
+/// Result of a tool call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatResult {
     pub call_id: String,
     pub text: String,
-    /// For a model that sees them.
+    /// Images of the result, for models with image input.
     pub pictures: Vec<ChatPicture>,
     pub is_error: bool,
 }
 
-/// What a model said before it asked for calls, the calls, and what came of each.
+/// Tool round: the model's text before the calls, the calls, and their results.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChatRound {
     pub text: String,
@@ -119,28 +115,27 @@ pub struct ChatRound {
     pub results: Vec<ChatResult>,
 }
 
-/// A question to a model. `model` is the upstream's own name for it.
+/// A chat request. `model` is the provider's own name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChatRequest {
     pub model: String,
-    /// On whose behalf it is made: processing of large bodies takes turns by person.
+    /// Fairness key: large bodies are processed in turn by owner.
     pub owner: WorkOwner,
     pub system: Option<String>,
     pub messages: Vec<ChatMessage>,
-    /// What it may call.
     pub tools: Vec<ChatTool>,
-    /// What has been called for the answer to the last of the messages.
+    /// Tool rounds since the last message.
     pub rounds: Vec<ChatRound>,
-    /// It may call nothing more.
+    /// True if the model may call no more tools.
     pub no_more_calls: bool,
-    /// The model's own where there is none.
+    /// `None`: the model's default.
     pub temperature: Option<f64>,
-    /// The longest answer. The model's own where there is none.
+    /// Maximum output tokens. `None`: the model's default.
     pub max_tokens: Option<u32>,
 }
 
 impl ChatRequest {
-    /// A cautious guess of how many tokens the model reads.
+    /// Conservative estimate of the input tokens.
     #[must_use]
     pub fn estimated_tokens(&self) -> u64 {
         let shown = |pictures: &[ChatPicture]| pictures.iter().map(|picture| picture.tokens).sum::<usize>();
@@ -157,12 +152,12 @@ impl ChatRequest {
         });
         let system = estimate_tokens(self.system.as_deref().unwrap_or_default());
         let text: usize = system + turns.chain(tools).chain(rounds).sum::<usize>();
-        // Markup around all of it costs a little more.
+        // Allowance for markup.
         (text + text / 8 + 64) as u64
     }
 
-    /// The turns as every provider accepts them: none empty, none of the assistant's before the first of a user's, neighbours
-    /// of one role made one. Some providers answer 400 to anything else.
+    /// Messages as every provider accepts them: no empty turns, the first from the user, neighbours
+    /// of one role merged. Some providers answer 400 otherwise.
     pub fn alternating(&self) -> Vec<ChatMessage> {
         let mut turns: Vec<ChatMessage> = Vec::with_capacity(self.messages.len());
         for message in &self.messages {
@@ -186,40 +181,41 @@ impl ChatRequest {
         turns
     }
 
-    /// The system prompt, unless it is blank.
+    /// System prompt, unless blank.
     pub fn system_text(&self) -> Option<&str> {
         self.system.as_deref().map(str::trim).filter(|text| !text.is_empty())
     }
 }
 
-/// Why the model stopped.
+/// Reason why the model stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finish {
-    /// It had said everything.
+    /// The model finished normally.
     Stop,
-    /// It reached its longest answer.
+    /// The output limit was reached.
     Length,
-    /// The provider's filter cut it off.
+    /// The provider's content filter stopped the answer.
     Filtered,
-    /// It asks for its tools.
+    /// The model requests tool calls.
     ToolCalls,
 }
 
-/// A piece of an answer.
+/// Increment of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChatDelta {
     /// More text, never empty.
     Text(String),
-    /// What the model thinks before it speaks, never empty. It is no part of the answer.
+    /// Reasoning text, never empty. Not part of the answer.
     Thought(String),
-    /// The calls that the answer waits for, never none. Its end follows.
+    /// Requested tool calls, never empty. [`ChatDelta::Done`] follows.
     Calls(Vec<ChatCall>),
-    /// The end, said by the provider. Nothing follows.
+    /// End of the answer. Nothing follows.
     Done { finish: Finish, usage: Option<Usage> },
 }
 
-/// An answer on its way: any number of [`ChatDelta::Text`] and [`ChatDelta::Thought`], at most one [`ChatDelta::Calls`], then one [`ChatDelta::Done`] or one error, then nothing.
-/// Dropping it ends the request upstream.
+/// Stream of an answer: any number of [`ChatDelta::Text`] and [`ChatDelta::Thought`], at most one
+/// [`ChatDelta::Calls`], then one [`ChatDelta::Done`] or one error. Dropping it cancels the
+/// upstream request.
 pub type ChatStream = BoxStream<'static, Result<ChatDelta, AiError>>;
 
 #[cfg(test)]
@@ -227,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_is_counted_by_its_pages_and_its_text() {
+    fn estimates_documents_by_pages_and_text() {
         let tokens = ChatFile::estimate(3, "four");
         assert_eq!(tokens, 3 * ChatPicture::estimate(850, 1_100) + 1);
         let file = ChatFile {
@@ -244,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_of_one_role_become_one_turn_and_a_user_comes_first() {
+    fn merges_neighbours_and_starts_with_a_user_turn() {
         let request = ChatRequest {
             messages: vec![
                 ChatMessage::assistant("Welcome"),

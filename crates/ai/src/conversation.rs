@@ -1,4 +1,4 @@
-//! A worker's question and its answer, by the same halves of the dialects that the gateway uses.
+//! Converts Natter's own chat requests and answers, using the same format code as the gateway.
 
 use std::collections::HashSet;
 
@@ -13,11 +13,12 @@ use crate::{
     wire::failure::Failure,
 };
 
-/// The most calls of one answer, and the longest arguments of all of them, in bytes. A model that asks for more has lost its way.
+/// Maximum number of calls in one answer, and maximum total size of their arguments, in bytes. A
+/// model that exceeds them is malfunctioning.
 const MAX_CALLS: usize = 32;
 const MAX_ARGUMENTS: usize = 256 * 1024;
 
-/// The question in the neutral form.
+/// Converts a chat request to the provider-independent form.
 pub(crate) fn request(asked: &ChatRequest) -> Request {
     let (temperature, max_output) = (asked.temperature, asked.max_tokens.map(u64::from));
     let mut request = Request { stream: true, temperature, max_output, ..Request::default() };
@@ -27,7 +28,7 @@ pub(crate) fn request(asked: &ChatRequest) -> Request {
             Role::User => Speaker::User,
             Role::Assistant => Speaker::Assistant,
         };
-        // What is shown before the words about it.
+        // Media go before the text that refers to them.
         let given = turn.files.into_iter().map(file).chain(turn.pictures.into_iter().map(picture));
         let text = (!turn.text.is_empty()).then_some(Part::Text(turn.text));
         request.say(speaker, given.chain(text));
@@ -62,12 +63,12 @@ fn file(file: ChatFile) -> Part {
     Part::Media(Media { kind: MediaKind::File, source, detail: None, name: Some(file.name) })
 }
 
-/// Reads an answer for a worker.
+/// Collects the deltas of an answer.
 pub(crate) struct Conversation {
     listener: Listener,
     spoke: bool,
     calls: Vec<ChatCall>,
-    /// Bytes of the calls' arguments.
+    /// Total size of the calls' arguments, in bytes.
     arguments: usize,
 }
 
@@ -76,7 +77,7 @@ impl Conversation {
         Self { listener, spoke: false, calls: Vec::new(), arguments: 0 }
     }
 
-    /// The texts of what was read, and how the answer ended.
+    /// Converts events to deltas; `ends` holds the closing events, if the answer is over.
     pub fn tell(&mut self, events: Vec<Event>, ends: Vec<Event>, meter: &Meter) -> Result<Vec<ChatDelta>, AiError> {
         let mut said = Vec::new();
         for event in events {
@@ -108,7 +109,7 @@ impl Conversation {
                     said.extend((!calls.is_empty()).then_some(ChatDelta::Calls(calls)));
                     said.push(ChatDelta::Done { finish: *finish, usage: Some(meter.usage()) });
                 }
-                // An answer without a word is a failure.
+                // An answer without text or calls is a failure.
                 (false, Finish::Filtered) => return Err(AiError::Declined),
                 (false, _) => return Err(AiError::Empty),
             }
@@ -116,7 +117,7 @@ impl Conversation {
         Ok(said)
     }
 
-    /// The calls, each with an id of its own, which not every server gives them.
+    /// Takes the calls, and assigns ids where the server gave none or a duplicate.
     fn take_calls(&mut self) -> Vec<ChatCall> {
         let mut calls = std::mem::take(&mut self.calls);
         let mut known = HashSet::new();

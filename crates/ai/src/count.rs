@@ -1,4 +1,4 @@
-//! `count_tokens`: how long a question is, as its model counts.
+//! `count_tokens` endpoint: input tokens as counted by the model's provider.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,12 +15,12 @@ use crate::{
     tool_names,
 };
 
-/// So long a count is waited for.
+/// Timeout of a count.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Ai {
-    /// The tokens of a question to the Messages API. Where no provider counts, or none answers, they are estimated: a client that asks
-    /// before each turn must not stop for it.
+    /// Counts the input tokens of a Messages API request. Falls back to an estimate if the provider
+    /// can't count or fails, because clients that count before each turn must not be blocked.
     pub async fn count_tokens(&self, call: Call) -> Result<u64, GatewayError> {
         let deadline = Instant::now() + self.limits().idle.min(PATIENCE);
         let route = Arc::clone(&call.route);
@@ -36,8 +36,8 @@ impl Ai {
             Ok(None) => Ok(estimated),
             Err(Stop::Told(error)) => Err(error),
             Err(Stop::Failed(failure)) => {
-                tracing::info!(code = failure.error.code(), "a provider didn't count; tokens are estimated");
-                // It is noted of the key, and nothing more is tried.
+                tracing::info!(code = failure.error.code(), "failed to count tokens, using estimate");
+                // The failure is recorded for the key, but not retried.
                 let _ = tries.failed(attempt, failure);
                 Ok(estimated)
             }
@@ -45,7 +45,7 @@ impl Ai {
     }
 }
 
-/// The question in the neutral form.
+/// Parses the request into the provider-independent form.
 async fn read(call: &Call) -> Result<Request, GatewayError> {
     let body = call.body.clone();
     let reading = off_loop(call.owner, body.len(), move || {
@@ -60,9 +60,9 @@ async fn read(call: &Call) -> Result<Request, GatewayError> {
 async fn ask(call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Option<u64>, Stop> {
     let upstream = attempt.upstream;
     let dialect = upstream.kind.dialect();
-    // Whose own form it is reads it itself, with all that is new in it.
+    // The provider's own format passes through unparsed, including fields that Natter doesn't know.
     let request = if dialect.passes(call.style) { Request::default() } else { read(call).await.map_err(Stop::Told)? };
-    // What can't be written as it stands, such as a picture by its address, is guessed.
+    // Requests that can't be encoded as they are, such as images by URL, are estimated.
     let Ok(Some(Count { post, field })) = dialect.count(&call.body, &request, attempt.model) else {
         return Ok(None);
     };

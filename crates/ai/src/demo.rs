@@ -1,6 +1,6 @@
-//! The built-in demo: it answers where no provider is configured, says so plainly, and shows what streaming looks like.
+//! Built-in demo: answers if no provider is configured, says so, and shows how answers stream.
 //!
-//! The same question always gets the same answer, word by word.
+//! Deterministic: the same question always gets the same answer, word by word.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,10 +11,10 @@ use crate::{
     meter::{Meter, quarters},
 };
 
-/// So much of the question is repeated in the answer.
+/// Characters of the question quoted in the answer.
 const QUOTED_CHARS: usize = 200;
 
-/// The demo, with the pause that it makes after each word.
+/// Demo model with a pause after each word.
 #[derive(Debug, Clone)]
 pub struct Demo {
     pause: Duration,
@@ -27,7 +27,6 @@ impl Demo {
 }
 
 impl Demo {
-    /// Answers a question.
     pub fn answer(&self, request: &ChatRequest, meter: Arc<Meter>) -> ChatStream {
         let question = request.messages.iter().rev().find(|message| message.role == Role::User);
         let answer = answer_to(question.map_or("", |message| message.text.as_str()));
@@ -99,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_says_what_it_is_and_repeats_itself() {
+    async fn answers_deterministically_and_names_itself_a_demo() {
         let deltas = ask("What is  the\ncapital of Peru?").await;
         assert_eq!(deltas, ask("What is  the\ncapital of Peru?").await);
         assert!(deltas.len() > 40, "word by word");

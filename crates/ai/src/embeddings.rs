@@ -1,6 +1,6 @@
-//! Embeddings, in OpenAI's form.
+//! Embeddings in OpenAI's format.
 //!
-//! Vectors come in the encoding that was asked for, even where the provider takes no notice of the wish.
+//! Vectors are returned in the requested encoding even if the provider ignores it.
 
 use std::sync::Arc;
 
@@ -22,14 +22,14 @@ use crate::{
     wire::failure::{self, Failure},
 };
 
-/// The field that a vector stands in.
+/// Field with a vector.
 const KEY: &[u8] = br#""embedding""#;
-/// More inputs in one call are refused.
+/// Maximum number of inputs per call.
 const MOST_INPUTS: usize = 2_048;
-/// More tokens in one call are refused, where they are sent instead of texts: OpenAI takes no more.
+/// Maximum number of tokens per call, if tokens are sent instead of text; OpenAI's limit.
 const MOST_TOKENS: usize = 300_000;
 
-/// What was asked for, as far as an answer depends on it.
+/// Request parameters that the answer depends on.
 #[derive(Debug)]
 pub(crate) struct Wish {
     pub texts: Vec<String>,
@@ -38,7 +38,7 @@ pub(crate) struct Wish {
 }
 
 impl Ai {
-    /// Asks for embeddings; the call's API doesn't matter.
+    /// Creates embeddings; the style of the call is ignored.
     pub async fn forward_embeddings(&self, call: Call) -> Result<Forwarded, GatewayError> {
         let body = call.body.clone();
         let wish = Arc::new(off_loop(call.owner, body.len(), move || read(&body)).await??);
@@ -77,7 +77,7 @@ pub(crate) fn read(body: &Bytes) -> Result<Wish, GatewayError> {
             return Err(fields.error("input", format!("`input` can have up to {MOST_INPUTS} items.")));
         }
         Some(Value::Array(items)) if items.iter().all(Value::is_string) => fields.texts("input")?,
-        // Tokens mean something only to the model that they were made for.
+        // Token input has meaning only to the model that it was made for.
         Some(Value::Array(items)) if items.iter().all(|item| item.is_u64() || item.is_array()) => {
             let count = |item: &Value| item.as_array().map_or(1, Vec::len);
             if items.iter().map(count).sum::<usize>() > MOST_TOKENS {
@@ -110,7 +110,7 @@ async fn embed(call: &Call, wish: &Arc<Wish>, attempt: &Attempt<'_>, deadline: I
         let response = upstream.post(call.owner, attempt, &upstream.url(&place), body, false, deadline).await?;
         answers.push(upstream.http.whole(response, deadline).await?);
     }
-    // Vectors of many texts are the largest answers that there are.
+    // Embeddings of many texts are the largest answers, hence parsed off the event loop.
     let size = answers.iter().map(Bytes::len).sum();
     let (asked, model, meter) = (Arc::clone(wish), attempt.model.to_owned(), Arc::clone(&call.meter));
     let reading =
@@ -118,12 +118,12 @@ async fn embed(call: &Call, wish: &Arc<Wish>, attempt: &Attempt<'_>, deadline: I
     Ok(reading.await.map_err(Stop::Told)??)
 }
 
-/// The provider's answer, with its vectors in the right encoding.
+/// Returns the provider's answer with its vectors in the requested encoding.
 pub(crate) fn pass(answer: Bytes, base64: bool, meter: &Meter) -> Result<Bytes, Failure> {
-    // The vectors are most of it, so that the rest is looked for instead of parsed.
+    // Vectors are most of the answer, so the field is searched rather than parsed.
     let is_text = memmem::find_iter(&answer, KEY).find_map(|at| {
         let mut rest = answer[at + KEY.len()..].iter().filter(|byte| !byte.is_ascii_whitespace());
-        // The word is also the object's name.
+        // The word is also the value of `object`.
         (rest.next() == Some(&b':')).then(|| rest.next() == Some(&b'"'))
     });
     let is_right = is_text == Some(base64);
@@ -151,7 +151,7 @@ pub(crate) fn pass(answer: Bytes, base64: bool, meter: &Meter) -> Result<Bytes, 
 struct Head<'a> {
     #[serde(borrow)]
     data: Option<&'a serde_json::value::RawValue>,
-    /// Whatever a server writes there, its vectors stand.
+    /// Parsed leniently: malformed usage must not fail the answer.
     usage: Option<Value>,
 }
 
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn vectors_come_in_the_encoding_that_was_asked_for() {
+    fn returns_vectors_in_the_requested_encoding() {
         let floats = json!({"data": [{"index": 0, "embedding": [0.5, -1.0]}], "usage": {"prompt_tokens": 3}});
         let text = json!({"data": [{"index": 0, "embedding": "AAAAPwAAgL8="}], "usage": {"prompt_tokens": 3}});
         for (sent, base64, expected) in
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn inputs_are_texts_or_tokens() {
+    fn accepts_texts_and_tokens() {
         for input in [json!("a"), json!(["a"]), json!([1, 2]), json!([[1, 2], [3]])] {
             assert!(wish(&json!({"model": "m", "input": input})).is_ok(), "{input}");
         }

@@ -1,4 +1,5 @@
-//! The gateway's way through this crate: a call in one dialect, an answer in the same, whatever the provider speaks.
+//! Gateway calls: forwards a request in a client format and returns the answer in the same format,
+//! whatever the provider's format.
 
 use std::{
     sync::Arc,
@@ -48,7 +49,7 @@ use crate::{
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const EVENTS: &str = "text/event-stream";
 
-/// A try that failed: told to the caller at once, or a reason for the next one.
+/// Failed attempt: reported to the caller at once, or retried.
 pub(crate) enum Stop {
     Told(GatewayError),
     Failed(Failure),
@@ -60,10 +61,10 @@ impl<E: Into<Failure>> From<E> for Stop {
     }
 }
 
-/// What a provider began to answer.
+/// An answer in progress.
 enum Begun {
     Whole(Bytes),
-    /// A stream that is there as a whole.
+    /// A stream that has arrived completely.
     Frames(Bytes),
     Chat(Box<Relay<ChatTap>>),
     Messages(Box<Relay<MessagesTap>>),
@@ -71,7 +72,7 @@ enum Begun {
     Translated(Box<Relay<Translation>>),
 }
 
-/// A call in the neutral form, with what its answer needs of it.
+/// A call in the provider-independent form, with the data for writing its answer.
 #[derive(Clone)]
 struct ParsedCall {
     request: Request,
@@ -82,7 +83,7 @@ struct ParsedCall {
 enum AnswerFormat {
     Chat(Wishes),
     Responses {
-        /// What the answer repeats of its request.
+        /// Request fields that the answer echoes.
         repeated: Value,
         record: Option<Record>,
     },
@@ -90,10 +91,10 @@ enum AnswerFormat {
 }
 
 impl Ai {
-    /// Asks the route's deployments one after the other until one answers.
+    /// Tries the route's deployments in order until one answers.
     ///
-    /// A stream comes back when its first frames are there; until then another key or deployment can take over. Dropping the future or
-    /// the answer ends the connection upstream.
+    /// A stream is returned once its first frames have arrived; until then another key or
+    /// deployment can take over. Dropping the future or the answer cancels the upstream request.
     pub async fn forward(&self, call: Call) -> Result<Forwarded, GatewayError> {
         let input = call.estimated();
         call.meter.estimate_question(input);
@@ -121,7 +122,8 @@ impl Ai {
         }
     }
 
-    /// A call is asked once more after a failure that may pass; a wait is told at once, since every client keeps one itself.
+    /// Retry policy: one retry after a transient failure. Waits are returned at once, since every
+    /// client library backs off itself.
     pub(crate) fn persistence(&self) -> Persistence {
         Persistence { times: 1, wait: self.limits().backoff, patience: Duration::ZERO }
     }
@@ -279,20 +281,20 @@ impl Ai {
         Ok(Begun::Responses(Box::new(relay)))
     }
 
-    /// What keeps the answer to a call, where its caller may name it.
+    /// Record that stores the answer, if the caller may refer to it.
     fn record(&self, call: &Call) -> Option<Record> {
         let (key, followed) = call.of_key.as_ref()?;
         let record = Record::new(self.given(), *key, &call.body, followed.as_ref());
         Some(record.shared(self.sharing(call)))
     }
 
-    /// The way of what a call is answered to the other instances.
+    /// Publisher of the answer to the other instances.
     fn sharing(&self, call: &Call) -> Option<Sharing> {
         let ((key, _), shelf) = call.of_key.as_ref().zip(self.shelf())?;
         Some(Sharing::new(shelf, *key, &call.under_way))
     }
 
-    /// Reads a call into the neutral form.
+    /// Parses a call into the provider-independent form.
     async fn read(&self, call: &Call) -> Result<ParsedCall, GatewayError> {
         let (style, body, record) = (call.style, call.body.clone(), self.record(call));
         let size = body.len();
@@ -354,7 +356,7 @@ impl Ai {
         Ok(Begun::Translated(Box::new(relay)))
     }
 
-    /// An answer in one piece for a caller who asked for a stream.
+    /// Converts a whole answer for a caller who asked for a stream.
     fn whole_as_frames(
         &self,
         call: &Call,
@@ -389,7 +391,7 @@ impl Ai {
     }
 }
 
-/// The caller's own bytes, as they go to a provider that speaks the same: without what chooses another model or another price.
+/// Prepares a request for passthrough: strips restricted fields and applies `rewrite`.
 async fn rewritten(
     call: &Call,
     attempt: &Attempt<'_>,
@@ -437,7 +439,7 @@ impl AnswerFormat {
         }
     }
 
-    /// `asked`: the tokens of the question, about.
+    /// Creates the writer of a stream. `asked` is the estimated number of input tokens.
     fn writer(&self, head: Head, asked: u64) -> Box<dyn Writer> {
         match self {
             Self::Chat(wishes) => Box::new(openai_chat::caller::ChatWriter::new(&head, *wishes)),
@@ -449,7 +451,7 @@ impl AnswerFormat {
     }
 }
 
-/// The head of an answer that we write.
+/// Identity of an answer that the gateway writes.
 fn head(style: ApiStyle, model: &str) -> Head {
     let prefix = match style {
         ApiStyle::Chat => "chatcmpl-",
@@ -479,7 +481,8 @@ fn finish(call: Call, begun: Begun, attempt: Attempt<'_>, is_shared: bool) -> Fo
     Forwarded { content_type, body, meter: call.meter }
 }
 
-/// Frames, each behind what had to be kept before it is told.
+/// Delays each frame until the preceding output is stored, so that a client can refer to what it
+/// has received.
 fn behind(frames: Frames, under_way: Arc<UnderWay>) -> Frames {
     let told = move |frame| {
         let under_way = Arc::clone(&under_way);

@@ -1,4 +1,4 @@
-//! Failures of a gateway call, in the form of the caller's dialect.
+//! Failures of gateway calls, rendered in the client's format.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::{AiError, call::ApiStyle, wire::failure::Failure};
 
-/// What went wrong, as a client tells failures apart.
+/// Category of a failure, as clients distinguish them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The request is not as it must be.
+    /// The request is malformed.
     Invalid,
     Unauthenticated,
     Forbidden,
@@ -17,28 +17,28 @@ pub enum ErrorKind {
     NotFound,
     MethodNotAllowed,
     TooLarge,
-    /// The body is of a type, or compressed in a way, that isn't read.
+    /// The body's media type or encoding isn't supported.
     UnsupportedMediaType,
-    /// A limit of ours or of the provider.
+    /// A rate limit of this server or of the provider.
     RateLimited,
-    /// A budget is used up. It is not worth asking again.
+    /// A budget is used up; retrying is useless.
     OutOfBudget,
-    /// The question is longer than the model takes.
+    /// The request exceeds the model's context window.
     ContextTooLong,
-    /// The provider's filter refused.
+    /// The provider's content filter refused.
     Declined,
-    /// The provider's server fails or can't be reached.
+    /// The provider's server fails or is unreachable.
     Unavailable,
-    /// The provider answered with nonsense, or refused this server's credentials.
+    /// The provider sent an invalid answer or rejected this server's credentials.
     BadUpstream,
     Timeout,
     Internal,
 }
 
-/// What Anthropic says of a question that is longer than its model takes.
+/// Anthropic's error text for a request that exceeds the context window.
 const TOO_LONG: &str = "prompt is too long";
 
-/// A failure, to be [rendered](Self::render) in an API's form.
+/// A failure, to be [rendered](Self::render) in a client format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct GatewayError {
@@ -47,17 +47,15 @@ pub struct GatewayError {
     pub(crate) param: Option<String>,
     code: Option<String>,
     retry_after: Option<Duration>,
-    /// Overrides what the kind says.
+    /// Overrides the default of the kind.
     should_retry: Option<bool>,
 }
 
-/// A failure as it is sent.
+/// A rendered failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     pub status: u16,
-    /// `retry-after`, `retry-after-ms`, `x-should-retry`.
     pub headers: Vec<(&'static str, String)>,
-    /// JSON.
     pub body: Vec<u8>,
 }
 
@@ -70,7 +68,7 @@ impl GatewayError {
         Self::new(ErrorKind::Invalid, message)
     }
 
-    /// `param` names the field.
+    /// Creates an error about the request field `param`.
     pub fn invalid_param(param: impl Into<String>, message: impl Into<String>) -> Self {
         Self { param: Some(param.into()), ..Self::invalid(message) }
     }
@@ -116,7 +114,7 @@ impl GatewayError {
         self.retry_after
     }
 
-    /// The HTTP status that this API has for it.
+    /// HTTP status in this format.
     #[must_use]
     pub fn status(&self, style: ApiStyle) -> u16 {
         match self.kind {
@@ -137,7 +135,7 @@ impl GatewayError {
         }
     }
 
-    /// Status, headers and body as this API has them.
+    /// Renders status, headers and body in this format.
     #[must_use]
     pub fn render(&self, style: ApiStyle, request_id: &str) -> Rendered {
         let mut headers = Vec::new();
@@ -158,7 +156,7 @@ impl GatewayError {
         Rendered { status: self.status(style), headers, body: body.to_string().into_bytes() }
     }
 
-    /// The frame that tells of a failure inside a stream, which ends with it. `sequence` is counted by the Responses API only.
+    /// Error frame that ends a stream. `sequence` is used only by the Responses API.
     #[must_use]
     pub fn frame(&self, style: ApiStyle, sequence: u64) -> Vec<u8> {
         let (event, data) = match style {
@@ -224,7 +222,7 @@ impl GatewayError {
             ErrorKind::Timeout => "timeout_error",
             ErrorKind::BadUpstream | ErrorKind::Internal => "api_error",
         };
-        // Claude Code makes a conversation shorter at these words alone.
+        // Claude Code compacts a conversation only if the error contains these words.
         let message = match self.kind {
             ErrorKind::ContextTooLong if !self.message.to_lowercase().contains(TOO_LONG) => {
                 format!("{TOO_LONG}: {}", self.message)
@@ -264,7 +262,7 @@ impl From<Failure> for GatewayError {
             error,
             AiError::Credentials | AiError::Quota | AiError::Barred | AiError::WrongCountry | AiError::TooLarge
         );
-        // Only a caller's mistake is told in the provider's words: they say what to mend.
+        // The provider's text is passed on only for the caller's mistakes, which it explains.
         let told =
             told.filter(|_| matches!(kind, ErrorKind::Invalid | ErrorKind::ContextTooLong | ErrorKind::Declined));
         let (message, param, code) = match told {
@@ -273,7 +271,7 @@ impl From<Failure> for GatewayError {
         };
         Self {
             param,
-            // What the others are, this gateway says itself.
+            // The gateway sets the codes of other kinds itself.
             code: code.filter(|_| kind == ErrorKind::Invalid),
             retry_after: error.retry_after(),
             should_retry: lasting.then_some(false),
@@ -291,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_has_the_form_of_its_api() {
+    fn renders_errors_in_the_clients_format() {
         let error = GatewayError::unknown_model("m");
         let message = "The model `m` doesn't exist, or this key may not use it.";
         assert_eq!(
@@ -307,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn out_of_budget_is_not_worth_a_retry_and_a_wait_is_told_twice() {
+    fn forbids_retries_when_out_of_budget_and_sends_both_wait_headers() {
         let spent = GatewayError::new(ErrorKind::OutOfBudget, "Spent.");
         assert_eq!((spent.status(ApiStyle::Chat), spent.status(ApiStyle::Messages)), (429, 402));
         assert_eq!(spent.render(ApiStyle::Chat, "").headers, [("x-should-retry", "false".to_owned())]);
@@ -319,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_a_firewall_refused_is_no_model_that_is_missing() {
+    fn distinguishes_firewall_blocks_from_unknown_models() {
         let error = GatewayError::from(Failure::from(AiError::Barred));
         assert_eq!((error.status(ApiStyle::Chat), error.openai_code()), (502, Some("provider_error")));
         assert!(error.message().contains("something before it"), "{}", error.message());
@@ -327,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_country_that_is_not_served_is_no_model_that_is_missing() {
+    fn distinguishes_unsupported_countries_from_unknown_models() {
         let error = GatewayError::from(Failure::from(AiError::WrongCountry));
         assert_eq!((error.status(ApiStyle::Chat), error.openai_code()), (502, Some("provider_error")));
         assert_eq!(error.message(), "The AI provider doesn't serve the country this server is in.");
@@ -335,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_that_is_too_long_is_told_in_the_words_of_its_api() {
+    fn words_context_errors_as_the_clients_api() {
         let said = |message: &str, style| {
             let error = GatewayError::new(ErrorKind::ContextTooLong, message);
             let body: Value = serde_json::from_str(&text(&error, style)).expect("JSON");
@@ -348,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_providers_code_is_kept_where_it_says_what_to_mend() {
+    fn keeps_provider_codes_of_invalid_requests() {
         let words = |error: AiError| {
             let code = Some("unsupported_value".to_owned());
             let told = crate::wire::failure::Words { message: "No.".to_owned(), param: None, code };
@@ -360,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_inside_a_stream_are_frames() {
+    fn renders_errors_as_frames() {
         let error = GatewayError::new(ErrorKind::BadUpstream, "Broken.");
         let frame = |style| String::from_utf8(error.frame(style, 4)).expect("text");
         assert!(frame(ApiStyle::Chat).starts_with(r#"data: {"error":{"#));

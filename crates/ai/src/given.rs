@@ -1,8 +1,10 @@
-//! What was given out by the Responses API, for a while, so that its caller may name it instead of sending it again: an answer by
-//! `previous_response_id`, a piece of one by `item_reference`.
+//! Short-lived store of Responses API output, so that clients can refer to it by
+//! `previous_response_id` or `item_reference`.
 //!
-//! It is kept for the key that asked, in memory and on the [shelf](SharedShelf) that instances share where there is one, unless the caller says
-//! `store: false`. What is forgotten is refused with what to do; only a thought is left out, since every model answers without it.
+//! Entries belong to the API key that made the call. They are kept in memory and, if there are
+//! several instances, in the shared [store](SharedShelf), unless the client sends `store: false`.
+//! References to expired entries are rejected with instructions; only reasoning items are dropped
+//! silently, since every model answers without them.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -22,18 +24,19 @@ use crate::{
     shelf::{SharedShelf, Sharing},
 };
 
-/// What is kept of one key, and of all together, in bytes.
+/// Memory limits per API key and in total, in bytes.
 const KEY_BYTES: usize = 2 * 1024 * 1024;
 const ALL_BYTES: usize = 16 * 1024 * 1024;
-/// What one question may name piece by piece, in bytes: all that is kept of its key, and as much again, for a piece may be named twice.
+/// Maximum total size of the items that one request may refer to, in bytes: everything stored for
+/// the key, twice, since an item may be referred to twice.
 const MOST_NAMED: usize = 2 * KEY_BYTES;
-/// So long something is known.
+/// Time to live of an entry.
 const KNOWN_FOR: Duration = Duration::from_secs(3_600);
-/// A conversation has no more answers than this.
+/// Maximum number of responses in a conversation.
 const LONGEST: usize = 1_000;
-/// So many entries are looked for among those of other instances for one question.
+/// Maximum number of look-ups in the shared store per request.
 const MOST_SOUGHT: usize = 10_000;
-/// What an entry takes beside its text, about.
+/// Estimated memory overhead of an entry, in bytes.
 const OVERHEAD: usize = 128;
 
 #[derive(Debug, Default)]
@@ -45,7 +48,7 @@ struct Kept {
     bytes: usize,
 }
 
-/// What is kept of one key.
+/// Entries of one API key.
 #[derive(Debug, Default)]
 struct Shelf {
     entries: HashMap<String, (Entry, Instant)>,
@@ -61,40 +64,40 @@ enum Entry {
     Answer(Arc<Answer>),
 }
 
-/// An answer with what was asked since the one before.
+/// A response, with the input since the previous one.
 #[derive(Debug, Serialize, Deserialize)]
 struct Answer {
     previous: Option<String>,
-    /// JSON of the items that were asked with.
+    /// JSON of the input items.
     asked: Vec<String>,
-    /// Ids of what was answered.
+    /// Ids of the output items.
     said: Vec<String>,
 }
 
-/// A question as a whole, and what of it the caller has only named.
+/// The expanded part of a request that referred to earlier output.
 #[derive(Debug, Clone)]
 pub struct Followed {
-    /// The answer that it goes on from.
+    /// Id of the response that the request continues.
     previous: Option<String>,
-    /// So many items at the beginning are of before.
+    /// Number of leading input items that come from earlier responses.
     items: usize,
 }
 
-/// Keeps the answer to one question, once it is there.
+/// Stores the response to one request once it is complete.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
     given: Arc<Given>,
     key: ApiKeyId,
     body: Bytes,
     followed: Option<Followed>,
-    /// The way to the other instances.
+    /// Publisher to the other instances.
     sharing: Option<Sharing>,
 }
 
-/// An entry as other instances read it.
+/// Serialised form of an entry in the shared store.
 #[derive(Deserialize)]
 struct Written {
-    /// When it was given out, in seconds since 1970.
+    /// Unix time of creation, in seconds.
     at: u64,
     item: Option<String>,
     answer: Option<Answer>,
@@ -103,12 +106,12 @@ struct Written {
 static NAMED: LazyLock<[Finder<'static>; 2]> =
     LazyLock::new(|| ["\"item_reference\"", "\"previous_response_id\""].map(Finder::new));
 
-/// Whether a question may name something of before.
+/// True if a request may refer to earlier output.
 pub(crate) fn may_name(body: &[u8]) -> bool {
     NAMED.iter().any(|name| name.find(body).is_some())
 }
 
-/// The ids by which a question names what was given out.
+/// Ids that a request refers to.
 pub(crate) fn named(body: &[u8]) -> Vec<String> {
     let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return Vec::new() };
     let previous = fields.get("previous_response_id").and_then(Value::as_str).map(str::to_owned);
@@ -118,7 +121,7 @@ pub(crate) fn named(body: &[u8]) -> Vec<String> {
 }
 
 impl Given {
-    /// Takes in what of these, and of what they go on from, other instances have given out.
+    /// Loads these entries, and those they depend on, from the shared store.
     pub async fn bring(&self, shelf: &dyn SharedShelf, key: ApiKeyId, named: Vec<String>) {
         let (mut ids, mut sought, mut bytes) = (named, HashSet::new(), 0);
         while !ids.is_empty() && sought.len() < MOST_SOUGHT && bytes <= KEY_BYTES {
@@ -146,12 +149,12 @@ impl Given {
         }
     }
 
-    /// The question with what it names of before. None: it names nothing.
+    /// Expands the references in a request. `None` if it has none.
     pub fn fill_in(&self, key: ApiKeyId, body: &Bytes) -> Result<Option<(Bytes, Followed)>, GatewayError> {
         if !may_name(body) {
             return Ok(None);
         }
-        // What is wrong with it is said by who reads all of it.
+        // Malformed requests are reported by the code that parses all of it.
         let Ok(Value::Object(mut fields)) = serde_json::from_slice(body) else { return Ok(None) };
         let previous = fields.get("previous_response_id").and_then(Value::as_str).map(str::to_owned);
         let own = match fields.get_mut("input").map_or(Value::Null, Value::take) {
@@ -189,7 +192,7 @@ impl Given {
         Ok(Some((body, Followed { previous, items: before })))
     }
 
-    /// All that was asked and said up to this answer.
+    /// Items of the conversation up to and including this response.
     fn conversation(&self, key: ApiKeyId, id: &str) -> Result<Vec<Value>, GatewayError> {
         let mut answers = Vec::new();
         let mut next = Some(id.to_owned());
@@ -214,7 +217,7 @@ impl Given {
         (at.elapsed() < KNOWN_FOR).then(|| entry.clone())
     }
 
-    /// An item, and how long it is in JSON.
+    /// An item and the length of its JSON, in bytes.
     fn item(&self, key: ApiKeyId, id: &str) -> Option<(Value, usize)> {
         match self.find(key, id)? {
             Entry::Item(json) => Some((serde_json::from_str(&json).ok()?, json.len())),
@@ -260,7 +263,7 @@ impl Shelf {
         }
     }
 
-    /// Forgets what is too much, or too old.
+    /// Evicts expired and excess entries.
     fn tidy(&mut self) {
         while let Some(oldest) = self.order.front() {
             let is_old = self.entries.get(oldest).is_none_or(|(_, at)| at.elapsed() >= KNOWN_FOR);
@@ -274,14 +277,14 @@ impl Shelf {
         }
     }
 
-    /// When something was put there last.
+    /// Time of the last insertion.
     fn last_at(&self) -> Option<Instant> {
         self.order.back().and_then(|id| self.entries.get(id)).map(|(_, at)| *at)
     }
 }
 
 impl Entry {
-    /// None: it is too old, or this version can't read it.
+    /// Deserialises an entry. `None` if it is expired or written by an incompatible version.
     fn read(text: &str) -> Option<Self> {
         let Written { at, item, answer } = serde_json::from_str(text).ok()?;
         let is_old = now().saturating_sub(at) >= KNOWN_FOR.as_secs();
@@ -297,7 +300,7 @@ impl Entry {
         written.to_string()
     }
 
-    /// The ids of what has to be known beside it.
+    /// Ids of the entries that this one depends on.
     fn goes_on_from(&self) -> Vec<String> {
         match self {
             Self::Item(_) => Vec::new(),
@@ -327,12 +330,12 @@ impl Record {
         Self { given: Arc::clone(given), key, body: body.clone(), followed: followed.cloned(), sharing: None }
     }
 
-    /// Has what is kept known to other instances, too.
+    /// Sets the publisher to other instances.
     pub fn shared(self, sharing: Option<Sharing>) -> Self {
         Self { sharing, ..self }
     }
 
-    /// Keeps an answer, unless its caller wants nothing of it kept: the object of it, as it went out.
+    /// Stores a response object as sent to the client, unless the request has `store: false`.
     pub fn keep(&self, answer: &Value) {
         if self.body.len() > KEY_BYTES {
             return;
@@ -360,7 +363,7 @@ impl Record {
         self.given.keep(self.key, entries);
     }
 
-    /// JSON of the items that were asked with, without those of before.
+    /// JSON of the request's own input items, without expanded ones.
     fn asked(&self, input: Option<&RawValue>) -> Vec<String> {
         let Some(input) = input else { return Vec::new() };
         if let Ok(text) = serde_json::from_str::<String>(input.get()) {
@@ -380,7 +383,7 @@ fn message(text: &str) -> Value {
     json!({"role": "user", "content": text})
 }
 
-/// Whether an item only names one of before. Without a type, one that has an id alone does.
+/// True for an item reference. The type may be missing if the item has only an id.
 fn is_reference(item: &Value) -> bool {
     let Some(fields) = item.as_object() else { return false };
     let is_bare = || fields.len() == 1 && fields.contains_key("id");
@@ -400,7 +403,8 @@ fn unknown_item(place: usize, id: &str) -> GatewayError {
     GatewayError::invalid_param(format!("input[{place}].id"), message)
 }
 
-/// A name is short and what it names is long: whoever names it often enough would fill the memory.
+/// Error for too many references: a reference is short but its item may be long, so unlimited
+/// references could exhaust memory.
 fn too_much_named(place: usize) -> GatewayError {
     let message = format!(
         "A question can name up to {} MiB of what was answered before. Send the items themselves, each once.",
@@ -431,7 +435,7 @@ mod tests {
         json!({"id": "fc_1", "type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"})
     }
 
-    /// Asks and keeps the answer, as the gateway does.
+    /// Makes a call and stores the response, like the gateway.
     fn ask(given: &Arc<Given>, key: ApiKeyId, body: &Value, answer: &Value) -> Value {
         let filled = given.fill_in(key, &bytes(body)).unwrap();
         let (body, followed) = filled.map_or((bytes(body), None), |(body, followed)| (body, Some(followed)));
@@ -440,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_goes_on_from_an_answer() {
+    fn continues_a_conversation_by_response_id() {
         let (given, key) = (Arc::new(Given::default()), ApiKeyId::new());
         let first = json!({"model": "m", "input": "one", "instructions": "be brief"});
         ask(&given, key, &first, &json!({"id": "resp_1", "output": [thought(), call()]}));
@@ -463,11 +467,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_known_to_every_instance_that_shares_a_shelf() {
+    async fn resolves_responses_of_other_instances() {
         let (one, other, key) = (Arc::new(Given::default()), Arc::new(Given::default()), ApiKeyId::new());
         let shelf: Arc<dyn SharedShelf> = Arc::new(Board::default());
         let under_way = Arc::new(UnderWay::default());
-        // Each turn is asked of another instance.
+        // Alternates between two instances.
         let mut body = json!({"model": "m", "input": "one"});
         for turn in 1..=3 {
             let given = if turn % 2 == 1 { &one } else { &other };
@@ -495,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_is_named_by_its_id() {
+    fn resolves_item_references() {
         let (given, key) = (Arc::new(Given::default()), ApiKeyId::new());
         let reference = |id: &str| json!({"type": "item_reference", "id": id});
         let asked = |items: Value| json!({"model": "m", "input": items});
@@ -511,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_bytes_do_not_name_more_than_a_key_may_have_kept() {
+    fn limits_the_size_of_referenced_items() {
         let (given, key) = (Arc::new(Given::default()), ApiKeyId::new());
         let long = json!({"id": "msg_1", "type": "message", "role": "assistant", "content": "x".repeat(KEY_BYTES / 2)});
         ask(&given, key, &json!({"model": "m", "input": "x"}), &json!({"id": "resp_1", "output": [long]}));
@@ -521,7 +525,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_to_be_stored_is_not_kept() {
+    fn ignores_responses_with_store_false() {
         let (given, key) = (Arc::new(Given::default()), ApiKeyId::new());
         let private = json!({"model": "m", "input": "x", "store": false});
         ask(&given, key, &private, &json!({"id": "resp_1", "output": [call()]}));
@@ -529,7 +533,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_old_or_too_much_is_forgotten() {
+    async fn evicts_expired_and_excess_entries() {
         let (given, key) = (Arc::new(Given::default()), ApiKeyId::new());
         let large = |number: usize| {
             json!({"id": format!("resp_{number}"), "output": [

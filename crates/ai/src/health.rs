@@ -1,4 +1,4 @@
-//! What an operator sees of the providers, and does to them.
+//! Health of the providers and their keys, for administrators.
 
 use std::time::Duration;
 
@@ -12,37 +12,37 @@ use crate::{
     keys::{KeyHealth, KeyState, NoKey},
 };
 
-/// How long a provider may take to answer a test.
+/// Timeout of a provider test.
 const TEST: Duration = Duration::from_secs(10);
 
-/// A provider with its keys.
+/// A provider and its keys.
 #[derive(Debug, Clone)]
 pub struct ProviderHealth {
     pub settings: ProviderSettings,
-    /// While the program ran, and not by the configuration.
+    /// True if added at runtime rather than by the configuration.
     pub is_added: bool,
     pub keys: Vec<KeyHealth>,
-    /// It fails so often that it is left alone for a while.
+    /// True if the circuit breaker is open.
     pub is_resting: bool,
 }
 
-/// A provider whose keys rest for less is busy, and not away.
+/// A provider whose keys cool down for less counts as busy, not as unavailable.
 const LONG_REST: Duration = Duration::from_secs(10);
 
-/// Whether a provider can be asked.
+/// Availability of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderState {
     pub name: String,
-    /// It failed so often that it is left alone for a while.
+    /// True if the circuit breaker is open.
     pub is_failing: bool,
-    /// Until the first of its keys is of use again. None: one is.
+    /// Time until the first key is usable. `None`: one is usable now.
     pub wait: Option<Duration>,
-    /// Requests to it that failed.
+    /// Number of failed requests.
     pub failures: u64,
 }
 
 impl ProviderState {
-    /// Whether none of its keys is of use, for so long that it is more than a busy moment.
+    /// True if no key is usable for longer than a short rate limit.
     #[must_use]
     pub fn is_out_of_keys(&self) -> bool {
         self.wait.is_some_and(|wait| wait >= LONG_REST)
@@ -50,7 +50,7 @@ impl ProviderState {
 }
 
 impl Ai {
-    /// Which providers can be asked, as this instance knows without asking.
+    /// Availability of each provider, as known to this instance.
     pub fn states(&self) -> Vec<ProviderState> {
         let state = |known: &Known| {
             let keys = known.upstream.keys.health();
@@ -59,7 +59,7 @@ impl Ai {
             ProviderState {
                 name: known.settings.name.clone(),
                 is_failing: known.upstream.breaker.is_open(),
-                // Nobody knows when one that is refused will be taken again.
+                // A rejected key has no known recovery time.
                 wait: (!is_ready).then(|| rests.min().unwrap_or(Duration::MAX)),
                 failures: keys.iter().map(|key| key.failures).sum(),
             }
@@ -67,7 +67,7 @@ impl Ai {
         self.upstreams().known().iter().map(state).collect()
     }
 
-    /// How each provider's keys fare on this instance.
+    /// Health of each provider's keys on this instance.
     pub fn health(&self) -> Vec<ProviderHealth> {
         let health = |known: &Known| ProviderHealth {
             settings: known.settings.clone(),
@@ -78,12 +78,14 @@ impl Ai {
         self.upstreams().known().iter().map(health).collect()
     }
 
-    /// Lets a key rest for so long, or uses it again at once. `false`: there is no such key.
+    /// Cools a key down for this time, or enables it at once if `None`. Returns false if there is
+    /// no such key.
     pub fn rest_key(&self, provider: &str, key: usize, wait: Option<Duration>) -> bool {
         self.upstreams().find(provider).is_some_and(|upstream| upstream.keys.rest(key, wait))
     }
 
-    /// Asks a provider for its models, which costs nothing; how long it took. `None`: there is no such provider.
+    /// Tests a provider by listing its models, which is free of charge, and returns the duration.
+    /// `None` if there is no such provider.
     pub async fn test(&self, provider: &str) -> Option<Result<Duration, AiError>> {
         let upstreams = self.upstreams();
         let upstream = upstreams.find(provider)?;

@@ -1,5 +1,5 @@
-//! Parses and serialises large bodies on blocking threads, a bounded number at a time and in fair turns by person, so that they neither stall the event
-//! loop nor wait for everything that one person has sent.
+//! Parses and serialises large bodies on a bounded blocking pool, fairly shared by owner, so that
+//! they neither stall the event loop nor wait behind one user's backlog.
 
 use std::{
     sync::{Arc, LazyLock},
@@ -11,26 +11,28 @@ use tokio::task::spawn_blocking;
 
 use crate::{ErrorKind, GatewayError};
 
-/// Largest body that is processed on the event loop, in bytes: it takes less than a millisecond.
+/// Largest body processed on the event loop, in bytes: it takes less than a millisecond.
 const LARGE: usize = 256 * 1024;
 /// `Retry-After` of a refused request.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Limits of large requests. Each takes several times its size in memory while it is processed.
+/// Limits of large requests. Each takes several times its size in memory during processing.
 const REQUESTS: PoolLimits = PoolLimits {
     slots: 2,
     per_user: 1,
-    // As many as fit into the 64 MiB that the bodies of one person may take.
+    // As many as fit into the 64 MiB of bodies allowed per user.
     max_waiting: 256,
     max_wait: Duration::from_secs(10),
     sentence: "Too many large requests are being read. Please try again in a moment.",
 };
-/// Limits of large answers of providers. They have been paid for, so that they wait without a limit: only the slots count.
+/// Limits of large provider answers. Answers have been paid for, so they wait without limit; only
+/// the slots apply.
 const ANSWERS: PoolLimits = PoolLimits { slots: 4, per_user: 3, ..REQUESTS };
 
-/// The pools of this process.
+/// Pools of this process.
 static POOLS: LazyLock<BodyPools> = LazyLock::new(BodyPools::default);
 
-/// Fair admission to the processing of large bodies. Requests don't keep answers waiting.
+/// Fair admission to the processing of large bodies. Requests and answers have separate pools so
+/// that requests don't delay answers.
 struct BodyPools {
     requests: Arc<WorkPool>,
     answers: Arc<WorkPool>,
@@ -68,7 +70,8 @@ impl BodyPools {
     }
 }
 
-/// Processes a request of `size` bytes. Returns `Unavailable` where too many large requests wait.
+/// Processes a request of `size` bytes. Returns `Unavailable` if too many large requests are
+/// waiting.
 pub(crate) async fn off_loop<T: Send + 'static>(
     owner: WorkOwner,
     size: usize,
@@ -86,8 +89,8 @@ pub(crate) async fn answer_off_loop<T: Send + 'static>(
     POOLS.process_answer(owner, size, work).await
 }
 
-/// Processes a small body at once, and a large one on a blocking thread when there is a slot. The slot is released when the work is done, even if the
-/// caller has gone.
+/// Processes a small body at once, and a large one on a blocking thread once a slot is free. The
+/// slot is released when the work is done, even if the caller was cancelled.
 async fn process<T: Send + 'static>(
     size: usize,
     slot: impl Future<Output = Result<WorkSlot, GatewayError>>,
@@ -128,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn large_work_leaves_the_loop_free_and_only_two_are_done_at_once() {
+    async fn keeps_the_event_loop_free_and_limits_concurrency() {
         let pools = Arc::new(BodyPools::default());
         let here = std::thread::current().id();
         assert_eq!(
@@ -167,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn large_bodies_of_one_person_do_not_hold_up_those_of_another() {
+    async fn shares_slots_fairly_between_users() {
         let pools = Arc::new(BodyPools::default());
         let (greedy, other) = (user(), user());
         let running = pools.requests.acquire(greedy).await.unwrap();
@@ -195,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_large_request_that_waits_too_long_is_refused_with_a_time_to_retry() {
+    async fn refuses_requests_that_wait_too_long() {
         let pools = BodyPools::default();
         let owner = user();
         let _running = pools.requests.acquire(owner).await.unwrap();

@@ -1,17 +1,23 @@
-//! The key pool of one provider: which key is used next, which rests, which is switched off.
+//! Key pool of one provider: selects the key of the next request, cools keys down, and disables
+//! them.
 //!
-//! A key rests for one model after a 429, for as long as the provider says, else for a back-off that doubles. Where no other key is ready it is
-//! tried again sooner: a provider's wait is often longer than it has to be, and nobody is answered meanwhile. It rests for all
-//! models when its quota is spent. Keys of one project rest together, since a quota is the project's. A key is switched off by 401
-//! and 403, and back on by the first request that succeeds with it:
-//! one request is lent a key that is off when its time for a probe has come, or at once when no other key is left (whoever waits
-//! for an answer is as good a probe as any). Server errors rest a key only where there are others, since they are seldom its fault.
+//! A key cools down for one model after a 429: for the time that the provider says, otherwise with
+//! exponential backoff. If no other key is ready it is retried sooner, because a provider's delay
+//! is often longer than necessary and no user is answered meanwhile. It cools down for all models
+//! when its quota is spent. Keys of one project cool down together, since the quota is the
+//! project's. A key is disabled by 401 and 403 and re-enabled by the first request that succeeds
+//! with it: a disabled key is lent to one request when its probe is due, or at once if no other key
+//! is left. Server errors cool a key down only if there are other keys, since they are seldom the
+//! key's fault.
 //!
-//! A 429 for a large question may be that question's fault: it is refused while smaller ones are answered. So the key rests for large ones alone,
-//! and the first small one that is refused as well makes it a rest for all. Nobody takes a model from others by asking too much.
+//! A 429 for a large request may be caused by its size: it is refused while smaller ones are
+//! answered. The key then cools down only for large requests, and the first small one that is
+//! refused too cools it down for all. So no user blocks a model for others by sending large
+//! requests.
 //!
-//! What a pool learns of a key it [tells](KeyPool::tell_to), so that other instances need not learn it by failures of their own; but for the
-//! rests from large questions, which they learn at the cost of one.
+//! Key state changes are [published](KeyPool::tell_to), so that other instances need not learn them
+//! from failures of their own. Cooldowns for large requests are not published; each instance learns
+//! them from one failure.
 
 mod health;
 mod lease;
@@ -33,20 +39,22 @@ pub use self::{
 };
 use crate::Secret;
 
-/// The longest wait that is accepted from a provider.
+/// Maximum delay accepted from a provider.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3_600);
-/// First wait before a key that was switched off is probed; doubles up to [`LAST_PROBE`].
+/// First delay before a disabled key is probed; doubles up to [`LAST_PROBE`].
 const FIRST_PROBE: Duration = Duration::from_secs(30);
 const LAST_PROBE: Duration = Duration::from_secs(600);
-/// A shorter rest, in milliseconds, is over before others know of it.
+/// Shorter cooldowns, in milliseconds, are not published, because they end before other instances
+/// learn of them.
 const SHORTEST_TOLD: u64 = 2_000;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The keys of one provider.
+/// Keys of one provider.
 pub struct KeyPool {
     tell: OnceLock<Tell>,
     requests_per_minute: Option<u32>,
-    /// First rest after a 429 without a time: no longer than the wait before the next try, or each try would come too early.
+    /// First cooldown after a 429 without a delay: at most the delay before the next attempt, or
+    /// each attempt would come too early.
     backoff: Duration,
     state: Mutex<State>,
 }
@@ -54,24 +62,24 @@ pub struct KeyPool {
 #[derive(Debug)]
 struct State {
     slots: Vec<Slot>,
-    /// When the requests of the last minute started; kept only under a limit per minute.
+    /// Start times of the last minute's requests; kept only with a per-minute limit.
     started: VecDeque<Instant>,
 }
 
 #[derive(Debug, Default)]
 struct Slot {
-    /// `None`: a provider that asks for no key.
+    /// `None` for a provider that needs no key.
     key: Option<Secret>,
     in_flight: u32,
     used: u64,
     failed: u64,
-    /// Server errors in a row.
+    /// Consecutive server errors.
     failures: u32,
-    /// Rests of the key for a model, with the 429s in a row that led to them.
+    /// Cooldowns per model, with the number of consecutive 429s.
     models: HashMap<String, Rest>,
     resting_until: Option<Instant>,
     off: Option<Off>,
-    /// Whose quota the key uses.
+    /// Project whose quota the key uses.
     project: Option<String>,
 }
 
@@ -79,7 +87,7 @@ struct Slot {
 struct Rest {
     until: Instant,
     in_a_row: u32,
-    /// It is for questions of so many tokens and more. 0: for all.
+    /// Applies to requests of at least this many tokens; 0 applies to all.
     from: u64,
 }
 
@@ -91,15 +99,15 @@ struct Off {
     probing: bool,
 }
 
-/// Hears the key's place, the model that the news is about (none: all), and the news.
+/// Listener for state changes: the key's index, the model (`None`: all), and the change.
 type Tell = Box<dyn Fn(usize, Option<&str>, ProviderKeyChange) + Send + Sync>;
 
-/// Why no key could be lent.
+/// Reason why no key could be lent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoKey {
-    /// All that might serve are resting; the soonest is back after this time.
+    /// All eligible keys are cooling down; the first is ready after this time.
     Resting(Duration),
-    /// All are switched off.
+    /// All keys are disabled.
     Off,
 }
 
@@ -117,7 +125,7 @@ impl KeyPool {
         Arc::new(Self { tell: OnceLock::new(), requests_per_minute, backoff, state })
     }
 
-    /// Names who hears what is learned of the keys. Only the first one does.
+    /// Sets the listener for state changes; later calls are ignored.
     pub fn tell_to(&self, hearer: impl Fn(usize, Option<&str>, ProviderKeyChange) + Send + Sync + 'static) {
         let _ = self.tell.set(Box::new(hearer));
     }
@@ -129,7 +137,7 @@ impl KeyPool {
         }
     }
 
-    /// Takes in what another instance has learned.
+    /// Applies a state change of another instance.
     pub fn hear(&self, key: usize, model: Option<&str>, fate: ProviderKeyChange) {
         let now = Instant::now();
         let mut state = self.state();
@@ -147,8 +155,8 @@ impl KeyPool {
         }
     }
 
-    /// Lends the least used key for a question of `size` tokens to `model`, leaving out those in `tried`. What its answers may have at most
-    /// counts too, as providers count it.
+    /// Lends the least used key for a request of `size` tokens to `model`, except those in `tried`.
+    /// `size` includes the maximum output, as providers count it.
     pub fn lend(self: &Arc<Self>, model: &str, size: u64, tried: &[usize]) -> Result<KeyLease, NoKey> {
         let now = Instant::now();
         let mut state = self.state();
@@ -201,14 +209,14 @@ impl State {
             .then(|| self.started.front().map_or(MINUTE, |&oldest| MINUTE - now.duration_since(oldest)))
     }
 
-    /// Rests a key, and those of its project, for a model or for all.
+    /// Cools down a key and those of its project, for one model or for all.
     fn rest(&mut self, key: usize, model: Option<&str>, rest: Rest, now: Instant) {
         let project = self.slots[key].project.clone();
         let concerned =
             |(index, slot): &(usize, &mut Slot)| *index == key || (project.is_some() && slot.project == project);
         for (_, slot) in self.slots.iter_mut().enumerate().filter(concerned) {
             match model {
-                // What a large question was told is nothing new to a key that rests for it anyway.
+                // A large request's 429 is no news for a key that already cools down for its size.
                 Some(model) if rest.from > 0 && slot.rests(model, rest.from, now) => {}
                 Some(model) => _ = slot.models.insert(model.to_owned(), rest),
                 None => slot.resting_until = Some(rest.until),
@@ -216,14 +224,14 @@ impl State {
         }
     }
 
-    /// The time until the first enabled key has rested.
+    /// Time until the first enabled key is ready.
     fn soonest(&self, model: &str, size: u64, now: Instant) -> Option<Duration> {
         let on = self.slots.iter().filter(|slot| slot.off.is_none());
         let rests = on.filter_map(|slot| slot.rested_at(model, size)).filter(|&until| until > now);
         rests.min().map(|until| until - now)
     }
 
-    /// Whether another key, of another project, could be lent for the same question.
+    /// True if a key of another project could be lent for the same request.
     fn has_other(&self, key: usize, model: &str, size: u64, now: Instant) -> bool {
         let project = &self.slots[key].project;
         let is_other =
@@ -252,13 +260,14 @@ impl Slot {
         self.resting_until.max(rest.map(|rest| rest.until))
     }
 
-    /// Whether it rests for questions of this size to this model, after a 429.
+    /// True if the key cools down for requests of this size to this model.
     fn rests(&self, model: &str, size: u64, now: Instant) -> bool {
         self.models.get(model).is_some_and(|rest| size >= rest.from && rest.until > now)
     }
 }
 
-/// A key as it is configured: `project=key`, or the key alone. What ends in `=` as base64 does is a key.
+/// Splits a configured key: `project=key`, or the key alone. A trailing `=` is base64 padding of a
+/// key.
 pub(crate) fn split_project(written: &str) -> (Option<&str>, &str) {
     let is_name = |name: &str| {
         (1..=32).contains(&name.len())

@@ -1,15 +1,19 @@
-//! The AI layer: one interface to all providers of language models.
+//! Client for language models of all supported providers.
 //!
-//! [`Ai::chat`] takes a model's name and a conversation and gives back a stream of text, for the assistants of the chat.
-//! [`Ai::forward`] takes a call in one of three [dialects](ApiStyle) and gives back the answer in the same, for the gateway; embeddings,
-//! transcriptions and the counting of tokens stand beside it. All go the same way: the [route](Route) names deployments, the [key pool](keys) lends the least used key which is not resting, and the
-//! dialect's upstream half writes the request and reads the answer. Between two dialects stands the neutral form; where caller and
-//! provider speak the same, the bytes pass. The wire holds every limit and time-out.
+//! [`Ai::chat`] answers Natter's own conversations as a stream of text. [`Ai::forward`] serves
+//! gateway calls in one of three [formats](ApiStyle) and answers in the same format; embeddings,
+//! transcriptions and token counting have calls of their own. All take the same path: the
+//! [route](Route) lists deployments, the [key pool](keys) lends the least used key that is ready,
+//! and the provider's format encodes the request and parses the answer. Two different formats are
+//! converted through a provider-independent form; if client and provider use the same format, the
+//! bytes pass through. The HTTP client enforces all limits and timeouts.
 //!
-//! A failure before the first token is followed by another try; after it there is never a second one, because a reader has seen
-//! text by then. An answer is complete only when the provider said so: a stream that merely ends is a failure.
+//! A failure before the first token is retried. There is no retry after it, because the reader has
+//! seen text by then. An answer is complete only if the provider said so: a stream that merely ends
+//! is a failure.
 //!
-//! This crate knows neither the database nor our requests, so that workers and the gateway can share it.
+//! The crate depends neither on the database nor on the HTTP API, so that workers and the gateway
+//! can share it.
 
 mod ai;
 mod call;

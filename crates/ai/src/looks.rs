@@ -1,13 +1,14 @@
-//! How large a model looks at pictures. What is larger costs bytes and time, and shows it nothing more.
+//! Maximum useful image size per model; larger images are downscaled before the request, since they
+//! cost bytes and time without any gain.
 
 use std::sync::LazyLock;
 
 use crate::takes;
 
-/// The largest picture that is looked at as it is.
+/// Largest image that a model processes at full resolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PictureSize {
-    /// The longest side.
+    /// Longer side, in pixels.
     pub side: u32,
     pub pixels: u32,
 }
@@ -27,30 +28,30 @@ fn read(line: &'static str) -> Option<(&'static str, PictureSize)> {
 }
 
 impl PictureSize {
-    /// Of a model of which nothing is known.
+    /// Default for unknown models.
     pub const USUAL: Self = Self { side: 1_280, pixels: 1_280 * 1_280 };
 
-    /// Of a model, by the name that its provider has for it.
+    /// Size for a model, by the provider's name of it.
     #[must_use]
     pub fn of(model: &str) -> Self {
         let plain = takes::plain(model);
         TABLE.iter().find(|(name, _)| takes::fits(name, &plain)).map_or(Self::USUAL, |(_, size)| *size)
     }
 
-    /// What two models both look at.
+    /// Minimum of two sizes, for images shown to both models.
     #[must_use]
     pub fn least(self, other: Self) -> Self {
         Self { side: self.side.min(other.side), pixels: self.pixels.min(other.pixels) }
     }
 
-    /// The size of a picture that has this one, made as much smaller as it has to be.
+    /// Scales image dimensions down to fit, keeping the aspect ratio.
     #[must_use]
     pub fn fit(self, width: u32, height: u32) -> (u32, u32) {
         let (wide, high) = (f64::from(width.max(1)), f64::from(height.max(1)));
         let by_side = f64::from(self.side) / wide.max(high);
         let by_pixels = (f64::from(self.pixels) / (wide * high)).sqrt();
         let scale = by_side.min(by_pixels).min(1.0);
-        // A side that is scaled to the longest comes to a hair less than that.
+        // Corrects for rounding of a side scaled to exactly the maximum.
         let scaled = |side: f64| (side * scale + 1e-6).floor().max(1.0) as u32;
         (scaled(wide), scaled(high))
     }
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_can_be_read_and_the_longest_that_fits_counts() {
+    fn reads_all_rows_and_prefers_the_longest_match() {
         let lines = include_str!("looks.tsv").lines().filter(|line| !line.starts_with('#')).count();
         assert_eq!(TABLE.len(), lines);
         let side = |model: &str| PictureSize::of(model).side;
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_keeps_its_form_and_is_never_made_larger() {
+    fn keeps_the_aspect_ratio_and_never_enlarges() {
         let claude = PictureSize::of("claude-sonnet-4-5");
         assert_eq!(claude.fit(800, 600), (800, 600));
         assert_eq!(claude.fit(4_000, 400), (1_568, 156));

@@ -1,7 +1,8 @@
-//! What a call used, readable at any moment by whoever settles it.
+//! Usage of a call, readable at any moment by the billing code.
 //!
-//! The provider's last report counts. Where an answer broke off before one came, the question is estimated by its bytes and the
-//! answer by the text that was delivered; a call that delivered nothing costs nothing, unless its caller left while a provider was at work.
+//! The provider's last report counts. If an answer ends before a report, the input is estimated
+//! from the request's size and the output from the delivered text. A call that delivered nothing is
+//! free, unless its client disconnected while a provider was working.
 
 use std::{
     sync::{
@@ -13,15 +14,15 @@ use std::{
 
 use crate::{GatewayError, chat::Finish};
 
-/// Larger counts are a provider's mistake, and would not fit the sums of a month.
+/// Larger counts are a provider's mistake, and would overflow monthly sums.
 const MOST_TOKENS: u64 = 1_000_000_000;
-/// What a provider is taken to write in a second, where nobody saw it.
+/// Assumed output rate of a provider, in tokens per second, for output that was not seen.
 const TOKENS_PER_SECOND: u64 = 60;
 
-/// So long a provider may take to read a question, without writing anything that nobody sees.
+/// Time that a provider may take to read a request before unseen output is assumed.
 const READING: Duration = Duration::from_secs(5);
 
-/// How often tools that a provider runs itself are taken to be used for an answer, where nothing bounds them.
+/// Assumed uses of provider-run tools per answer, if nothing bounds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AssumedUses {
     pub searches: u64,
@@ -29,9 +30,9 @@ pub(crate) struct AssumedUses {
 }
 
 impl AssumedUses {
-    /// More can be held for a stream as it goes on.
+    /// Streamed answer, whose reservation can grow as it proceeds.
     pub const STREAM: Self = Self { searches: 10, images: 2 };
-    /// An answer in one piece may have cost anything when it comes.
+    /// Whole answer, whose cost is unknown until it arrives.
     pub const WHOLE: Self = Self { searches: 30, images: 4 };
 
     pub fn of(is_stream: bool) -> Self {
@@ -39,34 +40,35 @@ impl AssumedUses {
     }
 }
 
-/// Models of OpenAI's that search the web for each answer, by what their names have in them.
+/// Marks in the names of OpenAI models that search the web for each answer.
 const SEARCHING: [&str; 2] = ["-search-preview", "-search-api"];
 
-/// Whether a model searches the web for each answer, which costs beside the tokens.
+/// True if a model searches the web for each answer, which is billed separately.
 pub(crate) fn searches_always(model: &str) -> bool {
     SEARCHING.iter().any(|mark| model.contains(mark))
 }
 
-/// Uses of tools that a provider runs itself and bills beside the tokens.
+/// Uses of provider-run tools that are billed separately from tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ToolUses {
-    /// Of the web.
+    /// Web searches.
     pub searches: u64,
-    /// Containers in which code runs, one for each of their gigabytes.
+    /// Code-execution containers, in GiB.
     pub containers: u64,
-    /// Pictures that are made.
+    /// Generated images.
     pub images: u64,
 }
 
-/// Tokens of calls that a provider makes beside the one that answers: those by which Anthropic shortens a conversation on its way.
+/// Tokens of extra calls that a provider makes for an answer, such as Anthropic's compaction of the
+/// conversation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Beside {
-    /// `cached` and `cache_write` included.
+    /// Includes `cached` and `cache_write`.
     pub input: u64,
     pub cached: u64,
     pub cache_write: u64,
     pub output: u64,
-    /// The most input of one of these calls: whether they are long ones.
+    /// Largest input of one of these calls, which decides about long-context prices.
     pub longest: u64,
 }
 
@@ -92,36 +94,37 @@ impl Beside {
     }
 }
 
-/// Tokens, as the provider counted them; `None` where it did not say. Zero is a count.
+/// Tokens as counted by the provider; `None` if not reported. Zero is a count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// All of the question, `cached` and `cache_write` included.
+    /// Whole input, including `cached` and `cache_write`.
     pub input: Option<u64>,
-    /// Of the question, read from the provider's cache.
+    /// Input read from the provider's cache.
     pub cached: Option<u64>,
-    /// Of the question, written to the provider's cache.
+    /// Input written to the provider's cache.
     pub cache_write: Option<u64>,
-    /// All of the answer, `reasoning` included.
+    /// Whole output, including `reasoning`.
     pub output: Option<u64>,
     pub reasoning: Option<u64>,
-    /// Audio of question and answer.
+    /// Audio tokens of input and output.
     pub audio: Option<u64>,
-    /// Of it, that of the answer.
+    /// Audio tokens of the output.
     pub audio_output: Option<u64>,
-    /// Searches of the web that the provider ran.
+    /// Web searches run by the provider.
     pub searches: Option<u64>,
-    /// Containers in which it ran code, one for each of their gigabytes.
+    /// Code-execution containers, in GiB.
     pub containers: Option<u64>,
-    /// Pictures that a tool of the provider's made.
+    /// Images generated by a provider-run tool.
     pub images: Option<u64>,
-    /// Of all these tokens, those of other calls than the one that answers: each call is long or not by itself.
+    /// Tokens of extra calls, included in the counts above. Kept apart because long-context prices
+    /// apply per call.
     pub beside: Beside,
-    /// At least one of the counts is ours.
+    /// True if at least one count is an estimate.
     pub estimated: bool,
 }
 
 impl Usage {
-    /// This report with what a later one says differently.
+    /// Merges a later report, whose counts take precedence.
     #[must_use]
     pub fn updated(self, later: Self) -> Self {
         Self {
@@ -140,7 +143,7 @@ impl Usage {
         }
     }
 
-    /// This and another one together.
+    /// Sum of two usages.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
@@ -168,7 +171,7 @@ impl Usage {
         self.input.unwrap_or(0).saturating_add(self.output.unwrap_or(0))
     }
 
-    /// What tools of the provider's did.
+    /// Uses of provider-run tools.
     #[must_use]
     pub fn tools(&self) -> ToolUses {
         let [searches, containers, images] =
@@ -176,7 +179,7 @@ impl Usage {
         ToolUses { searches, containers, images }
     }
 
-    /// No count is larger than any question or answer can be.
+    /// Limits all counts to plausible values.
     fn bounded(self) -> Self {
         let bound = |count: Option<u64>| count.map(|count| count.min(MOST_TOKENS));
         let bounded = Self {
@@ -198,61 +201,62 @@ impl Usage {
     }
 }
 
-/// A count by a later report. Some servers end with one of nothing but zeros.
+/// Merges a count with a later one. Some servers end with a report of zeros, which is ignored.
 pub(crate) fn updated(before: Option<u64>, later: Option<u64>) -> Option<u64> {
     later.filter(|count| *count > 0).or(before).or(later)
 }
 
-/// Who answered.
+/// Deployment that answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Served {
     pub provider: String,
-    /// The upstream's name of the model.
+    /// Provider's name of the model.
     pub model: String,
-    /// The last characters of the key, where it has enough to show them.
+    /// Last characters of the key, if it is long enough to show them.
     pub key_tail: Option<String>,
 }
 
-/// The meter of one call.
+/// Meter of one call.
 #[derive(Debug, Default)]
 pub struct Meter {
     state: Mutex<State>,
     first_token_at: OnceLock<Instant>,
-    /// Tokens of the question by our estimate.
+    /// Estimated input tokens.
     asked: AtomicU64,
-    /// Quarters of a token delivered, by our estimate.
+    /// Estimated delivered output, in quarters of a token.
     delivered: AtomicU64,
-    /// Why the rest of the answer is not wanted.
+    /// Reason for ending the answer early.
     cut: OnceLock<GatewayError>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     reported: Option<Usage>,
-    /// The answer is whole: no later report can come.
+    /// True if the answer is complete: no later report can come.
     is_closed: bool,
     finish: Option<Finish>,
     served: Served,
     tries: u32,
-    /// Since when a provider is at work that has not refused.
+    /// Time since which a provider has been working and has not refused.
     asked_at: Option<Instant>,
-    /// The web is searched for the answer, whether the provider counts that or not.
+    /// True if the web is searched for the answer, whether the provider counts that or not.
     searches: bool,
 }
 
 impl State {
-    /// Whether the last report tells all.
+    /// True if the last report is complete.
     fn is_final(&self) -> bool {
         self.is_closed && self.reported.is_some_and(|usage| usage.input.is_some() && usage.output.is_some())
     }
 
-    /// Whether nothing is left to be told: the answer is whole, or it has ended and the provider has counted it.
+    /// True if no report is pending: the answer is complete, or it has ended and the provider has
+    /// counted it.
     fn is_told(&self) -> bool {
         let is_counted = || self.reported.is_some_and(|usage| usage.output.is_some_and(|output| output > 0));
         self.is_closed || (self.finish.is_some() && is_counted())
     }
 
-    /// With the search that the answer has cost, where there is one.
+    /// Adds the web search of the answer, if there is one.
     fn searched(&self, usage: Usage) -> Usage {
         if !self.searches || usage.total() == 0 {
             return usage;
@@ -262,7 +266,7 @@ impl State {
 }
 
 impl Meter {
-    /// What to bill: the rules of the module's head.
+    /// Usage to bill, by the rules above.
     #[must_use]
     pub fn usage(&self) -> Usage {
         let state = self.state();
@@ -270,7 +274,8 @@ impl Meter {
         let asked = self.asked.load(Ordering::Relaxed);
         let usage = match state.reported {
             Some(usage) if state.is_final() || delivered == 0 => usage,
-            // Some providers report while they stream; what they delivered after the last report counts.
+            // Some providers report while they stream; output delivered after the last report
+            // counts too.
             Some(usage) => {
                 let output = usage.output.unwrap_or(0).max(delivered);
                 let input = usage.input.unwrap_or(asked);
@@ -283,9 +288,11 @@ impl Meter {
         state.searched(usage)
     }
 
-    /// What to bill where the caller left before the end: what a provider was given to read, and at least what it will have written by
-    /// `now`, of `most` tokens: what nobody saw before the first words, and those. Providers bill all of it, whoever still waits for it. What they have
-    /// counted by then has their thoughts in it.
+    /// Usage to bill if the client disconnected before the end: the input, and the output that the
+    /// provider is assumed to have written by `now`, at most `most` tokens.
+    ///
+    /// Providers bill unseen output too: reasoning before the first text, and text after the
+    /// disconnect. Counts reported by then already include reasoning.
     #[must_use]
     pub fn usage_left(&self, now: Instant, most: u64) -> Usage {
         let usage = self.usage();
@@ -305,13 +312,13 @@ impl Meter {
         Usage { output: Some(written), estimated: usage.estimated || written > counted, ..usage }
     }
 
-    /// When the first piece of the answer came.
+    /// Time of the first output.
     #[must_use]
     pub fn first_token_at(&self) -> Option<Instant> {
         self.first_token_at.get().copied()
     }
 
-    /// How the answer ended; `None` where it didn't reach its end.
+    /// Reason why the answer ended; `None` if it didn't reach its end.
     #[must_use]
     pub fn finish(&self) -> Option<Finish> {
         self.state().finish
@@ -322,18 +329,18 @@ impl Meter {
         self.state().served.clone()
     }
 
-    /// Ends a stream before its next frames, with this error. The connection upstream is closed then.
+    /// Ends a stream with this error before its next frames, and closes the upstream connection.
     pub fn cut_off(&self, error: GatewayError) {
         let _ = self.cut.set(error);
     }
 
-    /// Why the answer was ended, where that was not the provider's doing.
+    /// Error by which this server ended the answer.
     #[must_use]
     pub fn cut(&self) -> Option<&GatewayError> {
         self.cut.get()
     }
 
-    /// How often a provider was asked.
+    /// Number of attempts.
     #[must_use]
     pub fn tries(&self) -> u32 {
         self.state().tries
@@ -353,17 +360,18 @@ impl Meter {
         served.key_tail = key_tail.map(str::to_owned);
     }
 
-    /// Who is asked searches the web for the answer.
+    /// Records that the web is searched for the answer.
     pub(crate) fn search(&self) {
         self.state().searches = true;
     }
 
-    /// The question goes out: from now on a provider is at work. Before that its pictures are fetched, and it may wait to be written.
+    /// Records that the request is being sent, from which time a provider is working. Image
+    /// downloads and queueing come before.
     pub(crate) fn sent(&self) {
         self.state().asked_at.get_or_insert_with(Instant::now);
     }
 
-    /// The provider that was asked refused, or could not be reached.
+    /// Records that the provider refused or was unreachable.
     pub(crate) fn refused(&self) {
         self.state().asked_at = None;
     }
@@ -372,12 +380,12 @@ impl Meter {
         self.asked.store(tokens, Ordering::Relaxed);
     }
 
-    /// The question by our estimate.
+    /// Estimated input tokens.
     pub(crate) fn estimated_question(&self) -> u64 {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// More of the answer has come. `quarters` of tokens.
+    /// Records delivered output, in quarters of a token.
     pub(crate) fn deliver(&self, quarters: u64) {
         self.first_token_at.get_or_init(Instant::now);
         if quarters > 0 {
@@ -394,7 +402,7 @@ impl Meter {
         self.state().finish = Some(finish);
     }
 
-    /// The answer is whole; the last report stands.
+    /// Records that the answer is complete and the last report is final.
     pub(crate) fn close(&self) {
         self.state().is_closed = true;
     }
@@ -405,7 +413,8 @@ impl Meter {
     }
 }
 
-/// Quarters of a token that `text` makes: ASCII characters a quarter each, others one token.
+/// Estimated tokens of a text, in quarters: one quarter per ASCII character, one token per other
+/// character.
 pub(crate) fn quarters(text: &[u8]) -> u64 {
     let (mut ascii, mut other) = (0_u64, 0_u64);
     for &byte in text {
@@ -423,27 +432,27 @@ mod tests {
         Usage { input: Some(input), output: Some(output), ..Usage::default() }
     }
 
-    /// The meter of a call whose first words came so many seconds after it was asked.
+    /// Meter of a call whose first output came this many seconds after the request.
     fn begun_after(seconds: u64) -> Meter {
         let meter = Meter::default();
         meter.estimate_question(1_000);
         meter.ask("main", "gpt-5-mini", None);
         meter.sent();
-        let asked_at = meter.state().asked_at.expect("it was asked");
-        meter.first_token_at.set(asked_at + Duration::from_secs(seconds)).expect("nothing has come");
+        let asked_at = meter.state().asked_at.expect("a provider was asked");
+        meter.first_token_at.set(asked_at + Duration::from_secs(seconds)).expect("no output yet");
         meter.deliver(quarters(b"twenty characters..."));
         meter
     }
 
     #[test]
-    fn a_call_without_output_is_free() {
+    fn calls_without_output_are_free() {
         let meter = Meter::default();
         meter.estimate_question(1_000);
         assert_eq!(meter.usage(), usage(0, 0));
     }
 
     #[test]
-    fn who_leaves_pays_for_what_a_provider_was_asked() {
+    fn bills_input_after_a_disconnect() {
         let meter = Meter::default();
         meter.estimate_question(1_000);
         let later = |seconds| Instant::now() + Duration::from_secs(seconds);
@@ -462,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_pays_for_what_was_thought_before_the_first_words() {
+    fn bills_unseen_reasoning_after_a_disconnect() {
         let now = Instant::now();
         let meter = begun_after(25);
         let left = |output| Usage { estimated: true, ..usage(1_000, output) };
@@ -482,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_thought_is_not_paid_for_twice_where_a_provider_counts_as_it_writes() {
+    fn bills_reported_reasoning_once() {
         let left = |reported: u64| {
             let meter = begun_after(25);
             meter.report(usage(7, reported));
@@ -494,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_the_web_is_searched_for_has_at_least_one_search() {
+    fn counts_at_least_one_search_for_search_models() {
         let meter = Meter::default();
         meter.estimate_question(1_000);
         meter.ask("main", "gpt-4o-search-preview", None);
@@ -514,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_bounded() {
+    fn bounds_implausible_counts() {
         let meter = Meter::default();
         meter.report(usage(1 << 63, u64::MAX));
         meter.close();
@@ -522,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_cut_before_any_report_is_estimated() {
+    fn estimates_answers_without_a_report() {
         let meter = Meter::default();
         meter.estimate_question(1_000);
         meter.deliver(quarters(b"twenty characters..."));
@@ -530,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_report_counts_and_zero_is_a_count() {
+    fn uses_the_last_report_and_accepts_zero() {
         let meter = Meter::default();
         meter.deliver(400);
         meter.report(usage(7, 1));
@@ -546,7 +555,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_ascii_is_a_token_each() {
+    fn counts_non_ascii_characters_as_tokens() {
         assert_eq!((quarters(b"abcd"), quarters("日本".as_bytes()), quarters("é".as_bytes())), (4, 8, 4));
     }
 }

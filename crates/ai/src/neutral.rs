@@ -1,7 +1,8 @@
-//! The form in the middle: what every dialect can be read into and written from.
+//! Provider-independent form of requests and answers.
 //!
-//! An API reads a request into a [`Request`], an upstream writes it out. An upstream reads its answer into [`Event`]s, an API writes
-//! them out. Nobody needs to know more than one dialect, and every pair works.
+//! A client format parses a request into a [`Request`] and a provider format encodes it; a provider
+//! format parses its answer into [`Event`]s and a client format writes them. Each format is
+//! implemented independently of the others, and every pair works.
 
 mod answer;
 
@@ -13,13 +14,13 @@ pub(crate) use answer::{Answer, Block, Choice};
 
 use crate::{AiError, Finish, Usage, takes::Takes, wire::failure::Failure};
 
-/// A question to a model.
+/// A chat request.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Request {
     pub stream: bool,
-    /// All that stands above the conversation.
+    /// System prompt, in parts.
     pub system: Vec<String>,
-    /// Anthropic's `cache_control` of those of them that have one, by their place.
+    /// Anthropic's `cache_control` of system parts, by index.
     pub system_cached: BTreeMap<usize, Value>,
     pub turns: Vec<Turn>,
     pub tools: Vec<Tool>,
@@ -31,23 +32,24 @@ pub(crate) struct Request {
     pub top_p: Option<f64>,
     pub top_k: Option<u64>,
     pub stop: Vec<String>,
-    /// How many answers.
+    /// Number of answers.
     pub choices: Option<u64>,
     pub seed: Option<i64>,
     pub presence_penalty: Option<f64>,
     pub frequency_penalty: Option<f64>,
-    /// With so many alternatives for each token.
+    /// Number of alternatives per token.
     pub logprobs: Option<u64>,
     pub reasoning: Option<Reasoning>,
     pub verbosity: Option<String>,
     pub user: Option<String>,
-    /// Tools whose input is a text of any form, by name. To an upstream they are functions with one field, `input`.
+    /// Names of free-form tools, whose input is arbitrary text. Other providers get them as
+    /// functions with one field, `input`.
     pub free: Vec<String>,
-    /// Tools that go by another name than their own, which no provider takes: theirs, by the other.
+    /// Original tool names by the replacement names, for tools whose names no provider accepts.
     pub renamed: BTreeMap<String, String>,
-    /// Fields that only OpenAI's own kind understands.
+    /// Fields that only OpenAI's API knows.
     pub extra: BTreeMap<&'static str, Value>,
-    /// What its model takes, where more is said of that than Natter knows.
+    /// Model parameters, if they differ from the built-in ones.
     pub takes: Option<Arc<Takes>>,
 }
 
@@ -55,11 +57,11 @@ pub(crate) struct Request {
 pub(crate) enum Speaker {
     User,
     Assistant,
-    /// What stands above the conversation, said in the middle of it.
+    /// System instruction within the conversation.
     System,
 }
 
-/// What one side says before the other does.
+/// Consecutive parts of one speaker.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Turn {
     pub speaker: Speaker,
@@ -74,12 +76,12 @@ pub(crate) enum Part {
     Result(ToolResult),
     Thinking {
         text: String,
-        /// By which Anthropic knows its own thought again.
+        /// Anthropic's signature of the thinking.
         signature: Option<String>,
     },
-    /// A thought that only its provider can read.
+    /// Thinking that only its provider can read.
     Redacted(String),
-    /// Anthropic's `cache_control` of what stands before it: a provider's cache is to hold everything up to here.
+    /// Anthropic's `cache_control`: the provider's cache should hold everything up to here.
     Cached(Value),
 }
 
@@ -94,7 +96,7 @@ pub(crate) enum MediaKind {
 pub(crate) struct Media {
     pub kind: MediaKind,
     pub source: Source,
-    /// OpenAI's `detail` of a picture.
+    /// OpenAI's image `detail`.
     pub detail: Option<String>,
     pub name: Option<String>,
 }
@@ -143,7 +145,7 @@ pub(crate) enum ToolChoice {
     None,
     Required,
     Named(String),
-    /// One of these; whether one must be used.
+    /// Choice among some of the tools; `required` if one must be called.
     Among {
         names: Vec<String>,
         required: bool,
@@ -163,13 +165,13 @@ pub(crate) enum Format {
     },
 }
 
-/// How much a model should think.
+/// Reasoning settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Reasoning {
     pub effort: Option<Effort>,
-    /// Tokens.
+    /// Maximum reasoning tokens.
     pub budget: Option<u64>,
-    /// The caller wants to read the thoughts.
+    /// True if the caller wants to see the reasoning.
     pub shown: bool,
 }
 
@@ -185,7 +187,7 @@ pub(crate) enum Effort {
 }
 
 impl Reasoning {
-    /// Whether nothing is to be thought.
+    /// True if reasoning is disabled.
     pub fn is_off(&self) -> bool {
         self.effort == Some(Effort::None) || self.budget == Some(0)
     }
@@ -217,7 +219,7 @@ impl Effort {
         }
     }
 
-    /// Tokens of thought, for providers that want a number.
+    /// Reasoning budget in tokens, for providers that need a number.
     pub fn budget(self) -> u64 {
         match self {
             Self::None => 0,
@@ -229,7 +231,7 @@ impl Effort {
         }
     }
 
-    /// The effort that a number of tokens stands for.
+    /// Effort that corresponds to a budget in tokens.
     pub fn of_budget(tokens: u64) -> Self {
         [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High]
             .into_iter()
@@ -239,7 +241,7 @@ impl Effort {
 }
 
 impl Request {
-    /// Adds parts of a speaker, to the turn before where it is of the same one.
+    /// Appends parts of a speaker, merging them into the last turn if it has the same speaker.
     pub fn say(&mut self, speaker: Speaker, parts: impl IntoIterator<Item = Part>) {
         let parts = parts.into_iter().filter(|part| !matches!(part, Part::Text(text) if text.trim().is_empty()));
         let mut parts = parts.peekable();
@@ -252,8 +254,8 @@ impl Request {
         }
     }
 
-    /// Adds instructions: above the conversation, or at their place where it has begun. What comes before them stays as it was, which a provider's cache
-    /// lives on.
+    /// Appends instructions: to the system prompt, or in place once the conversation has started.
+    /// Earlier content stays unchanged because provider caches depend on it.
     pub fn instruct(&mut self, texts: impl IntoIterator<Item = String>) {
         if self.turns.is_empty() {
             self.system.extend(texts);
@@ -262,7 +264,8 @@ impl Request {
         }
     }
 
-    /// The request for a provider that knows instructions above the conversation only: those in the middle are marked texts of the user's.
+    /// The request for a provider that has no system turns within the conversation: they become
+    /// marked user text.
     pub fn two_sided(&self) -> Cow<'_, Self> {
         if self.turns.iter().all(|turn| turn.speaker != Speaker::System) {
             return Cow::Borrowed(self);
@@ -285,7 +288,7 @@ impl Request {
         Cow::Owned(request)
     }
 
-    /// The name of the tool that a call has asked for: the last one of this id before a turn, since some programs number them anew each time.
+    /// Tool name of a call: the last one with this id before a turn, since some clients reuse ids.
     pub fn called(&self, id: &str, before: usize) -> Option<&str> {
         self.turns.iter().take(before).rev().flat_map(|turn| turn.parts.iter().rev()).find_map(|part| match part {
             Part::Call(call) if call.id == id => Some(call.name.as_str()),
@@ -293,14 +296,14 @@ impl Request {
         })
     }
 
-    /// The system texts as one.
+    /// Joined system prompt.
     pub fn system_text(&self) -> Option<String> {
         let texts: Vec<&str> = self.system.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
         (!texts.is_empty()).then(|| texts.join("\n\n"))
     }
 }
 
-/// Marks an instruction as none of the user's, as agents do themselves.
+/// Marks text as a system instruction, in the form that agents use themselves.
 fn mark(part: &mut Part) {
     if let Part::Text(text) = part
         && !text.trim_start().starts_with("<system-reminder>")
@@ -309,7 +312,7 @@ fn mark(part: &mut Part) {
     }
 }
 
-/// A piece of an answer.
+/// Increment of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Event {
     Text {
@@ -324,7 +327,7 @@ pub(crate) enum Event {
         choice: u32,
         text: String,
     },
-    /// The thought before it is whole.
+    /// Signature of the preceding thinking, which it completes.
     Signature {
         choice: u32,
         signature: String,
@@ -333,14 +336,14 @@ pub(crate) enum Event {
         choice: u32,
         data: String,
     },
-    /// A picture that the model has made.
+    /// A generated image.
     Picture {
         choice: u32,
         mime: String,
         /// Base64.
         data: String,
     },
-    /// A call begins. `tool` counts the calls of a choice.
+    /// Start of a call. `tool` is its index in the choice.
     Call {
         choice: u32,
         tool: u32,
@@ -348,26 +351,26 @@ pub(crate) enum Event {
         name: String,
         signature: Option<String>,
     },
-    /// More of a call's arguments.
+    /// Increment of a call's arguments.
     Arguments {
         choice: u32,
         tool: u32,
         json: String,
     },
-    /// A call of a tool whose input is free text begins.
+    /// Start of a call of a free-form tool.
     FreeCall {
         choice: u32,
         tool: u32,
         id: String,
         name: String,
     },
-    /// All of its input.
+    /// Complete input of that call.
     Input {
         choice: u32,
         tool: u32,
         text: String,
     },
-    /// OpenAI's objects for tokens of the text.
+    /// OpenAI's log-probability objects.
     Logprobs {
         choice: u32,
         tokens: Vec<Value>,
@@ -379,28 +382,29 @@ pub(crate) enum Event {
     Usage(Usage),
 }
 
-/// Reads an upstream's answer.
+/// Parser of a provider's answer.
 pub(crate) trait Reader: Send + 'static {
-    /// Reads the data of one event of a stream.
+    /// Parses the data of one stream event.
     fn read(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), Failure>;
-    /// Reads an answer in one piece.
+    /// Parses a whole answer.
     fn read_whole(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), Failure>;
-    /// Whether the last frame of the protocol has come.
+    /// True once the protocol's final frame has arrived.
     fn is_done(&self) -> bool;
 }
 
-/// Writes a stream in an API's dialect.
+/// Writer of a stream in a client format.
 pub(crate) trait Writer: Send + 'static {
     fn write(&mut self, event: &Event, out: &mut Vec<u8>);
-    /// The end of a whole answer.
+    /// Writes the end of a complete answer.
     fn end(&mut self, usage: &Usage, out: &mut Vec<u8>);
-    /// How many frames were numbered so far.
+    /// Number of frames numbered so far.
     fn sequence(&self) -> u64 {
         0
     }
 }
 
-/// Keeps what an answer as a whole must hold to, whoever wrote it: each choice ends once, and one that made calls ends for them.
+/// Enforces invariants of an answer: each choice ends once, and a choice with calls ends with
+/// [`Finish::ToolCalls`].
 #[derive(Debug, Default)]
 pub(crate) struct Order {
     ends: BTreeMap<u32, Option<Finish>>,
@@ -408,7 +412,7 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// Takes the ends out of what was read; they come with [`ends`](Self::ends).
+    /// Removes finish events from the parsed ones; [`ends`](Self::ends) returns them.
     pub fn keep(&mut self, events: &mut Vec<Event>) {
         events.retain(|event| match event {
             Event::Finish { choice, finish } => {
@@ -431,12 +435,13 @@ impl Order {
         });
     }
 
-    /// Whether every choice that began has ended.
+    /// True if every started choice has ended.
     pub fn is_whole(&self) -> bool {
         !self.ends.is_empty() && self.ends.values().all(Option::is_some)
     }
 
-    /// The ends of all choices. `says_so`: the provider has sent its last frame, which ends those that have no end of their own.
+    /// Finish events of all choices. If `says_so` is true, the provider has sent its final frame,
+    /// which ends choices without a finish of their own.
     pub fn ends(&self, says_so: bool) -> Result<Vec<Event>, AiError> {
         if self.ends.is_empty() {
             return Err(if says_so { AiError::Empty } else { AiError::Cut });

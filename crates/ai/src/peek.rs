@@ -1,4 +1,4 @@
-//! What has to be known of a call before it goes out: its model, whether it streams, what it may cost.
+//! Properties of a call needed before it is sent: model, streaming, and maximum cost.
 
 mod survey;
 #[cfg(test)]
@@ -29,41 +29,43 @@ use crate::{
     meter::{AssumedUses, ToolUses},
 };
 
-/// A look into the body of a call.
+/// Properties of a call's body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peek<'a> {
     pub model: Cow<'a, str>,
     pub stream: bool,
-    /// Whether the caller wants the same answer each time: by a temperature of zero, or a seed.
+    /// True if the caller wants reproducible answers: temperature zero or a seed.
     pub is_repeatable: bool,
     pub wanted: Wanted,
-    /// The body as it goes on, where it is not as it came.
+    /// Normalised body, if it differs from the original.
     pub mended: Option<Bytes>,
 }
 
-/// What a call may use, as far as its question says: what is held for it follows from that.
+/// Maximum usage of a call, from which its reservation follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
-    /// Tokens of the question by our estimate.
+    /// Estimated input tokens.
     pub input: u64,
-    /// The most tokens that one answer may have; `None`: any number.
+    /// Maximum tokens of one answer; `None`: unlimited.
     pub max_output: Option<u64>,
-    /// Tokens of what the answer is expected to be (`prediction`): those that turn out wrong are billed as if they had been written, beside the limit.
+    /// Tokens of the predicted output (`prediction`). Wrong ones are billed as output, beyond the
+    /// limit.
     pub predicted: u64,
-    /// How many answers there are to be.
+    /// Number of answers.
     pub choices: u64,
-    /// Sound is sent or asked for.
+    /// True if audio is sent or requested.
     pub has_sound: bool,
-    /// What tools of the provider's may do, about.
+    /// Estimated uses of provider-run tools.
     pub tools: ToolUses,
-    /// They may do more than that: its caller sets no bound.
+    /// True if tool uses may exceed the estimate because the caller sets no bound.
     pub has_open_tools: bool,
-    /// Its provider may shorten the conversation on the way: all of it is read twice then, and written for twice.
+    /// True if the provider may compact the conversation: the whole input is then billed twice, and
+    /// so is the output.
     pub is_shortened: bool,
 }
 
 impl Wanted {
-    /// One answer in words.
+    /// Usage of one text answer.
     #[must_use]
     pub fn words(input: u64, max_output: Option<u64>) -> Self {
         let (has_sound, tools, has_open_tools, is_shortened) = (false, ToolUses::default(), false, false);
@@ -71,12 +73,12 @@ impl Wanted {
     }
 }
 
-/// How the types of Anthropic's edits begin that shorten a conversation.
+/// Prefix of Anthropic's context edits that compact the conversation.
 static SHORTENING: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| [Finder::new("\"compact_")]);
 
-/// More answers to one question are refused.
+/// Maximum number of answers to one request.
 const MOST_CHOICES: u64 = 128;
-/// More messages and parts in one question are refused.
+/// Maximum number of messages and parts in one request.
 const MOST_ITEMS: usize = 10_000;
 
 #[derive(Deserialize)]
@@ -104,7 +106,7 @@ struct Head<'a> {
     prediction: Option<&'a RawValue>,
 }
 
-/// Reads what limits and holds need, or says what is wrong with the body.
+/// Inspects a body on the blocking pool, or returns the error in it.
 pub async fn look(owner: WorkOwner, style: ApiStyle, body: &Bytes) -> Result<Peek<'static>, GatewayError> {
     let body = body.clone();
     let looking = off_loop(owner, body.len(), move || {
@@ -124,10 +126,10 @@ impl Peek<'_> {
     }
 }
 
-/// Fields with whole numbers that some programs write as fractions.
+/// Integer fields that some clients send as floating-point numbers.
 const COUNTS: [&str; 4] = ["max_tokens", "max_completion_tokens", "max_output_tokens", "n"];
 
-/// A body as most libraries read it. None: nothing of it is another then, or it has more parts than are read.
+/// Normalises a body. `None` if nothing changes or it has too many parts.
 fn mended(body: &[u8]) -> Option<Bytes> {
     if survey(body).items > MOST_ITEMS {
         return None;
@@ -143,12 +145,12 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<Peek<'_>, GatewayErr
         return Err(GatewayError::invalid_param("n", format!("`n` must be between 1 and {MOST_CHOICES}.")));
     }
     let (max_output, choices) = match style {
-        // Where both are there, which of them a provider heeds is its affair.
+        // If both are set, the provider may use either one.
         ApiStyle::Chat => (head.max_completion_tokens.max(head.max_tokens), choices),
         ApiStyle::Responses => (head.max_output_tokens, 1),
         ApiStyle::Messages => (head.max_tokens, 1),
     };
-    // To many servers a limit of 0 is none.
+    // Many servers treat a limit of 0 as unlimited.
     let max_output = max_output.filter(|most| *most > 0);
     let prediction = head.prediction.filter(|_| style == ApiStyle::Chat);
     let predicted = prediction.map_or(0, |text| estimate(text.get().as_bytes()));
@@ -181,8 +183,8 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<Peek<'_>, GatewayErr
     Ok(Peek { model, stream, is_repeatable, wanted, mended: None })
 }
 
-/// Whether sound is a part of the question or of the answer that is asked for (`modalities`). A text that has these words may say so, too: it
-/// is held for what sound costs, and pays for what it used.
+/// True if audio is part of the input or of the requested output (`modalities`). Text with these
+/// words matches too: its reservation is larger, but only actual usage is billed.
 fn speaks_of_sound(body: &[u8]) -> bool {
     let has = |name: &[u8]| memmem::find(body, name).is_some();
     has(b"\"input_audio\"")
@@ -191,10 +193,12 @@ fn speaks_of_sound(body: &[u8]) -> bool {
         || names_recording(body)
 }
 
-/// Escapes of large letters and of the slash: no program writes these, but for whoever hides a type from a search.
+/// Escapes of upper-case letters and the slash; clients write these only to hide a type from a
+/// substring search.
 const HIDDEN: [&[u8]; 3] = [br"\u004", br"\u002f", br"\u002F"];
 
-/// Whether the type of a recording stands somewhere: files and documents of every form may be one, which Gemini hears.
+/// True if the media type of a recording occurs anywhere: any file part may be one, which Gemini
+/// transcribes.
 fn names_recording(body: &[u8]) -> bool {
     let is_kind = |before: &[u8]| {
         let before = before.strip_suffix(b"\\").unwrap_or(before);

@@ -1,8 +1,9 @@
-//! A streamed answer on its way from the provider to the caller.
+//! Streams an answer from the provider to the client.
 //!
-//! The bytes are cut into whole events and given to a [`Tap`], which passes or translates them. The relay keeps the promises that are
-//! the same for all: silence and length are bounded, nothing is passed before its event is whole, and an answer that fails ends with
-//! the frame that says so. When it is dropped, so is the connection upstream.
+//! The bytes are split into complete events and given to a [`Tap`], which passes or converts them.
+//! The stream enforces the common guarantees: idle time and length are limited, nothing is passed
+//! before its event is complete, and a failed answer ends with an error frame. Dropping it closes
+//! the upstream connection.
 
 use std::{
     convert::Infallible,
@@ -22,34 +23,34 @@ use crate::{
     wire::{ByteStream, events::Splitter, failure::Failure},
 };
 
-/// Passes or translates the events of one answer.
+/// Passes or converts the events of one answer.
 pub(crate) trait Tap: Send + Unpin + 'static {
-    /// What comes out.
+    /// Output type.
     type Out: Send + Unpin;
-    /// Takes whole events; gives what is to be told, or nothing yet.
+    /// Processes complete events; returns output, if any.
     fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Self::Out>, Failure>;
-    /// Whether the answer and what belongs to it is whole. What still comes is of no interest.
+    /// True if the answer and its trailer are complete. Later data is ignored.
     fn is_done(&self) -> bool;
-    /// Whether the answer is whole, but for its usage.
+    /// True if the answer is complete except for its usage.
     fn is_whole(&self) -> bool;
-    /// A failure that stood behind what was passed last.
+    /// Failure that followed the last output.
     fn failure(&mut self) -> Option<Failure>;
-    /// The provider's stream has ended, with `rest` that is no whole event.
+    /// Handles the end of the provider's stream; `rest` is an incomplete event.
     fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Self::Out>, Failure>;
-    /// How many frames were numbered so far.
+    /// Number of frames numbered so far.
     fn sequence(&self) -> u64 {
         0
     }
 }
 
-/// One answer on its way.
+/// An answer in transit.
 pub(crate) struct Relay<T: Tap> {
     style: ApiStyle,
     tap: T,
     body: Option<ByteStream>,
     splitter: Splitter,
     meter: Arc<Meter>,
-    /// Counts the key as used while the answer streams.
+    /// Keeps the key counted as in use while the answer streams.
     _lease: Option<KeyLease>,
     ready: Option<T::Out>,
     heard_at: Instant,
@@ -87,19 +88,19 @@ impl<T: Tap> Relay<T> {
         }
     }
 
-    /// Waits for the first frames. Until they are there another provider can be asked.
+    /// Waits for the first frames. Until then another deployment can be tried.
     pub async fn first(&mut self) -> Result<(), Failure> {
         let first = std::future::poll_fn(|cx| self.poll_frames(cx)).await?;
         self.ready = Some(first.ok_or(AiError::Cut)?);
         Ok(())
     }
 
-    /// Keeps the key until the answer has ended.
+    /// Keeps the key lease until the answer has ended.
     pub fn holding(self, lease: KeyLease) -> Self {
         Self { _lease: Some(lease), ..self }
     }
 
-    /// The next frames; `None` at the end.
+    /// Next frames; `None` at the end.
     fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<T::Out>, Failure>> {
         loop {
             if let Some(failure) = self.tap.failure() {
@@ -114,7 +115,7 @@ impl<T: Tap> Relay<T> {
                 Poll::Ready(chunk) => chunk,
                 Poll::Pending => {
                     ready!(self.poll_alarm(cx));
-                    // Usage that doesn't come is not the reader's concern.
+                    // Missing usage is not the reader's problem.
                     if self.tap.is_whole() { None } else { Some(Err(AiError::Timeout)) }
                 }
             };
@@ -133,7 +134,7 @@ impl<T: Tap> Relay<T> {
         }
     }
 
-    /// The next frames, or the failure that ends the answer; nothing follows it.
+    /// Next frames, or the failure that ends the answer.
     pub fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T::Out, Failure>>> {
         if let Some(ready) = self.ready.take() {
             return Poll::Ready(Some(Ok(ready)));
@@ -164,13 +165,13 @@ impl<T: Tap> Relay<T> {
         Ok(out)
     }
 
-    /// When the provider will have been silent for too long.
+    /// Time at which the provider counts as silent.
     fn due(&self) -> Instant {
         let patience = if self.tap.is_whole() { self.limits.linger } else { self.limits.idle };
         self.deadline.min(self.heard_at + patience)
     }
 
-    /// Ready when the provider was silent for too long, or the deadline is over.
+    /// Ready once the provider has been silent for too long or the deadline has passed.
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.alarm.poll_unpin(cx));
@@ -182,7 +183,7 @@ impl<T: Tap> Relay<T> {
         }
     }
 
-    /// Reads the little that may be left after the last frame, so that the connection can be used again.
+    /// Drains the rest of the body so that the connection can be reused.
     fn let_go(&mut self) {
         let Some(mut body) = self.body.take() else { return };
         let linger = self.limits.linger;
@@ -204,7 +205,7 @@ impl<T: Tap<Out = Bytes>> Stream for Relay<T> {
         }
         match ready!(self.poll_out(cx)) {
             Some(Err(failure)) => {
-                tracing::warn!(code = failure.error.code(), "an answer broke off");
+                tracing::warn!(code = failure.error.code(), "answer stream failed");
                 let frame = GatewayError::from(failure).frame(self.style, self.tap.sequence());
                 Poll::Ready(Some(Ok(frame.into())))
             }

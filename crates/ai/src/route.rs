@@ -1,8 +1,10 @@
-//! The way of one question: from deployment to deployment and from key to key until one answers.
+//! Attempts of one request: from deployment to deployment and from key to key until one answers.
 //!
-//! Deployments are tried by priority, and by the lot of their weights among equals. What is wrong with a key is tried with the next
-//! key; what is wrong with a provider, with the next deployment; what a caller did wrong is told at once, and is no reason to spare a key or
-//! a provider. When all have failed, the fallbacks for the cause come next. One deadline holds for all of it. Nothing in here runs after the first byte of an answer.
+//! Deployments are tried by priority, and in weighted random order among equal priorities. A key's
+//! failure is followed by the next key, a provider's failure by the next deployment. A caller's
+//! mistake is reported at once and affects neither key nor provider. If all deployments have
+//! failed, the fallbacks for the cause follow. One deadline covers all attempts. Nothing here runs
+//! after the first byte of an answer.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -17,24 +19,25 @@ use crate::{
     wire::failure::Failure,
 };
 
-/// How often all deployments are asked once more after a failure that may pass.
+/// Retry policy after transient failures of all deployments.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Persistence {
     pub times: usize,
-    /// First wait; it doubles.
+    /// First delay; doubles with each retry.
     pub wait: Duration,
-    /// A longer wait than this, asked for by the provider, is told to whoever asks. Zero: each is told.
+    /// Maximum delay requested by a provider that is waited for; a longer one is returned to the
+    /// caller. Zero: every delay is returned.
     pub patience: Duration,
 }
 
-/// The tries of one question.
+/// Attempts of one request.
 pub(crate) struct Tries<'a> {
     upstreams: &'a Upstreams,
     route: &'a Route,
-    /// Tokens of the question and of the most that its answers may have, by our estimate.
+    /// Estimated input tokens plus the maximum output.
     size: u64,
     queue: VecDeque<&'a Deployment>,
-    /// Keys of the first in the queue that were tried.
+    /// Keys of the first deployment in the queue that were tried.
     tried: Vec<usize>,
     spent: Spent,
     last: Option<Failure>,
@@ -42,7 +45,7 @@ pub(crate) struct Tries<'a> {
     pub deadline: Instant,
 }
 
-/// The fallbacks that were taken.
+/// Fallbacks that were used.
 #[derive(Default)]
 struct Spent {
     context_length: bool,
@@ -50,11 +53,11 @@ struct Spent {
     failure: bool,
 }
 
-/// One try: a provider, its key, and the permission to ask it.
+/// Attempt: a provider, its key, and the breaker's permission.
 pub(crate) struct Attempt<'a> {
     pub upstream: &'a Upstream,
     pub model: &'a str,
-    /// What is said of the model, before what Natter knows of it.
+    /// Configured model parameters, which override the built-in ones.
     pub takes: Option<Arc<OwnTakes>>,
     pub lease: KeyLease,
     admitted: Admitted<'a>,
@@ -73,7 +76,8 @@ impl<'a> Tries<'a> {
         Self { upstreams, route, size, queue, tried, spent, last, persistence, deadline }
     }
 
-    /// The next try, after a wait where one is due; the failure to tell when there is none.
+    /// Returns the next attempt, after a delay if one is due, or the failure to report if none is
+    /// left.
     pub async fn next(&mut self) -> Result<Attempt<'a>, Failure> {
         loop {
             let Some(&deployment) = self.queue.front() else {
@@ -106,13 +110,13 @@ impl<'a> Tries<'a> {
         }
     }
 
-    /// Notes that a try failed; the failure comes back where no other try can help.
+    /// Records a failed attempt. Returns the failure if no other attempt can help.
     pub fn failed(&mut self, attempt: Attempt<'a>, failure: Failure) -> Result<(), Failure> {
         let Attempt { upstream, lease, admitted, .. } = attempt;
         let error = &failure.error;
-        tracing::warn!(provider = upstream.name, key = lease.index(), code = error.code(), "a provider failed");
+        tracing::warn!(provider = upstream.name, key = lease.index(), code = error.code(), "provider request failed");
         match error {
-            // One question that takes long says nothing of a provider that answers others.
+            // A single slow request says nothing about a provider that answers others.
             AiError::Timeout if upstream.has_answered_lately() => drop(admitted),
             error if error.is_of_provider() => admitted.failed(error),
             _ => {
@@ -142,12 +146,12 @@ impl<'a> Tries<'a> {
         self.queue = in_order(fallbacks);
         self.tried.clear();
         self.last = Some(failure);
-        // Whichever cause brought us here, these are the last that are asked.
+        // No further fallbacks follow these, whatever the cause of the switch.
         self.spent.failure = true;
         Ok(())
     }
 
-    /// Goes on to the next deployment, because the first can't be asked.
+    /// Moves on to the next deployment because the first is unavailable.
     fn leave(&mut self, error: AiError) {
         let is_wait = |error: &AiError| matches!(error, AiError::Busy { .. });
         if self.last.as_ref().is_none_or(|last| is_wait(&last.error) && is_wait(&error)) {
@@ -161,7 +165,7 @@ impl<'a> Tries<'a> {
         self.tried.clear();
     }
 
-    /// Remembers a failure; of two waits the shorter.
+    /// Remembers a failure; of two delays the shorter.
     fn note(&mut self, failure: Failure) {
         if let (
             Some(Failure { error: AiError::Busy { retry_after: Some(before) }, .. }),
@@ -174,7 +178,8 @@ impl<'a> Tries<'a> {
         self.last = Some(failure);
     }
 
-    /// All deployments have failed: the fallbacks, or a second round after a wait.
+    /// Handles the failure of all deployments: uses the fallbacks, or starts another round after a
+    /// delay.
     async fn begin_again(&mut self) -> Result<(), Failure> {
         let failure = self.last.clone().unwrap_or_else(|| AiError::UnknownModel.into());
         if !std::mem::replace(&mut self.spent.failure, true) && !self.route.fallbacks.failure.is_empty() {
@@ -189,7 +194,7 @@ impl<'a> Tries<'a> {
         if self.persistence.times == 0 || !error.is_passing() || too_long || unasked_busy || !in_time {
             return Err(failure);
         }
-        tracing::info!(code = error.code(), wait_ms = wait.as_millis(), "asking a provider again");
+        tracing::info!(code = error.code(), wait_ms = wait.as_millis(), "retrying provider request");
         sleep(wait).await;
         self.persistence.times -= 1;
         self.persistence.wait *= 2;
@@ -200,7 +205,7 @@ impl<'a> Tries<'a> {
 }
 
 impl Attempt<'_> {
-    /// Notes that the provider answers. The lease is kept for as long as it does.
+    /// Records success. The returned lease is kept for as long as the answer lasts.
     pub fn succeeded(self) -> KeyLease {
         self.upstream.note_answer();
         self.admitted.succeeded();
@@ -209,7 +214,7 @@ impl Attempt<'_> {
     }
 }
 
-/// Deployments by priority; among equals by the lot, in which a weight is the number of tickets.
+/// Deployments by priority, in weighted random order among equals.
 fn in_order(deployments: &[Deployment]) -> VecDeque<&Deployment> {
     let mut queue: VecDeque<&Deployment> = deployments.iter().collect();
     if queue.len() < 2 {
@@ -247,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn priority_comes_first_then_the_lot() {
+    fn orders_by_priority_then_by_weight() {
         let all = [
             deployment("late", 9, 2),
             deployment("often", 9, 1),

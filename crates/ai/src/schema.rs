@@ -1,35 +1,39 @@
-//! JSON Schemas as their reader takes them. Clients send whatever their libraries make of a type, and every provider refuses the whole request for something
-//! else in it.
+//! Normalises JSON Schemas for each provider. Clients send whatever their libraries generate, and
+//! each provider rejects the whole request for a different unsupported keyword.
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
-/// How deep references and choices on top of a schema are followed, and how many parts they may have.
+/// Maximum depth of references and choices at the top of a schema, and maximum number of their
+/// parts.
 const DEEPEST: usize = 5;
 const MOST_PARTS: usize = 64;
-/// What stands on top of a schema instead of an object's own fields. OpenAI and Anthropic refuse it there, and Gemini asks for nothing then.
+/// Keywords at the top of a schema in place of an object's own fields. OpenAI and Anthropic reject
+/// them there, and Gemini ignores the parameters.
 const COMPOSED: [&str; 6] = ["$ref", "anyOf", "oneOf", "allOf", "not", "enum"];
-/// What an object takes over from its parts beside their properties.
+/// Fields that an object takes from its parts besides properties.
 const OF_PARTS: [&str; 3] = ["title", "description", "additionalProperties"];
-/// What Anthropic holds an answer to.
+/// Keywords that Anthropic enforces.
 const HELD: [&str; 11] =
     ["type", "title", "description", "properties", "required", "items", "anyOf", "allOf", "enum", "const", "default"];
 const FORMATS: [&str; 10] =
     ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
-/// A bound with more text than this is not told in words.
+/// Maximum length of a constraint that is added to the description, in bytes.
 const LONGEST_TOLD: usize = 200;
 
-/// What a tool takes.
+/// Parameters of a tool.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Parameters {
-    /// An object with its properties.
+    /// Object schema with its properties.
     pub schema: Value,
-    /// It was several, so that not everything in it is required any more, as a strict one must be.
+    /// True if several schemas were merged. Then not every property is required, which strict mode
+    /// demands.
     pub is_merged: bool,
 }
 
-/// A tool's parameters as every provider takes them: an object that says so, with its properties on top.
+/// Normalises a tool's parameters for all providers: an object schema with its properties at the
+/// top.
 pub(crate) fn parameters(schema: &Value) -> Parameters {
     let fields = schema.as_object();
     if fields.is_some_and(|fields| COMPOSED.iter().any(|name| fields.contains_key(*name))) {
@@ -48,10 +52,10 @@ pub(crate) fn parameters(schema: &Value) -> Parameters {
     Parameters { schema, is_merged: false }
 }
 
-/// An object that is put together.
+/// An object schema being merged.
 #[derive(Default)]
 struct Object<'a> {
-    /// In their order, each with all that it may be.
+    /// Properties in order, each with its alternative schemas.
     properties: Vec<(&'a str, Vec<&'a Value>)>,
     places: HashMap<&'a str, usize>,
     required: Vec<&'a str>,
@@ -60,7 +64,7 @@ struct Object<'a> {
 
 struct Merging<'a> {
     root: &'a Value,
-    /// How many parts may still be read.
+    /// Number of parts that may still be read.
     left: usize,
     has_merged: bool,
 }
@@ -129,7 +133,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// It is this as well.
+    /// Merges a part that also applies.
     fn join(&mut self, part: &Object<'a>) {
         self.add_properties(part);
         self.require(part.required.iter().copied());
@@ -140,7 +144,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// It is one of these as well: only what all of them require is required.
+    /// Merges parts of which one applies: only properties required by all of them are required.
     fn join_any(&mut self, parts: &[Object<'a>]) {
         let Some((first, others)) = parts.split_first() else { return };
         parts.iter().for_each(|part| self.add_properties(part));
@@ -174,7 +178,7 @@ fn list<'a>(fields: &'a Map<String, Value>, name: &str) -> &'a [Value] {
     fields.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// Whether it may be of this type; None where it doesn't say.
+/// True if the schema allows this type; `None` if it has no type.
 fn is_of_type(schema: &Value, name: &str) -> Option<bool> {
     match schema.get("type")? {
         Value::String(only) => Some(only == name),
@@ -183,11 +187,12 @@ fn is_of_type(schema: &Value, name: &str) -> Option<bool> {
     }
 }
 
-/// A schema without what is refused wherever it stands: a list without its items (OpenAI), and fields that say nothing.
+/// Removes or repairs constructs that OpenAI rejects anywhere: arrays without items, and empty
+/// fields.
 fn tidy(schema: &mut Value) {
     let is_list = is_of_type(schema, "array") == Some(true);
     let Value::Object(fields) = schema else { return };
-    // Where nothing is said, some programs say null, and PHP says that there is a list of no properties.
+    // Some clients send null for absent keywords, and PHP sends an empty list for empty properties.
     fields.retain(|name, value| match name.as_str() {
         "required" | "items" | "type" | "enum" => !value.is_null(),
         "properties" => value.is_object(),
@@ -199,7 +204,8 @@ fn tidy(schema: &mut Value) {
     each_within(fields, tidy);
 }
 
-/// Whether OpenAI can hold a model to this: every object is closed, and requires all that it has. Anthropic does without the latter.
+/// True if OpenAI accepts the schema in strict mode: every object is closed and requires all its
+/// properties. Anthropic doesn't demand the latter.
 pub(crate) fn is_strict(schema: &Value) -> bool {
     let Some(fields) = schema.as_object() else { return true };
     if ["allOf", "oneOf", "not", "if", "patternProperties"].iter().any(|name| fields.contains_key(*name)) {
@@ -216,7 +222,8 @@ pub(crate) fn is_strict(schema: &Value) -> bool {
     within.chain(list(fields, "anyOf")).chain(fields.get("items")).all(is_strict)
 }
 
-/// The schema of an answer as Anthropic takes it: every object closed, and what it doesn't hold an answer to told to the model in words.
+/// Answer schema for Anthropic: every object is closed, and constraints that aren't enforced are
+/// added to the description.
 pub(crate) fn for_claude(schema: &Value) -> Value {
     let mut schema = schema.clone();
     close(&mut schema);
@@ -232,7 +239,7 @@ fn close(schema: &mut Value) {
     for (name, value) in std::mem::take(fields) {
         match name.as_str() {
             "$ref" | "$defs" | "definitions" => _ = kept.insert(name, value),
-            // Nothing else may stand beside a reference.
+            // No other keyword may stand beside a reference.
             _ if is_reference => {}
             "oneOf" => _ = kept.entry("anyOf").or_insert(value),
             "additionalProperties" if value.is_boolean() => {}
@@ -246,7 +253,7 @@ fn close(schema: &mut Value) {
             }
         }
     }
-    // As OpenAPI says it.
+    // OpenAPI's `nullable`.
     if is_nullable && let Some(Value::String(kind)) = kept.get("type") {
         let kinds = json!([kind, "null"]);
         kept.insert("type".to_owned(), kinds);
@@ -264,7 +271,8 @@ fn close(schema: &mut Value) {
     *fields = kept;
 }
 
-/// A reference that stands alone in `allOf`, as older libraries write one that has a description, is the reference: Anthropic takes none within `allOf`.
+/// Replaces an `allOf` with a single reference, which older libraries generate for a reference with
+/// a description; Anthropic rejects references within `allOf`.
 fn take_reference(schema: &mut Value) {
     let Some(fields) = schema.as_object() else { return };
     let [only] = list(fields, "allOf") else { return };
@@ -274,12 +282,12 @@ fn take_reference(schema: &mut Value) {
     }
 }
 
-/// Whether Anthropic holds an answer to this.
+/// True if Anthropic enforces the keyword with this value.
 fn is_held(name: &str, value: &Value) -> bool {
     match name {
         "format" => value.as_str().is_some_and(|format| FORMATS.contains(&format)),
         "minItems" => matches!(value.as_u64(), Some(0 | 1)),
-        // Looking ahead and behind, references back and boundaries of words are refused.
+        // Anthropic rejects lookaround, backreferences and word boundaries.
         "pattern" => value.as_str().is_some_and(|pattern| {
             let is_refused =
                 |pair: &[u8]| matches!(pair, b"(?" | b"\\b" | b"\\B") || matches!(pair, [b'\\', b'1'..=b'9']);
@@ -289,8 +297,8 @@ fn is_held(name: &str, value: &Value) -> bool {
     }
 }
 
-/// A schema as Gemini takes it: without the mark of its dialect, with definitions where it looks for them, nothing beside a reference, nothing required that is
-/// no property, and no empty text to choose.
+/// Schema for Gemini: without `$schema`, with definitions in `$defs`, nothing beside a reference,
+/// `required` limited to existing properties, and no empty strings in `enum`.
 pub(crate) fn for_gemini(schema: &Value) -> Value {
     let mut schema = schema.clone();
     if let Some(fields) = schema.as_object_mut().filter(|fields| !fields.contains_key("$defs"))
@@ -323,7 +331,7 @@ fn bare(schema: &mut Value) {
     each_within(fields, bare);
 }
 
-/// Leaves of a list what is to be kept, and of one that had something else alone nothing.
+/// Filters a list, and removes it if nothing is left.
 fn keep_in(fields: &mut Map<String, Value>, name: &str, is_kept: impl Fn(&Value) -> bool) {
     let Some(Value::Array(values)) = fields.get_mut(name) else { return };
     let before = values.len();
@@ -333,7 +341,7 @@ fn keep_in(fields: &mut Map<String, Value>, name: &str, is_kept: impl Fn(&Value)
     }
 }
 
-/// Does something with each schema that stands within one. Data (`enum`, `default`, …) are none, whatever they look like.
+/// Applies a change to each directly nested schema. Data (`enum`, `default`, …) is not touched.
 fn each_within(fields: &mut Map<String, Value>, change: fn(&mut Value)) {
     for (name, value) in fields.iter_mut() {
         match (name.as_str(), value) {

@@ -1,4 +1,4 @@
-//! What the AI layer is told by configuration, and how a model's name finds its provider.
+//! Settings of the AI providers, and resolution of model names.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,66 +7,74 @@ use reqwest::Url;
 
 use crate::{AiError, ProviderKind, Secret};
 
-/// The section `ai` of the configuration.
+/// The configuration section `ai`.
 #[derive(Debug, Clone, Default)]
 pub struct AiSettings {
-    /// The model of whoever asks for none. Without it the first provider's first model.
+    /// Default model; the first provider's first model if unset.
     pub default_model: Option<String>,
-    /// An outbound proxy, `http://…` or `socks5://…`. The environment's proxies are never used.
+    /// Outbound proxy, `http://…` or `socks5://…`. The environment's proxies are never used.
     pub proxy: Option<String>,
-    /// In order of preference. None: the built-in demo answers.
+    /// Providers in order of preference. If there are none, the built-in demo answers.
     pub providers: Vec<ProviderSettings>,
-    /// Name that is asked for → `<provider>/<model>`.
+    /// Requested model name → `<provider>/<model>`.
     pub model_map: BTreeMap<String, String>,
-    /// Name of a model at its provider, `*` at its end for any that begin so → what it takes, before the table that is shipped.
+    /// Provider's name of a model, or a prefix followed by `*` → its parameters, which override the
+    /// built-in table.
     pub takes: BTreeMap<String, String>,
     pub limits: Limits,
-    /// What may be fetched for callers beyond the public Internet.
+    /// Network access of requests that fetch addresses given by callers, beyond the public
+    /// Internet.
     pub outgoing: Outgoing,
 }
 
-/// One provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderSettings {
     pub name: String,
     pub kind: ProviderKind,
-    /// With the version segment (`…/v1`, `…/v1beta`). Without it the kind's public service.
+    /// Base URL including the version segment (`…/v1`, `…/v1beta`); the kind's public service if
+    /// unset.
     pub base_url: Option<String>,
-    /// None: requests carry no key, as local servers expect. `project=key` names the project whose quota the key shares.
+    /// API keys. Without any, requests carry no key, as local servers expect. `project=key` names
+    /// the project whose quota the key shares.
     pub keys: Vec<Secret>,
-    /// What may be asked of it. None named: any model.
+    /// Models that may be requested; any model if empty.
     pub models: Vec<String>,
     pub requests_per_minute: Option<u32>,
-    /// Instead of [`AiSettings::proxy`].
+    /// Overrides [`AiSettings::proxy`].
     pub proxy: Option<String>,
-    /// Whether a server of OpenAI's kind speaks responses, too; else they go to it as chat completions.
+    /// True if an OpenAI-compatible server offers the Responses API; otherwise such calls are
+    /// converted to chat completions.
     pub responses: bool,
-    /// Whether tools that the provider runs itself (a search of the web, an interpreter) pass to it with responses. They cost beside the tokens.
+    /// True if tools that the provider runs (web search, code interpreter) pass through in
+    /// Responses API calls. They are billed separately from tokens.
     pub hosted_tools: bool,
-    /// Fields of requests that choose another model or provider or a price, and that pass to it all the same, by their names; of betas by their beginnings.
+    /// Names of restricted request fields, which select another model, provider or price, that pass
+    /// through; betas by their prefixes.
     pub passes: Vec<String>,
 }
 
-/// Every limit and time-out towards a provider.
+/// Limits and timeouts of provider requests.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// For the TCP and TLS handshakes (10 s).
+    /// Timeout of the TCP and TLS handshakes (10 s).
     pub connect: Duration,
-    /// Longest silence while an answer is awaited or streams; comments of the stream count as signs of life (10 min).
+    /// Maximum silence while an answer is awaited or streams; stream comments count as activity (10
+    /// min).
     pub idle: Duration,
-    /// For one answer with all its silent retries (30 min).
+    /// Timeout of one answer including all retries (30 min).
     pub deadline: Duration,
-    /// How long usage figures are waited for once the answer itself is complete (2 s).
+    /// Time to wait for usage figures once the answer is complete (2 s).
     pub linger: Duration,
-    /// First wait between silent retries; it doubles each time (1 s).
+    /// First delay between retries; doubles each time (1 s).
     pub backoff: Duration,
-    /// Silent retries after the first try (3).
+    /// Number of retries after the first attempt (3).
     pub retries: usize,
-    /// A longer wait than this, asked for by the provider, is told to the reader instead of waited for (15 s).
+    /// Maximum delay requested by a provider that is waited for; a longer one is reported to the
+    /// user (15 s).
     pub patience: Duration,
-    /// Largest frame of a stream in bytes (16 MiB): pictures come in one.
+    /// Maximum size of a stream frame, in bytes (16 MiB): an image arrives in one frame.
     pub max_frame_bytes: usize,
-    /// Largest answer on the wire in bytes (64 MiB).
+    /// Maximum size of an answer, in bytes (64 MiB).
     pub max_answer_bytes: usize,
     /// Pause between two words of the demo (40 ms).
     pub demo_pause: Duration,
@@ -89,7 +97,7 @@ impl Default for Limits {
     }
 }
 
-/// A setting that cannot work. The sentence names the key.
+/// An invalid setting. The message names the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     #[error("ai.proxy is not a usable proxy address; write http://host:port or socks5://host:port")]
@@ -110,7 +118,7 @@ pub enum SettingsError {
     Client,
 }
 
-/// Where a model's name leads: the provider's place in [`AiSettings::providers`] and the upstream's name for the model.
+/// Resolved model: index in [`AiSettings::providers`] and the provider's name of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub provider: usize,
@@ -118,7 +126,7 @@ pub(crate) struct Target {
 }
 
 impl ProviderSettings {
-    /// Its kind's public service, asked without a key for any model.
+    /// Public service of this kind, without keys, for any model.
     #[must_use]
     pub fn new(name: String, kind: ProviderKind) -> Self {
         Self {
@@ -135,7 +143,7 @@ impl ProviderSettings {
         }
     }
 
-    /// Where its service is, with the version.
+    /// Base URL of the service, including the version.
     pub(crate) fn base(&self) -> Result<Url, SettingsError> {
         let written = self.base_url.as_deref().map_or(self.kind.dialect().public_url(), str::trim);
         let base = Url::parse(written).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
@@ -144,7 +152,7 @@ impl ProviderSettings {
 }
 
 impl AiSettings {
-    /// The model of whoever asks for none, or the key that has to be set.
+    /// Resolves the default model, or names the setting that is missing.
     pub(crate) fn default_target(&self) -> Result<Target, SettingsError> {
         match self.default_model.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
             Some(name) => self
@@ -163,8 +171,9 @@ impl AiSettings {
         }
     }
 
-    /// Finds the model that someone asks for: by the map, by a provider's list, by `<provider>/<model>`, or at the first
-    /// provider that lists nothing. Only what an administrator mapped or listed is reachable at a provider with a list.
+    /// Resolves a requested model name: by the map, by a provider's list, by `<provider>/<model>`,
+    /// or at the first provider without a list. A provider with a list serves only models that an
+    /// administrator mapped or listed.
     pub(crate) fn target(&self, asked: &str) -> Result<Target, AiError> {
         if let Some(mapped) = self.model_map.get(asked) {
             return self.named_target(mapped).ok_or(AiError::UnknownModel);
@@ -184,7 +193,7 @@ impl AiSettings {
         open.map(|provider| Target { provider, model: asked.to_owned() }).ok_or(AiError::UnknownModel)
     }
 
-    /// Reads `<provider>/<model>`; a model's own name may hold further slashes.
+    /// Parses `<provider>/<model>`; a model's name may contain further slashes.
     fn named_target(&self, name: &str) -> Option<Target> {
         let (provider, model) = name.split_once('/')?;
         let provider = self.providers.iter().position(|settings| settings.name.eq_ignore_ascii_case(provider))?;
@@ -213,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_leads_to_what_is_mapped_or_listed_and_nothing_else() {
+    fn resolves_only_mapped_and_listed_names() {
         let settings = AiSettings {
             providers: vec![provider("openai", &["small", "org/large"]), provider("google", &["flash"])],
             model_map: [("fast".to_owned(), "google/lite".to_owned())].into(),
@@ -229,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_without_a_list_takes_any_name() {
+    fn accepts_any_name_without_a_list() {
         let settings = AiSettings {
             default_model: Some("local/llama".to_owned()),
             providers: vec![provider("local", &[])],
@@ -240,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_cannot_work_name_their_key() {
+    fn reports_the_key_of_invalid_settings() {
         let mut settings = AiSettings { providers: vec![provider("local", &[])], ..AiSettings::default() };
         assert_eq!(settings.default_target(), Err(SettingsError::NoModel("local".to_owned())));
         settings.providers[0].models.push("a".to_owned());

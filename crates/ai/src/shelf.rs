@@ -1,4 +1,5 @@
-//! What was given out, where all instances find it: a caller names an answer at whichever instance a balancer chooses.
+//! Response store shared between instances: a client may refer to a response at any instance that
+//! the load balancer selects.
 
 use std::{
     fmt, mem,
@@ -8,16 +9,19 @@ use std::{
 use appcore::ApiKeyId;
 use futures_util::future::BoxFuture;
 
-/// Keeps texts for all instances, for a while and up to a bound for each key. What it can't keep or find is known to the instance alone that gave it out.
+/// Short-lived key-value store shared by all instances, with a size limit per API key. Failures are
+/// not reported: an entry that can't be stored or found is known only to the instance that created
+/// it.
 pub trait SharedShelf: Send + Sync {
-    /// Keeps texts of this key by their names.
+    /// Stores entries of this API key, as name and text.
     fn keep(&self, key: ApiKeyId, texts: Vec<(String, String)>) -> BoxFuture<'static, ()>;
 
-    /// The texts of this key that have these names, in their order.
+    /// Looks up entries of this API key by name, in order.
     fn find(&self, key: ApiKeyId, names: Vec<String>) -> BoxFuture<'_, Vec<Option<String>>>;
 }
 
-/// What is on its way there. The caller hears the end of an answer after it, and can then name it anywhere.
+/// Pending writes to the shared store. The end of an answer is sent after them, so that the client
+/// can refer to it at every instance.
 #[derive(Default)]
 pub(crate) struct UnderWay(Mutex<Vec<BoxFuture<'static, ()>>>);
 
@@ -26,7 +30,7 @@ impl UnderWay {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(one);
     }
 
-    /// Waits until all of it is there.
+    /// Waits until all writes have finished.
     pub async fn settled(&self) {
         let all = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for one in all {
@@ -41,7 +45,7 @@ impl fmt::Debug for UnderWay {
     }
 }
 
-/// The way there from one call.
+/// Publisher of one call's entries.
 #[derive(Clone)]
 pub(crate) struct Sharing {
     shelf: Arc<dyn SharedShelf>,
@@ -67,7 +71,7 @@ impl fmt::Debug for Sharing {
     }
 }
 
-/// A shelf in this process, for tests.
+/// In-process store, for tests.
 #[cfg(test)]
 #[derive(Default)]
 pub(crate) struct Board(Mutex<std::collections::HashMap<(ApiKeyId, String), String>>);

@@ -1,8 +1,9 @@
-//! Signatures of Gemini's thoughts, kept by the id of the call that they belong to.
+//! Gemini's thought signatures, by the id of the call that they belong to.
 //!
-//! Gemini 3 wants the signature back with the call, and most clients know no place for it. It is kept for a while where the client
-//! may lose it, and on the [shelf](SharedShelf) that instances share where there is one. Where nobody knows it any more a placeholder is sent instead, which
-//! costs quality and no failure.
+//! Gemini 3 needs the signature back with the call, and most client formats have no field for it.
+//! Signatures are kept for a while, in memory and, if there are several instances, in the shared
+//! [store](SharedShelf). If a signature is lost, a placeholder is sent instead, which costs quality
+//! but doesn't fail.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -16,11 +17,11 @@ use crate::{
     shelf::SharedShelf,
 };
 
-/// All signatures together, in bytes.
+/// Maximum size of all signatures, in bytes.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
-/// A longer one isn't kept.
+/// Maximum size of a signature; longer ones are not kept.
 const LONGEST: usize = 32 * 1024;
-/// So many are looked for among those of other instances for one question.
+/// Maximum number of look-ups in the shared store per request.
 const MOST_SOUGHT: usize = 1_000;
 
 #[derive(Debug, Default)]
@@ -35,14 +36,14 @@ struct Kept {
 }
 
 impl Signatures {
-    /// Keeps what an answer brings.
+    /// Stores the signatures of an answer.
     pub fn keep(&self, events: &[Event]) {
         for (id, signature) in signed(events) {
             self.put(id, signature);
         }
     }
 
-    /// Takes in what other instances keep of the calls in this request.
+    /// Loads missing signatures of the request's calls from the shared store.
     pub async fn bring(&self, shelf: &dyn SharedShelf, key: ApiKeyId, request: &Request) {
         let ids = self.unknown(request);
         if ids.is_empty() {
@@ -56,7 +57,7 @@ impl Signatures {
         }
     }
 
-    /// The calls whose signatures are missing and not known here.
+    /// Ids of calls whose signatures are neither in the request nor known here.
     fn unknown(&self, request: &Request) -> Vec<String> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let parts = request.turns.iter().flat_map(|turn| &turn.parts);
@@ -84,7 +85,7 @@ impl Signatures {
         }
     }
 
-    /// Puts back what the client has lost.
+    /// Restores signatures that the client has lost.
     pub fn restore(&self, request: &mut Request) {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.by_call.is_empty() {
@@ -100,7 +101,7 @@ impl Signatures {
     }
 }
 
-/// The calls of an answer that have a signature.
+/// Calls of an answer that have a signature.
 fn signed(events: &[Event]) -> impl Iterator<Item = (&String, &String)> {
     events.iter().filter_map(|event| match event {
         Event::Call { id, signature: Some(signature), .. } if signature.len() <= LONGEST => Some((id, signature)),
@@ -108,7 +109,7 @@ fn signed(events: &[Event]) -> impl Iterator<Item = (&String, &String)> {
     })
 }
 
-/// The signatures of an answer, as they are kept for all instances.
+/// Entries of an answer's signatures for the shared store.
 pub(crate) fn for_shelf(events: &[Event]) -> Vec<(String, String)> {
     signed(events).map(|(id, signature)| (shelf_name(id), signature.clone())).collect()
 }
@@ -123,7 +124,7 @@ mod tests {
     use crate::{neutral::Speaker, shelf::Board};
 
     #[tokio::test]
-    async fn a_signature_comes_back_from_another_instance() {
+    async fn loads_signatures_of_other_instances() {
         let (shelf, key) = (Board::default(), ApiKeyId::new());
         let (id, signature) = ("call_1".to_owned(), Some("signed".to_owned()));
         let call = Event::Call { choice: 0, tool: 0, id: id.clone(), name: "f".to_owned(), signature };
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_comes_back_until_there_are_too_many() {
+    fn restores_signatures_until_evicted() {
         let signatures = Signatures::default();
         let call = |id: &str| Event::Call {
             choice: 0,

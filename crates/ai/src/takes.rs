@@ -1,7 +1,8 @@
-//! What a model takes of a request. A provider refuses a whole question for a temperature or an effort that its model doesn't know, and a caller can't know
-//! which model answers: what is certain to be refused is fitted before it goes out.
+//! Per-model limits on request parameters. Providers reject a whole request for a temperature or
+//! effort that the model doesn't support, and callers can't know which model answers, so such
+//! values are clamped or removed.
 //!
-//! Only what is translated is fitted; bytes that pass are the caller's own.
+//! Applies only to converted requests; passthrough requests stay unchanged.
 
 use std::{
     borrow::Cow,
@@ -14,12 +15,12 @@ pub(crate) use appcore::view::{ModelSampling as Sampling, ModelThoughts as Thoug
 
 use crate::neutral::{Effort, Reasoning, Request};
 
-/// A row of the table.
+/// Parameters that a model supports.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Takes {
     pub thinking: Thinking,
     pub sampling: Sampling,
-    /// The longest answer, in tokens.
+    /// Maximum output, in tokens.
     pub most_output: Option<u64>,
     pub thoughts: Thoughts,
 }
@@ -27,15 +28,15 @@ pub(crate) struct Takes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Thinking {
     None,
-    /// As it is asked.
+    /// Passed on as requested.
     Any,
-    /// Named efforts, the smallest first.
+    /// Named efforts, in ascending order.
     Efforts(Vec<Effort>),
-    /// Named efforts of Anthropic, where the model finds out how much thinking a question needs.
+    /// Named efforts of Anthropic's adaptive models, which choose the budget themselves.
     Adaptive(Vec<Effort>),
-    /// Named levels of Gemini.
+    /// Gemini's named levels.
     Levels(Vec<Effort>),
-    /// A number of tokens.
+    /// Budget in tokens.
     Budget {
         least: u64,
         most: u64,
@@ -43,7 +44,7 @@ pub(crate) enum Thinking {
     },
 }
 
-/// What an administrator says that a model takes, each part of it before what is known.
+/// Parameters configured by an administrator; each one overrides the built-in value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OwnTakes {
     thinking: Option<Thinking>,
@@ -53,7 +54,8 @@ pub struct OwnTakes {
 }
 
 impl OwnTakes {
-    /// With the longest answer, in tokens, where that is said. None: nobody can read what is said of thinking.
+    /// Parses configured parameters; `most_output` is in tokens. `None` if the thinking setting is
+    /// invalid.
     #[must_use]
     pub fn read(said: &ModelParameterLimits, most_output: Option<u64>) -> Option<Self> {
         let thinking = match said.thinking.as_deref() {
@@ -63,24 +65,24 @@ impl OwnTakes {
         Some(Self { thinking, sampling: said.sampling, most_output, thoughts: said.thoughts })
     }
 
-    /// Whether nothing is said.
+    /// True if nothing is configured.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The longest answer, in tokens, where that is said.
+    /// Configured maximum output, in tokens.
     #[must_use]
     pub fn most_output(&self) -> Option<u64> {
         self.most_output
     }
 
-    /// Whether the model thinks by efforts, where that is said.
+    /// True if the model is configured to reason by efforts; `None` if not configured.
     pub(crate) fn thinks(&self) -> Option<bool> {
         self.thinking.as_ref().filter(|thinking| **thinking != Thinking::Any).map(Thinking::has_efforts)
     }
 
-    /// All that the model takes.
+    /// Merges with the built-in parameters.
     fn over(&self, known: Option<&Takes>) -> Takes {
         let thinking = self.thinking.as_ref().or(known.map(|known| &known.thinking));
         Takes {
@@ -103,18 +105,18 @@ static TABLE: LazyLock<Rows> = LazyLock::new(|| {
     longest_first(rows.collect())
 });
 
-/// The operator's own rows (`ai.takes`), which go before those of the table. They are read once, as the program starts.
+/// Rows of the setting `ai.takes`, which override the table. Set once at start-up.
 static OWN: OnceLock<Rows> = OnceLock::new();
 
-/// Puts the operator's own rows before the table's: a name, and what stands behind it there, with a space between the fields and `-` for an empty one. The name
-/// of a row that can't be read comes back.
+/// Sets the configured rows: the model name, and the fields as in the table, separated by spaces,
+/// with `-` for an empty one. The error is the name of an invalid row.
 pub(crate) fn put_before(rows: &BTreeMap<String, String>) -> Result<(), String> {
     let row = |(name, fields): (&String, &String)| {
         let fields: Vec<&str> = fields.split_whitespace().map(|field| if field == "-" { "" } else { field }).collect();
         Ok((name.to_ascii_lowercase(), read(&fields).ok_or_else(|| name.clone())?))
     };
     let rows = rows.iter().map(row).collect::<Result<Rows, String>>()?;
-    // Another one in this process has the same configuration.
+    // Other instances of the client in this process have the same configuration.
     OWN.get_or_init(|| longest_first(rows));
     Ok(())
 }
@@ -171,34 +173,34 @@ fn read_thinking(thinking: &str) -> Option<Thinking> {
     })
 }
 
-/// What this model takes, by the name that its provider has for it. None: that is not known.
+/// Parameters of a model, by its provider's name. `None` if unknown.
 pub(crate) fn of(model: &str) -> Option<&'static Takes> {
     let plain = plain(model);
     let mut rows = OWN.get().into_iter().flatten().chain(TABLE.iter());
     rows.find(|(name, _)| fits(name, &plain)).map(|(_, takes)| takes)
 }
 
-/// The name by which tables know a model, without the ways of those who resell it.
+/// Canonical model name, without the prefixes and suffixes of resellers.
 pub(crate) fn plain(model: &str) -> String {
     let plain = model.rsplit_once('/').map_or(model, |(_, plain)| plain).to_ascii_lowercase();
-    // As `us.anthropic.claude-opus-4-1-20250805-v1:0` and `claude-opus-4.1`.
+    // Examples: `us.anthropic.claude-opus-4-1-20250805-v1:0` and `claude-opus-4.1`.
     match plain.find("claude-") {
         Some(at) => plain[at..].replace('.', "-"),
         None => plain,
     }
 }
 
-/// Whether a row of this name is about the model.
+/// True if a row of this name applies to the model.
 pub(crate) fn fits(name: &str, plain: &str) -> bool {
     name.strip_suffix('*').map_or(plain == name, |beginning| plain.starts_with(beginning))
 }
 
-/// What the model takes that a question was [fitted](fit) to.
+/// Parameters to which a request was [fitted](fit).
 pub(crate) fn of_question<'a>(question: &'a Request, model: &str) -> Option<&'a Takes> {
     question.takes.as_deref().or_else(|| of(model))
 }
 
-/// The question as this model takes it. `own`: what is said of the model.
+/// Fits a request to a model's parameters; `own` are the configured ones.
 pub(crate) fn fit<'a>(question: &'a Request, model: &str, own: Option<&OwnTakes>) -> Cow<'a, Request> {
     let own = own.map(|own| Arc::new(own.over(of(model))));
     let Some(takes) = own.as_deref().or_else(|| of(model)) else { return Cow::Borrowed(question) };
@@ -234,7 +236,7 @@ impl Thinking {
         match self {
             Self::None => None,
             Self::Any => Some(asked.clone()),
-            // Without the mark that says so it does not think.
+            // Adaptive models don't think unless told to.
             Self::Adaptive(_) if asked.is_off() => Some(Reasoning { effort: Some(Effort::None), budget: None, shown }),
             Self::Efforts(known) | Self::Adaptive(known) | Self::Levels(known) => {
                 let effort = asked.effort.or_else(|| asked.budget.map(Effort::of_budget));
@@ -252,7 +254,7 @@ impl Thinking {
     }
 }
 
-/// The effort itself where it is known, else the next smaller one, else the smallest.
+/// The effort itself if supported, else the next lower one, else the lowest.
 fn nearest(effort: Effort, known: &[Effort]) -> Effort {
     let below = known.iter().rev().find(|one| **one <= effort);
     below.or(known.first()).copied().unwrap_or(effort)
@@ -263,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_can_be_read_and_the_longest_that_fits_counts() {
+    fn reads_all_rows_and_prefers_the_longest_match() {
         let lines = include_str!("takes.tsv").lines().filter(|line| !line.starts_with('#')).count();
         assert_eq!(TABLE.len(), lines);
         let levels = |model: &str| of(model).map(|takes| &takes.thinking);
@@ -283,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_ones_own_is_read_like_one_of_the_table() {
+    fn reads_configured_rows_like_the_table() {
         for (fields, found) in [
             (&["none", "any"][..], Some((Thinking::None, Sampling::Any, None, Thoughts::Never))),
             (&["any", "never", "", "known"], Some((Thinking::Any, Sampling::Never, None, Thoughts::Known))),
@@ -317,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_of_thinking_is_what_the_model_knows() {
+    fn fits_reasoning_to_the_model() {
         let asked = |model: &str, effort: Option<Effort>, budget: Option<u64>| {
             let question = Request { reasoning: Some(Reasoning { effort, budget, shown: true }), ..Request::default() };
             fit(&question, model, None).reasoning.clone().map(|reasoning| (reasoning.effort, reasoning.budget))
@@ -348,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_temperature_goes_only_where_it_is_taken_and_no_limit_is_above_the_models() {
+    fn strips_unsupported_sampling_and_clamps_the_limit() {
         let fitted = |model: &str, effort: Option<Effort>| {
             let reasoning = effort.map(|effort| Reasoning { effort: Some(effort), budget: None, shown: false });
             let question = Request {
@@ -372,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_administrator_says_goes_before_what_is_known_part_by_part() {
+    fn overrides_built_in_parameters_one_by_one() {
         let question = Request {
             temperature: Some(0.5),
             max_output: Some(100_000),

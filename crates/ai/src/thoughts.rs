@@ -1,24 +1,25 @@
-//! A model's thoughts on their way through a caller, who has to send them back as they were.
+//! Reasoning blocks that pass through a client, which has to send them back unchanged.
 //!
-//! Each form has a field for what only its own provider can read: `encrypted_content` of OpenAI's responses, `signature` of Anthropic's messages. Where a
-//! thought of another provider goes through such a form, its field has what we need to read it again, behind a mark of ours. So nothing depends on what an
-//! instance remembers, and nobody is sent what another provider wrote for itself.
+//! Each format has a field for opaque provider data: `encrypted_content` in OpenAI's Responses API,
+//! `signature` in Anthropic's Messages API. If a block of another provider passes through such a
+//! format, the field holds the data to restore it, behind a marker. So nothing depends on server
+//! state, and no provider receives another provider's opaque data.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use crate::neutral::Part;
 
-/// What such a field of ours begins with. Alone it says that nobody has signed the thought.
+/// Prefix of our data in such a field. Alone, it stands for unsigned reasoning.
 pub(crate) const MARK: &str = "nt1.";
-/// What OpenAI's own field begins with. Nobody else can read the rest.
+/// Prefix of OpenAI's encrypted data, which no other provider can read.
 const OPENAIS: &str = "gAAAA";
 
-/// What is behind the mark.
+/// Data behind the marker.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Sealed {
-    /// To the letter: Anthropic refuses a thought that was changed.
+    /// Exact text: Anthropic rejects altered thinking.
     #[serde(skip_serializing_if = "String::is_empty")]
     text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,12 +33,12 @@ impl Sealed {
         Self { text: text.to_owned(), signature: signature.map(str::to_owned), redacted: None }
     }
 
-    /// A thought that only its provider can read.
+    /// Reasoning that only its provider can read.
     pub fn redacted(data: &str) -> Self {
         Self { redacted: Some(data.to_owned()), ..Self::default() }
     }
 
-    /// As it stands in the field.
+    /// Value of the field.
     pub fn written(&self) -> String {
         let json = serde_json::to_vec(self).unwrap_or_default();
         format!("{MARK}{}", URL_SAFE_NO_PAD.encode(json))
@@ -49,7 +50,7 @@ impl Sealed {
     }
 }
 
-/// A thought that a caller sends back: its text, and the field for what its provider knows it by.
+/// Restores a block that a client sends back, from its text and its opaque field.
 pub(crate) fn read(text: String, field: Option<&str>) -> Part {
     match field {
         Some(field) if is_ours(field) => match Sealed::read(field).unwrap_or_default() {
@@ -65,7 +66,7 @@ pub(crate) fn read(text: String, field: Option<&str>) -> Part {
     }
 }
 
-/// Whether we have written it, and its provider would refuse it.
+/// True if the field was written by this gateway; its provider would reject it.
 pub(crate) fn is_ours(field: &str) -> bool {
     field.starts_with(MARK)
 }
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_out_comes_back_and_what_is_anothers_is_not_taken_for_a_signature() {
+    fn round_trips_blocks_and_ignores_foreign_data() {
         let thought = |text: &str, signature: Option<&str>| Part::Thinking {
             text: text.to_owned(),
             signature: signature.map(str::to_owned),

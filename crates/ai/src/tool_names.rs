@@ -1,5 +1,6 @@
-//! Names of tools as every provider takes them: up to 64 of `A-Z a-z 0-9 _ -`, the first of them a letter or `_` (at Gemini). Clients name tools after
-//! servers and their methods, longer and with dots; for one of them a provider refuses the whole request.
+//! Normalises tool names for all providers: up to 64 characters of `A-Z a-z 0-9 _ -`, starting with
+//! a letter or `_` (Gemini's rule). Clients name tools after servers and methods, with longer names
+//! and dots, for which a provider rejects the whole request.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -8,11 +9,11 @@ use sha2::{Digest as _, Sha256};
 use crate::neutral::{Part, Request, ToolChoice};
 
 const LONGEST: usize = 64;
-/// Letters that a name keeps, before its hash.
+/// Characters of the original name kept before the hash.
 const KEPT: usize = 50;
 
-/// Gives each tool that no provider would take by its name another one, wherever it stands, and notes its own. Of several by one name the first stands: tools
-/// that were found on the way may be there already.
+/// Renames tools with invalid names everywhere in the request, and records the original names. Of
+/// several tools with one name the first wins, since tools found by a search may be listed already.
 pub(crate) fn fit(request: &mut Request) {
     let mut known = HashSet::new();
     request.tools.retain(|tool| known.insert(tool.name.clone()));
@@ -55,7 +56,7 @@ fn is_sign(char: char) -> bool {
     char.is_ascii_alphanumeric() || matches!(char, '_' | '-')
 }
 
-/// The beginning of a name and its hash. `salt`: how many others have had the same.
+/// Prefix and hash of a name. `salt` counts collisions.
 fn short(name: &str, salt: u32) -> String {
     let plain = name.chars().take(KEPT).map(|char| if is_sign(char) { char } else { '_' });
     let before = (!name.starts_with(is_first)).then_some('_');

@@ -1,4 +1,5 @@
-//! Transcriptions, in OpenAI's form, of OpenAI's kind and of Gemini, which is asked as a model for what it hears.
+//! Transcriptions in OpenAI's format: by OpenAI-compatible providers, and by Gemini through a chat
+//! request.
 
 mod stream;
 
@@ -30,26 +31,26 @@ use crate::{
 };
 
 const TEXT: &str = "text/plain; charset=utf-8";
-/// Bytes of sound for one token, about: Gemini counts 32 for a second.
+/// Estimated bytes of audio per token; Gemini counts 32 tokens per second.
 const BYTES_PER_TOKEN: u64 = 300;
 
-/// What a recording of so many bytes takes, in tokens, about.
+/// Estimated tokens of a recording of this size, in bytes.
 #[must_use]
 pub const fn sound_tokens(bytes: u64) -> u64 {
     bytes / BYTES_PER_TOKEN
 }
 
-/// A recording to be written down.
+/// A recording to transcribe.
 #[derive(Debug, Clone)]
 pub struct Recording {
     pub route: Arc<Route>,
     pub request_id: String,
-    /// On whose behalf it is written down: processing of large bodies takes turns by person.
+    /// Fairness key: large bodies are processed in turn by owner.
     pub owner: WorkOwner,
     pub file: Bytes,
     pub file_name: String,
     pub content_type: String,
-    /// All other fields of the form but `model`, in the caller's order.
+    /// All other form fields except `model`, in the caller's order.
     pub fields: Vec<(String, String)>,
     pub meter: Arc<Meter>,
 }
@@ -61,14 +62,14 @@ pub(crate) enum Format {
     Srt,
     Vtt,
     Verbose,
-    /// With who says what.
+    /// JSON with speaker labels.
     Diarized,
 }
 
-/// What a provider began to answer.
+/// An answer in progress.
 enum Heard {
     Whole(Bytes),
-    /// A stream that is there as a whole.
+    /// A stream that has arrived completely.
     Frames(Bytes),
     Stream(Box<Relay<TranscriptTap>>),
 }
@@ -79,10 +80,10 @@ impl Recording {
         value.filter(|value| !value.is_empty())
     }
 
-    /// Whether the text is to come as it is heard.
+    /// True if the text should be streamed.
     #[must_use]
     pub fn is_stream(&self) -> bool {
-        // Python writes it so.
+        // Python clients send `True`.
         self.field("stream").is_some_and(|stream| stream.eq_ignore_ascii_case("true") || stream == "1")
     }
 
@@ -112,7 +113,7 @@ impl Format {
 }
 
 impl Ai {
-    /// Asks for the text of a recording.
+    /// Transcribes a recording.
     pub async fn forward_transcription(&self, recording: Recording) -> Result<Forwarded, GatewayError> {
         let format = recording.format()?;
         if recording.file.is_empty() {
@@ -130,7 +131,7 @@ impl Ai {
                 Hearing::Form => pass(&recording, format, &attempt, (self.limits(), deadline)).await,
                 Hearing::Question(write) => {
                     let asked = recording.clone();
-                    // The recording is a text in it.
+                    // The recording is embedded in the request as text.
                     match off_loop(asked.owner, asked.file.len(), move || write(&asked, format).to_string()).await {
                         Ok(question) => listen(&recording, (format, question), &attempt, deadline).await,
                         Err(error) => Err(Stop::Told(error)),
@@ -158,7 +159,7 @@ impl Ai {
     }
 }
 
-/// The form as it goes on, with the provider's model.
+/// Forwards the form with the provider's model.
 async fn pass(
     recording: &Recording,
     format: Format,
@@ -184,7 +185,7 @@ async fn pass(
     }
     let body = upstream.http.whole(response, deadline).await?;
     count_passed(&body, format, &recording.meter)?;
-    // Some models take no notice of the wish.
+    // Some models ignore the request for a stream.
     if recording.is_stream() && format.content_type() == JSON {
         return Ok(Heard::Frames(stream::frames(&body, &recording.meter)?));
     }
@@ -205,7 +206,7 @@ fn count_passed(body: &[u8], format: Format, meter: &Meter) -> Result<(), Failur
 }
 
 fn form(recording: &Recording, model: &str, boundary: &str) -> Bytes {
-    // What a name may not hold would end it.
+    // These characters would end the name.
     let clean = |text: &str| text.replace(['"', '\r', '\n'], "_");
     let mut form = Vec::with_capacity(recording.file.len() + 1_024);
     let others = recording.fields.iter().filter(|field| field.0 != "model" && field.0 != "file");
@@ -224,7 +225,7 @@ fn form(recording: &Recording, model: &str, boundary: &str) -> Bytes {
     form.into()
 }
 
-/// Asks the model what it hears.
+/// Transcribes by a chat request to the model.
 async fn listen(
     recording: &Recording,
     (format, question): (Format, String),
@@ -259,7 +260,7 @@ async fn listen(
     Ok(Heard::Whole(written))
 }
 
-/// A piece of the text with its times.
+/// A segment of the text with its times, in seconds.
 #[derive(serde::Deserialize)]
 struct Segment {
     start: f64,
@@ -306,7 +307,7 @@ fn write(text: &str, format: Format, meter: &Meter) -> Result<String, AiError> {
     })
 }
 
-/// A time of a subtitle.
+/// Formats a subtitle time.
 fn clock(seconds: f64, point: char) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped")]
     let all = (seconds.clamp(0.0, 359_999.0) * 1_000.0).round() as u64;
@@ -332,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_goes_on_with_another_model() {
+    fn forwards_the_form_with_the_providers_model() {
         let form =
             form(&recording(&[("model", "x"), ("language", "vi"), ("timestamp_granularities[]", "word")]), "up", "B");
         let part = |name: &str, value: &str| {
@@ -348,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn every_format_is_written() {
+    fn writes_every_format() {
         let heard = r#"[{"start":0,"end":1.5,"text":"Xin chào"},{"start":61.25,"end":3723.004,"text":"bạn"}]"#;
         let meter = Meter::default();
         assert_eq!(write(" Xin chào ", Format::Text, &meter).unwrap(), "Xin chào\n");
@@ -367,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_are_known_by_name() {
+    fn parses_format_names() {
         assert_eq!(recording(&[("response_format", "vtt")]).format().ok(), Some(Format::Vtt));
         assert_eq!(recording(&[]).format().ok(), Some(Format::Json));
         assert!(recording(&[("response_format", "xml")]).format().is_err());

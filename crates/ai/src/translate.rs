@@ -1,4 +1,4 @@
-//! An answer in another dialect than the caller's: read by one side, written by the other.
+//! Converts answers between formats: parsed in the provider's, written in the client's.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,26 +18,27 @@ use crate::{
     },
 };
 
-/// Reads an answer, whoever it is for.
+/// Parses an answer, independently of the client's format.
 pub(crate) struct Listener {
     reader: Box<dyn Reader>,
     signatures: Arc<Signatures>,
-    /// The way of signatures to the other instances.
+    /// Publisher of signatures to the other instances.
     sharing: Option<Sharing>,
     order: Order,
-    /// Tools whose input is free text, and the calls of them so far.
+    /// Names of free-form tools, and their calls so far.
     free: Vec<String>,
     free_calls: Vec<FreeCall>,
-    /// The callers' own names of tools, by those that they went out with.
+    /// Original tool names by the names that were sent.
     renamed: BTreeMap<String, String>,
     is_done: bool,
-    /// Of characters that were cut, once there is one.
+    /// Joins split surrogates, once there is one.
     halves: Option<Halves>,
-    /// What failed behind events that were good.
+    /// Failure that arrived after good events.
     failed: Option<Failure>,
 }
 
-/// A call of a tool whose input is free text. To the upstream it is a function with one field, which is whole when the answer is.
+/// A call of a free-form tool. At the provider it is a function with one field, which is complete
+/// when the answer is.
 struct FreeCall {
     choice: u32,
     tool: u32,
@@ -52,17 +53,17 @@ impl Listener {
         Self { reader, signatures, sharing: None, order, free, free_calls, renamed, is_done: false, halves, failed }
     }
 
-    /// Keeps signatures for other instances, too.
+    /// Sets the publisher of signatures.
     pub fn sharing(self, sharing: Option<Sharing>) -> Self {
         Self { sharing, ..self }
     }
 
-    /// With the tools of this question: those whose input is free text, and those that went out by another name.
+    /// Sets the free-form and renamed tools of this request.
     pub fn with_tools(self, question: &Request) -> Self {
         Self { free: question.free.clone(), renamed: question.renamed.clone(), ..self }
     }
 
-    /// Reads whole events of a stream.
+    /// Parses complete events of a stream.
     pub fn listen(&mut self, block: Bytes, meter: &Meter) -> Result<Vec<Event>, Failure> {
         let mut splitter = Splitter::default();
         let mut said = Vec::new();
@@ -87,7 +88,7 @@ impl Listener {
         Ok(said)
     }
 
-    /// Reads what is left of a stream that has ended.
+    /// Parses the rest of a stream that has ended.
     pub fn rest(&mut self, rest: &Bytes, meter: &Meter) -> Result<Vec<Event>, Failure> {
         if rest.trim_ascii().is_empty() {
             return Ok(Vec::new());
@@ -96,7 +97,7 @@ impl Listener {
         self.failed.take().map_or(Ok(said), Err)
     }
 
-    /// Reads an answer in one piece, up to its ends.
+    /// Parses a whole answer, except its finish events.
     pub fn whole(&mut self, body: &[u8], meter: &Meter) -> Result<Vec<Event>, Failure> {
         if events::is_stream(body) {
             return self.rest(&Bytes::copy_from_slice(body), meter);
@@ -111,7 +112,7 @@ impl Listener {
         Ok(said)
     }
 
-    /// Reads an event, also one with half of a character.
+    /// Parses an event, including one with a lone surrogate.
     fn read(&mut self, data: &[u8], said: &mut Vec<Event>) -> Result<(), Failure> {
         let read = self.reader.read(data, said);
         let is_garbled = read.as_ref().is_err_and(|failure| failure.error == AiError::Garbled);
@@ -154,7 +155,7 @@ impl Listener {
         }
     }
 
-    /// Takes the arguments of calls whose input is free text out of what was read.
+    /// Collects the arguments of free-form calls instead of passing them on.
     fn take_free(&mut self, said: &mut Vec<Event>) {
         for event in said.iter_mut() {
             if let Event::Call { choice, tool, id, name, .. } = event
@@ -172,7 +173,8 @@ impl Listener {
         });
     }
 
-    /// The inputs that are free text, and the ends of the choices. After them the meter has the usage to tell.
+    /// Returns the complete free-form inputs and the finish events. Afterwards the meter's usage is
+    /// final.
     pub fn conclude(&mut self, meter: &Meter) -> Result<Vec<Event>, Failure> {
         let ends = self.order.ends(self.reader.is_done())?;
         self.is_done = true;
@@ -185,12 +187,12 @@ impl Listener {
         Ok(said)
     }
 
-    /// What failed behind the events that were told last.
+    /// Failure that followed the last events.
     pub fn failure(&mut self) -> Option<Failure> {
         self.failed.take()
     }
 
-    /// Whether the provider has sent its last frame.
+    /// True once the provider has sent its final frame.
     pub fn is_over(&self) -> bool {
         self.reader.is_done()
     }
@@ -209,19 +211,19 @@ impl FreeCall {
         let Self { choice, tool, arguments } = self;
         let read: Option<serde_json::Value> = serde_json::from_str(&arguments).ok();
         let text = read.and_then(|read| match read.as_object() {
-            // Nothing was written, as Claude says it.
+            // No input, as Claude writes it.
             Some(fields) if fields.is_empty() => Some(String::new()),
             _ => read.get("input")?.as_str().map(str::to_owned),
         });
-        // A model that doesn't keep to the one field means what it wrote.
+        // If the model ignores the schema, its output is taken as the input.
         Event::Input { choice, tool, text: text.unwrap_or(arguments) }
     }
 }
 
-/// Quarters of the tokens of a picture, about.
+/// Estimated tokens of an image, in quarters.
 const PICTURE_QUARTERS: u64 = 4 * 1_000;
 
-/// Tells the meter what has come.
+/// Meters parsed events.
 fn count(events: &[Event], meter: &Meter) {
     for event in events {
         match event {
@@ -242,14 +244,14 @@ fn count(events: &[Event], meter: &Meter) {
     }
 }
 
-/// Reads an answer that came in one piece.
+/// Parses a whole answer.
 pub(crate) fn read_whole(body: &[u8], mut listener: Listener, meter: &Meter) -> Result<(Answer, Usage), Failure> {
     let mut events = listener.whole(body, meter)?;
     events.extend(listener.conclude(meter)?);
     Ok((Answer::of(events), meter.usage()))
 }
 
-/// Translates a stream.
+/// Converts a stream.
 pub(crate) struct Translation {
     listener: Listener,
     writer: Box<dyn Writer>,
@@ -260,7 +262,7 @@ impl Translation {
         Self { listener, writer }
     }
 
-    /// The frames for an answer that came in one piece although a stream was asked for.
+    /// Writes frames for a whole answer although a stream was requested.
     pub fn whole(mut self, body: &[u8], meter: &Meter) -> Result<Bytes, Failure> {
         let events = self.listener.whole(body, meter)?;
         let mut out = Vec::new();

@@ -1,5 +1,5 @@
-//! Pictures and documents that a caller names by their address, for providers that take them only in the request: they are fetched here, by the client that
-//! goes nowhere where it must not.
+//! Downloads images and documents that a request names by URL, for providers that need them inline.
+//! Uses the guarded HTTP client.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -14,17 +14,18 @@ use crate::{
     neutral::{Media, MediaKind, Part, Request, Source},
 };
 
-/// Pictures that are fetched for one request.
+/// Maximum number of images fetched for one request.
 const MAX_PICTURES: usize = 8;
-/// Bytes of one of them, and of all: a request to Gemini has up to 20 MB, base64 included.
+/// Maximum size of one image and of all together, in bytes: a Gemini request has up to 20 MB
+/// including base64.
 const MAX_PICTURE: usize = 8 * 1024 * 1024;
 const MAX_TOGETHER: usize = 14 * 1024 * 1024;
 const AT_ONCE: usize = 4;
-/// For one picture, with its redirects.
+/// Timeout of one download, including redirects.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LIMITS: FetchLimits = FetchLimits { max_bytes: MAX_PICTURE, timeout: PATIENCE, redirects: 3, truncates: false };
 
-/// Puts pictures in the place of their addresses.
+/// Replaces URLs by the downloaded data.
 pub(crate) async fn bring(outgoing: &Outgoing, request: &mut Request) -> Result<(), GatewayError> {
     let mut named = Vec::new();
     for turn in &mut request.turns {
@@ -66,7 +67,7 @@ pub(crate) async fn bring(outgoing: &Outgoing, request: &mut Request) -> Result<
     Ok(())
 }
 
-/// Where a picture or document is that its provider doesn't open itself.
+/// URL of a medium that its provider can't fetch.
 fn address(media: &Media) -> Option<&str> {
     match &media.source {
         Source::Url(url) if media.kind != MediaKind::Audio && !is_googles(url) => Some(url),
@@ -84,7 +85,7 @@ fn collect<'a>(parts: &'a mut [Part], named: &mut Vec<&'a mut Media>) {
     }
 }
 
-/// The type of a picture and its bytes in base64.
+/// Media type and base64 data of a downloaded image.
 fn picture(fetched: &FetchedResponse) -> Result<(String, String), GatewayError> {
     if !fetched.status.is_success() {
         let status = fetched.status.as_u16();
@@ -98,7 +99,7 @@ fn picture(fetched: &FetchedResponse) -> Result<(String, String), GatewayError> 
     Ok((mime.to_owned(), STANDARD.encode(&fetched.body)))
 }
 
-/// The type by the first bytes: what a server says of it may be wrong.
+/// Media type by the first bytes, because a server's `Content-Type` may be wrong.
 fn media_type(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_is_known_by_its_bytes() {
+    fn detects_media_types_by_first_bytes() {
         for (bytes, found) in [
             (&b"\x89PNG\r\n\x1a\n"[..], Some("image/png")),
             (b"\xff\xd8\xff\xe0", Some("image/jpeg")),

@@ -1,12 +1,13 @@
-//! The part of a conversation that a model is shown.
+//! Selection of the conversation history that fits a model's context window.
 
 use crate::ChatMessage;
 
-/// Markup around a turn costs about this many tokens.
+/// Estimated tokens of the markup around a turn.
 const TOKENS_PER_TURN: usize = 4;
 
-/// A cautious guess of how many tokens a text is: four ASCII characters or one other character each. No tokenizer is asked,
-/// since each model has its own; real counts are lower for nearly all languages.
+/// Conservative estimate of a text's tokens: four ASCII characters, or one other character, per
+/// token. No tokenizer is used because each model has its own; real counts are lower for nearly all
+/// languages.
 pub fn estimate_tokens(text: &str) -> usize {
     let (ascii, other) =
         text.chars().fold(
@@ -18,15 +19,16 @@ pub fn estimate_tokens(text: &str) -> usize {
     ascii.div_ceil(4) + other
 }
 
-/// What a turn takes of a window, by the same guess.
+/// Estimated tokens of a turn.
 pub fn turn_tokens(turn: &ChatMessage) -> usize {
     let pictures: usize = turn.pictures.iter().map(|picture| picture.tokens).sum();
     let files: usize = turn.files.iter().map(|file| file.tokens).sum();
     estimate_tokens(&turn.text) + pictures + files
 }
 
-/// The newest turns of `history` (oldest first) that fit into `budget` tokens together with `system`, which always counts.
-/// The newest turn is always among them, cut down to its end where it alone is too long.
+/// Newest turns of `history` (oldest first) that fit into `budget` tokens together with `system`,
+/// which always counts. The newest turn is always included, truncated to its end if it alone is too
+/// long.
 pub fn window(system: Option<&str>, history: &[ChatMessage], budget: usize) -> Vec<ChatMessage> {
     let mut left = budget.saturating_sub(system.map_or(0, |text| estimate_tokens(text) + TOKENS_PER_TURN));
     let mut shown = Vec::new();
@@ -46,7 +48,7 @@ pub fn window(system: Option<&str>, history: &[ChatMessage], budget: usize) -> V
     shown
 }
 
-/// The last characters of `text` that are surely within `tokens`, at least one.
+/// Last characters of `text` that fit into `tokens`, at least one.
 fn ending_of(text: &str, tokens: usize) -> &str {
     let mut quarters = 0_usize;
     let allowed = tokens.saturating_mul(4).max(4);
@@ -68,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_turns_that_fit_are_shown() {
+    fn selects_the_newest_turns_that_fit() {
         let history = turns(&["aaaaaaaa", "bbbbbbbb", "cccccccc"]);
         assert_eq!(window(None, &history, 100), history);
         assert_eq!(window(None, &history, 12), history[1..], "two turns of 2 + 4 tokens");
@@ -76,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_turn_that_is_too_long_keeps_its_end() {
+    fn truncates_a_long_last_turn_to_its_end() {
         let history = turns(&["before", &"0123456789".repeat(10)]);
         assert_eq!(window(None, &history, 6), turns(&["23456789"]));
         assert_eq!(window(Some("far too long a prompt"), &history, 1), turns(&["6789"]));
@@ -84,7 +86,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_window_is_an_ending_of_the_history_within_its_budget(
+        fn selects_a_suffix_within_the_budget(
             texts in prop::collection::vec(".{0,60}", 0..12),
             budget in 0_usize..120,
         ) {

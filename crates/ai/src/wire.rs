@@ -1,4 +1,5 @@
-//! The HTTP client for providers, with its limits and time-outs, and what all their protocols share: events and failures.
+//! HTTP client for providers, with limits and timeouts, and the parsing common to all protocols:
+//! events and failures.
 
 pub(crate) mod events;
 pub(crate) mod failure;
@@ -20,20 +21,21 @@ use tokio::time::{Instant, timeout_at};
 use crate::{AiError, Limits, settings::SettingsError};
 use failure::Failure;
 
-/// The body of a failed answer is read up to here: enough for every provider's error object.
+/// Maximum size of a failed answer's body that is read, in bytes: enough for every provider's error
+/// object.
 const MAX_FAILURE_BYTES: usize = 64 * 1024;
 
-/// The client that all providers share.
+/// HTTP client, shared by all providers without a proxy of their own.
 #[derive(Debug, Clone)]
 pub struct Http {
     client: Client,
     limits: Arc<Limits>,
 }
 
-/// The bytes of an answer as they come.
+/// Bytes of an answer as they arrive.
 pub(crate) type ByteStream = BoxStream<'static, Result<Bytes, AiError>>;
 
-/// What comes where a stream was asked for: its type and its first bytes tell.
+/// Answer to a request for a stream, by its content type and first bytes.
 pub(crate) enum Opened {
     Stream(ByteStream),
     /// JSON.
@@ -41,7 +43,8 @@ pub(crate) enum Opened {
 }
 
 impl Http {
-    /// Redirects are not followed, since they would carry the key elsewhere; the environment's proxies are not used.
+    /// Creates a client. Redirects are not followed, since they would carry the key elsewhere; the
+    /// environment's proxies are not used.
     pub fn new(proxy: Option<&str>, limits: Arc<Limits>) -> Result<Self, SettingsError> {
         let builder = outgoing::client_builder().connect_timeout(limits.connect);
         let builder = match proxy.map(str::trim).filter(|proxy| !proxy.is_empty()) {
@@ -52,15 +55,15 @@ impl Http {
         Ok(Self { client, limits })
     }
 
-    /// By a client that follows no redirects and reaches only what it may.
+    /// Wraps a client that follows no redirects and enforces network restrictions.
     pub fn of(client: Client, limits: Arc<Limits>) -> Self {
         Self { client, limits }
     }
 
-    /// Sends a request and returns once a head with a status of success is there.
+    /// Sends a request and returns once headers with a success status have arrived.
     ///
-    /// A plain answer is silent until it is whole, so that only the deadline holds for it; the head of a stream has to come before
-    /// the provider was silent for too long.
+    /// A plain answer is silent until it is complete, so only the deadline applies; the headers of
+    /// a stream must arrive within the idle timeout.
     pub(crate) async fn send(
         &self,
         mut request: reqwest::Request,
@@ -84,20 +87,21 @@ impl Http {
         span.fail("");
         let head = response.headers().clone();
         let body = within_time(response.bytes_stream().map_err(of_transport), self.limits.idle, deadline);
-        // A body that breaks off tells less, but the status stands.
+        // A truncated body tells less, but the status stands.
         let (body, _) = collect(body, MAX_FAILURE_BYTES).await;
         Err(failure::of_response(status, &head, &body))
     }
 
-    /// The bytes of an answer as they come.
+    /// Bytes of an answer as they arrive.
     pub(crate) fn body(&self, mut response: Response) -> ByteStream {
-        // It lasts as long as the answer does.
+        // The span lasts as long as the answer.
         let span = response.extensions_mut().remove::<Arc<Span>>();
         let body = response.bytes_stream().map_err(of_transport);
         if span.is_some() { body.inspect(move |_| _ = &span).boxed() } else { body.boxed() }
     }
 
-    /// Opens the answer to a question for a stream. Some servers answer in one piece all the same, and some label either wrongly.
+    /// Opens the answer to a request for a stream. Some servers answer whole instead, and some send
+    /// the wrong content type.
     pub(crate) async fn open(&self, mut response: Response, deadline: Instant) -> Result<Opened, AiError> {
         if content_type(response.headers()) == "application/json" {
             return Ok(Opened::Whole(self.whole(response, deadline).await?));
@@ -116,7 +120,7 @@ impl Http {
             "text/event-stream" | "text/plain" | "application/octet-stream" | "" => {}
             other if !events::is_stream(&first) => {
                 let content_type = other.get(..40).unwrap_or(other);
-                tracing::warn!(content_type, "a provider's answer is of an unknown type");
+                tracing::warn!(content_type, "provider answer rejected, unknown content type");
                 return Err(AiError::Garbled);
             }
             _ => {}
@@ -124,12 +128,12 @@ impl Http {
         Ok(Opened::Stream(stream::once(ready(Ok(first))).chain(self.body(response)).boxed()))
     }
 
-    /// The whole of an answer.
+    /// Reads a whole answer.
     pub(crate) async fn whole(&self, response: Response, deadline: Instant) -> Result<Bytes, AiError> {
         self.whole_from(Bytes::new(), response, deadline).await
     }
 
-    /// The whole of an answer of which this has come.
+    /// Reads the rest of an answer whose beginning has arrived.
     async fn whole_from(&self, begun: Bytes, mut response: Response, deadline: Instant) -> Result<Bytes, AiError> {
         let reading = async {
             let first = if begun.is_empty() {
@@ -167,7 +171,7 @@ where
     .boxed()
 }
 
-/// The first `limit` bytes of a body, and whether it broke off.
+/// Reads the first `limit` bytes of a body; the result tells whether it was truncated.
 async fn collect(mut body: ByteStream, limit: usize) -> (Vec<u8>, Result<(), AiError>) {
     let mut collected = Vec::new();
     while let Some(chunk) = body.next().await {
@@ -183,13 +187,14 @@ async fn collect(mut body: ByteStream, limit: usize) -> (Vec<u8>, Result<(), AiE
     (collected, Ok(()))
 }
 
-/// A failure below HTTP. The error's own text holds the address, so only its kind is logged.
+/// Maps a failure below HTTP. Only its kind is logged, because the error's text contains the
+/// address.
 fn of_transport(error: reqwest::Error) -> AiError {
     tracing::warn!(
         connect = error.is_connect(),
         timeout = error.is_timeout(),
         body = error.is_body(),
-        "a provider's connection failed"
+        "provider connection failed"
     );
     if error.is_timeout() && !error.is_connect() {
         AiError::Timeout

@@ -1,4 +1,4 @@
-//! A chat by the neutral form: asked along a route until the first token is there.
+//! Chat in the provider-independent form, retried along a route until the first token arrives.
 
 use std::sync::Arc;
 
@@ -23,11 +23,12 @@ use crate::{
 };
 
 impl Ai {
-    /// Asks along a route, and returns once the first token is there.
+    /// Sends a chat request along a route and returns once the first token has arrived.
     ///
-    /// Until then failures that may pass are retried (429, 5xx, a connection that fails or breaks): another key at once, the
-    /// same one after a wait that doubles or that the provider asked for. A wait beyond `Limits::patience` is left to the
-    /// reader. Dropping the future or the stream ends the request. The meter says at any moment what has been used.
+    /// Until then transient failures (429, 5xx, connections that fail or break) are retried: with
+    /// another key at once, with the same key after an exponential backoff or the provider's
+    /// `Retry-After`. A wait longer than `Limits::patience` is returned to the caller. Dropping the
+    /// future or the stream cancels the request. The meter has the usage so far at any moment.
     pub async fn chat(&self, route: &Route, request: ChatRequest, meter: &Arc<Meter>) -> Result<ChatStream, AiError> {
         let upstreams = self.upstreams();
         if upstreams.default.is_none() {
@@ -49,10 +50,10 @@ impl Ai {
             match self.begin_chat(&attempt, (request.owner, &question), meter, deadline).await {
                 Ok(answer) => {
                     let lease = attempt.succeeded();
-                    // The key counts as used for as long as the answer streams.
+                    // The key counts as in use for as long as the answer streams.
                     return Ok(answer.inspect(move |_| _ = &lease).boxed());
                 }
-                // A question that can't be written is one without a word.
+                // A request that can't be encoded for the provider is reported as rejected.
                 Err(Stop::Told(_)) => return Err(AiError::Rejected),
                 Err(Stop::Failed(failure)) => {
                     meter.refused();
@@ -62,7 +63,8 @@ impl Ai {
         }
     }
 
-    /// Asks along a route for a text, and breaks it off once there is enough of it.
+    /// Sends a chat request along a route, collects the text, and cancels once `is_enough` returns
+    /// true.
     pub async fn text(
         &self,
         route: &Route,
@@ -85,7 +87,8 @@ impl Ai {
         Ok(text)
     }
 
-    /// Asks once and waits for the first token, so that what fails before it can still be tried again.
+    /// Makes one attempt and waits for the first token, so that earlier failures can still be
+    /// retried.
     async fn begin_chat(
         &self,
         attempt: &Attempt<'_>,
@@ -122,7 +125,7 @@ impl Ai {
     }
 }
 
-/// A question to the provider at this address, in its dialect.
+/// Encodes a request in the provider's format.
 pub(crate) fn written(
     kind: ProviderKind,
     base: &Url,

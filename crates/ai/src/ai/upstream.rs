@@ -1,4 +1,4 @@
-//! A provider with its keys: its addresses, its headers, and the requests that are sent to it.
+//! A provider and its keys: addresses, headers, and the requests sent to it.
 
 use std::{
     collections::HashSet,
@@ -31,31 +31,33 @@ use crate::{
     wire::{Http, failure::Failure},
 };
 
-/// When a provider is not asked any more: its server fails or can't be reached, whichever key is used. What is wrong with one key is the
-/// pool's concern. The pauses are short, because each refused question is an answer that somebody waits for.
+/// Breaker policy for server errors and connection failures, whichever key is used; failures of a
+/// single key are handled by the key pool. Pauses are short because a user waits for each refused
+/// request.
 const POLICY: Policy = Policy { failures: 5, pause: Duration::from_secs(1), longest_pause: Duration::from_secs(15) };
-/// Of so many models of a provider it is remembered what they refuse: callers may name any.
+/// Maximum number of models remembered as refusing `stream_options`; callers may name any model.
 const MOST_REMEMBERED: usize = 1_000;
-/// For so long a provider that answered is well, whoever waits for it in vain.
+/// Time for which an answer counts as a sign that the provider is healthy, although other calls
+/// time out.
 const WELL: Duration = Duration::from_secs(30);
 
-/// A provider with its keys.
+/// A provider and its keys.
 pub(crate) struct Upstream {
     pub name: String,
     pub kind: ProviderKind,
     pub http: Http,
     pub base: Url,
-    /// Where it takes responses, if it does.
+    /// Address of the Responses API, if the provider has one.
     pub responses_url: Option<Url>,
-    /// Whether the tools that it runs itself are handed on.
+    /// True if requests for tools that the provider runs are passed through.
     pub hosted_tools: bool,
-    /// What passes to it although it routes or costs.
+    /// Restricted parameters that the provider's settings pass through.
     pub passes: Arc<[String]>,
     pub keys: Arc<KeyPool>,
     pub breaker: Breaker,
-    /// When it answered last, whatever it said.
+    /// Time of the last answer, whatever its status.
     answered_at: Mutex<Option<Instant>>,
-    /// Models that refuse to be asked for the usage of a stream.
+    /// Models that reject `stream_options`, by which the usage of a stream is requested.
     without_stream_options: RwLock<HashSet<String>>,
 }
 
@@ -85,7 +87,7 @@ impl Upstream {
         Ok(upstream)
     }
 
-    /// Whether tools that it runs itself pass to it with a key that has this list.
+    /// True if provider-hosted tools pass through for an API key with these permissions.
     pub(crate) fn hands_on_tools(&self, of_key: Option<&[RestrictedParameter]>) -> bool {
         self.hosted_tools && of_key.is_none_or(|passes| passes.contains(&RestrictedParameter::HostedTools))
     }
@@ -97,28 +99,28 @@ impl Upstream {
         });
     }
 
-    /// It has answered.
+    /// Records that the provider answered.
     pub(crate) fn note_answer(&self) {
         *self.answered_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Whether somebody got an answer a moment ago.
+    /// True if the provider answered another call within [`WELL`].
     pub(crate) fn has_answered_lately(&self) -> bool {
         let answered_at = *self.answered_at.lock().unwrap_or_else(PoisonError::into_inner);
         answered_at.is_some_and(|at| at.elapsed() < WELL)
     }
 
-    /// Where a question for `model` is sent.
+    /// Chat endpoint for `model`.
     pub(crate) fn address(&self, model: &str, is_stream: bool) -> Url {
         self.url(&self.kind.dialect().chat(model, is_stream))
     }
 
-    /// Reads the provider's answers.
+    /// Creates a reader for the provider's answers.
     pub(crate) fn reader(&self) -> Box<dyn Reader> {
         self.kind.dialect().reader()
     }
 
-    /// An address below the provider's base.
+    /// Resolves an address below the provider's base URL.
     pub(crate) fn url(&self, place: &Place) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -130,7 +132,7 @@ impl Upstream {
         url
     }
 
-    /// Posts JSON and waits for the head of the answer.
+    /// Posts JSON and waits for the response headers.
     pub(crate) async fn post(
         &self,
         owner: WorkOwner,
@@ -141,7 +143,7 @@ impl Upstream {
         deadline: Instant,
     ) -> Result<Response, Failure> {
         let (lease, model) = (&attempt.lease, attempt.model);
-        // The Responses API tells of its usage unasked, and has other options by this name.
+        // The Responses API reports usage unasked and has different options of this name.
         let may_ask = is_stream && self.responses_url.as_ref() != Some(url);
         let is_plain = may_ask && self.is_asked_without_stream_options(model);
         let body =
@@ -149,7 +151,8 @@ impl Upstream {
         let request = self.request(url, lease, body.clone())?;
         match self.http.send(request, is_stream, deadline).await {
             Err(failure) if may_ask && failure.of_stream_options => {
-                // What a caller has asked for there is the caller's to mend: nobody gets out of being counted by it.
+                // Options that the caller set are not removed: otherwise callers could avoid being
+                // metered.
                 let Some((plain, true)) = without_stream_options(owner, &body).await? else { return Err(failure) };
                 let request = self.request(url, lease, plain)?;
                 let response = self.http.send(request, is_stream, deadline).await?;
@@ -164,15 +167,16 @@ impl Upstream {
         self.without_stream_options.read().unwrap_or_else(PoisonError::into_inner).contains(model)
     }
 
-    /// A model behind a provider that has many: the others go on telling their usage.
+    /// Remembers a model that rejects `stream_options`; other models of the provider keep reporting
+    /// usage.
     fn ask_without_stream_options(&self, model: &str) {
         let mut models = self.without_stream_options.write().unwrap_or_else(PoisonError::into_inner);
         if models.len() < MOST_REMEMBERED && models.insert(model.to_owned()) {
-            tracing::warn!(provider = %self.name, model, "a model refuses stream_options and is asked without from now on");
+            tracing::warn!(provider = %self.name, model, "stream_options rejected by model, omitted from now on");
         }
     }
 
-    /// As [`Self::post`], with what the caller of an Anthropic library asks for beside the body.
+    /// Like [`Self::post`], with the caller's `anthropic-beta` header.
     pub(crate) async fn post_message(
         &self,
         url: &Url,
@@ -197,7 +201,7 @@ impl Upstream {
         Ok(request)
     }
 
-    /// Puts the key where the provider looks for it.
+    /// Sets the provider's authentication headers.
     pub(crate) fn sign(&self, headers: &mut HeaderMap, lease: &KeyLease) -> Result<(), AiError> {
         let dialect = self.kind.dialect();
         for (name, value) in dialect.headers() {
@@ -213,7 +217,8 @@ impl Upstream {
     }
 }
 
-/// A body that doesn't ask for the usage of its stream, and whether it asked for nothing else there. None: it does not anyway.
+/// Removes `stream_options` from a body. The flag is true if the field held only our
+/// `include_usage`. `None`: the field is absent.
 async fn without_stream_options(owner: WorkOwner, body: &Bytes) -> Result<Option<(Bytes, bool)>, AiError> {
     let body = body.clone();
     let writing = off_loop(owner, body.len(), move || {

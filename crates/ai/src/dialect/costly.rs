@@ -1,6 +1,9 @@
-//! What a request that passes may not say: fields that send it to another model or provider, or that cost more than its model's price. A key's list of
-//! models, its budgets and the table of prices know nothing of them, so they are left out, unless the provider's settings hand them on. What is stored with the
-//! provider's key is nobody's, and refused.
+//! Fields stripped from passthrough requests because they select another model or provider, or cost
+//! more than the model's price. An API key's model list, budgets and the price table don't cover
+//! them, so they pass only if the provider's settings allow it.
+//!
+//! Files and containers stored under the provider's API key belong to no user; requests that refer
+//! to them are rejected.
 
 use std::{
     borrow::Cow,
@@ -22,38 +25,40 @@ use crate::{
     dialect::fields::{listed, may_have},
 };
 
-/// Has the web searched for an answer of chat completions.
+/// Field that enables web search in chat completions.
 pub(crate) const SEARCH: &str = "web_search_options";
-/// Such fields, each with the values that cost nothing more and what it passes by.
+/// Restricted fields, each with the values that are free of charge and the name of the setting that
+/// allows it.
 const FIELDS: [(&str, &[&str], &str); 12] = [
-    // Of OpenRouter and the like.
+    // OpenRouter and compatible routers.
     ("models", &[], "models"),
     ("route", &[], "route"),
     ("provider", &[], "provider"),
     ("plugins", &[], "plugins"),
     ("transforms", &[], "transforms"),
-    // Other models, as LiteLLM, Anthropic and OpenRouter name them.
+    // Other models, as named by LiteLLM, Anthropic and OpenRouter.
     ("fallbacks", &[], "models"),
     ("preset", &[], "models"),
-    // Each search is paid for.
+    // Each search is billed.
     (SEARCH, &[], SEARCH),
     ("service_tier", &["auto", "default", "flex", "standard", "standard_only"], "service_tier"),
     ("speed", &["standard"], "speed"),
     ("inference_geo", &["global"], "inference_geo"),
-    // Answers are not stored with the provider's key.
+    // Answers must not be stored under the provider's key.
     ("store", &["false"], "store"),
 ];
-/// Tools that ask another model or cost beside the tokens, by how their types begin, each with what it passes by. Their provider runs them, whatever its settings
-/// say of such: Anthropic's advisor is another model of the caller's choice, at its own price.
+/// Prefixes of tool types that call another model or are billed separately, each with the setting
+/// that allows it. They are checked regardless of the hosted-tools setting. Anthropic's advisor is
+/// another model of the caller's choice, at its own price.
 const TOOLS: [(&str, &str); 2] = [("advisor", "models"), ("openrouter", "plugins")];
 static TOOL_MARKS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| ["\"advisor", "\"openrouter"].map(Finder::new));
 
-/// Betas of Anthropic that cost more, or read what is stored, by their beginnings.
+/// Prefixes of Anthropic betas that cost more or read stored data.
 const BETAS: [&str; 2] = ["fast-mode", "files-api"];
 
 static FILE_ID: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| ["\"file_id\""].map(Finder::new));
 
-/// The fields of a body, in their order.
+/// Fields of a JSON object, in order.
 struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
@@ -80,7 +85,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     }
 }
 
-/// What a provider's settings hand on, as far as the key has it in its own list where it has one.
+/// Restricted parameters that the provider passes through, limited to those of the API key if it
+/// has a list.
 pub(crate) fn passing(handed_on: &Arc<[String]>, of_key: Option<&[RestrictedParameter]>) -> Arc<[String]> {
     let Some(of_key) = of_key else { return Arc::clone(handed_on) };
     // A setting may name one version of a beta.
@@ -88,9 +94,9 @@ pub(crate) fn passing(handed_on: &Arc<[String]>, of_key: Option<&[RestrictedPara
     handed_on.iter().filter(is_allowed).cloned().collect()
 }
 
-/// The body without such fields, but for those that are `passed`. None: it has none of them.
+/// Removes restricted fields that are not in `passed`. `None` if the body has none.
 pub(crate) fn without_costly(body: &Bytes, passed: &[String]) -> Result<Option<Bytes>, GatewayError> {
-    // What is wrong with it is said by who reads all of it.
+    // Malformed bodies are reported by the code that parses all of it.
     let Ok(Fields(fields)) = serde_json::from_slice(body) else { return Ok(None) };
     refuse_stored(body, &fields)?;
     let passes = |name: &str| passed.iter().any(|passed| passed == name);
@@ -112,7 +118,7 @@ pub(crate) fn without_costly(body: &Bytes, passed: &[String]) -> Result<Option<B
     Ok((!is_same).then(|| written(&kept)))
 }
 
-/// The tools without those that ask other models or cost, unless they pass. None: there are none of them.
+/// Removes restricted tools that don't pass. `None` if there are none.
 fn own_tools(tools: &RawValue, passes: impl Fn(&str) -> bool) -> Option<String> {
     #[derive(Deserialize)]
     struct Kind<'a> {
@@ -128,14 +134,15 @@ fn own_tools(tools: &RawValue, passes: impl Fn(&str) -> bool) -> Option<String> 
             let kind = kind.unwrap_or_default();
             TOOLS.iter().all(|(beginning, by)| !kind.starts_with(beginning) || passes(by))
         }
-        // Of a type that stands there twice it is the provider's affair which one it heeds.
+        // With a duplicated `type`, the provider may use either one.
         Err(_) => !may_have(tool.get().as_bytes(), TOOL_MARKS.as_slice()),
     };
     let kept: Vec<&str> = tools.iter().filter(is_kept).map(|tool| tool.get()).collect();
     (kept.len() < tools.len()).then(|| format!("[{}]", kept.join(",")))
 }
 
-/// The body without these fields, and what stood in the first of them. None: it has none of them.
+/// Removes these fields, and returns the value of the first one. `None` if the body has none of
+/// them.
 pub(crate) fn without<'a>(body: &'a Bytes, left_out: &[&str]) -> Option<(Bytes, &'a RawValue)> {
     let Fields(fields) = serde_json::from_slice(body).ok()?;
     let is_left_out = |name: &str| left_out.contains(&name);
@@ -150,9 +157,9 @@ fn written(fields: &[(&str, Cow<'_, str>)]) -> Bytes {
     format!("{{{}}}", written.join(",")).into()
 }
 
-/// Refuses files and containers that are named by their ids.
+/// Rejects references to stored files and containers.
 fn refuse_stored(body: &Bytes, fields: &[(Cow<'_, str>, &RawValue)]) -> Result<(), GatewayError> {
-    // Of a field that stands there twice it is the provider's affair which one it heeds.
+    // With a duplicated field, the provider may use either one.
     let all = |name: &'static str| fields.iter().filter(move |(field, _)| field == name).map(|(_, value)| *value);
     if all("container").any(names_container) {
         let message =
@@ -171,13 +178,13 @@ fn refuse_stored(body: &Bytes, fields: &[(Cow<'_, str>, &RawValue)]) -> Result<(
     Ok(())
 }
 
-/// Whether it is a container by its id, alone or beside what it is to have, or may be one.
+/// True if the value refers to a container by id, or can't be parsed.
 fn names_container(raw: &RawValue) -> bool {
     let Ok(container) = serde_json::from_str::<Value>(raw.get()) else { return true };
     container.is_string() || !container["id"].is_null()
 }
 
-/// Whether one of these parts, or of what a tool answered with, is a file by its id.
+/// True if a content part or tool result refers to a file by id.
 fn names_file(content: &Value) -> bool {
     let parts = content.as_array().map(Vec::as_slice).unwrap_or_default();
     parts.iter().any(|part| {
@@ -186,7 +193,7 @@ fn names_file(content: &Value) -> bool {
     })
 }
 
-/// The betas of a caller without those that cost more, but for those that are `passed`.
+/// Removes betas that cost more and are not in `passed`.
 pub(crate) fn betas(asked: &str, passed: &[String]) -> String {
     let is_kept = |beta: &&str| {
         !BETAS.iter().any(|costly| beta.starts_with(costly)) || passed.iter().any(|passed| beta.starts_with(passed))
@@ -208,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_routes_or_costs_is_left_out_unless_it_may_pass() {
+    fn strips_restricted_fields_unless_passed() {
         let body = r#"{ "model":"m", "models":["dear"],"provider":{"order":["x"]},"service_tier":"priority", "messages":[ {"role":"user"} ],"store":true}"#;
         assert_eq!(without(body, &[]), Ok(r#"{"model":"m","messages":[ {"role":"user"} ]}"#.to_owned()));
         let routed = r#"{"model":"m","provider":{"order":["x"]},"messages":[ {"role":"user"} ]}"#;
@@ -225,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_other_models_passes_as_models_do() {
+    fn passes_model_fields_with_the_models_setting() {
         let tool = |kind: &str| format!(r#"{{"type":"{kind}","name":"x","model":"dear"}}"#);
         let body = |tools: &[String]| format!(r#"{{"model":"m","tools":[{}]}}"#, tools.join(","));
         let (own, advisor, router) = (tool("custom"), tool("advisor_20260301"), tool("openrouter:web_search"));
@@ -248,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_narrows_what_its_provider_hands_on() {
+    fn limits_provider_settings_by_key() {
         let handed_on: Arc<[String]> = ["provider", "store", "fast-mode-2026-02-01"].map(str::to_owned).into();
         assert_eq!(passing(&handed_on, None), handed_on);
         let own = [RestrictedParameter::Models, RestrictedParameter::Store, RestrictedParameter::FastMode];
@@ -257,14 +264,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_can_name_all_that_is_left_out() {
+    fn every_restricted_field_can_be_allowed_by_key() {
         for name in FIELDS.map(|(_, _, by)| by).into_iter().chain(TOOLS.map(|(_, by)| by)).chain(BETAS) {
             assert!(name.parse::<RestrictedParameter>().is_ok(), "{name}");
         }
     }
 
     #[test]
-    fn what_is_stored_with_the_key_is_refused() {
+    fn rejects_references_to_stored_data() {
         let asked = |part: Value| json!({"model": "m", "messages": [{"role": "user", "content": [part]}]}).to_string();
         for part in [
             json!({"type": "file", "file": {"file_id": "file-1"}}),
@@ -300,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn betas_that_cost_more_are_left_out() {
+    fn strips_costly_betas() {
         assert_eq!(
             betas("claude-code-20250219, fast-mode-2026-02-01,files-api-2025-04-14", &[]),
             "claude-code-20250219"

@@ -1,4 +1,4 @@
-//! Reading a request's JSON: null is absent, and what is wrong is said with its place.
+//! JSON field reader: treats null as absent and names the path of an invalid field in errors.
 
 use std::sync::LazyLock;
 
@@ -11,21 +11,24 @@ use crate::{
     neutral::{MediaKind, Source},
 };
 
-/// How small letters and `_` begin where they are written as escapes: no program does that, but for whoever hides a word from a search.
+/// Prefixes of escaped lower-case letters and `_`; clients escape them only to hide a word from a
+/// substring search.
 static ESCAPED: LazyLock<[Finder<'static>; 3]> = LazyLock::new(|| [r"\u005", r"\u006", r"\u007"].map(Finder::new));
 
-/// Whether JSON hides small letters.
+/// True if the JSON contains escaped lower-case letters.
 pub(crate) fn has_escaped(json: &[u8]) -> bool {
     ESCAPED.iter().any(|escape| escape.find(json).is_some())
 }
 
-/// Whether JSON may have one of these words of small letters, however they are written in it.
+/// True if the JSON may contain one of these lower-case words, escaped or not.
 pub(crate) fn may_have(json: &[u8], words: &[Finder<'static>]) -> bool {
     words.iter().any(|word| word.find(json).is_some()) || has_escaped(json)
 }
 
-/// The list at this place of a request; empty where it is none, which its provider refuses. A list that can't be read, such as for half of a character in one
-/// of its texts, may be one that its provider reads: it is refused, for it can't be looked through.
+/// Parses the list at this path; empty if it isn't a list, which the provider then rejects.
+///
+/// Returns an error if the list can't be parsed (for example because of a lone surrogate): the
+/// provider might accept it, and it can't be inspected.
 pub(crate) fn listed(list: &RawValue, place: &str) -> Read<Vec<Value>> {
     if !list.get().starts_with('[') {
         return Ok(Vec::new());
@@ -34,15 +37,15 @@ pub(crate) fn listed(list: &RawValue, place: &str) -> Read<Vec<Value>> {
     serde_json::from_str(list.get()).map_err(unreadable)
 }
 
-/// A whole number, zero or more, also where it is written as a fraction.
+/// Parses a whole number of zero or more, also if written as `4096.0`.
 pub(crate) fn whole(value: &Value) -> Option<u64> {
     let float = || value.as_f64().filter(|float| float.fract() == 0.0 && (0.0..=1e15).contains(float));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and in range")]
     value.as_u64().or_else(|| float().map(|float| float as u64))
 }
 
-/// An object as most libraries read it: of a key that stands in it twice, as some programs and proxies write it, the last value counts, and `4096.0` is
-/// a whole number in these of its fields. None: it is no object, or is written so already.
+/// Normalises an object: the last of duplicated keys wins, as in most libraries, and the fields
+/// `counts` become integers. `None` if it isn't an object or is unchanged.
 pub(crate) fn mended(json: &[u8], counts: &[&str]) -> Option<String> {
     let mut value: Value = serde_json::from_slice(json).ok()?;
     let fields = value.as_object_mut()?;
@@ -57,7 +60,7 @@ pub(crate) fn mended(json: &[u8], counts: &[&str]) -> Option<String> {
     (written.as_bytes() != json).then_some(written)
 }
 
-/// The fields of an object at a place of the request.
+/// Fields of an object, with its path in the request.
 #[derive(Debug, Clone)]
 pub(crate) struct Fields<'a> {
     map: &'a Map<String, Value>,
@@ -89,7 +92,6 @@ impl<'a> Fields<'a> {
         self.map.get(name).filter(|value| !value.is_null())
     }
 
-    /// The whole object.
     pub fn to_value(&self) -> Map<String, Value> {
         self.map.clone()
     }
@@ -122,12 +124,12 @@ impl<'a> Fields<'a> {
         self.typed(name, "a number", Value::as_f64)
     }
 
-    /// An empty list where there is none.
+    /// Returns an empty list if the field is absent.
     pub fn list(&self, name: &str) -> Read<&'a [Value]> {
         Ok(self.typed(name, "an array", |value| value.as_array().map(Vec::as_slice))?.unwrap_or_default())
     }
 
-    /// The objects of a list, each with its place.
+    /// Objects of a list, each with its path.
     pub fn objects(&self, name: &str) -> Read<Vec<Self>> {
         let list = self.list(name)?.iter().enumerate();
         list.map(|(index, value)| Self::at(value, format!("{}[{index}]", self.place(name)))).collect()
@@ -141,7 +143,7 @@ impl<'a> Fields<'a> {
         self.object(name)?.ok_or_else(|| wrong(self.place(name), "an object"))
     }
 
-    /// A string, or a list of strings.
+    /// Accepts a string or a list of strings.
     pub fn texts(&self, name: &str) -> Read<Vec<String>> {
         match self.get(name) {
             None => Ok(Vec::new()),
@@ -163,7 +165,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A count of a provider's, however it writes it: some say 12.0 or "12", and −1 where they don't know.
+/// Parses a provider's count. Some send `12.0` or `"12"`, and −1 if unknown.
 pub(crate) fn counted(value: &Value) -> Option<u64> {
     let written = || value.as_str().and_then(|text| text.trim().parse::<f64>().ok());
     let float = || value.as_f64().or_else(written).filter(|float| (0.0..=1e15).contains(float));
@@ -176,10 +178,12 @@ fn wrong(path: String, what: &str) -> GatewayError {
     GatewayError::invalid_param(path, message)
 }
 
-/// The longest text within a call of a tool that no other provider has, in letters: a picture in base64 is none that a model could read.
+/// Maximum length, in characters, of one text when a server tool call is rendered as text; longer
+/// ones are usually base64 images, which the model can't read.
 const LONGEST_TOLD: usize = 4_000;
 
-/// Such a call, or what came of it, as a text: what was done and found stays in the conversation.
+/// Renders the call or result of a server tool as text, so that it stays in the conversation with
+/// another provider.
 pub(crate) fn told(kind: &str, item: &Fields<'_>) -> String {
     let mut said = item.to_value();
     for name in ["type", "id", "call_id", "tool_use_id", "status", "caller", "cache_control"] {
@@ -199,7 +203,7 @@ fn shorten(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(shorten),
         Value::Object(fields) => {
-            // Only who wrote it can read it.
+            // Readable only by the provider that encrypted it.
             fields.retain(|name, _| !name.starts_with("encrypted_"));
             fields.values_mut().for_each(shorten);
         }
@@ -207,7 +211,7 @@ fn shorten(value: &mut Value) {
     }
 }
 
-/// The content type and the base64 of a data URL.
+/// Media type and base64 data of a data URL.
 pub(crate) fn data_url(url: &str) -> Option<(&str, &str)> {
     let scheme = url.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:"))?;
     let (mime, data) = url[scheme.len()..].split_once(',')?;
@@ -215,12 +219,12 @@ pub(crate) fn data_url(url: &str) -> Option<(&str, &str)> {
     Some((media_type(mime.split(';').next().unwrap_or(mime)), data))
 }
 
-/// A type as providers know it: `image/jpg` is what many programs say and none of them takes.
+/// Normalises a media type: many clients send `image/jpg`, which no provider accepts.
 pub(crate) fn media_type(mime: &str) -> &str {
     if mime.eq_ignore_ascii_case("image/jpg") { "image/jpeg" } else { mime }
 }
 
-/// How the base64 of what providers take begins.
+/// Base64 prefixes of the supported types.
 const BEGINNINGS: [(&str, &str); 5] = [
     ("iVBORw0KGgo", "image/png"),
     ("/9j/", "image/jpeg"),
@@ -229,19 +233,21 @@ const BEGINNINGS: [(&str, &str); 5] = [
     ("JVBERi", "application/pdf"),
 ];
 
-/// What was sent, with its type by its first bytes where they tell: providers refuse what is called another picture than it is. Some programs write base64 in
-/// lines.
+/// Creates a source, with the media type detected from the first bytes if possible: providers
+/// reject a mismatch. Removes line breaks from the base64.
 pub(crate) fn data(mime: &str, data: &str) -> Source {
     let has_spaces = memchr::memchr2(b'\n', b' ', data.as_bytes()).is_some();
     let data: String = if has_spaces { data.split_ascii_whitespace().collect() } else { data.to_owned() };
-    // Sound and films begin with `RIFF` as well; behind it stands what it is, here the end of `WEBP`.
+    // Audio and video files also start with `RIFF`; WebP is recognised by the end of `WEBP` at this
+    // position.
     let is_other = |found: &str| found == "image/webp" && data.get(12..16) != Some("RUJQ");
     let found = BEGINNINGS.iter().find(|(beginning, found)| data.starts_with(beginning) && !is_other(found));
     let mime = found.map_or_else(|| media_type(mime).to_ascii_lowercase(), |(_, found)| (*found).to_owned());
     Source::Data { mime, data }
 }
 
-/// What stands in a file of text. None: it is of another type. An error: it isn't text in UTF-8 with base64.
+/// Content of a text file. `None` if the type isn't text; an error if it isn't base64-encoded
+/// UTF-8.
 pub(crate) fn text_of_file(source: &Source) -> Option<Result<String, ()>> {
     let Source::Data { mime, data } = source else { return None };
     let is_text = mime.starts_with("text/")
@@ -250,7 +256,7 @@ pub(crate) fn text_of_file(source: &Source) -> Option<Result<String, ()>> {
     is_text.then(|| read().ok_or(()))
 }
 
-/// What was sent as this, as far as its type says: some programs send pictures as files, and documents as pictures.
+/// Media kind by the media type: some clients send images as files and documents as images.
 pub(crate) fn kind_of(source: &Source, sent_as: MediaKind) -> MediaKind {
     match source {
         Source::Data { mime, .. } if mime.starts_with("image/") => MediaKind::Image,
@@ -265,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_read_or_refused() {
+    fn parses_or_rejects_lists() {
         let listed = |text: &str| {
             let list = RawValue::from_string(text.to_owned()).unwrap();
             listed(&list, "tools").map(|items| items.len()).map_err(|error| error.param)
@@ -281,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_written_as_most_libraries_read_it() {
+    fn normalises_duplicate_keys_and_counts() {
         let mended = |json: &str| mended(json.as_bytes(), &["n"]);
         let read = r#"{"n":2,"m":1.0,"in":{"a":2}}"#;
         assert_eq!(mended(r#"{"n":1,"m":1.0,"in":{"a":1,"a":2},"n":2.0}"#).as_deref(), Some(read));

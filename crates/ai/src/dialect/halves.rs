@@ -1,5 +1,6 @@
-//! Characters that were cut in halves. Who counts in UTF-16 may cut a text between the halves of an emoji, and writes each of them as an escape (`\ud83d`):
-//! JSON that can't be read. The pieces of an answer are joined again; a question has a sign in the place of what is lost.
+//! Lone UTF-16 surrogates. Servers that count in UTF-16 may split an emoji and escape each half
+//! (`\ud83d`), which is invalid JSON. Halves in the increments of an answer are joined; in a
+//! request they become a replacement character.
 
 use std::collections::HashMap;
 
@@ -7,25 +8,26 @@ use serde_json::Value;
 
 use crate::{GatewayError, neutral::Event};
 
-/// What stands for a half while a piece is read: private characters of the last plane, which nobody writes.
+/// Base of the code points that stand for halves during parsing: private-use characters of the last
+/// plane.
 const MARKS: u32 = 0x10_0000;
-/// The halves, by their code units: those that come first, and those behind them.
+/// Ranges of the code units: high surrogates start at `FIRST`, low ones at `SECOND`.
 const FIRST: u32 = 0xd800;
 const SECOND: u32 = 0xdc00;
 const BEHIND: u32 = 0xe000;
 const LOST: char = char::REPLACEMENT_CHARACTER;
 
-/// JSON with a mark for each half that stands alone. None: there is none.
+/// Replaces lone surrogates by marks. `None` if there are none.
 pub(crate) fn marked(json: &[u8]) -> Option<Vec<u8>> {
     rewritten(json, |unit| char::from_u32(MARKS + unit - FIRST).unwrap_or(LOST))
 }
 
-/// JSON with a sign that something is lost for each half that stands alone. None: there is none.
+/// Replaces lone surrogates by replacement characters. `None` if there are none.
 pub(crate) fn without(json: &[u8]) -> Option<Vec<u8>> {
     rewritten(json, |_| LOST)
 }
 
-/// The JSON of a question.
+/// Parses a request body, replacing lone surrogates if necessary.
 pub(crate) fn read(body: &[u8]) -> Result<Value, GatewayError> {
     serde_json::from_slice(body).or_else(|error| {
         let mended = without(body).and_then(|mended| serde_json::from_slice(&mended).ok());
@@ -58,7 +60,7 @@ fn rewritten(json: &[u8], write: impl Fn(u32) -> char) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The code unit that is written as an escape here.
+/// Code unit of the `\u` escape at this position.
 fn unit_at(json: &[u8], at: usize) -> Option<u32> {
     let digits = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
     if !digits.iter().all(u8::is_ascii_hexdigit) {
@@ -67,12 +69,12 @@ fn unit_at(json: &[u8], at: usize) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// The half that a mark stands for.
+/// Surrogate that a mark stands for.
 fn half(mark: char) -> Option<u32> {
     u32::from(mark).checked_sub(MARKS).map(|half| half + FIRST).filter(|unit| *unit < BEHIND)
 }
 
-/// Which of the texts of an answer.
+/// Text stream of an answer to which a half belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
     Text,
@@ -81,10 +83,10 @@ enum Kind {
     Arguments(u32),
 }
 
-/// Joins the halves in the pieces of an answer.
+/// Joins surrogate halves across the increments of an answer.
 #[derive(Debug, Default)]
 pub(crate) struct Halves {
-    /// First halves that wait for the second.
+    /// High surrogates waiting for their low one.
     waiting: HashMap<(u32, Kind), u32>,
 }
 
@@ -134,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_halves_that_stand_alone_are_marked() {
+    fn marks_only_lone_surrogates() {
         let whole = r#"{"a":"\ud83d\ude00 \\ud83d \n \u00e9","b":"😀"}"#;
         assert_eq!((marked(whole.as_bytes()), without(whole.as_bytes())), (None, None));
         let lost = |json: &str| without(json.as_bytes()).map(|json| String::from_utf8(json).unwrap());
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pieces_of_a_text_are_joined() {
+    fn joins_halves_across_increments() {
         let mut halves = Halves::default();
         let mut said = |choice: u32, json: &str| {
             let json = marked(json.as_bytes()).unwrap_or_else(|| json.as_bytes().to_vec());

@@ -1,7 +1,8 @@
-//! Mistral's API: chat completions, but for a few fields that it refuses or knows by other names.
+//! Mistral's API: chat completions with a few fields rejected or renamed.
 //!
-//! As <https://docs.mistral.ai/api> has it: `tool_choice` is `any` where OpenAI says `required`, a seed is `random_seed`, and what is not in its
-//! description (`stream_options`, `user`, `verbosity`, `logprobs`) is refused with 422.
+//! According to <https://docs.mistral.ai/api>, `tool_choice` is `any` instead of OpenAI's
+//! `required`, and a seed is `random_seed`. Unknown fields (`stream_options`, `user`, `verbosity`,
+//! `logprobs`) are rejected with 422.
 
 use bytes::Bytes;
 use reqwest::Url;
@@ -20,11 +21,11 @@ use crate::{
     neutral::{Reader, Request},
 };
 
-/// Fields of OpenAI's that it refuses.
+/// OpenAI fields that Mistral rejects.
 const UNKNOWN: [&str; 8] =
     ["stream_options", "user", "verbosity", "logprobs", "top_logprobs", "reasoning_effort", "seed", "prompt_cache_key"];
 
-/// Its ids of calls have nine letters and digits, and it takes no others.
+/// Length of a call id: exactly nine letters and digits.
 const ID: usize = 9;
 
 pub(crate) struct Mistral;
@@ -43,7 +44,7 @@ impl Dialect for Mistral {
     }
 
     fn write(&self, question: &Request, model: &str, _base: &Url) -> Result<Value, GatewayError> {
-        // Its last message may not be one of the system.
+        // The last message must not be a system message.
         let mut body = upstream::write(&question.two_sided(), model, upstream::Server::Mistral)?;
         let Some(fields) = body.as_object_mut() else { return Ok(body) };
         if let Some(seed) = fields.get("seed").cloned() {
@@ -73,7 +74,7 @@ impl Dialect for Mistral {
     }
 }
 
-/// Gives calls of other models, and what came of them, ids as it has them.
+/// Replaces call ids of other providers by ids that Mistral accepts.
 fn shorten_ids(message: &mut Value) {
     let shorten = |id: &mut Value| {
         if let Some(own) =

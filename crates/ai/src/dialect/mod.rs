@@ -1,4 +1,5 @@
-//! The dialects: one module each, pure functions from bytes to the neutral form and back.
+//! API formats: one module each, converting between bytes and the provider-independent form without
+//! I/O.
 
 pub(crate) mod anthropic;
 pub(crate) mod costly;
@@ -24,130 +25,130 @@ use crate::{
     wire::failure::Failure,
 };
 
-/// Every kind of provider. To add one, write its [`Dialect`] in a module of its own, and name it here.
+/// All kinds of provider. To add one, implement [`Dialect`] in a new module and list it here.
 static DIALECTS: [&dyn Dialect; 4] = [&openai_chat::OpenAi, &gemini::Gemini, &anthropic::Anthropic, &mistral::Mistral];
 
-/// How a kind of provider is asked: where a question goes, how it is written, and how the answer is read.
+/// API of a kind of provider: endpoints, request encoding and answer parsing.
 pub(crate) trait Dialect: Sync {
-    /// What settings call it.
+    /// Name in the settings.
     fn name(&self) -> &'static str;
 
-    /// Where its public service is, with the version.
+    /// Base URL of the public service, including the version.
     fn public_url(&self) -> &'static str;
 
-    /// Where a question for a model goes.
+    /// Path of the chat endpoint.
     fn chat(&self, model: &str, is_stream: bool) -> Place;
 
-    /// The header that a key stands in, and how.
+    /// Name and value of the authentication header.
     fn credentials(&self, key: &str) -> (&'static str, String) {
         ("authorization", format!("Bearer {key}"))
     }
 
-    /// The headers of every request.
+    /// Headers of every request.
     fn headers(&self) -> &'static [(&'static str, &'static str)] {
         &[]
     }
 
-    /// Writes a question to the provider at this address.
+    /// Encodes a request for the provider at this base URL.
     fn write(&self, question: &Request, model: &str, base: &Url) -> Result<Value, GatewayError>;
 
-    /// Reads an answer.
+    /// Creates an answer parser.
     fn reader(&self) -> Box<dyn Reader>;
 
-    /// Whether callers of this API speak the same, so that their bytes pass.
+    /// True if the client format is the provider's own, so that bytes pass through.
     fn passes(&self, _style: ApiStyle) -> bool {
         false
     }
 
-    /// Whether it may speak OpenAI's responses, where the settings say so.
+    /// True if the provider may offer OpenAI's Responses API, if the settings enable it.
     fn may_take_responses(&self) -> bool {
         false
     }
 
-    /// Whether it fetches pictures by their addresses. Where it doesn't, we do.
+    /// True if the provider fetches images by URL; otherwise the gateway downloads them.
     fn fetches_pictures(&self) -> bool {
         true
     }
 
-    /// Whether it signs the calls of tools, and wants the signatures back with them.
+    /// True if the provider signs tool calls and needs the signatures back.
     fn signs_calls(&self) -> bool {
         false
     }
 
-    /// Has the tokens of a question counted, which is `body` of the Messages API. None: it can't.
+    /// Builds a token-count request; `body` is the Messages API request. `None` if the provider
+    /// can't count.
     fn count(&self, _body: &Bytes, _question: &Request, _model: &str) -> Result<Option<Count>, GatewayError> {
         Ok(None)
     }
 
-    /// Asks for embeddings, with as many posts as it takes; `body` is the call, in OpenAI's form.
+    /// Builds the embedding requests; `body` is the call in OpenAI's format.
     fn write_embedding(&self, _body: &Bytes, _wish: &Wish, _model: &str) -> Result<Vec<Post>, GatewayError> {
         Err(GatewayError::invalid("This model doesn't make embeddings."))
     }
 
-    /// Reads embeddings, an answer for each post, and writes them in OpenAI's form.
+    /// Converts embedding answers, one per request, to OpenAI's format.
     fn read_embedding(&self, answers: Vec<Bytes>, wish: &Wish, _model: &str, meter: &Meter) -> Result<Bytes, Failure> {
         let answer = answers.into_iter().next().ok_or(AiError::Garbled)?;
         embeddings::pass(answer, wish.base64, meter)
     }
 
-    /// How it is asked what it hears.
+    /// Transcription method.
     fn hearing(&self) -> Hearing {
         Hearing::None
     }
 }
 
-/// A place below a provider's address.
+/// Path below a provider's base URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Escaped where they are put into an address: a model's name may come from a user.
+    /// Escaped when added to a URL: a model name may come from a user.
     pub segments: Vec<String>,
     pub query: Option<&'static str>,
 }
 
-/// What is posted where.
+/// A request body and its path.
 #[derive(Debug, Clone)]
 pub(crate) struct Post {
     pub place: Place,
     pub body: Bytes,
 }
 
-/// A question how long a question is.
+/// A token-count request.
 #[derive(Debug, Clone)]
 pub(crate) struct Count {
     pub post: Post,
-    /// The field of the answer that has the number.
+    /// Field of the answer with the count.
     pub field: &'static str,
 }
 
-/// How a provider is asked for the text of a recording.
+/// Method by which a provider transcribes a recording.
 #[derive(Clone, Copy)]
 pub(crate) enum Hearing {
-    /// It takes no sound.
+    /// No transcription.
     None,
-    /// By OpenAI's form.
+    /// OpenAI's multipart form.
     Form,
-    /// As a question to the model.
+    /// A chat request to the model.
     Question(fn(&Recording, Format) -> Value),
 }
 
-/// A kind of provider, by its dialect.
+/// Kind of provider, identified by its API format.
 #[derive(Clone, Copy)]
 pub struct ProviderKind(&'static dyn Dialect);
 
 impl ProviderKind {
-    /// OpenAI and every server that speaks its protocol: Ollama, vLLM, llama.cpp, …
+    /// OpenAI and compatible servers: Ollama, vLLM, llama.cpp, …
     pub const OPENAI: Self = Self(&openai_chat::OpenAi);
     /// Google's native API, `v1beta`.
     pub const GEMINI: Self = Self(&gemini::Gemini);
-    /// Anthropic's messages.
+    /// Anthropic's Messages API.
     pub const ANTHROPIC: Self = Self(&anthropic::Anthropic);
 
-    /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
         DIALECTS.into_iter().map(Self)
     }
 
-    /// The one that settings call so.
+    /// Finds a kind by its name in the settings.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::all().find(|kind| kind.name() == name)
@@ -183,11 +184,11 @@ impl Place {
     }
 }
 
-/// What stands at the head of every answer.
+/// Identity of an answer, sent in every frame.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Head {
     pub id: String,
-    /// Seconds since 1970.
+    /// Unix time, in seconds.
     pub created: u64,
     pub model: String,
 }

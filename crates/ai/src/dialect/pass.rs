@@ -1,4 +1,5 @@
-//! A stream whose caller and provider speak the same dialect: its bytes pass, and only what routing and billing need is looked at.
+//! Passthrough of streams whose client and provider use the same format: bytes pass unchanged, and
+//! only fields for routing and billing are read.
 
 use bytes::Bytes;
 use serde::de::IgnoredAny;
@@ -14,11 +15,11 @@ use crate::{
     },
 };
 
-/// Data that is longer is looked at from both ends only.
+/// Data above this size, in bytes, is checked only at both ends.
 const LONG: usize = 64 * 1024;
 
-/// Whether the lines of a block are what they seem to be: objects of JSON, and lines that begin so. What isn't is looked at event by event, which finds what is
-/// broken.
+/// True if every line of a block is a JSON object or starts as one of the others. Other blocks are
+/// inspected event by event, which finds the broken one.
 pub(crate) fn is_sound(block: &[u8], others: &[&[u8]]) -> bool {
     block.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii).all(|line| {
         match line.strip_prefix(b"data:") {
@@ -33,30 +34,31 @@ fn is_object(data: &[u8]) -> bool {
     data == b"[DONE]" || (is_closed && (data.len() > LONG || serde_json::from_slice::<IgnoredAny>(data).is_ok()))
 }
 
-/// What one dialect says by its events.
+/// Format-specific reader of events.
 pub(crate) trait EventReader: Default + Send + Unpin + 'static {
-    /// Quarters of the tokens in the texts of a block.
+    /// Text length of a block, in quarters of a token.
     fn delivered(block: &[u8]) -> u64;
-    /// Whether a block may tell of usage, the end, or an error.
+    /// True if a block may contain usage, the end, or an error.
     fn is_marked(block: &[u8]) -> bool;
-    /// Takes the data of an event.
+    /// Reads the data of an event.
     fn read(&mut self, said: &Value, meter: &Meter) -> Result<(), Failure>;
-    /// The failure that these data of an event tell of.
+    /// Failure that the data of an event reports.
     fn failure(said: &Value) -> Option<Failure> {
         failure::of_value(said)
     }
-    /// These events as callers of the dialect know them.
+    /// Adapts events to what client libraries of the format expect.
     fn dressed(events: Bytes) -> Bytes {
         events
     }
-    /// These events were passed.
+    /// Notes that these events have passed.
     fn count(&mut self, _passed: &[u8]) {}
     fn is_done(&self) -> bool;
     fn is_whole(&self) -> bool;
     fn sequence(&self) -> u64 {
         0
     }
-    /// The provider ended its stream: what it left out, where the answer is whole all the same.
+    /// Handles the end of the provider's stream. Returns the omitted final events if the answer is
+    /// complete, an error otherwise.
     fn end(&mut self, meter: &Meter) -> Result<&'static [u8], Failure>;
 }
 
@@ -65,7 +67,7 @@ pub(crate) trait EventReader: Default + Send + Unpin + 'static {
 pub(crate) struct PassingTap<R> {
     reader: R,
     has_begun: bool,
-    /// What failed behind events that were good.
+    /// Failure that arrived after good events.
     failed: Option<Failure>,
 }
 
@@ -74,12 +76,12 @@ impl<R: EventReader> PassingTap<R> {
         Self { reader, has_begun: false, failed: None }
     }
 
-    /// Looks at each event; gives those before one that failed.
+    /// Inspects each event; returns those before a failed one.
     fn look_at(&mut self, block: &Bytes, meter: &Meter) -> Result<Bytes, Failure> {
         let mut splitter = Splitter::default();
         let mut passed = 0;
         splitter.push(block.clone());
-        // What comes behind the end is of no interest.
+        // Data after the end is ignored.
         while !self.reader.is_done()
             && let Some(event) = splitter.next()
         {
@@ -126,7 +128,8 @@ impl<R: EventReader> Tap for PassingTap<R> {
             meter.deliver(quarters);
         }
         let is_plain = is_sound(&block, &[b":", b"event:", b"id:", b"retry:"]);
-        // Whatever a server sends first, it is looked at whole: this decides whether another one is asked.
+        // The first block is always inspected in full: it decides whether another deployment is
+        // tried.
         let is_first = !std::mem::replace(&mut self.has_begun, true);
         let events = if is_first || !is_plain || R::is_marked(&block) { self.look_at(&block, meter)? } else { block };
         Ok(self.passed(events))
@@ -151,7 +154,7 @@ impl<R: EventReader> Tap for PassingTap<R> {
     fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
         let mut last = Bytes::new();
         if !rest.trim_ascii().is_empty() {
-            // A last event without its blank line, or an error that is none.
+            // A last event without its blank line, or an error outside the event format.
             last = self.look_at(&[rest.as_ref(), b"\n\n"].concat().into(), meter)?;
         }
         if self.failed.is_none() && !self.reader.is_done() {

@@ -1,4 +1,4 @@
-//! How the keys of a provider fare, and what an administrator does to one.
+//! Health of a provider's keys, and manual control of them.
 
 use std::time::Duration;
 
@@ -6,27 +6,27 @@ use tokio::time::Instant;
 
 use super::{KeyPool, Slot, lease::tail};
 
-/// What a key is good for now.
+/// Availability of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyState {
     Ready,
-    /// For one model or for all.
+    /// Cooling down, for one model or for all.
     Resting,
-    /// The provider refuses it.
+    /// Rejected by the provider.
     Off,
 }
 
-/// A key as an operator sees it: by its last characters.
+/// Health of a key, identified by its last characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyHealth {
-    /// Its place among the provider's keys.
+    /// Index among the provider's keys.
     pub id: usize,
-    /// `false`: its provider needs none.
+    /// False if the provider needs no key.
     pub has_key: bool,
-    /// Its last characters. `None`: there is none, or it is too short to show any of it.
+    /// Last characters of the key. `None` if there is no key or it is too short to show any of it.
     pub tail: Option<String>,
     pub state: KeyState,
-    /// How long it still rests, or until it is probed.
+    /// Time until the key is ready or probed.
     pub wait: Option<Duration>,
     pub requests: u64,
     pub failures: u64,
@@ -38,7 +38,8 @@ impl KeyPool {
         self.state().slots.iter().enumerate().map(|(id, slot)| slot.health(id, now)).collect()
     }
 
-    /// Lets a key rest for so long, or uses it again at once. `false`: there is no such key.
+    /// Cools a key down for this time, or enables it at once if `None`. Returns false if there is
+    /// no such key.
     pub fn rest(&self, id: usize, wait: Option<Duration>) -> bool {
         let mut state = self.state();
         let Some(slot) = state.slots.get_mut(id) else { return false };
@@ -54,7 +55,7 @@ impl KeyPool {
 
 impl Slot {
     fn health(&self, id: usize, now: Instant) -> KeyHealth {
-        // A key that rests for large questions alone is ready for nearly all.
+        // A key that cools down only for large requests counts as ready.
         let rests = self.models.values().filter(|rest| rest.from == 0).map(|rest| rest.until);
         let rests = rests.chain(self.resting_until).filter(|until| *until > now);
         let (state, until) = match (&self.off, rests.max()) {
@@ -82,7 +83,7 @@ mod tests {
     use crate::{AiError, Secret};
 
     #[tokio::test(start_paused = true)]
-    async fn a_key_rests_as_long_as_it_is_told_and_comes_back_at_once() {
+    async fn cools_down_and_re_enables_keys_manually() {
         let keys = ["a-key-that-is-long-1234", "a-key-that-is-long-5678"].map(Secret::new);
         let pool: Arc<KeyPool> = KeyPool::new(keys.to_vec(), None, Duration::from_secs(1));
         assert!(pool.rest(0, Some(Duration::from_secs(60))) && !pool.rest(2, None));
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_key_is_told_from_none_and_not_told() {
+    fn hides_the_tail_of_short_keys() {
         let tails = |keys: &[&str]| -> Vec<(bool, Option<String>)> {
             let keys = keys.iter().map(|&key| Secret::new(key)).collect();
             let health = KeyPool::new(keys, None, Duration::from_secs(1)).health();

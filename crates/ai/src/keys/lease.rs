@@ -1,4 +1,4 @@
-//! A key while one request uses it, and what its success or failure says of the key.
+//! A key in use by one request; updates the key's state by the outcome.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,25 +8,25 @@ use tokio::time::Instant;
 use super::{FIRST_PROBE, KeyPool, LAST_PROBE, LONGEST_WAIT, Off, Rest};
 use crate::{AiError, Secret, wire::failure::LONGEST_ASKED};
 
-/// A rest after a 429 without a time starts with the pool's back-off and doubles up to this.
+/// Maximum cooldown after a 429 without a delay; starts with the pool's backoff and doubles.
 const LONGEST_REST: Duration = Duration::from_secs(60);
-/// Rest of a key whose quota is spent, where the provider does not say when it is renewed.
+/// Cooldown of a key with spent quota, if the provider doesn't say when the quota renews.
 const QUOTA_REST: Duration = Duration::from_secs(600);
-/// First rest after a 429 with a time, where no other key is ready; doubles up to that time.
+/// First cooldown after a 429 with a delay if no other key is ready; doubles up to that delay.
 const FIRST_LONE_REST: Duration = Duration::from_secs(30);
-/// A question of more tokens is a large one.
+/// Minimum size of a large request, in tokens.
 pub(super) const LARGE: u64 = 20_000;
-/// Rest after [`FAILURES_BEFORE_REST`] server errors in a row.
+/// Cooldown after [`FAILURES_BEFORE_REST`] consecutive server errors.
 pub(super) const FAILURE_REST: Duration = Duration::from_secs(5);
 pub(super) const FAILURES_BEFORE_REST: u32 = 3;
 
-/// A key while one request uses it.
+/// A key in use by one request.
 pub struct KeyLease {
     pub(super) pool: Arc<KeyPool>,
     pub(super) index: usize,
     pub(super) key: Option<Secret>,
     pub(super) model: String,
-    /// Tokens of the question and the most of its answers.
+    /// Input tokens plus the maximum output.
     pub(super) size: u64,
 }
 
@@ -39,23 +39,22 @@ impl KeyLease {
         self.key.as_ref()
     }
 
-    /// The last characters of the key, by which an operator knows it, where it has enough to show them.
+    /// Last characters of the key, for logs and statistics, if it is long enough to show them.
     pub fn tail(&self) -> Option<&str> {
         self.key.as_ref().and_then(|key| tail(key.expose()))
     }
 
-    /// This key's place in the pool, to leave it out when another is lent.
+    /// Index of the key in the pool, to exclude it from the next lending.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// Records a success.
     pub fn succeeded(&self) {
         let mut state = self.pool.state();
         let slot = &mut state.slots[self.index];
         slot.failures = 0;
         slot.resting_until = None;
-        // A small question says nothing of large ones.
+        // The success of a small request says nothing about large ones.
         if slot.models.get(&self.model).is_some_and(|rest| self.size >= rest.from) {
             slot.models.remove(&self.model);
         }
@@ -66,7 +65,7 @@ impl KeyLease {
         }
     }
 
-    /// Records a failure. Returns whether another key may succeed at once.
+    /// Records a failure. Returns true if another key may succeed at once.
     pub fn failed(&self, error: &AiError) -> bool {
         let now = Instant::now();
         let mut state = self.pool.state();
@@ -77,12 +76,12 @@ impl KeyLease {
             AiError::Busy { retry_after } => {
                 let from = if self.size > LARGE { self.size / 2 } else { 0 };
                 let before = slot.models.get(&self.model).filter(|rest| (rest.from > 0) == (from > 0)).copied();
-                // Of questions that were under way together all are refused: that is one time.
+                // Concurrent requests are refused together; they count as one failure.
                 let in_a_row = before.map_or(0, |rest| rest.in_a_row.saturating_sub(u32::from(rest.until > now)));
                 let is_alone = !state.has_other(self.index, &self.model, self.size, now);
                 let wait = match *retry_after {
                     None => self.pool.backoff.saturating_mul(1 << in_a_row.min(6)).min(LONGEST_REST),
-                    // Only the renewal of a day's quota is so far away, and known.
+                    // Only the renewal of a daily quota is that far away, and its time is exact.
                     Some(asked) if asked > LONGEST_ASKED => asked.min(LONGEST_WAIT),
                     Some(asked) if is_alone => asked.min(FIRST_LONE_REST.saturating_mul(1 << in_a_row.min(7))),
                     Some(asked) => asked,
@@ -124,7 +123,7 @@ impl KeyLease {
     }
 }
 
-/// The last four characters of a key; `None` where it is so short that they would give it away.
+/// Last four characters of a key; `None` if the key is too short to disclose any.
 pub(super) fn tail(key: &str) -> Option<&str> {
     let start = key.char_indices().rev().nth(3).map_or(0, |(start, _)| start);
     (key.len() >= 12).then(|| &key[start..])

@@ -24,7 +24,7 @@ fn name(lease: &KeyLease) -> &str {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_least_used_key_is_lent() {
+async fn lends_the_least_used_key() {
     let pool = pool(&["a", "b"]);
     let first = lend(&pool);
     let second = lend(&pool);
@@ -34,11 +34,11 @@ async fn the_least_used_key_is_lent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_busy_key_rests_for_its_model_as_long_as_it_was_told() {
+async fn cools_down_a_busy_key_for_its_model() {
     let pool = pool(&["a", "b"]);
     assert!(lend(&pool).failed(&busy(Some(30))));
     assert_eq!(name(&lend(&pool)), "b");
-    assert_eq!(name(&pool.lend("other", SMALL, &[]).expect("a key")), "a", "the rest is for one model");
+    assert_eq!(name(&pool.lend("other", SMALL, &[]).expect("a key")), "a", "the cooldown applies to one model");
     lend(&pool).failed(&busy(Some(10)));
     assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(10))));
     tokio::time::advance(Duration::from_secs(10)).await;
@@ -46,9 +46,10 @@ async fn a_busy_key_rests_for_its_model_as_long_as_it_was_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_question_rests_a_key_for_what_is_its_own_fault_alone() {
+async fn ignores_failures_caused_by_the_request() {
     let (limited, told) = (|| busy(None), || busy(Some(3_600)));
-    // What was asked, what came of it, and whether a small question, and one as large, is lent the key a moment later.
+    // Request size, failure, and whether a small and an equally large request are lent the key
+    // right after.
     for (size, error, small, as_large) in [
         (SMALL, limited(), false, false),
         (SMALL, told(), false, false),
@@ -74,18 +75,18 @@ async fn a_question_rests_a_key_for_what_is_its_own_fault_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_question_rests_a_key_for_half_its_size_until_a_small_one_is_refused_too() {
+async fn cools_down_for_large_requests_until_a_small_one_is_refused() {
     let pool = pool(&["a"]);
     let is_lent = |size| pool.lend(MODEL, size, &[]).is_ok();
     pool.lend(MODEL, 400_000, &[]).expect("a key").failed(&busy(Some(20)));
     assert_eq!([SMALL, LARGE, 199_999, 200_000].map(is_lent), [true, true, true, false]);
-    // The answer to a small one says nothing of large ones.
+    // The success of a small request says nothing about large ones.
     lend(&pool).succeeded();
     assert!(!is_lent(400_000));
     let late = pool.lend(MODEL, 150_000, &[]).expect("a key");
     lend(&pool).failed(&busy(Some(10)));
     assert_eq!([SMALL, 199_999, 400_000].map(is_lent), [false; 3]);
-    // What a large one is told now neither lifts nor prolongs it.
+    // The failure of an earlier large request neither lifts nor extends the cooldown.
     late.failed(&busy(Some(3_000)));
     assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(10))));
     tokio::time::advance(Duration::from_secs(10)).await;
@@ -93,7 +94,7 @@ async fn a_large_question_rests_a_key_for_half_its_size_until_a_small_one_is_ref
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lone_key_is_tried_again_before_its_time_and_ever_later() {
+async fn retries_a_lone_key_early_with_backoff() {
     let pool = pool(&["a"]);
     for seconds in [30, 60, 120, 200, 200] {
         lend(&pool).failed(&busy(Some(200)));
@@ -101,33 +102,33 @@ async fn a_lone_key_is_tried_again_before_its_time_and_ever_later() {
         tokio::time::advance(Duration::from_secs(seconds)).await;
     }
     lend(&pool).succeeded();
-    // Those that were under way together are refused together.
+    // Concurrent requests are refused together.
     let together: Vec<KeyLease> = (0..9).map(|_| lend(&pool)).collect();
     together.iter().for_each(|lease| _ = lease.failed(&busy(Some(200))));
     assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(30))));
-    // The renewal of a day's quota is waited for.
+    // The renewal of a daily quota is waited for.
     let day = KeyPool::new(vec![Secret::new("a")], None, Duration::from_secs(1));
     lend(&day).failed(&busy(Some(20 * 3_600)));
     assert_eq!(day.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(20 * 3_600))));
-    // A key of the same project is no other one.
+    // A key of the same project doesn't count as another key.
     let project = self::pool(&["work=aaaaaaaaaaaa1111", "work=aaaaaaaaaaaa2222"]);
     lend(&project).failed(&busy(Some(200)));
     assert_eq!(project.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(30))));
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_large_question_no_other_instance_hears() {
+async fn does_not_publish_cooldowns_for_large_requests() {
     let (here, there) = (pool(&["a"]), pool(&["a"]));
     let hearer = Arc::clone(&there);
     here.tell_to(move |key, model, fate| hearer.hear(key, model, fate));
     here.lend(MODEL, 400_000, &[]).expect("a key").failed(&busy(Some(20)));
-    there.lend(MODEL, 400_000, &[]).expect("it learns that by itself");
+    there.lend(MODEL, 400_000, &[]).expect("the cooldown is not published");
     lend(&here).failed(&busy(Some(20)));
     assert_eq!(there.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(20))));
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_of_one_project_rest_together() {
+async fn cools_down_keys_of_one_project_together() {
     let pool = pool(&["work=aaaaaaaaaaaa1111", "work=aaaaaaaaaaaa2222", "other=aaaaaaaaaaaa3333"]);
     assert!(lend(&pool).failed(&busy(Some(30))));
     assert_eq!(name(&lend(&pool)), "aaaaaaaaaaaa3333");
@@ -136,13 +137,13 @@ async fn keys_of_one_project_rest_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_one_instance_learns_another_one_knows() {
+async fn applies_state_changes_of_other_instances() {
     let (here, there) = (pool(&["a", "b"]), pool(&["a", "b"]));
     let hearer = Arc::clone(&there);
     here.tell_to(move |key, model, fate| hearer.hear(key, model, fate));
     lend(&here).failed(&busy(Some(30)));
     assert_eq!(name(&lend(&there)), "b");
-    assert_eq!(name(&there.lend("other", SMALL, &[]).expect("a key")), "a", "the rest is for one model");
+    assert_eq!(name(&there.lend("other", SMALL, &[]).expect("a key")), "a", "the cooldown applies to one model");
     here.lend("other", SMALL, &[0]).expect("b").failed(&AiError::Credentials);
     assert_eq!(there.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(30))));
     tokio::time::advance(FIRST_PROBE).await;
@@ -151,7 +152,7 @@ async fn what_one_instance_learns_another_one_knows() {
 }
 
 #[test]
-fn a_key_may_name_its_project() {
+fn parses_project_prefixes() {
     assert_eq!(split_project("work=AIza1"), (Some("work"), "AIza1"));
     for key in ["sk-1", "YWJj", "abc=", "abc==", "ABC=x"] {
         assert_eq!(split_project(key), (None, key));
@@ -159,7 +160,7 @@ fn a_key_may_name_its_project() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rests_without_a_time_double_until_a_success() {
+async fn doubles_cooldowns_until_a_success() {
     let pool = pool(&["a"]);
     for seconds in [1, 2, 4] {
         lend(&pool).failed(&busy(None));
@@ -172,7 +173,7 @@ async fn rests_without_a_time_double_until_a_success() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_key_is_off_until_a_probe_succeeds() {
+async fn disables_rejected_keys_until_a_probe_succeeds() {
     let pool = pool(&["a", "b"]);
     lend(&pool).failed(&AiError::Credentials);
     assert_eq!(name(&lend(&pool)), "b");
@@ -187,7 +188,7 @@ async fn a_refused_key_is_off_until_a_probe_succeeds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_all_keys_off_each_request_is_a_probe() {
+async fn probes_with_each_request_if_all_keys_are_disabled() {
     let pool = pool(&["a"]);
     lend(&pool).failed(&AiError::Credentials);
     let probe = lend(&pool);
@@ -198,7 +199,7 @@ async fn with_all_keys_off_each_request_is_a_probe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn server_errors_rest_a_key_only_where_there_are_others() {
+async fn cools_down_after_server_errors_only_with_other_keys() {
     let alone = pool(&["a"]);
     let two = pool(&["a", "b"]);
     for _ in 0..FAILURES_BEFORE_REST {
@@ -211,7 +212,7 @@ async fn server_errors_rest_a_key_only_where_there_are_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_per_minute_holds_requests_back() {
+async fn enforces_the_per_minute_limit() {
     let pool = KeyPool::new(Vec::new(), Some(2), Duration::from_secs(1));
     lend(&pool);
     tokio::time::advance(Duration::from_secs(20)).await;

@@ -1,11 +1,10 @@
-//! An answer as a whole, put together from its events.
+//! A whole answer, assembled from its events.
 
 use serde_json::Value;
 
 use super::{Event, ToolCall};
 use crate::Finish;
 
-/// A whole answer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Answer {
     pub choices: Vec<Choice>,
@@ -27,13 +26,13 @@ pub(crate) enum Block {
         signature: Option<String>,
     },
     Redacted(String),
-    /// Made by the model: its type, and base64.
+    /// A generated image: media type and base64 data.
     Picture {
         mime: String,
         data: String,
     },
     Call(ToolCall),
-    /// Of a tool whose input is free text: its arguments are the text.
+    /// Call of a free-form tool, whose arguments are the text.
     FreeCall(ToolCall),
 }
 
@@ -47,7 +46,8 @@ impl Answer {
     }
 
     fn choice(&mut self, index: u32) -> &mut Choice {
-        // No provider is asked for more than 128; an index beyond that is nonsense and counts as the last.
+        // No provider is asked for more than 128 choices; a larger index is invalid and counts as
+        // the last.
         let index = index.min(127) as usize;
         if self.choices.len() <= index {
             self.choices.resize_with(index + 1, Choice::default);
@@ -128,7 +128,7 @@ impl Choice {
         self.blocks.iter().filter_map(text).map(String::as_str).collect()
     }
 
-    /// The calls, and whether their input is free text.
+    /// Calls, each with true if its input is free-form.
     pub fn calls(&self) -> impl Iterator<Item = (&ToolCall, bool)> {
         self.blocks.iter().filter_map(|block| match block {
             Block::Call(call) => Some((call, false)),

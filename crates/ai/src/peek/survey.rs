@@ -1,4 +1,5 @@
-//! Estimates the tokens of a body without translating it: of its text by its length, of its media by where they stand.
+//! Estimates the tokens of a body without converting it: text by its length, media by their
+//! position.
 
 use std::{borrow::Cow, fmt};
 
@@ -14,38 +15,38 @@ use crate::{
     meter::quarters,
 };
 
-/// Strings shorter than this are no pictures and no sound.
+/// Minimum length of a media string; shorter ones count as text.
 const SHORTEST_MEDIA: usize = 2_048;
-/// Tokens of a picture, about.
+/// Estimated tokens of an image.
 const MEDIA_TOKENS: u64 = 1_000;
-/// Bytes of base64 for one more token: compressed speech is the densest.
+/// Bytes of base64 per additional token: compressed speech is the densest medium.
 const MEDIA_BYTES_PER_TOKEN: u64 = 300;
-/// Tokens of a document that is named by its address or its id, about.
+/// Estimated tokens of a document referred to by URL or id.
 const DOCUMENT_TOKENS: u64 = 20_000;
-/// Tokens of a film that is named by its address, about: five minutes.
+/// Estimated tokens of a video referred to by URL: five minutes.
 pub(super) const FILM_TOKENS: u64 = 100_000;
-/// So many letters without a space are no word: each is about half a token.
+/// Longer runs without a space are not words: each character counts as about half a token.
 const LONGEST_WORD: usize = 64;
 
-/// Estimates the tokens of a JSON body. Pictures, sound and documents cost less than their bytes, or more than their address: where they stand in
-/// a message, and there alone. A text stays one whatever it looks like.
+/// Estimates the tokens of a JSON body. Images, audio and documents cost less than their bytes, or
+/// more than their URL, but only at their positions in a message. Anything else counts as text.
 pub(crate) fn estimate(body: &[u8]) -> u64 {
     survey(body).tokens
 }
 
 pub(super) struct Survey {
     pub(super) tokens: u64,
-    /// Messages and parts, where they are many.
+    /// Number of messages and parts, if there are many.
     pub(super) items: usize,
-    /// It may name a film, which has sound.
+    /// True if it may refer to a video, which has audio.
     pub(super) has_film: bool,
 }
 
 pub(super) fn survey(body: &[u8]) -> Survey {
     let mut media = Media::default();
-    // Most bodies have neither media nor many parts, and are not gone through.
+    // Most bodies have neither media nor many parts, and are not walked.
     if has_candidate(body) || memchr_iter(b'{', body).nth(MOST_ITEMS).is_some() {
-        // A question that can't be read for half of a character in a text is mended where it is translated: what it names counts.
+        // A body with a lone surrogate is repaired when it is converted, so its media count.
         let found = media_in(body).or_else(|cut| halves::without(body).map_or(Err(cut), |mended| media_in(&mended)));
         media = found.unwrap_or_else(|items| Media { items, ..Media::default() });
     }
@@ -54,7 +55,7 @@ pub(super) fn survey(body: &[u8]) -> Survey {
     Survey { tokens, items: media.items, has_film: media.has_film }
 }
 
-/// What in a body is no text; where it can't be read, how many items were found until then.
+/// Media in a body. The error is the number of items found before a syntax error.
 fn media_in(body: &[u8]) -> Result<Media, usize> {
     let mut media = Media::default();
     let mut reader = serde_json::Deserializer::from_slice(body);
@@ -70,17 +71,17 @@ fn has_candidate(body: &[u8]) -> bool {
     names.iter().any(|name| memmem::find(body, name).is_some()) || has_escaped(body)
 }
 
-/// One more quarter of a token for each letter that is a part of no word.
+/// Additional quarters of a token, one per character outside words.
 fn dense(body: &[u8]) -> u64 {
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_');
     let runs = body.split(|byte| !is_letter(byte)).map(<[u8]>::len);
     runs.filter(|length| *length > LONGEST_WORD).sum::<usize>() as u64
 }
 
-/// What in a body is no text.
+/// Media found in a body.
 #[derive(Default)]
 struct Media {
-    /// Of text, if it were one.
+    /// Bytes that would otherwise count as text.
     bytes: u64,
     tokens: u64,
     /// Objects in lists: messages, parts, tools.
@@ -89,7 +90,7 @@ struct Media {
 }
 
 impl Media {
-    /// Something stands at an address: so many tokens, about, unless it is a film that Gemini watches.
+    /// Counts media at a URL, by this estimate unless it is a video that Gemini fetches.
     fn name(&mut self, address: &str, tokens: u64) {
         let is_film = is_googles(address);
         self.has_film |= is_film;
@@ -97,16 +98,16 @@ impl Media {
     }
 }
 
-/// Where a value stands.
+/// Position of a value.
 #[derive(Clone, Copy)]
 struct Place<'p> {
-    /// The key of the object around it.
+    /// Key of the enclosing object.
     parent: &'p str,
     key: &'p str,
     depth: usize,
-    /// Within what a tool is called with, or what it takes: whatever it is called, it is text.
+    /// True within tool arguments or schemas, which are always text.
     is_argument: bool,
-    /// It is one of a list.
+    /// True for an element of a list.
     in_list: bool,
 }
 
@@ -115,7 +116,8 @@ impl Place<'_> {
         reader.deserialize_any(Walk { place: self, media })
     }
 
-    /// `escapes`: how many bytes more the text has in the body, about.
+    /// Counts a string. `escapes` is the estimated number of additional bytes that it takes in the
+    /// body.
     fn look(self, text: &str, escapes: usize, media: &mut Media) {
         if self.is_argument {
             return;
@@ -167,7 +169,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        // It has escapes. What some programs escape in base64 is each slash.
+        // The string has escapes; some clients escape each slash in base64.
         self.place.look(text, text.bytes().filter(|byte| *byte == b'/').count(), self.media);
         Ok(())
     }
@@ -178,7 +180,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             let is_argument = is_argument
                 || matches!(&*key, "arguments" | "args" | "parameters" | "input_schema")
-                // What is asked of the Responses API is called so, too.
+                // The Responses API uses the same name for its top-level input.
                 || (depth > 0 && key == "input");
             let place = Place { parent, key: &key, depth: depth + 1, is_argument, in_list: false };
             map.next_value_seed(Walk { place, media: self.media })?;

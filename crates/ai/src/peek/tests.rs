@@ -10,7 +10,7 @@ fn look(style: ApiStyle, body: &str) -> Result<(String, bool, Option<u64>, u64),
 }
 
 #[test]
-fn each_api_names_its_limit_differently() {
+fn reads_the_limit_of_each_format() {
     let body = r#"{"model":"m","stream":null,"max_tokens":5,"max_completion_tokens":7,"max_output_tokens":9,"n":2}"#;
     assert_eq!(look(ApiStyle::Chat, body), Ok(("m".to_owned(), false, Some(7), 2)));
     assert_eq!(look(ApiStyle::Responses, body), Ok(("m".to_owned(), false, Some(9), 1)));
@@ -21,7 +21,7 @@ fn each_api_names_its_limit_differently() {
 }
 
 #[test]
-fn a_limit_of_nothing_is_none_and_a_prediction_counts_beside_it() {
+fn treats_zero_as_unlimited_and_counts_predictions() {
     let most = |style, rest: &str| look(style, &format!(r#"{{"model":"m",{rest}}}"#)).unwrap().2;
     assert_eq!(most(ApiStyle::Chat, r#""max_tokens":0"#), None);
     assert_eq!(most(ApiStyle::Chat, r#""max_tokens":0,"max_completion_tokens":7"#), Some(7));
@@ -39,7 +39,7 @@ fn a_limit_of_nothing_is_none_and_a_prediction_counts_beside_it() {
 }
 
 #[test]
-fn a_conversation_that_may_be_shortened_on_the_way_is_known() {
+fn detects_compaction() {
     let is_shortened = |style: ApiStyle, edit: &str| {
         let body = format!(r#"{{"model":"m","context_management":{{"edits":[{{"type":"{edit}"}}]}}}}"#);
         peek(style, &Bytes::from(body)).unwrap().wanted.is_shortened
@@ -51,7 +51,7 @@ fn a_conversation_that_may_be_shortened_on_the_way_is_known() {
 }
 
 #[tokio::test]
-async fn what_most_libraries_read_is_read() {
+async fn normalises_bodies_like_most_libraries() {
     let look = async |body: &str| {
         super::look(WorkOwner::System, ApiStyle::Chat, &Bytes::copy_from_slice(body.as_bytes())).await
     };
@@ -70,7 +70,7 @@ async fn what_most_libraries_read_is_read() {
 }
 
 #[test]
-fn searches_that_a_provider_may_run_are_known() {
+fn detects_hosted_searches() {
     let searches = |style: ApiStyle, tools: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m","messages":[],"tools":{tools}}}"#));
         peek(style, &body).unwrap().wanted.tools.searches
@@ -90,7 +90,7 @@ fn searches_that_a_provider_may_run_are_known() {
 }
 
 #[test]
-fn tools_that_may_be_billed_are_read_or_refused() {
+fn parses_or_rejects_billed_tools() {
     let refused = |style: ApiStyle, tools: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m","tools":[{tools}]}}"#));
         peek(style, &body).map(drop).map_err(|error| error.param)
@@ -106,7 +106,7 @@ fn tools_that_may_be_billed_are_read_or_refused() {
 }
 
 #[test]
-fn tools_without_a_bound_are_known() {
+fn detects_unbounded_tools() {
     let is_open = |style: ApiStyle, rest: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m",{rest}}}"#));
         peek(style, &body).unwrap().wanted.has_open_tools
@@ -120,7 +120,7 @@ fn tools_without_a_bound_are_known() {
 }
 
 #[test]
-fn a_container_for_code_is_known_where_it_is_billed() {
+fn detects_billed_code_containers() {
     let containers = |tools: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m","messages":[],"tools":[{tools}]}}"#));
         peek(ApiStyle::Messages, &body).unwrap().wanted.tools.containers
@@ -137,7 +137,7 @@ fn a_container_for_code_is_known_where_it_is_billed() {
 }
 
 #[test]
-fn a_search_for_chat_completions_is_known() {
+fn detects_web_search_in_chat_completions() {
     let searches = |options: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m",{options}"messages":[]}}"#));
         peek(ApiStyle::Chat, &body).unwrap().wanted.tools.searches
@@ -149,7 +149,7 @@ fn a_search_for_chat_completions_is_known() {
 }
 
 #[test]
-fn sound_that_is_sent_or_asked_for_is_known() {
+fn detects_audio_input_and_output() {
     let has_sound = |rest: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m"{rest}}}"#));
         peek(ApiStyle::Chat, &body).unwrap().wanted.has_sound
@@ -161,7 +161,7 @@ fn sound_that_is_sent_or_asked_for_is_known() {
 }
 
 #[test]
-fn recordings_and_films_are_known_in_every_form() {
+fn detects_recordings_and_videos_in_all_formats() {
     let found = |style: ApiStyle, content: &str| {
         let field = if style == ApiStyle::Responses { "input" } else { "messages" };
         let body = format!(r#"{{"model":"m","{field}":[{{"role":"user","content":[{content}]}}]}}"#);
@@ -198,7 +198,7 @@ fn recordings_and_films_are_known_in_every_form() {
 }
 
 #[test]
-fn a_question_without_chance_is_known() {
+fn detects_reproducible_requests() {
     let is_repeatable = |rest: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m"{rest}}}"#));
         peek(ApiStyle::Chat, &body).unwrap().is_repeatable
@@ -209,7 +209,7 @@ fn a_question_without_chance_is_known() {
 }
 
 #[test]
-fn what_is_wrong_is_said() {
+fn reports_invalid_bodies() {
     for body in
         ["", "{", "[]", "3", r#"{"model":7}"#, r#"{"stream":true}"#, r#"{"model":""}"#, r#"{"model":"m","n":0}"#]
     {
@@ -219,7 +219,7 @@ fn what_is_wrong_is_said() {
 }
 
 #[test]
-fn pictures_sound_and_documents_are_counted_as_such_where_they_stand_and_nowhere_else() {
+fn counts_media_only_at_their_positions() {
     let data = "iVBORw0KGgo".repeat(20_000);
     let slashed = data.replace("Rw", "Rw\\/");
     let count = |content: &str| estimate(format!(r#"{{"messages":[{{"content":[{content}]}}]}}"#).as_bytes());
@@ -253,7 +253,7 @@ fn pictures_sound_and_documents_are_counted_as_such_where_they_stand_and_nowhere
 }
 
 #[test]
-fn a_question_has_so_many_messages_and_parts() {
+fn limits_messages_and_parts() {
     let asked = |style, field: &str, count: usize, item: &str| {
         let items = vec![item; count].join(",");
         let body = Bytes::from(format!(r#"{{"model":"m","{field}":[{items}]}}"#));

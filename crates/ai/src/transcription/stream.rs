@@ -1,4 +1,5 @@
-//! A transcription that comes as it is heard: `transcript.text.delta`, and `transcript.text.done` with the whole text and its usage.
+//! Streamed transcriptions: `transcript.text.delta`, and `transcript.text.done` with the whole text
+//! and its usage.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -10,10 +11,9 @@ use crate::{
     wire::failure::Failure,
 };
 
-/// Passes the events of a stream.
 pub(super) type TranscriptTap = PassingTap<TranscriptEvents>;
 
-/// What the events say.
+/// Meters the events of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct TranscriptEvents {
     is_done: bool,
@@ -24,7 +24,7 @@ impl EventReader for TranscriptEvents {
         0
     }
 
-    // There are few of them, and all are read.
+    // Events are few, so all are read.
     fn is_marked(_: &[u8]) -> bool {
         true
     }
@@ -40,7 +40,7 @@ impl EventReader for TranscriptEvents {
                 meter.finished(Finish::Stop);
                 meter.close();
             }
-            // Segments with their speakers, and what is yet to be invented.
+            // Segments with speakers, and unknown events.
             Some(_) => {}
             None => return Err(AiError::Garbled.into()),
         }
@@ -60,7 +60,7 @@ impl EventReader for TranscriptEvents {
     }
 }
 
-/// Takes the usage of a transcription, where it is in tokens.
+/// Records the usage of a transcription, if it is in tokens.
 pub(super) fn report(counts: &Value, meter: &Meter) {
     if let (Some(input), Some(output)) = (counts["input_tokens"].as_u64(), counts["output_tokens"].as_u64()) {
         let audio = counts["input_token_details"]["audio_tokens"].as_u64();
@@ -68,7 +68,8 @@ pub(super) fn report(counts: &Value, meter: &Meter) {
     }
 }
 
-/// A transcription in one piece as a stream: many models hear all before they write.
+/// Converts a whole transcription to a stream: many models transcribe everything before they
+/// answer.
 pub(super) fn frames(whole: &[u8], meter: &Meter) -> Result<Bytes, AiError> {
     let said: Value = serde_json::from_slice(whole).map_err(|_| AiError::Garbled)?;
     let text = said["text"].as_str().ok_or(AiError::Garbled)?;
@@ -90,7 +91,7 @@ mod tests {
     const DONE: &str = "data: {\"type\":\"transcript.text.done\",\"text\":\"Hello\",\"usage\":{\"type\":\"tokens\",\"input_tokens\":9,\"input_token_details\":{\"audio_tokens\":9},\"output_tokens\":2}}\n\n";
 
     #[test]
-    fn events_pass_and_are_counted_and_nothing_is_read_behind_the_last() {
+    fn passes_and_meters_events_up_to_the_last() {
         let (mut tap, meter) = (TranscriptTap::default(), Meter::default());
         let passed = tap.pass(Bytes::from(DELTA), &meter).unwrap().unwrap();
         assert_eq!((passed.as_ref(), tap.is_done()), (DELTA.as_bytes(), false));
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_off_or_is_an_error_fails() {
+    fn fails_on_cut_streams_and_errors() {
         let meter = Meter::default();
         assert!(TranscriptTap::default().end(Bytes::new(), &meter).is_err());
         let refused = TranscriptTap::default().pass("data: {\"error\":{\"code\":429}}\n\n".into(), &meter);
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_transcription_becomes_a_stream() {
+    fn converts_a_whole_transcription_to_a_stream() {
         let meter = Meter::default();
         let written = frames(br#"{"text":"Hello","usage":{"input_tokens":9}}"#, &meter).unwrap();
         let written = String::from_utf8(written.to_vec()).unwrap();

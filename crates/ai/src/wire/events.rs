@@ -1,27 +1,27 @@
-//! Server-Sent Events as the bytes they came in.
+//! Splits a byte stream into Server-Sent Events without altering them.
 //!
-//! A splitter holds back what is no whole event yet, so that an event is passed on whole or not at all however the network cut it.
-//! Events stay slices of what came wherever they did not straddle two reads. What straddles is put together in one place and gone
-//! through once, in however many pieces it comes.
+//! Incomplete events are held back, so that an event is passed on complete or not at all, however
+//! the network splits it. Events are slices of the received chunks unless they straddle two reads.
+//! An event that arrives in many chunks is assembled once and scanned once.
 
 use bytes::{Bytes, BytesMut};
 use memchr::{memchr2, memrchr};
 
-/// Cuts a stream of bytes into events.
+/// Splits a stream of bytes into events.
 #[derive(Debug, Default)]
 pub(crate) struct Splitter {
-    /// What came last, where nothing waited before it.
+    /// Unprocessed bytes of the last chunk, if nothing was pending before it.
     rest: Bytes,
-    /// An event that is not whole, of the pieces that it came in. Where it holds something, `rest` is empty.
+    /// Incomplete event, assembled from several chunks. If not empty, `rest` is empty.
     joined: BytesMut,
-    /// Up to here no line could be an event's last.
+    /// Position before which no event ends.
     scanned: usize,
-    /// Up to here no event ends as nearly all servers end theirs.
+    /// Position before which no event ends with the usual blank line.
     searched: usize,
 }
 
 impl Splitter {
-    /// Takes what came. Returns the number of bytes of the event that is not whole yet, at the least.
+    /// Adds a chunk. Returns a lower bound of the incomplete event's size, in bytes.
     pub fn push(&mut self, chunk: Bytes) -> usize {
         let held = self.bytes().len();
         if held == 0 {
@@ -36,7 +36,7 @@ impl Splitter {
         held
     }
 
-    /// All whole events at once.
+    /// Takes all complete events at once.
     pub fn block(&mut self) -> Option<Bytes> {
         if let Some(end) = self.usual_end() {
             return Some(self.cut(end));
@@ -53,7 +53,7 @@ impl Splitter {
         (end > 0).then(|| self.cut(end))
     }
 
-    /// The next whole event with the blank line after it.
+    /// Takes the next complete event with its blank line.
     pub fn next(&mut self) -> Option<Bytes> {
         match end_of_event(self.bytes(), 0, self.scanned) {
             Ok(end) => Some(self.cut(end)),
@@ -64,7 +64,7 @@ impl Splitter {
         }
     }
 
-    /// What is left when no more bytes come.
+    /// Takes the rest, when no more bytes arrive.
     pub fn rest(&mut self) -> Bytes {
         self.cut(self.bytes().len())
     }
@@ -81,7 +81,7 @@ impl Splitter {
         self.rest.split_to(end)
     }
 
-    /// Where the last event ends that ends as nearly all servers end theirs.
+    /// End of the last event that ends with the usual blank line.
     fn usual_end(&mut self) -> Option<usize> {
         let bytes = self.bytes();
         let mut until = bytes.len();
@@ -97,14 +97,15 @@ impl Splitter {
     }
 }
 
-/// Where the event ends that begins at `start` and has no end before `from`; else from where on to look when more has come.
+/// End of the event that starts at `start` and has no end before `from`; the error is the position
+/// at which to resume the search.
 fn end_of_event(bytes: &[u8], start: usize, mut from: usize) -> Result<usize, usize> {
     while let Some(at) = memchr2(b'\n', b'\r', &bytes[from..]) {
         let at = from + at;
         let Some(next) = line_end(bytes, at) else { return Err(at) };
         match bytes.get(next) {
             Some(b'\n' | b'\r') => return Ok(line_end(bytes, next).unwrap_or(next + 1)),
-            // A blank line at the very start ends nothing, but can be cut off.
+            // A blank line at the very start ends no event, but can be cut off.
             _ if at == start => return Ok(next),
             Some(_) => from = next,
             None => return Err(at),
@@ -113,7 +114,7 @@ fn end_of_event(bytes: &[u8], start: usize, mut from: usize) -> Result<usize, us
     Err(bytes.len())
 }
 
-/// Where the line end at `at` is over; `None` if that can't be told yet.
+/// Position after the line end at `at`; `None` if that can't be decided yet.
 fn line_end(bytes: &[u8], at: usize) -> Option<usize> {
     match (bytes[at], bytes.get(at + 1)) {
         (b'\r', Some(b'\n')) => Some(at + 2),
@@ -122,31 +123,31 @@ fn line_end(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// What an event says.
+/// Content of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// Its `data`, without the field's name.
+    /// Data field.
     Data(Bytes),
-    /// The event's name says that it is an error.
+    /// Data of an event named `error`.
     Error(Bytes),
-    /// A JSON document that stands in the stream without `data:`. Some servers write an error so.
+    /// JSON document without `data:`; some servers write errors so.
     Bare(Bytes),
-    /// A comment, or an event without data.
+    /// Comment, or event without data.
     Nothing,
 }
 
-/// Whether what is to be an answer in one piece is a stream: some relays send one unasked, or call it JSON.
+/// True if a whole answer is in fact a stream: some relays send one unasked, or label it as JSON.
 pub(crate) fn is_stream(body: &[u8]) -> bool {
     let body = without_mark(body).trim_ascii_start();
     [&b"data:"[..], b"event:", b":", b"id:", b"retry:"].iter().any(|beginning| body.starts_with(beginning))
 }
 
-/// A text without the mark of its encoding.
+/// Text without a byte order mark.
 pub(crate) fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text)
 }
 
-/// Reads an event. The data is copied only where it stands on several lines.
+/// Parses an event. The data is copied only if it has several lines.
 pub(crate) fn read(event: &Bytes) -> Event {
     let mut data: Option<Bytes> = None;
     let mut is_error = false;
@@ -180,7 +181,7 @@ pub(crate) fn read(event: &Bytes) -> Event {
     }
 }
 
-/// A field's name and the length of its value.
+/// Name of a field and the length of its value.
 fn field(line: &[u8]) -> Option<(&'static str, usize)> {
     let named = |name: &'static str| {
         let value = line.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
@@ -209,7 +210,7 @@ mod tests {
         events
     }
 
-    /// Reads the events by blocks, each by itself, as what was passed on is.
+    /// Parses events block by block, each as an independent slice.
     fn read_blocks(chunks: &[&[u8]]) -> Vec<Event> {
         let mut splitter = Splitter::default();
         let mut blocks = Vec::new();
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn any_split_and_any_line_end_gives_the_same_events() {
+    fn parses_events_independently_of_chunks_and_line_ends() {
         let whole =
             "\u{feff}: ping\n\ndata: xin chào\n\n\ndata:two\ndata: lines\n\nid: 7\nretry: 10\n\ndata: [DONE]\n\n";
         let expected = data(&["xin chào", "two\nlines", "[DONE]"]);
@@ -243,7 +244,8 @@ mod tests {
         }
     }
 
-    /// Feeds so many of these pieces, then the end of the event. Returns how many bytes were moved, and how many looked at, for each byte.
+    /// Feeds `count` pieces, then the end of the event. Returns how often each byte was moved and
+    /// scanned.
     fn effort(piece: &'static [u8], count: usize) -> (usize, usize) {
         let mut splitter = Splitter::default();
         let (mut moved, mut looked_at) = (0, 0);
@@ -262,8 +264,8 @@ mod tests {
     }
 
     #[test]
-    fn an_event_in_many_small_pieces_is_gone_through_once() {
-        // Without the end of a line, and with lines that end no event.
+    fn scans_events_in_many_chunks_once() {
+        // Without line ends, and with lines that end no event.
         for piece in [b"x".repeat(64), b"data: x\n".repeat(8), b"data: x\r\n".repeat(7)] {
             let (moved, looked_at) = effort(Box::leak(piece.into_boxed_slice()), 16_384);
             assert!(moved <= 3 && looked_at <= 3, "{moved} {looked_at}");
@@ -271,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_as_whole_events_is_not_copied() {
+    fn does_not_copy_complete_events() {
         let mut splitter = Splitter::default();
         for line_end in ["\n", "\r\n", "\r"] {
             let chunk = Bytes::from(format!("data: 1{line_end}{line_end}data: 2{line_end}{line_end}"));
@@ -282,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_holds_whole_events_only() {
+    fn blocks_hold_complete_events_only() {
         let mut splitter = Splitter::default();
         splitter.push(Bytes::from_static(b"data: 1\n\ndata: 2\n\ndata: 3"));
         assert_eq!(splitter.block().as_deref(), Some(b"data: 1\n\ndata: 2\n\n".as_slice()));
@@ -293,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_and_documents_without_data_are_seen() {
+    fn recognises_errors_and_bare_documents() {
         let read = |text: &'static str| read(&Bytes::from_static(text.as_bytes()));
         assert_eq!(read("event: error\ndata: oh\n\n"), Event::Error(Bytes::from_static(b"oh")));
         assert_eq!(read("event: message_stop\ndata: {}\n\n"), Event::Data(Bytes::from_static(b"{}")));
@@ -303,7 +305,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_however_it_is_split(
+        fn round_trips_events_in_any_chunks(
             texts in prop::collection::vec("[^\r\n\u{feff}]{1,40}", 0..20),
             cuts in prop::collection::vec(1_usize..60, 1..40),
         ) {

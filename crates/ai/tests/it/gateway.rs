@@ -1,4 +1,4 @@
-//! Calls of the gateway over real sockets, against a provider that behaves and misbehaves as told.
+//! Gateway calls over real sockets, against a scripted provider.
 
 use std::{sync::Arc, time::Duration};
 
@@ -41,7 +41,7 @@ fn deployment(provider: &str, priority: u32) -> Deployment {
     Deployment { provider: provider.to_owned(), model: "served".to_owned(), weight: 1, priority, takes: None }
 }
 
-/// One provider of OpenAI's kind, with these scripts.
+/// An OpenAI-compatible provider with these scripts.
 async fn one(scripts: Vec<Script>) -> (Upstream, Ai, Route) {
     let upstream = Upstream::start(scripts).await;
     let providers = vec![provider("first", ProviderKind::OPENAI, &upstream, &["secret-key-1234"])];
@@ -49,7 +49,7 @@ async fn one(scripts: Vec<Script>) -> (Upstream, Ai, Route) {
     (upstream, ai, Route { asked: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() })
 }
 
-/// What a caller sees: a status and a text, and what is to be billed.
+/// The client's view: status and text, and the meter for billing.
 async fn call(ai: &Ai, style: ApiStyle, route: &Route, body: &Value) -> (u16, String, Arc<Meter>) {
     let call = Call::new(style, body.to_string().into(), Arc::new(route.clone()), "req_1".to_owned());
     let meter = Arc::clone(&call.meter);
@@ -90,7 +90,7 @@ const COUNTED: Usage = Usage {
 };
 
 #[tokio::test]
-async fn a_plain_answer_passes_byte_for_byte() {
+async fn passes_whole_answers_byte_for_byte() {
     let (upstream, ai, route) = one(vec![answer(200, JSON, WHOLE)]).await;
     let (status, text, meter) = call(&ai, ApiStyle::Chat, &route, &question(false)).await;
     assert_eq!((status, text.as_str()), (200, WHOLE));
@@ -106,7 +106,7 @@ async fn a_plain_answer_passes_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_stream_passes_without_the_usage_that_nobody_asked_for() {
+async fn strips_unrequested_usage_from_streams() {
     let (upstream, ai, route) = one(vec![hello()]).await;
     let (status, text, meter) = call(&ai, ApiStyle::Chat, &route, &question(true)).await;
     assert_eq!(status, 200);
@@ -117,7 +117,7 @@ async fn a_stream_passes_without_the_usage_that_nobody_asked_for() {
 }
 
 #[tokio::test]
-async fn a_stream_that_comes_byte_by_byte_is_the_same() {
+async fn passes_streams_that_arrive_byte_by_byte() {
     let body = [text_chunk("Hello, "), text_chunk("thế giới"), OPENAI_END.to_owned()].concat().replace('\n', "\r\n");
     let script = vec![Step::Write(ok("text/event-stream")), Step::WriteSlowly(body.into_bytes())];
     let (_upstream, ai, route) = one(vec![script]).await;
@@ -128,7 +128,7 @@ async fn a_stream_that_comes_byte_by_byte_is_the_same() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_ends_with_an_error_and_is_estimated() {
+async fn ends_cut_streams_with_an_error_and_estimates_usage() {
     let cut = vec![Step::Write([ok("text/event-stream"), text_chunk("Hello, you").into_bytes()].concat())];
     let (_upstream, ai, route) = one(vec![cut]).await;
     let (_, text, meter) = call(&ai, ApiStyle::Chat, &route, &question(true)).await;
@@ -141,7 +141,7 @@ async fn a_stream_that_breaks_off_ends_with_an_error_and_is_estimated() {
 }
 
 #[tokio::test]
-async fn a_silent_stream_is_given_up_and_a_plain_call_may_take_its_time() {
+async fn times_out_silent_streams_but_not_plain_calls() {
     let stalls = vec![Step::Write([ok("text/event-stream"), text_chunk("Hello").into_bytes()].concat()), Step::Stall];
     let (_upstream, ai, route) = one(vec![stalls]).await;
     let (_, text, _) = call(&ai, ApiStyle::Chat, &route, &question(true)).await;
@@ -149,7 +149,7 @@ async fn a_silent_stream_is_given_up_and_a_plain_call_may_take_its_time() {
 }
 
 #[tokio::test]
-async fn failures_before_the_first_frame_fall_back() {
+async fn falls_back_before_the_first_frame() {
     let rate_limited = vec![Step::Write(
         [ok("text/event-stream"), b"data: {\"error\":{\"code\":429,\"message\":\"slow down\"}}\n\n".to_vec()].concat(),
     )];
@@ -176,7 +176,7 @@ async fn failures_before_the_first_frame_fall_back() {
 }
 
 #[tokio::test]
-async fn a_question_that_is_too_long_goes_to_its_fallback_only() {
+async fn uses_the_context_length_fallback_for_long_requests() {
     let body =
         r#"{"error":{"message":"This model's maximum context length is 10 tokens.","code":"context_length_exceeded"}}"#;
     let first = Upstream::start(vec![answer(400, JSON, body)]).await;
@@ -196,7 +196,7 @@ async fn a_question_that_is_too_long_goes_to_its_fallback_only() {
 }
 
 #[tokio::test]
-async fn a_wait_is_passed_on_at_once() {
+async fn returns_provider_delays_at_once() {
     let (upstream, ai, route) = one(vec![answer(429, "retry-after: 7\r\n", "")]).await;
     let call = Call::new(ApiStyle::Chat, question(true).to_string().into(), Arc::new(route), String::new());
     let error = ai.forward(call).await.err().unwrap();
@@ -206,7 +206,7 @@ async fn a_wait_is_passed_on_at_once() {
 }
 
 #[tokio::test]
-async fn dropping_the_answer_or_the_question_ends_the_connection() {
+async fn closes_the_connection_on_drop() {
     let gone = Arc::new(Notify::new());
     let waits = |bytes: Vec<u8>| vec![Step::Write(bytes), Step::WaitForGone(Arc::clone(&gone))];
     let flowing = waits([ok("text/event-stream"), text_chunk("Hello").into_bytes()].concat());
@@ -223,7 +223,7 @@ async fn dropping_the_answer_or_the_question_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn responses_pass_to_a_provider_that_speaks_them_and_are_not_stored() {
+async fn passes_responses_through_without_storage() {
     let whole =
         r#"{"id":"r","status":"completed","error":null,"output":[],"usage":{"input_tokens":3,"output_tokens":2}}"#;
     let upstream = Upstream::start(vec![answer(200, JSON, whole)]).await;
@@ -245,7 +245,7 @@ async fn responses_pass_to_a_provider_that_speaks_them_and_are_not_stored() {
 }
 
 #[tokio::test]
-async fn an_anthropic_provider_hears_of_betas_and_is_not_asked_for_two_answers() {
+async fn forwards_betas_and_rejects_multiple_choices_for_anthropic() {
     let upstream = Upstream::start(vec![greeting(ProviderKind::ANTHROPIC, false)]).await;
     let providers = vec![provider("first", ProviderKind::ANTHROPIC, &upstream, &["secret-key-1234"])];
     let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
@@ -261,7 +261,7 @@ async fn an_anthropic_provider_hears_of_betas_and_is_not_asked_for_two_answers()
 }
 
 #[tokio::test]
-async fn a_stream_that_is_cut_off_ends_with_the_reason_and_hangs_up() {
+async fn ends_cut_off_streams_with_the_reason() {
     let gone = Arc::new(Notify::new());
     let begins = [ok("text/event-stream"), text_chunk("Hello").into_bytes()].concat();
     let script = vec![Step::Write(begins), Step::WaitForGone(Arc::clone(&gone))];
@@ -281,7 +281,7 @@ async fn a_stream_that_is_cut_off_ends_with_the_reason_and_hangs_up() {
 }
 
 #[tokio::test]
-async fn usage_that_never_comes_does_not_hold_up_the_end() {
+async fn does_not_wait_for_missing_usage() {
     let end = OPENAI_END.split("\n\n").next().unwrap();
     let stalls =
         [ok("text/event-stream"), text_chunk("Hello").into_bytes(), format!("{end}\n\n").into_bytes()].concat();
@@ -291,7 +291,7 @@ async fn usage_that_never_comes_does_not_hold_up_the_end() {
     assert!(meter.usage().estimated);
 }
 
-/// A greeting as each kind of provider says it, whole and streamed.
+/// A greeting from each kind of provider, whole and streamed.
 fn greeting(kind: ProviderKind, stream: bool) -> Script {
     let body = match (kind.name(), stream) {
         ("openai", false) => WHOLE.to_owned(),
@@ -324,7 +324,7 @@ fn greeting(kind: ProviderKind, stream: bool) -> Script {
 }
 
 #[tokio::test]
-async fn every_api_reaches_every_kind_of_provider() {
+async fn converts_between_all_formats() {
     let question = |style, stream| match style {
         ApiStyle::Chat => question(stream),
         ApiStyle::Responses => json!({"model": "m", "input": "Hi", "stream": stream}),
@@ -367,7 +367,7 @@ async fn every_api_reaches_every_kind_of_provider() {
 }
 
 #[tokio::test]
-async fn tokens_are_counted_by_the_provider_or_estimated() {
+async fn counts_tokens_at_the_provider_or_estimates() {
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}]});
     for (kind, script, expected) in [
         (ProviderKind::ANTHROPIC, answer(200, JSON, r#"{"input_tokens":42}"#), Some(42)),
@@ -387,7 +387,7 @@ async fn tokens_are_counted_by_the_provider_or_estimated() {
 }
 
 #[tokio::test]
-async fn what_can_t_be_counted_as_it_stands_is_estimated() {
+async fn estimates_uncountable_requests() {
     let picture = json!({"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}});
     let body = json!({"model": "m", "messages": [{"role": "user", "content": [picture]}]});
     let upstream = Upstream::start(vec![answer(200, JSON, r#"{"totalTokens":7}"#)]).await;
@@ -400,7 +400,7 @@ async fn what_can_t_be_counted_as_it_stands_is_estimated() {
 }
 
 #[tokio::test]
-async fn a_whole_answer_to_a_stream_comes_as_frames() {
+async fn converts_whole_answers_to_frames() {
     let (_upstream, ai, route) = one(vec![answer(200, JSON, WHOLE)]).await;
     let (status, text, meter) = call(&ai, ApiStyle::Chat, &route, &question(true)).await;
     assert_eq!(status, 200);
@@ -409,7 +409,7 @@ async fn a_whole_answer_to_a_stream_comes_as_frames() {
 }
 
 #[tokio::test]
-async fn embeddings_and_transcriptions_go_by_routes_too() {
+async fn routes_embeddings_and_transcriptions() {
     let vectors = r#"{"data":[{"index":0,"embedding":[0.5]}],"usage":{"prompt_tokens":3}}"#;
     let (upstream, ai, route) =
         one(vec![answer(200, JSON, vectors), answer(200, "content-type: text/plain\r\n", "Hello\n")]).await;
@@ -442,7 +442,7 @@ async fn embeddings_and_transcriptions_go_by_routes_too() {
 }
 
 #[tokio::test]
-async fn a_transcription_may_come_as_it_is_heard() {
+async fn streams_transcriptions() {
     let events = "data: {\"type\":\"transcript.text.delta\",\"delta\":\"Hel\"}\n\ndata: {\"type\":\"transcript.text.delta\",\"delta\":\"lo\"}\n\n";
     let done = "data: {\"type\":\"transcript.text.done\",\"text\":\"Hello\",\"usage\":{\"type\":\"tokens\",\"input_tokens\":9,\"output_tokens\":2}}\n\ndata: [DONE]\n\n";
     let sse = "content-type: text/event-stream\r\n";
@@ -477,7 +477,7 @@ async fn a_transcription_may_come_as_it_is_heard() {
     assert!(text.starts_with(events) && text.contains("transcript.text.done"), "{text}");
     let counted = Usage { input: Some(9), output: Some(2), ..Usage::default() };
     assert_eq!((meter.usage(), meter.finish()), (counted, Some(Finish::Stop)));
-    // Many models take no notice of the wish.
+    // Many models ignore the request for a stream.
     let (text, meter) = hear().await.unwrap();
     assert!(text.contains(r#""delta":"Hello""#) && text.contains("transcript.text.done"), "{text}");
     assert_eq!(meter.finish(), Some(Finish::Stop));
@@ -488,9 +488,10 @@ async fn a_transcription_may_come_as_it_is_heard() {
     assert!(upstream.requests()[0].contains("name=\"stream\"\r\n\r\ntrue\r\n"));
 }
 
-/// Gemini fetches nothing from the web, so what a caller names by its address is fetched here, where it may be.
+/// Gemini fetches nothing from the web, so URLs in a request are downloaded by the gateway, within
+/// its network restrictions.
 #[tokio::test]
-async fn a_picture_named_by_its_address_reaches_gemini() {
+async fn downloads_image_urls_for_gemini() {
     let answer = r#"{"candidates":[{"content":{"role":"model","parts":[{"text":"A cat"}]},"finishReason":"STOP"}]}"#;
     let reply = |kind: &str, body: &[u8]| {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", body.len());
@@ -523,9 +524,9 @@ async fn a_picture_named_by_its_address_reaches_gemini() {
     }
 }
 
-/// Each picture, and all of them, are bounded; the caller is told how.
+/// The size of each image and of all together is limited; the error names the limit.
 #[tokio::test]
-async fn pictures_by_address_are_bounded() {
+async fn limits_image_downloads() {
     let long = "HTTP/1.1 200 OK\r\ncontent-length: 9000000\r\n\r\n".to_owned();
     let moved = |to: &str| format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
     let gone = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_owned();

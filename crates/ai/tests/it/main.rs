@@ -1,4 +1,4 @@
-//! Calls of providers over real sockets.
+//! Provider calls over real sockets.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 

@@ -1,4 +1,4 @@
-//! Providers that stream, split, stall, break off, refuse and talk nonsense, over real sockets.
+//! Providers that stream, split, stall, truncate, refuse and send garbage, over real sockets.
 
 use std::{sync::Arc, time::Duration};
 
@@ -52,7 +52,7 @@ fn question() -> ChatRequest {
     }
 }
 
-/// Everything that an answer says, then how it ended.
+/// Text of an answer and its outcome.
 async fn ask(ai: &Ai) -> (String, Result<(Finish, Option<Usage>), AiError>) {
     let mut text = String::new();
     let mut answer = match ai.chat(&ai.default_route().unwrap(), question(), &Arc::default()).await {
@@ -107,7 +107,7 @@ fn whole() -> (String, Result<(Finish, Option<Usage>), AiError>) {
 }
 
 #[tokio::test]
-async fn an_openai_answer_streams() {
+async fn streams_openai_answers() {
     let (upstream, ai) = openai(vec![hello()], &["secret-key"]).await;
     assert_eq!(ask(&ai).await, whole());
     let request = upstream.requests().remove(0);
@@ -122,7 +122,7 @@ async fn an_openai_answer_streams() {
 }
 
 #[tokio::test]
-async fn a_gemini_answer_streams() {
+async fn streams_gemini_answers() {
     let frames = "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"Hello, \"}],\"role\":\"model\"}}]}\r\n\r\n\
         data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"thế giới\"}]},\"finishReason\":\"STOP\"}],\
         \"usageMetadata\":{\"promptTokenCount\":3,\"candidatesTokenCount\":2}}\r\n\r\n";
@@ -144,7 +144,7 @@ async fn a_gemini_answer_streams() {
 }
 
 #[tokio::test]
-async fn bytes_may_be_split_anywhere() {
+async fn accepts_any_split_of_bytes() {
     let body = [text_chunk("Hello, "), text_chunk("thế giới"), OPENAI_END.to_owned()].concat().replace('\n', "\r\n");
     let (_upstream, ai) =
         openai(vec![vec![Step::Write(ok("text/event-stream")), Step::WriteSlowly(body.into_bytes())]], &[]).await;
@@ -152,21 +152,21 @@ async fn bytes_may_be_split_anywhere() {
 }
 
 #[tokio::test]
-async fn a_provider_without_keys_is_asked_without_a_key() {
+async fn sends_no_key_if_none_is_configured() {
     let (upstream, ai) = openai(vec![hello()], &[]).await;
     assert_eq!(ask(&ai).await, whole());
     assert!(!upstream.requests()[0].contains("authorization"));
 }
 
 #[tokio::test]
-async fn an_answer_in_one_piece_is_taken() {
+async fn accepts_whole_answers() {
     let body = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello, thế giới"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
     let (_upstream, ai) = openai(vec![answer(200, "content-type: application/json\r\n", body)], &[]).await;
     assert_eq!(ask(&ai).await, whole());
 }
 
 #[tokio::test]
-async fn what_passes_is_retried_before_the_first_token() {
+async fn retries_transient_failures_before_the_first_token() {
     let cut = vec![Step::Write(ok("text/event-stream"))];
     let scripts = vec![answer(429, "", ""), answer(500, "", "oh no"), cut, hello()];
     let (upstream, ai) = openai(scripts, &["k"]).await;
@@ -175,14 +175,14 @@ async fn what_passes_is_retried_before_the_first_token() {
 }
 
 #[tokio::test]
-async fn after_three_retries_the_reader_is_told() {
+async fn reports_the_failure_after_three_retries() {
     let (upstream, ai) = openai(vec![answer(500, "", "")], &["k"]).await;
     assert_eq!(ask(&ai).await, (String::new(), Err(AiError::Unavailable { retry_after: None })));
     assert_eq!(upstream.requests().len(), 4);
 }
 
 #[tokio::test]
-async fn a_wait_that_is_asked_for_is_kept() {
+async fn respects_retry_after() {
     let (upstream, ai) = openai(vec![answer(429, "retry-after: 1\r\n", ""), hello()], &["k"]).await;
     let started = std::time::Instant::now();
     assert_eq!(ask(&ai).await, whole());
@@ -191,7 +191,7 @@ async fn a_wait_that_is_asked_for_is_kept() {
 }
 
 #[tokio::test]
-async fn a_wait_that_is_too_long_is_told_at_once_and_spares_the_provider() {
+async fn reports_long_delays_at_once() {
     let (upstream, ai) = openai(vec![answer(429, "retry-after: 90\r\n", ""), hello()], &["k"]).await;
     let (_, end) = ask(&ai).await;
     // The only key is tried again before that.
@@ -201,7 +201,7 @@ async fn a_wait_that_is_too_long_is_told_at_once_and_spares_the_provider() {
 }
 
 #[tokio::test]
-async fn another_key_is_taken_at_once() {
+async fn switches_to_another_key_at_once() {
     let scripts = vec![answer(429, "retry-after: 90\r\n", ""), answer(401, "", ""), hello(), hello()];
     let (upstream, ai) = openai(scripts, &["first", "second", "third"]).await;
     assert_eq!(ask(&ai).await, whole());
@@ -211,7 +211,7 @@ async fn another_key_is_taken_at_once() {
 }
 
 #[tokio::test]
-async fn refused_credentials_are_not_retried_and_stay_secret() {
+async fn does_not_retry_or_reveal_rejected_credentials() {
     let body = r#"{"error":{"message":"Incorrect API key provided: secret-key","code":"invalid_api_key"}}"#;
     let (upstream, ai) = openai(vec![answer(401, "", body)], &["secret-key"]).await;
     let (_, end) = ask(&ai).await;
@@ -222,7 +222,7 @@ async fn refused_credentials_are_not_retried_and_stay_secret() {
 }
 
 #[tokio::test]
-async fn a_cut_stream_is_a_failure_and_is_not_retried_after_the_first_token() {
+async fn does_not_retry_cut_streams_after_the_first_token() {
     let cut = vec![Step::Write([ok("text/event-stream"), text_chunk("Hello, ").into_bytes()].concat())];
     let (upstream, ai) = openai(vec![cut], &["k"]).await;
     assert_eq!(ask(&ai).await, ("Hello, ".to_owned(), Err(AiError::Cut)));
@@ -230,7 +230,7 @@ async fn a_cut_stream_is_a_failure_and_is_not_retried_after_the_first_token() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_a_failure() {
+async fn reports_truncated_bodies() {
     let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     let text = text_chunk("Hello, ");
     let cut = vec![Step::Write([head, format!("{:x}\r\n{text}\r\n40\r\ndata: ", text.len()).into_bytes()].concat())];
@@ -239,21 +239,21 @@ async fn a_body_that_breaks_off_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_silent_provider_stream_times_out() {
+async fn times_out_silent_streams() {
     let stalls = vec![Step::Write([ok("text/event-stream"), text_chunk("Hello, ").into_bytes()].concat()), Step::Stall];
     let (_upstream, ai) = openai(vec![stalls], &["k"]).await;
     assert_eq!(ask(&ai).await, ("Hello, ".to_owned(), Err(AiError::Timeout)));
 }
 
 #[tokio::test]
-async fn a_provider_that_never_answers_is_given_up_without_a_retry() {
+async fn does_not_retry_timeouts() {
     let (upstream, ai) = openai(vec![vec![Step::Stall]], &["k"]).await;
     assert_eq!(ask(&ai).await, (String::new(), Err(AiError::Timeout)));
     assert_eq!(upstream.requests().len(), 1);
 }
 
 #[tokio::test]
-async fn who_waits_in_vain_closes_a_provider_only_where_nobody_else_is_answered() {
+async fn opens_the_breaker_on_timeouts_only_without_other_answers() {
     for (scripts, expected) in
         [(vec![vec![Step::Stall]], Circuit::Open), (vec![hello(), vec![Step::Stall]], Circuit::Closed)]
     {
@@ -270,7 +270,7 @@ async fn who_waits_in_vain_closes_a_provider_only_where_nobody_else_is_answered(
 }
 
 #[tokio::test]
-async fn one_deadline_holds_for_all() {
+async fn applies_one_deadline_to_all_attempts() {
     let slow: Script = std::iter::once(Step::Write(ok("text/event-stream")))
         .chain([Step::WriteSlowly(text_chunk("a").repeat(2_000).into_bytes()), Step::Stall])
         .collect();
@@ -283,7 +283,7 @@ async fn one_deadline_holds_for_all() {
 }
 
 #[tokio::test]
-async fn an_answer_is_whole_without_a_last_frame() {
+async fn accepts_answers_without_a_final_frame() {
     let end = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     let stalls = [ok("text/event-stream"), text_chunk("Hello").into_bytes(), end.as_bytes().to_vec()].concat();
     let (_upstream, ai) = openai(vec![vec![Step::Write(stalls), Step::Stall]], &["k"]).await;
@@ -294,7 +294,7 @@ async fn an_answer_is_whole_without_a_last_frame() {
 }
 
 #[tokio::test]
-async fn errors_inside_a_stream_are_errors() {
+async fn reports_errors_within_streams() {
     let inside = |frame: &str| {
         vec![Step::Write(
             [ok("text/event-stream"), text_chunk("Hello").into_bytes(), frame.as_bytes().to_vec()].concat(),
@@ -313,7 +313,7 @@ async fn errors_inside_a_stream_are_errors() {
 }
 
 #[tokio::test]
-async fn answers_that_are_no_streams_are_understood_or_refused() {
+async fn parses_or_rejects_answers_that_are_no_streams() {
     let json = "content-type: application/json; charset=utf-8\r\n";
     for (script, expected) in [
         (answer(200, "content-type: text/html\r\n", "<html>Sign in</html>"), AiError::Garbled),
@@ -330,7 +330,7 @@ async fn answers_that_are_no_streams_are_understood_or_refused() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_told_in_words() {
+async fn reports_unreachable_providers() {
     let mut upstream = Upstream::start(vec![hello()]).await;
     // A port that was free a moment ago.
     upstream.address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
@@ -339,7 +339,7 @@ async fn nobody_listening_is_told_in_words() {
 }
 
 #[tokio::test]
-async fn dropping_the_answer_ends_the_request() {
+async fn cancels_the_request_on_drop() {
     let gone = Arc::new(Notify::new());
     let waits = vec![
         Step::Write([ok("text/event-stream"), text_chunk("Hello").into_bytes()].concat()),
@@ -354,7 +354,7 @@ async fn dropping_the_answer_ends_the_request() {
     tokio::time::timeout(Duration::from_secs(10), gone.notified()).await.expect("the connection is closed");
 }
 
-/// A provider that can be reached through this proxy only.
+/// A provider that is reachable only through this proxy.
 fn behind(proxy: String) -> AiSettings {
     let provider = ProviderSettings {
         name: "fake".to_owned(),
@@ -372,14 +372,15 @@ fn behind(proxy: String) -> AiSettings {
 }
 
 #[tokio::test]
-async fn requests_go_through_the_proxy() {
+async fn sends_requests_through_the_proxy() {
     let proxy = Upstream::start(vec![hello()]).await;
     let settings = behind(format!("http://{}", proxy.address));
     assert_eq!(ask(&Ai::build(settings).unwrap()).await, whole());
     assert!(proxy.requests()[0].starts_with("POST http://provider.invalid/v1/chat/completions HTTP/1.1\r\n"));
 }
 
-/// Takes one connection as a SOCKS5 proxy does, and plays the provider behind it: the name that it is asked for.
+/// Accepts one connection as a SOCKS5 proxy and answers as the provider; returns the requested host
+/// name.
 async fn be_socks_proxy(listener: TcpListener, password: Option<(&str, &str)>) -> String {
     let (mut socket, _) = listener.accept().await.unwrap();
     let mut greeting = [0; 2];
@@ -395,7 +396,7 @@ async fn be_socks_proxy(listener: TcpListener, password: Option<(&str, &str)>) -
         Some((name, word)) => {
             assert!(methods.contains(&2), "{methods:?}");
             socket.write_all(&[5, 2]).await.unwrap();
-            // RFC 1929: version, and both with their lengths.
+            // RFC 1929: version, then user name and password with their lengths.
             let mut told = vec![0; 3 + name.len() + word.len()];
             socket.read_exact(&mut told).await.unwrap();
             let lengths = [name, word].map(|text| u8::try_from(text.len()).unwrap());
@@ -416,12 +417,12 @@ async fn be_socks_proxy(listener: TcpListener, password: Option<(&str, &str)>) -
 }
 
 #[tokio::test]
-async fn requests_go_through_a_socks_proxy_with_the_name_unresolved() {
+async fn lets_the_socks_proxy_resolve_names() {
     for (login, password) in [("", None), ("natter:s%40cret@", Some(("natter", "s@cret")))] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = format!("socks5h://{login}{}", listener.local_addr().unwrap());
         let served = tokio::spawn(be_socks_proxy(listener, password));
-        // A provider's own proxy goes before the one for all.
+        // A provider's own proxy overrides the common one.
         let mut settings = behind("http://127.0.0.1:9".to_owned());
         settings.providers[0].proxy = Some(proxy);
         assert_eq!(ask(&Ai::build(settings).unwrap()).await, whole());
@@ -430,7 +431,7 @@ async fn requests_go_through_a_socks_proxy_with_the_name_unresolved() {
 }
 
 #[tokio::test]
-async fn without_providers_the_demo_answers() {
+async fn answers_with_the_demo_without_providers() {
     let limits = Limits { demo_pause: Duration::ZERO, ..Limits::default() };
     let ai = Ai::build(AiSettings { limits, ..AiSettings::default() }).unwrap();
     assert_eq!(ai.default_route().unwrap().asked, "demo");
@@ -442,7 +443,7 @@ async fn without_providers_the_demo_answers() {
 }
 
 #[tokio::test]
-async fn a_provider_whose_server_fails_is_spared_and_asked_again_after_a_pause() {
+async fn opens_and_probes_the_breaker_of_a_failing_provider() {
     let scripts = (0..5).map(|_| answer(500, "", "")).chain([hello()]).collect();
     let limits = Limits { retries: 0, ..limits() };
     let upstream = Upstream::start(scripts).await;
@@ -455,7 +456,7 @@ async fn a_provider_whose_server_fails_is_spared_and_asked_again_after_a_pause()
     let refused = ask(&ai).await.1.unwrap_err();
     let pause = refused.retry_after().expect("it says when");
     assert_eq!(upstream.requests().len(), 5, "it was not asked");
-    // Whoever comes back after the announced pause is let through.
+    // Retries after the announced delay are let through.
     tokio::time::sleep(pause).await;
     assert_eq!(ask(&ai).await, whole());
     assert_eq!(ai.circuit(), Circuit::Closed);

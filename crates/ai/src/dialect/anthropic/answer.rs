@@ -1,4 +1,4 @@
-//! Answers of messages, read.
+//! Parser of Anthropic Messages answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,13 +11,13 @@ use crate::{
     wire::failure::{self, Failure},
 };
 
-/// Reads the events of a stream, or a whole message.
+/// Parses stream events or a whole message.
 #[derive(Debug, Default)]
 pub(crate) struct AnthropicReader {
     usage: MessageUsage,
-    /// Block → place among the calls.
+    /// Call index by content block index.
     calls: BTreeMap<u64, u32>,
-    /// Blocks of calls whose arguments have not come. One that ends so is called without any.
+    /// Call blocks without arguments so far; a block that ends so is called with `{}`.
     bare: BTreeSet<u64>,
     is_done: bool,
 }
@@ -42,7 +42,7 @@ impl Reader for AnthropicReader {
                 self.read_usage(&event["usage"], out)?;
             }
             Some("message_stop") => self.is_done = true,
-            // Pings, ends of blocks, and what is yet to be invented.
+            // Pings, block ends, and unknown events.
             Some(_) => {}
             None => return Err(AiError::Garbled.into()),
         }

@@ -1,7 +1,7 @@
-//! Messages as callers use them: answers written, whole and as events.
+//! Writes answers in Anthropic's Messages format, whole and as stream events.
 //!
-//! Just one block is open at a time. Calls may come interleaved from other dialects: the first one streams, later ones are kept until
-//! it is over.
+//! Only one content block is open at a time. Calls that other providers interleave are buffered
+//! until the open call ends.
 
 use std::io::Write as _;
 
@@ -15,7 +15,7 @@ use crate::{
     thoughts::MARK,
 };
 
-/// A whole answer.
+/// Writes a whole answer.
 pub(crate) fn whole(head: &Head, answer: &Answer, usage: &Usage) -> Value {
     let choice = answer.choices.first();
     let content: Vec<Value> = choice.map(|choice| choice.blocks.iter().map(block).collect()).unwrap_or_default();
@@ -34,7 +34,7 @@ fn block(block: &Block) -> Value {
         }
         Block::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
         Block::Picture { mime, .. } => json!({"type": "text", "text": made(mime)}),
-        // This dialect has no such tools, so that none is called by it.
+        // Unreachable: this format has no free-form tools to call.
         Block::FreeCall(call) => {
             json!({"type": "tool_use", "id": call.id, "name": call.name, "input": {"input": call.arguments}})
         }
@@ -46,7 +46,7 @@ fn block(block: &Block) -> Value {
     }
 }
 
-/// This dialect has no place for a picture of the model's.
+/// Text that replaces a generated image, which this format can't carry.
 fn made(mime: &str) -> String {
     format!("[A picture ({mime}) was made. This form can't hold it: ask by chat completions or responses.]")
 }
@@ -58,7 +58,7 @@ enum Open {
     Call(u32),
 }
 
-/// A call that waits for the block before it.
+/// A call buffered until the open block ends.
 #[derive(Debug)]
 struct Waiting {
     tool: u32,
@@ -71,10 +71,10 @@ struct Waiting {
 #[derive(Debug)]
 pub(crate) struct MessageWriter {
     head: Head,
-    /// Tokens of the question by our estimate, until the provider says how many they are.
+    /// Estimated input tokens, sent until the provider reports the count.
     asked: u64,
     has_begun: bool,
-    /// The next block's place.
+    /// Index of the next block.
     index: u32,
     open: Option<Open>,
     waiting: Vec<Waiting>,
@@ -114,10 +114,11 @@ impl MessageWriter {
         self.index += 1;
     }
 
-    /// Ends the open block and writes the calls that waited for it.
+    /// Ends the open block and writes the buffered calls.
     fn close(&mut self, out: &mut Vec<u8>) {
         if self.open == Some(Open::Thinking) {
-            // Libraries drop a thought without a signature, and it is wanted back.
+            // Client libraries drop thinking without a signature, but it has to come back with the
+            // next request.
             self.delta(&json!({"type": "signature_delta", "signature": MARK}), out);
         }
         if self.open.is_some() {
@@ -153,7 +154,7 @@ impl MessageWriter {
 }
 
 fn event(name: &str, data: &Value, out: &mut Vec<u8>) {
-    // Writing into a vector can't fail.
+    // Writing to a vector can't fail.
     let _ = write!(out, "event: {name}\ndata: {data}\n\n");
 }
 
@@ -177,7 +178,7 @@ fn choice_of(event: &Event) -> u32 {
 
 impl Writer for MessageWriter {
     fn write(&mut self, event: &Event, out: &mut Vec<u8>) {
-        // This dialect knows one answer only.
+        // This format has a single choice.
         if choice_of(event) != 0 {
             return;
         }

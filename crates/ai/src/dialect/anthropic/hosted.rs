@@ -1,4 +1,5 @@
-//! Tools that Anthropic runs for an answer and bills beside its tokens: searches of the web, and containers in which code runs.
+//! Server tools that Anthropic runs and bills separately from tokens: web searches and
+//! code-execution containers.
 
 use std::sync::LazyLock;
 
@@ -11,13 +12,14 @@ use crate::{
     meter::{AssumedUses, ToolUses},
 };
 
-/// How the types of such tools begin.
+/// Prefixes of the billed tool types.
 static BILLED: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| ["\"web_search", "\"code_execution"].map(Finder::new));
 
-/// From this edition on, code runs for nothing beside a tool that reads the web.
+/// First edition of the web tools with which code execution is free of charge.
 const FREE_SINCE: &str = "20260209";
 
-/// What the tools of a request may use, and whether that is a guess: a tool without `max_uses` searches as often as it wants.
+/// Maximum uses of billed tools, and true if that is an assumption: a tool without `max_uses` may
+/// search without limit.
 pub(crate) fn may_use(tools: Option<&RawValue>, assumed: AssumedUses) -> Result<(ToolUses, bool), GatewayError> {
     let tools = tools.map(billed).transpose()?.unwrap_or_default();
     let kinds = || tools.iter().filter_map(|tool| tool["type"].as_str().map(|kind| (tool, kind)));
@@ -30,7 +32,7 @@ pub(crate) fn may_use(tools: Option<&RawValue>, assumed: AssumedUses) -> Result<
     Ok((uses, most.contains(&None)))
 }
 
-/// The same tools with a bound for each that searches as often as it wants. None: there is no such tool.
+/// Adds a `max_uses` bound to search tools without one. `None` if there are none.
 pub(crate) fn bounded(tools: &RawValue) -> Option<String> {
     let mut tools = billed(tools).ok()?;
     let is_open = |tool: &Value| tool["type"].as_str().is_some_and(is_search) && tool["max_uses"].is_null();
@@ -42,7 +44,7 @@ pub(crate) fn bounded(tools: &RawValue) -> Option<String> {
     has_open.then(|| Value::from(tools).to_string())
 }
 
-/// A list of tools, where it may name one that is billed.
+/// Parses the tools if the list may contain a billed one.
 fn billed(tools: &RawValue) -> Result<Vec<Value>, GatewayError> {
     if !may_have(tools.get().as_bytes(), BILLED.as_slice()) {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! Anthropic's messages, for callers and as an upstream.
+//! Anthropic's Messages API, as a client format and as a provider format.
 
 pub(crate) mod answer;
 pub(crate) mod caller;
@@ -60,7 +60,7 @@ impl Dialect for Anthropic {
     }
 }
 
-/// What a `stop_reason` means.
+/// Parses a `stop_reason`.
 pub(crate) fn finish(reason: &str) -> Finish {
     match reason {
         "max_tokens" | "model_context_window_exceeded" => Finish::Length,
@@ -70,7 +70,7 @@ pub(crate) fn finish(reason: &str) -> Finish {
     }
 }
 
-/// The `stop_reason` of an end.
+/// `stop_reason` for a finish.
 pub(crate) fn reason(finish: Finish) -> &'static str {
     match finish {
         Finish::Stop => "end_turn",

@@ -1,4 +1,5 @@
-//! Anthropic's dialect on both sides: the bytes pass, and only what routing and billing need is looked at.
+//! Passthrough of Anthropic's format: bytes pass unchanged, and only fields for routing and billing
+//! are read.
 
 use std::sync::LazyLock;
 
@@ -22,7 +23,6 @@ use crate::{
     },
 };
 
-/// Passes the events of a stream.
 pub(crate) type MessagesTap = PassingTap<MessageEvents>;
 
 #[derive(Deserialize)]
@@ -31,8 +31,10 @@ struct Offered<'a> {
     tools: Option<&'a RawValue>,
 }
 
-/// The caller's request with the upstream's model, and without thoughts that nobody has signed. `is_held`: it may not cost more than was thought, so that an
-/// answer in one piece searches no more often than that.
+/// Rewrites the request with the provider's model and without unsigned thinking blocks.
+///
+/// If the maximum cost is reserved, web searches of a non-streamed answer are bounded to the
+/// reserved number, because they can't be metered while it runs.
 pub(crate) fn rewrite(body: &Bytes, model: &str, is_held: bool) -> Result<Rewritten, GatewayError> {
     let signed = without_unsigned(body);
     let (body, stream) = replace_model(signed.as_ref().unwrap_or(body), model)?;
@@ -48,20 +50,22 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, is_held: bool) -> Result<Rewrit
 static SIGNATURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""signature""#));
 static THOUGHT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""thinking""#));
 
-/// The text of a field from its first letter on, where one stands behind this key.
+/// Content of the string field at `at`, from its first character; `None` if the key is followed by
+/// something else.
 fn text_of<'a>(body: &'a [u8], at: usize, key: &Finder<'_>) -> Option<&'a [u8]> {
     let value = body[at + key.needle().len()..].trim_ascii_start().strip_prefix(b":")?;
     value.trim_ascii_start().strip_prefix(b"\"")
 }
 
-/// The body without the thoughts of other models, which this gateway has written and nobody has signed: Anthropic refuses them. None where there are none.
+/// Removes thinking blocks of other models, which carry this gateway's placeholder signature or
+/// none: Anthropic rejects them. `None` if there are none.
 pub(super) fn without_unsigned(body: &Bytes) -> Option<Bytes> {
     let (mut signatures, mut has_none) = (0, false);
     for signature in SIGNATURE.find_iter(body).filter_map(|at| text_of(body, at, &SIGNATURE)) {
         signatures += 1;
         has_none |= signature.starts_with(b"\"") || signature.starts_with(MARK.as_bytes());
     }
-    // A thought may come without the field as well.
+    // A thinking block may lack the signature field.
     let thoughts = || THOUGHT.find_iter(body).filter(|at| text_of(body, *at, &THOUGHT).is_some()).count();
     if !has_none && thoughts() <= signatures {
         return None;
@@ -98,11 +102,11 @@ fn is_unsigned(block: &Value) -> bool {
     block["type"] == "thinking" && block["signature"].as_str().is_none_or(is_none)
 }
 
-/// A round of tools that began without a thought can't go on with one.
+/// Turns thinking off: a tool round that started without thinking can't continue with it.
 fn stop_thinking(body: &mut Value) {
     let Some(fields) = body.as_object_mut() else { return };
     fields.shift_remove("thinking");
-    // What clears thoughts is refused where there are none.
+    // Clearing of thinking is rejected if thinking is off.
     let edits = fields.get_mut("context_management").and_then(|context| context.get_mut("edits"));
     if let Some(edits) = edits.and_then(Value::as_array_mut) {
         edits.retain(|edit| !edit["type"].as_str().is_some_and(|kind| kind.starts_with("clear_thinking")));
@@ -112,7 +116,7 @@ fn stop_thinking(body: &mut Value) {
     }
 }
 
-/// Reads what billing needs of an answer in one piece; fails where it is none.
+/// Meters a whole answer; fails if the body isn't one.
 pub(crate) fn meter_whole(body: &[u8], meter: &Meter, pays_for_code: bool) -> Result<(), Failure> {
     let message: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
     if let Some(failure) = failure::of_value(&message) {
@@ -143,11 +147,11 @@ fn read_report(said: &Value, counts: &Value, usage: &mut MessageUsage, meter: &M
 
 static TEXTS: LazyLock<[Finder<'static>; 3]> =
     LazyLock::new(|| [r#""text":"#, r#""thinking":"#, r#""partial_json":"#].map(Finder::new));
-/// What the frames have that tell of usage, of a tool that Anthropic runs, the end, or an error.
+/// Substrings of frames with usage, a server tool, the end, or an error.
 static MARKS: LazyLock<[Finder<'static>; 4]> =
     LazyLock::new(|| [r#""usage""#, "message_stop", r#""error""#, r#""server_tool_use""#].map(Finder::new));
 
-/// Quarters of the tokens in the texts of a block.
+/// Text length of a block, in quarters of a token.
 fn delivered(block: &[u8]) -> u64 {
     let texts = TEXTS.iter().flat_map(|key| {
         key.find_iter(block).map(|at| text_length(&block[at + key.needle().len()..])).collect::<Vec<_>>()
@@ -155,7 +159,7 @@ fn delivered(block: &[u8]) -> u64 {
     texts.sum()
 }
 
-/// Whether a block is a search that Anthropic begins.
+/// True if the block starts a web search by the provider.
 fn is_search(block: &Value) -> bool {
     block["type"] == "server_tool_use" && block["name"] == "web_search"
 }
@@ -166,11 +170,11 @@ struct Kind {
     kind: String,
 }
 
-/// What the events of a stream say.
+/// Meters the events of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct MessageEvents {
     usage: MessageUsage,
-    /// A container in which code runs is billed.
+    /// True if code-execution containers are billed.
     pays_for_code: bool,
     has_stop: bool,
     is_done: bool,
@@ -191,7 +195,7 @@ impl EventReader for MessageEvents {
         MARKS.iter().any(|mark| mark.find(block).is_some())
     }
 
-    /// Libraries go by the line that names an event, and some relays leave it out.
+    /// Adds missing `event:` lines: client libraries dispatch on them, and some relays omit them.
     fn dressed(events: Bytes) -> Bytes {
         if !events.starts_with(b"data:") {
             return events;

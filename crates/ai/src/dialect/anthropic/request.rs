@@ -1,4 +1,4 @@
-//! Requests of messages, as callers send them.
+//! Parser of Messages API requests.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ pub(crate) fn read(body: &Value) -> Read<Request> {
     read_without_limit(&fields, Some(most))
 }
 
-/// Reads a request that needs no limit for its answer, because it is only counted.
+/// Parses a request that needs no `max_tokens`, because its tokens are only counted.
 pub(crate) fn read_to_count(body: &Value) -> Read<Request> {
     read_without_limit(&Fields::root(body)?, None)
 }
@@ -59,11 +59,11 @@ fn read_without_limit(fields: &Fields<'_>, max_output: Option<u64>) -> Read<Requ
         }
     }
     for tool in fields.objects("tools")? {
-        // All tools are told at once, so that none is searched for.
+        // All tools are sent at once, so tool search is unnecessary.
         if tool.text("type")?.is_some_and(|kind| kind.starts_with("tool_search_tool")) {
             continue;
         }
-        // A question that is only counted goes without those that Anthropic runs.
+        // Counting leaves out the server tools.
         if max_output.is_some() || is_callers(&tool)? {
             request.tools.push(read_tool(&tool)?);
         }
@@ -101,7 +101,7 @@ fn read_content(message: &Fields<'_>) -> Read<Vec<Part>> {
     }
 }
 
-/// What has the content of a block that is there to be cited from: a document of blocks, or something that was found.
+/// Holder of the content of a citable block: a document of blocks or a search result.
 fn cited<'a>(block: &Fields<'a>) -> Read<Option<Fields<'a>>> {
     match block.needed_text("type")? {
         "document" => {
@@ -113,7 +113,7 @@ fn cited<'a>(block: &Fields<'a>) -> Read<Option<Fields<'a>>> {
     }
 }
 
-/// A block of a message.
+/// Parses a content block.
 pub(crate) fn read_block(block: &Fields<'_>) -> Read<Part> {
     let text = |name: &str| Ok::<_, GatewayError>(block.text(name)?.unwrap_or_default().to_owned());
     match block.needed_text("type")? {
@@ -130,7 +130,7 @@ pub(crate) fn read_block(block: &Fields<'_>) -> Read<Part> {
             id: block.needed_text("id")?.to_owned(),
             name: block.needed_text("name")?.to_owned(),
             arguments: match block.get("input") {
-                // Some programs send the text that it came in.
+                // Some clients send the arguments as the JSON text that they received.
                 Some(Value::String(text)) if text.trim_start().starts_with('{') => text.clone(),
                 input => input.map_or_else(|| "{}".to_owned(), Value::to_string),
             },
@@ -143,10 +143,10 @@ pub(crate) fn read_block(block: &Fields<'_>) -> Read<Part> {
         })),
         "thinking" => Ok(thoughts::read(text("thinking")?, block.text("signature")?)),
         "redacted_thinking" => Ok(Part::Redacted(text("data")?)),
-        // What stands for the conversation before it.
+        // Summary that replaces the conversation before it.
         "compaction" => Ok(Part::Text(text("content")?)),
         "tool_reference" => Ok(Part::Text(format!("Tool available: {}", block.needed_text("tool_name")?))),
-        // What Anthropic ran itself, and what came of it.
+        // Calls of server tools and their results.
         kind if kind.ends_with("_tool_use") || kind.ends_with("_tool_result") || kind == "container_upload" => {
             Ok(Part::Text(told(kind, block)))
         }
@@ -164,7 +164,7 @@ fn read_media(block: &Fields<'_>, kind: MediaKind) -> Read<Media> {
     Ok(Media { kind, source, detail: None, name: block.text("title")?.map(str::to_owned) })
 }
 
-/// Whether it is the caller who runs it.
+/// True if the caller runs the tool.
 fn is_callers(tool: &Fields<'_>) -> Read<bool> {
     Ok(matches!(tool.text("type")?, None | Some("custom")))
 }

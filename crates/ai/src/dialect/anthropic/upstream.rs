@@ -1,4 +1,4 @@
-//! Requests of messages, written for Anthropic.
+//! Encoder of requests to Anthropic's Messages API.
 
 use std::borrow::Cow;
 
@@ -14,13 +14,14 @@ use crate::{
     takes::{self, Sampling, Thinking},
 };
 
-/// `max_tokens` is required; this is sent where the caller names none.
+/// `max_tokens` sent if the caller sets none; the field is required.
 const MAX_TOKENS: u64 = 8_192;
-/// Anthropic takes no smaller budget for thinking.
+/// Minimum thinking budget that Anthropic accepts, in tokens.
 const LEAST_BUDGET: u64 = 1_024;
-/// Models before the adaptive ones that go on with no beginning of their answer: the last word is the user's.
+/// Models before the adaptive ones that reject a prefilled answer: the last turn must be the
+/// user's.
 const ENDS_WITH_USER: [&str; 2] = ["claude-opus-4-6", "claude-sonnet-4-6"];
-/// More marks for the cache are refused.
+/// Maximum number of `cache_control` marks that Anthropic accepts.
 const MOST_MARKS: usize = 4;
 const JSON_ONLY: &str = "Answer with a single JSON object and nothing else.";
 
@@ -72,7 +73,7 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     put("model", Some(model.into()));
     put("messages", Some(messages.into()));
     put("system", system.map(|text| write_system(request, text)));
-    // One of white space alone is refused.
+    // Anthropic rejects stop sequences of white space only.
     let stops: Vec<&String> = request.stop.iter().filter(|stop| !stop.trim().is_empty()).collect();
     put("stop_sequences", (!stops.is_empty()).then(|| json!(stops)));
     put("stream", request.stream.then(|| true.into()));
@@ -85,7 +86,8 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     }
     output.extend(effort.map(|effort| ("effort".to_owned(), effort.name().into())));
     put("output_config", (!output.is_empty()).then(|| output.into()));
-    // What is not known to take them is not sent them: newer models refuse them. Here 1 is the most, and one of the two is taken.
+    // Sampling parameters go only to models known to accept them: newer models reject them.
+    // Anthropic's maximum temperature is 1, and it accepts either temperature or top_p.
     if thinking.is_none() && takes.is_some_and(|takes| takes.sampling != Sampling::Never) {
         put("temperature", request.temperature.map(|asked| asked.min(1.0).into()));
         put("top_p", request.top_p.filter(|_| request.temperature.is_none()).map(Into::into));
@@ -102,7 +104,8 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     Ok(Value::Object(body))
 }
 
-/// Leaves the last marks for the cache of the conversation, where there are more than Anthropic takes; what stands above it changes least, and keeps its own.
+/// Removes the first cache marks of the conversation if there are more than Anthropic accepts.
+/// Tools and system text keep theirs because they change least.
 fn limit_marks(body: &mut Map<String, Value>) {
     fn clear<'a>(blocks: impl Iterator<Item = &'a mut Value>, excess: &mut usize) {
         for block in blocks {
@@ -132,7 +135,8 @@ fn limit_marks(body: &mut Map<String, Value>) {
     }
 }
 
-/// Anthropic takes 256 letters, and no address or telephone number: such a user is told by a hash, which is as good for telling users apart.
+/// User id of at most 256 characters without e-mail addresses or telephone numbers, which Anthropic
+/// rejects; other ids are sent as a hash.
 fn nameless(user: &str) -> Cow<'_, str> {
     const LONGEST: usize = 256;
     let is_of_number = |letter: char| letter.is_ascii_digit() || matches!(letter, '+' | '-' | '(' | ')' | ' ');
@@ -143,8 +147,8 @@ fn nameless(user: &str) -> Cow<'_, str> {
     hashed(user).into()
 }
 
-/// Thinking of models that find out by themselves how much of it a question needs: whether they do, and how hard they try. Their thoughts come empty
-/// unless a summary is asked for.
+/// Thinking of adaptive models, which choose their own budget: the `thinking` field and the effort.
+/// Thinking text is returned only if a summary is requested.
 fn adaptive(request: &Request) -> (Option<Value>, Option<Effort>) {
     let Some(reasoning) = &request.reasoning else { return (None, None) };
     let effort = reasoning.effort.or_else(|| reasoning.budget.map(Effort::of_budget));
@@ -158,7 +162,7 @@ fn adaptive(request: &Request) -> (Option<Value>, Option<Effort>) {
     ((!is_forced(request)).then_some(thinking), effort)
 }
 
-/// Whether a tool has to be called: thinking is refused then.
+/// True if a tool call is required; Anthropic rejects thinking then.
 fn is_forced(request: &Request) -> bool {
     matches!(
         request.tool_choice,
@@ -166,7 +170,8 @@ fn is_forced(request: &Request) -> bool {
     )
 }
 
-/// Thinking within the limit of the answer, which includes it. Raises the limit only where the caller named none, up to what the model writes at `most`.
+/// Thinking with a budget within `max_tokens`, which includes it. Raises `max_tokens` only if the
+/// caller set none, up to the model's maximum `most`.
 fn thinking(request: &Request, max_tokens: &mut u64, most: u64) -> Option<Value> {
     let reasoning = request.reasoning.as_ref()?;
     let budget = reasoning.budget.or_else(|| reasoning.effort.map(Effort::budget))?;
@@ -181,7 +186,7 @@ fn thinking(request: &Request, max_tokens: &mut u64, most: u64) -> Option<Value>
     (budget >= LEAST_BUDGET).then(|| json!({"type": "enabled", "budget_tokens": budget}))
 }
 
-/// Whether the last round of tools began without a signed thought: thinking can't be on then.
+/// True if the last tool round started without signed thinking; thinking can't be on then.
 fn lost_thought(request: &Request) -> bool {
     let last = request.turns.iter().rev().find(|turn| turn.speaker == Speaker::Assistant);
     last.is_some_and(|turn| {
@@ -205,26 +210,26 @@ fn blocks(turn: &Turn, is_last: bool) -> Result<Vec<Value>, GatewayError> {
             written.push((!matches!(part, Part::Result(_)), block));
         }
     }
-    // A round's results have to come before what the user adds.
+    // Tool results must come before other user content.
     written.sort_by_key(|(is_other, _)| *is_other);
     let mut written: Vec<Value> = written.into_iter().map(|(_, block)| block).collect();
     if let (true, Speaker::Assistant, Some(block)) = (is_last, turn.speaker, written.last_mut())
         && let Some(text) = block["text"].as_str()
     {
-        // A beginning for the answer may not end in white space.
+        // A prefilled answer must not end in white space.
         block["text"] = text.trim_end().to_owned().into();
     }
     Ok(written)
 }
 
-/// Marks a block. Thoughts have no such mark.
+/// Sets the cache mark on a block. Thinking blocks can't carry one.
 fn cache(block: &mut Value, control: &Value) {
     if block["type"] != "thinking" && block["type"] != "redacted_thinking" {
         block["cache_control"] = control.clone();
     }
 }
 
-/// What stands above the conversation: one text, or several where some are marked for the cache.
+/// System prompt: one text, or several blocks if some are marked for the cache.
 fn write_system(request: &Request, text: String) -> Value {
     if request.system_cached.is_empty() {
         return text.into();
@@ -254,7 +259,7 @@ fn block(part: &Part) -> Result<Value, GatewayError> {
         Part::Thinking { text, signature: Some(signature) } => {
             json!({"type": "thinking", "thinking": text, "signature": signature})
         }
-        // A thought that isn't signed isn't Anthropic's own.
+        // Unsigned thinking is not Anthropic's own and would be rejected.
         Part::Thinking { signature: None, .. } | Part::Cached(_) => Value::Null,
         Part::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
     })
@@ -263,13 +268,13 @@ fn block(part: &Part) -> Result<Value, GatewayError> {
 fn media_block(media: &Media) -> Result<Value, GatewayError> {
     let source = match &media.source {
         Source::Data { mime, data } => json!({"type": "base64", "media_type": mime, "data": data}),
-        // Anthropic fetches it itself.
+        // Anthropic fetches the URL itself.
         Source::Url(url) => json!({"type": "url", "url": url}),
     };
     match media.kind {
         MediaKind::Image => Ok(json!({"type": "image", "source": source})),
         MediaKind::File => {
-            // It takes texts as such alone.
+            // Plain-text files have a source type of their own.
             let source = match text_of_file(&media.source) {
                 None => source,
                 Some(Ok(text)) => json!({"type": "text", "media_type": "text/plain", "data": text}),
@@ -307,7 +312,7 @@ fn tool_result(result: &ToolResult) -> Result<Value, GatewayError> {
     Ok(written)
 }
 
-/// An id of the characters that Anthropic takes.
+/// Replaces characters that Anthropic rejects in ids.
 fn plain_id(id: &str) -> String {
     let plain = |char: char| if char.is_ascii_alphanumeric() || matches!(char, '_' | '-') { char } else { '_' };
     id.chars().map(plain).collect()

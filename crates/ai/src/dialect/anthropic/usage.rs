@@ -1,17 +1,18 @@
-//! Usage of messages. Anthropic counts what the cache read and wrote beside `input_tokens`; everybody else, within.
+//! Token usage of Messages answers. Anthropic counts cache reads and writes in addition to
+//! `input_tokens`; other providers include them.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{Beside, Usage, dialect::fields::counted, meter::updated};
 
-/// Rounds of a message that its totals leave out: those that shorten its conversation, and those of another model that is asked for advice.
+/// Iterations that the totals leave out: conversation compaction, and calls to the advisor model.
 const BESIDE: [&str; 2] = ["compaction", "advisor_message"];
 
-/// What together is the input of a round.
+/// Fields whose sum is the input of an iteration.
 const INPUT: [&str; 3] = ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"];
 
-/// Whatever a server writes there, its answer stands.
+/// Parsed leniently: malformed usage must not fail the answer.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(from = "Value")]
 pub(crate) struct MessageUsage {
@@ -21,9 +22,9 @@ pub(crate) struct MessageUsage {
     output_tokens: Option<u64>,
     searches: Option<u64>,
     containers: Option<u64>,
-    /// What was done beside the answer, which the counts above leave out: input, of the cache, to the cache, output.
+    /// Usage of iterations outside the totals: input, cache reads, cache writes, output.
     beside: [Option<u64>; 4],
-    /// The most input of one of these rounds.
+    /// Largest input of one of these iterations.
     longest: Option<u64>,
 }
 
@@ -49,7 +50,7 @@ impl From<Value> for MessageUsage {
 }
 
 impl MessageUsage {
-    /// A later report, whose totals replace the earlier ones.
+    /// Merges a later report, whose totals replace the earlier ones.
     pub fn update(&mut self, later: Self) {
         self.input_tokens = updated(self.input_tokens, later.input_tokens);
         self.cache_read_input_tokens = updated(self.cache_read_input_tokens, later.cache_read_input_tokens);
@@ -63,12 +64,13 @@ impl MessageUsage {
         self.longest = updated(self.longest, later.longest);
     }
 
-    /// The web is searched once more. What is told of it at the end goes before that: what failed there costs nothing.
+    /// Counts a started web search. The final report replaces the count, since failed searches are
+    /// free.
     pub fn note_search(&mut self) {
         self.searches = Some(self.searches.unwrap_or(0) + 1);
     }
 
-    /// What a message tells of its container: code has run in one.
+    /// Records the container in which code ran, if the message has one.
     pub fn note_container(&mut self, container: &Value) {
         if container["id"].is_string() {
             self.containers = Some(1);
@@ -102,7 +104,7 @@ impl From<MessageUsage> for Usage {
     }
 }
 
-/// The object `usage` of an answer.
+/// Writes the `usage` object of an answer.
 pub(crate) fn write(usage: &Usage) -> Value {
     let cached = usage.cached.unwrap_or(0);
     let written = usage.cache_write.unwrap_or(0);
@@ -119,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_done_beside_an_answer_is_counted() {
+    fn counts_iterations_outside_the_totals() {
         let mut usage = MessageUsage::default();
         for said in [
             json!({"input_tokens": 23_000, "cache_read_input_tokens": 5, "output_tokens": 1}),

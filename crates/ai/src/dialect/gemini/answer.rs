@@ -1,4 +1,4 @@
-//! Answers of `generateContent`, read.
+//! Parser of `generateContent` answers.
 
 use std::collections::BTreeMap;
 
@@ -88,12 +88,12 @@ struct Top {
     candidates: Vec<Chosen>,
 }
 
-/// Whatever a server writes there, its answer stands.
+/// Parsed leniently: malformed usage must not fail the answer.
 #[derive(Deserialize)]
 #[serde(from = "Value")]
 pub(crate) struct UsageMetadata(Usage);
 
-/// How much of it is sound; none where nobody says.
+/// Audio tokens; `None` if not reported.
 fn sound(counts: &Value) -> Option<u64> {
     let heard = counts.as_array()?.iter().filter(|count| count["modality"] == "AUDIO");
     heard.filter_map(|count| counted(&count["tokenCount"])).reduce(u64::saturating_add)
@@ -122,10 +122,10 @@ impl From<UsageMetadata> for Usage {
     }
 }
 
-/// Reads `GenerateContentResponse`s, streamed or whole.
+/// Parses `GenerateContentResponse`s, streamed or whole.
 #[derive(Debug, Default)]
 pub(crate) struct GeminiReader {
-    /// How many calls each candidate has made.
+    /// Number of calls per candidate.
     calls: BTreeMap<u32, u32>,
 }
 
@@ -140,7 +140,7 @@ impl Reader for GeminiReader {
             return Err(failure);
         }
         let frames = match value {
-            // Without `alt=sse` a stream comes as an array of its frames.
+            // Without `alt=sse` a stream arrives as an array of frames.
             Value::Array(frames) => frames,
             frame => vec![frame],
         };
@@ -187,7 +187,7 @@ impl GeminiReader {
         if let Some(text) = part.text.filter(|text| !text.is_empty()) {
             out.push(if is_thought { Event::Thinking { choice, text } } else { Event::Text { choice, text } });
         }
-        // Pictures among the thoughts are drafts.
+        // Images within thoughts are drafts.
         if let Some(InlineData { mime_type: Some(mime), data: Some(data) }) = part.inline_data
             && !is_thought
             && mime.starts_with("image/")

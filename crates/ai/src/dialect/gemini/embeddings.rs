@@ -1,4 +1,4 @@
-//! Embeddings, which Gemini makes in batches of contents.
+//! Embeddings by `batchEmbedContents`.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -10,10 +10,10 @@ use crate::{
     wire::failure::{self, Failure},
 };
 
-/// A batch with more requests is refused.
+/// Maximum number of requests in a batch.
 const MOST_IN_A_BATCH: usize = 100;
 
-/// Batches with a request for each text.
+/// Writes batches with one request per text.
 pub(super) fn write(wish: &Wish, model: &str) -> Result<Vec<Value>, GatewayError> {
     if wish.texts.is_empty() {
         return Err(GatewayError::invalid_param("input", "This model takes texts only, no tokens."));
@@ -33,10 +33,10 @@ pub(super) fn write(wish: &Wish, model: &str) -> Result<Vec<Value>, GatewayError
     Ok(wish.texts.chunks(MOST_IN_A_BATCH).map(batch).collect())
 }
 
-/// Vectors in OpenAI's form, of all batches in their order.
+/// Converts the vectors of all batches to OpenAI's format, in order.
 pub(super) fn read(answers: &[Bytes], wish: &Wish, model: &str, meter: &Meter) -> Result<Bytes, Failure> {
     let mut data = Vec::with_capacity(wish.texts.len());
-    // Where one batch isn't counted, none is.
+    // The total is unknown if one batch has no count.
     let mut counted = Some(0_u64);
     for (answer, texts) in answers.iter().zip(wish.texts.chunks(MOST_IN_A_BATCH)) {
         let value: Value = serde_json::from_slice(answer).map_err(|_| AiError::Garbled)?;
@@ -67,7 +67,7 @@ mod tests {
     use crate::embeddings;
 
     #[test]
-    fn gemini_is_asked_for_each_text_with_the_models_name() {
+    fn writes_one_request_per_text_with_the_model_name() {
         let asked =
             embeddings::read(&json!({"model": "m", "input": ["a", "b"], "dimensions": 8}).to_string().into()).unwrap();
         let one = |text: &str| json!({"model": "models/e", "content": {"parts": [{"text": text}]}, "outputDimensionality": 8});
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn many_texts_are_batches_whose_vectors_keep_their_order() {
+    fn keeps_vector_order_across_batches() {
         let texts: Vec<String> = (0..250).map(|number| format!("t{number}")).collect();
         let asked = embeddings::read(&json!({"model": "m", "input": texts}).to_string().into()).unwrap();
         let batches = write(&asked, "e").unwrap();
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_of_another_model_are_refused() {
+    fn rejects_token_input() {
         let tokens = embeddings::read(&json!({"model": "m", "input": [[1, 2]]}).to_string().into()).unwrap();
         assert!(write(&tokens, "e").is_err());
     }

@@ -1,7 +1,9 @@
-//! Google's native API, `v1beta`: `generateContent`, and `streamGenerateContent` as Server-Sent Events.
+//! Google's native API, `v1beta`: `generateContent`, and `streamGenerateContent` as Server-Sent
+//! Events.
 //!
-//! The key goes into `x-goog-api-key` and never into the address, where it would end in logs. There is no last frame: the answer
-//! is whole when a `finishReason` has come. Usage in the frames is cumulative, so the last one counts.
+//! The key is sent in `x-goog-api-key`, never in the URL, which ends up in logs. There is no final
+//! frame: the answer is complete once a `finishReason` has arrived. Usage in the frames is
+//! cumulative, so the last one counts.
 
 pub(crate) mod answer;
 mod embeddings;
@@ -80,12 +82,12 @@ impl Dialect for Gemini {
     }
 }
 
-/// The model's name as it stands in a request.
+/// Resource name of a model, with the `models/` prefix.
 pub(crate) fn name(model: &str) -> String {
     if model.starts_with("models/") { model.to_owned() } else { format!("models/{model}") }
 }
 
-/// Where something is done with a model.
+/// Path of a method of a model.
 fn method(model: &str, method: &str) -> Place {
     Place::of(["models", &format!("{}:{method}", model.strip_prefix("models/").unwrap_or(model))])
 }

@@ -1,4 +1,4 @@
-//! Requests of `generateContent`, written.
+//! Encoder of `generateContent` requests.
 
 use serde_json::{Map, Value, json};
 
@@ -11,10 +11,11 @@ use crate::{
     schema,
 };
 
-/// Stands where a thought's signature was lost; without one Gemini 3 refuses a call of the conversation.
+/// Placeholder for a lost thought signature; Gemini 3 rejects calls in the conversation without
+/// one.
 const LOST_SIGNATURE: &str = "skip_thought_signature_validator";
 
-/// What models before 3 are told that may call tools and are to answer with JSON: they refuse a type of the answer beside tools.
+/// Instruction for models before Gemini 3, which reject a response type together with tools.
 const JSON_BESIDE_TOOLS: &str =
     "When you call no tool, answer with a single JSON object and nothing else, without a fence of code around it.";
 
@@ -26,7 +27,7 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     let is_call = |part: &Part| matches!(part, Part::Call(_));
     let begins = request.turns.first().filter(|turn| turn.speaker == Speaker::Assistant);
     if begins.is_some_and(|turn| turn.parts.iter().any(is_call)) {
-        // A call comes behind somebody who has said something, or it is refused.
+        // Gemini rejects a conversation that starts with a call.
         contents.push(json!({"role": "user", "parts": [{"text": "Continue."}]}));
     }
     for (place, turn) in request.turns.iter().enumerate() {
@@ -40,7 +41,7 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
         }
     }
     if contents.is_empty() {
-        // `contents` must not be empty, so a system prompt alone is asked as a user's text.
+        // `contents` must not be empty, so a lone system prompt is sent as user text.
         let text =
             system.take().ok_or_else(|| GatewayError::invalid_param("messages", "The conversation is empty."))?;
         contents.push(json!({"role": "user", "parts": [{"text": text}]}));
@@ -59,7 +60,7 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     Ok(body)
 }
 
-/// The parts of the turn at this place.
+/// Parts of the turn at this index.
 fn parts(request: &Request, place: usize, model: &str) -> Result<Vec<Value>, GatewayError> {
     let mut written = Vec::new();
     let mut is_first_call = true;
@@ -80,7 +81,7 @@ fn parts(request: &Request, place: usize, model: &str) -> Result<Vec<Value>, Gat
                     }
                 }
             }
-            // A thought without Google's own signature says nothing to it.
+            // Thinking without Google's signature is of no use to the model.
             Part::Thinking { .. } | Part::Redacted(_) | Part::Cached(_) => {}
         }
     }
@@ -97,7 +98,7 @@ fn inline(media: &Media) -> Result<Value, GatewayError> {
     }
 }
 
-/// Addresses that Gemini itself opens.
+/// True for URLs that Gemini can fetch itself.
 pub(crate) fn is_googles(url: &str) -> bool {
     ["https://generativelanguage.googleapis.com/", "https://www.youtube.com/", "https://youtu.be/"]
         .iter()
@@ -119,7 +120,7 @@ fn function_call(call: &ToolCall, needs_signature: bool) -> Value {
 fn function_response(request: &Request, place: usize, result: &ToolResult) -> Value {
     let (text, _) = split_text(&result.parts);
     let response = match serde_json::from_str::<Value>(&text) {
-        // A reference in it would be looked up, and refused.
+        // Gemini would try to resolve a `$ref`, and reject the request.
         _ if text.contains("\"$ref\"") && !result.is_error => json!({ "result": text }),
         Ok(object @ Value::Object(_)) if !result.is_error => object,
         _ if result.is_error => json!({ "error": text }),
@@ -130,7 +131,8 @@ fn function_response(request: &Request, place: usize, result: &ToolResult) -> Va
     json!({"functionResponse": {"id": result.id, "name": name, "response": response}})
 }
 
-/// What a model has to be told in words of the form of its answer. None: it has a field for it.
+/// Instruction for the answer format, for models that can't take it as a field. `None` if the field
+/// is used.
 fn format_in_words(request: &Request, model: &str) -> Option<String> {
     if request.tools.is_empty() || !model.contains("gemini-") || generation(model) >= 3 {
         return None;
@@ -142,7 +144,7 @@ fn format_in_words(request: &Request, model: &str) -> Option<String> {
     }
 }
 
-/// `is_told`: the form of the answer has been said in words.
+/// Generation config. `is_told` is true if the answer format is in the instructions instead.
 fn generation_config(request: &Request, model: &str, is_told: bool) -> Map<String, Value> {
     let mut config = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
@@ -155,11 +157,11 @@ fn generation_config(request: &Request, model: &str, is_told: bool) -> Map<Strin
     put("topK", request.top_k.map(Into::into));
     put("candidateCount", request.choices.filter(|&choices| choices > 1).map(Into::into));
     put("maxOutputTokens", request.max_output.map(Into::into));
-    // No more than five are taken, and none that is empty.
+    // Gemini accepts at most five stop sequences, none empty.
     let stops: Vec<&String> = request.stop.iter().filter(|stop| !stop.is_empty()).take(5).collect();
     put("stopSequences", (!stops.is_empty()).then(|| json!(stops)));
     put("seed", request.seed.map(|seed| short_seed(seed).into()));
-    // Newer models refuse them, and zero is what they have anyway.
+    // Newer models reject penalties; zero is their default anyway.
     let weighs = |penalty: &f64| *penalty != 0.0 && is_old(model);
     put("presencePenalty", request.presence_penalty.filter(weighs).map(Into::into));
     put("frequencyPenalty", request.frequency_penalty.filter(weighs).map(Into::into));
@@ -180,18 +182,18 @@ fn generation_config(request: &Request, model: &str, is_told: bool) -> Map<Strin
     config
 }
 
-/// Gemini's seeds have 32 bits, everybody else's 64.
+/// Truncates a seed to Gemini's 32 bits; other providers use 64.
 fn short_seed(seed: i64) -> i32 {
     const POSITIVE: i64 = 0x7fff_ffff;
     i32::try_from(seed).or_else(|_| i32::try_from(seed & POSITIVE)).unwrap_or_default()
 }
 
-/// Whether a model is older than 2.5.
+/// True for models before 2.5.
 fn is_old(model: &str) -> bool {
     ["gemini-1", "gemini-2.0"].iter().any(|old| model.contains(old))
 }
 
-/// The main number of a model's version; 2 where its name doesn't say, and the newest where it says `latest`.
+/// Major version of a model; 2 if its name has none, and the newest for `-latest`.
 fn generation(model: &str) -> u32 {
     if model.ends_with("-latest") {
         return 3;
@@ -244,7 +246,7 @@ fn write_tools(request: &Request, body: &mut Value) {
         _ => true,
     };
     let declarations: Vec<Value> = request.tools.iter().filter(offered).map(declaration).collect();
-    // A choice of none of them is refused.
+    // A tool choice without tools is rejected.
     if declarations.is_empty() {
         return;
     }
@@ -267,7 +269,7 @@ fn declaration(tool: &Tool) -> Value {
     let Value::Object(mut fields) = schema::for_gemini(&schema::parameters(parameters).schema) else { return written };
     let is_empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
     fields.retain(|name, value| name != "properties" || !is_empty(value));
-    // Where nothing can be said, parameters are left out.
+    // Gemini rejects a parameter schema without properties, so it is left out.
     let is_open = fields.get("additionalProperties").is_some_and(|others| others.is_object() || others == true);
     if is_open || fields.contains_key("properties") {
         written["parametersJsonSchema"] = fields.into();

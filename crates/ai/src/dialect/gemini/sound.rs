@@ -1,4 +1,4 @@
-//! Sound, of which the model is asked what it hears.
+//! Transcription by asking the model for the text of a recording.
 
 use std::fmt::Write as _;
 
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use crate::{Recording, forward::JSON, transcription::Format};
 
-/// A question for the text of a recording.
+/// Builds the transcription request.
 pub(super) fn question(recording: &Recording, format: Format) -> Value {
     let mut asked =
         "Write down what is said in this recording, word by word, in its own language, and nothing else.".to_owned();
-    // Writing into a string can't fail.
+    // Writing to a string can't fail.
     if let Some(language) = recording.field("language") {
         let _ = write!(asked, " The language is {language} (ISO 639).");
     }
@@ -35,7 +35,8 @@ pub(super) fn question(recording: &Recording, format: Format) -> Value {
     body
 }
 
-/// The type of a recording as Gemini knows it. Many programs send none, so that its name tells.
+/// Media type of a recording as Gemini names it. Many clients send none, so the file extension
+/// decides.
 fn mime(recording: &Recording) -> String {
     let said = recording.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_told = said.starts_with("audio/") || said.starts_with("video/");
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_recording_is_of_the_type_that_its_name_tells_where_nothing_else_does() {
+    fn falls_back_to_the_file_extension() {
         for (content_type, name, expected) in [
             ("audio/wav", "a.mp3", "audio/wav"),
             ("audio/x-wav", "a", "audio/wav"),

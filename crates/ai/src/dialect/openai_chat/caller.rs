@@ -1,4 +1,4 @@
-//! Chat completions as callers use them: answers written, whole and as chunks.
+//! Writes answers in the chat completions format, whole and as chunks.
 
 use std::{collections::BTreeSet, io::Write as _};
 
@@ -11,7 +11,7 @@ use crate::{
     neutral::{Answer, Block, Choice, Event, ToolCall, Writer},
 };
 
-/// A whole answer.
+/// Writes a whole answer.
 pub(crate) fn whole(head: &Head, answer: &Answer, usage: &Usage) -> Value {
     let choices: Vec<Value> =
         answer.choices.iter().enumerate().map(|(index, choice)| write_choice(index, choice)).collect();
@@ -66,7 +66,7 @@ fn write_free(call: &ToolCall) -> Value {
     json!({"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}})
 }
 
-/// A picture of the model's, in the form that OpenRouter and `LiteLLM` have for it.
+/// A generated image, in the format of OpenRouter and `LiteLLM`.
 fn image(index: usize, mime: &str, data: &str) -> Value {
     json!({"type": "image_url", "index": index, "image_url": {"url": format!("data:{mime};base64,{data}")}})
 }
@@ -75,7 +75,7 @@ fn google(signature: &str) -> Value {
     json!({"google": {"thought_signature": signature}})
 }
 
-/// A thought that has to come back as it is.
+/// A thinking block that must be sent back unchanged.
 fn thinking_block(block: &Block) -> Option<Value> {
     match block {
         Block::Thinking { text, signature: Some(signature) } => {
@@ -89,13 +89,13 @@ fn thinking_block(block: &Block) -> Option<Value> {
 /// Writes chunks.
 #[derive(Debug)]
 pub(crate) struct ChatWriter {
-    /// What every chunk begins with.
+    /// Beginning of every chunk.
     start: String,
     wishes: Wishes,
     begun: BTreeSet<u32>,
-    /// The thought so far, which comes again with its signature.
+    /// Thinking text so far, repeated with its signature.
     thinking: String,
-    /// How many pictures have come.
+    /// Number of images so far.
     pictures: usize,
 }
 
@@ -119,7 +119,7 @@ impl ChatWriter {
         let finish = finish.map_or(Value::Null, Into::into);
         let usage = if self.wishes.usage { r#","usage":null"# } else { "" };
         let start = &self.start;
-        // Writing into a vector can't fail.
+        // Writing to a vector can't fail.
         let _ = write!(
             out,
             "{start}{{\"index\":{choice},\"delta\":{delta},\"logprobs\":{logprobs},\"finish_reason\":{finish}}}]{usage}}}\n\n"

@@ -1,4 +1,4 @@
-//! OpenAI's chat completions, as spoken by OpenAI and by every server that is compatible with it.
+//! OpenAI's chat completions, also spoken by compatible servers.
 
 pub(crate) mod caller;
 pub(crate) mod pass;
@@ -18,7 +18,7 @@ use crate::{
     neutral::{Reader, Request},
 };
 
-/// How the hosts of OpenAI's own service and of Azure's clouds end.
+/// Host suffixes of OpenAI's own service and of Azure's clouds.
 const PUBLIC: [&str; 4] = ["openai.com", ".azure.com", ".azure.us", ".azure.cn"];
 
 pub(crate) struct OpenAi;
@@ -66,32 +66,34 @@ fn is_public(base: &Url) -> bool {
     base.host_str().is_some_and(|host| PUBLIC.iter().any(|end| host.ends_with(end)))
 }
 
-/// Hosts of others who say that they take `max_completion_tokens`.
+/// Other hosts that document `max_completion_tokens`.
 const KNOWING: [&str; 3] = ["openrouter.ai", "api.x.ai", "api.cerebras.ai"];
 
-/// Whether a server is known to take `max_completion_tokens`. Others may take no notice of it, and write without a limit.
+/// True if the server is known to accept `max_completion_tokens`. Others may ignore it and generate
+/// without a limit.
 fn knows_newer_limit(base: &Url) -> bool {
     let is_knowing = || base.host_str().is_some_and(|host| KNOWING.contains(&host));
-    // As Groq has it, Gemini, and who stands before OpenAI or Azure.
+    // Groq, Gemini, and proxies of OpenAI or Azure.
     let is_like_openai =
         || base.path_segments().is_some_and(|mut segments| segments.any(|segment| segment == "openai"));
     is_public(base) || is_knowing() || is_like_openai()
 }
 
-/// Whether a model at this address is told its limit by the newer name.
+/// True if the limit is sent as `max_completion_tokens` for this model and server.
 pub(crate) fn has_newer_limit(base: &Url, model: &str) -> bool {
     knows_newer_limit(base) || upstream::wants_newer_limit(model)
 }
 
-/// Whether a model at this address may take no notice of its limit: it goes by a name of OpenAI's that knows the newer one alone, at a server that may not know it.
+/// True if the model may ignore its limit: its name is an OpenAI one that accepts only
+/// `max_completion_tokens`, but the server may not know that field.
 pub(crate) fn may_ignore_limit(base: &Url, model: &str) -> bool {
     !knows_newer_limit(base) && upstream::wants_newer_limit(model)
 }
 
-/// What a `finish_reason` means.
+/// Parses a `finish_reason`.
 pub(crate) fn finish(reason: &str) -> Finish {
     match reason {
-        // Some servers have names of their own for it.
+        // Includes nonstandard names of some servers.
         "length" | "max_tokens" | "model_length" | "model_context_window_exceeded" => Finish::Length,
         "content_filter" | "sensitive" | "safety" | "refusal" => Finish::Filtered,
         "tool_calls" | "function_call" | "tool_use" => Finish::ToolCalls,
@@ -99,7 +101,7 @@ pub(crate) fn finish(reason: &str) -> Finish {
     }
 }
 
-/// An id for a call that came without one.
+/// Generates an id for a call without one.
 pub(crate) fn new_call_id() -> String {
     format!("call_{:016x}{:08x}", rand::random::<u64>(), rand::random::<u32>())
 }

@@ -1,7 +1,9 @@
-//! OpenAI's dialect on both sides: the bytes pass, and only what routing and billing need is looked at.
+//! Passthrough of OpenAI's format: bytes pass unchanged, and only fields for routing and billing
+//! are read.
 //!
-//! A request gets the upstream's model, and a stream's request asks for usage. Of an answer's frames just those are parsed that a
-//! search for a few keys marks: usage, the finish, an error, the end. Everything else goes on as it came.
+//! The provider's model is set in a request, and a streamed request asks for usage. Of an answer,
+//! only frames that contain certain keys are parsed: usage, finish reason, error, end. All others
+//! pass unparsed.
 
 mod chunk;
 mod request;
@@ -36,7 +38,7 @@ static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""fini
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""error""#));
 static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("[DONE]"));
 static CALLS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""tool_calls""#));
-/// Also the end of `reasoning_content`.
+/// Also matches the end of `reasoning_content`.
 static CONTENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#"content":"#));
 static ARGUMENTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""arguments":"#));
 
@@ -44,18 +46,18 @@ static ARGUMENTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""a
 #[derive(Debug, Default)]
 pub(crate) struct ChatTap {
     wants_usage: bool,
-    /// The first frame with a choice, which the frames that we add are made like.
+    /// First frame with a choice, the template of frames that we add.
     first: Option<Bytes>,
     roles: Roles,
-    /// Where there are several choices: whether each has ended.
+    /// Choices that have ended, if several were requested.
     choices: Option<BTreeMap<u32, bool>>,
     has_finish: bool,
     has_usage: bool,
-    /// Some text has come, or some call.
+    /// True once text has arrived.
     has_text: bool,
     has_calls: bool,
     is_done: bool,
-    /// What failed behind frames that were good.
+    /// Failure that arrived after good frames.
     failed: Option<Failure>,
 }
 
@@ -64,7 +66,7 @@ impl ChatTap {
         Self { wants_usage, choices: wants_several.then(BTreeMap::new), ..Self::default() }
     }
 
-    /// Passes what a search has marked, frame by frame.
+    /// Passes a block frame by frame.
     fn pass_each(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
         let mut splitter = Splitter::default();
         let mut out = Vec::with_capacity(block.len() + 256);
@@ -88,7 +90,8 @@ impl ChatTap {
             Event::Data(data) => data,
             Event::Error(data) | Event::Bare(data) => return Err(failure::of_event(&data)),
             Event::Nothing => {
-                // A sign of life. Libraries of this form know no other lines.
+                // Comment, used as a keep-alive. Client libraries of this format accept no other
+                // lines.
                 if frame.starts_with(b":") {
                     out.extend_from_slice(frame);
                 }
@@ -114,7 +117,7 @@ impl ChatTap {
             self.has_finish = true;
             meter.finished(finish);
         }
-        // Whoever asked for usage finds it where it belongs.
+        // Clients that asked for usage get it in the usual place.
         self.has_usage |= chunk.usage.is_some();
         if let Some(usage) = chunk.usage() {
             meter.report(usage.into());
@@ -130,7 +133,7 @@ impl ChatTap {
         Ok(())
     }
 
-    /// The last frames, with what the upstream left out.
+    /// Writes the final frames, including those that the provider omitted.
     fn end_frames(&mut self, meter: &Meter, out: &mut Vec<u8>) -> Result<(), Failure> {
         if !self.is_done {
             let left_out = match (self.has_finish, self.has_calls, self.has_text) {
@@ -187,7 +190,8 @@ impl Tap for ChatTap {
             let mut splitter = Splitter::default();
             splitter.push(block.clone());
             self.first = splitter.next();
-            // Whatever a server sends first, it is looked at whole: this decides whether another one is asked.
+            // The first block is always inspected in full: it decides whether another deployment is
+            // tried.
             return self.pass_each(block, meter);
         }
         let marked = !is_sound(&block, &[b":"])
@@ -215,7 +219,7 @@ impl Tap for ChatTap {
     fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
         let mut out = Vec::new();
         if !rest.trim_ascii().is_empty() {
-            // A last frame without its blank line, or an error that is none.
+            // A last frame without its blank line, or an error outside the event format.
             let frame = [rest.as_ref(), b"\n\n"].concat();
             out.extend(self.pass_each(frame.into(), meter)?.unwrap_or_default());
             if let Some(failure) = self.failed.take() {
@@ -233,7 +237,8 @@ impl Tap for ChatTap {
     }
 }
 
-/// A frame with its data alone: no event, id or time to come again, which only confuse libraries of this form.
+/// Writes a frame with only its data: `event`, `id` and `retry` lines confuse client libraries of
+/// this format.
 fn write_frame(frame: &Bytes, data: &Bytes, out: &mut Vec<u8>) {
     let is_alone =
         frame.starts_with(b"data:") && frame.trim_ascii_end().iter().all(|byte| !matches!(byte, b'\n' | b'\r'));
@@ -242,7 +247,7 @@ fn write_frame(frame: &Bytes, data: &Bytes, out: &mut Vec<u8>) {
         return;
     }
     out.extend_from_slice(b"data: ");
-    // Within a text of JSON no line ends.
+    // JSON strings contain no raw line breaks.
     out.extend(data.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
     out.extend_from_slice(b"\n\n");
 }
@@ -251,7 +256,7 @@ fn said(out: Vec<u8>) -> Option<Bytes> {
     (!out.is_empty()).then(|| out.into())
 }
 
-/// Whether one of the keys has a value other than null.
+/// True if one of the keys has a value other than null.
 fn says_more_than_null(key: &Finder<'_>, block: &[u8]) -> bool {
     key.find_iter(block).any(|at| {
         let mut value = block[at + key.needle().len()..].iter();
@@ -259,7 +264,7 @@ fn says_more_than_null(key: &Finder<'_>, block: &[u8]) -> bool {
     })
 }
 
-/// Whether there is a call in it, and not just the list of none.
+/// True if the block has a tool call, not only an empty list.
 fn has_calls(block: &[u8]) -> bool {
     CALLS.find_iter(block).any(|at| {
         let mut value = block[at + CALLS.needle().len()..].iter().filter(|byte| !byte.is_ascii_whitespace());
@@ -267,7 +272,7 @@ fn has_calls(block: &[u8]) -> bool {
     })
 }
 
-/// Quarters of the tokens in the texts of a block.
+/// Text length of a block, in quarters of a token.
 fn delivered(block: &[u8]) -> u64 {
     let texts = |key: &Finder<'_>| -> u64 {
         key.find_iter(block).map(|at| text_length(&block[at + key.needle().len()..])).sum()
@@ -275,7 +280,7 @@ fn delivered(block: &[u8]) -> u64 {
     texts(&CONTENT) + texts(&ARGUMENTS)
 }
 
-/// Quarters of the tokens in the string that a value is.
+/// Length of a JSON string value, in quarters of a token.
 pub(crate) fn text_length(value: &[u8]) -> u64 {
     let Some(text) = value.strip_prefix(b"\"").or_else(|| value.strip_prefix(b" \"")) else { return 0 };
     let mut from = 0;

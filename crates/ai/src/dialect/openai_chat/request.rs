@@ -1,4 +1,4 @@
-//! Requests of chat completions, as callers send them.
+//! Parser of chat completions requests.
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ use crate::{
 
 type Read<T> = Result<T, GatewayError>;
 
-/// What the caller wants to have written, beside the neutral form.
+/// Options of the answer's format, outside the provider-independent form.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Wishes {
     pub usage: bool,
@@ -74,8 +74,8 @@ fn request_streams(fields: &Fields<'_>) -> Read<bool> {
     Ok(fields.flag("stream")?.unwrap_or(false))
 }
 
-/// How much is to be thought in the words of OpenRouter (`reasoning`), Anthropic (`thinking`) and Gemini (`extra_body.google`), which many programs send to
-/// this API as well. What OpenAI calls it goes before them.
+/// Reads reasoning options of OpenRouter (`reasoning`), Anthropic (`thinking`) and Gemini
+/// (`extra_body.google`), which many clients send to this API. OpenAI's own field takes precedence.
 fn read_thinking(fields: &Fields<'_>, request: &mut Request) -> Read<()> {
     if request.reasoning.is_some() {
         return Ok(());
@@ -193,7 +193,7 @@ fn read_call(call: &Fields<'_>) -> Read<ToolCall> {
     Ok(ToolCall { id, name: function.needed_text("name")?.to_owned(), arguments, signature })
 }
 
-/// JSON as a text. Some programs send the object itself.
+/// Arguments as JSON text. Some clients send the object itself.
 pub(crate) fn read_arguments(call: &Fields<'_>) -> Read<String> {
     match call.get("arguments") {
         Some(object @ Value::Object(_)) => Ok(object.to_string()),
@@ -222,12 +222,13 @@ fn read_content(message: &Fields<'_>) -> Read<Vec<Part>> {
     Ok(parts)
 }
 
-/// Anthropic's mark, which many clients send to this API as well: a provider's cache is to hold what comes up to here.
+/// Anthropic's cache mark, which many clients send to this API: the provider's cache should hold
+/// everything up to here.
 fn cache_control(fields: &Fields<'_>) -> Option<Value> {
     fields.get("cache_control").filter(|control| control.is_object()).cloned()
 }
 
-/// What OpenAI finds its cache by, where it is sent.
+/// Key of OpenAI's prompt cache.
 pub(crate) fn read_cache_key(fields: &Fields<'_>, request: &mut Request) -> Read<()> {
     let key = fields.text("prompt_cache_key")?;
     request.extra.extend(key.map(|key| ("prompt_cache_key", Value::from(key))));
@@ -244,7 +245,7 @@ fn read_part(part: &Fields<'_>) -> Read<Part> {
         "redacted_thinking" => Ok(Part::Redacted(part.text("data")?.unwrap_or_default().to_owned())),
         "refusal" => Ok(Part::Text(part.needed_text("refusal")?.to_owned())),
         "image_url" => {
-            // Some clients send the address itself.
+            // Some clients send the URL directly.
             let (url, detail) = match part.get("image_url") {
                 Some(Value::String(url)) => (url.as_str(), None),
                 _ => {
@@ -274,13 +275,13 @@ fn read_part(part: &Fields<'_>) -> Read<Part> {
             let name = file.text("filename")?.map(str::to_owned);
             Ok(Part::Media(Media { kind: kind_of(&source, MediaKind::File), source, detail: None, name }))
         }
-        // As Anthropic has them: some programs have one form for all models.
+        // Anthropic's blocks; some clients use one format for all models.
         "image" | "document" | "tool_use" | "tool_result" => read_block(part),
         other => Err(part.error("type", format!("Parts of type `{other}` aren't known."))),
     }
 }
 
-/// A thought as Anthropic has it, and as Mistral has it, in parts.
+/// Thinking text, as a string (Anthropic) or in parts (Mistral).
 fn thought(said: &Value) -> String {
     match said {
         Value::String(text) => text.clone(),
@@ -289,7 +290,7 @@ fn thought(said: &Value) -> String {
     }
 }
 
-/// Where a picture or file comes from.
+/// Parses a data URL or web address.
 pub(crate) fn source(part: &Fields<'_>, url: &str) -> Read<Source> {
     match data_url(url) {
         Some((mime, text)) => Ok(data(mime, text)),
@@ -303,7 +304,7 @@ fn read_tools(fields: &Fields<'_>, free: &mut Vec<String>) -> Read<Vec<Tool>> {
     for tool in fields.objects("tools")? {
         match tool.text("type")?.unwrap_or("function") {
             "function" => {
-                // Some programs have it as the API of responses, or Anthropic's.
+                // Some clients use the format of the Responses API or Anthropic's.
                 let object = match tool.object("function")? {
                     None if tool.get("name").is_some() => tool.clone(),
                     None => tool.needed_object("function")?,
@@ -329,12 +330,13 @@ fn read_tools(fields: &Fields<'_>, free: &mut Vec<String>) -> Read<Vec<Tool>> {
     Ok(tools)
 }
 
-/// A tool whose input is free text, as a function. What its input has to look like is told in words: only OpenAI holds a model to it.
+/// Converts a free-form tool to a function. Its grammar goes into the description because only
+/// OpenAI enforces it.
 pub(crate) fn read_free(tool: &Fields<'_>, grammar: Option<&Fields<'_>>) -> Read<Tool> {
     let mut description = tool.text("description")?.unwrap_or_default().to_owned();
     if let Some(grammar) = grammar {
         let (syntax, definition) = (grammar.text("syntax")?.unwrap_or_default(), grammar.needed_text("definition")?);
-        // Writing into a string can't fail.
+        // Writing to a string can't fail.
         let _ = write!(description, "\n\n`input` must match this grammar ({syntax}):\n{definition}");
     }
     let description = description.trim();
@@ -347,12 +349,12 @@ pub(crate) fn read_free(tool: &Fields<'_>, grammar: Option<&Fields<'_>>) -> Read
     })
 }
 
-/// The arguments of a call of such a tool.
+/// Arguments of a call of a converted free-form tool.
 pub(crate) fn free_arguments(input: &str) -> String {
     json!({ "input": input }).to_string()
 }
 
-/// A function with its schema.
+/// Parses a function with its schema.
 pub(crate) fn read_function(function: &Fields<'_>) -> Read<Tool> {
     Ok(Tool {
         name: function.needed_text("name")?.to_owned(),
@@ -371,7 +373,7 @@ fn read_tool_choice(fields: &Fields<'_>) -> Read<Option<ToolChoice>> {
         Some(Value::String(choice)) => match choice.as_str() {
             "auto" => Ok(Some(ToolChoice::Auto)),
             "none" => Ok(Some(ToolChoice::None)),
-            // The latter as Anthropic and Mistral have it.
+            // `any` is used by Anthropic and Mistral.
             "required" | "any" => Ok(Some(ToolChoice::Required)),
             _ => Err(wrong()),
         },
@@ -385,7 +387,7 @@ fn read_tool_choice(fields: &Fields<'_>) -> Read<Option<ToolChoice>> {
                 let required = allowed.text("mode")? == Some("required");
                 return Ok(Some(ToolChoice::Among { names: names?, required }));
             }
-            // As Anthropic has it.
+            // Anthropic's format.
             match choice.text("type")? {
                 Some("auto") => return Ok(Some(ToolChoice::Auto)),
                 Some("none") => return Ok(Some(ToolChoice::None)),
@@ -411,7 +413,7 @@ fn read_format(fields: &Fields<'_>) -> Read<Format> {
     }
 }
 
-/// A named schema for the answer.
+/// Parses a named answer schema.
 pub(crate) fn read_schema(schema: &Fields<'_>) -> Read<Format> {
     Ok(Format::Schema {
         name: schema.text("name")?.unwrap_or("answer").to_owned(),

@@ -1,4 +1,4 @@
-//! Chat completions as an upstream: requests written, answers read.
+//! Chat completions as a provider format: encoder of requests, parser of answers.
 
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
@@ -14,23 +14,23 @@ use crate::{
     wire::failure::{self, Failure},
 };
 
-/// Whose server speaks it.
+/// Kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Server {
-    /// OpenAI's own service or Azure's: it knows newer names of fields, and refuses those that it doesn't know.
+    /// OpenAI's own service or Azure's: knows the newer field names and rejects unknown fields.
     OpenAi,
-    /// It refuses what it doesn't know.
+    /// Rejects unknown fields.
     Mistral,
     Other,
 }
 
-/// OpenAI takes no more of them.
+/// Maximum number of stop sequences that OpenAI accepts.
 const MOST_STOPS: usize = 4;
 
-/// OpenAI's models that think, which refuse what all others take.
+/// OpenAI's reasoning models, which reject parameters that other models accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
-    /// But for the one that only chats.
+    /// Excludes the chat-only variants.
     Gpt5,
     /// o1, o3, o4-mini.
     O,
@@ -51,13 +51,15 @@ impl Family {
     }
 }
 
-/// Whether a model knows no other name for the limit of its answers than the newer one: OpenAI's that think, wherever they stand.
+/// True if the model accepts the output limit only as `max_completion_tokens`: OpenAI's reasoning
+/// models, on any server.
 pub(super) fn wants_newer_limit(model: &str) -> bool {
     matches!(Family::of(model), Family::Gpt5 | Family::O)
 }
 
-/// The only effort that OpenAI takes of a model beside tools, at chat completions: from 5.4 on it thinks there no more, and from 5.6 on that has to be said.
-/// None: it takes any.
+/// The only reasoning effort that OpenAI accepts together with tools in chat completions: from 5.4
+/// on the model doesn't reason there, and from 5.6 on the effort must be `none`. `None`: any
+/// effort.
 fn beside_tools(model: &str) -> Option<Option<&'static str>> {
     let plain = takes::plain(model);
     let is_of = |names: &[&str]| names.iter().any(|name| plain.starts_with(name));
@@ -68,7 +70,7 @@ fn beside_tools(model: &str) -> Option<Option<&'static str>> {
     }
 }
 
-/// Writes a request.
+/// Encodes a request.
 pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Value, GatewayError> {
     refuse_addresses(request)?;
     let mut body = Map::new();
@@ -86,7 +88,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     put(limit, request.max_output.map(Into::into));
     put("temperature", request.temperature.map(Into::into));
     put("top_p", request.top_p.map(Into::into));
-    // Four are taken, and none by models that think.
+    // OpenAI accepts four stop sequences, and none for reasoning models.
     let stops: Vec<&String> = request.stop.iter().filter(|stop| !stop.is_empty()).take(MOST_STOPS).collect();
     put("stop", (!stops.is_empty() && kind == Family::Other).then(|| json!(stops)));
     put("n", request.choices.map(Into::into));
@@ -94,7 +96,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     put("presence_penalty", request.presence_penalty.map(Into::into));
     put("frequency_penalty", request.frequency_penalty.map(Into::into));
     put("user", request.user.as_deref().map(|user| short_user(user).into()));
-    // Models before GPT-5 refuse it, and so do servers that don't have one.
+    // Models before GPT-5, and servers without this parameter, reject it.
     let is_plain = takes::of_question(request, model).is_some_and(|takes| takes.thinking == Thinking::None);
     let is_verbose = kind == Family::Gpt5 || (server == Server::OpenAi && kind == Family::Other && !is_plain);
     put("verbosity", request.verbosity.clone().filter(|_| is_verbose).map(Into::into));
@@ -113,7 +115,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     put("reasoning_effort", effort.map(Into::into));
     put("response_format", response_format(&request.format));
     if !request.tools.is_empty() {
-        // Only OpenAI knows a choice of some of them: others are offered those alone.
+        // Only OpenAI has a choice among some tools; other servers are offered only those tools.
         let some = match &request.tool_choice {
             Some(ToolChoice::Among { names, required }) if server != Server::OpenAi => Some((names, *required)),
             _ => None,
@@ -134,7 +136,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     Ok(Value::Object(body))
 }
 
-/// A file may be sent, but not named by its address: it would go out as a picture.
+/// Rejects files by URL: this format would send them as images.
 fn refuse_addresses(request: &Request) -> Result<(), GatewayError> {
     fn is_refused(part: &Part) -> bool {
         match part {
@@ -150,14 +152,14 @@ fn refuse_addresses(request: &Request) -> Result<(), GatewayError> {
     Ok(())
 }
 
-/// OpenAI takes 64 letters, others up to 128; Claude Code names its user with 150. A longer name is told by its hash, which is as good for telling users
-/// apart.
+/// Shortens the user id to a hash if necessary. OpenAI accepts 64 characters and others up to 128;
+/// Claude Code sends 150.
 fn short_user(user: &str) -> String {
     const LONGEST: usize = 64;
     if user.chars().count() <= LONGEST { user.to_owned() } else { hashed(user) }
 }
 
-/// A name that says nothing but whose it is.
+/// SHA-256 of a name, in hexadecimal.
 pub(crate) fn hashed(name: &str) -> String {
     hex::encode(Sha256::digest(name))
 }
@@ -173,7 +175,7 @@ fn messages(request: &Request, server: Server, thoughts: Thoughts) -> Value {
                 messages.append(&mut waiting);
                 messages.extend(assistant_message(&turn.parts, server, thoughts));
             }
-            // Between calls and their results nothing is taken.
+            // Nothing may stand between calls and their results.
             Speaker::System => waiting.push(json!({"role": "system", "content": split_text(&turn.parts).0})),
         }
     }
@@ -181,12 +183,12 @@ fn messages(request: &Request, server: Server, thoughts: Thoughts) -> Value {
     messages.into()
 }
 
-/// `waiting`: what stands before all that is no result.
+/// Writes tool results, then `waiting`, then the other parts.
 fn user_messages(parts: &[Part], waiting: &mut Vec<Value>, messages: &mut Vec<Value>) {
     let mut content = Vec::new();
     for part in parts {
         match part {
-            // A result's pictures can't stand in a message of the role tool; they follow as the user's.
+            // A message of the role `tool` can't carry images; they follow in a user message.
             Part::Result(result) => {
                 let (text, others) = split_text(&result.parts);
                 let text = if result.is_error { failed(&text) } else { text };
@@ -204,13 +206,13 @@ fn user_messages(parts: &[Part], waiting: &mut Vec<Value>, messages: &mut Vec<Va
     }
 }
 
-/// A result says only by its words that a tool has failed.
+/// Marks a failed tool result, which this format can only express as text.
 fn failed(text: &str) -> String {
     let begins = text.trim_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("error"));
     if begins { text.to_owned() } else { format!("Error: {text}").trim_end().to_owned() }
 }
 
-/// The texts of parts as one, and the parts that are none.
+/// Joined text of the parts, and the other parts.
 pub(crate) fn split_text(parts: &[Part]) -> (String, Vec<&Part>) {
     let mut texts = Vec::new();
     let mut others = Vec::new();
@@ -247,7 +249,7 @@ fn media_part(media: &Media) -> Value {
         }
         (MediaKind::File, Source::Data { .. }) => {
             let name = media.name.as_deref().unwrap_or("file");
-            // As a file a text is refused.
+            // Text files are rejected as files.
             if let Some(Ok(text)) = text_of_file(&media.source) {
                 return json!({"type": "text", "text": format!("{name}:\n{text}")});
             }
@@ -263,7 +265,8 @@ fn media_part(media: &Media) -> Value {
     }
 }
 
-/// None: nothing of it can be told here, as of a turn of thoughts alone.
+/// Writes an assistant turn. `None` if it has nothing that this format carries, such as a turn of
+/// thinking only.
 fn assistant_message(parts: &[Part], server: Server, thoughts: Thoughts) -> Option<Value> {
     let (mut text, mut thought, mut calls) = (String::new(), String::new(), Vec::new());
     for part in parts {
@@ -290,7 +293,7 @@ fn assistant_message(parts: &[Part], server: Server, thoughts: Thoughts) -> Opti
     let mut message = json!({"role": "assistant", "content": content});
     match thoughts {
         Thoughts::Known | Thoughts::Always if !thought.is_empty() => message["reasoning_content"] = thought.into(),
-        // Of another model, or lost: an empty one is refused as well.
+        // Thinking of another model, or lost; an empty string is rejected as well.
         Thoughts::Always => message["reasoning_content"] = " ".into(),
         Thoughts::Known | Thoughts::Never => {}
     }
@@ -349,33 +352,35 @@ fn response_format(format: &Format) -> Option<Value> {
     }
 }
 
-/// Reads `chat.completion.chunk`s up to `[DONE]`, or a whole `chat.completion`.
+/// Parses `chat.completion.chunk`s up to `[DONE]`, or a whole `chat.completion`.
 #[derive(Debug, Default)]
 pub(crate) struct ChatReader {
     calls: Vec<Call>,
     is_done: bool,
 }
 
-/// A call that began.
+/// A call in progress.
 #[derive(Debug)]
 struct Call {
     choice: u32,
-    /// Its place among the choice's calls, counted here: some servers begin again with 0 in each chunk.
+    /// Index among the choice's calls, counted here because some servers restart at 0 in each
+    /// chunk.
     tool: u32,
-    /// What the upstream calls it.
+    /// Index sent by the provider.
     index: Option<u64>,
     id: String,
     name: String,
-    /// So far.
+    /// Arguments so far.
     arguments: String,
 }
 
 impl Call {
-    /// Whether a piece with a name begins another call, although it comes by this one's id or index: some servers number all calls alike, and some say
-    /// the name with each piece.
+    /// True if an increment with a name starts a new call although its id or index is this one's:
+    /// some servers number all calls alike, and some repeat the name in each increment.
     fn is_over(&self, index: Option<u64>, name: &str, has_arguments: bool) -> bool {
         let is_elsewhere = index.is_some() && self.index.is_some() && index != self.index;
-        // Looked at in full only where an object may have ended: what comes in many pieces would be read as many times.
+        // Parsed in full only if an object may have ended here; otherwise the cost would be
+        // quadratic in the number of increments.
         let is_whole =
             || self.arguments.trim_end().ends_with('}') && serde_json::from_str::<IgnoredAny>(&self.arguments).is_ok();
         is_elsewhere || ((has_arguments || self.name != name) && is_whole())
@@ -429,7 +434,7 @@ impl ChatReader {
                 }
             }
             let parts = || said.get("content").and_then(Value::as_array).into_iter().flatten();
-            // As Mistral has them.
+            // Mistral's format.
             for part in parts().filter(|part| part["type"] == "thinking") {
                 out.extend(text_of(part, "thinking")?.map(|text| Event::Thinking { choice, text }));
             }
@@ -477,7 +482,7 @@ impl ChatReader {
             here.or_else(|| known().find(|call| call.id == id))
         };
         let place = match (id, index) {
-            // More of a call may come by another id each time.
+            // Increments of a call may have a different id each time.
             (Some(id), _) => of_id(id).or_else(|| index.filter(|_| name.is_none()).and_then(of_index)),
             (None, Some(index)) => of_index(index),
             (None, None) if name.is_some() => None,
@@ -499,7 +504,7 @@ impl ChatReader {
                 self.calls.push(Call { choice, tool, index, id, name, arguments: String::new() });
                 tool
             }
-            // More of a call that never began.
+            // Increment of a call that never started.
             (None, None) => return,
         };
         if !arguments.is_empty() {
@@ -511,7 +516,7 @@ impl ChatReader {
     }
 }
 
-/// A picture that the model has made, as OpenRouter and `LiteLLM` send it. One that is named by its address is left where it is.
+/// Generated image in the format of OpenRouter and `LiteLLM`. Images by URL are ignored.
 fn picture(choice: u32, image: &Value) -> Option<Event> {
     let url = image["image_url"]["url"].as_str().or(image["image_url"].as_str())?;
     let (mime, data) = data_url(url)?;
@@ -533,7 +538,7 @@ fn text_of(said: &Value, name: &str) -> Result<Option<String>, AiError> {
     }
 }
 
-/// The `finish_reason` of an end.
+/// `finish_reason` for a finish.
 pub(crate) fn reason(finish: Finish) -> &'static str {
     match finish {
         Finish::Stop => "stop",

@@ -1,11 +1,11 @@
-//! Usage of chat completions.
+//! Token usage of chat completions.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{Usage, dialect::fields::counted};
 
-/// Whatever a server writes there, its answer stands.
+/// Parsed leniently: malformed usage must not fail the answer.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(from = "Value")]
 pub(crate) struct CompletionUsage(Usage);
@@ -13,20 +13,20 @@ pub(crate) struct CompletionUsage(Usage);
 impl From<Value> for CompletionUsage {
     fn from(said: Value) -> Self {
         let (prompt, completion) = (&said["prompt_tokens_details"], &said["completion_tokens_details"]);
-        // As OpenRouter tells of them, and Perplexity.
+        // Fields of OpenRouter and Perplexity.
         let searches = counted(&said["server_tool_use"]["web_search_requests"]);
         let [heard, spoken] = [prompt, completion].map(|details| counted(&details["audio_tokens"]));
         let first = |values: [&Value; 4]| values.into_iter().find_map(counted);
         Self(Usage {
             input: counted(&said["prompt_tokens"]).or_else(|| counted(&said["input_tokens"])),
-            // As OpenAI tells of them, DeepSeek, Kimi, and who stands before Claude.
+            // Fields of OpenAI, DeepSeek, Kimi, and proxies of Claude.
             cached: first([
                 &prompt["cached_tokens"],
                 &said["prompt_cache_hit_tokens"],
                 &said["cached_tokens"],
                 &said["cache_read_input_tokens"],
             ]),
-            // As OpenRouter and LiteLLM tell of them.
+            // Fields of OpenRouter and LiteLLM.
             cache_write: first([
                 &prompt["cache_write_tokens"],
                 &prompt["cache_creation_tokens"],
@@ -49,14 +49,14 @@ impl From<CompletionUsage> for Usage {
     }
 }
 
-/// What an answer or a piece of one says of its usage: Kimi says it within a choice, Groq beside them.
+/// Usage in an answer or chunk. Kimi sends it within a choice, Groq in a field of its own.
 pub(crate) fn of_chunk(chunk: &Value) -> Option<CompletionUsage> {
     let choices = chunk["choices"].as_array().into_iter().flatten().map(|choice| &choice["usage"]);
     let mut places = [&chunk["usage"]].into_iter().chain(choices).chain([&chunk["x_groq"]["usage"]]);
     places.find(|usage| usage.is_object()).map(|usage| CompletionUsage::from(usage.clone()))
 }
 
-/// The object `usage` of an answer.
+/// Writes the `usage` object of an answer.
 pub(crate) fn write(usage: &Usage) -> Value {
     let mut written = json!({
         "prompt_tokens": usage.input.unwrap_or(0),

@@ -1,4 +1,4 @@
-//! Answers of responses, written: whole, and as events.
+//! Writes answers in the Responses format, whole and as stream events.
 
 use std::io::Write as _;
 
@@ -13,7 +13,7 @@ use crate::{
     thoughts::Sealed,
 };
 
-/// The object of an answer. `repeated` is what it says of its request.
+/// Response object. `repeated` holds the request's fields that it echoes.
 fn response(head: &Head, repeated: &Value, status: &str, output: &[Value], usage: Option<&Usage>) -> Value {
     let mut response: Map<String, Value> = repeated.as_object().cloned().unwrap_or_default();
     let details = match status {
@@ -71,7 +71,7 @@ fn message(id: &str, status: &str, content: &[Value]) -> Value {
 }
 
 fn function_call(id: &str, status: &str, call: &ToolCall) -> Value {
-    // Programs read them as JSON, once they are all there.
+    // Clients parse complete arguments as JSON.
     let arguments = if call.arguments.is_empty() && status == "completed" { "{}" } else { &call.arguments };
     json!({
         "id": id, "type": "function_call", "status": status, "call_id": call.id, "name": call.name,
@@ -95,12 +95,12 @@ fn reasoning(id: &str, text: &str, sealed: Option<&Sealed>) -> Value {
     item
 }
 
-/// A thought that is whole. What is sealed in it is all that some programs send back.
+/// A complete reasoning item. Some clients send back only its encrypted content.
 fn thought(id: &str, text: &str, signature: Option<&str>) -> Value {
     reasoning(id, text, Some(&Sealed::thought(text, signature)))
 }
 
-/// A picture, as OpenAI's own tool makes it.
+/// A generated image, in the format of OpenAI's own tool.
 fn picture(data: &str) -> Value {
     json!({"id": new_id("ig"), "type": "image_generation_call", "status": "completed", "result": data})
 }
@@ -109,7 +109,7 @@ fn redacted(id: &str, data: &str) -> Value {
     reasoning(id, "", Some(&Sealed::redacted(data)))
 }
 
-/// A whole answer.
+/// Writes a whole answer.
 pub(crate) fn whole(head: &Head, repeated: &Value, answer: &Answer, usage: &Usage) -> Value {
     let choice = answer.choices.first();
     let logprobs = choice.map(|choice| choice.logprobs.as_slice()).unwrap_or_default();
@@ -128,7 +128,7 @@ pub(crate) fn whole(head: &Head, repeated: &Value, answer: &Answer, usage: &Usag
     ended(finish, response(head, repeated, status(finish), &output, Some(usage)))
 }
 
-/// The item that text or thoughts are written into.
+/// The open item for text or reasoning.
 #[derive(Debug)]
 struct Open {
     id: String,
@@ -146,7 +146,7 @@ enum Kind {
     Reasoning,
 }
 
-/// A call that is written. Several may be at once: each event names its item.
+/// A call in progress. Several may be open at once, since each event names its item.
 #[derive(Debug)]
 struct OpenCall {
     id: String,
@@ -166,7 +166,7 @@ pub(crate) struct ResponseWriter {
     output: Vec<Value>,
     open: Option<Open>,
     calls: Vec<OpenCall>,
-    /// Of tools whose input is free text.
+    /// Calls of free-form tools.
     free: Vec<OpenCall>,
     finish: Finish,
     record: Option<Record>,
@@ -195,7 +195,7 @@ impl ResponseWriter {
         data["type"] = kind.into();
         data["sequence_number"] = self.sequence.into();
         self.sequence += 1;
-        // Writing into a vector can't fail.
+        // Writing to a vector can't fail.
         let _ = write!(out, "event: {kind}\ndata: {data}\n\n");
     }
 
@@ -208,7 +208,7 @@ impl ResponseWriter {
         }
     }
 
-    /// Adds an item, which is replaced when it is whole.
+    /// Adds an item, which is replaced once complete.
     fn add(&mut self, item: Value, out: &mut Vec<u8>) -> usize {
         let index = self.output.len();
         self.event("response.output_item.added", json!({"output_index": index, "item": item}), out);
@@ -271,7 +271,7 @@ impl ResponseWriter {
         self.event(event, data, out);
     }
 
-    /// Ends what is open.
+    /// Ends all open items.
     fn close(&mut self, out: &mut Vec<u8>) {
         if let Some(open) = self.open.take() {
             self.close_open(&open, out);
@@ -373,7 +373,7 @@ impl Writer for ResponseWriter {
             Event::Arguments { choice: 0, tool, json: more } => {
                 let Some(open) = self.calls.iter_mut().find(|open| open.tool == *tool) else { return };
                 open.call.arguments.push_str(more);
-                // A search has no such events: it is there when it is done.
+                // A tool search has no such events: it is sent complete.
                 if self.names.is_search(&open.call.name) {
                     return;
                 }
@@ -404,7 +404,7 @@ impl Writer for ResponseWriter {
                 }
             }
             Event::Finish { choice: 0, finish } => self.finish = *finish,
-            // Other choices: this dialect knows one answer only.
+            // Other choices: this format has a single one.
             _ => {}
         }
     }

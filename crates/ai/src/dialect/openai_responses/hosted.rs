@@ -1,5 +1,5 @@
-//! Tools that OpenAI runs for an answer and bills beside its tokens: searches of the web, containers in which code runs, and pictures. How many of them a
-//! request may use, and how many a response has used.
+//! Server tools that OpenAI runs and bills separately from tokens: web searches, code containers,
+//! and images. Computes the maximum uses of a request and the actual uses of a response.
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
@@ -14,11 +14,12 @@ use crate::{
 
 use super::pass::LATER;
 
-/// Types of such tools, as far as they begin alike.
+/// Prefixes of the billed tool types.
 static BILLED: LazyLock<[Finder<'static>; 4]> =
     LazyLock::new(|| ["\"web_search", "\"code_interpreter", "\"image_generation", "\"shell"].map(Finder::new));
 
-/// What the tools of a request may use, those that came on the way included. `most_calls`: its own bound for all calls of them.
+/// Maximum uses of billed tools, including tools declared later in the input. `most_calls` is the
+/// request's own limit for all tool calls.
 pub(crate) fn may_use(
     tools: Option<&RawValue>,
     input: Option<&RawValue>,
@@ -48,12 +49,13 @@ pub(crate) fn may_use(
         };
         *count = count.saturating_add(most);
     }
-    // As they are counted in the end: nobody says which of them has how much memory.
+    // Matches the final count, in which a container's memory size isn't known, so the largest is
+    // used.
     uses.containers = containers.saturating_mul(largest);
     Ok(uses)
 }
 
-/// A list, where it names such a tool at all.
+/// Parses the list if it may contain a billed tool.
 fn billed_of(list: &RawValue, place: &str) -> Result<Vec<Value>, GatewayError> {
     if !may_have(list.get().as_bytes(), BILLED.as_slice()) {
         return Ok(Vec::new());
@@ -61,7 +63,8 @@ fn billed_of(list: &RawValue, place: &str) -> Result<Vec<Value>, GatewayError> {
     listed(list, place)
 }
 
-/// The memory of the container that a tool runs in, by which it is billed. Zero: it runs at the caller's, or is no such tool.
+/// Memory of the tool's container, in GiB, by which it is billed. Zero if the tool runs at the
+/// caller or needs no container.
 fn gigabytes(tool: &Value) -> u64 {
     let place = match tool["type"].as_str() {
         Some("code_interpreter") => &tool["container"],
@@ -72,20 +75,20 @@ fn gigabytes(tool: &Value) -> u64 {
     limit.and_then(|limit| limit.parse().ok()).unwrap_or(1)
 }
 
-/// What a response has used.
+/// Uses of billed tools in a response.
 #[derive(Debug, Default)]
 pub(super) struct Used {
     searches: u64,
     images: u64,
-    /// Pictures that are counted and not done yet: their items.
+    /// Items of images that are counted but not complete.
     begun: BTreeSet<String>,
     containers: BTreeSet<String>,
-    /// The memory of each of them.
+    /// Largest container memory, in GiB.
     gigabytes: u64,
 }
 
 impl Used {
-    /// By a response as a whole.
+    /// Counts the uses of a whole response.
     pub fn of(response: &Value) -> Self {
         let mut used = Self::default();
         used.note_tools(response);
@@ -97,24 +100,24 @@ impl Used {
         used
     }
 
-    /// Takes in what a response repeats of its tools.
+    /// Reads the container memory from the tools that a response echoes.
     pub fn note_tools(&mut self, response: &Value) {
         let tools = response["tools"].as_array().into_iter().flatten();
         self.gigabytes = tools.map(gigabytes).fold(self.gigabytes, Ord::max);
     }
 
-    /// Takes in a picture that can be seen before it is done; whether it is the first of its item.
+    /// Counts a partial image. Returns true if it is the first of its item.
     pub fn note_seen(&mut self, partial: &Value) -> bool {
         let is_new = partial["item_id"].as_str().is_some_and(|item| self.begun.insert(item.to_owned()));
         self.images += u64::from(is_new);
         is_new
     }
 
-    /// Takes in an item that is there as a whole; whether it used something.
+    /// Counts a complete item. Returns true if it used a billed tool.
     pub fn note(&mut self, item: &Value) -> bool {
         let has_failed = item["status"] == "failed";
         let container = match item["type"].as_str() {
-            // Pages that are opened, and words that are looked for in them, cost nothing.
+            // Opening pages and searching within them is free.
             Some("web_search_call") if !has_failed && is_search(&item["action"]) => {
                 self.searches += 1;
                 return true;
@@ -131,7 +134,7 @@ impl Used {
         container.as_str().is_some_and(|id| self.containers.insert(id.to_owned()))
     }
 
-    /// This and what the same response says of it elsewhere.
+    /// Merges with the counts of the same response from another place.
     pub fn add(&mut self, other: Self) {
         self.searches = self.searches.max(other.searches);
         self.images = self.images.max(other.images);
@@ -139,7 +142,7 @@ impl Used {
         self.containers.extend(other.containers);
     }
 
-    /// None: nothing that is billed.
+    /// Billed usage; `None` if there is none.
     pub fn usage(&self) -> Option<Usage> {
         let containers = (self.containers.len() as u64).saturating_mul(self.gigabytes.max(1));
         let some = |count: u64| (count > 0).then_some(count);
@@ -164,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_request_may_use_follows_from_its_tools() {
+    fn bounds_uses_by_declared_tools() {
         let of = |tools: Value, input: Value, most: Option<u64>| {
             let [tools, input] = [tools, input].map(|value| RawValue::from_string(value.to_string()).unwrap());
             may_use(Some(&tools), Some(&input), most, AssumedUses::STREAM).unwrap()
@@ -197,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_response_used_is_what_its_items_say() {
+    fn counts_uses_by_items() {
         let action = |kind: &str| json!({"type": "web_search_call", "status": "completed", "action": {"type": kind}});
         let code = |id: &str| json!({"type": "code_interpreter_call", "container_id": id});
         let response = json!({

@@ -1,4 +1,5 @@
-//! OpenAI's responses, for callers, and for upstreams that speak them. Nothing is stored, so what would need a stored answer is refused and never ignored.
+//! OpenAI's Responses API, as a client format and for upstreams that offer it. No responses are
+//! stored at the provider, so requests that need a stored one are rejected, never ignored.
 
 pub(crate) mod answer;
 pub(crate) mod hosted;

@@ -1,33 +1,33 @@
-//! Functions that stand in a namespace, and the search by which a client finds more of them. Only this dialect has such; to an upstream they are functions by
-//! one name.
+//! Functions in namespaces, and the client's tool search. Only this format has them; other
+//! providers get functions with a flat name.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-/// The type of the client's search for tools, and the name of the function that it is to an upstream.
+/// Type of the client's tool search, and the function name that stands for it at other providers.
 pub(super) const SEARCH: &str = "tool_search";
 
-/// Whether it is the client who does this, and not OpenAI.
+/// True if the client runs the search, not OpenAI.
 fn is_clients(search: &Value) -> bool {
     search["execution"] == "client"
 }
 
-/// The one name of a function.
+/// Flat name of a function in a namespace.
 pub(super) fn flat(space: Option<&str>, name: &str) -> String {
     space.map_or_else(|| name.to_owned(), |space| format!("{space}__{name}"))
 }
 
-/// Namespace and name of the functions of a request, by the one name.
+/// Namespace and name of a request's functions, by flat name.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     spaces: BTreeMap<String, (String, String)>,
-    /// The client searches for tools.
+    /// True if the client offers tool search.
     searches: bool,
 }
 
 impl Names {
-    /// Those in the tools that an answer repeats.
+    /// Reads the names from the tools that an answer echoes.
     pub fn of(repeated: &Value) -> Self {
         let mut spaces = BTreeMap::new();
         let tools = || repeated["tools"].as_array().into_iter().flatten();
@@ -41,17 +41,17 @@ impl Names {
         Self { spaces, searches }
     }
 
-    /// Whether a call of this name is a search for tools.
+    /// True if a call of this name is a tool search.
     pub fn is_search(&self, name: &str) -> bool {
         self.searches && name == SEARCH
     }
 
-    /// How the id of a call of this name begins. OpenAI looks at it when the conversation goes on there.
+    /// Id prefix of a call of this name; OpenAI checks it when the conversation continues there.
     pub fn prefix(&self, name: &str) -> &'static str {
         if self.is_search(name) { "tsc" } else { "fc" }
     }
 
-    /// A call as its client knows it: with its namespace, or as a search for tools.
+    /// Restores the client's form of a call: with its namespace, or as a tool search.
     pub fn restore(&self, mut item: Value) -> Value {
         if item["name"].as_str().is_some_and(|name| self.is_search(name)) {
             let said = item["arguments"].as_str().and_then(|said| serde_json::from_str::<Value>(said).ok());

@@ -1,7 +1,9 @@
-//! OpenAI's responses on both sides: the bytes pass, and only what routing, billing and secrecy need is looked at.
+//! Passthrough of the Responses format: bytes pass unchanged, and only fields for routing, billing
+//! and isolation between users are read.
 //!
-//! Nothing is stored upstream either: the provider's key is everybody's, so that anybody could go on from a stored answer. Nor is anything read that
-//! somebody stored with that key, by its id.
+//! Nothing is stored at the provider because its API key is shared: any user could continue a
+//! stored response. References by id to data stored under that key are rejected for the same
+//! reason.
 
 mod request;
 #[cfg(test)]
@@ -27,10 +29,9 @@ use crate::{
     wire::failure::{self, Failure},
 };
 
-/// Passes the events of a stream.
 pub(crate) type ResponsesTap = PassingTap<ResponseEvents>;
 
-/// Whatever a server writes there, its answer stands.
+/// Parsed leniently: malformed usage must not fail the answer.
 fn read_usage(said: &Value) -> Usage {
     Usage {
         input: counted(&said["input_tokens"]),
@@ -41,7 +42,7 @@ fn read_usage(said: &Value) -> Usage {
     }
 }
 
-/// Reads what billing needs of an answer in one piece; fails where it is none.
+/// Meters a whole answer; fails if the body isn't one.
 pub(crate) fn meter_whole(body: &[u8], meter: &Meter, record: Option<&Record>) -> Result<(), Failure> {
     let response: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
     let unsaid = || (response["status"] == "failed").then(failure::unknown);
@@ -59,7 +60,7 @@ pub(crate) fn meter_whole(body: &[u8], meter: &Meter, record: Option<&Record>) -
     Ok(())
 }
 
-/// The error that an answer consists of.
+/// Error of a failed response.
 fn failed(response: &Value) -> Option<Failure> {
     let error = response.get("error").filter(|error| !error.is_null())?;
     failure::of_value(&json!({ "error": error }))
@@ -79,7 +80,7 @@ fn ended(response: &Value, used: &Used, meter: &Meter) {
 static TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""text":"#));
 static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""delta":"#));
 static NUMBER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""sequence_number":"#));
-/// What the frames have that tell of the end, of an error, of an item that is there as a whole, or of a picture that can be seen.
+/// Substrings of frames with the end, an error, a complete item, or a partial image.
 static MARKS: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
     [
         "response.completed",
@@ -92,23 +93,23 @@ static MARKS: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
     .map(Finder::new)
 });
 
-/// Quarters of the tokens in the texts under this key.
+/// Length of the strings under this key, in quarters of a token.
 fn delivered(key: &Finder<'static>, block: &[u8]) -> u64 {
     key.find_iter(block).map(|at| text_length(&block[at + key.needle().len()..])).sum()
 }
 
-/// What the events of a stream say.
+/// Meters the events of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseEvents {
     is_done: bool,
     count: u64,
-    /// Tools that the provider ran.
+    /// Uses of billed tools.
     used: Used,
     record: Option<Record>,
 }
 
 impl ResponseEvents {
-    /// Of an answer that is kept where there is something to keep it.
+    /// Stores the answer if there is a record.
     pub fn kept(record: Option<Record>) -> Self {
         Self { record, ..Self::default() }
     }
@@ -129,7 +130,7 @@ impl EventReader for ResponseEvents {
                 self.used.note_tools(&said["response"]);
                 Ok(())
             }
-            // Who leaves in the middle pays for what was done until then, or could be seen.
+            // Clients that disconnect early pay for the tool uses so far, including partial images.
             Some(kind @ ("response.output_item.done" | "response.image_generation_call.partial_image")) => {
                 let is_done = kind == "response.output_item.done";
                 let is_new = if is_done { self.used.note(&said["item"]) } else { self.used.note_seen(said) };
@@ -154,12 +155,12 @@ impl EventReader for ResponseEvents {
 
     fn failure(said: &Value) -> Option<Failure> {
         match said["type"].as_str() {
-            // Some servers have the error beside the response.
+            // Some servers put the error beside the response.
             Some("response.failed") => {
                 let told = failed(&said["response"]).or_else(|| failure::of_value(said));
                 Some(told.unwrap_or_else(failure::unknown))
             }
-            // The error's fields stand beside the type, or under a name of their own.
+            // The error's fields stand beside the type or in an `error` object.
             Some("error") => failure::of_value(said).or_else(|| failure::of_value(&json!({ "error": said }))),
             _ => failure::of_value(said),
         }

@@ -1,4 +1,5 @@
-//! A response in one piece where a stream was asked for, and a stream where one piece was: some servers and relays answer so.
+//! Converts between whole and streamed responses, for servers and relays that answer in the form
+//! that was not requested.
 
 use std::io::Write as _;
 
@@ -15,7 +16,8 @@ use crate::{
     },
 };
 
-/// The response that a stream ends with. Where its end leaves out what was said, it is what came before.
+/// Extracts the response from the end of a stream. If the end omits the output, the preceding items
+/// are used.
 pub(crate) fn of_stream(body: &[u8]) -> Result<Bytes, Failure> {
     let (mut splitter, mut items) = (Splitter::default(), Vec::new());
     splitter.push([body, b"\n\n"].concat().into());
@@ -40,7 +42,7 @@ pub(crate) fn of_stream(body: &[u8]) -> Result<Bytes, Failure> {
     Err(AiError::Cut.into())
 }
 
-/// The events of a response.
+/// Writes a response as stream events.
 pub(crate) fn frames(response: &Value) -> Bytes {
     let mut frames = Frames::default();
     let mut begun = response.clone();
@@ -71,7 +73,7 @@ impl Frames {
         data["type"] = kind.into();
         data["sequence_number"] = self.count.into();
         self.count += 1;
-        // Writing into a vector can't fail.
+        // Writing to a vector can't fail.
         let _ = write!(self.text, "event: {kind}\ndata: {data}\n\n");
     }
 
@@ -83,7 +85,7 @@ impl Frames {
         for (field, nothing) in
             [("content", json!([])), ("summary", json!([])), ("arguments", json!("")), ("input", json!(""))]
         {
-            // Only as much as there is of it: an item of another type has none of them.
+            // Only existing fields: items of other types lack them.
             if begun[field].is_array() || begun[field].is_string() {
                 begun[field] = nothing;
             }
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_in_one_piece_becomes_the_stream_of_it() {
+    fn converts_a_response_to_a_stream() {
         for status in ["completed", "incomplete"] {
             let whole = response(status);
             let text = frames(&whole);
@@ -177,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_end_of_a_stream_leaves_out_has_come_before_it() {
+    fn completes_the_output_from_earlier_items() {
         let item = response("completed")["output"][1].clone();
         let done = json!({"type": "response.output_item.done", "output_index": 0, "item": item});
         let end =
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_without_its_end_or_with_an_error_is_no_response() {
+    fn rejects_cut_and_failed_streams() {
         let text = frames(&response("completed"));
         let cut = &text[..text.len() / 2];
         assert_eq!(of_stream(cut).unwrap_err(), AiError::Cut.into());

@@ -1,4 +1,4 @@
-//! Requests of responses, as callers send them.
+//! Parser of Responses API requests.
 
 use serde_json::{Value, json};
 
@@ -20,13 +20,13 @@ use crate::{
 
 type Read<T> = Result<T, GatewayError>;
 
-/// What would need an answer that was stored.
+/// Fields that need a stored response.
 const STORED: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
-/// What stands for a conversation that was shortened at OpenAI.
+/// Text in place of a conversation that OpenAI compacted.
 pub(crate) const UNREADABLE: &str =
     "[What was said before this was shortened to a form that only its provider can read.]";
 
-/// What an answer repeats of its request, with its default.
+/// Request fields that a response echoes, with their defaults.
 fn defaults() -> Value {
     json!({
         "instructions": null, "max_output_tokens": null, "metadata": {}, "parallel_tool_calls": true,
@@ -35,7 +35,7 @@ fn defaults() -> Value {
     })
 }
 
-/// The request, and what the answer repeats of it.
+/// Parses a request; the second value holds the fields that the response echoes.
 pub(crate) fn read(body: &Value) -> Read<(Request, Value)> {
     let fields = Fields::root(body)?;
     if let Some(name) = STORED.into_iter().find(|name| fields.get(name).is_some()) {
@@ -93,7 +93,7 @@ pub(crate) fn read(body: &Value) -> Read<(Request, Value)> {
     Ok((request, repeated(&fields)))
 }
 
-/// Why a field that names a stored answer is refused.
+/// Error for a field that refers to a stored response.
 pub(super) fn stored(name: &str) -> GatewayError {
     let message = format!("`{name}` isn't available: answers aren't stored here. Send the whole conversation.");
     GatewayError::invalid_param(name, message)
@@ -103,13 +103,13 @@ pub(super) fn in_background() -> GatewayError {
     GatewayError::invalid_param("background", "Answers in the background aren't available.")
 }
 
-/// Why an item that only names another one is refused. `place` is where it stands.
+/// Error for an item that only refers to another one. `place` is its path.
 pub(super) fn referenced(place: impl Into<String>) -> GatewayError {
     let message = "Items aren't stored here. Send the items themselves, and `store: false`.";
     GatewayError::invalid_param(place, message)
 }
 
-/// Tools that the caller runs are functions to every upstream. What OpenAI alone would run is left out: the model does without it.
+/// Client-run tools become functions. Tools that only OpenAI could run are left out.
 fn read_tool(tool: &Fields<'_>, request: &mut Request) -> Read<()> {
     match tool.needed_text("type")? {
         "function" => request.tools.push(read_function(tool)?),
@@ -118,7 +118,7 @@ fn read_tool(tool: &Fields<'_>, request: &mut Request) -> Read<()> {
             request.tools.push(read_free(tool, grammar.as_ref())?);
             request.free.push(tool.needed_text("name")?.to_owned());
         }
-        // What OpenAI would look for is left out: all tools are told at once then.
+        // OpenAI's own tool search is left out: all tools are sent at once.
         names::SEARCH if is_clients(tool)? => request.tools.push(Tool {
             name: names::SEARCH.to_owned(),
             description: tool.text("description")?.map(str::to_owned),
@@ -147,7 +147,8 @@ fn repeated(fields: &Fields<'_>) -> Value {
             *value = asked.clone();
         }
     }
-    // By them the answer knows where a function stands, also those that came on the way.
+    // Also echoes tools declared in the input, from which the answer restores the namespaces of
+    // functions.
     if let Some(tools) = repeated["tools"].as_array_mut() {
         let items = fields.get("input").and_then(Value::as_array).into_iter().flatten();
         let lists = items.filter(|item| item["type"] == "additional_tools" || item["type"] == "tool_search_output");
@@ -203,7 +204,7 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
             let thought = thoughts::read(texts?.join("\n\n"), item.text("encrypted_content")?);
             request.say(Speaker::Assistant, [thought]);
         }
-        // Tools that came on the way: declared by the client, or found by its search.
+        // Tools added in the input: declared by the client or found by its search.
         kind @ ("additional_tools" | "tool_search_output") => {
             let before = request.tools.len();
             for tool in item.objects("tools")? {
@@ -216,7 +217,7 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
                 request.say(Speaker::User, [Part::Result(ToolResult { id: id.to_owned(), parts, is_error: false })]);
             }
         }
-        // What the client has looked for.
+        // The client's tool searches.
         "tool_search_call" if is_clients(item)? && item.get("call_id").is_some() => {
             let call = ToolCall {
                 id: item.needed_text("call_id")?.to_owned(),
@@ -226,13 +227,13 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
             };
             request.say(Speaker::Assistant, [Part::Call(call)]);
         }
-        // What led to tools at OpenAI, and what only says what there was.
+        // OpenAI's own tool searches and mere listings.
         "tool_search_call" | "mcp_list_tools" => {}
-        // Only OpenAI can read it. That something is missing is said, so that nobody goes on as if it had never been.
+        // Readable only by OpenAI. The placeholder tells the model that something is missing.
         "compaction" | "compaction_summary" | "context_compaction" => {
             request.say(Speaker::User, [Part::Text(UNREADABLE.to_owned())]);
         }
-        // What a client keeps for itself.
+        // Items for the client's own use.
         "compaction_trigger" | "ghost_snapshot" => {}
         "item_reference" => return Err(referenced(item.place("type"))),
         kind if kind.ends_with("_output") || kind == "mcp_approval_response" => {
@@ -246,7 +247,7 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
     Ok(())
 }
 
-/// Whether it is a search for tools that the client does itself.
+/// True if the client runs the tool search itself.
 fn is_clients(search: &Fields<'_>) -> Read<bool> {
     Ok(search.text("execution")? == Some("client"))
 }
@@ -255,7 +256,7 @@ fn read_content(item: &Fields<'_>, name: &str) -> Read<Vec<Part>> {
     match item.get(name) {
         None => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![Part::Text(text.clone())]),
-        // What a tool has answered with, as some programs send it.
+        // Some clients send a tool result as an object.
         Some(object @ Value::Object(_)) if name == "output" => Ok(vec![Part::Text(object.to_string())]),
         Some(_) => item.objects(name)?.iter().map(read_part).collect(),
     }
@@ -267,7 +268,7 @@ fn read_part(part: &Fields<'_>) -> Read<Part> {
         "input_text" | "output_text" | "text" => Ok(Part::Text(part.needed_text("text")?.to_owned())),
         "refusal" => Ok(Part::Text(part.needed_text("refusal")?.to_owned())),
         "input_image" => {
-            // Some programs send it as chat completions have it.
+            // Some clients use the format of chat completions.
             let url = match part.get("image_url") {
                 Some(Value::Object(_)) => part.needed_object("image_url")?.text("url")?,
                 _ => part.text("image_url")?,
@@ -305,7 +306,7 @@ fn read_tool_choice(fields: &Fields<'_>) -> Read<Option<ToolChoice>> {
         Some(Value::String(choice)) => match choice.as_str() {
             "auto" => Ok(Some(ToolChoice::Auto)),
             "none" => Ok(Some(ToolChoice::None)),
-            // The latter as Anthropic and Mistral have it.
+            // `any` is used by Anthropic and Mistral.
             "required" | "any" => Ok(Some(ToolChoice::Required)),
             _ => Err(wrong()),
         },
@@ -320,7 +321,7 @@ fn read_tool_choice(fields: &Fields<'_>) -> Read<Option<ToolChoice>> {
                     let required = choice.text("mode")? == Some("required");
                     Ok(Some(ToolChoice::Among { names: names?, required }))
                 }
-                // A tool that is left out.
+                // Choice of a tool that is left out.
                 _ => Ok(None),
             }
         }

@@ -1,11 +1,11 @@
-//! Answers: what an upstream sends, an API writes, whole and streamed.
+//! Answers: conversion from each provider format to each client format, whole and streamed.
 
 use serde_json::{Value, json};
 
 use super::{API_STYLES, KINDS, stream_bytes, streamed, whole};
 use crate::{AiError, ApiStyle, ProviderKind, Usage};
 
-/// A thought, a text and two calls in parallel, as each upstream says them.
+/// Thinking, text and two parallel calls, in each provider format.
 pub(super) fn whole_answer(kind: ProviderKind) -> Value {
     match kind.name() {
         "openai" => json!({"choices": [{"index": 0, "finish_reason": "stop", "message": {
@@ -26,7 +26,7 @@ pub(super) fn whole_answer(kind: ProviderKind) -> Value {
     }
 }
 
-/// What [`whole_answer`] says, as frames of a stream, with the arguments of both calls in pieces.
+/// The answer of [`whole_answer`] as stream frames, with the arguments of both calls split.
 pub(super) fn frames(kind: ProviderKind) -> Vec<Value> {
     let delta = |delta: Value| json!({"choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
     let part = |part: Value| json!({"candidates": [{"content": {"parts": [part]}}]});
@@ -39,7 +39,7 @@ pub(super) fn frames(kind: ProviderKind) -> Vec<Value> {
             delta(
                 json!({"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\""}}]}),
             ),
-            // Interleaved, as it may come.
+            // Interleaved, as permitted.
             delta(
                 json!({"tool_calls": [{"index": 1, "id": "c2", "type": "function", "function": {"name": "g", "arguments": "{\"b\":"}}]}),
             ),
@@ -53,7 +53,7 @@ pub(super) fn frames(kind: ProviderKind) -> Vec<Value> {
             part(json!({"text": "Look."})),
             part(json!({"functionCall": {"id": "c1", "name": "f", "args": {"a": 1}}, "thoughtSignature": "sig"})),
             part(json!({"functionCall": {"id": "c2", "name": "g", "args": {"b": 2}}})),
-            // The end comes in a later chunk.
+            // The finish comes in a later chunk.
             json!({"candidates": [{"content": {"role": "model"}, "finishReason": "STOP"}], "usageMetadata": whole_answer(kind)["usageMetadata"]}),
         ],
         _ => vec![
@@ -82,7 +82,7 @@ fn counted(kind: ProviderKind) -> Usage {
 }
 
 #[test]
-fn a_whole_answer_reaches_every_api_from_every_upstream() {
+fn converts_whole_answers_between_all_formats() {
     for kind in KINDS {
         for style in API_STYLES {
             let (answer, usage) = whole(kind, style, &whole_answer(kind)).unwrap();
@@ -134,7 +134,7 @@ fn a_whole_answer_reaches_every_api_from_every_upstream() {
 }
 
 #[test]
-fn a_stream_reaches_the_api_of_chat_with_each_choice_ended_once() {
+fn converts_streams_to_chat_completions() {
     for kind in KINDS {
         let (chunks, usage) = streamed(kind, ApiStyle::Chat, &frames(kind)).unwrap();
         assert_eq!(usage, counted(kind), "{kind:?}");
@@ -157,7 +157,7 @@ fn a_stream_reaches_the_api_of_chat_with_each_choice_ended_once() {
 }
 
 #[test]
-fn a_stream_reaches_the_api_of_messages_with_one_block_open_at_a_time() {
+fn converts_streams_to_messages_with_one_open_block() {
     for kind in KINDS {
         let (events, _) = streamed(kind, ApiStyle::Messages, &frames(kind)).unwrap();
         assert_eq!(events[0]["message"]["usage"]["input_tokens"], 11, "{kind:?}: the estimate, until there is a count");
@@ -190,7 +190,7 @@ fn a_stream_reaches_the_api_of_messages_with_one_block_open_at_a_time() {
 }
 
 #[test]
-fn a_stream_reaches_the_api_of_responses_with_every_item_begun_and_done() {
+fn converts_streams_to_responses_with_complete_items() {
     for kind in KINDS {
         let (events, _) = streamed(kind, ApiStyle::Responses, &frames(kind)).unwrap();
         for (sequence, event) in events.iter().enumerate() {
@@ -217,7 +217,7 @@ fn a_stream_reaches_the_api_of_responses_with_every_item_begun_and_done() {
 }
 
 #[test]
-fn a_thought_after_a_call_opens_a_new_block() {
+fn opens_a_new_block_for_thinking_after_a_call() {
     let delta = |delta: Value| json!({"choices": [{"index": 0, "delta": delta}]});
     let frames = [
         delta(json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}]})),
@@ -230,7 +230,7 @@ fn a_thought_after_a_call_opens_a_new_block() {
 }
 
 #[test]
-fn parallel_calls_stay_apart_where_the_index_begins_again() {
+fn separates_parallel_calls_with_restarting_indexes() {
     let call = |id: &str| json!({"choices": [{"delta": {"tool_calls": [{"index": 0, "id": id, "function": {"name": "f", "arguments": "{}"}}]}}]});
     let end = json!({"choices": [{"delta": {}, "finish_reason": "stop"}]});
     let (chunks, _) = streamed(ProviderKind::OPENAI, ApiStyle::Chat, &[call("a"), call("b"), end]).unwrap();
@@ -245,7 +245,7 @@ fn parallel_calls_stay_apart_where_the_index_begins_again() {
 }
 
 #[test]
-fn an_end_within_a_thought_is_an_empty_choice_that_was_too_long() {
+fn reports_length_if_the_limit_ends_the_thinking() {
     let body = json!({"candidates": [{"finishReason": "MAX_TOKENS"}], "usageMetadata": {"promptTokenCount": 5, "thoughtsTokenCount": 9}});
     let (answer, usage) = whole(ProviderKind::GEMINI, ApiStyle::Chat, &body).unwrap();
     assert_eq!(
@@ -268,7 +268,7 @@ fn an_end_within_a_thought_is_an_empty_choice_that_was_too_long() {
 }
 
 #[test]
-fn logprobs_come_where_the_upstream_has_them() {
+fn passes_logprobs_if_available() {
     let body = json!({"candidates": [{"finishReason": "STOP", "content": {"parts": [{"text": "a"}]}, "logprobsResult": {
         "chosenCandidates": [{"token": "a", "logProbability": -0.5}],
         "topCandidates": [{"candidates": [{"token": "a", "logProbability": -0.5}, {"token": "b", "logProbability": -1.0}]}]}}]});
@@ -278,7 +278,7 @@ fn logprobs_come_where_the_upstream_has_them() {
 }
 
 #[test]
-fn an_answer_without_its_end_is_cut_and_an_error_is_an_error() {
+fn reports_cut_and_failed_answers() {
     let unended = |kind: ProviderKind| {
         let mut all = frames(kind);
         all.truncate(3);
@@ -295,7 +295,7 @@ fn an_answer_without_its_end_is_cut_and_an_error_is_an_error() {
 }
 
 #[test]
-fn a_picture_that_a_model_made_reaches_who_has_a_place_for_it() {
+fn passes_generated_images_to_formats_with_images() {
     let parts = json!([{"text": "Here: "}, {"inlineData": {"mimeType": "image/png", "data": "iVBO"}}]);
     let answer = json!({"candidates": [{"finishReason": "STOP", "content": {"role": "model", "parts": parts}}]});
     let url = json!("data:image/png;base64,iVBO");
@@ -317,7 +317,7 @@ fn a_picture_that_a_model_made_reaches_who_has_a_place_for_it() {
 }
 
 #[test]
-fn more_of_a_call_may_come_by_another_id() {
+fn accepts_call_increments_with_changing_ids() {
     let call = |id: &str, function: Value| json!({"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "id": id, "function": function}]}}]});
     let frames = [
         call("a", json!({"name": "f", "arguments": "{\"x\""})),
@@ -330,7 +330,7 @@ fn more_of_a_call_may_come_by_another_id() {
 }
 
 #[test]
-fn events_of_messages_have_their_names_though_a_relay_leaves_them_out() {
+fn adds_missing_event_names_to_messages() {
     let (mut tap, meter) = (super::anthropic::pass::MessagesTap::default(), crate::Meter::default());
     let bare = [
         json!({"type": "message_start", "message": {"usage": {"input_tokens": 1}}}),
@@ -345,7 +345,7 @@ fn events_of_messages_have_their_names_though_a_relay_leaves_them_out() {
     }
 }
 
-/// The calls that a stream of OpenAI's kind comes to, each with its name and arguments, where its pieces are these.
+/// Calls parsed from an OpenAI stream with these increments, each with its name and arguments.
 fn calls_of(pieces: &[Value]) -> Vec<(String, String)> {
     let mut frames: Vec<Value> =
         pieces.iter().map(|piece| json!({"choices": [{"index": 0, "delta": {"tool_calls": [piece]}}]})).collect();
@@ -359,7 +359,7 @@ fn calls_of(pieces: &[Value]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn calls_that_are_numbered_alike_stay_apart() {
+fn separates_calls_with_equal_indexes() {
     let call = |id: Value, index: Value, name: &str, arguments: &str| json!({"id": id, "index": index, "function": {"name": name, "arguments": arguments}});
     let two = [("f".to_owned(), "{\"a\":1}".to_owned()), ("g".to_owned(), "{\"b\":2}".to_owned())];
     let none = Value::Null;
@@ -374,21 +374,21 @@ fn calls_that_are_numbered_alike_stay_apart() {
             [call(id.clone(), index.clone(), "f", "{\"a\":1}"), call(id.clone(), index.clone(), "g", "{\"b\":2}")];
         assert_eq!(calls_of(&pieces), two, "{id} {index}");
     }
-    // One id and two places, in pieces that are interleaved.
+    // One id and two indexes, in interleaved increments.
     let more = |index: u64, arguments: &str| json!({"id": "c", "index": index, "function": {"arguments": arguments}});
     let begun = |index: u64, name: &str| call(json!("c"), json!(index), name, "");
     let pieces = [begun(0, "f"), begun(1, "g"), more(0, "{\"a\""), more(1, "{\"b\":"), more(0, ":1}"), more(1, "2}")];
     assert_eq!(calls_of(&pieces), two);
-    // The name comes with each piece of one call, and once more behind it.
+    // The name is repeated with each increment of one call, and once after it.
     let pieces = ["", "{\"a\"", ":1}", ""].map(|arguments| call(json!(""), json!(0), "f", arguments));
     assert_eq!(calls_of(&pieces), two[..1]);
-    // One tool twice.
+    // The same tool twice.
     let pieces = ["{\"a\":1}", "{\"a\":1}"].map(|arguments| call(json!("f"), json!(0), "f", arguments));
     assert_eq!(calls_of(&pieces), [two[0].clone(), two[0].clone()]);
 }
 
 #[test]
-fn thoughts_and_pictures_of_an_answer_are_read_wherever_a_server_has_them() {
+fn reads_thinking_and_images_in_all_variants() {
     let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO"}});
     let parts =
         json!([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "Look."}]);
@@ -411,7 +411,7 @@ fn thoughts_and_pictures_of_an_answer_are_read_wherever_a_server_has_them() {
 }
 
 #[test]
-fn usage_is_read_wherever_a_server_has_it_and_zeros_undo_nothing() {
+fn reads_usage_in_all_variants_and_ignores_later_zeros() {
     let end = |more: Value| {
         let mut frame = json!({"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]});
         frame.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -449,7 +449,7 @@ fn usage_is_read_wherever_a_server_has_it_and_zeros_undo_nothing() {
 }
 
 #[test]
-fn an_answer_stands_though_it_says_that_there_was_no_error() {
+fn accepts_answers_with_an_empty_error_field() {
     for nothing in [json!(""), json!({}), json!([]), json!(false), Value::Null] {
         let mut answer = whole_answer(ProviderKind::OPENAI);
         answer["error"] = nothing.clone();
@@ -462,7 +462,7 @@ fn an_answer_stands_though_it_says_that_there_was_no_error() {
 }
 
 #[test]
-fn a_character_that_is_cut_in_halves_comes_whole() {
+fn joins_split_surrogates() {
     let piece = |text: &str| format!(r#"data: {{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#) + "\n\n";
     let frames = [piece(r"a\ud83d"), piece(r"\ude00b"), "data: [DONE]\n\n".to_owned()].concat();
     for style in API_STYLES {
@@ -476,7 +476,7 @@ fn a_character_that_is_cut_in_halves_comes_whole() {
 }
 
 #[test]
-fn a_call_without_arguments_has_an_empty_object_of_them_in_every_form() {
+fn writes_empty_objects_for_missing_arguments() {
     let call = json!({"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": ""}});
     let body = json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": null, "tool_calls": [call]}, "finish_reason": "tool_calls"}]});
     for (style, place, expected) in [
@@ -490,7 +490,7 @@ fn a_call_without_arguments_has_an_empty_object_of_them_in_every_form() {
 }
 
 #[test]
-fn a_call_of_claude_without_arguments_has_an_empty_object_of_them() {
+fn reads_claude_calls_without_arguments_as_empty_objects() {
     let start = |index: u64, id: &str| json!({"type": "content_block_start", "index": index, "content_block": {"type": "tool_use", "id": id, "name": "f", "input": {}}});
     let piece = |index: u64, json: &str| json!({"type": "content_block_delta", "index": index, "delta": {"type": "input_json_delta", "partial_json": json}});
     let stop = |index: u64| json!({"type": "content_block_stop", "index": index});

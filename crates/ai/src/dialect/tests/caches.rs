@@ -1,4 +1,4 @@
-//! What a caller says about a provider's cache reaches the provider that knows it, and no other.
+//! Cache hints of the caller reach only the provider that knows them.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{KINDS, translated};
 use crate::{ApiStyle, ProviderKind};
 
 #[test]
-fn marks_of_the_chat_form_reach_claude() {
+fn passes_cache_marks_of_chat_requests_to_claude() {
     let mark = json!({"type": "ephemeral"});
     let body = json!({"model": "m", "max_tokens": 50,
         "messages": [
@@ -39,7 +39,7 @@ fn marks_of_the_chat_form_reach_claude() {
 }
 
 #[test]
-fn the_key_of_a_cache_reaches_openai() {
+fn passes_the_cache_key_to_openai() {
     let body = json!({"model": "m", "input": "x", "prompt_cache_key": "k1"});
     assert_eq!(translated(ApiStyle::Responses, ProviderKind::OPENAI, &body)["prompt_cache_key"], "k1");
     for kind in [ProviderKind::GEMINI, ProviderKind::ANTHROPIC, ProviderKind::named("mistral").unwrap()] {
@@ -48,7 +48,7 @@ fn the_key_of_a_cache_reaches_openai() {
 }
 
 #[test]
-fn no_more_marks_than_anthropic_takes() {
+fn limits_cache_marks_for_anthropic() {
     let mark = || json!({"type": "ephemeral"});
     let text = |text: &str| json!([{"type": "text", "text": text, "cache_control": mark()}]);
     let mut messages = vec![json!({"role": "system", "content": text("s")})];

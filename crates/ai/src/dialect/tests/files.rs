@@ -1,4 +1,4 @@
-//! Pictures, documents and texts that are sent with a question, as programs label them and providers take them.
+//! Images, documents and text files, as clients label them and providers accept them.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -24,13 +24,13 @@ fn as_file(data: &str) -> Value {
     asked(&json!({"type": "file", "file": {"filename": "a", "file_data": data}}))
 }
 
-/// The part at Claude.
+/// The part as sent to Claude.
 fn at_claude(body: &Value) -> Value {
     translated(ApiStyle::Chat, ProviderKind::ANTHROPIC, body)["messages"][0]["content"][1].clone()
 }
 
 #[test]
-fn what_is_sent_goes_by_its_first_bytes() {
+fn detects_media_types_by_first_bytes() {
     let picture = json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}});
     let lines = format!("{}\n{}\r\n", &PNG[..10], &PNG[10..]);
     for body in [
@@ -67,7 +67,7 @@ fn what_is_sent_goes_by_its_first_bytes() {
 }
 
 #[test]
-fn a_file_of_text_is_a_text_to_claude_and_openai() {
+fn sends_text_files_as_text_to_claude_and_openai() {
     for mime in ["text/plain", "text/csv", "application/json"] {
         let text = "{\"xin\": \"chào\"}";
         let body = as_file(&format!("data:{mime};base64,{}", STANDARD.encode(text)));
@@ -86,7 +86,7 @@ fn a_file_of_text_is_a_text_to_claude_and_openai() {
 }
 
 #[test]
-fn what_programs_write_in_other_forms_is_read() {
+fn reads_file_parts_of_other_formats() {
     let thought = json!({"type": "thinking", "thinking": "hm", "signature": "sig"});
     let body = json!({"model": "m", "messages": [
         {"role": "user", "content": [{"type": "input_text", "text": "Weather?"}]},
@@ -133,7 +133,7 @@ fn what_programs_write_in_other_forms_is_read() {
 }
 
 #[test]
-fn a_choice_of_tools_is_read_in_the_words_of_others() {
+fn reads_tool_choices_of_other_formats() {
     let tool = json!({"type": "function", "name": "f", "function": {"name": "f"}});
     let choice = |style: ApiStyle, choice: Value| {
         let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "input": "x", "tools": [tool], "tool_choice": choice});
@@ -153,7 +153,7 @@ fn a_choice_of_tools_is_read_in_the_words_of_others() {
 }
 
 #[test]
-fn how_much_is_to_be_thought_is_read_in_the_words_of_many() {
+fn reads_reasoning_settings_of_other_formats() {
     let asked = |field: &str, value: Value| {
         let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}]});
         body[field] = value;
@@ -182,7 +182,7 @@ fn how_much_is_to_be_thought_is_read_in_the_words_of_many() {
 }
 
 #[test]
-fn a_user_of_claude_is_named_as_anthropic_takes_it() {
+fn anonymises_user_ids_for_anthropic() {
     let named = |user: &str| {
         let body = json!({"model": "m", "user": user, "messages": [{"role": "user", "content": "x"}]});
         let written = translated(ApiStyle::Chat, ProviderKind::ANTHROPIC, &body);

@@ -1,5 +1,5 @@
-//! Tools as OpenAI's newer clients have them: such whose input is free text, for which every upstream is asked for a function with one field, and
-//! functions in a namespace.
+//! Tools of OpenAI's newer clients: free-form tools, which other providers get as functions with
+//! one field, and functions in a namespace.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::*;
 
 const PATCH: &str = "*** Begin Patch\n+\"x\"\n*** End Patch";
 
-/// A round in which such a tool was called, and may be called again.
+/// A round in which a free-form tool was called and is offered again.
 fn round(style: ApiStyle) -> Value {
     let grammar = json!({"syntax": "lark", "definition": "start: /.+/"});
     match style {
@@ -42,7 +42,7 @@ fn round(style: ApiStyle) -> Value {
 }
 
 #[test]
-fn to_every_upstream_they_are_functions_with_one_field() {
+fn sends_custom_tools_as_functions_with_one_field() {
     let arguments = json!({ "input": PATCH });
     for style in [ApiStyle::Chat, ApiStyle::Responses] {
         let openai = translated(style, ProviderKind::OPENAI, &round(style));
@@ -65,7 +65,7 @@ fn to_every_upstream_they_are_functions_with_one_field() {
     }
 }
 
-/// A text, a call with free text, and one of a function.
+/// Text, a free-form call, and a function call.
 fn frames() -> Vec<Value> {
     let chunk = |delta: Value| json!({"choices": [{"index": 0, "delta": delta}]});
     let text = json!({ "input": PATCH }).to_string();
@@ -95,7 +95,7 @@ fn spoken(style: ApiStyle, frames: &[Value]) -> Vec<Value> {
 }
 
 #[test]
-fn a_call_comes_with_its_text_in_a_stream() {
+fn streams_custom_calls_with_their_text() {
     let events = spoken(ApiStyle::Responses, &frames());
     let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
     let input = ["response.custom_tool_call_input.delta", "response.custom_tool_call_input.done"];
@@ -125,7 +125,7 @@ fn a_call_comes_with_its_text_in_a_stream() {
 }
 
 #[test]
-fn a_whole_answer_has_the_call_and_nonsense_is_its_text() {
+fn writes_custom_calls_and_takes_invalid_json_as_text() {
     let body = |arguments: &str| {
         json!({"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": null, "tool_calls": [
             {"id": "c2", "type": "function", "function": {"name": "look", "arguments": "{}"}},
@@ -156,7 +156,7 @@ fn a_whole_answer_has_the_call_and_nonsense_is_its_text() {
 }
 
 #[test]
-fn a_function_in_a_namespace_goes_by_one_name_and_comes_back_with_both() {
+fn round_trips_functions_in_a_namespace() {
     let function = json!({"type": "function", "name": "close", "parameters": {"type": "object", "properties": {}}});
     let body = json!({
         "model": "m",
@@ -185,7 +185,7 @@ fn a_function_in_a_namespace_goes_by_one_name_and_comes_back_with_both() {
 }
 
 #[test]
-fn a_namespace_that_came_on_the_way_comes_back_and_no_tool_is_there_twice() {
+fn restores_later_namespaces_without_duplicate_tools() {
     let function = json!({"type": "function", "name": "close", "parameters": {"type": "object", "properties": {}}});
     let space = json!({"type": "namespace", "name": "agents", "tools": [function]});
     let body = json!({"model": "m", "tools": [function], "input": [
@@ -207,7 +207,7 @@ fn a_namespace_that_came_on_the_way_comes_back_and_no_tool_is_there_twice() {
 }
 
 #[test]
-fn a_search_for_tools_is_a_function_and_comes_back_as_the_client_knows_it() {
+fn round_trips_the_clients_tool_search() {
     let parameters = json!({"type": "object", "properties": {"query": {"type": "string"}}});
     let search =
         json!({"type": "tool_search", "execution": "client", "description": "Finds tools.", "parameters": parameters});
@@ -252,7 +252,7 @@ fn a_search_for_tools_is_a_function_and_comes_back_as_the_client_knows_it() {
 }
 
 #[test]
-fn what_only_openai_runs_is_left_out_and_what_it_found_stays_as_text() {
+fn omits_hosted_tools_and_keeps_their_results_as_text() {
     let function = json!({"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}});
     let body = json!({
         "model": "m",

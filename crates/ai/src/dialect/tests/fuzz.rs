@@ -1,4 +1,4 @@
-//! Nothing that a caller or a provider sends can panic a dialect, wherever it is cut.
+//! No input of a caller or provider panics a format, wherever it is split.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::{
     translate::{Listener, Translation},
 };
 
-/// JSON of the words that the dialects look for, in places where they don't belong.
+/// JSON made of the fields that the formats read, in arbitrary places.
 fn any_json() -> impl Strategy<Value = Value> {
     let word = prop::sample::select(vec![
         "messages",
@@ -90,7 +90,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
     #[test]
-    fn a_request_is_read_or_refused(mut body in any_json(), content in any_json()) {
+    fn parses_or_rejects_any_request(mut body in any_json(), content in any_json()) {
         if let Value::Object(fields) = &mut body {
             fields.insert("messages".to_owned(), json!([{"role": "user", "content": content}, content]));
             fields.insert("max_tokens".to_owned(), 5.into());
@@ -104,7 +104,7 @@ proptest! {
     }
 
     #[test]
-    fn an_answer_is_read_or_refused(body in any_json(), bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn parses_or_rejects_any_answer(body in any_json(), bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         for kind in KINDS {
             for body in [body.to_string().as_bytes(), bytes.as_slice()] {
                 let mut events = Vec::new();
@@ -114,7 +114,7 @@ proptest! {
     }
 
     #[test]
-    fn a_stream_ends_or_fails_wherever_it_is_cut(frames in prop::collection::vec(any_json(), 0..6), cut in 0_usize..2_000) {
+    fn ends_or_fails_any_split_stream(frames in prop::collection::vec(any_json(), 0..6), cut in 0_usize..2_000) {
         let wire: String = frames.iter().map(|frame| format!("data: {frame}\n\n")).collect();
         let mut at = cut.min(wire.len());
         while !wire.is_char_boundary(at) {
@@ -128,7 +128,7 @@ proptest! {
     }
 
     #[test]
-    fn what_comes_over_the_wire_ends_an_answer_or_fails_it(wire in any_wire(), cuts in prop::collection::vec(1_usize..90, 1..6)) {
+    fn ends_or_fails_any_provider_output(wire in any_wire(), cuts in prop::collection::vec(1_usize..90, 1..6)) {
         let mut cut = cuts.iter().cycle();
         let mut left = wire.as_slice();
         let mut chunks = Vec::new();
@@ -148,7 +148,7 @@ proptest! {
     }
 
     #[test]
-    fn a_body_is_rewritten_or_refused(body in any_json(), bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0_usize..400) {
+    fn rewrites_or_rejects_any_body(body in any_json(), bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0_usize..400) {
         let text = json!({ "model": body, "stream": true, "stream_options": body, "store": body, "messages": body }).to_string();
         let named = json!({ "model": "m", "stream": true, "stream_options": body, "store": body }).to_string();
         let cut = text.as_bytes()[..cut.min(text.len())].to_vec();
@@ -175,7 +175,7 @@ proptest! {
     }
 }
 
-/// What a provider may send: frames of our words, the names of events, and bytes of any kind between them.
+/// Arbitrary provider output: frames of known fields, event names, and random bytes between them.
 fn any_wire() -> impl Strategy<Value = Vec<u8>> {
     let frame = prop_oneof![
         4 => any_json().prop_map(|frame| format!("data: {frame}\n\n").into_bytes()),
@@ -187,7 +187,7 @@ fn any_wire() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(frame, 0..8).prop_map(|frames| frames.concat())
 }
 
-/// Lets an answer through as it goes through the gateway.
+/// Passes an answer through as the gateway does.
 fn relayed<T: Tap<Out = Bytes>>(style: ApiStyle, tap: T, chunks: &[Bytes]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! Golden tests of the dialects: what goes in, what comes out, for every pair. No network.
+//! Golden tests of the API formats: input and output for every pair, without network.
 
 mod answers;
 mod caches;
@@ -49,7 +49,7 @@ fn write(kind: ProviderKind, request: &Request) -> Result<Value, GatewayError> {
     kind.dialect().write(request, model, &kind.dialect().public_url().parse().unwrap())
 }
 
-/// A request of an API as it goes to an upstream.
+/// A client request as sent to a provider.
 fn translated(style: ApiStyle, kind: ProviderKind, body: &Value) -> Value {
     write(kind, &read(style, body).unwrap()).unwrap()
 }
@@ -68,7 +68,7 @@ fn writer(style: ApiStyle) -> Box<dyn Writer> {
     }
 }
 
-/// A whole answer of an upstream as an API writes it.
+/// A whole provider answer as written for a client.
 fn whole(kind: ProviderKind, style: ApiStyle, body: &Value) -> Result<(Value, Usage), Failure> {
     let meter = Meter::default();
     let listener = Listener::new(reader(kind), std::sync::Arc::default());
@@ -83,7 +83,7 @@ fn whole(kind: ProviderKind, style: ApiStyle, body: &Value) -> Result<(Value, Us
     Ok((written, usage))
 }
 
-/// The frames of an upstream as an API writes them: the data of each, and the usage.
+/// Provider frames as written for a client: the data of each frame, and the usage.
 fn streamed(kind: ProviderKind, style: ApiStyle, frames: &[Value]) -> Result<(Vec<Value>, Usage), Failure> {
     let wire: String = frames.iter().map(|frame| format!("data: {frame}\n\n")).collect();
     let wire = if kind == ProviderKind::OPENAI { format!("{wire}data: [DONE]\n\n") } else { wire };

@@ -1,11 +1,12 @@
-//! Instructions in the middle of a conversation stay there: what comes before them is what a provider's cache has kept.
+//! System instructions within a conversation stay in place, so that the prefix in a provider's
+//! cache stays valid.
 
 use serde_json::{Value, json};
 
 use super::{API_STYLES, translated};
 use crate::{ApiStyle, ProviderKind};
 
-/// `said`: who says what, one after the other.
+/// Builds a conversation from roles and texts.
 fn conversation(style: ApiStyle, said: &[(&str, &str)]) -> Value {
     let messages: Vec<Value> = said.iter().map(|(role, text)| json!({"role": role, "content": text})).collect();
     match style {
@@ -24,7 +25,7 @@ const SAID: [(&str, &str); 5] =
 const MARKED: &str = "<system-reminder>\nreminder 1\n</system-reminder>";
 
 #[test]
-fn an_instruction_in_the_middle_stays_at_its_place() {
+fn keeps_instructions_in_place() {
     for style in API_STYLES {
         let body = conversation(style, &SAID);
         let openai = translated(style, ProviderKind::OPENAI, &body);
@@ -52,7 +53,7 @@ fn an_instruction_in_the_middle_stays_at_its_place() {
 }
 
 #[test]
-fn what_is_at_the_top_stays_there_and_what_is_marked_is_not_marked_again() {
+fn keeps_top_instructions_and_marks_only_once() {
     let said =
         [("system", "one"), ("system", "two"), ("user", "a"), ("system", "<system-reminder>r</system-reminder>")];
     for style in API_STYLES {
@@ -66,7 +67,7 @@ fn what_is_at_the_top_stays_there_and_what_is_marked_is_not_marked_again() {
 }
 
 #[test]
-fn the_beginning_of_a_conversation_is_the_same_with_the_next_turn() {
+fn keeps_the_prefix_stable_across_turns() {
     for kind in [ProviderKind::OPENAI, ProviderKind::GEMINI, ProviderKind::ANTHROPIC] {
         let field = if kind == ProviderKind::GEMINI { "contents" } else { "messages" };
         let turns = |said: &[(&str, &str)]| {
@@ -80,7 +81,7 @@ fn the_beginning_of_a_conversation_is_the_same_with_the_next_turn() {
 }
 
 #[test]
-fn nothing_comes_between_a_call_and_its_result() {
+fn puts_nothing_between_a_call_and_its_result() {
     let call = json!({"type": "tool_use", "id": "c", "name": "f", "input": {}});
     let result = json!({"type": "tool_result", "tool_use_id": "c", "content": "1"});
     let body = json!({"model": "m", "max_tokens": 9, "messages": [

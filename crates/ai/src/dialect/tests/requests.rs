@@ -1,4 +1,4 @@
-//! Requests: what an API takes, an upstream writes.
+//! Requests: conversion from each client format to each provider format.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::{ApiStyle, ProviderKind};
 
 const SCHEMA: fn() -> Value = || json!({"$schema": "x", "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": false});
 
-/// A round of tools, two calls in parallel, as each API has it.
+/// A tool round with two parallel calls, in each client format.
 fn tool_round(style: ApiStyle) -> Value {
     match style {
         ApiStyle::Chat => json!({"model": "m", "messages": [
@@ -42,7 +42,7 @@ fn tool_round(style: ApiStyle) -> Value {
 }
 
 #[test]
-fn a_round_of_tools_reaches_every_upstream_from_every_api() {
+fn converts_tool_rounds_between_all_formats() {
     let openai = json!({"model": "up", "max_completion_tokens": 50, "messages": [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Weather?"},
@@ -92,7 +92,7 @@ fn chat(fields: &Value) -> Value {
 }
 
 #[test]
-fn no_tools_means_no_choice_of_tools() {
+fn omits_the_tool_choice_without_tools() {
     for kind in KINDS {
         let body = chat(&json!({"tools": [], "tool_choice": "auto", "parallel_tool_calls": true}));
         let written = translated(ApiStyle::Chat, kind, &body);
@@ -103,7 +103,7 @@ fn no_tools_means_no_choice_of_tools() {
 }
 
 #[test]
-fn null_is_absent_and_neighbours_of_one_role_are_merged() {
+fn ignores_null_and_merges_neighbours() {
     let body = json!({"model": "m", "stop": null, "temperature": null, "tools": null, "messages": [
         {"role": "user", "content": "a"}, {"role": "user", "content": [{"type": "text", "text": "b"}, {"type": "text", "text": " "}]},
         {"role": "assistant", "content": ""}]});
@@ -112,7 +112,7 @@ fn null_is_absent_and_neighbours_of_one_role_are_merged() {
 }
 
 #[test]
-fn a_system_prompt_alone_is_asked_as_text() {
+fn sends_a_lone_system_prompt_as_user_text() {
     let body = json!({"model": "m", "messages": [{"role": "developer", "content": "Say hello"}]});
     let gemini = translated(ApiStyle::Chat, ProviderKind::GEMINI, &body);
     assert_eq!(gemini, json!({"contents": [{"role": "user", "parts": [{"text": "Say hello"}]}]}));
@@ -121,7 +121,7 @@ fn a_system_prompt_alone_is_asked_as_text() {
 }
 
 #[test]
-fn a_schema_for_the_answer_reaches_every_upstream() {
+fn passes_answer_schemas_to_all_providers() {
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": false});
     let format = json!({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": true}}});
     let openai = translated(ApiStyle::Chat, ProviderKind::OPENAI, &chat(&format));
@@ -146,7 +146,7 @@ fn a_schema_for_the_answer_reaches_every_upstream() {
 }
 
 #[test]
-fn pictures_and_sound_are_inlined() {
+fn inlines_images_and_audio() {
     let content = json!([
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
         {"type": "input_audio", "input_audio": {"data": "BBBB", "format": "wav"}}]);
@@ -167,7 +167,7 @@ fn pictures_and_sound_are_inlined() {
 }
 
 #[test]
-fn a_picture_on_the_web_goes_only_where_it_is_fetched() {
+fn passes_image_urls_only_to_providers_that_fetch_them() {
     let body = json!({"model": "m", "input": [{"role": "user", "content": [{"type": "input_image", "image_url": "https://x.test/a.png"}]}]});
     let anthropic = translated(ApiStyle::Responses, ProviderKind::ANTHROPIC, &body);
     assert_eq!(anthropic["messages"][0]["content"][0]["source"], json!({"type": "url", "url": "https://x.test/a.png"}));
@@ -180,7 +180,7 @@ fn a_picture_on_the_web_goes_only_where_it_is_fetched() {
 }
 
 #[test]
-fn effort_becomes_what_the_upstream_understands() {
+fn maps_efforts_to_each_provider() {
     let body = chat(&json!({"reasoning_effort": "medium", "max_completion_tokens": 20_000}));
     let request = read(ApiStyle::Chat, &body).unwrap();
     let config = |model| {
@@ -204,7 +204,7 @@ fn effort_becomes_what_the_upstream_understands() {
 }
 
 #[test]
-fn an_answer_without_a_limit_is_no_longer_than_its_model_writes() {
+fn caps_the_default_limit_at_the_models_maximum() {
     for (model, more, most) in [
         ("claude-3-haiku-20240307", json!({}), 4_096),
         ("claude-haiku-4-5", json!({}), 8_192),
@@ -219,7 +219,7 @@ fn an_answer_without_a_limit_is_no_longer_than_its_model_writes() {
 }
 
 #[test]
-fn todays_claude_thinks_as_much_as_it_wants_to() {
+fn uses_adaptive_thinking_for_current_claude_models() {
     let asked = |more: &Value, model: &str| {
         let request = read(ApiStyle::Chat, &chat(more)).unwrap();
         let fitted = crate::takes::fit(&request, model, None);
@@ -248,7 +248,7 @@ fn todays_claude_thinks_as_much_as_it_wants_to() {
 }
 
 #[test]
-fn a_long_name_of_a_user_is_told_by_its_hash() {
+fn hashes_long_user_ids() {
     let user = |name: &str| {
         let body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}], "metadata": {"user_id": name}});
         translated(ApiStyle::Messages, ProviderKind::OPENAI, &body)["user"].as_str().unwrap().to_owned()
@@ -260,7 +260,7 @@ fn a_long_name_of_a_user_is_told_by_its_hash() {
 }
 
 #[test]
-fn signatures_go_back_to_their_provider() {
+fn returns_signatures_to_their_provider() {
     let body = chat(&json!({"messages": [
         {"role": "user", "content": "Hi"},
         {"role": "assistant", "content": "x", "thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": "sig"}, {"type": "redacted_thinking", "data": "d"}],
@@ -284,7 +284,7 @@ fn signatures_go_back_to_their_provider() {
 }
 
 #[test]
-fn what_is_not_available_is_refused_by_its_name() {
+fn rejects_unavailable_features_by_name() {
     let refused = |style, body: Value| {
         let error = read(style, &body).unwrap_err();
         let body: Value = serde_json::from_slice(&error.render(style, "").body).unwrap();
@@ -307,7 +307,7 @@ fn what_is_not_available_is_refused_by_its_name() {
 }
 
 #[test]
-fn mistral_is_asked_without_what_it_refuses() {
+fn strips_fields_that_mistral_rejects() {
     let mistral = ProviderKind::named("mistral").unwrap();
     let tool =
         json!({"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}});
@@ -333,7 +333,7 @@ fn mistral_is_asked_without_what_it_refuses() {
 }
 
 #[test]
-fn a_jpg_is_a_jpeg_to_every_upstream() {
+fn normalises_the_jpg_media_type() {
     let picture = json!([{"type": "image_url", "image_url": {"url": "data:image/jpg;base64,AAAA"}}]);
     let chat = json!({"model": "m", "messages": [{"role": "user", "content": picture}]});
     let source = json!({"type": "base64", "media_type": "image/jpg", "data": "AAAA"});
@@ -347,7 +347,7 @@ fn a_jpg_is_a_jpeg_to_every_upstream() {
 }
 
 #[test]
-fn a_file_by_its_address_is_no_picture_to_openai() {
+fn rejects_file_urls_for_openai() {
     let source = json!({"type": "url", "url": "https://example.org/a.pdf"});
     let document = json!({"type": "document", "source": source});
     let body =
@@ -362,7 +362,7 @@ fn a_file_by_its_address_is_no_picture_to_openai() {
 }
 
 #[test]
-fn a_failed_tool_and_a_turn_of_thoughts_alone_are_told_as_openai_knows_them() {
+fn writes_failed_results_and_drops_thinking_only_turns_for_openai() {
     let failed = |content: &Value, is_error: bool| {
         let result = json!({"type": "tool_result", "tool_use_id": "t", "is_error": is_error, "content": content});
         let body = json!({"model": "m", "max_tokens": 9, "messages": [
@@ -384,7 +384,7 @@ fn a_failed_tool_and_a_turn_of_thoughts_alone_are_told_as_openai_knows_them() {
 }
 
 #[test]
-fn a_result_at_gemini_goes_by_the_call_before_it_and_holds_no_reference() {
+fn names_gemini_results_by_the_preceding_call() {
     let call = |name: &str| json!({"role": "assistant", "tool_calls": [{"id": "0", "type": "function", "function": {"name": name, "arguments": "{}"}}]});
     let result = |text: &str| json!({"role": "tool", "tool_call_id": "0", "content": text});
     let body = chat(&json!({"messages": [{"role": "user", "content": "x"}, call("look"), result("{\"a\":1}"),
@@ -399,7 +399,7 @@ fn a_result_at_gemini_goes_by_the_call_before_it_and_holds_no_reference() {
 }
 
 #[test]
-fn models_of_openai_that_think_are_asked_for_what_they_take() {
+fn fits_parameters_for_openai_reasoning_models() {
     let body = chat(
         &json!({"max_tokens": 9, "stop": ["a", "b", "", "c", "d", "e"], "verbosity": "low", "parallel_tool_calls": true,
         "tools": [{"type": "function", "function": {"name": "f"}}]}),
@@ -430,7 +430,7 @@ fn models_of_openai_that_think_are_asked_for_what_they_take() {
 }
 
 #[test]
-fn numbers_and_stops_are_those_that_gemini_takes() {
+fn fits_numbers_and_stop_sequences_for_gemini() {
     let config = |fields: &Value, model: &str| {
         let request = read(ApiStyle::Chat, &chat(fields)).unwrap();
         let base = ProviderKind::GEMINI.dialect().public_url().parse().unwrap();
@@ -449,7 +449,7 @@ fn numbers_and_stops_are_those_that_gemini_takes() {
 }
 
 #[test]
-fn the_last_word_is_the_users_where_claude_takes_no_beginning() {
+fn ends_with_a_user_turn_for_claude_without_prefill() {
     let body = chat(&json!({"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "Once"}]}));
     let request = read(ApiStyle::Chat, &body).unwrap();
     for (model, turns) in [("claude-sonnet-4-5", 2), ("claude-sonnet-4-6", 3), ("claude-opus-5", 3), ("up", 2)] {
@@ -459,7 +459,7 @@ fn the_last_word_is_the_users_where_claude_takes_no_beginning() {
 }
 
 #[test]
-fn newer_models_of_openai_are_asked_for_no_effort_beside_tools() {
+fn omits_the_effort_with_tools_for_newer_openai_models() {
     let tools = json!([{"type": "function", "function": {"name": "f"}}]);
     let asked = |model: &str, base: &str, tools: &Value| {
         let request = read(ApiStyle::Chat, &chat(&json!({"reasoning_effort": "high", "tools": tools}))).unwrap();
@@ -479,7 +479,7 @@ fn newer_models_of_openai_are_asked_for_no_effort_beside_tools() {
 }
 
 #[test]
-fn a_conversation_that_begins_with_a_call_has_somebody_before_it() {
+fn starts_with_a_user_turn_before_a_leading_call() {
     let call = json!({"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]});
     let result = json!({"role": "tool", "tool_call_id": "c", "content": "1"});
     let body = chat(&json!({"messages": [call, result]}));

@@ -1,11 +1,11 @@
-//! Schemas, as clients' libraries write them and providers take them.
+//! JSON Schemas, as client libraries generate them and providers accept them.
 
 use serde_json::{Value, json};
 
 use super::{KINDS, read, translated};
 use crate::{ApiStyle, ProviderKind, schema};
 
-/// A tool with these parameters as an upstream gets it.
+/// A tool with these parameters as sent to a provider.
 fn asked(kind: ProviderKind, parameters: &Value) -> Value {
     let tool = json!({"type": "function", "function": {"name": "f", "parameters": parameters, "strict": true}});
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": [tool]});
@@ -27,7 +27,7 @@ fn parameters(kind: ProviderKind, parameters: &Value) -> Value {
 }
 
 #[test]
-fn a_tool_takes_an_object_that_says_so() {
+fn writes_parameters_as_object_schemas() {
     let none = json!({"type": "object", "properties": {}});
     for schema in
         [json!({}), json!({"type": "object"}), json!({"type": ["object", "null"], "properties": null}), json!(true)]
@@ -42,7 +42,7 @@ fn a_tool_takes_an_object_that_says_so() {
 }
 
 #[test]
-fn what_stands_on_top_of_a_schema_becomes_one_object() {
+fn merges_top_level_compositions() {
     let city = || json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
     let cases = [
         (
@@ -84,7 +84,7 @@ fn what_stands_on_top_of_a_schema_becomes_one_object() {
 }
 
 #[test]
-fn a_choice_on_top_is_not_strict_any_more() {
+fn disables_strict_mode_for_merged_choices() {
     let strict = |schema: &Value| asked(ProviderKind::OPENAI, schema)["strict"].clone();
     let object = json!({"type": "object", "properties": {"a": {}}, "required": ["a"], "additionalProperties": false});
     assert_eq!(strict(&object), true);
@@ -93,7 +93,7 @@ fn a_choice_on_top_is_not_strict_any_more() {
 }
 
 #[test]
-fn what_anthropic_holds_a_model_to_and_openai_cannot_is_not_strict_there() {
+fn disables_strict_mode_that_only_anthropic_supports() {
     let schema = |required: Value, inner: Value| json!({"type": "object", "properties": {"a": {"type": "string"}, "in": inner}, "required": required, "additionalProperties": false});
     let text = || json!({"type": ["string", "null"]});
     let closed = schema(json!(["a", "in"]), text());
@@ -116,7 +116,7 @@ fn what_anthropic_holds_a_model_to_and_openai_cannot_is_not_strict_there() {
 }
 
 #[test]
-fn a_list_says_what_it_is_of() {
+fn adds_missing_items_to_arrays() {
     let odd = json!({"type": "object", "required": null, "properties": {"tags": {"type": "array"}, "rows": {"type": "array", "items": {"type": ["array", "null"], "items": null}}, "more": {"type": "object", "properties": [], "required": null}}});
     let expected = json!({"type": "object", "properties": {"tags": {"type": "array", "items": {}}, "rows": {"type": "array", "items": {"type": ["array", "null"], "items": {}}}, "more": {"type": "object"}}});
     for kind in KINDS {
@@ -125,14 +125,14 @@ fn a_list_says_what_it_is_of() {
 }
 
 #[test]
-fn a_schema_that_goes_round_in_circles_has_an_end() {
+fn limits_recursive_schemas() {
     let part = json!({"$ref": "#"});
     let schema = json!({"anyOf": vec![part; 1_000], "allOf": [{"$ref": "#"}, {"$ref": "#"}], "properties": {"a": {"type": "string"}}});
     assert_eq!(schema::parameters(&schema).schema["properties"], json!({"a": {"type": "string"}}));
 }
 
 #[test]
-fn an_answer_of_claude_is_of_closed_objects_and_its_bounds_are_told() {
+fn closes_objects_and_describes_constraints_for_claude() {
     let cases = [
         (
             json!({"type": "integer", "minimum": 1, "maximum": 10, "multipleOf": 2}),
@@ -190,7 +190,7 @@ fn an_answer_of_claude_is_of_closed_objects_and_its_bounds_are_told() {
 }
 
 #[test]
-fn gemini_is_asked_for_no_property_that_is_none_and_for_no_empty_choice() {
+fn strips_unknown_required_names_and_empty_enum_values_for_gemini() {
     let schema = json!({"type": "object", "required": ["a", "gone"], "properties": {
         "a": {"type": "string", "enum": ["", "x"]}, "b": {"type": "string", "enum": [""]},
         "c": {"type": "object", "anyOf": [{"required": ["gone"]}, {"required": []}], "properties": {"required": {"type": "array", "items": {}}}}}});
@@ -202,7 +202,7 @@ fn gemini_is_asked_for_no_property_that_is_none_and_for_no_empty_choice() {
 }
 
 #[test]
-fn gemini_before_3_is_told_in_words_of_json_beside_tools() {
+fn instructs_older_gemini_models_to_write_json_with_tools() {
     let schema = json!({"type": "object", "properties": {"z": {"type": "string"}, "a": {"type": "string"}}});
     let tools = json!([{"type": "function", "function": {"name": "f"}}]);
     let asked = |model: &str, tools: &Value, format: Value| {
@@ -231,7 +231,7 @@ fn gemini_before_3_is_told_in_words_of_json_beside_tools() {
 }
 
 #[test]
-fn gemini_finds_its_definitions() {
+fn moves_definitions_for_gemini() {
     let schema = json!({
         "$schema": "x", "type": "object", "definitions": {"N": {"$schema": "x", "type": "string"}},
         "properties": {"$schema": {"type": "string"}, "n": {"$ref": "#/definitions/N", "description": "n"}},
@@ -244,9 +244,9 @@ fn gemini_finds_its_definitions() {
     assert_eq!(parameters(ProviderKind::GEMINI, &schema), expected);
 }
 
-/// A model answers from the top of its schema to its end: reasons before the verdict, or after it.
+/// Models answer in schema order, so the order decides whether reasons come before the verdict.
 #[test]
-fn keys_stay_in_their_order() {
+fn keeps_the_order_of_keys() {
     const KEYS: [&str; 3] = ["reasoning", "verdict", "amount"];
     let text = r#"{"type":"object","properties":{"reasoning":{"type":"string"},"verdict":{"type":"string"},"amount":{"type":"number"}},"required":["reasoning","verdict","amount"],"additionalProperties":false}"#;
     let schema: Value = serde_json::from_str(text).unwrap();

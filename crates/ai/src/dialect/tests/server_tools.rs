@@ -1,4 +1,4 @@
-//! What Anthropic's own tools did, in a conversation that goes on at another provider.
+//! Calls of Anthropic's server tools in a conversation that continues with another provider.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn body(assistant: &Value, user: &Value) -> Value {
 }
 
 #[test]
-fn what_was_done_and_found_stays_as_text() {
+fn keeps_server_tool_calls_as_text() {
     let search = json!([
         {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "rain"}},
         {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [
@@ -52,7 +52,7 @@ fn what_was_done_and_found_stays_as_text() {
 }
 
 #[test]
-fn a_tool_that_was_found_is_named_in_the_result() {
+fn names_found_tools_in_the_result() {
     let call = json!([{"type": "tool_use", "id": "t", "name": "ToolSearch", "input": {}}]);
     let result = json!([{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "tool_reference", "tool_name": "get"}]}]);
     let openai = translated(ApiStyle::Messages, ProviderKind::OPENAI, &body(&call, &result));
@@ -60,7 +60,7 @@ fn a_tool_that_was_found_is_named_in_the_result() {
 }
 
 #[test]
-fn a_question_with_tools_that_anthropic_runs_can_be_counted_and_is_refused_by_name() {
+fn counts_but_rejects_server_tools() {
     let mut asked = body(&json!("x"), &json!("y"));
     asked["tools"] = json!([{"type": "web_search_20250305", "name": "web_search"}, {"name": "f", "input_schema": {}}]);
     assert_eq!(anthropic::request::read_to_count(&asked).unwrap().tools.len(), 1);
@@ -70,7 +70,7 @@ fn a_question_with_tools_that_anthropic_runs_can_be_counted_and_is_refused_by_na
 }
 
 #[test]
-fn an_answer_in_one_piece_searches_no_more_often_than_is_held() {
+fn bounds_searches_of_whole_answers_by_the_reservation() {
     let asked = |stream: bool, is_held: bool| {
         let tools = json!([{"type": "web_search_20250305", "name": "web_search"}, {"name": "f"},
             {"type": "web_search_20260209", "name": "again", "max_uses": 3}]);
@@ -87,7 +87,7 @@ fn an_answer_in_one_piece_searches_no_more_often_than_is_held() {
 }
 
 #[test]
-fn what_anthropic_runs_is_counted_as_it_goes_on() {
+fn meters_server_tools_while_streaming() {
     let searching = |index: u32| {
         json!({"type": "content_block_start", "index": index,
             "content_block": {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}})

@@ -1,4 +1,4 @@
-//! Thoughts come back with the conversation, and go to who can read them, whichever model it goes on with.
+//! Reasoning blocks return with the conversation, and reach only providers that can read them.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::{
     thoughts::{MARK, Sealed},
 };
 
-/// The question that a caller goes on with, who sends back this answer as it came.
+/// The next request of a client that sends this answer back unchanged.
 fn goes_on(style: ApiStyle, answer: &Value) -> Value {
     let ids = |list: &Value, name: &str| -> Vec<Value> {
         list.as_array().unwrap().iter().map(|call| call[name].clone()).filter(|id| !id.is_null()).collect()
@@ -54,7 +54,7 @@ fn thoughts_of(claude: &Value) -> Vec<Value> {
 }
 
 #[test]
-fn the_second_step_of_a_loop_has_the_thought_of_the_first_or_goes_without_it() {
+fn returns_or_disables_thinking_in_tool_loops() {
     for source in KINDS {
         for style in API_STYLES {
             let (answer, _) = whole(source, style, &whole_answer(source)).unwrap();
@@ -78,7 +78,7 @@ fn the_second_step_of_a_loop_has_the_thought_of_the_first_or_goes_without_it() {
 }
 
 #[test]
-fn a_program_that_keeps_the_sealed_thought_alone_has_kept_it_all() {
+fn restores_thinking_from_the_opaque_field_alone() {
     let (answer, _) = whole(ProviderKind::OPENAI, ApiStyle::Responses, &whole_answer(ProviderKind::OPENAI)).unwrap();
     let mut body = goes_on(ApiStyle::Responses, &answer);
     assert_eq!(body["input"][1]["type"], "reasoning");
@@ -94,7 +94,7 @@ fn a_program_that_keeps_the_sealed_thought_alone_has_kept_it_all() {
 }
 
 #[test]
-fn a_model_that_insists_on_thoughts_gets_a_blank_one_for_a_turn_that_has_none() {
+fn sends_blank_reasoning_to_models_that_require_it() {
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"},
         {"role": "user", "content": "z"}]});
     let blank = |model: &str| {
@@ -109,7 +109,7 @@ fn a_model_that_insists_on_thoughts_gets_a_blank_one_for_a_turn_that_has_none() 
 }
 
 #[test]
-fn a_thought_in_a_stream_has_a_signature_that_programs_keep() {
+fn streams_thinking_with_a_signature() {
     let (events, _) = streamed(ProviderKind::OPENAI, ApiStyle::Messages, &frames(ProviderKind::OPENAI)).unwrap();
     let signed: Vec<&Value> = events.iter().filter(|event| event["delta"]["type"] == "signature_delta").collect();
     assert_eq!(signed.len(), 1);
@@ -120,7 +120,7 @@ fn a_thought_in_a_stream_has_a_signature_that_programs_keep() {
 }
 
 #[test]
-fn the_signature_of_a_call_goes_to_servers_that_may_know_it() {
+fn passes_call_signatures_to_servers_that_may_know_them() {
     let call = json!({"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"},
         "extra_content": {"google": {"thought_signature": "gs"}}});
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"},

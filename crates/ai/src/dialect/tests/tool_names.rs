@@ -1,4 +1,4 @@
-//! Names of tools that no provider takes: on the way out, and on the way back.
+//! Tool names that no provider accepts: replaced in requests, restored in answers.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::tool_names;
 
 const LONG: &str = "mcp__ymir-privileged__get_failed_pipeline_jobs_from_merge_request";
 
-/// A round in which this tool was called, and has to be called again.
+/// A round in which this tool was called and must be called again.
 fn round(style: ApiStyle, name: &str) -> Value {
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
     match style {
@@ -37,7 +37,7 @@ fn fitted(style: ApiStyle, name: &str) -> Request {
     request
 }
 
-/// A call of this tool, as the upstream tells of it whole.
+/// A whole answer with a call of this tool.
 fn call(kind: ProviderKind, name: &str) -> Value {
     match kind.name() {
         "openai" => json!({"choices": [{"index": 0, "finish_reason": "tool_calls", "message": {"tool_calls": [
@@ -52,7 +52,7 @@ fn call(kind: ProviderKind, name: &str) -> Value {
 }
 
 #[test]
-fn a_name_goes_out_as_providers_take_it_and_comes_back_as_it_was() {
+fn round_trips_invalid_names() {
     for name in [LONG, "files.read", "xem thời tiết", "a/b:c", "plain_name-1"] {
         for style in API_STYLES {
             let request = fitted(style, name);
@@ -76,7 +76,7 @@ fn a_name_goes_out_as_providers_take_it_and_comes_back_as_it_was() {
 }
 
 #[test]
-fn in_a_stream_it_comes_back_as_well() {
+fn restores_names_in_streams() {
     let request = fitted(ApiStyle::Messages, LONG);
     for kind in [ProviderKind::OPENAI, ProviderKind::GEMINI] {
         let frame = call(kind, &request.tools[0].name);
@@ -90,7 +90,7 @@ fn in_a_stream_it_comes_back_as_well() {
 }
 
 #[test]
-fn two_names_are_never_one() {
+fn keeps_names_distinct() {
     let of = |names: &[&str]| {
         let tools: Vec<Value> =
             names.iter().map(|name| json!({"type": "function", "function": {"name": name}})).collect();
@@ -106,7 +106,7 @@ fn two_names_are_never_one() {
     different.sort();
     different.dedup();
     assert_eq!((different.len(), renamed.len()), (5, 4), "{names:?}");
-    // A tool that is called as another one would be.
+    // A tool whose name equals another one's replacement.
     let taken = names[0].clone();
     let (names, renamed) = of(&["files.read", &taken]);
     assert_ne!(names[0], names[1]);
@@ -114,7 +114,7 @@ fn two_names_are_never_one() {
 }
 
 #[test]
-fn a_name_begins_with_a_letter() {
+fn starts_names_with_a_letter() {
     for (name, begins) in [("21st_magic", "_21st_magic_"), ("-x", "_-x_"), ("", "__")] {
         let request = fitted(ApiStyle::Chat, name);
         let sent = request.tools[0].name.as_str();

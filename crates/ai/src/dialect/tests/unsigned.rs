@@ -1,4 +1,4 @@
-//! Thoughts of other models in a conversation that goes on at Anthropic, in its own form.
+//! Thinking of other models in a conversation that continues at Anthropic in its own format.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn asked(assistant: &Value) -> Value {
 }
 
 #[test]
-fn a_thought_without_a_signature_is_cut_out() {
+fn strips_unsigned_thinking() {
     let (own, text) =
         (json!({"type": "thinking", "thinking": "hm", "signature": "sig"}), json!({"type": "text", "text": "hi"}));
     let (other, call) = (
@@ -51,7 +51,7 @@ fn a_thought_without_a_signature_is_cut_out() {
 }
 
 #[test]
-fn a_question_that_is_counted_has_no_thought_without_a_signature_either() {
+fn strips_unsigned_thinking_before_counting() {
     let (other, text) =
         (json!({"type": "thinking", "thinking": "hm", "signature": "nt1."}), json!({"type": "text", "text": "hi"}));
     let body = asked(&json!([other, text])).to_string().into();
@@ -62,7 +62,7 @@ fn a_question_that_is_counted_has_no_thought_without_a_signature_either() {
 }
 
 #[test]
-fn everything_else_passes_as_bytes() {
+fn passes_other_bodies_unchanged() {
     for content in [
         r#"{"type":"thinking","thinking":"hm","signature":"sig"}"#,
         r#"{"type":"text","text":"\"signature\": \"\""}"#,

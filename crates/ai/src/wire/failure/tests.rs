@@ -16,7 +16,7 @@ fn busy(milliseconds: u64) -> AiError {
 }
 
 #[test]
-fn waits_are_read_in_every_form() {
+fn parses_delays_in_all_formats() {
     assert_eq!(response(429, &[("retry-after", "7")], &Value::Null), busy(7_000));
     assert_eq!(response(429, &[("retry-after", "9"), ("retry-after-ms", "250")], &Value::Null), busy(250));
     assert_eq!(response(429, &[("retry-after", "7s")], &Value::Null), busy(7_000));
@@ -28,7 +28,7 @@ fn waits_are_read_in_every_form() {
 }
 
 #[test]
-fn a_spent_daily_quota_waits_for_its_renewal() {
+fn waits_for_the_renewal_of_a_daily_quota() {
     let told = json!([{"error": {"code": 429, "details": [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProject"}]}]}}]);
     let wait = response(429, &[], &told).retry_after().expect("a wait");
     assert!(wait > Duration::ZERO && wait <= Duration::from_secs(24 * 3_600));
@@ -37,7 +37,7 @@ fn a_spent_daily_quota_waits_for_its_renewal() {
 }
 
 #[test]
-fn statuses_and_words_tell_failures_apart() {
+fn classifies_failures_by_status_and_message() {
     let unavailable = AiError::Unavailable { retry_after: None };
     let cases = [
         (500, json!("boom"), unavailable.clone()),
@@ -68,10 +68,10 @@ fn statuses_and_words_tell_failures_apart() {
 }
 
 #[test]
-fn whose_fault_it_is_stands_in_the_words() {
+fn attributes_failures_by_message() {
     let busy = AiError::Busy { retry_after: None };
     let cases = [
-        // A question larger than the limit, and one that has to wait.
+        // A request above the limit, and one that has to wait.
         (
             429,
             "Request too large for gpt-4o in organization org-1 on tokens per min (TPM): Limit 30000, Requested 342389. The input or output tokens must be reduced.",
@@ -94,7 +94,7 @@ fn whose_fault_it_is_stands_in_the_words() {
         (429, "Limit 99999999999999999999999, Requested 2", busy.clone()),
         (429, "Limit, Requested", busy.clone()),
         (429, "", busy),
-        // More than the money is for, and no money.
+        // Insufficient funds for the request, and no funds at all.
         (
             402,
             "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can only afford 3434.",
@@ -103,12 +103,12 @@ fn whose_fault_it_is_stands_in_the_words() {
         (402, "Prompt tokens limit exceeded: 12000 > 9000", AiError::Rejected),
         (402, "Insufficient credits. Add more.", AiError::Quota),
         (402, "", AiError::Quota),
-        // What is said, where one is, and the key.
+        // Moderation of the content, and the key.
         (403, "Your input was flagged for \"sexual\". No credits were charged.", AiError::Declined),
         (403, "gpt-4o requires moderation on OpenAI.", AiError::Declined),
         (403, "Blocked by our safety system", AiError::Declined),
         (403, "It violates our usage policies.", AiError::Declined),
-        // Where the server is, and what there is of models there.
+        // Country of the server, and models available there.
         (403, "Country, region, or territory not supported", AiError::WrongCountry),
         (403, "Our API is not available in your region.", AiError::WrongCountry),
         (403, "This service is not available in your country", AiError::WrongCountry),
@@ -142,7 +142,7 @@ fn whose_fault_it_is_stands_in_the_words() {
 }
 
 #[test]
-fn what_is_repeated_of_a_question_says_nothing_of_the_key() {
+fn ignores_quoted_request_content() {
     let refused = |message: &str| response(400, &[], &json!({"error": {"message": message, "code": 400}}));
     for (own, expected) in [
         ("Your credit balance is too low to access the Anthropic API.", AiError::Quota),
@@ -157,7 +157,7 @@ fn what_is_repeated_of_a_question_says_nothing_of_the_key() {
 }
 
 #[test]
-fn a_page_of_a_firewall_says_nothing_of_the_key() {
+fn does_not_blame_the_key_for_firewall_pages() {
     let refused = |status: u16, body: &str| {
         of_response(StatusCode::from_u16(status).expect("a status"), &HeaderMap::new(), body.as_bytes()).error
     };
@@ -169,14 +169,14 @@ fn a_page_of_a_firewall_says_nothing_of_the_key() {
 }
 
 #[test]
-fn a_wait_of_hours_is_not_believed_and_an_account_is_not_told() {
+fn caps_long_delays_and_hides_account_ids() {
     assert_eq!(response(429, &[("retry-after", "86400")], &Value::Null), busy(3_600_000));
     let words = Words::cleaned("Too large in organization org-AbCdEfGhIj on", None, None).expect("words");
     assert_eq!(words.message, "Too large in organization [removed] on");
 }
 
 #[test]
-fn errors_inside_an_answer_are_known_by_their_shape() {
+fn recognises_errors_within_answers() {
     let of_value = |value: &Value| super::of_value(value).map(|failure| failure.error);
     assert_eq!(of_value(&json!({"choices": [], "error": null})), None);
     assert_eq!(of_value(&json!([{"candidates": []}])), None);
@@ -187,7 +187,7 @@ fn errors_inside_an_answer_are_known_by_their_shape() {
 }
 
 #[test]
-fn a_callers_mistake_is_told_without_keys_and_addresses() {
+fn hides_keys_and_addresses_in_messages() {
     let body = json!({"error": {"message": "Bad schema for key sk-proj-0123456789abcdef, see https://x.y/z",
         "param": "tools[0]", "code": "invalid_function_parameters"}});
     let failure = of_response(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.to_string().as_bytes());
@@ -200,7 +200,7 @@ fn a_callers_mistake_is_told_without_keys_and_addresses() {
 }
 
 #[test]
-fn words_are_found_in_whatever_they_are_packed() {
+fn finds_messages_in_any_wrapping() {
     let of = |body: &str| {
         let failure = of_response(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.as_bytes());
         (failure.error, failure.told.map(|words| words.message))
@@ -227,7 +227,7 @@ fn words_are_found_in_whatever_they_are_packed() {
 }
 
 #[test]
-fn a_question_that_is_too_long_is_known_in_the_words_of_many() {
+fn recognises_context_errors_of_all_providers() {
     for said in [
         "This model's maximum prompt length is 131072 but the request contains 537812 tokens.",
         "The decoder prompt (length 5001) is longer than the maximum model length of 4096.",
@@ -251,7 +251,7 @@ fn a_question_that_is_too_long_is_known_in_the_words_of_many() {
 }
 
 #[test]
-fn only_keys_are_hidden() {
+fn hides_only_keys() {
     let cleaned = |message: &str| Words::cleaned(message, None, None).expect("words").message;
     for plain in ["task-runner: disk-usage is missing", "sk-1 sk-learn", "task-0123456789abcdefghij", "AIza"] {
         assert_eq!(cleaned(plain), plain);
@@ -272,7 +272,7 @@ fn only_keys_are_hidden() {
 }
 
 #[test]
-fn only_plain_identifiers_of_the_upstream_reach_the_log() {
+fn logs_only_plain_identifiers() {
     let told =
         Told { words: vec!["sk-12345".to_owned(), "https://x".to_owned(), "rate_limit".to_owned()], ..Told::default() };
     assert_eq!(told.safe_code(), "rate_limit");

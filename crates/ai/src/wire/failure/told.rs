@@ -1,4 +1,4 @@
-//! Reads a provider's error object, and classifies it by its status and its words.
+//! Parses a provider's error object, and classifies it by status and message.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,14 +11,16 @@ use super::{
 };
 use crate::AiError;
 
-/// What a provider says with 402 where less would have been enough: its price is more than what is left.
+/// Messages of a 402 for a request whose price exceeds the remaining credit, while smaller requests
+/// would succeed.
 const ASKS_FOR_TOO_MUCH: [&str; 3] = ["can only afford", "fewer max_tokens", "prompt tokens limit exceeded"];
-/// How Anthropic's message begins where its account has no money, and Google's where a key isn't valid. Only the beginning counts: providers repeat what is
-/// wrong in a question ("Invalid value: …"), and whoever writes these words into one must not take the key from everybody.
+/// Prefixes of Anthropic's message for an account without credit, and of Google's for an invalid
+/// key. Only prefixes count: providers quote invalid parts of a request ("Invalid value: …"), and a
+/// caller who writes these words must not disable the key for everybody.
 const OUT_OF_MONEY: [&str; 2] = ["your credit balance is too low", "credit balance is too low"];
 const OF_A_BAD_KEY: [&str; 2] = ["api key not valid", "api key expired"];
 
-/// How providers say that a question is longer than its model takes.
+/// Messages for a request that exceeds the context window.
 const TOO_LONG: [&str; 17] = [
     "context length",
     "context_length_exceeded",
@@ -40,14 +42,15 @@ const TOO_LONG: [&str; 17] = [
     "too many tokens: total",
 ];
 
-/// What a provider says with 403 where it serves no servers of this one's country. Where it is a model that isn't had there, another one may be.
+/// Messages of a 403 if the provider doesn't serve this server's country. If only a model is
+/// unavailable there, another model may work.
 const OF_ANOTHER_COUNTRY: [&str; 5] =
     ["country, region, or territory", "your country", "your region", "your territory", "your location"];
 
-/// How Google's message begins then, which comes with 400.
+/// Prefix of Google's message in that case, sent with 400.
 const OF_GOOGLES_COUNTRIES: [&str; 1] = ["user location is not supported"];
 
-/// What a provider says with 403 where its model is for others than this account, or for other places.
+/// Messages of a 403 if the model is unavailable to this account or region.
 const OF_ANOTHER_PLACE: [&str; 8] = [
     "country",
     "region",
@@ -59,7 +62,8 @@ const OF_ANOTHER_PLACE: [&str; 8] = [
     "access model",
 ];
 
-/// The words of a message, in whatever it is packed: a text, an error within it, or a list of them, each with its place.
+/// Extracts the message from any wrapping: a text, a nested error, or a list of errors with their
+/// paths.
 fn words(said: &Value) -> String {
     const DEEPEST: usize = 4;
     fn read(said: &Value, depth: usize) -> String {
@@ -102,22 +106,22 @@ fn is_nothing(error: &Value) -> bool {
     }
 }
 
-/// What an error object says.
+/// A parsed error object.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    /// An HTTP status inside the object; 0 where there is none.
+    /// HTTP status inside the object; 0 if absent.
     pub(super) status: u16,
-    /// Every machine-readable word in it, in lower case.
+    /// Machine-readable codes, in lower case.
     pub(super) words: Vec<String>,
-    /// In lower case.
+    /// Message, in lower case.
     pub(super) message: String,
     pub(super) told: String,
     pub(super) param: Option<String>,
     pub(super) code: Option<String>,
     pub(super) retry_delay: Option<Duration>,
-    /// A quota that is renewed only once a day.
+    /// True if a daily quota is exhausted.
     pub(super) per_day: bool,
-    /// A page for people, as a firewall before the provider has it.
+    /// True for an HTML page, such as from a firewall in front of the provider.
     pub(super) is_page: bool,
 }
 
@@ -131,7 +135,7 @@ impl Told {
         let error = match object.get("error") {
             Some(Value::Null) | None if object.get("object").and_then(Value::as_str) == Some("error") => value,
             Some(Value::Null) | None => return None,
-            // Some servers say with each answer that there was none.
+            // Some servers send an empty error with each answer.
             Some(error) if is_nothing(error) => return None,
             Some(Value::String(message)) => {
                 return Some(Self { message: message.to_lowercase(), told: message.clone(), ..Self::default() });
@@ -153,7 +157,7 @@ impl Told {
         }
         let message = error.get("message").map(words).filter(|message| !message.is_empty());
         told.say(message.unwrap_or_else(|| words(error)));
-        // OpenRouter says that somebody failed, and what they said beside it.
+        // OpenRouter adds the original provider's message in `metadata.raw`.
         if let Some(raw) = error.get("metadata").and_then(|metadata| metadata.get("raw")).map(words)
             && !raw.is_empty()
         {
@@ -168,8 +172,8 @@ impl Told {
         Some(told)
     }
 
-    /// Reads what is no error object, but comes with a status that says it is an error: FastAPI's `detail`, what frameworks and gateways have instead, or a
-    /// plain text.
+    /// Parses a body that isn't an error object but has an error status: FastAPI's `detail`,
+    /// formats of other frameworks and gateways, or plain text.
     pub(super) fn read_loosely(value: &Value, body: &[u8]) -> Self {
         let mut told = Self::default();
         if let Value::Object(_) = value {
@@ -180,7 +184,7 @@ impl Told {
             told.words = words.map(str::to_lowercase).collect();
         } else if value.is_null() {
             let text = std::str::from_utf8(body).unwrap_or_default().trim();
-            // A page is for people who look at it.
+            // HTML pages have no message for programs.
             told.is_page = body.trim_ascii_start().starts_with(b"<");
             if !told.is_page && text != "null" {
                 told.say(text.to_owned());
@@ -214,7 +218,8 @@ impl Told {
         self.words.iter().any(|word| words.contains(&word.as_str()))
     }
 
-    /// Whether it is the provider who says so, and not what it repeats of a question.
+    /// True if the message starts with one of the phrases. Prefixes come from the provider, never
+    /// from a quoted request.
     fn begins(&self, phrases: &[&str]) -> bool {
         phrases.iter().any(|phrase| self.message.trim_start().starts_with(phrase))
     }
@@ -252,7 +257,7 @@ impl Told {
             429 => {
                 AiError::Busy { retry_after: if self.per_day { Some(until_renewal(SystemTime::now())) } else { wait } }
             }
-            // A firewall knows nothing of keys: it is about what stands in the question, or where it comes from.
+            // A firewall doesn't check keys: it objects to the content or origin of the request.
             403 if self.is_page => AiError::Barred,
             400 if self.begins(&OF_GOOGLES_COUNTRIES) => AiError::WrongCountry,
             403 if self.is_of_another_country() => AiError::WrongCountry,
@@ -273,13 +278,13 @@ impl Told {
             || (self.mentions(&OF_ANOTHER_COUNTRY) && !self.mentions(&["model"]))
     }
 
-    /// Whether it is one question that is larger than all of a limit: no wait makes it fit.
+    /// True if the single request exceeds the whole limit, so that waiting doesn't help.
     fn is_over_a_limit_alone(&self) -> bool {
         let numbers = (self.number_after("requested"), self.number_after("limit"));
         self.mentions(&["request too large"]) || matches!(numbers, (Some(asked), Some(limit)) if asked > limit)
     }
 
-    /// The number that stands behind a word of the message: `Limit 30000`, `limit: 30,000`, `requested ~2000`.
+    /// Number after a word of the message: `Limit 30000`, `limit: 30,000`, `requested ~2000`.
     fn number_after(&self, word: &str) -> Option<u64> {
         self.message.match_indices(word).find_map(|(at, _)| {
             let rest = self.message[at + word.len()..].trim_start_matches([' ', ':', '=', '~', '`']);
@@ -288,11 +293,11 @@ impl Told {
         })
     }
 
-    /// Whether it is what the question says that is refused, not the key.
+    /// True if the request's content was refused, not the key.
     fn is_declined(&self) -> bool {
         let is_of_a_filter = self.says(&["moderation", "safety", "content_policy", "policy_violation"])
             || self.mentions(&["moderation", "flagged", "safety", "policy", "policies"]);
-        // Rights within an account are written down as policies, too.
+        // Account permissions are called policies too.
         is_of_a_filter && !self.mentions(&["api key", "not authorized", "identity-based"])
     }
 
@@ -310,7 +315,8 @@ impl Told {
         }
     }
 
-    /// The upstream's first word where it is a plain identifier. Anything else might hold a key or an address.
+    /// First code of the provider, if it is a plain identifier; anything else might contain a key
+    /// or an address.
     pub(super) fn safe_code(&self) -> &str {
         let plain =
             |word: &&String| word.len() <= 40 && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');

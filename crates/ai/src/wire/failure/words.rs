@@ -1,23 +1,23 @@
-//! A provider's own words, without what looks like a key, an account or an address.
+//! A provider's message, with anything that looks like a key, an account or an address removed.
 
-/// A provider's own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words {
     pub message: String,
-    /// The field that is wrong.
+    /// Name of the invalid field.
     pub param: Option<String>,
-    /// What programs tell it by.
+    /// Error code.
     pub code: Option<String>,
 }
 
-/// Longer messages of a provider are cut.
+/// Maximum length of a message, in characters.
 const LONGEST_MESSAGE: usize = 1_000;
 const LONGEST_CODE: usize = 64;
-/// What keys of providers begin with, and the fewest letters that follow.
+/// Prefixes of provider keys, and the minimum number of characters after them.
 const KEYS: [&str; 2] = ["sk-", "AIza"];
 const SHORTEST_KEY: usize = 16;
 
-/// Whether there is a key in a word: its beginning not within another word (`task-runner`), and enough behind it.
+/// True if a word contains a key: the prefix is not within another word (`task-runner`), and enough
+/// characters follow.
 fn has_key(word: &str) -> bool {
     let is_of_key = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '*' | '.');
     KEYS.iter().any(|mark| {
@@ -30,7 +30,7 @@ fn has_key(word: &str) -> bool {
 }
 
 impl Words {
-    /// A message without what looks like a key, an account or an address.
+    /// Removes anything that looks like a key, an account or an address from a message.
     pub(super) fn cleaned(message: &str, param: Option<&str>, code: Option<&str>) -> Option<Self> {
         let is_account = |word: &str| word.strip_prefix("org-").is_some_and(|id| id.len() > 8);
         let is_secret = |word: &str| word.contains("://") || has_key(word) || is_account(word);

@@ -1,4 +1,4 @@
-//! A provider that misbehaves on command: it answers each connection with the next script, byte by byte as told.
+//! Scripted provider: answers each connection with the next script.
 
 use std::{
     collections::VecDeque,
@@ -12,21 +12,21 @@ use tokio::{
     sync::Notify,
 };
 
-/// One thing that the upstream does while it answers.
+/// Step of a scripted answer.
 #[derive(Clone)]
 pub enum Step {
     Write(Vec<u8>),
     /// Writes the bytes one at a time, each in a packet of its own.
     WriteSlowly(Vec<u8>),
-    /// Waits until the client goes away, and tells.
+    /// Waits until the client disconnects, and notifies.
     WaitForGone(Arc<Notify>),
-    /// Says nothing more and keeps the connection.
+    /// Sends nothing more and keeps the connection open.
     Stall,
 }
 
 pub type Script = Vec<Step>;
 
-/// The server. It closes a connection when its script has ended.
+/// The server. It closes a connection at the end of its script.
 pub struct Upstream {
     pub address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
@@ -49,7 +49,7 @@ impl Upstream {
         Self { address, requests }
     }
 
-    /// The requests so far, head and body, as they came.
+    /// Requests so far, raw headers and body.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().expect("no panic").clone()
     }
@@ -94,7 +94,7 @@ async fn read_request(socket: &mut TcpStream) -> String {
     }
 }
 
-/// A 200 whose body ends with the connection.
+/// Headers of a 200 answer whose body ends with the connection.
 pub fn ok(content_type: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\nconnection: close\r\n\r\n").into_bytes()
 }
@@ -106,7 +106,7 @@ pub fn answer(status: u16, headers: &str, body: &str) -> Script {
     vec![Step::Write([head.as_bytes(), body.as_bytes()].concat())]
 }
 
-/// A chunk of the OpenAI protocol with text.
+/// A text chunk of the OpenAI protocol.
 pub fn text_chunk(text: &str) -> String {
     format!(
         "data: {}\n\n",
@@ -117,7 +117,7 @@ pub fn text_chunk(text: &str) -> String {
 pub const OPENAI_END: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
     data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n";
 
-/// A stream that says `Hello, thế giới` and ends as it should.
+/// A complete stream with the text `Hello, thế giới`.
 pub fn hello() -> Script {
     let body = [text_chunk("Hello, ").as_str(), ": ping\n\n", &text_chunk("thế giới"), OPENAI_END].concat();
     vec![Step::Write([ok("text/event-stream"), body.into_bytes()].concat())]

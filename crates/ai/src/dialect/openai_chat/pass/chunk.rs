@@ -1,4 +1,4 @@
-//! What is read of an answer, or of a piece of one.
+//! Fields read from an answer or a chunk.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ pub(super) struct Whole<'a> {
     #[serde(borrow)]
     pub(super) choices: Option<Vec<Ended<'a>>>,
     pub(super) usage: Option<CompletionUsage>,
-    /// Groq's own, with usage that nobody asked for.
+    /// Groq's field, with usage that was not requested.
     x_groq: Option<Value>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
@@ -39,17 +39,17 @@ pub(super) struct Ended<'a> {
     delta: Option<&'a RawValue>,
     #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,
-    /// As Kimi says it.
+    /// Used by Kimi.
     usage: Option<CompletionUsage>,
 }
 
 impl Ended<'_> {
-    /// Why it has ended. Some servers say an empty reason with each piece until then.
+    /// Finish reason. Some servers send an empty one with each chunk until the end.
     pub(super) fn end(&self) -> Option<&str> {
         self.finish_reason.map(|reason| reason.get().trim_matches('"')).filter(|reason| !reason.is_empty())
     }
 
-    /// Which of the choices it is; the first where that can't be read.
+    /// Index of the choice; 0 if unreadable.
     pub(super) fn place(&self) -> u32 {
         self.index.and_then(|index| index.get().parse().ok()).unwrap_or(0)
     }
@@ -61,18 +61,18 @@ struct Delta<'a> {
     role: Option<&'a RawValue>,
 }
 
-/// Whether the server says who speaks. Libraries fail where no delta of a choice does.
+/// Presence of the `role` field. Client libraries fail if no delta of a choice has it.
 #[derive(Debug, Default)]
 pub(super) enum Roles {
     #[default]
     Unknown,
     Said,
-    /// Of these choices we have said it.
+    /// The server omits roles; choices for which we added it.
     LeftOut(BTreeSet<u32>),
 }
 
 impl Roles {
-    /// What is to be written into a frame, and where.
+    /// Insertions into a frame, with their byte ranges.
     pub(super) fn add(&mut self, data: &Bytes, choices: &[Ended<'_>]) -> Vec<((usize, usize), String)> {
         let mut parts = Vec::new();
         for choice in choices {
@@ -101,7 +101,7 @@ impl Roles {
 
 impl Whole<'_> {
     pub(super) fn is_error(&self) -> bool {
-        // Some servers say with each answer that there was none.
+        // Some servers send an empty error with each answer.
         let is_told = |error: &RawValue| !matches!(error.get(), r#""""# | "{}" | "[]" | "false" | "0");
         self.error.is_some_and(is_told) || self.object.is_some_and(|object| object.get() == r#""error""#)
     }
@@ -115,20 +115,20 @@ impl Whole<'_> {
         self.usage.or_else(of_choice).or_else(of_groq)
     }
 
-    /// The first reason why a choice has ended.
+    /// First finish reason of a choice.
     pub(super) fn finish(&self) -> Option<Finish> {
         self.choices.iter().flatten().find_map(Ended::end).map(finish)
     }
 }
 
-/// An answer, or a piece of one, that can be read once it is mended.
+/// Normalises an answer or chunk that can't be parsed as it is.
 pub(super) fn readable(data: &[u8]) -> Result<String, AiError> {
     let mended = mended(data, &[]).ok_or(AiError::Garbled)?;
     let is_read = serde_json::from_str::<Whole<'_>>(&mended).is_ok();
     if is_read { Ok(mended) } else { Err(AiError::Garbled) }
 }
 
-/// Reads what billing needs of an answer in one piece; fails where it is none.
+/// Meters a whole answer; fails if the body isn't one.
 pub(crate) fn meter_whole(body: &[u8], meter: &Meter) -> Result<(), Failure> {
     let Ok(whole) = serde_json::from_slice::<Whole<'_>>(body) else {
         return meter_whole(readable(body)?.as_bytes(), meter);

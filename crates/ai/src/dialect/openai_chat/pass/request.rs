@@ -1,4 +1,4 @@
-//! A request that passes: with the upstream's model, and a stream's with usage.
+//! Rewrites passthrough requests: the provider's model, and usage for streams.
 
 use std::sync::LazyLock;
 
@@ -25,22 +25,22 @@ struct Head<'a> {
     web_search_options: Option<&'a RawValue>,
 }
 
-/// A field that is there, even if it is null.
+/// Deserialises a field that is present, even if null.
 pub(crate) fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// A request as it goes out.
+/// A rewritten request.
 pub(crate) struct Rewritten {
     pub body: Bytes,
     pub stream: bool,
-    /// The caller asked for the frame with usage.
+    /// True if the caller asked for the usage frame.
     pub wants_usage: bool,
-    /// The caller asked for more than one answer.
+    /// True if the caller asked for more than one choice.
     pub wants_several: bool,
-    /// The web is searched for its answer.
+    /// True if the answer includes a web search.
     pub searches: bool,
-    /// A container in which Anthropic runs code for its answer is billed.
+    /// True if a code-execution container at Anthropic is billed.
     pub pays_for_code: bool,
 }
 
@@ -48,8 +48,9 @@ const OLDER_LIMIT: &str = "max_tokens";
 const NEWER_LIMIT: &str = "max_completion_tokens";
 static NEWER: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| [Finder::new(NEWER_LIMIT)]);
 
-/// The body with the limit of its answers under one name, which its server knows: some know the older one alone, take no notice of the other, and write without
-/// a limit. Of both the newer counts, as it does at OpenAI, which refuses both. None: it may stay as it is.
+/// Sends the output limit under the one name that the server knows: some know only the older one
+/// and would generate without a limit. If both are set, the newer one wins, as at OpenAI, which
+/// rejects both. `None` if nothing changes.
 fn with_one_limit(body: &Bytes, knows_newer: bool) -> Option<Bytes> {
     #[derive(Deserialize)]
     struct Limits<'a> {
@@ -66,12 +67,13 @@ fn with_one_limit(body: &Bytes, knows_newer: bool) -> Option<Bytes> {
         limits.max_tokens?;
         return without(body, &[OLDER_LIMIT]).map(|(body, _)| body);
     }
-    // The older one may stand there and be null.
+    // The older field may be present and null.
     let (plain, _) = without(body, &[OLDER_LIMIT, NEWER_LIMIT])?;
     Some(replace(&plain, vec![(beginning(&plain), format!("\"{OLDER_LIMIT}\":{},", newer.get()))]))
 }
 
-/// The caller's request with the upstream's model, and a stream's with `include_usage`. `knows_newer`: the server takes the newer name of the limit.
+/// Sets the provider's model, and `include_usage` for a stream. `knows_newer` is true if the server
+/// accepts `max_completion_tokens`.
 pub(crate) fn rewrite(body: &Bytes, model: &str, knows_newer: bool) -> Result<Rewritten, GatewayError> {
     let limited = with_one_limit(body, knows_newer);
     let body = limited.as_ref().unwrap_or(body);
@@ -94,20 +96,20 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, knows_newer: bool) -> Result<Re
     Ok(Rewritten { body, stream, wants_usage, wants_several, searches, pays_for_code: false })
 }
 
-/// A request with another model, and whether it asks for a stream.
+/// Sets the model; the flag is true if the request asks for a stream.
 pub(crate) fn replace_model(body: &Bytes, model: &str) -> Result<(Bytes, bool), GatewayError> {
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
     let parts = vec![(place(body, head.model), Value::from(model).to_string())];
     Ok((replace(body, parts), head.stream.unwrap_or(false)))
 }
 
-/// Where the first field of the body begins.
+/// Byte range of an insertion before the first field.
 pub(crate) fn beginning(body: &Bytes) -> (usize, usize) {
     let start = memchr(b'{', body).map_or(0, |at| at + 1);
     (start, start)
 }
 
-/// Where a value stands in the body.
+/// Byte range of a value in the body.
 pub(crate) fn place(body: &Bytes, raw: &RawValue) -> (usize, usize) {
     let start = raw.get().as_ptr() as usize - body.as_ptr() as usize;
     (start, start + raw.get().len())

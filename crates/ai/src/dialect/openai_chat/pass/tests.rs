@@ -10,7 +10,7 @@ fn rewritten(body: &str) -> (String, bool) {
 }
 
 #[test]
-fn only_model_and_usage_of_a_request_change() {
+fn rewrites_only_model_and_usage() {
     assert_eq!(
         rewritten(r#"{ "a":1, "model" : "m", "messages":[] }"#),
         (r#"{ "a":1, "model" : "up\"stream", "messages":[] }"#.to_owned(), false)
@@ -30,7 +30,7 @@ fn only_model_and_usage_of_a_request_change() {
 }
 
 #[test]
-fn a_server_is_told_one_limit_by_the_name_that_it_knows() {
+fn sends_one_limit_under_the_known_name() {
     let sent = |body: &str, knows_newer: bool| {
         let out = rewrite(&Bytes::copy_from_slice(body.as_bytes()), "m", knows_newer).unwrap();
         String::from_utf8(out.body.to_vec()).unwrap()
@@ -63,7 +63,7 @@ fn a_server_is_told_one_limit_by_the_name_that_it_knows() {
 }
 
 #[test]
-fn only_what_is_known_of_a_server_says_which_limit_it_knows() {
+fn selects_the_limit_name_by_server_and_model() {
     let of = |base: &str, model: &str| {
         let base = base.parse().unwrap();
         (has_newer_limit(&base, model), may_ignore_limit(&base, model))
@@ -98,14 +98,14 @@ const COUNTS: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"com
 const DONE: &str = "data: [DONE]\n\n";
 
 #[test]
-fn the_frame_with_usage_is_kept_for_who_asked() {
+fn passes_the_usage_frame_only_if_requested() {
     let counted = Usage { input: Some(3), output: Some(2), cached: Some(0), ..Usage::default() };
     assert_eq!(pass(true, &[HELLO, STOP, COUNTS, DONE]), ([HELLO, STOP, COUNTS, DONE].concat(), counted));
     assert_eq!(pass(false, &[HELLO, STOP, COUNTS, DONE]), ([HELLO, STOP, DONE].concat(), counted));
 }
 
 #[test]
-fn what_a_server_leaves_out_is_added() {
+fn adds_frames_that_the_server_omits() {
     let (text, usage) = pass(true, &[HELLO, DONE]);
     let frames: Vec<&str> = text.split("\n\n").collect();
     assert!(frames[1].contains(r#""finish_reason":"stop""#), "{text}");
@@ -124,7 +124,7 @@ fn what_a_server_leaves_out_is_added() {
 }
 
 #[test]
-fn a_broken_frame_in_the_middle_ends_the_stream_with_its_failure() {
+fn ends_the_stream_at_a_broken_frame() {
     let more = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"more\"}}]}\n\n";
     for broken in ["data: {\"cho\n\n", "data: {\"a\":1}{\"a\":2}\n\n", "data: plain\n\n"] {
         let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
@@ -137,7 +137,7 @@ fn a_broken_frame_in_the_middle_ends_the_stream_with_its_failure() {
 }
 
 #[test]
-fn lines_of_other_forms_do_not_pass() {
+fn drops_foreign_lines() {
     let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
     let more = "{\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"more\"}}]}";
     tap.pass(Bytes::from_static(HELLO.as_bytes()), &meter).unwrap();
@@ -150,7 +150,7 @@ fn lines_of_other_forms_do_not_pass() {
 }
 
 #[test]
-fn an_empty_reason_is_no_end() {
+fn ignores_empty_finish_reasons() {
     let piece = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"a\"},\"finish_reason\":\"\"}]}\n\n";
     let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
     for _ in 0..2 {
@@ -162,7 +162,7 @@ fn an_empty_reason_is_no_end() {
 }
 
 #[test]
-fn an_end_that_is_left_out_is_that_of_what_came() {
+fn infers_a_missing_finish_reason() {
     let call = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"tool_calls\":[{\"index\":0,\"id\":\"c\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]}}]}\n\n";
     assert!(pass(false, &[call, DONE]).0.contains(r#""finish_reason":"tool_calls""#));
     let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
@@ -170,7 +170,7 @@ fn an_end_that_is_left_out_is_that_of_what_came() {
 }
 
 #[test]
-fn an_answer_stands_whatever_a_server_writes_of_its_usage() {
+fn tolerates_malformed_usage() {
     let told = |usage: &str| {
         let end =
             format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"stop\"}}],{usage}}}\n\n");
@@ -197,7 +197,7 @@ fn an_answer_stands_whatever_a_server_writes_of_its_usage() {
 }
 
 #[test]
-fn a_stream_that_merely_ends_is_cut() {
+fn reports_streams_without_an_end_as_cut() {
     let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
     tap.pass(Bytes::from_static(HELLO.as_bytes()), &meter).unwrap();
     assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Cut.into()));
@@ -205,7 +205,7 @@ fn a_stream_that_merely_ends_is_cut() {
 }
 
 #[test]
-fn an_answer_of_several_choices_is_whole_with_the_last() {
+fn waits_for_the_last_choice() {
     let frame = |index: u32, rest: &str| {
         Bytes::from(format!(
             "data: {{\"choices\":[{{\"index\":{index},\"delta\":{{\"role\":\"assistant\"}}{rest}}}]}}\n\n"
@@ -223,7 +223,7 @@ fn an_answer_of_several_choices_is_whole_with_the_last() {
 }
 
 #[test]
-fn errors_in_any_shape_are_errors() {
+fn recognises_errors_of_any_shape() {
     for frame in [
         "data: {\"error\":{\"message\":\"x\",\"code\":429}}\n\n",
         "event: error\ndata: {\"error\":{\"code\":429}}\n\n",
@@ -237,7 +237,7 @@ fn errors_in_any_shape_are_errors() {
 }
 
 #[test]
-fn delivered_text_is_measured_without_parsing() {
+fn measures_text_without_parsing() {
     assert_eq!(delivered(br#"{"content":"ab\"cd","reasoning_content":"ef","x":"content"}"#), 8);
     assert_eq!(delivered(r#"{"content": "日","arguments":"{}"}"#.as_bytes()), 6);
     assert_eq!(delivered(br#"{"content":null,"content":"#), 0);

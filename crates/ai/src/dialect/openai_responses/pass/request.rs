@@ -1,4 +1,5 @@
-//! A request that passes: with the upstream's model, its answer not to be stored, without what is stored with the provider's key.
+//! Rewrites passthrough requests: sets the provider's model, disables storage, and rejects
+//! references to data stored under the provider's API key.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -39,18 +40,18 @@ struct Head<'a> {
     include: Option<&'a RawValue>,
 }
 
-/// How a request passes.
+/// Conditions under which a request passes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Terms {
-    /// Tools that the provider runs itself are not left out.
+    /// True if provider-hosted tools stay.
     pub hosted: bool,
-    /// The answer can be named later on, and is sent again then, unless the caller asks for `store: false`.
+    /// True if the answer is stored by the gateway, unless the caller asks for `store: false`.
     pub is_kept: bool,
-    /// Whether its model thinks, where that is said of it.
+    /// True if the model reasons, if configured.
     pub thinks: Option<bool>,
 }
 
-/// The caller's request with the upstream's model, its answer not to be stored, and without thoughts that the provider can't read.
+/// Sets the provider's model, disables storage, and removes reasoning that the provider can't read.
 pub(crate) fn rewrite(body: &Bytes, model: &str, terms: Terms) -> Result<Rewritten, GatewayError> {
     let readable = without_unreadable(body);
     let body = readable.as_ref().unwrap_or(body);
@@ -105,7 +106,8 @@ fn thinks(model: &str) -> bool {
     takes::of(model).is_some_and(|takes| takes.thinking.has_efforts())
 }
 
-/// What makes the provider send its thoughts in the form in which they can come back, as it stores none itself. Models that don't think refuse it.
+/// Requests encrypted reasoning, which can be sent back although the provider stores nothing.
+/// Models without reasoning reject it.
 fn with_thoughts(body: &Bytes, include: Option<&RawValue>) -> Option<((usize, usize), String)> {
     const THOUGHTS: &str = "reasoning.encrypted_content";
     let Some(raw) = include else { return Some((beginning(body), format!(r#""include":["{THOUGHTS}"],"#))) };
@@ -119,7 +121,8 @@ fn with_thoughts(body: &Bytes, include: Option<&RawValue>) -> Option<((usize, us
 
 static SUMMARY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""summary""#));
 
-/// The body without thoughts of other models, and without those that came back without what they are read by. None: it has none of them.
+/// Removes reasoning items of other models and those without encrypted content. `None` if there are
+/// none.
 fn without_unreadable(body: &Bytes) -> Option<Bytes> {
     #[derive(Deserialize)]
     struct RequestBody<'a> {
@@ -140,7 +143,7 @@ fn is_unreadable(item: &RawValue) -> bool {
         kind: Option<Cow<'a, str>>,
         #[serde(borrow)]
         encrypted_content: Option<Cow<'a, str>>,
-        /// Servers that hide no thoughts have them here.
+        /// Content of servers that don't hide reasoning.
         #[serde(borrow)]
         content: Option<&'a RawValue>,
     }
@@ -160,7 +163,8 @@ fn kind_of(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Kind<'_>>(raw.get()).ok()?.kind
 }
 
-/// Tools that the caller runs. Others are the provider's, also those that are not known yet: what they cost is not known either.
+/// Tools that the caller runs. All others count as provider-hosted, including unknown ones, whose
+/// price is unknown too.
 const OWN: [&str; 8] = [
     "function",
     "custom",
@@ -172,7 +176,7 @@ const OWN: [&str; 8] = [
     "computer_use_preview",
 ];
 
-/// Whether the provider runs this tool itself, or may do so.
+/// True if the provider runs this tool, or may run it.
 fn is_hosted(tool: &RawValue) -> bool {
     #[derive(Deserialize)]
     struct Shell<'a> {
@@ -188,19 +192,19 @@ fn is_hosted(tool: &RawValue) -> bool {
     }
 }
 
-/// A list of tools without those that the provider runs. None: it has none of them.
+/// Removes provider-hosted tools. `None` if there are none.
 fn own_tools(list: &RawValue) -> Option<String> {
     let tools: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
     let own: Vec<&str> = tools.iter().filter(|tool| !is_hosted(tool)).map(|tool| tool.get()).collect();
     (own.len() < tools.len()).then(|| format!("[{}]", own.join(",")))
 }
 
-/// Whether a choice names a tool that the provider runs. What can't be read is left to it.
+/// True if the choice names a provider-hosted tool. Unreadable choices are left to the provider.
 fn names_hosted(choice: &RawValue) -> bool {
     kind_of(choice).is_some_and(|kind| kind != "allowed_tools" && !OWN.contains(&kind.as_ref()))
 }
 
-/// The lists of tools among the items that have some of the provider's, and what stays of them.
+/// Tool lists in the input that contain provider-hosted tools, with the remaining tools.
 fn later_tools(input: &RawValue) -> Result<Vec<(&RawValue, String)>, GatewayError> {
     #[derive(Deserialize)]
     struct Item<'a> {
@@ -231,13 +235,13 @@ fn later_tools(input: &RawValue) -> Result<Vec<(&RawValue, String)>, GatewayErro
 pub(in crate::dialect::openai_responses) static LATER: LazyLock<[Finder<'static>; 1]> =
     LazyLock::new(|| ["additional_tools"].map(Finder::new));
 
-/// What names something that is stored, where it is a key or a type.
+/// Marks of references to stored data, as a key or a type.
 static BY_ID: LazyLock<[Finder<'static>; 2]> =
     LazyLock::new(|| [r#""file_id""#, r#""item_reference""#].map(Finder::new));
 
 static ID: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| [r#""id""#].map(Finder::new));
 
-/// Refuses items and parts that name what is stored with the provider's key.
+/// Rejects items and parts that refer to data stored under the provider's API key.
 fn refuse_stored_items(input: &RawValue) -> Result<(), GatewayError> {
     if let Some(index) = bare_reference(input) {
         return Err(request::referenced(format!("input[{index}]")));
@@ -260,7 +264,7 @@ fn refuse_stored_items(input: &RawValue) -> Result<(), GatewayError> {
     Ok(())
 }
 
-/// The first item that has an id and says neither what it is nor whose: it names another one.
+/// Index of the first item that has an id but neither type nor role: a reference to another item.
 fn bare_reference(input: &RawValue) -> Option<usize> {
     #[derive(Deserialize)]
     struct Item<'a> {
@@ -275,12 +279,12 @@ fn bare_reference(input: &RawValue) -> Option<usize> {
     let items: Vec<&RawValue> = serde_json::from_str(input.get()).ok()?;
     items.iter().position(|item| match serde_json::from_str::<Item<'_>>(item.get()) {
         Ok(item) => item.id.is_some() && item.role.is_none() && item.kind.is_none(),
-        // Of a key that stands there twice it is the provider's affair which one it heeds.
+        // With a duplicated key, the provider may use either one.
         Err(_) => item.get().starts_with('{'),
     })
 }
 
-/// Refuses tools of the provider that read what is stored with its key.
+/// Rejects provider-hosted tools that read data stored under the API key.
 fn refuse_stored_sources(tools: &RawValue) -> Result<(), GatewayError> {
     for (index, tool) in listed(tools, "tools")?.iter().enumerate() {
         let container = &tool["container"];

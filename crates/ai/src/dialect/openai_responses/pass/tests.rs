@@ -16,7 +16,7 @@ fn bytes(text: &'static str) -> Bytes {
 }
 
 #[test]
-fn an_answer_is_never_stored() {
+fn disables_storage_at_the_provider() {
     let rewritten =
         |body: &'static str| rewrite(&bytes(body), "best", Terms::default()).map(|request| request.body).unwrap();
     assert_eq!(rewritten(r#"{"model":"m","input":"x"}"#), r#"{"store":false,"model":"best","input":"x"}"#);
@@ -25,7 +25,7 @@ fn an_answer_is_never_stored() {
 }
 
 #[test]
-fn what_the_provider_runs_is_left_out_unless_it_may_pass_and_all_else_stays() {
+fn strips_hosted_tools_unless_allowed() {
     let rewritten = |body: String, hosted| {
         let terms = Terms { hosted, ..Terms::default() };
         let request = rewrite(&Bytes::from(body), "m", terms).unwrap();
@@ -60,7 +60,7 @@ fn what_the_provider_runs_is_left_out_unless_it_may_pass_and_all_else_stays() {
 }
 
 #[test]
-fn thoughts_that_the_provider_cannot_read_are_left_out() {
+fn strips_unreadable_reasoning() {
     let thought =
         |encrypted: Value| json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": encrypted});
     let (user, own) = (json!({"role": "user", "content": "x"}), thought(json!("gAAAAABo")));
@@ -72,7 +72,7 @@ fn thoughts_that_the_provider_cannot_read_are_left_out() {
 }
 
 #[test]
-fn an_answer_that_is_kept_has_its_thoughts_in_it_where_the_model_has_any() {
+fn requests_encrypted_reasoning_for_stored_answers() {
     let included = |body: Value, model: &str, terms: Terms| {
         let passed = rewrite(&Bytes::from(body.to_string()), model, terms).unwrap().body;
         serde_json::from_slice::<Value>(&passed).unwrap()["include"].clone()
@@ -96,7 +96,7 @@ fn an_answer_that_is_kept_has_its_thoughts_in_it_where_the_model_has_any() {
 }
 
 #[test]
-fn nothing_that_is_stored_is_named() {
+fn rejects_references_to_stored_data() {
     let file = json!([{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]);
     let reference = json!([{"type": "item_reference", "id": "rs_1"}]);
     let hidden = r#"{"model":"m","input":[{"role":"user","content":[{"type":"input_file","file\u005fid":"file-1"}]}]}"#;
@@ -142,7 +142,7 @@ fn nothing_that_is_stored_is_named() {
 }
 
 #[test]
-fn events_pass_as_they_are_and_the_last_one_counts() {
+fn passes_events_unchanged_and_meters_the_last() {
     let (mut tap, meter) = (ResponsesTap::default(), Meter::default());
     let mut out = Vec::new();
     for event in [CREATED, DELTA, COMPLETED] {
@@ -154,7 +154,7 @@ fn events_pass_as_they_are_and_the_last_one_counts() {
 }
 
 #[test]
-fn tools_that_the_provider_ran_count_as_they_are_done() {
+fn meters_hosted_tools_as_they_complete() {
     const SEARCHED: &str = "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":\"web_search_call\",\"action\":{\"type\":\"search\"}}}\n\n";
     const SEEN: &str = "data: {\"type\":\"response.image_generation_call.partial_image\",\"item_id\":\"ig_1\",\"partial_image_b64\":\"\"}\n\n";
     const DRAWN: &str = "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":\"image_generation_call\",\"id\":\"ig_1\"}}\n\n";
@@ -176,7 +176,7 @@ fn tools_that_the_provider_ran_count_as_they_are_done() {
 }
 
 #[test]
-fn what_breaks_off_or_fails_says_so() {
+fn reports_cut_and_failed_streams() {
     let (mut tap, meter) = (ResponsesTap::default(), Meter::default());
     assert!(tap.pass(bytes(FAILED), &meter).is_err(), "another one can be asked");
     tap.pass(bytes(CREATED), &meter).unwrap();
