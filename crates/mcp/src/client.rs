@@ -1,4 +1,4 @@
-//! A connection to a server.
+//! Connection to an MCP server.
 
 use std::future::Future;
 
@@ -25,21 +25,21 @@ use crate::{
     tool::{self, MAX_TOOLS},
 };
 
-/// The most pages of a list of tools.
+/// Maximum number of pages of a listing.
 const MAX_PAGES: usize = 16;
-/// How much of a refusal over HTTP is read, in bytes.
+/// Maximum size of an HTTP error response that is read, in bytes.
 const MAX_REFUSAL: usize = 4 * 1024;
 
-/// A connection that serves any number of calls at the same time. It ends when it is dropped.
+/// A connection that serves any number of concurrent calls. Dropping it closes the connection.
 pub struct Client {
     service: RunningService<RoleClient, ClientConfig>,
     limits: Limits,
-    /// Ends after the service.
+    /// Dropped after the service.
     _process: Option<Process>,
 }
 
 impl Client {
-    /// Connects, and lets the server introduce itself.
+    /// Connects to a server and initialises the session.
     pub async fn connect(server: Server, limits: Limits) -> Result<Self, McpError> {
         let introduction =
             ClientConfig::new(ClientCapabilities::default(), Implementation::new("natter", env!("CARGO_PKG_VERSION")));
@@ -63,18 +63,18 @@ impl Client {
         }
     }
 
-    /// Whether the connection has ended.
+    /// True if the connection has ended.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.service.is_closed() || self.service.is_transport_closed()
     }
 
-    /// What the server offers.
+    /// Lists the server's tools, including those for its resources.
     pub async fn tools(&self) -> Result<Vec<Tool>, McpError> {
         in_time(self.limits.call, async {
             let able = self.service.peer().peer_info().map(|info| info.capabilities.clone()).unwrap_or_default();
             let (mut offered, mut cursor) = (Vec::new(), None);
-            // A server may have resources alone.
+            // A server may offer only resources.
             let pages = if able.tools.is_none() && able.resources.is_some() { 0 } else { MAX_PAGES };
             for _ in 0..pages {
                 let page = self.service.list_tools(Some(PaginatedRequestParams::default().with_cursor(cursor))).await?;
@@ -95,7 +95,7 @@ impl Client {
         .await
     }
 
-    /// The prompts that it offers.
+    /// Lists the server's prompts.
     pub async fn prompts(&self) -> Result<Vec<Prompt>, McpError> {
         let has_some = self.service.peer().peer_info().is_some_and(|info| info.capabilities.prompts.is_some());
         if !has_some {
@@ -117,14 +117,14 @@ impl Client {
         .await
     }
 
-    /// What a prompt says with these arguments.
+    /// Renders a prompt with these arguments.
     pub async fn prompt(&self, name: &str, arguments: Map<String, Value>) -> Result<String, McpError> {
         let asked = GetPromptRequestParams::new(name).with_arguments(arguments);
         let said = in_time(self.limits.call, self.service.peer().get_prompt(asked)).await?;
         Ok(prompts::said(said.messages, self.limits.result))
     }
 
-    /// Calls a tool. Dropping the future tells the server that nobody waits any more.
+    /// Calls a tool. Dropping the future sends a cancellation to the server.
     pub async fn call(&self, name: &str, arguments: Map<String, Value>) -> Result<CallResult, McpError> {
         match name {
             resources::LIST => return in_time(self.limits.call, self.list_resources()).await,
@@ -147,7 +147,7 @@ impl Client {
                 break;
             }
         }
-        // Many servers have none, and say that they don't know the question.
+        // Many servers have no templates and reject the method.
         let templates = match self.service.peer().list_resource_templates(None).await {
             Ok(page) => page.resource_templates,
             Err(ServiceError::McpError(_)) => Vec::new(),

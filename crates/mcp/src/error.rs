@@ -1,8 +1,8 @@
-//! What can go wrong with a server of tools, in words for a reader.
+//! Errors of MCP servers, with messages for users.
 
 use rmcp::service::{ClientInitializeError, ServiceError};
 
-/// The longest text of a server's that a message repeats, in characters.
+/// Maximum length of a server's text quoted in a message, in characters.
 const QUOTED: usize = 300;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,24 +10,24 @@ pub enum McpError {
     /// The program could not be started.
     #[error("The program couldn't be started: {0}")]
     NotStarted(String),
-    /// The connection could not be made, or broke.
+    /// The connection failed or was lost.
     #[error("The server can't be reached: {0}")]
     Unreachable(String),
     #[error("The server didn't answer in time.")]
     Timeout,
-    /// What came is not what the protocol says.
+    /// The server violated the protocol.
     #[error("The server sent something Natter couldn't read.")]
     Garbled,
-    /// The server wants other credentials.
+    /// The server rejected the credentials.
     #[error("The server refused the credentials.")]
     Credentials,
-    /// The server wants more than these credentials allow: its challenge, by the header `WWW-Authenticate`.
+    /// The credentials lack a scope; holds the challenge of the `WWW-Authenticate` header.
     #[error("The server wants more than the credentials allow.")]
     Scope(String),
-    /// Whoever asks has to sign in at the server.
+    /// The user has to sign in to the server.
     #[error("No account is connected with this server, or its sign-in has expired.")]
     Unconnected,
-    /// The server's own words.
+    /// The server returned an error; holds its message.
     #[error("The server refused: {0}")]
     Refused(String),
 }
@@ -71,12 +71,12 @@ impl From<ClientInitializeError> for McpError {
     }
 }
 
-/// A challenge that says what is missing.
+/// The challenge, if it names the missing scope.
 fn insufficient(challenge: Option<&str>) -> Option<String> {
     challenge.filter(|told| told.contains("insufficient_scope") && told.contains("scope=")).map(str::to_owned)
 }
 
-/// The beginning of a text, on one line.
+/// Beginning of a text, on one line.
 pub(crate) fn quoted(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(QUOTED).collect()
 }

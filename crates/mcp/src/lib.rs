@@ -1,8 +1,8 @@
-//! Servers of tools, by the Model Context Protocol: what they offer, and calls of it.
+//! Client of the Model Context Protocol: lists and calls the tools of MCP servers.
 //!
-//! A server is a program on this machine that speaks over its standard streams, or an address that speaks HTTP. Either may be slow, broken or
-//! hostile: everything that comes from it is bounded in time and in bytes here, and is data to whoever gets it. Which server may be asked for
-//! what, and by whom, is decided elsewhere.
+//! A server is a local program that speaks over its standard streams, or an HTTP address. Either
+//! may be slow, broken or hostile: everything it sends is limited in time and size here, and must
+//! be treated as untrusted data. Permission to call a server is checked by the callers.
 
 mod client;
 mod error;
@@ -21,32 +21,32 @@ pub use prompts::{Prompt, PromptArgument};
 pub use reqwest::header::{HeaderName, HeaderValue};
 pub use tool::{CallResult, Tool};
 
-/// How a server is reached.
+/// Address of a server.
 pub enum Server {
-    /// A program of this machine.
+    /// A local program.
     Program(Program),
-    /// An address, asked with a client that has its own rules about where it goes.
+    /// An HTTP address. The client enforces its own network restrictions.
     Address { url: String, headers: HashMap<HeaderName, HeaderValue>, http: reqwest::Client },
 }
 
-/// A program to be run, with nothing of our environment but what programs need to run at all.
+/// A program, run with a minimal environment.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// The program, then its arguments.
+    /// Program path and arguments.
     pub command: Vec<String>,
     pub environment: Vec<(String, Secret)>,
 }
 
-/// What a server may take.
+/// Limits of a connection.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Until the connection is made and the server has introduced itself.
+    /// Timeout of connecting and initialising the session.
     pub connect: Duration,
-    /// Until a call has its result.
+    /// Timeout of a call.
     pub call: Duration,
-    /// The longest message of a server, in bytes.
+    /// Maximum size of a message from the server, in bytes.
     pub message: usize,
-    /// The longest text of a result that is passed on, in bytes; the rest of it is left out.
+    /// Maximum size of a result's text, in bytes; the rest is truncated.
     pub result: usize,
 }
 

@@ -1,4 +1,4 @@
-//! A program that is a server of tools.
+//! Local program that serves MCP over its standard streams.
 
 use std::process::Stdio;
 
@@ -10,18 +10,18 @@ use tokio::{
 
 use crate::{McpError, Program, error::quoted};
 
-/// What a program gets of our own environment.
+/// Environment variables that a program inherits.
 const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"];
-/// So much of what a program says to its operator goes to the log.
+/// Maximum size of a program's standard error that is logged, in bytes.
 const MAX_TOLD: usize = 4 * 1024;
 
-/// A running program; it and what it has started end when this is dropped.
+/// A running program. Dropping it kills the program and its descendants.
 pub(crate) struct Process {
     child: Child,
 }
 
 impl Process {
-    /// Starts a program, and hands out its input and output.
+    /// Starts a program; returns its input and output streams.
     pub fn start(program: &Program) -> Result<(Self, ChildStdin, ChildStdout), McpError> {
         let failed = |error: std::io::Error| McpError::NotStarted(quoted(&error.to_string()));
         let Some((path, arguments)) = program.command.split_first() else {
@@ -34,7 +34,7 @@ impl Process {
         }
         command.envs(program.environment.iter().map(|(name, value)| (name, value.expose())));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        // A group of its own, so that what a launcher such as npx has started ends with it.
+        // A process group of its own, so that descendants of launchers such as npx are killed too.
         command.process_group(0);
         let mut child = command.spawn().map_err(failed)?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
@@ -47,7 +47,8 @@ impl Process {
     }
 }
 
-/// Writes the beginning of what a program says into the log, and reads the rest, so that it is not held up.
+/// Logs the beginning of a program's standard error, and drains the rest so that the program
+/// doesn't block.
 async fn listen(program: String, mut told: impl AsyncRead + Unpin) {
     let (mut piece, mut kept) = ([0; 1024], Vec::new());
     while let Ok(read @ 1..) = told.read(&mut piece).await {
@@ -55,7 +56,7 @@ async fn listen(program: String, mut told: impl AsyncRead + Unpin) {
         kept.extend_from_slice(&piece[..room]);
     }
     if !kept.is_empty() {
-        tracing::info!(program, said = %String::from_utf8_lossy(&kept).trim(), "a program with tools has ended");
+        tracing::info!(program, said = %String::from_utf8_lossy(&kept).trim(), "tool program exited");
     }
 }
 
@@ -63,7 +64,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         let group = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(group) = group {
-            // It may have ended by itself.
+            // The program may have exited by itself.
             _ = kill_process_group(group, Signal::KILL);
         }
     }

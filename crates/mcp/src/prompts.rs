@@ -1,4 +1,4 @@
-//! Prompts of a server: texts that people begin with, made by the server of what they fill in.
+//! Prompts of a server: text templates that users fill in and the server renders.
 
 use std::collections::HashSet;
 
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::tool::{block, bounded, cut, plain};
 
-/// The most prompts of a server.
+/// Maximum number of prompts of a server.
 pub(crate) const MAX_PROMPTS: usize = 50;
 const MAX_ARGUMENTS: usize = 10;
 const MAX_NAME: usize = 128;
-/// The longest name of what is filled in.
+/// Maximum length of an argument's name, in bytes.
 const MAX_ARGUMENT: usize = 40;
-/// The longest description, in characters.
+/// Maximum length of a description, in characters.
 const MAX_DESCRIPTION: usize = 500;
 
-/// A text that a server makes.
+/// A prompt of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prompt {
     pub name: String,
@@ -25,7 +25,7 @@ pub struct Prompt {
     pub arguments: Vec<PromptArgument>,
 }
 
-/// What it is made of.
+/// An argument of a prompt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PromptArgument {
     pub name: String,
@@ -33,7 +33,7 @@ pub struct PromptArgument {
     pub is_required: bool,
 }
 
-/// The prompts as they are kept: each name once, without those that nobody could fill in.
+/// Validates prompts: names are unique, and every argument can be filled in.
 pub(crate) fn kept(prompts: Vec<rmcp::model::Prompt>) -> Vec<Prompt> {
     let mut names = HashSet::new();
     let mut kept = Vec::new();
@@ -60,13 +60,13 @@ pub(crate) fn kept(prompts: Vec<rmcp::model::Prompt>) -> Vec<Prompt> {
     kept
 }
 
-/// Whether a form can ask for it.
+/// True if a form can ask for the argument.
 fn is_argument(name: &str) -> bool {
     (1..=MAX_ARGUMENT).contains(&name.len())
         && name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.'))
 }
 
-/// What a prompt says, as somebody is shown it before they send it.
+/// Text of a rendered prompt, as shown to the user before sending.
 pub(crate) fn said(messages: Vec<PromptMessage>, limit: usize) -> String {
     let has_answers = messages.iter().any(|message| matches!(message.role, Role::Assistant));
     let mut pictures = Vec::new();
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_not_be_filled_in_is_left_out() {
+    fn drops_prompts_that_cannot_be_filled_in() {
         let offered = |name: &str, argument: &str| {
             model::Prompt::new(
                 name,
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prompt_is_one_text() {
+    fn joins_messages_to_one_text() {
         let message = |role, text: &str| PromptMessage::new_text(role, text);
         assert_eq!(
             said(vec![message(Role::User, "Review this."), message(Role::User, "Now.")], 100),

@@ -1,20 +1,20 @@
-//! What a server has to be read, as two tools of it: one that names its resources, and one that reads one of them. So that whatever is asked about a tool
-//! before it is called is asked about these.
+//! Resources of a server, offered as two tools: one lists them and one reads one. Thus the
+//! permission checks of tool calls apply to resources too.
 
 use rmcp::model::{Resource, ResourceTemplate};
 use serde_json::{Map, Value, json};
 
 use crate::{McpError, Tool};
 
-/// Their names are the protocol's own methods, which no server calls a tool.
+/// Tool names; they are the protocol's method names, which no server uses for a tool.
 pub(crate) const LIST: &str = "resources/list";
 pub(crate) const READ: &str = "resources/read";
 pub(crate) const TOOLS: usize = 2;
-/// Resources that are named at most.
+/// Maximum number of resources in a listing.
 pub(crate) const MAX_NAMED: usize = 200;
 const MAX_DESCRIPTION: usize = 200;
 
-/// Both, for a server that has resources.
+/// Both tools, for a server with resources.
 pub(crate) fn tools() -> [Tool; TOOLS] {
     let tool = |name: &str, title: &str, description: &str, schema: Value| Tool {
         name: name.to_owned(),
@@ -41,13 +41,13 @@ pub(crate) fn tools() -> [Tool; TOOLS] {
     ]
 }
 
-/// Which one is to be read.
+/// URI argument of the read tool.
 pub(crate) fn uri(arguments: &Map<String, Value>) -> Result<&str, McpError> {
     let uri = arguments.get("uri").and_then(Value::as_str).map(str::trim).filter(|uri| !uri.is_empty());
     uri.ok_or_else(|| McpError::Refused("name the resource by its uri".to_owned()))
 }
 
-/// The list, as a model reads it.
+/// Listing as text for a model.
 pub(crate) fn listed(resources: &[Resource], templates: &[ResourceTemplate]) -> String {
     let about = |title: Option<&String>, name: &String, description: Option<&String>, mime: Option<&String>| {
         let mut line = title.unwrap_or(name).clone();
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resources_are_listed_in_a_line_each() {
+    fn lists_one_resource_per_line() {
         let notes = Resource::new("notes://1", "one")
             .with_title("First")
             .with_description("The\nfirst")
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_named() {
+    fn requires_a_uri() {
         let given = |value: Value| value.as_object().cloned().unwrap();
         assert_eq!(uri(&given(json!({ "uri": " notes://1 " }))), Ok("notes://1"));
         assert!(uri(&given(json!({ "uri": 1 }))).is_err() && uri(&given(json!({}))).is_err());

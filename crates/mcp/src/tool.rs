@@ -1,4 +1,4 @@
-//! Tools, and what calling one gives.
+//! Tools of a server, and results of their calls.
 
 use std::collections::HashSet;
 
@@ -7,17 +7,17 @@ use rmcp::model::{CallToolResult, ContentBlock, ResourceContents};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// The most tools of a server; more would fill a model's window with what it might call.
+/// Maximum number of tools of a server; more would fill a model's context window.
 pub(crate) const MAX_TOOLS: usize = 128;
 const MAX_NAME: usize = 128;
 const MAX_TITLE: usize = 120;
-/// The longest description, in characters.
+/// Maximum length of a description, in characters.
 const MAX_DESCRIPTION: usize = 2_000;
-/// The longest schema of one tool's arguments, and those of all tools, in bytes.
+/// Maximum size of one tool's argument schema, and of all tools' schemas, in bytes.
 const MAX_SCHEMA: usize = 32 * 1024;
 const MAX_SCHEMAS: usize = 512 * 1024;
 
-/// Something that a server can do.
+/// A tool of a server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tool {
     pub name: String,
@@ -25,27 +25,27 @@ pub struct Tool {
     pub description: Option<String>,
     /// JSON Schema of the arguments.
     pub schema: Value,
-    /// By the server's own word: it changes nothing.
+    /// Server's claim that the tool changes nothing.
     pub is_read_only: bool,
-    /// By the server's own word: calling it twice is like calling it once.
+    /// Server's claim that repeating a call has no further effect.
     pub is_idempotent: bool,
 }
 
-/// The most pictures of a result, and the largest of them, in bytes of base64.
+/// Maximum number of images in a result, and maximum size of one, in bytes of base64.
 const MAX_PICTURES: usize = 4;
 const MAX_PICTURE: usize = 4 * 1024 * 1024;
 
-/// What a call gave.
+/// Result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallResult {
     pub text: String,
-    /// In base64, as they came.
+    /// Base64 data, as received.
     pub pictures: Vec<String>,
-    /// The tool says that it failed.
+    /// True if the tool reports a failure.
     pub is_error: bool,
 }
 
-/// The tools as they are kept: each name once, without those whose name or schema no model takes.
+/// Validates tools: names are unique, and names and schemas are within the limits.
 pub(crate) fn kept(tools: Vec<rmcp::model::Tool>) -> Vec<Tool> {
     let mut names = HashSet::new();
     let mut schemas = 0;
@@ -56,7 +56,7 @@ pub(crate) fn kept(tools: Vec<rmcp::model::Tool>) -> Vec<Tool> {
         let schema = Value::Object((*tool.input_schema).clone());
         let bytes = schema.to_string().len();
         if kept.len() == MAX_TOOLS || !is_name || bytes > MAX_SCHEMA || schemas + bytes > MAX_SCHEMAS {
-            tracing::warn!(bytes, "a tool is left out: its name or its schema is too long, or there are too many");
+            tracing::warn!(bytes, "tool dropped, name, schema or tool count exceeds limit");
             continue;
         }
         if !names.insert(tool.name.to_string()) {
@@ -77,13 +77,15 @@ pub(crate) fn kept(tools: Vec<rmcp::model::Tool>) -> Vec<Tool> {
     kept
 }
 
-/// A title stands where people decide about a call: one that isn't a plain line is none.
+/// Validates a title. Titles are shown where users approve calls, so one that isn't a plain line is
+/// dropped.
 pub(crate) fn plain(title: &str) -> Option<String> {
     let beginning: String = title.chars().take(MAX_TITLE).collect();
     parse_line("title", &beginning, MAX_TITLE).ok()
 }
 
-/// The beginning of a text, without what can't be stored, turns the text around, or is read by models alone.
+/// Truncates a text and removes characters that can't be stored, change the text direction, or are
+/// visible only to models.
 pub(crate) fn cut(text: &str, chars: usize) -> String {
     let is_hidden = |char: char| {
         matches!(char, '\0' | '\u{61c}' | '\u{200e}' | '\u{200f}')
@@ -92,7 +94,7 @@ pub(crate) fn cut(text: &str, chars: usize) -> String {
     text.chars().filter(|char| !is_hidden(*char)).take(chars).collect()
 }
 
-/// A result as text, as far as `limit` bytes go.
+/// Converts a result to text, truncated to `limit` bytes.
 pub(crate) fn result(result: CallToolResult, limit: usize) -> CallResult {
     let mut pictures = Vec::new();
     let mut texts: Vec<String> = result.content.into_iter().map(|one| block(one, &mut pictures)).collect();
@@ -104,19 +106,20 @@ pub(crate) fn result(result: CallToolResult, limit: usize) -> CallResult {
     CallResult { text: bounded(&texts.join("\n"), limit), pictures, is_error: result.is_error.unwrap_or(false) }
 }
 
-/// A text as a result.
+/// Wraps a text as a result.
 pub(crate) fn text(text: &str, limit: usize) -> CallResult {
     CallResult { text: bounded(text, limit), pictures: Vec::new(), is_error: false }
 }
 
-/// What a resource says, as a result.
+/// Converts a resource's contents to a result.
 pub(crate) fn resource(read: Vec<ResourceContents>, limit: usize) -> CallResult {
     let mut pictures = Vec::new();
     let texts: Vec<String> = read.into_iter().map(|one| contents(one, &mut pictures)).collect();
     CallResult { pictures, ..text(&texts.join("\n"), limit) }
 }
 
-/// What a model can read of a block. Pictures are for models that see them; sound and the like is named only.
+/// Text of a content block for a model. Images are collected for models with image input; audio and
+/// other media are only named.
 pub(crate) fn block(block: ContentBlock, pictures: &mut Vec<String>) -> String {
     match block {
         ContentBlock::Text(text) => text.text,
@@ -128,7 +131,7 @@ pub(crate) fn block(block: ContentBlock, pictures: &mut Vec<String>) -> String {
     }
 }
 
-/// What a model can read of a resource.
+/// Text of a resource for a model.
 fn contents(contents: ResourceContents, pictures: &mut Vec<String>) -> String {
     match contents {
         ResourceContents::TextResourceContents { text, .. } => text,
@@ -140,7 +143,7 @@ fn contents(contents: ResourceContents, pictures: &mut Vec<String>) -> String {
     }
 }
 
-/// A picture, shown as far as there is room for it.
+/// Collects an image, if the limits permit.
 fn picture(mime: &str, data: String, pictures: &mut Vec<String>) -> String {
     if pictures.len() >= MAX_PICTURES || data.len() > MAX_PICTURE {
         return named("image", mime, &data);
@@ -154,7 +157,7 @@ fn named(kind: &str, mime: &str, data: &str) -> String {
     format!("[{kind}, {mime}, {} bytes, not shown]", data.len() / 4 * 3)
 }
 
-/// The beginning of a text. NUL, which PostgreSQL can't store, is left out.
+/// Truncates a text, and removes NUL, which PostgreSQL can't store.
 pub(crate) fn bounded(text: &str, limit: usize) -> String {
     let text = text.replace('\0', "");
     if text.len() <= limit {
@@ -176,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_model_takes_is_left_out() {
+    fn drops_tools_beyond_the_limits() {
         let wide = json!({ "type": "object", "properties": { "a": { "description": "x".repeat(MAX_SCHEMA) } } });
         let tools = kept(vec![
             offered("add", json!({ "type": "object" })),
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_is_text_and_bounded() {
+    fn converts_results_to_bounded_text() {
         let of = |content: Value| serde_json::from_value::<CallToolResult>(content).unwrap();
         let mixed = of(json!({ "content": [
             { "type": "text", "text": "a\u{0}b" }, { "type": "image", "data": "AAAA", "mimeType": "image/png" },
