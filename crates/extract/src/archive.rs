@@ -1,4 +1,4 @@
-//! Documents that are archives of XML files, as Office and OpenDocument have them.
+//! Documents that are ZIP archives of XML files: Office and OpenDocument.
 
 use std::io::{Cursor, Read as _};
 
@@ -7,16 +7,16 @@ use zip::ZipArchive;
 
 use crate::{MAX_TEXT, Unreadable};
 
-/// Bytes that are unpacked of one document at most: there is more markup than text.
+/// Maximum unpacked size of a document, in bytes: there is more markup than text.
 const MAX_UNPACKED: u64 = 8 * MAX_TEXT as u64;
-/// How the containers of older Office files begin, and of those that have a password.
+/// Signature of compound files: older Office documents, and those with a password.
 const COMPOUND: [u8; 8] = [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
-/// The part of such a container in which the whole document lies, unreadable without the password.
+/// Stream of a compound file with the encrypted document.
 const SEALED: &str = "EncryptedPackage";
 
 pub(crate) struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
-    /// Bytes that may be unpacked still.
+    /// Bytes that may still be unpacked.
     room: u64,
 }
 
@@ -42,18 +42,18 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// Whether it is the container of an older Office file.
+/// True for the compound file of an older Office document.
 pub(crate) fn is_compound(bytes: &[u8]) -> bool {
     bytes.starts_with(&COMPOUND)
 }
 
-/// Whether it is an Office document that has a password.
+/// True for an Office document with a password.
 pub(crate) fn is_sealed(bytes: &[u8]) -> bool {
     let name: Vec<u8> = SEALED.encode_utf16().flat_map(u16::to_le_bytes).collect();
     is_compound(bytes) && bytes.windows(name.len()).any(|part| part == name)
 }
 
-/// The character that a reference in XML stands for; none for entities that only a document's own type would explain.
+/// Character of an XML reference; `None` for entities that only the document's DTD defines.
 pub(crate) fn character(reference: &BytesRef<'_>) -> Result<Option<char>, Unreadable> {
     let numbered = reference.resolve_char_ref().map_err(|_| Unreadable::Damaged)?;
     let name: &[u8] = reference;
@@ -75,7 +75,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// An archive of these files.
+    /// Creates an archive of these files.
     pub(crate) fn packed(files: &[(&str, &str)]) -> Vec<u8> {
         let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
         for (name, content) in files {
@@ -86,7 +86,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_unpacked_has_an_end() {
+    fn limits_the_unpacked_size() {
         let bytes = packed(&[("a", "six by"), ("b", "and six")]);
         let mut archive = Archive { room: 10, ..Archive::open(&bytes).unwrap() };
         assert_eq!(archive.read("a").as_deref(), Ok(b"six by".as_slice()));
@@ -96,7 +96,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_document_with_a_password_is_told_from_a_damaged_one() {
+    fn distinguishes_protected_from_damaged_documents() {
         let mut sealed = COMPOUND.to_vec();
         assert_eq!(Archive::open(&sealed).err(), Some(Unreadable::Damaged));
         sealed.extend(SEALED.encode_utf16().flat_map(u16::to_le_bytes));

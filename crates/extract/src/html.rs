@@ -1,16 +1,16 @@
-//! Web pages, as Markdown without what only browsers need.
+//! Web pages, converted to Markdown without scripts and layout.
 
 use htmd::HtmlToMarkdown;
 
 use crate::{Section, Unreadable, markdown, tags::limit_tags};
 
-/// What says nothing to a reader.
+/// Elements without text for readers.
 const SKIPPED: [&str; 8] = ["script", "style", "noscript", "template", "svg", "iframe", "nav", "form"];
 
 pub(crate) fn read(text: &str) -> Result<Vec<Section>, Unreadable> {
     let converter = HtmlToMarkdown::builder().skip_tags(SKIPPED.to_vec()).build();
     let converted = converter.convert(&limit_tags(text)).map_err(|_| Unreadable::Damaged)?;
-    // Lines of what was converted say nothing of the file.
+    // Line numbers of the converted text don't match the file.
     Ok(markdown::sections(&converted).into_iter().map(|section| Section { line: None, ..section }).collect())
 }
 
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_read_without_its_programs() {
+    fn drops_scripts() {
         let page = "<title>T</title><script>steal()</script><h1>Leave</h1><p>25 <b>days</b>&amp; more</p>";
         let found = read(page).unwrap();
         let last = found.last().unwrap();
@@ -29,7 +29,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_with_100_000_attributes_is_read_up_to_the_limit() {
+    fn limits_the_attributes_of_a_tag() {
         let attributes: String = (0..100_000).map(|n| format!(" a{n}")).collect();
         let found = read(&format!("<p{attributes}>25 days</p>")).unwrap();
         assert_eq!(found[0].text.trim(), "25 days");

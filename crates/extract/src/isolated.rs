@@ -1,7 +1,7 @@
-//! Parses foreign data in a process of its own, with limits on its memory and processor time.
+//! Parses foreign data in a separate process, with limits on memory and processor time.
 //!
-//! The process gets a [`Task`] as one line of JSON on its standard input, followed by the bytes to parse, and writes the result as lines of JSON to
-//! its standard output.
+//! The process gets a [`Task`] as one line of JSON on its standard input, followed by the bytes to
+//! parse, and writes the result as lines of JSON to its standard output.
 
 use std::{
     fs,
@@ -23,19 +23,20 @@ use crate::{
 };
 
 const MIB: u64 = 1024 * 1024;
-/// Memory for one document, in bytes.
+/// Memory limit for a document, in bytes.
 const DOCUMENT_MEMORY: u64 = 1024 * MIB;
-/// Memory for the head of a web page, in bytes.
+/// Memory limit for the head of a web page, in bytes.
 const PAGE_MEMORY: u64 = 128 * MIB;
-/// Address space of a process that decodes a picture beside the memory for decoding: its stack, and what its allocator sets aside.
+/// Address space of an image decoding process in addition to the decoder's memory: its stack and
+/// the allocator's reserve, in bytes.
 const PICTURE_OVERHEAD: u64 = 96 * MIB;
-/// Address space of this program where the system doesn't say.
+/// Assumed address space of this program if the system doesn't report it, in bytes.
 const ASSUMED_PROGRAM: u64 = 512 * MIB;
-/// Parsers of nested things are recursive.
+/// Stack size for parsers of nested data, which are recursive, in bytes.
 const STACK: usize = 64 * 1024 * 1024;
-/// Pictures are not nested.
+/// Stack size for decoders of images, which are not nested, in bytes.
 const PICTURE_STACK: usize = 16 * 1024 * 1024;
-/// Behind everything that somebody waits for.
+/// Scheduling priority below everything interactive.
 const NICENESS: i32 = 10;
 
 /// Foreign data to parse.
@@ -46,17 +47,18 @@ pub enum Task {
     Document { media_type: String, name: String },
     /// The head of a web page. The result is a [`page::Page`].
     Page,
-    /// A picture in a file. The results are a [`picture::Copied`] and an optional [`picture::Thumbnails`].
+    /// An image file. The results are a [`picture::Copied`] and an optional
+    /// [`picture::Thumbnails`].
     UploadedPicture(UploadTask),
-    /// A picture on standard input. The result is an optional [`picture::Resized`].
+    /// An image on standard input. The result is an optional [`picture::Resized`].
     Picture(ResizeTask),
 }
 
-/// The text of a document.
+/// Text of a document, or the reason why there is none.
 pub type Outcome = Result<Document, Unreadable>;
 
 impl Task {
-    /// Limit on the processor time, in seconds.
+    /// Processor time limit, in seconds.
     #[must_use]
     pub const fn seconds(&self) -> u64 {
         match self {
@@ -66,9 +68,9 @@ impl Task {
         }
     }
 
-    /// Limit on the memory beyond that of the program itself, in bytes.
+    /// Memory limit beyond the program's own address space, in bytes.
     fn memory(&self) -> u64 {
-        // An allocator rounds large blocks up by as much as a quarter.
+        // An allocator rounds large blocks up by up to a quarter.
         let picture = |mebibytes: u32| u64::from(mebibytes) * MIB * 5 / 4 + PICTURE_OVERHEAD;
         match self {
             Self::Document { .. } => DOCUMENT_MEMORY,
@@ -89,7 +91,7 @@ impl Task {
         let mut output = io::stdout().lock();
         match self {
             Self::Document { media_type, name } => {
-                // What was being read is thrown away with what it left behind.
+                // After a panic the input and all partial state are discarded.
                 let read = panic::catch_unwind(AssertUnwindSafe(|| read(media_type, name, bytes)));
                 serde_json::to_writer(&mut output, &read.unwrap_or(Err(Unreadable::Damaged)))?;
             }
@@ -119,7 +121,7 @@ pub fn serve() -> io::Result<()> {
     parsing.join().unwrap_or_else(|_| Err(io::Error::other("a parser panicked")))
 }
 
-/// Address space that this program takes before it parses anything, in bytes.
+/// Address space that this program uses before parsing, in bytes.
 fn address_space() -> u64 {
     let pages = fs::read_to_string("/proc/self/statm").ok();
     let pages = pages.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());

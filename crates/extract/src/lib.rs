@@ -1,8 +1,8 @@
-//! Parsers of foreign data: the text of documents, the heads of web pages, pictures.
+//! Parsers of foreign data: text of documents, heads of web pages, and images.
 //!
-//! Everything here works on bytes that a stranger has chosen, by parsers that were never meant to meet malice: one may panic, use up memory or
-//! never come to its end. They run in a [process of its own](isolated), whose memory and time are limited. Only [`picture::measure`], which
-//! reads a header, is called by the server itself.
+//! All input is untrusted, and the parsers were not written for hostile input: one may panic,
+//! exhaust memory or never return. They run in a [separate process](isolated) with limits on memory
+//! and time. Only [`picture::measure`], which reads a header, is called by the server itself.
 
 mod archive;
 mod html;
@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::written::utf16;
 
-/// The longest text that is taken out of one file, in bytes.
+/// Maximum size of the text extracted from one file, in bytes.
 pub const MAX_TEXT: usize = 16 * 1024 * 1024;
 
 const PDF: &str = "application/pdf";
@@ -33,40 +33,40 @@ const WORD: &str = "application/vnd.openxmlformats-officedocument.wordprocessing
 const SLIDES: &str = "application/vnd.openxmlformats-officedocument.presentationml.presentation";
 const OPEN_TEXT: &str = "application/vnd.oasis.opendocument.text";
 const OPEN_SLIDES: &str = "application/vnd.oasis.opendocument.presentation";
-/// The type of a text in neither UTF-8 nor UTF-16, too; these ends of names say that it is one.
+/// Also the type of texts in neither UTF-8 nor UTF-16; these file extensions mark them as text.
 const UNKNOWN: &str = "application/octet-stream";
 const WRITTEN: [&str; 11] = ["csv", "htm", "html", "ini", "log", "markdown", "md", "sql", "srt", "tsv", "txt"];
-/// Excel since 2007 and before, and OpenDocument.
+/// Excel since 2007, older Excel, and OpenDocument.
 const SHEETS: [&str; 3] = [
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "application/vnd.ms-excel",
     "application/vnd.oasis.opendocument.spreadsheet",
 ];
 
-/// A part of a file that belongs together: a page, what stands below a heading, or all of it.
+/// Coherent part of a file: a page, the text below a heading, or the whole file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Section {
     pub text: String,
-    /// From 1, where the file has pages.
+    /// Page number from 1, for files with pages.
     pub page: Option<u32>,
-    /// The headings that it stands below, the outermost first.
+    /// Path of headings, outermost first.
     pub heading: Option<String>,
-    /// Where it begins, from 1, where the file has lines.
+    /// Line number of its start, from 1, for files with lines.
     pub line: Option<u32>,
-    /// Whether the text is Markdown.
+    /// True if the text is Markdown.
     pub is_markdown: bool,
 }
 
-/// What a file says.
+/// Text of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
-    /// In its order, none of them blank.
+    /// Sections in order, none of them blank.
     pub sections: Vec<Section>,
-    /// How many pages a PDF has, those without text included.
+    /// Number of pages of a PDF, including pages without text.
     pub pages: Option<u32>,
 }
 
-/// Why no text comes out of a file. Each is a sentence for people.
+/// Reason why no text could be extracted. Its message is shown to users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Unreadable {
@@ -80,7 +80,7 @@ pub enum Unreadable {
     Empty,
     #[error("There are only pictures of pages in this file, such as scans. They need text recognition first.")]
     Scanned {
-        /// How many.
+        /// Number of pages.
         pages: u32,
     },
     #[error("This file has too much text.")]
@@ -89,7 +89,7 @@ pub enum Unreadable {
     TooComplex,
 }
 
-/// What a file is read as.
+/// Parser for a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Pdf,
@@ -105,7 +105,7 @@ enum Format {
 }
 
 impl Format {
-    /// By the type that was found, and the name where that says more.
+    /// Selects the parser by media type, and by file extension for texts.
     fn of(media_type: &str, name: &str) -> Option<Self> {
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
         match media_type {
@@ -126,7 +126,7 @@ impl Format {
         }
     }
 
-    /// Of a text with such an end of its name.
+    /// Selects the parser of a text by its file extension.
     fn named(extension: &str) -> Self {
         match extension {
             "md" | "markdown" | "mdx" => Self::Markdown,
@@ -138,13 +138,13 @@ impl Format {
     }
 }
 
-/// Whether files of this type can be read.
+/// True if files of this type can be read.
 #[must_use]
 pub fn is_readable(media_type: &str, name: &str) -> bool {
     Format::of(media_type, name).is_some()
 }
 
-/// What a file says. There is at least one section.
+/// Extracts the text of a file: at least one section.
 pub fn read(media_type: &str, name: &str, bytes: &[u8]) -> Result<Document, Unreadable> {
     let format = Format::of(media_type, name).ok_or(Unreadable::Type)?;
     let sections = match format {
@@ -173,10 +173,10 @@ pub fn read(media_type: &str, name: &str, bytes: &[u8]) -> Result<Document, Unre
     Ok(Document { sections, pages })
 }
 
-/// Without what databases can't keep, and without blank lines around it.
+/// Removes control characters, which databases can't store, and surrounding blank lines.
 fn cleaned(section: Section) -> Section {
     let is_kept = |char: &char| !char.is_control() || matches!(char, '\n' | '\t');
-    // Line breaks of other systems are one.
+    // Line breaks of other systems are normalised.
     let text: String = section.text.replace("\r\n", "\n").replace('\r', "\n").chars().filter(is_kept).collect();
     let skipped = text.len() - text.trim_start().len();
     let lines = text[..skipped].matches('\n').count();
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_found_counts_and_the_name_says_more_of_texts() {
+    fn selects_the_parser_by_type_and_extension() {
         for (media_type, name, format) in [
             ("text/plain", "notes.md", Some(Format::Markdown)),
             ("text/plain", "main.rs", Some(Format::Plain)),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_text_is_no_knowledge() {
+    fn rejects_files_without_text() {
         assert_eq!(read("text/plain", "a.txt", b" \n\0\t "), Err(Unreadable::Empty));
         assert_eq!(read("text/plain", "a.txt", b""), Err(Unreadable::Empty));
         assert_eq!(read("text/plain", "a.txt", b"\xff\xfe"), Err(Unreadable::Empty));
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_windows_are_read() {
+    fn reads_windows_texts() {
         let written = |text: &str| {
             [&b"\xff\xfe"[..], &text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()].concat()
         };
@@ -233,14 +233,14 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_counted_from_the_first_that_says_something() {
+    fn counts_lines_from_the_first_text() {
         let found = read("text/plain", "a.rs", b"\xef\xbb\xbf\r\n\r\nfn main() {}\r\n").unwrap();
         assert_eq!(found.pages, None);
         assert_eq!(found.sections, [Section { text: "fn main() {}".to_owned(), line: Some(3), ..Section::default() }]);
     }
 
     #[test]
-    fn tables_that_excel_writes_are_read() {
+    fn reads_csv_files_of_excel() {
         let found = read(UNKNOWN, "a.csv", b"Stadt;Preis\r\nK\xf6ln;9,00 \x80\r\n").unwrap();
         assert_eq!(found.sections[0].text, "Stadt: Köln; Preis: 9,00 €");
     }

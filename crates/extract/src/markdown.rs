@@ -1,13 +1,13 @@
-//! Markdown: a section for what stands below each heading.
+//! Markdown: one section per heading.
 
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
 use crate::Section;
 
-/// The longest name of a heading that is kept, in characters.
+/// Maximum length of a heading that is kept, in characters.
 const MAX_HEADING: usize = 120;
 
-/// The sections of a text, each with the headings that it stands below.
+/// Splits a text into sections, each with its path of headings.
 pub(crate) fn sections(text: &str) -> Vec<Section> {
     let mut open: Vec<(HeadingLevel, String)> = Vec::new();
     let mut found = Vec::new();
@@ -50,7 +50,7 @@ fn trail(open: &[(HeadingLevel, String)]) -> Option<String> {
     (!names.is_empty()).then(|| names.join(" › "))
 }
 
-/// Tells lines of places that come in their order.
+/// Line numbers of ascending positions.
 struct Lines<'a> {
     text: &'a str,
     at: usize,
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sections_know_the_headings_above_them() {
+    fn sections_have_their_heading_path() {
         let text = "Intro\n\n# House\n\nRules\n\n```\n# no heading\n```\n\n## Leave `days`\n\n25\n\n# End\nbye\n";
         let found: Vec<_> = sections(text)
             .into_iter()

@@ -1,4 +1,4 @@
-//! Texts and presentations of OpenDocument (.odt, .odp): an archive, in which the text is one XML file.
+//! OpenDocument texts and presentations (.odt, .odp): a ZIP archive with the text in one XML file.
 
 use quick_xml::{
     Reader,
@@ -14,24 +14,24 @@ use crate::{
 
 pub(crate) const CONTENT: &str = "content.xml";
 const MANIFEST: &str = "META-INF/manifest.xml";
-/// Spaces that one mark stands for at most.
+/// Maximum number of spaces that one space element stands for.
 const MAX_SPACES: usize = 100;
 
-/// A text: a section for what stands below each heading.
+/// Reads a text: one section per heading.
 pub(crate) fn text(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
     let pages = pages(&content(bytes)?)?;
     let text: String = pages.into_iter().map(|page| page.text).collect();
-    // Its pages are made when it is shown.
+    // Pages exist only when the document is rendered.
     Ok(markdown::sections(&text).into_iter().map(|section| Section { line: None, ..section }).collect())
 }
 
-/// A presentation: a section for each slide, its number the page.
+/// Reads a presentation: one section per slide, with its number as the page.
 pub(crate) fn slides(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
     let pages = pages(&content(bytes)?)?;
     Ok((0..).zip(pages).map(|(number, page)| page.section(number)).collect())
 }
 
-/// Refuses what has a password: its files are there, but unreadable.
+/// Rejects documents with a password, whose files are encrypted individually.
 pub(crate) fn refuse_sealed(archive: &mut Archive<'_>) -> Result<(), Unreadable> {
     let mark = b"encryption-data";
     let is_sealed =
@@ -45,7 +45,7 @@ fn content(bytes: &[u8]) -> Result<Vec<u8>, Unreadable> {
     archive.read(CONTENT)
 }
 
-/// A slide, or what stands outside of all slides.
+/// A slide, or the text outside all slides.
 #[derive(Default)]
 struct Page {
     title: Option<String>,
@@ -53,7 +53,7 @@ struct Page {
 }
 
 impl Page {
-    /// The first is what stands before all slides.
+    /// Converts to a section. Page 0 is the text before all slides.
     fn section(self, number: u32) -> Section {
         let page = (number > 0).then_some(number);
         Section { text: self.text, page, heading: self.title, ..Section::default() }
@@ -64,13 +64,13 @@ fn pages(xml: &[u8]) -> Result<Vec<Page>, Unreadable> {
     let mut reader = Reader::from_reader(xml);
     let mut paragraphs = Paragraphs::default();
     let mut pages = vec![Page::default()];
-    // Notes stand within the paragraphs that they belong to.
+    // Notes are nested in the paragraphs that they belong to.
     let (mut depth, mut level) = (0_usize, 0);
     let mut is_title = false;
     loop {
         match reader.read_event().map_err(|_| Unreadable::Damaged)? {
             Event::Start(tag) => match tag.local_name().as_ref() {
-                // What was deleted, and what is said about the text.
+                // Deleted text and comments.
                 b"tracked-changes" | b"annotation" | b"forms" => {
                     reader.read_to_end(tag.name()).map_err(|_| Unreadable::Damaged)?;
                 }
@@ -142,7 +142,7 @@ fn end_page(pages: &mut Vec<Page>, paragraphs: &mut Paragraphs) {
     pages.push(Page::default());
 }
 
-/// Several spaces are one mark with their number.
+/// Several spaces are one element with their count.
 fn spaces(tag: &BytesStart<'_>) -> String {
     " ".repeat(number(tag, b"c").unwrap_or(1).min(MAX_SPACES))
 }
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_read_without_what_was_deleted() {
+    fn skips_deleted_text() {
         let found = text(&document(
             "<text:tracked-changes><text:p>Gone</text:p></text:tracked-changes>\
              <text:h text:outline-level=\"2\">Leave</text:h>\
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn slides_are_pages() {
+    fn numbers_slides_as_pages() {
         let frame = |class: &str, text: &str| {
             format!(
                 "<draw:frame presentation:class=\"{class}\"><draw:text-box><text:p>{text}</text:p></draw:text-box></draw:frame>"
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_a_password_is_said_to() {
+    fn reports_protected_documents() {
         let sealed = packed(&[(CONTENT, "\u{1}"), (MANIFEST, "<manifest:encryption-data/>")]);
         assert_eq!(text(&sealed), Err(Unreadable::Protected));
         assert_eq!(text(b"PK"), Err(Unreadable::Damaged));

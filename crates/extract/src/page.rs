@@ -1,4 +1,4 @@
-//! The head of a web page, for link previews.
+//! Head of a web page, for link previews.
 
 use std::cell::RefCell;
 
@@ -14,23 +14,23 @@ const TITLE_CHARS: usize = 200;
 const DESCRIPTION_CHARS: usize = 400;
 const SITE_CHARS: usize = 80;
 
-/// Title, description, site name and picture of a page.
+/// Title, description, site name and image of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     pub title: Option<String>,
     pub description: Option<String>,
     pub site: Option<String>,
-    /// An address, perhaps relative to the page's.
+    /// URL, possibly relative to the page's.
     pub image: Option<String>,
 }
 
-/// Reads a page up to the end of its head.
+/// Parses a page up to the end of its head.
 pub(crate) fn read(html: &str) -> Page {
     let sink = Head::default();
     let tokenizer = Tokenizer::new(sink, TokenizerOpts::default());
     let input = BufferQueue::default();
     input.push_back(StrTendril::from_slice(&limit_tags(head_of(html))));
-    // Nothing is run, so nothing stops it before the end.
+    // Scripts are not run, so nothing stops the tokenizer before the end.
     let _ = tokenizer.feed(&input);
     tokenizer.end();
     let found = tokenizer.sink.found.into_inner();
@@ -43,13 +43,13 @@ pub(crate) fn read(html: &str) -> Page {
     }
 }
 
-/// What is behind the head is not looked at.
+/// Text up to the end of the head.
 fn head_of(html: &str) -> &str {
     let end = html.as_bytes().windows(7).position(|part| part.eq_ignore_ascii_case(b"</head>"));
     end.map_or(html, |end| &html[..end])
 }
 
-/// One line, and not too long.
+/// Joins to one line and truncates.
 fn tidy(text: &str, most: usize) -> Option<String> {
     let words: Vec<&str> =
         text.split(|char: char| char.is_whitespace() || char.is_control()).filter(|word| !word.is_empty()).collect();
@@ -81,7 +81,7 @@ struct Found {
 #[derive(Default)]
 struct Head {
     found: RefCell<Found>,
-    /// Its title is being read.
+    /// True while the title is being read.
     is_in_title: RefCell<bool>,
 }
 
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_says_what_the_page_is() {
+    fn reads_the_metadata_of_a_page() {
         let page = read(
             "<!doctype html><html><head><title>Plain &amp; simple</title><meta name=description content='About it'>\
              <meta property=\"og:title\" content=\"The &quot;real&quot; title\"><meta property=og:site_name content=Harbour>\
@@ -182,9 +182,9 @@ mod tests {
     }
 
     #[test]
-    fn whatever_comes_is_read() {
+    fn tolerates_malformed_pages() {
         assert_eq!(read(""), Page::default());
-        // An end tag that does not end is text, as browsers take it.
+        // An incomplete end tag is text, as in browsers.
         assert_eq!(read("\u{0}<title>\n a\t b </title").title.as_deref(), Some("a b </title"));
         assert_eq!(read("<link rel='shortcut icon' href='i.ico'>").image.as_deref(), Some("i.ico"));
         let long = read(&format!("<title>{}</title>", "x ".repeat(500))).title.unwrap();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_with_100_000_attributes_is_read_up_to_the_limit() {
+    fn limits_the_attributes_of_a_tag() {
         let attributes: String = (0..100_000).map(|n| format!(" a{n}")).collect();
         let page = read(&format!("<title>Before</title><p{attributes}><meta property=og:title content=After>"));
         assert_eq!(page.title.as_deref(), Some("After"));

@@ -1,13 +1,13 @@
-//! Paragraphs and tables of a document as they are read one after the other, as Markdown.
+//! Builds Markdown from the paragraphs and tables of a document.
 
-/// What stands between two cells of a row.
+/// Separator between two cells of a row.
 const BETWEEN: &str = " | ";
 
 #[derive(Default)]
 pub(crate) struct Paragraphs {
     text: String,
     line: String,
-    /// Rows of tables that are open: tables stand in cells of others.
+    /// Number of open table rows; tables can be nested in cells.
     rows: usize,
 }
 
@@ -16,7 +16,7 @@ impl Paragraphs {
         self.line.push_str(said);
     }
 
-    /// Ends a paragraph, which is a heading where its level isn't 0.
+    /// Ends a paragraph; it is a heading if its level isn't 0.
     pub fn end_paragraph(&mut self, level: usize) {
         if self.rows > 0 {
             self.line.push(' ');
@@ -62,7 +62,7 @@ impl Paragraphs {
         }
     }
 
-    /// What was read so far.
+    /// Takes the text so far.
     pub fn take(&mut self) -> String {
         std::mem::take(&mut self.text)
     }

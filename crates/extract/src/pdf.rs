@@ -1,4 +1,4 @@
-//! PDF files: a section for each page, blank ones included.
+//! PDF files: one section per page, including blank pages.
 
 use std::{
     iter,
@@ -13,12 +13,12 @@ use crate::{Section, Unreadable};
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
     let mut document = Document::load_mem(bytes).map_err(|error| unreadable(&error))?;
     if document.is_encrypted() {
-        // Many can be read by anybody, and have a password for changes alone.
+        // Many files have an empty user password and a password only for changes.
         document.decrypt("").map_err(|error| unreadable(&error))?;
     }
     let ids: Vec<ObjectId> = document.page_iter().collect();
     let mut alone = OnePage::of(document).map_err(|error| unreadable(&error))?;
-    // A page that the parser can't read, or breaks on, costs no other.
+    // A page that the parser can't read, or panics on, doesn't affect the others.
     let page = |id| catch_unwind(AssertUnwindSafe(|| alone.text(id))).ok().and_then(Result::ok);
     let pages: Vec<Option<String>> = ids.into_iter().map(page).collect();
     if pages.iter().all(Option::is_none) {
@@ -39,7 +39,8 @@ fn unreadable(error: &Error) -> Unreadable {
     }
 }
 
-/// A document that has one page at a time: the parser looks through all of them for each that it reads.
+/// A document reduced to one page at a time: the parser otherwise walks all pages for each page
+/// that it reads.
 struct OnePage {
     document: Document,
     tree: ObjectId,
@@ -52,7 +53,7 @@ impl OnePage {
         Ok(Self { document, tree })
     }
 
-    /// What a page has of those above it, it finds by itself.
+    /// Reads a page. Inherited attributes are found through the page itself.
     fn text(&mut self, page: ObjectId) -> Result<String, OutputError> {
         let fields =
             [("Type", Object::Name(b"Pages".to_vec())), ("Kids", Object::Array(vec![Object::Reference(page)]))];
@@ -63,8 +64,9 @@ impl OnePage {
     }
 }
 
-/// Ligatures as their letters, and radicals (U+2F00) as the characters that look like them: nobody searches for `ﬁ`. Where a font has one
-/// glyph for a radical and a character, Chromium prints the radical.
+/// Replaces ligatures by their letters, and radicals (U+2F00) by the characters that they look
+/// like, so that searches find the text. If a font has one glyph for a radical and a character,
+/// Chromium prints the radical.
 fn spelled(page: &str) -> String {
     let mut text = String::with_capacity(page.len());
     for char in page.chars() {
@@ -76,13 +78,13 @@ fn spelled(page: &str) -> String {
     text
 }
 
-/// Paragraphs in one piece: in the file each line stands by itself.
+/// Joins the lines of each paragraph, which are separate in the file.
 fn joined(page: &str) -> String {
     let mut text = String::with_capacity(page.len());
     for paragraph in page.split("\n\n") {
         for line in paragraph.lines().map(str::trim).filter(|line| !line.is_empty()) {
             match text.chars().last() {
-                // A word that goes on in the next line.
+                // A hyphenated word continues on the next line.
                 Some('-') if line.starts_with(char::is_lowercase) => _ = text.pop(),
                 Some('\n') | None => {}
                 Some(_) => text.push(' '),
@@ -133,31 +135,31 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_breaks_the_parser_costs_no_other() {
+    fn isolates_pages_that_break_the_parser() {
         let whole = "/MediaBox [0 0 612 792]";
         let texts = |pages: [&str; 2]| {
             let read = read(&document(pages));
             read.map(|sections| sections.iter().map(|section| section.text.trim().to_owned()).collect::<Vec<_>>())
         };
         assert_eq!(texts([whole, whole]), Ok(vec!["First".to_owned(), "Second".to_owned()]));
-        // One without a size.
+        // A page without a size.
         assert_eq!(texts(["", whole]), Ok(vec![String::new(), "Second".to_owned()]));
         assert_eq!(texts(["", ""]), Err(Unreadable::Damaged));
     }
 
     #[test]
-    fn ligatures_are_letters() {
+    fn replaces_ligatures() {
         assert_eq!(spelled("an eﬃcient oﬀice, ﬁve ﬂuﬀy waﬄes"), "an efficient office, five fluffy waffles");
     }
 
     #[test]
-    fn radicals_are_characters() {
+    fn replaces_radicals() {
         assert_eq!(spelled("港⼝ 百分之⼗⼀ ⻳"), "港口 百分之十一 龟");
         assert_eq!(spelled("⺀"), "⺀");
     }
 
     #[test]
-    fn lines_of_a_paragraph_are_joined() {
+    fn joins_the_lines_of_a_paragraph() {
         assert_eq!(
             joined("Leave is twen-\nty five\ndays.\n\n\n\nNext-\nWord"),
             "Leave is twenty five days.\n\nNext- Word\n\n"

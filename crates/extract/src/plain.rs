@@ -1,4 +1,4 @@
-//! Texts and programs.
+//! Plain texts and source code.
 
 use crate::Section;
 

@@ -1,4 +1,5 @@
-//! Spreadsheets of Excel and OpenDocument: a section for each sheet, a line for each row with the names of its columns.
+//! Spreadsheets of Excel and OpenDocument: one section per sheet, one line per row with the column
+//! names.
 
 use std::io::Cursor;
 
@@ -35,7 +36,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
 fn sheets<'a, B: Reader<Cursor<&'a [u8]>>>(mut book: B) -> Result<Vec<Section>, Unreadable> {
     let (mut found, mut length) = (Vec::new(), 0);
     for name in book.sheet_names() {
-        // A chart has a sheet of its own, without cells.
+        // Charts have sheets of their own, without cells.
         let Ok(cells) = book.worksheet_range(&name) else { continue };
         let text = lines(&cells);
         length += text.len();
@@ -47,7 +48,8 @@ fn sheets<'a, B: Reader<Cursor<&'a [u8]>>>(mut book: B) -> Result<Vec<Section>, 
     Ok(found)
 }
 
-/// The first row with several cells names the columns; what stands above it is a title.
+/// Writes the rows. The first row with several cells holds the column names; rows above it are
+/// titles.
 fn lines(cells: &Range<Data>) -> String {
     let mut lines = String::new();
     let mut names: Option<Vec<String>> = None;
@@ -70,14 +72,14 @@ fn lines(cells: &Range<Data>) -> String {
             break;
         }
     }
-    // There are names only.
+    // Only column names exist.
     if let Some(names) = names.filter(|_| !has_rows) {
         table::push_row(&mut lines, names.iter().map(String::as_str), |_| None);
     }
     lines
 }
 
-/// A value as the spreadsheet shows it, more or less: its own formats aren't read.
+/// Approximate display form of a value; number formats are not read.
 fn written(cell: &Data) -> String {
     match cell {
         Data::Float(number) => rounded(*number),
@@ -86,7 +88,7 @@ fn written(cell: &Data) -> String {
     }
 }
 
-/// With the fifteen digits that spreadsheets calculate with.
+/// Rounds to 15 digits, the precision of spreadsheets.
 fn rounded(number: f64) -> String {
     format!("{number:.14e}").parse().unwrap_or(number).to_string()
 }
@@ -123,7 +125,7 @@ mod tests {
         Target="xl/workbook.xml"/></Relationships>"#;
 
     #[test]
-    fn rows_of_a_sheet_say_what_their_cells_are() {
+    fn names_the_columns_in_each_row() {
         let text = |place: &str, said: &str| format!(r#"<c r="{place}" t="inlineStr"><is><t>{said}</t></is></c>"#);
         let sheet = format!(
             r#"<?xml version="1.0"?><worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_written_as_people_write_them() {
+    fn formats_dates_and_times() {
         for (days, shown) in [(45_943.0, "2025-10-13"), (45_943.5, "2025-10-13 12:00"), (0.25, "06:00")] {
             let moment = ExcelDateTime::new(days, ExcelDateTimeType::DateTime, false);
             assert_eq!(written(&Data::DateTime(moment)), shown);
@@ -155,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_spreadsheet_is_refused() {
+    fn rejects_other_files() {
         assert_eq!(read(b"PK"), Err(Unreadable::Damaged));
         assert_eq!(read(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), Err(Unreadable::Damaged));
     }

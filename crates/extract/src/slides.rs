@@ -1,4 +1,5 @@
-//! PowerPoint presentations: a section for each slide, its number the page, with what the speaker noted.
+//! PowerPoint presentations: one section per slide, with its number as the page, including speaker
+//! notes.
 
 use std::collections::HashMap;
 
@@ -13,7 +14,7 @@ use crate::{
     paragraphs::Paragraphs,
 };
 
-/// Slides of one file at most.
+/// Maximum number of slides in a file.
 const MAX_SLIDES: usize = 5_000;
 const FOLDER: &str = "ppt";
 
@@ -38,7 +39,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
     Ok(found)
 }
 
-/// What a part of an archive names another one by.
+/// A relationship between two parts of an archive.
 struct Relation {
     target: String,
     kind: String,
@@ -59,14 +60,14 @@ fn relations(xml: &[u8]) -> Result<HashMap<String, Relation>, Unreadable> {
     }
 }
 
-/// The slides in their order.
+/// Relationship ids of the slides, in order.
 fn slide_ids(xml: &[u8]) -> Result<Vec<String>, Unreadable> {
     let mut reader = Reader::from_reader(xml);
     let mut ids = Vec::new();
     loop {
         match reader.read_event().map_err(|_| Unreadable::Damaged)? {
             Event::Start(tag) | Event::Empty(tag) if tag.local_name().as_ref() == b"sldId" => {
-                // Its own number is called `id` as well, without a prefix.
+                // The slide's numeric id has the same name without a prefix.
                 let found = tag
                     .attributes()
                     .flatten()
@@ -97,7 +98,7 @@ fn notes_of(archive: &mut Archive<'_>, slide: &str) -> Result<Option<String>, Un
     Ok(Some(shapes(&archive.read(&target)?)?.text).filter(|notes| !notes.is_empty()))
 }
 
-/// Where a target lies in the archive, which may be said from the part that names it.
+/// Resolves a relationship target, which may be relative to the referring part.
 fn path(folder: &str, target: &str) -> String {
     if let Some(whole) = target.strip_prefix('/') {
         return whole.to_owned();
@@ -121,7 +122,7 @@ struct Slide {
     text: String,
 }
 
-/// What stands in the shapes of a slide, without the numbers and dates that stand on each.
+/// Text of a slide's shapes, without slide numbers and dates.
 fn shapes(xml: &[u8]) -> Result<Slide, Unreadable> {
     let mut reader = Reader::from_reader(xml);
     let (mut slide, mut paragraphs) = (Slide::default(), Paragraphs::default());
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn slides_are_pages_in_the_order_in_which_they_are_shown() {
+    fn numbers_slides_in_presentation_order() {
         let presentation = "<p:presentation><p:sldIdLst><p:sldId id=\"256\" r:id=\"rId9\"/>\
             <p:sldId id=\"257\" r:id=\"rId1\"></p:sldId></p:sldIdLst></p:presentation>";
         let relations = "<Relationships><Relationship Id=\"rId1\" Type=\"x/slide\" Target=\"slides/slide1.xml\"/>\
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_presentation_that_is_none_is_refused() {
+    fn rejects_other_files() {
         assert_eq!(read(b"PK"), Err(Unreadable::Damaged));
         assert_eq!(read(&packed(&[("ppt/presentation.xml", "<p:presentation/>")])), Err(Unreadable::Damaged));
     }

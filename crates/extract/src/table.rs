@@ -1,4 +1,5 @@
-//! Tables: each row on a line of its own, with the names of its columns, so that it can be understood alone.
+//! CSV tables: one line per row with the column names, so that each row can be understood on its
+//! own.
 
 use csv::ReaderBuilder;
 
@@ -10,7 +11,7 @@ pub(crate) fn read(text: &str, delimiter: u8) -> Vec<Section> {
     let Ok(names) = reader.headers().cloned() else { return crate::plain::read(text) };
     let mut lines = String::with_capacity(text.len() * 2);
     for row in reader.records() {
-        // A row that can't be read says nothing of the others.
+        // An invalid row doesn't affect the others.
         let Ok(row) = row else { continue };
         push_row(&mut lines, row.iter(), |place| names.get(place));
         if lines.len() > crate::MAX_TEXT {
@@ -18,13 +19,13 @@ pub(crate) fn read(text: &str, delimiter: u8) -> Vec<Section> {
         }
     }
     if lines.trim().is_empty() {
-        // There are names only.
+        // Only column names exist.
         return crate::plain::read(text);
     }
     vec![Section { text: lines, line: Some(2), ..Section::default() }]
 }
 
-/// A line for the cells that say something, each with the name of its column.
+/// Appends a line with the non-blank cells, each with its column name.
 pub(crate) fn push_row<'a>(
     lines: &mut String,
     cells: impl Iterator<Item = &'a str>,
@@ -45,7 +46,7 @@ pub(crate) fn push_row<'a>(
     lines.push('\n');
 }
 
-/// Spreadsheets of many countries write semicolons.
+/// Spreadsheets write semicolons in many locales.
 fn likely_delimiter(text: &str) -> u8 {
     let first = text.lines().next().unwrap_or_default();
     let count = |delimiter: char| first.matches(delimiter).count();
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_row_says_what_its_cells_are() {
+    fn names_the_columns_in_each_row() {
         let found = read("Name;Stadt\nAnna;\"Hà Nội\nVN\"\n;\nBen;;mehr\n", b',');
         assert_eq!(found[0].text, "Name: Anna; Stadt: Hà Nội VN\n\nName: Ben; mehr\n");
         assert_eq!(found[0].line, Some(2));

@@ -1,6 +1,7 @@
-//! Bounds the tags of an HTML text before it is parsed.
+//! Limits the tags of an HTML text before it is parsed.
 //!
-//! A tokenizer compares each attribute with all attributes before it in its tag, so that one tag with 100,000 attributes takes it half a minute.
+//! A tokenizer compares each attribute with all earlier ones of its tag, so that one tag with
+//! 100,000 attributes takes half a minute.
 
 use std::borrow::Cow;
 
@@ -9,9 +10,10 @@ const MAX_ATTRIBUTES: usize = 128;
 /// Maximum length of a tag, in bytes.
 const MAX_TAG: usize = 32 * 1024;
 
-/// Drops the attributes that a tag has beyond [`MAX_ATTRIBUTES`] or [`MAX_TAG`]. Takes time in proportion to the length of the text.
+/// Drops the attributes of a tag beyond [`MAX_ATTRIBUTES`] or [`MAX_TAG`], in linear time.
 ///
-/// Contents of comments are skipped. Contents of scripts and styles are treated as markup: they are cut where they look like such a tag.
+/// Comments are skipped. Scripts and styles are treated as markup: text in them that looks like
+/// such a tag is cut.
 pub(crate) fn limit_tags(html: &str) -> Cow<'_, str> {
     let bytes = html.as_bytes();
     let (mut limited, mut copied) = (String::new(), 0);
@@ -22,7 +24,8 @@ pub(crate) fn limit_tags(html: &str) -> Cow<'_, str> {
         if rest.starts_with(b"!--") && has_comment_end {
             match comment_end(bytes, at + 1) {
                 Some(end) => at = end,
-                // Searched for once: a text of comments that never end would be searched as often as it has comments.
+                // Searched only once; otherwise a text of unterminated comments would take
+                // quadratic time.
                 None => has_comment_end = false,
             }
         } else if matches!(rest, [b'/', letter, ..] | [letter, ..] if letter.is_ascii_alphabetic()) {
@@ -44,9 +47,9 @@ pub(crate) fn limit_tags(html: &str) -> Cow<'_, str> {
 
 /// Extent of a tag.
 struct Tag {
-    /// The position behind it.
+    /// Position after the tag.
     end: usize,
-    /// The position of the first attribute that is dropped.
+    /// Position of the first dropped attribute.
     cut: Option<usize>,
 }
 
@@ -57,7 +60,7 @@ impl Tag {
             let rest = bytes.get(from..).unwrap_or_default();
             rest.iter().position(|byte| !is_skipped(*byte)).map_or(bytes.len(), |length| from + length)
         };
-        // Of an end tag, the slash is no space.
+        // The slash of an end tag doesn't count as a space.
         let mut at = skip(start + 2, &|byte| !is_space(byte) && byte != b'>');
         let (mut attributes, mut cut) = (0_usize, None);
         loop {
@@ -69,7 +72,7 @@ impl Tag {
                 Some(_) => {}
             }
             attributes += 1;
-            // A name may begin with an equals sign.
+            // An attribute's name may start with an equals sign.
             at = skip(at + 1, &|byte| !is_space(byte) && byte != b'>' && byte != b'=');
             let value = skip(at, &|byte| byte.is_ascii_whitespace());
             if bytes.get(value) == Some(&b'=') {
@@ -90,7 +93,7 @@ fn find(bytes: &[u8], from: usize, wanted: u8) -> Option<usize> {
     bytes.get(from..)?.iter().position(|byte| *byte == wanted).map(|at| from + at)
 }
 
-/// The position behind a comment whose dashes begin at `from`. `<!-->` is one, too.
+/// Position after a comment whose dashes start at `from`. `<!-->` is a comment too.
 fn comment_end(bytes: &[u8], from: usize) -> Option<usize> {
     let end = |rest: &[u8]| match rest {
         [b'-', b'-', b'>', ..] => Some(3),

@@ -1,4 +1,4 @@
-//! Word documents: an archive, in which the text is one XML file.
+//! Word documents: a ZIP archive with the text in one XML file.
 
 use quick_xml::{
     Reader,
@@ -12,7 +12,7 @@ use crate::{
     paragraphs::Paragraphs,
 };
 
-/// What stands at the foot of pages or at the end.
+/// Footnotes and endnotes.
 const NOTES: [&str; 2] = ["word/footnotes.xml", "word/endnotes.xml"];
 
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
@@ -22,17 +22,17 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
         if archive.has(part) {
             match archive.read(part).and_then(|xml| text(&xml)) {
                 Ok(notes) => said.push_str(&notes),
-                // What the document says itself is worth more than nothing.
+                // Damaged notes don't discard the document's own text.
                 Err(Unreadable::Damaged) => {}
                 Err(error) => return Err(error),
             }
         }
     }
-    // Word has no lines, and its pages are made when it is shown.
+    // Word has no lines, and its pages exist only when the document is rendered.
     Ok(markdown::sections(&said).into_iter().map(|section| Section { line: None, ..section }).collect())
 }
 
-/// The paragraphs, with headings as Markdown has them, and the rows of tables.
+/// Converts paragraphs, headings and tables to Markdown.
 fn text(xml: &[u8]) -> Result<String, Unreadable> {
     let mut reader = Reader::from_reader(xml);
     let mut paragraphs = Paragraphs::default();
@@ -73,7 +73,7 @@ fn text(xml: &[u8]) -> Result<String, Unreadable> {
     }
 }
 
-/// `Heading2`, in whatever language Word writes the number behind it; 0 for other styles.
+/// Level of a heading style such as `Heading2`, in any language of Word; 0 for other styles.
 fn heading_level(tag: &BytesStart<'_>) -> usize {
     let style = tag.attributes().flatten().find(|attribute| attribute.key.local_name().as_ref() == b"val");
     let Some(style) = style else { return 0 };
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn paragraphs_stand_below_their_headings() {
+    fn assigns_paragraphs_to_headings() {
         let found = read(&document(
             "<w:p><w:pPr><w:pStyle w:val=\"Heading1\"/></w:pPr><w:r><w:t>Leave</w:t></w:r></w:p>\
              <w:p><w:r><w:t>25 &amp; </w:t></w:r><w:r><w:t xml:space=\"preserve\">more&#33;</w:t></w:r></w:p>",
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_stand_behind_the_text() {
+    fn appends_notes() {
         let paragraph = |text: &str| format!("<w:p><w:r><w:t>{text}</w:t></w:r></w:p>");
         let part = |name: &str, text: &str| format!("<w:{name}>{}</w:{name}>", paragraph(text));
         let document = format!("<w:document><w:body>{}</w:body></w:document>", paragraph("Built in 1974."));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_that_are_damaged_cost_nothing_else() {
+    fn ignores_damaged_notes() {
         let paragraph = |text: &str| format!("<w:p><w:r><w:t>{text}</w:t></w:r></w:p>");
         let document = format!("<w:document><w:body>{}</w:body></w:document>", paragraph("Built in 1974."));
         let footnotes = format!("<w:footnotes>{}</w:endnotes>", paragraph("Painted in 2019."));
@@ -131,7 +131,7 @@ mod tests {
             ("word/endnotes.xml", &endnotes),
         ]);
         assert_eq!(read(&bytes).unwrap()[0].text.trim(), "Built in 1974.\n\nAsk Anna.");
-        // Nor does a part that can't be unpacked: its head is another one.
+        // Likewise a part that can't be unpacked because its header is damaged.
         let name = b"word/endnotes.xml";
         let at = bytes.windows(name.len()).position(|part| part == name).unwrap();
         bytes[at - 30] = b'X';
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_tables_stay_together() {
+    fn keeps_table_rows_together() {
         let cell = |text: &str| format!("<w:tc><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:tc>");
         let row = |cells: [&str; 2]| format!("<w:tr>{}{}</w:tr>", cell(cells[0]), cell(cells[1]));
         let table = format!("<w:tbl>{}{}{}</w:tbl>", row(["Day", "Who"]), row(["", ""]), row(["Monday", ""]));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_is_none_is_refused() {
+    fn rejects_other_files() {
         assert_eq!(read(b"PK"), Err(Unreadable::Damaged));
         assert_eq!(read(&document("<w:p><w:r></w:p>")), Err(Unreadable::Damaged));
     }

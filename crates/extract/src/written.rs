@@ -1,4 +1,4 @@
-//! How texts are written: in UTF-8, and as programs for Windows still do.
+//! Text encodings: UTF-8, UTF-16 and Windows-1252.
 
 use std::borrow::Cow;
 
@@ -6,10 +6,11 @@ use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
 use crate::{MAX_TEXT, Unreadable};
 
-/// So many letters beyond ASCII, with marks, or signs follow each other at most. Where more do, whole words consist of them: that is another script.
+/// Maximum run of non-ASCII bytes in Windows-1252. Longer runs indicate another script, in which
+/// whole words are non-ASCII.
 const LONGEST_RUN: usize = 3;
 
-/// The text that these bytes are, without the mark that may stand before it.
+/// Decodes a text, without its byte order mark.
 pub(crate) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Unreadable> {
     let (encoding, mark) = Encoding::for_bom(bytes).unwrap_or((UTF_8, 0));
     let bytes = &bytes[mark..];
@@ -23,7 +24,7 @@ pub(crate) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Unreadable> {
     text.ok_or(Unreadable::Damaged)
 }
 
-/// A text in UTF-16, as Windows writes it; `None` without the mark that it begins with. Half a character, where it was cut, is U+FFFD.
+/// Decodes UTF-16; `None` without a byte order mark. A truncated character becomes U+FFFD.
 #[must_use]
 pub fn utf16(bytes: &[u8]) -> Option<String> {
     let (encoding, mark) = Encoding::for_bom(bytes).filter(|(encoding, _)| *encoding != UTF_8)?;
@@ -32,13 +33,13 @@ pub fn utf16(bytes: &[u8]) -> Option<String> {
     Some(text.into_owned())
 }
 
-/// Windows-1252, as far as it looks like that.
+/// Decodes Windows-1252, if the text is plausible.
 fn western(bytes: &[u8]) -> Option<Cow<'_, str>> {
     if bytes.split(u8::is_ascii).any(|run| run.len() > LONGEST_RUN) {
         return None;
     }
     let (text, _) = WINDOWS_1252.decode_without_bom_handling(bytes);
-    // Bytes without a letter in Windows-1252 become some, as in browsers.
+    // Bytes undefined in Windows-1252 become control characters, as in browsers.
     let is_control = |letter: char| letter.is_control() && !matches!(letter, '\t' | '\n' | '\r' | '\u{c}');
     (!text.contains(is_control)).then_some(text)
 }
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_of_windows_are_read() {
+    fn reads_windows_texts() {
         for (bytes, expected) in [
             (&b"\xef\xbb\xbfplain"[..], "plain"),
             (b"Stra\xdfe in K\xf6ln; 12 \x80 \x96 \x84so\x93", "Straße in Köln; 12 € – „so“"),
@@ -62,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn utf_16_is_known_by_its_mark() {
+    fn detects_utf_16_by_its_mark() {
         for (bytes, found) in [
             (&b"\xff\xfeh\0i\0"[..], Some("hi")),
             (b"\xfe\xff\0h\0i", Some("hi")),
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_or_in_a_script_that_is_not_known_is_none() {
+    fn rejects_binary_data_and_unknown_encodings() {
         for bytes in [
             &b"\0\x01\xff"[..],
             b"caf\xe9\0",
@@ -89,7 +90,7 @@ mod tests {
             b"a\x8f",
             b"a\x90",
             b"a\x9d",
-            // Half a unit, and half a character.
+            // Half a code unit, and a lone surrogate.
             b"\xff\xfeH\0x",
             b"\xff\xfe\0\xd8",
             // "Привет" in Windows-1251, "港口" in GBK.

@@ -1,4 +1,4 @@
-//! Decodes pictures and makes them smaller.
+//! Decodes and downscales images.
 
 use std::io::{BufRead, Cursor, Seek, SeekFrom};
 
@@ -16,40 +16,44 @@ use super::{
     strip::{Frame, scans},
 };
 
-/// Pictures with more pixels, or with a longer side, are not decoded whole: a small file can be a large picture.
+/// Limits for decoding an image at full size: a small file can be a large image.
 const MAX_PIXELS: u64 = 50_000_000;
 const MAX_SIDE: u32 = 12_000;
-/// JPEGs with more pixels, or with a side longer than [`MAX_SIDE`], are decoded at a reduced size where they come in one pass.
+/// Baseline JPEGs with more pixels, or with a side longer than [`MAX_SIDE`], are decoded at a
+/// reduced size.
 const REDUCED_PIXELS: u64 = 16_000_000;
-/// Beyond this they aren't either: each pixel takes time, however small what is made of it. Cameras have up to 200 million.
+/// Limits for decoding at a reduced size: each pixel takes time, however small the result. Cameras
+/// have up to 200 megapixels.
 const MAX_REDUCED_PIXELS: u64 = 210_000_000;
 const MAX_REDUCED_SIDE: u32 = 20_000;
-/// Maximum number of scans of a JPEG that is decoded whole: each takes the time of the whole picture. Encoders write about 10.
+/// Maximum number of scans of a JPEG decoded at full size, each of which takes the time of the
+/// whole image. Encoders write about 10.
 const MAX_SCANS: u8 = 64;
 const MIB: u64 = 1024 * 1024;
-/// What making smaller ones of a picture takes beside it.
+/// Additional memory for downscaling, in bytes.
 const MAKING_SMALLER: u64 = 32 * MIB;
-/// Limit for everything that a PNG holds beside its pixels, such as an inflated colour profile. Covered by [`MAKING_SMALLER`].
+/// Memory limit for PNG data other than pixels, such as an inflated colour profile, in bytes.
+/// Covered by [`MAKING_SMALLER`].
 const PNG_METADATA: u64 = 8 * MIB;
 const JPEG_QUALITY: u8 = 80;
-/// What ends a JPEG.
+/// End marker of a JPEG.
 const JPEG_END: &[u8] = &[0xff, 0xd9];
-/// The longer side of what a thumbhash is made from.
+/// Longer side of the image from which a thumbhash is computed, in pixels.
 const HASHED: u32 = 100;
 
-/// How a picture is decoded, and how much memory that takes.
+/// Decoding plan of an image, and the memory it needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Measured {
     format: ImageFormat,
     bytes: u64,
-    /// Minimum length of the longer side of the decoded picture. `None`: it is decoded whole.
+    /// Minimum length of the decoded image's longer side, in pixels. `None`: decoded at full size.
     reduced_to: Option<u32>,
     /// Maximum number of scans of a JPEG.
     max_scans: u8,
 }
 
 impl Measured {
-    /// Memory that decoding takes, in MiB: part of [`MEMORY`].
+    /// Memory needed for decoding, in MiB: part of [`MEMORY`].
     #[must_use]
     pub fn mebibytes(self) -> u32 {
         u32::try_from(self.bytes.div_ceil(MIB)).unwrap_or(u32::MAX)
@@ -66,34 +70,37 @@ pub(super) fn format(media_type: &str) -> Option<ImageFormat> {
     })
 }
 
-/// Computes from the header of a picture how it is decoded so that its longer side can be made as short as `side`. Only the header is read.
+/// Plans the decoding of an image whose longer side is to be at most `side` pixels. Reads only the
+/// header.
 ///
-/// Returns an error if decoding it would take too much memory or time, or if the header is malformed.
+/// Returns an error if decoding would take too much memory or time, or if the header is malformed.
 pub fn measure(from: &mut (impl BufRead + Seek), media_type: &str, side: u32) -> anyhow::Result<Measured> {
-    let format = format(media_type).context("its type can't be decoded")?;
+    let format = format(media_type).context("unsupported image type")?;
     let length = from.seek(SeekFrom::End(0))?;
     from.rewind()?;
     let header = Header::read(from, format)?;
     if let Some(frame) = header.frame
         && let Some(held) = held_reduced(frame, side)
     {
-        // The decoder may hold all of the file.
+        // The decoder may hold the whole file.
         let bytes = held.saturating_add(length).saturating_add(MAKING_SMALLER);
-        anyhow::ensure!(bytes <= MEMORY, "it takes too much memory");
-        // Each scan takes the time of the whole picture, however few bytes it has; one for each component is enough.
+        anyhow::ensure!(bytes <= MEMORY, "image exceeds memory limit");
+        // Each scan takes the time of the whole image, however few bytes it has; one per component
+        // is enough.
         return Ok(Measured { format, bytes, reduced_to: Some(side), max_scans: frame.components });
     }
     let is_read_first = matches!(format, ImageFormat::Jpeg | ImageFormat::WebP);
-    anyhow::ensure!(!is_read_first || length <= MAX_READ, "it has too many bytes");
+    anyhow::ensure!(!is_read_first || length <= MAX_READ, "image exceeds size limit");
     let (pixels, longer) = (header.pixels(), header.width.max(header.height));
-    anyhow::ensure!(pixels > 0 && pixels <= MAX_PIXELS && longer <= MAX_SIDE, "it has too many pixels");
+    anyhow::ensure!(pixels > 0 && pixels <= MAX_PIXELS && longer <= MAX_SIDE, "image exceeds pixel limit");
     let held = if is_read_first { length } else { 0 };
     let bytes = pixels * (header.depth + header.overhead) + held + MAKING_SMALLER;
-    anyhow::ensure!(bytes <= MEMORY, "it takes too much memory");
+    anyhow::ensure!(bytes <= MEMORY, "image exceeds memory limit");
     Ok(Measured { format, bytes, reduced_to: None, max_scans: MAX_SCANS })
 }
 
-/// What decoding a JPEG at a reduced size holds of it; none where it is decoded whole, or not at all.
+/// Memory for decoding a JPEG at a reduced size, in bytes; `None` if it is decoded at full size or
+/// not at all.
 fn held_reduced(frame: Frame, side: u32) -> Option<u64> {
     let (width, height) = (u32::from(frame.width), u32::from(frame.height));
     let (pixels, longer) = (u64::from(width) * u64::from(height), width.max(height));
@@ -102,12 +109,12 @@ fn held_reduced(frame: Frame, side: u32) -> Option<u64> {
     if frame.is_progressive || pixels == 0 || is_small || is_too_large {
         return None;
     }
-    // The decoder chooses as this does.
+    // Same choice as the decoder's.
     let eighths = [1, 2, 4].into_iter().find(|eighths| (longer * eighths).div_ceil(8) >= side)?;
-    // Blocks are whole, of 8 pixels a side, and up to 4 of them go together.
+    // Blocks are complete, 8 pixels per side, and up to 4 are grouped.
     let padded = |length: u32| u64::from(length) + 31;
     let reduced = |length: u32| padded(length).div_ceil(8) * u64::from(eighths);
-    // Samples, apart and then together, and two rows of what they are made from.
+    // Planar and then interleaved samples, and two rows of coefficients.
     let of_component = 2 * reduced(width) * reduced(height) + 2 * padded(width) * 32 * 2;
     Some(u64::from(frame.components) * of_component)
 }
@@ -115,24 +122,24 @@ fn held_reduced(frame: Frame, side: u32) -> Option<u64> {
 fn decoder<'a>(from: impl BufRead + Seek + 'a, measured: Measured) -> anyhow::Result<impl ImageDecoder + 'a> {
     let is_png = measured.format == ImageFormat::Png;
     let mut limits = Limits::default();
-    // The decoder of PNG counts only what it holds beside the pixels.
+    // The PNG decoder counts only memory other than the pixels.
     limits.max_alloc = Some(if is_png { PNG_METADATA } else { measured.bytes });
     let mut reader = ImageReader::with_format(from, measured.format);
     reader.limits(limits);
     Ok(reader.into_decoder()?)
 }
 
-/// A picture as it was decoded, perhaps at a reduced size.
+/// A decoded image, possibly at a reduced size.
 struct Decoded {
     picture: DynamicImage,
-    /// The size that it has in its file.
+    /// Size of the original, in pixels.
     dimensions: (u32, u32),
     orientation: Orientation,
 }
 
 fn decode(mut from: impl BufRead + Seek, measured: Measured) -> anyhow::Result<Decoded> {
     if measured.format == ImageFormat::Jpeg {
-        anyhow::ensure!(scans(&mut from, measured.max_scans)? <= measured.max_scans, "it has too many scans");
+        anyhow::ensure!(scans(&mut from, measured.max_scans)? <= measured.max_scans, "image exceeds scan limit");
         from.rewind()?;
     }
     if let Some(side) = measured.reduced_to {
@@ -144,13 +151,14 @@ fn decode(mut from: impl BufRead + Seek, measured: Measured) -> anyhow::Result<D
     Ok(Decoded { picture: DynamicImage::from_decoder(decoder)?, dimensions, orientation })
 }
 
-/// Decodes a JPEG at an eighth, a quarter or half of its size: the smallest of these whose longer side is not shorter than `side`.
+/// Decodes a JPEG at an eighth, a quarter or half of its size: the smallest whose longer side is at
+/// least `side` pixels.
 fn reduced(from: impl BufRead, side: u32, memory: u64) -> anyhow::Result<Decoded> {
-    // One that was cut off ends there.
+    // Ends a truncated file.
     let mut decoder = jpeg_decoder::Decoder::new(from.chain(JPEG_END));
     decoder.set_max_decoding_buffer_size(usize::try_from(memory)?);
     decoder.read_info()?;
-    let whole = decoder.info().context("it has no frame")?;
+    let whole = decoder.info().context("missing JPEG frame")?;
     let side = u16::try_from(side).unwrap_or(u16::MAX);
     let (width, height) = decoder.scale(side, side)?;
     let (width, height) = (u32::from(width), u32::from(height));
@@ -162,13 +170,13 @@ fn reduced(from: impl BufRead, side: u32, memory: u64) -> anyhow::Result<Decoded
         _ => None,
     };
     Ok(Decoded {
-        picture: picture.context("its samples are of no kind that is known")?,
+        picture: picture.context("unsupported sample format")?,
         dimensions: (u32::from(whole.width), u32::from(whole.height)),
         orientation: decoder.exif_data().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms),
     })
 }
 
-/// What is seen of inks.
+/// Converts CMYK to RGB.
 fn rgb(cmyk: &[u8]) -> Vec<u8> {
     let mut rgb = Vec::with_capacity(cmyk.len() / 4 * 3);
     for &[cyan, magenta, yellow, black] in cmyk.as_chunks::<4>().0 {
@@ -178,7 +186,7 @@ fn rgb(cmyk: &[u8]) -> Vec<u8> {
     rgb
 }
 
-/// Makes thumbnails of a picture.
+/// Makes the thumbnails of an image.
 pub(super) fn thumbnails(from: impl BufRead + Seek, measured: Measured) -> anyhow::Result<Thumbnails> {
     let Decoded { picture, dimensions: (width, height), orientation } = decode(from, measured)?;
     let is_turned = matches!(
@@ -186,7 +194,7 @@ pub(super) fn thumbnails(from: impl BufRead + Seek, measured: Measured) -> anyho
         Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH
     );
     let (width, height) = if is_turned { (height, width) } else { (width, height) };
-    // Smaller first: turning what is thrown away costs the most.
+    // Downscales before rotating, because rotating discarded pixels is expensive.
     let mut picture = smaller(picture, THUMBNAILS[1]);
     picture.apply_orientation(orientation);
     let small = smaller(picture.clone(), THUMBNAILS[0]);
@@ -198,7 +206,7 @@ pub(super) fn thumbnails(from: impl BufRead + Seek, measured: Measured) -> anyho
     Ok(Thumbnails { width, height, thumbhash: STANDARD.encode(hash), is_png: has_alpha, pictures })
 }
 
-/// Makes the longer side of a picture as short as `side`.
+/// Downscales an image to a longer side of at most `side` pixels.
 pub(super) fn resized(from: impl BufRead + Seek, measured: Measured, side: u32) -> anyhow::Result<super::Resized> {
     let Decoded { picture, orientation, .. } = decode(from, measured)?;
     let mut picture = smaller(picture, side);
@@ -235,7 +243,7 @@ mod tests {
         [&length, checked.as_slice(), &(!checksum).to_be_bytes()].concat()
     }
 
-    /// The head of a PNG of this size; 2 is RGB, 6 is RGBA.
+    /// Header of a PNG of this size; colour type 2 is RGB, 6 is RGBA.
     fn png(width: u32, height: u32, depth: u8, colour: u8) -> Vec<u8> {
         let head = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[depth, colour, 0, 0, 0]].concat();
         [b"\x89PNG\r\n\x1a\n".to_vec(), chunk(b"IHDR", &head), chunk(b"IDAT", &[]), chunk(b"IEND", &[])].concat()
@@ -255,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn no_picture_takes_more_memory_than_there_is_for_all_of_them() {
+    fn limits_the_memory_of_an_image() {
         assert_eq!(mebibytes(&png(1_000, 1_000, 8, 2)), Some(32 + 4));
         assert_eq!(mebibytes(&png(7_000, 7_000, 8, 6)), Some(32 + 187));
         assert_eq!(mebibytes(&png(7_000, 7_000, 16, 6)), None, "twice as much for each pixel");
@@ -264,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jpeg_in_passes_takes_more() {
+    fn progressive_jpegs_take_more_memory() {
         let mut jpeg = Cursor::new(Vec::new());
         DynamicImage::new_rgb8(2_000, 1_000).write_to(&mut jpeg, ImageFormat::Jpeg).unwrap();
         let mut jpeg = jpeg.into_inner();
@@ -274,7 +282,8 @@ mod tests {
         assert_eq!(mebibytes(&jpeg), Some(32 + 6 + 12));
     }
 
-    /// A JPEG of 64 × 64 in one colour: each component is 64 brighter or darker than the middle, and each block but the first is like the one before.
+    /// A 64 × 64 JPEG in one colour: each component is 64 brighter or darker than the middle, and
+    /// each block but the first repeats the one before.
     fn flat(brighter: &[bool], adobe: Option<u8>) -> Vec<u8> {
         let segment = |marker: u8, content: &[u8]| {
             let length = u16::try_from(content.len() + 2).unwrap().to_be_bytes();
@@ -301,13 +310,13 @@ mod tests {
         .concat()
     }
 
-    /// Where a segment begins.
+    /// Position of a segment.
     fn place(jpeg: &[u8], marker: u8) -> usize {
         jpeg.windows(2).position(|window| window == [0xff, marker]).unwrap()
     }
 
     #[test]
-    fn a_jpeg_looks_reduced_as_it_does_whole() {
+    fn reduced_jpegs_look_like_full_ones() {
         for (brighter, adobe) in [
             (&[true][..], None),
             (&[false, false, true][..], None),
@@ -330,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_jpeg_takes_what_is_made_of_it_and_one_scan_for_each_component() {
+    fn limits_memory_and_scans_of_large_jpegs() {
         let jpeg = |brighter: &[bool], width: u16, height: u16| {
             let mut jpeg = flat(brighter, None);
             let frame = place(&jpeg, 0xc0);

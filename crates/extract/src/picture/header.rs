@@ -1,4 +1,5 @@
-//! Reads the size of a picture from its header, without a decoder: nothing is inflated, and what stands before the size is skipped.
+//! Reads an image's size from its header without a decoder: nothing is inflated, and data before
+//! the size is skipped.
 
 use std::io::{self, BufRead, Seek, SeekFrom};
 
@@ -6,19 +7,19 @@ use image::ImageFormat;
 
 use super::strip::{Frame, array, frame, malformed};
 
-/// Number of chunks of a WebP in which its pixels are searched for.
+/// Maximum number of WebP chunks searched for the pixels.
 const MAX_CHUNKS: usize = 64;
 
-/// Size of a picture, and the memory that decoding it takes.
+/// Size of an image, and the memory for decoding it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
     pub width: u32,
     pub height: u32,
-    /// Bytes per pixel of the decoded picture, at most.
+    /// Maximum bytes per pixel of the decoded image.
     pub depth: u64,
-    /// Bytes per pixel that the decoder holds beside the decoded picture.
+    /// Bytes per pixel that the decoder holds in addition to the decoded image.
     pub overhead: u64,
-    /// The frame of a JPEG.
+    /// Frame header of a JPEG.
     pub frame: Option<Frame>,
 }
 
@@ -40,7 +41,7 @@ impl Header {
 
 fn jpeg(from: &mut impl BufRead) -> io::Result<Header> {
     let frame = frame(from)?;
-    // All coefficients of a progressive JPEG are collected before there is a picture.
+    // A progressive JPEG's coefficients are all collected before the image is complete.
     let overhead = if frame.is_progressive { 2 * u64::from(frame.components) } else { 0 };
     Ok(Header {
         width: u32::from(frame.width),
@@ -58,7 +59,7 @@ fn png(from: &mut impl BufRead) -> io::Result<Header> {
     }
     let [width, height] =
         [&head[16..20], &head[20..24]].map(|bytes| bytes.iter().fold(0_u32, |sum, byte| (sum << 8) | u32::from(*byte)));
-    // One colour of a picture without an alpha channel may be transparent, which makes one.
+    // An image without an alpha channel may have a transparent colour, which adds one.
     let channels = match head[25] {
         0 | 4 => 2,
         2 | 3 | 6 => 4,
@@ -79,14 +80,15 @@ fn gif(from: &mut impl BufRead) -> io::Result<Header> {
 }
 
 fn webp(from: &mut (impl BufRead + Seek)) -> io::Result<Header> {
-    /// The flag in VP8X that there are several frames.
+    /// VP8X flag of an animation.
     const ANIMATION: u8 = 0x02;
     let head: [u8; 12] = array(from)?;
     if !head.starts_with(b"RIFF") || !head.ends_with(b"WEBP") {
         return Err(malformed());
     }
     let (mut canvas, mut overhead) = (None, 4);
-    // What the next frame fits into: a decoder allocates what a frame claims before it compares it with its surroundings.
+    // Bounds of the next frame: a decoder allocates the size that a frame claims before it checks
+    // it against the canvas.
     let mut bounds = (u32::MAX, u32::MAX);
     for _ in 0..MAX_CHUNKS {
         let (kind, size) = (array::<4>(from)?, u32::from_le_bytes(array(from)?));
@@ -133,12 +135,12 @@ fn webp(from: &mut (impl BufRead + Seek)) -> io::Result<Header> {
     Err(malformed())
 }
 
-/// Width and height as VP8X and ANMF write them: 24 bits each, less one.
+/// Width and height in VP8X and ANMF: 24 bits each, minus one.
 fn sides_of([a, b, c, d, e, f]: [u8; 6]) -> (u32, u32) {
     (u32::from_le_bytes([a, b, c, 0]) + 1, u32::from_le_bytes([d, e, f, 0]) + 1)
 }
 
-/// Seeks behind a chunk of which `read` bytes were read.
+/// Seeks to the end of a chunk of which `read` bytes were read.
 fn skip_chunk(from: &mut impl Seek, length: u64, read: u64) -> io::Result<()> {
     let rest = length.checked_sub(read).and_then(|rest| i64::try_from(rest).ok()).ok_or_else(malformed)?;
     from.seek(SeekFrom::Current(rest)).map(drop)
@@ -155,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn every_format_says_its_size_in_its_header() {
+    fn reads_the_size_of_every_format() {
         use image::{DynamicImage, ImageFormat::*};
         for format in [Jpeg, Png, Gif, WebP] {
             let mut picture = Cursor::new(Vec::new());
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_larger_than_its_canvas_is_refused() {
+    fn rejects_frames_larger_than_the_canvas() {
         let webp = |canvas: u8, chunks: &[u8]| {
             [b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0".as_slice(), &[canvas, 0, 0, canvas, 0, 0], chunks].concat()
         };

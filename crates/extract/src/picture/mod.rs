@@ -1,4 +1,4 @@
-//! Pictures: their size, their thumbnails, and their copies without metadata.
+//! Images: sizes, thumbnails, and copies without metadata.
 
 mod decode;
 mod header;
@@ -14,75 +14,77 @@ use serde::{Deserialize, Serialize};
 
 pub use self::decode::{Measured, measure};
 
-/// The longer sides of thumbnails, in pixels.
+/// Longer sides of the thumbnails, in pixels.
 pub const THUMBNAILS: [u32; 2] = [320, 1280];
-/// Memory for decoding, in bytes: for all pictures that one instance decodes at the same time.
+/// Memory for all images that one instance decodes at the same time, in bytes.
 pub const MEMORY: u64 = 256 * 1024 * 1024;
-/// The largest JPEG or WebP that is decoded whole, in bytes: their decoders read all of it first.
+/// Maximum size of a JPEG or WebP decoded at full size, in bytes: their decoders read the whole
+/// file first.
 pub const MAX_READ: u64 = 32 * 1024 * 1024;
 const BUFFER: usize = 256 * 1024;
 
-/// Whether pictures of this type are decoded.
+/// True if images of this type can be decoded.
 #[must_use]
 pub fn is_decodable(media_type: &str) -> bool {
     decode::format(media_type).is_some()
 }
 
-/// An uploaded picture: copied without its metadata, and decoded if it is to have thumbnails.
+/// An uploaded image: copied without metadata, and decoded if thumbnails are wanted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct UploadTask {
     pub media_type: String,
     pub path: PathBuf,
-    /// Where the copy is written.
+    /// Destination of the copy.
     pub copy: PathBuf,
-    /// Memory for decoding, in MiB. `None`: it is not decoded.
+    /// Memory limit for decoding, in MiB. `None`: no decoding.
     pub memory: Option<u32>,
 }
 
-/// A picture on standard input whose longer side is made as short as `side`.
+/// An image on standard input, to be downscaled to a longer side of `side` pixels.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ResizeTask {
     pub media_type: String,
     pub side: u32,
-    /// Memory for decoding, in MiB.
+    /// Memory limit for decoding, in MiB.
     pub memory: u32,
 }
 
-/// Result of copying a picture without its metadata.
+/// Result of copying an image without metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Copied {
     Whole,
-    /// The file is no picture of its type.
+    /// The file isn't an image of its type.
     Malformed,
 }
 
-/// The thumbnails of a picture.
+/// Thumbnails of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thumbnails {
-    /// Of the picture, the way it is shown.
+    /// Size of the image as displayed, in pixels.
     pub width: u32,
     pub height: u32,
-    /// In Base64.
+    /// Base64.
     pub thumbhash: String,
-    /// Whether the thumbnails are PNG; else they are JPEG.
+    /// True if the thumbnails are PNG, false for JPEG.
     pub is_png: bool,
-    /// In Base64, in the order of [`THUMBNAILS`].
+    /// Base64, in the order of [`THUMBNAILS`].
     pub pictures: [String; 2],
 }
 
-/// A picture that was made smaller.
+/// A downscaled image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resized {
     pub width: u32,
     pub height: u32,
-    /// Whether it is PNG; else it is JPEG.
+    /// True if it is PNG, false for JPEG.
     pub is_png: bool,
-    /// In Base64.
+    /// Base64.
     pub picture: String,
 }
 
-/// Writes two lines of JSON: [`Copied`], then `Option<Thumbnails>`. The second is missing where decoding exceeds its limits.
+/// Writes two lines of JSON: [`Copied`], then `Option<Thumbnails>`. The second line is missing if
+/// decoding exceeds its limits.
 pub(crate) fn upload(task: &UploadTask, output: &mut impl Write) -> io::Result<()> {
     let copied = match copy(task) {
         Ok(()) => Copied::Whole,

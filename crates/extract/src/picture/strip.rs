@@ -1,7 +1,8 @@
-//! Takes out of pictures what was written beside the picture: where it was taken, by whom, with what. Nothing is decoded, and however long the
-//! file, only a little of it is in memory.
+//! Removes metadata from images: location, author, device. Nothing is decoded, and memory use
+//! doesn't depend on the file's size.
 //!
-//! What stays is named; everything else goes. A JPEG and a PNG keep their orientation, without which they would be shown on their side.
+//! Data that stays is listed explicitly; everything else is removed. JPEG and PNG keep their
+//! orientation, without which they would be displayed rotated.
 
 mod exif;
 mod gif;
@@ -16,12 +17,14 @@ use std::io::{self, BufRead, Read, Seek, Write};
 pub(super) use self::jpeg::{Frame, frame, scans};
 use self::{gif::gif, jpeg::jpeg, png::png, webp::webp};
 
-/// The longest block that is not copied piece by piece, and the longest chunk of a PNG beside its pixels and its profile.
+/// Maximum size of a block that is held in memory, and of a PNG chunk other than pixels and
+/// profile, in bytes.
 const MAX_BLOCK: u32 = 64 * 1024;
-/// Maximum size of a colour profile, in bytes, uncompressed. Larger profiles are dropped: every viewer of the picture inflates them.
+/// Maximum size of an uncompressed colour profile, in bytes. Larger profiles are dropped because
+/// every viewer of the image inflates them.
 const MAX_PROFILE: u32 = 2 * 1024 * 1024;
 
-/// Copies a picture without what is not the picture. `false`: it is of a kind that isn't known here.
+/// Copies an image without metadata. Returns false if its type is unsupported.
 pub(super) fn strip(media_type: &str, from: &mut impl BufRead, to: &mut (impl Write + Seek)) -> io::Result<bool> {
     match media_type {
         "image/jpeg" => jpeg(from, to)?,

@@ -1,14 +1,14 @@
-//! The orientation in Exif, which is all that stays of it.
+//! Orientation in Exif, the only Exif field that is kept.
 
-/// What stands before Exif's own content in a segment of a JPEG.
+/// Length of the header before the Exif data in a JPEG segment.
 pub(super) const JPEG_HEAD: usize = 10;
 
-/// How a JPEG is to be turned, as its Exif says it; none where it is upright.
+/// Orientation from a JPEG's Exif segment; `None` if upright.
 pub(super) fn orientation(segment: &[u8]) -> Option<u8> {
     turned(segment.strip_prefix(b"Exif\0\0")?)
 }
 
-/// How a picture is to be turned, by the content of Exif, as a PNG has it.
+/// Orientation from Exif data, as in a PNG.
 pub(super) fn turned(tiff: &[u8]) -> Option<u8> {
     const TAG: u16 = 0x0112;
     let is_little = match tiff.get(..4)? {
@@ -30,7 +30,7 @@ pub(super) fn turned(tiff: &[u8]) -> Option<u8> {
     u8::try_from(two(entry + 8)?).ok().filter(|orientation| (2..=8).contains(orientation))
 }
 
-/// Exif that says nothing else, as a segment of a JPEG.
+/// JPEG segment with only the orientation.
 pub(super) fn exif(orientation: u8) -> [u8; 36] {
     let mut segment = *b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\0\0\0\0\0\0\0";
     segment[29] = orientation;

@@ -18,7 +18,7 @@ pub(super) fn gif(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()
                 let image: [u8; 9] = array(from)?;
                 to.write_all(&[0x2c])?;
                 to.write_all(&image)?;
-                // The palette, and how the data are coded.
+                // The palette, and the code size of the data.
                 copy(from, to, palette(image[8]) + 1)?;
                 blocks(from, to)?;
             }
@@ -41,7 +41,7 @@ pub(super) fn gif(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()
     }
 }
 
-/// Bytes of the palette that these flags announce.
+/// Size of the palette that these flags announce, in bytes.
 fn palette(flags: u8) -> u64 {
     if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
 }
@@ -58,7 +58,7 @@ fn write_block(to: &mut impl Write, block: &[u8]) -> io::Result<()> {
     to.write_all(block)
 }
 
-/// Copies blocks up to and including the empty one that ends them.
+/// Copies blocks up to and including the terminating empty one.
 fn blocks(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
     loop {
         let block = block(from)?;

@@ -8,9 +8,9 @@ use super::{
     malformed, skip,
 };
 
-/// Maximum number of JPEG segments that hold a profile. A segment has up to 64 KiB.
+/// Maximum number of profile segments, of up to 64 KiB each.
 const MAX_PROFILE_SEGMENTS: u8 = 32;
-/// Prefix of a JPEG segment with a part of a profile. The number of the part and the count of parts follow it.
+/// Prefix of a profile segment, followed by the part's number and the count of parts.
 pub(super) const JPEG_PROFILE: &[u8] = b"ICC_PROFILE\0";
 
 pub(super) fn jpeg(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
@@ -46,23 +46,23 @@ pub(super) fn jpeg(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<(
     }
 }
 
-/// What a JPEG says of its picture.
+/// Frame header of a JPEG.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::picture) struct Frame {
-    /// It comes in several passes, each over all of the picture.
+    /// True if the image is encoded in several passes.
     pub is_progressive: bool,
     pub width: u16,
     pub height: u16,
     pub components: u8,
 }
 
-/// Reads a JPEG up to its frame.
+/// Reads a JPEG up to its frame header.
 pub(in crate::picture) fn frame(from: &mut impl BufRead) -> io::Result<Frame> {
     skip(from, 2)?;
     loop {
         let marker = next_marker(from)?;
         match marker {
-            // Tables and extensions are no frames.
+            // Tables and extensions are not frames.
             0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
                 let segment = jpeg_segment(from)?;
                 let [_, height, lower_height, width, lower_width, components] =
@@ -81,7 +81,7 @@ pub(in crate::picture) fn frame(from: &mut impl BufRead) -> io::Result<Frame> {
     }
 }
 
-/// How many scans a JPEG has. No more than one beyond `most` are counted.
+/// Counts the scans of a JPEG, up to one more than `most`.
 pub(in crate::picture) fn scans(from: &mut impl BufRead, most: u8) -> io::Result<u8> {
     skip(from, 2)?;
     let (mut marker, mut scans) = (next_marker(from)?, 0);
@@ -113,7 +113,7 @@ pub(super) fn write_segment(to: &mut impl Write, marker: u8, segment: &[u8]) -> 
     to.write_all(segment)
 }
 
-/// Of what programs add: the version, and how Adobe has transformed the colours.
+/// Application segments that are kept: the JFIF version and Adobe's colour transform.
 fn is_kept(marker: u8, segment: &[u8]) -> bool {
     match marker {
         0xe0 => segment.starts_with(b"JFIF\0"),
@@ -136,7 +136,7 @@ fn next_marker(from: &mut impl BufRead) -> io::Result<u8> {
     }
 }
 
-/// Copies the picture's data up to the next marker. Data that was cut off ends the picture.
+/// Copies the image data up to the next marker. Truncated data ends the image.
 fn scan(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<u8> {
     loop {
         let buffer = from.fill_buf()?;

@@ -10,13 +10,13 @@ use super::{
     malformed, skip,
 };
 
-/// The chunks of a PNG that are the picture, and how its colours are meant.
+/// PNG chunks that are kept: pixels and colour information.
 const PNG_KEPT: [&[u8; 4]; 19] = [
     b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"bKGD", b"hIST",
     b"pHYs", b"sPLT", b"acTL", b"fcTL", b"fdAT", b"cICP", b"mDCV",
 ];
 
-/// Maximum length of the name before a PNG's profile, in bytes, without its terminator.
+/// Maximum length of the profile name, in bytes, without its terminator.
 const MAX_PROFILE_NAME: usize = 79;
 
 pub(super) fn png(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
@@ -30,7 +30,7 @@ pub(super) fn png(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()
         let length: [u8; 4] = array(from)?;
         let kind: [u8; 4] = array(from)?;
         let size = u32::from_be_bytes(length);
-        // Its checksum follows it.
+        // Includes the checksum.
         let rest = u64::from(size) + 4;
         let is_data = matches!(&kind, b"IDAT" | b"fdAT");
         if kind == *b"eXIf" {
@@ -61,7 +61,8 @@ pub(super) fn png(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()
     }
 }
 
-/// Reads a chunk with a colour profile to its end. Returns its content, or `None` if the profile is broken or larger than [`MAX_PROFILE`].
+/// Reads a colour profile chunk. Returns its content, or `None` if the profile is malformed or
+/// larger than [`MAX_PROFILE`].
 fn png_profile(from: &mut impl BufRead, length: u32) -> io::Result<Option<Vec<u8>>> {
     if length > MAX_PROFILE {
         skip(from, u64::from(length) + 4)?;
@@ -69,7 +70,7 @@ fn png_profile(from: &mut impl BufRead, length: u32) -> io::Result<Option<Vec<u8
     }
     let mut content = vec![0; usize::try_from(length).map_err(|_| malformed())?];
     from.read_exact(&mut content)?;
-    // Its checksum follows it.
+    // Skips the checksum.
     skip(from, 4)?;
     let name = content.iter().take(MAX_PROFILE_NAME + 1).position(|byte| *byte == 0);
     let Some([0, compressed @ ..]) = name.and_then(|end| content.get(end + 1..)) else { return Ok(None) };
@@ -78,12 +79,12 @@ fn png_profile(from: &mut impl BufRead, length: u32) -> io::Result<Option<Vec<u8
     Ok(is_small.then_some(content))
 }
 
-/// Reads a chunk with Exif to its end.
+/// Reads an Exif chunk.
 fn png_orientation(from: &mut impl BufRead, length: u32) -> io::Result<Option<u8>> {
     let looked_at = length.min(MAX_BLOCK);
     let mut tiff = vec![0; usize::try_from(looked_at).map_err(|_| malformed())?];
     from.read_exact(&mut tiff)?;
-    // Its checksum follows it.
+    // Skips the rest and the checksum.
     skip(from, u64::from(length - looked_at) + 4)?;
     Ok(turned(&tiff))
 }

@@ -31,7 +31,7 @@ fn segment(marker: u8, content: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_jpeg_keeps_its_orientation_and_its_colours_alone() {
+fn keeps_orientation_and_colours_of_jpegs() {
     let exif_of = |little: bool| {
         let mut exif = b"Exif\0\0".to_vec();
         let (head, tag): (&[u8], &[u8]) = if little {
@@ -77,7 +77,7 @@ fn a_jpeg_keeps_its_orientation_and_its_colours_alone() {
 }
 
 #[test]
-fn a_png_keeps_its_picture_alone() {
+fn keeps_only_the_image_of_pngs() {
     let chunk = |kind: &[u8], content: &[u8]| {
         [&u32::try_from(content.len()).unwrap().to_be_bytes()[..], kind, content, b"crc!"].concat()
     };
@@ -99,7 +99,7 @@ fn a_png_keeps_its_picture_alone() {
 }
 
 #[test]
-fn a_png_keeps_its_orientation_alone() {
+fn keeps_the_orientation_of_pngs() {
     let exif_of = |turn: u8| {
         let mut tiff = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
         tiff.push(turn);
@@ -122,7 +122,7 @@ fn a_png_keeps_its_orientation_alone() {
 }
 
 #[test]
-fn a_colour_profile_that_inflates_to_much_is_dropped() {
+fn drops_profiles_that_inflate_too_much() {
     let profile = |size: usize| {
         let mut compressed = ZlibEncoder::new(b"name\0\0".to_vec(), Compression::best());
         compressed.write_all(&vec![0; size]).unwrap();
@@ -155,7 +155,7 @@ fn a_colour_profile_that_inflates_to_much_is_dropped() {
 }
 
 #[test]
-fn a_colour_profile_of_many_segments_is_dropped_from_a_jpeg() {
+fn drops_profiles_of_many_segments() {
     let jpeg = |segments: u8, count: u8| {
         let profile = |number: u8| segment(0xe2, &[JPEG_PROFILE, &[number, count], b"colours"].concat());
         let profiles: Vec<u8> = (1..=segments).flat_map(profile).collect();
@@ -167,7 +167,7 @@ fn a_colour_profile_of_many_segments_is_dropped_from_a_jpeg() {
 }
 
 #[test]
-fn a_large_colour_profile_is_dropped_from_a_webp() {
+fn drops_large_profiles_of_webps() {
     let chunk = |kind: &[u8], content: &[u8]| {
         [kind, &u32::try_from(content.len()).unwrap().to_le_bytes()[..], content].concat()
     };
@@ -184,7 +184,7 @@ fn a_large_colour_profile_is_dropped_from_a_webp() {
 }
 
 #[test]
-fn a_webp_says_no_longer_that_it_has_what_is_gone() {
+fn clears_webp_flags_of_removed_chunks() {
     let chunk = |kind: &[u8], content: &[u8]| {
         let padding = vec![0; content.len() % 2];
         [kind, &u32::try_from(content.len()).unwrap().to_le_bytes()[..], content, &padding].concat()
@@ -205,7 +205,7 @@ fn a_webp_says_no_longer_that_it_has_what_is_gone() {
 }
 
 #[test]
-fn a_gif_keeps_its_frames_and_its_loop() {
+fn keeps_frames_and_loops_of_gifs() {
     let picture = [
         &b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff"[..],
         b"\x21\xff\x0bNETSCAPE2.0\x03\x01\0\0\0",
@@ -221,7 +221,7 @@ fn a_gif_keeps_its_frames_and_its_loop() {
 }
 
 #[test]
-fn whatever_comes_ends() {
+fn terminates_on_any_input() {
     let mut state = 7_u32;
     for media_type in ["image/jpeg", "image/png", "image/webp", "image/gif"] {
         for length in 0..300 {

@@ -4,13 +4,13 @@ use std::io::{self, BufRead, Seek, SeekFrom, Write};
 
 use super::{MAX_BLOCK, MAX_PROFILE, array, copy, malformed, skip};
 
-/// The chunks of a WebP that are the picture, and how its colours are meant.
+/// WebP chunks that are kept: pixels and colour information.
 const WEBP_KEPT: [&[u8; 4]; 7] = [b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"ICCP"];
 
 pub(super) fn webp(from: &mut impl BufRead, to: &mut (impl Write + Seek)) -> io::Result<()> {
-    /// Of the flags in VP8X: that there is Exif, and that there is XMP.
+    /// VP8X flags of Exif and XMP.
     const METADATA: u8 = 0x08 | 0x04;
-    /// The flag in VP8X that there is a colour profile.
+    /// VP8X flag of a colour profile.
     const PROFILE: u8 = 0x20;
     let head: [u8; 12] = array(from)?;
     if !head.starts_with(b"RIFF") || !head.ends_with(b"WEBP") {
@@ -19,7 +19,7 @@ pub(super) fn webp(from: &mut impl BufRead, to: &mut (impl Write + Seek)) -> io:
     to.write_all(&head)?;
     let mut left = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]])).saturating_sub(4);
     let mut kept = 4_u64;
-    // The position of the flags in the output, and the flags.
+    // Position of the flags in the output, and their value.
     let mut flags_at: Option<(u64, u8)> = None;
     let mut has_profile = false;
     while left >= 8 {
