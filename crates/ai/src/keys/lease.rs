@@ -14,7 +14,7 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 const QUOTA_REST: Duration = Duration::from_secs(600);
 /// First cooldown after a 429 with a delay if no other key is ready; doubles up to that delay.
 const FIRST_LONE_REST: Duration = Duration::from_secs(30);
-/// Minimum size of a large request, in tokens.
+/// Requests of more tokens count as large.
 pub(super) const LARGE: u64 = 20_000;
 /// Cooldown after [`FAILURES_BEFORE_REST`] consecutive server errors.
 pub(super) const FAILURE_REST: Duration = Duration::from_secs(5);
