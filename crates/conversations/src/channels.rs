@@ -1,6 +1,6 @@
-//! Coming and going in channels. It changes one row and a count, whatever the number of members, takes no `seq` and no lock that messages
-//! wait for, and is told as passing events. What the writer remembers of members is checked when it stores their messages
-//! (`events::writer::memory`).
+//! Channel membership. Joining and leaving change one row and a counter, whatever the number of
+//! members. They use no `seq`, take no lock that messages wait for, and are published as ephemeral
+//! events. The writer revalidates its cached memberships when it stores messages.
 
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ use sea_orm::ConnectionTrait;
 use super::find;
 use crate::ConversationsService;
 
-/// How long a change waits for the other instances to be told of it before it is answered.
+/// Timeout for confirming the publication to other instances before the request is answered.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
 
-/// Joins a channel that is open to the caller. Its member stays one, and is told of it again: the instance that let them in may have died before
-/// it told their connections.
+/// Joins an open channel. For an existing member the event is published again, because the instance
+/// that added them may have died before it published.
 pub async fn join(
     service: &ConversationsService,
     by: &Principal,
@@ -31,7 +31,8 @@ pub async fn join(
 ) -> Result<Conversation, AppError> {
     let access = access::Lookup::new(&service.events, by.user_id, id).find().await?.ok_or(Code::NotFound)?;
     access.may_join()?;
-    // Who may join though they were removed governs the workspace.
+    // A removed user passes the access check only as a manager of the workspace, so they may
+    // rejoin.
     let is_new = access.role.is_none() && bring_in(service, &access, by.user_id, access.is_removed).await?.is_some();
     if !is_new && !access.kind.capabilities().members_are_durable {
         let (member, last_seq) = joined(service.db.writer(), id, by.user_id).await?;
@@ -40,7 +41,7 @@ pub async fn join(
     find(service, by, id).await
 }
 
-/// Adds a member of the workspace. For the channel's managers.
+/// Adds a workspace member to a channel. Requires a manager of the channel.
 pub(super) async fn add(
     service: &ConversationsService,
     by: &Principal,
@@ -51,7 +52,7 @@ pub(super) async fn add(
     bring_in(service, &access, user, true).await?.ok_or_else(|| Code::AlreadyMember.into())
 }
 
-/// None: they are in it already.
+/// Adds a member; returns `None` if they are one already.
 async fn bring_in(
     service: &ConversationsService,
     access: &Access,
@@ -78,8 +79,10 @@ async fn bring_in(
     Ok(Some(member))
 }
 
-/// Ends a membership: the caller's own, or, for the channel's managers, that of another member who does not own it, who then stays out until somebody adds
-/// them. Where an owner goes, the admin who has been there longest owns it, else the member; a private channel that nobody is left in ends.
+/// Ends a membership: the caller's own or, for managers of the channel, that of another member
+/// except the owner. A removed member can't rejoin until somebody adds them. If the owner leaves,
+/// the longest-standing admin becomes the owner, or else the longest-standing member. A private
+/// channel without members is dissolved.
 pub(super) async fn remove(
     service: &ConversationsService,
     by: &Principal,
@@ -120,7 +123,7 @@ pub(super) async fn remove(
     tell_count(service, id).await
 }
 
-/// Gives a role. For the channel's managers; only an owner hands the ownership over.
+/// Changes a member's role. Requires a manager; only the owner can transfer the ownership.
 pub(super) async fn set_role(
     service: &ConversationsService,
     by: &Principal,
@@ -142,7 +145,8 @@ pub(super) async fn set_role(
     change_role(service, tx, id, user, old, new).await
 }
 
-/// Makes a member the owner, whoever owns it now. By an administrator of the installation, who need not be in it.
+/// Transfers the ownership to a member, on behalf of an administrator of the installation who need
+/// not be a member.
 pub(super) async fn hand_over(
     service: &ConversationsService,
     id: ConversationId,
@@ -156,7 +160,7 @@ pub(super) async fn hand_over(
     change_role(service, tx, id, user, old, MemberRole::Owner).await
 }
 
-/// Where it becomes another one's, its owner becomes an admin.
+/// Changes a role. On a transfer of ownership the previous owner becomes an admin.
 async fn change_role(
     service: &ConversationsService,
     tx: Transaction,
@@ -189,26 +193,26 @@ async fn role(tx: &Transaction, id: ConversationId, user: UserId) -> Result<Memb
     member.role.parse().map_err(AppError::internal)
 }
 
-/// A member, and how far the conversation has come.
+/// Member, with the latest `seq` of the conversation.
 async fn joined<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) -> Result<(Member, i64), AppError> {
     let member = query::members::find(db, id, user).await?.ok_or(Code::NotFound)?.try_into()?;
     let last_seq = query::events::heads(db, [id]).await?.first().map_or(0, |(_, seq)| *seq);
     Ok((member, last_seq))
 }
 
-/// Tells the person concerned and the channel's viewers, and every instance who follows it from now on. It waits until that is on its way to
-/// the others, so that whatever the caller does next comes after it.
+/// Publishes a membership event to the user and to the channel's viewers. Waits for the
+/// publication, so that the caller's next action is ordered after it on the other instances.
 async fn tell(service: &ConversationsService, id: ConversationId, user: UserId, event: &Event) -> Result<(), AppError> {
     let now = service.clock.now();
     let own = Envelope::seal(event, Topic::User(user), now).map_err(AppError::internal)?;
     let seen = Envelope::seal(event, Topic::Viewers(id), now).map_err(AppError::internal)?.with_follow_change(FollowChange::None);
     let left = service.bus.publish(vec![BusMessage::Envelope(own.into()), BusMessage::Envelope(seen.into())]);
-    // Where the bus is away, instances read memberships again once it is back.
+    // If the bus is down, instances reload memberships when it is back.
     let _ = tokio::time::timeout(TOLD_WITHIN, left).await;
     Ok(())
 }
 
-/// Tells the channel's viewers its number of members.
+/// Publishes the member count to the channel's viewers.
 async fn tell_count(service: &ConversationsService, conversation_id: ConversationId) -> Result<(), AppError> {
     let member_count = query::members::count(service.db.writer(), conversation_id).await?;
     let member_count = u32::try_from(member_count).unwrap_or(u32::MAX);

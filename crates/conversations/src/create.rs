@@ -1,4 +1,4 @@
-//! Beginning a conversation: each kind by its rules.
+//! Creation of conversations, with the rules of each kind.
 
 use std::collections::BTreeSet;
 
@@ -16,31 +16,31 @@ use identity::membership;
 use super::{MAX_TITLE_CHARS, MAX_TOPIC_CHARS, find};
 use crate::ConversationsService;
 
-/// The most people that one request makes members.
+/// Maximum number of members added by one request.
 const MAX_MEMBERS: usize = 1_000;
 
-/// What the caller wants to begin.
 #[derive(Clone, Debug)]
 pub struct NewConversation {
     pub kind: ConversationKind,
     pub title: Option<String>,
     pub topic: Option<String>,
-    /// Who may write in a channel.
+    /// Channels only.
     pub posting: Option<Posting>,
-    /// Who may mention everybody in a channel.
+    /// Channels only.
     pub mention_all: Option<MentionAll>,
-    /// What people who join later see of what was said before.
+    /// Visibility of earlier messages to members who join later.
     pub history: Option<HistoryScope>,
-    /// Left out: the shared workspace, else the caller's own.
+    /// `None`: the shared workspace, or else the caller's own.
     pub workspace_id: Option<WorkspaceId>,
-    /// The others; the caller is one in any case.
+    /// Other members; the caller is always one.
     pub member_ids: Vec<UserId>,
     pub assistant_id: Option<AssistantId>,
-    /// The same one again is the same conversation.
+    /// Idempotency key of the client.
     pub client_id: Option<ClientId>,
 }
 
-/// Begins a conversation. `false` beside it: the pair had one already, or it was begun by the same `client_id`, and this is it.
+/// Creates a conversation. The flag is false if it existed already: a direct message of the same
+/// pair or the same `client_id`.
 pub async fn create(
     service: &ConversationsService,
     by: &Principal,
@@ -127,7 +127,7 @@ fn check_people(kind: ConversationKind, others: &BTreeSet<UserId>) -> Result<(),
     Err(AppError::field("member_ids", "invalid", message))
 }
 
-/// The assistant that is meant, where the kind has one.
+/// Resolves the assistant of the conversation, if its kind has one.
 async fn assistant(
     service: &ConversationsService,
     by: &Principal,
@@ -154,7 +154,7 @@ fn pair_key(workspace: WorkspaceId, one: UserId, other: UserId) -> String {
     format!("{workspace}:{low}:{high}")
 }
 
-/// What somebody begins by an id of theirs is there once, too.
+/// Uniqueness key that makes creation with a `client_id` idempotent.
 fn begun_key(by: UserId, client_id: &ClientId) -> String {
     format!("{by} {}", client_id.as_str())
 }
@@ -164,13 +164,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pair_has_one_key_whoever_asks() {
+    fn pair_key_is_symmetric() {
         let (workspace, one, other) = (WorkspaceId::new(), UserId::new(), UserId::new());
         assert_eq!(pair_key(workspace, one, other), pair_key(workspace, other, one));
     }
 
     #[test]
-    fn each_kind_has_its_number_of_people() {
+    fn validates_member_count_per_kind() {
         let people = |count| (0..count).map(|_| UserId::new()).collect::<BTreeSet<_>>();
         assert!(check_people(ConversationKind::Single, &people(1)).is_ok());
         assert!(check_people(ConversationKind::Single, &people(0)).is_err());

@@ -1,7 +1,9 @@
-//! Conversations, their members and messages; workspaces, boards, notes, announcements, moderation, exports, and what is done when somebody leaves.
+//! Conversations, their members and messages; workspaces, boards, notes, announcements, moderation,
+//! exports and offboarding.
 //!
-//! Owns the rows of workspaces, memberships and conversations, and the rules by which people change them; each change of a conversation goes through the
-//! writer of `event-log`. Uses `assistants` for answers, `files` for attachments. REST endpoints and real-time sessions call it.
+//! Owns the rows of workspaces, memberships and conversations, and the rules for changing them;
+//! each change of a conversation goes through the writer of `event-log`. Uses `assistants` for
+//! answers and `files` for attachments. REST endpoints and real-time sessions call it.
 
 pub mod boards;
 pub mod broadcasts;
@@ -58,7 +60,7 @@ pub struct ConversationsService {
     pub files: Arc<FilesService>,
     pub gateway: Arc<GatewayService>,
     pub assistants: Arc<AssistantsService>,
-    /// Who is in which conversations, for those who come in at the same time.
+    /// Coalesces concurrent look-ups of subscriptions when many clients connect at once.
     following: Arc<Batcher<UserId, ConnectionSubscriptions>>,
 }
 
@@ -85,14 +87,14 @@ impl Deref for ConversationsService {
 }
 
 pub const MAX_TITLE_CHARS: usize = 120;
-/// The longest that members of a channel may have to wait between two messages.
+/// Maximum slow-mode interval of a channel, in seconds.
 pub const MAX_SLOW_SECONDS: i64 = 21_600;
 pub const MAX_TOPIC_CHARS: usize = 500;
 
-/// How many members a conversation names. The others are on the pages of its members.
+/// Number of members listed in a conversation; the rest is available by the paged member list.
 const LISTED_MEMBERS: u32 = 20;
 
-/// The caller's own conversations, newest activity first.
+/// Conversations of the caller, most recent activity first.
 pub async fn list(
     service: &ConversationsService,
     by: &Principal,
@@ -104,7 +106,7 @@ pub async fn list(
     Ok(Page::new(views(service, rows).await?, page, total))
 }
 
-/// The open conversations of a workspace, whether or not the caller is in them, those with most members first. Not for guests.
+/// Open conversations of a workspace, joined or not, largest first. Guests are refused.
 pub async fn browse(
     service: &ConversationsService,
     by: &Principal,
@@ -118,7 +120,7 @@ pub async fn browse(
     Ok(Page::new(views(service, rows).await?, page, total))
 }
 
-/// A conversation that the caller may read, with its first members.
+/// Conversation that the caller may read, with its first members.
 pub async fn find(
     service: &ConversationsService,
     by: &Principal,
@@ -128,13 +130,13 @@ pub async fn find(
     views(service, vec![row]).await?.pop().ok_or_else(|| Code::NotFound.into())
 }
 
-/// What is to be changed of a conversation. `None` leaves a field as it is; a blank text takes it away.
+/// Partial update of a conversation. `None` leaves a field unchanged; a blank text clears it.
 #[derive(Clone, Debug, Default)]
 pub struct ConversationChange {
     pub title: Option<String>,
     pub topic: Option<String>,
     pub posting: Option<Posting>,
-    /// The model for a chat with an assistant.
+    /// Model of a chat with an assistant.
     pub model: Option<String>,
     pub mention_all: Option<MentionAll>,
     pub slow_mode_seconds: Option<i64>,
@@ -172,7 +174,7 @@ pub async fn update(
     find(service, by, id).await
 }
 
-/// Makes a channel one that can only be read, or one that is used again.
+/// Archives a channel, which makes it read-only, or restores it.
 pub async fn archive(
     service: &ConversationsService,
     by: &Principal,
@@ -183,7 +185,7 @@ pub async fn archive(
     find(service, by, id).await
 }
 
-/// Makes a conversation one of another kind.
+/// Converts a conversation to another kind.
 pub async fn convert(
     service: &ConversationsService,
     by: &Principal,
@@ -199,7 +201,7 @@ pub async fn delete(service: &ConversationsService, by: &Principal, id: Conversa
     Ok(())
 }
 
-/// What a person's connections follow.
+/// Conversations and workspaces that a user's connections subscribe to.
 pub async fn following(service: &ConversationsService, user: UserId) -> Result<ConnectionSubscriptions, AppError> {
     let db = service.db.clone();
     let read = move |users: Vec<UserId>| {
@@ -209,7 +211,7 @@ pub async fn following(service: &ConversationsService, user: UserId) -> Result<C
     service.following.ask(user, read).await
 }
 
-/// [`following`] of many people at once; people without conversations and workspaces are left out.
+/// Batched [`following`]; users without conversations and workspaces are omitted.
 pub async fn following_many(
     service: &ConversationsService,
     users: &[UserId],
@@ -220,7 +222,7 @@ pub async fn following_many(
     query::following::of(service.db.reader(), users).await
 }
 
-/// What the rows show: members, assistants and last messages come in one query each, however many rows there are.
+/// Loads members, assistants and last messages of the rows in one query each.
 async fn views(service: &ConversationsService, rows: Vec<SeenConversation>) -> Result<Vec<Conversation>, AppError> {
     if rows.is_empty() {
         return Ok(Vec::new());
@@ -262,7 +264,8 @@ async fn views(service: &ConversationsService, rows: Vec<SeenConversation>) -> R
                 is_default: row.is_default,
                 archived_at: row.archived_at,
                 member_count: row.member_count.unsigned_abs(),
-                // The newest one of all: where the reader may not see it, there is none for them.
+                // This is the newest message of the conversation; it is omitted if the reader may
+                // not see it.
                 last_message: last.remove(&row.id).filter(|message| message.seq > row.reads_after),
                 members: members.remove(&row.id),
                 assistants: assistants.remove(&row.id).unwrap_or_default(),

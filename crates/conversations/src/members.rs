@@ -1,4 +1,4 @@
-//! The people and assistants of a conversation.
+//! Members of a conversation: users and assistants.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -19,14 +19,14 @@ use identity::{membership, presence};
 use super::channels;
 use crate::ConversationsService;
 
-/// Who joined.
+/// New member of a conversation.
 #[derive(Clone, Debug)]
 pub enum NewMember {
     Person(Member),
     Assistant(AssistantMember),
 }
 
-/// A page of the people of a conversation that the caller may read: owners first, then by name.
+/// Page of the users in a conversation that the caller may read: owners first, then by name.
 pub async fn members(
     service: &ConversationsService,
     by: &Principal,
@@ -42,7 +42,6 @@ pub async fn members(
     Ok(Page::new(members, page, total))
 }
 
-/// One of them.
 pub async fn member(
     service: &ConversationsService,
     by: &Principal,
@@ -55,7 +54,7 @@ pub async fn member(
     found.map(|(_, member)| member).ok_or_else(|| Code::NotFound.into())
 }
 
-/// Says of each member whether they are here; everybody is asked for once.
+/// Adds presence to members, with one look-up per distinct user.
 pub(super) async fn with_presence(
     service: &ConversationsService,
     rows: Vec<NamedMember>,
@@ -79,7 +78,7 @@ pub(super) async fn with_presence(
         .collect()
 }
 
-/// Adds somebody of the same workspace, a person or an assistant.
+/// Adds a user or an assistant of the same workspace.
 pub async fn add_member(
     service: &ConversationsService,
     by: &Principal,
@@ -87,7 +86,8 @@ pub async fn add_member(
     who: Result<UserId, AssistantId>,
 ) -> Result<NewMember, AppError> {
     let access = access::reader(&service.events, by.user_id, id).await?;
-    // A guest who was given a role in a conversation still knows nobody outside of it.
+    // A guest may have a role in a conversation but still has no access to other people in the
+    // workspace.
     membership::admit(&service.identity, by, access.workspace_id, Permission::CreateContent).await?;
     let action = match who {
         Ok(user_id) => {
@@ -113,7 +113,7 @@ pub async fn add_member(
     }
 }
 
-/// Ends somebody's membership.
+/// Removes a member.
 pub async fn remove_member(
     service: &ConversationsService,
     by: &Principal,
@@ -128,13 +128,14 @@ pub async fn remove_member(
     Ok(())
 }
 
-/// Ends one's own membership. Of a group its owner hands it over first; of a channel somebody who stays owns it then.
+/// Leaves a conversation. The owner of a group must transfer it first; the ownership of a channel
+/// passes to a remaining member.
 pub async fn leave(service: &ConversationsService, by: &Principal, id: ConversationId) -> Result<(), AppError> {
     access::member(&service.events, by.user_id, id).await?;
     remove_member(service, by, id, by.user_id).await
 }
 
-/// Gives a role; `Owner` hands the ownership over.
+/// Changes a member's role; `Owner` transfers the ownership.
 pub async fn set_role(
     service: &ConversationsService,
     by: &Principal,

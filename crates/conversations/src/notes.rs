@@ -1,5 +1,6 @@
-//! Notes that people keep for themselves, on all their devices. A device that was offline sends what was written there with the version that it
-//! was written on: where another device was faster it is refused, and both are kept by the device.
+//! Personal notes, synchronised across a user's devices with optimistic locking. A device sends its
+//! changes with the version they are based on; on a conflict the server refuses them and the device
+//! keeps both versions.
 
 use std::time::Duration;
 
@@ -24,24 +25,25 @@ use crate::ConversationsService;
 pub const MAX_TITLE_CHARS: usize = 200;
 pub const MAX_CONTENT_CHARS: usize = 100_000;
 const MAX_NOTES: u64 = 5_000;
-/// A page is held in memory, and a note may be long.
+/// Maximum page size, because a page is held in memory and a note may be long.
 const MAX_PAGE: u64 = 25;
-/// So long a device may be away and still hear what was deleted.
+/// Retention of tombstones, and so the maximum age of a synchronisation cursor.
 const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3_600);
 
-/// What a device has of a note.
+/// Content of a note, as a device sends it.
 #[derive(Clone, Debug)]
 pub struct NoteText {
     pub title: String,
     pub content: String,
     pub pinned: bool,
-    /// The version that it was written on; 0: it is new.
+    /// Version the change is based on; 0 for a new note.
     pub version: i64,
-    /// When it was written.
+    /// Time of the edit, by the device's clock.
     pub edited_at: Option<Timestamp>,
 }
 
-/// The caller's notes that were stored after `since`, deleted ones among them; without it those that there are.
+/// Notes of the caller stored after `since`, including tombstones; without `since` all existing
+/// notes. Returns `CursorExpired` if `since` is too old.
 pub async fn list(
     service: &ConversationsService,
     by: &Principal,
@@ -61,7 +63,8 @@ pub async fn find(service: &ConversationsService, by: &Principal, id: NoteId) ->
     note.filter(|note| note.deleted_at.is_none()).ok_or_else(|| Code::NotFound.into())
 }
 
-/// Stores a note. Answers it, and whether it is new. The same again changes nothing.
+/// Stores a note. The flag is true if it is new. Idempotent. Returns `Stale` with the current note
+/// on a version conflict.
 pub async fn put(
     service: &ConversationsService,
     by: &Principal,
@@ -73,7 +76,7 @@ pub async fn put(
     let content = Content::parse_with_files(text.content, MAX_CONTENT_CHARS)?.into_string();
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
-    // One change of a person's notes at a time, and each at a moment of its own.
+    // Serialises the changes of a user's notes, so that each has a distinct timestamp.
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let before = rows::find(&tx, by.user_id, id).await?;
     if let Some(before) = &before {
@@ -86,7 +89,7 @@ pub async fn put(
             return Err(stale(before));
         }
     } else if text.version != 0 {
-        // Deleted so long ago that nothing is known of it any more.
+        // Deleted so long ago that its tombstone is gone.
         return Err(Code::NotFound.into());
     }
     let is_there = before.as_ref().is_some_and(|before| before.deleted_at.is_none());
@@ -112,7 +115,7 @@ pub async fn put(
     Ok((note, before.is_none()))
 }
 
-/// Deletes a note, on all devices. One that is deleted already stays so.
+/// Deletes a note on all devices. Idempotent.
 pub async fn delete(
     service: &ConversationsService,
     by: &Principal,
@@ -148,7 +151,7 @@ fn stale(note: &Note) -> AppError {
     AppError::detailed(Code::Stale, json!(note))
 }
 
-/// Now, or right after the last change of the person's notes.
+/// Current time, but at least 1 ms after the last change of the user's notes.
 async fn moment<C: sea_orm::ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -> Result<Timestamp, AppError> {
     let last = rows::last_change(db, user).await?;
     Ok(last.map_or(now, |last| now.max(last.plus(Duration::from_millis(1)))))

@@ -1,4 +1,5 @@
-//! What administrators of the installation do about conversations that they need not be in. What is said there is never shown to them.
+//! Administration of conversations by administrators of the installation, who need not be members.
+//! Messages are never shown to them.
 
 use appcore::{
     AppError, Code, ConversationId, UserId,
@@ -15,7 +16,7 @@ use platform::audit::{Action, NewAuditEntry};
 use super::channels;
 use crate::ConversationsService;
 
-/// Conversations of all workspaces, the newest first.
+/// Conversations of all workspaces, newest first.
 pub async fn list(
     service: &ConversationsService,
     filter: &Filter,
@@ -33,7 +34,8 @@ pub async fn find(service: &ConversationsService, id: ConversationId) -> Result<
     seen::find(service.db.reader(), id).await?.ok_or_else(|| Code::NotFound.into())
 }
 
-/// Who is in a channel or group, by name. Who talks with whom alone, or with an assistant, is nobody else's business.
+/// Members of a channel or group, by name. Refused for direct messages and chats with assistants,
+/// which are private.
 pub async fn members(
     service: &ConversationsService,
     id: ConversationId,
@@ -46,7 +48,7 @@ pub async fn members(
     Ok(Page::new(items, page, total))
 }
 
-/// Makes another member of a channel or group its owner; the former one becomes an administrator of it.
+/// Transfers a channel or group to another member; the former owner becomes an admin.
 pub async fn set_owner(
     service: &ConversationsService,
     by: &Confirmed,
@@ -67,7 +69,8 @@ pub async fn set_owner(
     seen::find(service.db.writer(), id).await?.ok_or_else(|| Code::NotFound.into())
 }
 
-/// Deletes a conversation for everybody in it. Its name must be given, so that it is no other one.
+/// Deletes a conversation for everybody. `name` must match its title, as a safeguard against
+/// deleting the wrong one.
 pub async fn delete(
     service: &ConversationsService,
     by: &Confirmed,
@@ -86,7 +89,7 @@ pub async fn delete(
     Ok(())
 }
 
-/// A conversation of a kind that somebody owns.
+/// Conversation of a kind that has an owner.
 async fn owned(service: &ConversationsService, id: ConversationId) -> Result<AdminConversation, AppError> {
     let conversation = seen::find(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
     if conversation.kind.capabilities().has_owner {

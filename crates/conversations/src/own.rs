@@ -1,4 +1,4 @@
-//! What a member has chosen for a conversation: nobody else sees it.
+//! A member's private settings for a conversation.
 
 use appcore::{
     AppError, Code, ConversationId, SectionId, Timestamp,
@@ -11,17 +11,17 @@ use event_log::access;
 
 use crate::ConversationsService;
 
-/// `None` leaves a field as it is; an inner `None` takes it away.
+/// Partial update of the settings. `None` leaves a field unchanged; an inner `None` clears it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OwnChange {
-    /// An inner `None` leaves it to the settings.
+    /// An inner `None` resets it to the user's default.
     pub notify: Option<Option<Notify>>,
     pub muted_until: Option<Option<Timestamp>>,
     pub pinned: Option<bool>,
     pub section_id: Option<Option<SectionId>>,
 }
 
-/// Changes it, and tells the caller's own connections.
+/// Changes the settings and notifies the caller's connections.
 pub async fn set_own(
     service: &ConversationsService,
     by: &Principal,

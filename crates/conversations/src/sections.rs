@@ -1,5 +1,6 @@
-//! Folders of one's own sidebar. With instructions, or [files](assistants::knowledge), they are projects: what assistants keep to and answer from in the chats
-//! that one has with them alone there.
+//! Sidebar folders of a user. A section with instructions or [files](assistants::knowledge) is a
+//! project: assistants follow the instructions and answer from the files in the user's one-to-one
+//! chats of that section.
 
 use appcore::{AppError, Code, SectionId, auth::Principal, event::Event, line::parse_line, view::Section};
 use assistants::definitions::instructions;
@@ -14,24 +15,24 @@ use sea_orm::ConnectionTrait;
 use crate::ConversationsService;
 
 const MAX_NAME_CHARS: usize = 80;
-/// The longest instructions of a section, in characters.
+/// Maximum length of the instructions, in characters.
 const MAX_INSTRUCTIONS: usize = 8_000;
-/// How many somebody may have.
+/// Maximum number of sections per user.
 const MAX_SECTIONS: usize = 100;
 
-/// What is to be changed of a section.
+/// Partial update of a section; `None` leaves a value unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct SectionChange {
     pub name: Option<String>,
     pub position: Option<i64>,
 }
 
-/// The caller's sections, in their order.
+/// Sections of the caller, in their order.
 pub async fn list(service: &ConversationsService, by: &Principal) -> Result<Vec<Section>, AppError> {
     rows::of(service.db.reader(), by.user_id).await
 }
 
-/// Makes a section; without a position it is the last one.
+/// Creates a section, at the end unless a position is given.
 pub async fn create(
     service: &ConversationsService,
     by: &Principal,
@@ -40,7 +41,7 @@ pub async fn create(
 ) -> Result<Section, AppError> {
     let name = parse_line("name", name, MAX_NAME_CHARS)?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    // One change of a person's sections at a time.
+    // Serialises the changes of a user's sections.
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let mut sections = rows::of(&tx, by.user_id).await?;
     if sections.len() >= MAX_SECTIONS {
@@ -82,7 +83,7 @@ pub async fn update(
     sections.into_iter().find(|section| section.id == id).ok_or_else(|| Code::NotFound.into())
 }
 
-/// Removes a section with its files; what was in it is in none.
+/// Removes a section with its files. Its conversations stay, without a section.
 pub async fn remove(service: &ConversationsService, by: &Principal, id: SectionId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
@@ -97,12 +98,12 @@ pub async fn remove(service: &ConversationsService, by: &Principal, id: SectionI
     tell(service, by, &sections)
 }
 
-/// What assistants keep to in a section; empty where there is nothing.
+/// Instructions for assistants in a section; empty if there are none.
 pub async fn instructions(service: &ConversationsService, by: &Principal, id: SectionId) -> Result<String, AppError> {
     rows::instructions(service.db.reader(), by.user_id, id).await?.ok_or_else(|| Code::NotFound.into())
 }
 
-/// Sets it. Answers it as it is kept.
+/// Sets the instructions. Returns them as stored.
 pub async fn set_instructions(
     service: &ConversationsService,
     by: &Principal,
@@ -120,7 +121,7 @@ pub async fn set_instructions(
     Ok(text)
 }
 
-/// Tells the caller's own connections, other devices among them.
+/// Notifies the caller's connections.
 fn tell(service: &ConversationsService, by: &Principal, sections: &[Section]) -> Result<(), AppError> {
     service.notify_user(by.user_id, &Event::SectionsChanged { sections: sections.to_vec() })
 }
@@ -129,7 +130,7 @@ fn place(wanted: Option<i64>, last: usize) -> usize {
     wanted.map_or(last, |wanted| usize::try_from(wanted.max(0)).unwrap_or(last).min(last))
 }
 
-/// Numbers the sections from 0 in this order.
+/// Renumbers the sections from 0 in this order.
 async fn number<C: ConnectionTrait>(
     db: &C,
     by: &Principal,

@@ -1,7 +1,8 @@
-//! A chat with an assistant, shown to others of its workspace by a link, as it was when it was shared.
+//! Shared chats: a snapshot of a chat with an assistant, readable by its workspace through a link.
 //!
-//! Which messages are shown, in which versions, is written down; what they say is read when somebody reads it. So what comes later is not shown, and
-//! what is deleted, or hidden by a moderator, is shown no longer. Files, sources and what tools did are not shown.
+//! The snapshot stores which messages are shown and in which versions; their content is read on
+//! access. Later messages are not shown, and deleted or hidden messages disappear. Files, sources
+//! and tool calls are not shown.
 
 use std::collections::HashMap;
 
@@ -21,10 +22,10 @@ use uuid::Uuid;
 
 use crate::ConversationsService;
 
-/// So many messages are shown, the newest.
+/// Maximum number of messages in a snapshot; the newest are taken.
 const MAX_MESSAGES: usize = 1_000;
 
-/// How the caller shares a chat of theirs; `None`: they don't.
+/// Share of the caller's chat, if there is one.
 pub async fn own(
     service: &ConversationsService,
     by: &Principal,
@@ -34,7 +35,7 @@ pub async fn own(
     rows::of_conversation(service.db.reader(), id).await?.map(view).transpose()
 }
 
-/// Shares a chat of the caller's as it is now. The link stays the one that it has.
+/// Shares the caller's chat as it is now. An existing link stays the same.
 pub async fn put(service: &ConversationsService, by: &Principal, id: ConversationId) -> Result<Share, AppError> {
     let access = access::member(&service.events, by.user_id, id).await?;
     if !access.kind.capabilities().asks_every_message {
@@ -46,19 +47,19 @@ pub async fn put(service: &ConversationsService, by: &Principal, id: Conversatio
         return Err(AppError::refused(Code::WrongState, "There is nothing to share in this chat yet."));
     }
     let messages = serde_json::to_string(&shown).map_err(AppError::internal)?;
-    // Nobody guesses it.
+    // Random rather than time-ordered, so that the link can't be guessed.
     let link = ShareId(Uuid::new_v4());
     rows::put(db, id, (link, by.user_id), messages, service.clock.now()).await?;
     view(rows::of_conversation(db, id).await?.ok_or(Code::NotFound)?)
 }
 
-/// Has nobody read it by its link any more.
+/// Revokes the link.
 pub async fn revoke(service: &ConversationsService, by: &Principal, id: ConversationId) -> Result<(), AppError> {
     access::member(&service.events, by.user_id, id).await?;
     rows::remove(service.db.writer(), id).await
 }
 
-/// A chat that somebody of the caller's workspace shares.
+/// Shared chat of somebody in the caller's workspace.
 pub async fn find(service: &ConversationsService, by: &Principal, id: ShareId) -> Result<SharedChat, AppError> {
     let row = readable(service, by, id).await?;
     Ok(SharedChat {
@@ -70,7 +71,7 @@ pub async fn find(service: &ConversationsService, by: &Principal, id: ShareId) -
     })
 }
 
-/// Its messages, the oldest first. A page has fewer where some are gone.
+/// Messages of a shared chat, oldest first. A page is shorter if messages are gone.
 pub async fn messages(
     service: &ConversationsService,
     by: &Principal,
@@ -89,7 +90,7 @@ async fn readable(service: &ConversationsService, by: &Principal, id: ShareId) -
     rows::readable(service.db.reader(), by.user_id, id).await?.ok_or_else(|| Code::NotFound.into())
 }
 
-/// What these versions say, as far as they are there to be read.
+/// Loads these message versions as far as they are still readable.
 async fn read(service: &ConversationsService, part: &[SharedVersion]) -> Result<Vec<SharedMessage>, AppError> {
     let ids: Vec<MessageId> = part.iter().map(|(id, _)| *id).collect();
     let found = query::messages::get_all(service.db.reader(), &ids).await?;

@@ -1,5 +1,3 @@
-//! The columns of a board.
-
 use appcore::{
     AppError, BoardColumnId, Code, ConversationId,
     auth::Principal,
@@ -17,15 +15,15 @@ use crate::ConversationsService;
 const MAX_NAME_CHARS: usize = 80;
 const MAX_COLUMNS: usize = 30;
 
-/// Where a column is to stand.
+/// Requested placement of a column.
 #[derive(Clone, Debug)]
 pub enum ColumnPlace {
-    /// Counted from 0.
+    /// 0-based index among the other columns.
     Index(i64),
     Position(String),
 }
 
-/// What is to be changed of a column.
+/// Partial update of a column; `None` leaves a value unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct ColumnChange {
     pub name: Option<String>,
@@ -47,7 +45,7 @@ pub async fn list_columns(
     Ok(Page::new(columns.into_iter().skip(skip).take(take).collect(), page, total))
 }
 
-/// Adds a column; without a place it is the last one.
+/// Adds a column, at the end unless a place is given.
 pub async fn create_column(
     service: &ConversationsService,
     by: &Principal,
@@ -72,7 +70,7 @@ pub async fn create_column(
     Ok(column)
 }
 
-/// Renames or moves a column.
+/// Renames, moves or marks a column as done.
 pub async fn update_column(
     service: &ConversationsService,
     by: &Principal,
@@ -108,7 +106,7 @@ pub async fn update_column(
     Ok(column)
 }
 
-/// Deletes a column in which nothing stands.
+/// Deletes an empty column. Returns `WrongState` while it has tasks, archived ones included.
 pub async fn delete_column(service: &ConversationsService, by: &Principal, id: BoardColumnId) -> Result<(), AppError> {
     let found = rows::column(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
     let conversation_id = found.conversation_id;
@@ -127,7 +125,7 @@ pub async fn delete_column(service: &ConversationsService, by: &Principal, id: B
     tell_viewers(service, conversation_id, &Event::ColumnDeleted { conversation_id, board_version, column_id: id })
 }
 
-/// The position for that place among the others.
+/// Resolves a requested placement to a position string among `others`.
 fn placed(place: Option<ColumnPlace>, others: &[BoardColumn]) -> Result<String, AppError> {
     let position_of = |index: usize| others.get(index).map(|column| column.position.as_str());
     match place {
@@ -135,7 +133,7 @@ fn placed(place: Option<ColumnPlace>, others: &[BoardColumn]) -> Result<String, 
             let wanted = position::parse(&text)?;
             let at = others.iter().position(|column| column.position >= wanted);
             match at.filter(|at| others[*at].position == wanted) {
-                // Somebody was faster: right after theirs.
+                // The position is taken by a concurrent change: insert right after it.
                 Some(at) => Ok(position::between(Some(&wanted), position_of(at + 1))),
                 None => Ok(wanted),
             }

@@ -1,4 +1,4 @@
-//! Reminders of tasks: whoever is to do one is told an hour before it is due, by a durable job.
+//! Due-date reminders: a durable job notifies the assignees of a task one hour before it is due.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::ConversationsService;
 
 const BEFORE: Duration = Duration::from_secs(3_600);
 
-/// Reminds of a task, unless it is done, archived, or due at another time by then.
+/// Reminds the assignees of a task. Skipped if the task is done, archived or rescheduled by then.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct DueJob {
     pub task_id: TaskId,
@@ -49,7 +49,7 @@ impl Job<ConversationsService> for DueJob {
     }
 }
 
-/// Replaces the reminder of a task that is due at another time than before, in the caller's transaction.
+/// Replaces the due-date reminder of a task, in the caller's transaction.
 pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, task: &Task) -> Result<(), AppError> {
     jobs::cancel::<DueJob>(db, task.id.0).await?;
     let Some(due_at) = task.due_at.filter(|due_at| *due_at > now) else { return Ok(()) };
@@ -71,9 +71,10 @@ async fn remind(service: &ConversationsService, job: DueJob) -> Result<(), AppEr
     let people = if task.assignee_ids.is_empty() { vec![task.created_by] } else { task.assignee_ids.clone() };
     let mut failed = None;
     for user_id in people {
-        // The others are told, and with the next attempt nobody is told twice.
+        // A failure for one assignee doesn't stop the others. Notification ids are deterministic,
+        // so a retry notifies nobody twice.
         if let Err(error) = remind_person(service, job, &task, user_id).await {
-            tracing::warn!(%error, task = %job.task_id, user = %user_id, "somebody could not be reminded of a task");
+            tracing::warn!(%error, task = %job.task_id, user = %user_id, "failed to send task reminder");
             failed = Some(error);
         }
     }
@@ -88,7 +89,7 @@ async fn remind_person(
 ) -> Result<(), AppError> {
     match access::reader(&service.events, user_id, task.conversation_id).await {
         Ok(_) => {}
-        // Whoever is out of the conversation is not told of it.
+        // Former members of the conversation are skipped.
         Err(error) if error.code() == Code::NotFound => return Ok(()),
         Err(error) => return Err(error),
     }
@@ -106,7 +107,8 @@ async fn remind_person(
     notify(&service.events, notice).await
 }
 
-/// However often the job is repeated it is the same: the task's random half and the time.
+/// Deterministic notification id, so that retries of the job are idempotent: the random half of the
+/// task id and the due time.
 fn notice_id(DueJob { task_id, due_at }: DueJob) -> NotificationId {
     let mut bytes = *task_id.0.as_bytes();
     bytes[..6].copy_from_slice(&due_at.millis().to_be_bytes()[2..]);

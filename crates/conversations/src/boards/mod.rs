@@ -1,7 +1,9 @@
-//! Boards of conversations: columns with tasks. Whoever may read a conversation sees its board, whoever may write there changes it.
+//! Task boards of conversations. Readers of a conversation see its board; members who may write
+//! change it.
 //!
-//! A change holds the board's row, counts its version, and is told to those who view the conversation. These events are passing: by the
-//! version, which `hello` tells too, a client knows whether it has missed one.
+//! A change locks the board's row, increments its version and is sent to the viewers of the
+//! conversation as an ephemeral event. `hello` contains the version too, so a client detects missed
+//! events by it.
 
 mod columns;
 mod due;
@@ -25,23 +27,23 @@ pub use tasks::{NewTask, TaskChange, archive_column, create, delete, find, list,
 
 use crate::ConversationsService;
 
-/// The board of a conversation without its tasks.
+/// Board of a conversation, without its tasks.
 pub async fn show(service: &ConversationsService, by: &Principal, id: ConversationId) -> Result<Board, AppError> {
     access::reader(&service.events, by.user_id, id).await?;
-    // The version first: what is told meanwhile is newer than it.
+    // Read the version first: events published meanwhile carry a newer version.
     let version = query::boards::version(service.db.reader(), id).await?;
     let columns = query::boards::columns(service.db.reader(), id).await?;
     Ok(Board { conversation_id: id, version, columns })
 }
 
-/// For those who may change the board.
+/// Access of a user who may change the board.
 async fn writer(service: &ConversationsService, user: UserId, id: ConversationId) -> Result<Access, AppError> {
     let access = access::reader(&service.events, user, id).await?;
     access.may_write()?;
     Ok(access)
 }
 
-/// Tells those who view the conversation.
+/// Publishes an event to the viewers of the conversation.
 fn tell_viewers(service: &ConversationsService, id: ConversationId, event: &Event) -> Result<(), AppError> {
     tell(service, Topic::Viewers(id), event)
 }

@@ -1,20 +1,23 @@
-//! Places in an order, as strings: between two of them there is always another one, so that a move writes one row.
+//! Fractional indexing: positions as strings, with room for another one between any two, so that a
+//! move writes one row.
 //!
-//! They are ordered by their bytes. Ours are of digits and letters; clients may make their own by whatever library they have, as long as they
-//! are of these characters. (`fractional_index` takes only its own hexadecimal keys.)
+//! Positions are ordered bytewise. Clients may generate them with any library, as long as they
+//! consist of digits and letters. (The crate `fractional_index` accepts only its own hexadecimal
+//! keys.)
 
 use appcore::AppError;
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// The longest that is taken.
+/// Maximum length of a position, in characters.
 const MAX_LENGTH: usize = 1_000;
-/// What is put at an end counts by the first digits, so that positions stay short however many are put there.
+/// Number of leading digits that are incremented for a position at either end, so that such
+/// positions stay short.
 const COUNTED: usize = 4;
 const FIRST: &str = "V000";
-/// What is put behind a position where nothing lies between two.
+/// Suffix for a position after another one if there is no room between two.
 const BEHIND: &[u8] = b"V";
 
-/// A position that somebody sent.
+/// Validates a position sent by a client.
 pub(super) fn parse(text: &str) -> Result<String, AppError> {
     if text.len() > MAX_LENGTH {
         return Err(AppError::field("position", "too_long", format!("Use {MAX_LENGTH} characters or fewer.")));
@@ -25,8 +28,8 @@ pub(super) fn parse(text: &str) -> Result<String, AppError> {
     Ok(text.to_owned())
 }
 
-/// A position between two: after `after`, which may be nothing, and before `before`, which may be open. Where no string lies between them it is
-/// one after `after`.
+/// Position after `after` and before `before`; `None` is an open end. If no string lies between
+/// them, the result is just after `after`.
 pub(super) fn between(after: Option<&str>, before: Option<&str>) -> String {
     match (after.filter(|after| !after.is_empty()), before) {
         (None, None) => FIRST.to_owned(),
@@ -36,7 +39,7 @@ pub(super) fn between(after: Option<&str>, before: Option<&str>) -> String {
     }
 }
 
-/// One more or one less in the first digits. None: they go no further.
+/// Adds `by` to the leading digits. Returns `None` on overflow.
 fn step(from: &str, by: i64) -> Option<String> {
     let base = DIGITS.len() as i64;
     let digits = from.bytes().chain(std::iter::repeat(DIGITS[0])).take(COUNTED);
@@ -49,13 +52,13 @@ fn step(from: &str, by: i64) -> Option<String> {
         *place = digit(number % base);
         number /= base;
     }
-    // All of the same length, so that whoever puts a letter behind one is before the next.
+    // Fixed length, so that a position derived by appending a letter sorts before the next step.
     Some(text.into_iter().map(char::from).collect())
 }
 
 fn middle(after: &[u8], before: Option<&[u8]>) -> String {
     let mut text = Vec::new();
-    // Zeros at its end make it no other place.
+    // Trailing zeros don't affect the order.
     let (mut after, mut before) = (after, before.map(without_zeros));
     loop {
         let low = after.first().copied().unwrap_or(DIGITS[0]);
@@ -69,13 +72,13 @@ fn middle(after: &[u8], before: Option<&[u8]>) -> String {
             return text_of(&text);
         }
         match before {
-            // The same digit: further on.
+            // Same digit: compare the next one.
             Some(rest) if high == value(low) => {
                 text.push(low);
                 before = Some(&rest[1..]);
             }
             Some([first, _, ..]) if high > value(low) => {
-                // A shorter one lies before it.
+                // The prefix itself sorts before it.
                 text.push(*first);
                 return text_of(&text);
             }
@@ -87,7 +90,7 @@ fn middle(after: &[u8], before: Option<&[u8]>) -> String {
         }
         after = after.get(1..).unwrap_or_default();
     }
-    // They are in the wrong order, or differ by nothing but zeros.
+    // The bounds are in the wrong order or differ only in trailing zeros.
     text.extend_from_slice(after);
     text.extend_from_slice(BEHIND);
     text_of(&text)
@@ -123,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_always_one_between() {
+    fn between_finds_room_between_any_two() {
         let pairs = [
             ("a0", "a1"),
             ("Zz", "a0"),
@@ -146,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn thousands_at_either_end_stay_short() {
+    fn positions_at_the_ends_stay_short() {
         let (mut first, mut last) = (between(None, None), between(None, None));
         for _ in 0..20_000 {
             first = assert_between(None, Some(&first));
@@ -159,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_side_by_side_or_the_wrong_way_round_ends() {
+    fn between_terminates_on_equal_or_reversed_bounds() {
         for (after, before) in [("a", "a"), ("a", "a0"), ("b", "a"), ("zz", "a")] {
             assert!(between(Some(after), Some(before)).as_str() > after, "{after} {before}");
         }

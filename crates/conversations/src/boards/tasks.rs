@@ -1,5 +1,3 @@
-//! The tasks of a board.
-
 use std::collections::BTreeSet;
 
 use appcore::{
@@ -29,10 +27,9 @@ const MAX_LABELS: usize = 10;
 const MAX_LABEL_CHARS: usize = 40;
 const MAX_ASSIGNEES: usize = 20;
 const MAX_TASKS: u64 = 5_000;
-/// Tasks that one request archives.
+/// Maximum number of tasks that one request archives.
 const MAX_AT_ONCE: u64 = 500;
 
-/// A task that is to be added.
 #[derive(Clone, Debug)]
 pub struct NewTask {
     pub title: String,
@@ -41,30 +38,30 @@ pub struct NewTask {
     pub assignee_ids: Vec<UserId>,
     pub due_at: Option<Timestamp>,
     pub labels: Vec<String>,
-    /// The message that it is made from.
+    /// Message the task is created from.
     pub message_id: Option<MessageId>,
-    /// Left out, it is the last one.
+    /// Position string; `None` appends the task to its column.
     pub position: Option<String>,
 }
 
-/// What is to be changed of a task.
+/// Partial update of a task; `None` leaves a value unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct TaskChange {
-    /// The version that the change was made on. Left out, the last one who writes is right.
+    /// Version that the change is based on, for optimistic locking. `None`: last writer wins.
     pub version: Option<i64>,
     pub title: Option<String>,
     pub column_id: Option<BoardColumnId>,
     pub description: Option<String>,
     pub assignee_ids: Option<Vec<UserId>>,
-    /// `Some(None)`: it is due at no time any more.
+    /// `Some(None)` removes the due date.
     pub due_at: Option<Option<Timestamp>>,
     pub labels: Option<Vec<String>>,
     pub position: Option<String>,
-    /// Put away, or brought back.
+    /// True archives the task, false restores it.
     pub archived: Option<bool>,
 }
 
-/// The tasks of a conversation's board, column by column.
+/// Tasks of a conversation's board, column by column.
 pub async fn list(
     service: &ConversationsService,
     by: &Principal,
@@ -77,7 +74,7 @@ pub async fn list(
     Ok(Page::new(items, page, total))
 }
 
-/// What the caller is to do, on all boards.
+/// Tasks assigned to the caller, across all boards.
 pub async fn of_caller(
     service: &ConversationsService,
     by: &Principal,
@@ -116,7 +113,7 @@ pub async fn create(
     let assignees = assignees(service.db.reader(), id, &new.assignee_ids, &[]).await?;
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
-    // People are locked before boards, as where an account is deleted.
+    // Lock order: users before boards, as in account deletion.
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let board_version = boards::start_change(&tx, id).await?;
     check_room(&tx, id).await?;
@@ -155,7 +152,7 @@ pub async fn create(
     Ok(task)
 }
 
-/// Changes or moves a task. On another version than the present one it is refused with `stale` and the task as it is.
+/// Changes or moves a task. Returns `Stale` with the current task if `version` is outdated.
 pub async fn update(
     service: &ConversationsService,
     by: &Principal,
@@ -180,7 +177,7 @@ pub async fn update(
     task.labels = labels.unwrap_or(task.labels);
     task.due_at = change.due_at.unwrap_or(task.due_at);
     if let Some(people) = change.assignee_ids {
-        // Whoever has left may stay named.
+        // Former members may stay assigned.
         task.assignees = assignees(&tx, id, &people, &before.assignees).await?;
         task.assignee_ids = task.assignees.iter().map(|person| person.id).collect();
     }
@@ -205,7 +202,7 @@ pub async fn update(
         tx.rollback().await.map_err(app_error)?;
         return Ok(task);
     }
-    // The space is its creator's, whoever changes it.
+    // The space is charged to the task's creator, even if somebody else changes it.
     quotas::check_text(&service.files, &tx, created_by, bytes(&before)?, bytes(&task)?).await?;
     task.version += 1;
     task.updated_at = service.clock.now();
@@ -242,7 +239,8 @@ pub async fn delete(
     tell_assignees(service, &task, &[])
 }
 
-/// Archives what a column shows to the caller, the first `MAX_AT_ONCE` of it. Answers how many tasks that were.
+/// Archives the tasks of a column that the caller can see, up to `MAX_AT_ONCE`. Returns the number
+/// of archived tasks.
 pub async fn archive_column(
     service: &ConversationsService,
     by: &Principal,
@@ -259,7 +257,7 @@ pub async fn archive_column(
     }
     let now = service.clock.now();
     rows::archive(&tx, &tasks.iter().map(|task| task.id).collect::<Vec<_>>(), now).await?;
-    // Each is a change of its own, so that a client can tell whether it has missed one.
+    // Each task counts as a change of its own, so that clients can detect a missed event.
     let more = i64::try_from(tasks.len() - 1).map_err(AppError::internal)?;
     boards::count_changes(&tx, id, more).await?;
     tx.commit().await.map_err(app_error)?;
@@ -299,7 +297,8 @@ async fn check_column<C: ConnectionTrait>(db: &C, id: ConversationId, column: Bo
     }
 }
 
-/// The wanted position, or one right after it where another task has it: two people may have dropped something at the same place.
+/// Returns the requested position, or the next free one after it if another task has it: two people
+/// may drop tasks at the same place.
 async fn free_position<C: ConnectionTrait>(
     db: &C,
     column: BoardColumnId,
@@ -330,7 +329,7 @@ fn description(text: String) -> Result<String, AppError> {
     }
 }
 
-/// Each once, in their order.
+/// Validated labels without duplicates, in their order.
 fn labels(labels: Vec<String>) -> Result<Vec<String>, AppError> {
     if labels.len() > MAX_LABELS {
         return Err(AppError::field("labels", "too_long", format!("Use up to {MAX_LABELS} labels.")));
@@ -346,7 +345,7 @@ fn labels(labels: Vec<String>) -> Result<Vec<String>, AppError> {
     Ok(each)
 }
 
-/// The people as they are named, who must be members; or be in `allowed`.
+/// Resolves assignees. Each must be a member of the conversation or be listed in `allowed`.
 async fn assignees<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -370,8 +369,8 @@ async fn assignees<C: ConnectionTrait>(
     Ok(found)
 }
 
-/// Sends an event with a task to the viewers of its conversation. Where the task is hidden from members who joined later, it goes to the others by
-/// name.
+/// Publishes a task event to the viewers of its conversation. If the history is hidden from members
+/// who joined after the task was created, the event goes to the users who may see it.
 async fn tell_of_task(service: &ConversationsService, task: &Task, event: &Event) -> Result<(), AppError> {
     let Some(people) = rows::viewers(service.db.reader(), task.id).await? else {
         return tell_viewers(service, task.conversation_id, event);
@@ -379,7 +378,7 @@ async fn tell_of_task(service: &ConversationsService, task: &Task, event: &Event
     people.chunks(MAX_NAMED).try_for_each(|part| tell(service, Topic::Users(part.to_vec()), event))
 }
 
-/// Tells those whose task it is or was, wherever they are in the app.
+/// Notifies current and former assignees on all of their connections.
 fn tell_assignees(service: &ConversationsService, task: &Task, before: &[UserId]) -> Result<(), AppError> {
     let people: BTreeSet<UserId> = task.assignee_ids.iter().chain(before).copied().collect();
     if people.is_empty() {

@@ -1,4 +1,4 @@
-//! Writing an announcement, changing it, and taking it back.
+//! Creation, changes and withdrawal of announcements.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -20,20 +20,19 @@ use sea_orm::ConnectionTrait;
 use super::{BroadcastJob, concerned, parsed, seen_by_admins, status};
 use crate::ConversationsService;
 
-/// The longest title, in characters.
+/// Maximum title length, in characters.
 const MAX_TITLE: usize = 120;
-/// The longest text, in characters.
+/// Maximum body length, in characters.
 const MAX_BODY: usize = 2_000;
-/// Workspaces or plans that one audience names.
+/// Maximum number of workspaces or plans in an audience.
 const MAX_GROUPS: usize = 100;
-/// People whom one audience names.
+/// Maximum number of individual users in an audience.
 const MAX_PEOPLE: usize = 500;
-/// There are no more.
+/// Number of roles that exist.
 const MAX_ROLES: usize = 2;
-/// People online who are counted in one go.
+/// Batch size for counting online users.
 const COUNTED: usize = 1_000;
 
-/// What an announcement is made of.
 #[derive(Clone, Debug)]
 pub struct NewBroadcast {
     pub title: String,
@@ -41,14 +40,14 @@ pub struct NewBroadcast {
     pub severity: Severity,
     pub audience: Audience,
     pub channels: Vec<BroadcastChannel>,
-    /// `None`: unless it is critical.
+    /// `None`: dismissible unless the severity is critical.
     pub dismissible: Option<bool>,
-    /// `None`: now.
+    /// `None`: immediately.
     pub starts_at: Option<Timestamp>,
     pub ends_at: Option<Timestamp>,
 }
 
-/// What is to be another; `None` leaves it as it is.
+/// Partial update of an announcement; `None` leaves a value unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct BroadcastChange {
     pub title: Option<String>,
@@ -61,7 +60,7 @@ pub struct BroadcastChange {
     pub ends_at: Option<Option<Timestamp>>,
 }
 
-/// Announces something, now or when it begins.
+/// Creates an announcement and schedules its delivery.
 pub async fn create(service: &ConversationsService, by: &Principal, new: NewBroadcast) -> Result<Broadcast, AppError> {
     let now = service.clock.now();
     let audience = checked(new.audience)?;
@@ -101,7 +100,8 @@ pub async fn create(service: &ConversationsService, by: &Principal, new: NewBroa
     seen_by_admins(row, DeliveryCounts::default(), now)
 }
 
-/// Changes an announcement that is not over. What has begun keeps its audience, its channels and its beginning.
+/// Changes an announcement that is not over. Once it has started, its audience, channels and start
+/// are fixed. Returns `WrongState` otherwise.
 pub async fn change(
     service: &ConversationsService,
     by: &Principal,
@@ -157,7 +157,8 @@ pub async fn change(
     if row.mailed_at.is_none() {
         check_mail(service, by, &parsed::<Vec<BroadcastChannel>>(&row.channels)?).await?;
     }
-    // Of two the one with the later time counts, also where they were made in one millisecond.
+    // Clients apply the version with the later timestamp, so it increases even within one
+    // millisecond.
     row.updated_at = now.max(Timestamp(row.updated_at.0 + 1));
     rows::update(&tx, row.clone()).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::BroadcastChanged, Some(id.to_string()))).await?;
@@ -168,7 +169,7 @@ pub async fn change(
     seen_by_admins(row, counts, now)
 }
 
-/// Takes an announcement back, wherever it is shown. What is withdrawn stays so.
+/// Withdraws an announcement for good. Returns `WrongState` if it is over already.
 pub async fn withdraw(service: &ConversationsService, by: &Principal, id: BroadcastId) -> Result<Broadcast, AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -193,13 +194,13 @@ pub async fn withdraw(service: &ConversationsService, by: &Principal, id: Broadc
     seen_by_admins(row, counts, now)
 }
 
-/// How many an audience has, and how many of them are here now.
+/// Number of recipients of an audience, and how many of them are online.
 pub async fn preview(service: &ConversationsService, audience: Audience) -> Result<BroadcastPreview, AppError> {
     let audience = checked(audience)?;
     let recipients = count(service, &audience).await?.unsigned_abs();
     let mut online = 0;
     if audience.user_ids.is_empty() {
-        // Whoever is here is asked about part by part; nobody else is.
+        // The audience may be everyone: count in batches of online users.
         let mut skip = 0;
         loop {
             let here = service.identity.presence.here(skip, COUNTED).await;
@@ -223,7 +224,7 @@ async fn count(service: &ConversationsService, audience: &Audience) -> Result<i6
     Ok(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
-/// Asks for what is to be told of it: now, when it begins, and when it ends.
+/// Schedules the delivery jobs: at the start and at the end of the announcement.
 async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, row: &BroadcastRow) -> Result<(), AppError> {
     let job = BroadcastJob { broadcast_id: row.id };
     let until = |moment: Timestamp| Duration::from_millis(moment.0.saturating_sub(now.0).max(0).unsigned_abs());
@@ -235,7 +236,7 @@ async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, row: &BroadcastRow) -> 
     }
 }
 
-/// A mail can't be taken back: what has yet to go out by mail takes a fresh sign-in.
+/// Requires a recent sign-in if the announcement goes out by mail, because mail can't be withdrawn.
 async fn check_mail(
     service: &ConversationsService,
     by: &Principal,
@@ -272,7 +273,7 @@ fn check_end(after: Timestamp, end: Option<Timestamp>) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Each once, in their order.
+/// Validated channels without duplicates, in canonical order.
 fn channels(wanted: Vec<BroadcastChannel>) -> Result<Vec<BroadcastChannel>, AppError> {
     if wanted.is_empty() {
         return Err(AppError::field("channels", "required", "Choose at least one way to reach people."));

@@ -1,10 +1,12 @@
 //! Announcements of the administrators.
 //!
-//! Whom one is for is an [`Audience`]: a condition, kept with it and never resolved into a list. Whatever becomes of an announcement (written,
-//! changed, withdrawn) commits together with the [job](BroadcastJob) that tells of it; so do its beginning and its end, with jobs that are due
-//! then. The job publishes one envelope with the audience as its topic, and each instance finds those whom it concerns among its own
-//! connections. Who comes later asks for what [is shown](shown). What somebody has seen and put away is a row of theirs, from which the counts
-//! are read.
+//! The recipients are an [`Audience`]: a condition that is stored with the announcement and never
+//! resolved into a list. Each change of an announcement (created, changed, withdrawn) commits
+//! together with the [job](BroadcastJob) that delivers it; its start and its end are jobs with a
+//! due time. The job publishes one envelope with the audience as its topic, and each instance
+//! selects the recipients among its own connections. Clients that connect later request [the active
+//! announcements](shown). Views and dismissals are one row per user, from which the counts are
+//! computed.
 
 mod compose;
 mod reading;
@@ -23,10 +25,10 @@ pub use tell::{note_delivered, told_lately};
 
 use crate::ConversationsService;
 
-/// People who are asked about in one query.
+/// Maximum number of users in one query.
 const CHUNK: usize = 500;
 
-/// Those of these people whom an audience has.
+/// Filters `people` down to the recipients of an audience.
 pub async fn concerned(
     service: &ConversationsService,
     audience: &Audience,
@@ -55,7 +57,7 @@ fn parsed<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, AppError> {
     serde_json::from_str(json).map_err(AppError::internal)
 }
 
-/// As administrators see it.
+/// Administrator's view of an announcement.
 fn seen_by_admins(row: BroadcastRow, counts: DeliveryCounts, now: Timestamp) -> Result<Broadcast, AppError> {
     Ok(Broadcast {
         status: status(&row, now),
@@ -79,7 +81,7 @@ fn seen_by_admins(row: BroadcastRow, counts: DeliveryCounts, now: Timestamp) -> 
     })
 }
 
-/// As those see it whom it concerns.
+/// Recipient's view of an announcement.
 fn seen_by_readers(row: &BroadcastRow, now: Timestamp) -> ShownBroadcast {
     ShownBroadcast {
         id: row.id,

@@ -1,4 +1,4 @@
-//! What administrators and readers see of announcements, and what readers say of them.
+//! Announcements as administrators and recipients read them, and the recipients' acknowledgements.
 
 use appcore::{
     AppError, BroadcastId, Code, UserId,
@@ -12,10 +12,10 @@ use dbcontext::query::broadcasts::{self as rows, BroadcastRow, BroadcastFilter};
 use super::{concerned, note_delivered, parsed, seen_by_admins, seen_by_readers};
 use crate::ConversationsService;
 
-/// The longest part of a title that is looked for.
+/// Maximum length of a title filter, in characters.
 const MAX_SOUGHT: usize = 100;
 
-/// Announcements, the newest first.
+/// Announcements, newest first.
 pub async fn list(
     service: &ConversationsService,
     status: Option<BroadcastStatus>,
@@ -39,14 +39,15 @@ pub async fn list(
     Ok(Page::new(items.collect::<Result<_, _>>()?, page, total))
 }
 
-/// One announcement, with what has become of it.
+/// Announcement with its delivery counts.
 pub async fn find(service: &ConversationsService, id: BroadcastId) -> Result<Broadcast, AppError> {
     let row = rows::find(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
     let counts = rows::counts(service.db.reader(), &[id]).await?.remove(&id).unwrap_or_default();
     seen_by_admins(row, counts, service.clock.now())
 }
 
-/// What is shown to the caller now: what holds, concerns them, and was not put away by them. The earliest first.
+/// Announcements shown to the caller now: active banners addressed to them that they have not
+/// dismissed. Earliest first.
 pub async fn shown(service: &ConversationsService, by: &Principal) -> Result<Vec<ShownBroadcast>, AppError> {
     let now = service.clock.now();
     let mut active = rows::active(service.db.reader(), now).await?;
@@ -68,13 +69,14 @@ pub async fn shown(service: &ConversationsService, by: &Principal) -> Result<Vec
     Ok(shown.map(|row| seen_by_readers(row, now)).collect())
 }
 
-/// The caller has had it before their eyes.
+/// Records that the caller has seen an announcement.
 pub async fn see(service: &ConversationsService, by: &Principal, id: BroadcastId) -> Result<(), AppError> {
     told_to(service, by, id).await?;
     rows::record_seen(service.db.writer(), id, by.user_id, service.clock.now()).await
 }
 
-/// The caller puts it away, on all of their devices.
+/// Dismisses an announcement for the caller, on all of their devices. Returns `WrongState` if it
+/// isn't dismissible.
 pub async fn dismiss(service: &ConversationsService, by: &Principal, id: BroadcastId) -> Result<(), AppError> {
     let row = told_to(service, by, id).await?;
     if !row.dismissible {
@@ -84,7 +86,8 @@ pub async fn dismiss(service: &ConversationsService, by: &Principal, id: Broadca
     service.notify_user(by.user_id, &Event::BroadcastDismissed { id })
 }
 
-/// An announcement that has begun and concerns the caller. One that is over meanwhile is no mistake of theirs.
+/// Resolves a started announcement addressed to the caller. One that has ended meanwhile is
+/// accepted: the client may not know yet.
 async fn told_to(service: &ConversationsService, by: &Principal, id: BroadcastId) -> Result<BroadcastRow, AppError> {
     let row = rows::find(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
     let is_over_before = row.withdrawn_at.is_some_and(|at| at < row.starts_at);
@@ -101,7 +104,6 @@ fn is_banner(row: &BroadcastRow) -> Result<bool, AppError> {
 
 async fn concerns(service: &ConversationsService, row: &BroadcastRow, user: UserId) -> Result<bool, AppError> {
     let audience: Audience = parsed(&row.audience)?;
-    // No need to ask.
     if audience.all {
         return Ok(true);
     }

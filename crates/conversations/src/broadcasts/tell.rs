@@ -1,4 +1,5 @@
-//! Telling of announcements: one envelope for all instances, notifications and mails person by person, and whom it got to.
+//! Delivery of announcements: one envelope for all instances, notifications and mails per
+//! recipient, and delivery receipts.
 
 use std::time::Duration;
 
@@ -24,12 +25,12 @@ use uuid::Uuid;
 use super::{CHUNK, parsed, seen_by_readers, status};
 use crate::ConversationsService;
 
-/// People who are sent something in one transaction.
+/// Recipients per transaction.
 const SENT: u64 = 200;
-/// The clock of the database, by which jobs are due, may differ from ours by so much.
+/// Tolerated clock skew between this instance and the database, which schedules jobs.
 const SKEW: Duration = Duration::from_secs(60);
 
-/// Tells how an announcement stands, unless that was told. It can be done again at any time.
+/// Publishes the current state of an announcement unless that was done already. Idempotent.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct BroadcastJob {
     pub broadcast_id: BroadcastId,
@@ -58,7 +59,7 @@ impl Job<ConversationsService> for BroadcastJob {
 }
 
 async fn tell(service: &ConversationsService, id: BroadcastId) -> Result<(), AppError> {
-    // What was committed just now is told.
+    // Read from the primary, because the change has just been committed.
     let Some(row) = rows::find(service.db.writer(), id).await? else { return Ok(()) };
     let now = service.clock.now();
     let status = status(&row, now);
@@ -72,7 +73,7 @@ async fn tell(service: &ConversationsService, id: BroadcastId) -> Result<(), App
     let channels: Vec<BroadcastChannel> = parsed(&row.channels)?;
     let told = format!("{status}:{}", row.updated_at.0);
     if row.announced_state.as_deref() != Some(&told) {
-        // Whoever was not told that it began need not be told that it is over.
+        // The end of an announcement is published only if its start was.
         if channels.contains(&BroadcastChannel::Banner)
             && (row.announced_state.is_some() || status == BroadcastStatus::Active)
         {
@@ -96,7 +97,7 @@ async fn tell(service: &ConversationsService, id: BroadcastId) -> Result<(), App
     Ok(())
 }
 
-/// Whether it is among what people are told of. Devices are woken for what is.
+/// True if recipients get a notification; push goes by notifications too.
 fn notifies(channels: &[BroadcastChannel]) -> bool {
     channels.iter().any(|channel| matches!(channel, BroadcastChannel::Notification | BroadcastChannel::Push))
 }
@@ -111,7 +112,8 @@ fn envelope(row: &BroadcastRow, now: Timestamp) -> Result<Envelope, AppError> {
     Envelope::seal(&Event::Broadcast(shown), topic, now).map_err(AppError::internal)
 }
 
-/// Tells everyone concerned and asks for a letter to them, part by part, and goes on where it was when it is done again.
+/// Sends notifications and mails to all recipients in batches. A later run resumes at the last
+/// recipient of the previous one.
 async fn send(
     service: &ConversationsService,
     mut row: BroadcastRow,
@@ -125,7 +127,7 @@ async fn send(
         let part = rows::concerned_after(service.db.reader(), &audience, row.last_mailed_user_id, SENT, now).await?;
         let tx = service.db.begin().await.map_err(app_error)?;
         row = match rows::lock(&tx, row.id).await? {
-            // Another worker is further.
+            // Another worker has advanced further.
             Some(current)
                 if current.last_mailed_user_id == row.last_mailed_user_id
                     && status(&current, now) == BroadcastStatus::Active =>
@@ -160,13 +162,13 @@ async fn send(
     Ok(())
 }
 
-/// Takes the notifications of what is withdrawn back, part by part.
+/// Withdraws the notifications of a withdrawn announcement, in batches.
 async fn take_back(service: &ConversationsService, row: &BroadcastRow) -> Result<(), AppError> {
     let Audience { user_ids, .. } = parsed(&row.audience)?;
-    // Whoever has left a workspace, a plan or a role since has it all the same.
+    // Recipients who have left the workspace, plan or role since still have the notification.
     let audience = Audience { all: user_ids.is_empty(), user_ids, ..Audience::default() };
     let mut after = None;
-    // Nobody beyond these was told of it.
+    // Recipients after this cursor were never notified.
     while after < row.last_mailed_user_id {
         let part = rows::concerned_after(service.db.reader(), &audience, after, SENT, service.clock.now()).await?;
         let Some(last) = part.last().copied() else { break };
@@ -177,7 +179,7 @@ async fn take_back(service: &ConversationsService, row: &BroadcastRow) -> Result
     Ok(())
 }
 
-/// What was told since then, for an instance that may have missed it.
+/// Envelopes of announcements published since `since`, for an instance that may have missed them.
 pub async fn told_lately(service: &ConversationsService, since: Timestamp) -> Result<Vec<SharedEnvelope>, AppError> {
     let now = service.clock.now();
     let mut envelopes = Vec::new();
@@ -189,7 +191,7 @@ pub async fn told_lately(service: &ConversationsService, since: Timestamp) -> Re
     Ok(envelopes)
 }
 
-/// Writes down whom an announcement got to.
+/// Records delivery receipts.
 pub async fn note_delivered(
     service: &ConversationsService,
     id: BroadcastId,

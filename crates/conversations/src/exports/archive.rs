@@ -1,5 +1,5 @@
-//! A zip file that is written piece by piece: by a thread of its own, because packing takes the processor, and into a file that nobody sees until
-//! it is whole.
+//! Streaming zip writer: compresses on a blocking thread and writes into an object that becomes
+//! visible only when it is complete.
 
 use std::io::{self, Write};
 
@@ -12,9 +12,9 @@ use zip::{ZipWriter, result::ZipError, write::SimpleFileOptions};
 
 use crate::ConversationsService;
 
-/// Pieces that may wait on either side.
+/// Capacity of the channels to and from the packing thread, in messages.
 const AHEAD: usize = 4;
-/// What the thread hands on at a time.
+/// Chunk size from the packing thread, in bytes.
 const PIECE: usize = 256 * 1024;
 
 enum Step {
@@ -64,15 +64,16 @@ impl Archive {
         self.send(Step::Bytes(bytes)).await
     }
 
-    /// How much was put into it.
+    /// Uncompressed bytes written so far.
     pub const fn size(&self) -> u64 {
         self.size
     }
 
-    /// Ends the archive, unless filling it has failed. Returns the error that stopped it, rather than the one that filling it met afterwards.
+    /// Finishes the archive unless `filled` is an error. If packing or storing failed, returns that
+    /// error rather than the subsequent one in `filled`.
     pub async fn finish(self, filled: Result<(), AppError>) -> Result<Received, AppError> {
         let Self { steps, packing, storing, .. } = self;
-        // They end early only if one of them fails.
+        // The tasks stop early only on an error.
         let is_stopped = steps.is_closed();
         if !is_stopped {
             filled?;
@@ -83,12 +84,13 @@ impl Archive {
     }
 
     async fn send(&self, step: Step) -> Result<(), AppError> {
-        // Packing or storing has ended early; `finish` returns why.
-        self.steps.send(step).await.map_err(|_| AppError::unavailable(anyhow::anyhow!("an export could not be stored")))
+        // Packing or storing has stopped early; `finish` returns the reason.
+        self.steps.send(step).await.map_err(|_| AppError::unavailable(anyhow::anyhow!("failed to store export")))
     }
 }
 
-/// Result of an archive whose threads have ended. A failure of packing that storing has not caused is a defect of ours: no later attempt changes it.
+/// Combined result of packing and storing. A packing error that storing did not cause is a bug, so
+/// it isn't retried.
 fn ended<T>(packed: Result<(), ZipError>, stored: Result<T, AppError>) -> Result<T, AppError> {
     let received = stored?;
     match packed {
@@ -98,7 +100,7 @@ fn ended<T>(packed: Result<(), ZipError>, stored: Result<T, AppError>) -> Result
     }
 }
 
-/// Hands on what is written.
+/// Forwards compressed bytes in chunks.
 struct Pieces {
     out: mpsc::Sender<Bytes>,
     gathered: Vec<u8>,
@@ -135,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_of_packing_is_a_defect_unless_storing_has_caused_it() {
+    fn packing_errors_are_internal_unless_caused_by_storage() {
         let code = |packed, stored| ended(packed, stored).err().map(|error| error.code());
         assert_eq!(code(Ok(()), Ok(())), None);
         let is_there_twice = || Err(ZipError::InvalidArchive("Duplicate filename".into()));

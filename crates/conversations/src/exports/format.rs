@@ -1,4 +1,4 @@
-//! What is written of a conversation in each format.
+//! Export formats: JSON, HTML and Markdown.
 
 use std::fmt::Write as _;
 
@@ -9,13 +9,13 @@ use appcore::{
 use serde::Serialize;
 use time::{OffsetDateTime, macros::format_description};
 
-/// The conversation, and what of it was wanted.
+/// Metadata of an export: the conversation and the requested period.
 #[derive(Serialize)]
 pub(super) struct Head {
     pub id: ConversationId,
     pub kind: ConversationKind,
     pub title: Option<String>,
-    /// Names of members, by which people call what has no title.
+    /// Member names; used as title of a conversation without one.
     #[serde(skip)]
     pub people: Vec<String>,
     pub exported_at: Timestamp,
@@ -26,13 +26,14 @@ pub(super) struct Head {
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}\
 article{margin:1rem 0}h2{font-size:1rem;margin:0}time{font-weight:400;opacity:.7}p{margin:.25rem 0;white-space:pre-wrap;overflow-wrap:anywhere}\
 .reply{margin-left:2rem}.gone{opacity:.7}img{display:block;max-width:100%;max-height:24rem;border-radius:.5rem}";
-/// Nothing runs in a page that somebody else has written a part of, and nothing is asked for but the pictures beside it.
+/// Content security policy of exported pages: no scripts, no remote resources, only images of the
+/// archive.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data: file:; base-uri 'none'; form-action 'none'";
 
-/// What a browser only shows or saves, whatever is in it.
+/// Extensions that browsers display or download but never execute.
 const PLAIN: [&str; 4] = ["csv", "json", "md", "txt"];
-/// What a browser or a system may run when it is opened, whatever it says that it is.
+/// Extensions that a browser or an operating system may execute, whatever the media type.
 const RUNS: [&str; 34] = [
     "app", "bat", "cmd", "com", "cpl", "desktop", "exe", "hta", "htm", "html", "jar", "js", "jse", "lnk", "mht",
     "mhtml", "mjs", "msi", "pif", "ps1", "scr", "sh", "shtml", "svg", "svgz", "swf", "url", "vbe", "vbs", "wsf", "xht",
@@ -45,7 +46,7 @@ pub(super) fn begin(format: ExportFormat, head: &Head) -> Result<Vec<u8>, AppErr
     Ok(match format {
         ExportFormat::Json => {
             let mut text = serde_json::to_vec(head).map_err(AppError::internal)?;
-            // The head's own closing bracket makes room for the list.
+            // Strip the closing bracket to append the message list.
             text.pop();
             let start = b"{\"conversation\":";
             let mut all = start.to_vec();
@@ -97,7 +98,7 @@ pub(super) fn message(
     Ok(text.into_bytes())
 }
 
-/// For people. In which time zone they will read it nobody knows.
+/// Human-readable time in UTC, because the reader's time zone is unknown.
 fn moment(at: Timestamp) -> String {
     let format = format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
     let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000_000).ok();
@@ -185,8 +186,8 @@ pub(super) const fn end(format: ExportFormat) -> &'static [u8] {
     }
 }
 
-/// Where a file is in the archive. The id tells files of one name apart; of the name is left what every system takes, and what might run becomes
-/// a text.
+/// Path of a file in the archive. The id makes it unique, characters that some systems reject are
+/// replaced, and files that might be executed get the extension `.txt`.
 pub(super) fn path_of(file: &Upload) -> String {
     let plain = |char: char| if char.is_control() || r#"/\:*?"<>|"#.contains(char) { '_' } else { char };
     let name: String = file.name.chars().map(plain).collect();
@@ -195,7 +196,8 @@ pub(super) fn path_of(file: &Upload) -> String {
     format!("files/{}/{name}{end}", file.id.0.simple())
 }
 
-/// Where the name says nothing certain, a browser looks into a file: what isn't known by its first bytes may be a page.
+/// True if opening the file might execute it. Without a known extension a browser sniffs the
+/// content, so an uncertain media type counts as executable.
 fn may_run(name: &str, media_type: &str) -> bool {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
     let is_certain = ["image/", "audio/", "video/", "application/"].iter().any(|kind| media_type.starts_with(kind))
@@ -204,7 +206,7 @@ fn may_run(name: &str, media_type: &str) -> bool {
     !PLAIN.contains(&extension.as_str()) && (RUNS.contains(&extension.as_str()) || !is_certain)
 }
 
-/// What every browser draws.
+/// True for image types that every browser displays.
 fn is_picture(file: &Upload) -> bool {
     matches!(file.media_type.as_str(), "image/png" | "image/jpeg" | "image/gif" | "image/webp")
         && !may_run(&file.name, &file.media_type)
@@ -228,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_in_a_name_leads_out_of_the_folder_or_into_the_page() {
+    fn sanitizes_file_names() {
         for (name, wanted) in [("../../etc/a.txt", "_.._etc_a.txt"), ("a\\b:c.md", "a_b_c.md"), (" x.csv. ", "x.csv")] {
             let file = file(name, "text/plain");
             assert_eq!(path_of(&file), format!("files/{}/{wanted}", file.id.0.simple()));
@@ -237,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_might_run_becomes_a_text() {
+    fn executable_files_get_a_txt_extension() {
         for (name, media_type, runs) in [
             ("a.png", "image/png", false),
             ("a.pdf", "application/pdf", false),
@@ -277,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn an_export_without_messages_is_whole() {
+    fn empty_export_is_valid_json() {
         let head = Head {
             id: ConversationId::new(),
             kind: ConversationKind::Group,

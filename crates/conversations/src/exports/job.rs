@@ -1,4 +1,4 @@
-//! The job that writes an export.
+//! Export job: writes a conversation and its files into an archive.
 
 use std::{
     collections::HashSet,
@@ -22,11 +22,11 @@ use uuid::Uuid;
 use super::{MEDIA_TYPE, Wanted, archive::Archive, check, format};
 use crate::ConversationsService;
 
-/// How far it is is told no oftener.
+/// Minimum interval between progress events.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
-/// So many people name what has no title.
+/// Number of member names in the fallback title.
 const NAMED: u32 = 5;
-/// The files of an export are no larger together.
+/// Maximum total size of the files in an export, in bytes.
 const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ impl From<Wanted> for StoredWish {
     }
 }
 
-/// Writes a conversation into the file that was promised. It can be done again from the beginning at any time.
+/// Writes a conversation into the reserved upload. Restartable from the beginning at any time.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ExportJob {
     pub upload_id: UploadId,
@@ -65,7 +65,7 @@ impl Stored for ExportJob {
 }
 
 impl Job<ConversationsService> for ExportJob {
-    /// They take room on the disk, and nobody waits for them with their eyes on the screen.
+    /// Limit of one, because exports use disk space and are not urgent.
     fn places(_config: &appcore::config::Config) -> usize {
         1
     }
@@ -81,15 +81,15 @@ impl Job<ConversationsService> for ExportJob {
     }
 }
 
-/// Writes the export and notifies its owner. Only what may be available later is tried again; after any other error the owner learns that the export has
-/// failed.
+/// Writes the export and notifies its owner. Only `Unavailable` is retried; after any other error
+/// or the last attempt, the owner is notified of the failure.
 async fn write_or_tell(service: &ConversationsService, job: ExportJob, is_last: bool) -> Result<Ended, AppError> {
     let error = match write(service, job).await {
         Ok(upload) => return told(service, job, Some(upload)).await.map(|()| Ended::Done),
         Err(AppError::Unavailable(cause)) if !is_last => return Err(AppError::Unavailable(cause)),
         Err(error) => error,
     };
-    tracing::info!(%error, export = %job.upload_id, "failed to write an export");
+    tracing::info!(%error, export = %job.upload_id, "failed to write export");
     uploads::give_up(&service.files, job.upload_id).await?;
     told(service, job, None).await?;
     match error {
@@ -101,7 +101,7 @@ async fn write_or_tell(service: &ConversationsService, job: ExportJob, is_last: 
 
 async fn write(service: &ConversationsService, job: ExportJob) -> Result<Upload, AppError> {
     let ExportJob { upload_id, user_id, conversation_id: id, wanted } = job;
-    // Whoever was taken out meanwhile takes nothing along.
+    // Access is checked again, because the user may have been removed since the request.
     let begins_after = check(service, user_id, id).await?.hidden_until_seq();
     let row = conversations::find(service.db.reader(), user_id, id).await?.ok_or(Code::NotFound)?;
     let people = members::of_conversations(service.db.reader(), &[id], NAMED).await?;
@@ -124,7 +124,7 @@ async fn write(service: &ConversationsService, job: ExportJob) -> Result<Upload,
     uploads::take_written(&service.files, upload_id, MEDIA_TYPE, archive.finish(filled).await?).await
 }
 
-/// Puts the messages and their files into the archive. `tell` tells the owner how many messages there are so far.
+/// Writes messages and files into the archive; `tell` reports the number of messages so far.
 async fn fill(
     service: &ConversationsService,
     ExportJob { conversation_id: id, wanted, .. }: ExportJob,
@@ -146,7 +146,7 @@ async fn fill(
             let message = Message::try_from(row)?;
             for file in message.attachments.iter().filter(|_| wanted.files) {
                 let path = format::path_of(file);
-                // Several messages may carry a file.
+                // The same file may be attached to several messages.
                 if paths.insert(path.clone()) {
                     files.push((file.id, path, file.size));
                 }
@@ -192,7 +192,7 @@ async fn copy(
     Ok(())
 }
 
-/// Tells whoever has asked.
+/// Notifies the owner that the export has ended, successfully or not.
 async fn told(service: &ConversationsService, job: ExportJob, upload: Option<Upload>) -> Result<(), AppError> {
     let event = Event::ExportEnded {
         conversation_id: job.conversation_id,
@@ -202,7 +202,7 @@ async fn told(service: &ConversationsService, job: ExportJob, upload: Option<Upl
     service.notify_user(job.user_id, &event)?;
     let Some(upload) = upload else { return Ok(()) };
     let notice = NewNotification {
-        // One export is told of once.
+        // Deterministic id: one notification per export.
         id: NotificationId(job.upload_id.0),
         user_id: job.user_id,
         kind: NotificationKind::Export,

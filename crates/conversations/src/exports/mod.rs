@@ -1,4 +1,5 @@
-//! A conversation as a file: asked for by a member, written by a durable job, given to whoever has asked as one of their uploads.
+//! Exports of a conversation: requested by a member, written by a durable job, delivered as one of
+//! the requester's uploads.
 
 mod archive;
 mod format;
@@ -27,23 +28,23 @@ pub use job::ExportJob;
 
 use crate::ConversationsService;
 
-/// So long an export can be fetched.
+/// Retention of a finished export.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
-/// Exports of one person that may wait.
+/// Maximum number of unfinished exports per user.
 const MAX_WAITING: u64 = 3;
 const MEDIA_TYPE: &str = "application/zip";
 
-/// What of a conversation is wanted.
+/// Format and period of an export.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     pub format: ExportFormat,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
-    /// With the files that messages carry.
+    /// Includes the attached files.
     pub files: bool,
 }
 
-/// A conversation that the caller may take along. Only [asking](Self::ask) makes one; the job that writes it checks once more.
+/// Witness that the caller may export a conversation. The export job checks the permission again.
 #[derive(Debug)]
 pub struct ExportableConversation {
     by: Principal,
@@ -58,7 +59,7 @@ impl ExportableConversation {
     }
 }
 
-/// Begins an export. Answers the upload that it will be, which is pending until it is written.
+/// Requests an export. Returns its upload, which is pending until the job has written it.
 pub async fn begin(
     service: &ConversationsService,
     conversation: &ExportableConversation,
@@ -97,7 +98,7 @@ pub async fn begin(
     files::uploads::find(&service.files, by, upload_id).await
 }
 
-/// Refuses whoever may not take the conversation along.
+/// Refuses users who may not export the conversation.
 async fn check(service: &ConversationsService, user: UserId, id: ConversationId) -> Result<Access, AppError> {
     let access = access::reader(&service.events, user, id).await?;
     let members = query::members::count(service.db.reader(), id).await?;

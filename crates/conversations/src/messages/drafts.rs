@@ -1,4 +1,4 @@
-//! What somebody has begun to write, the same on all their devices.
+//! Drafts of messages, synchronised across a user's devices.
 
 use appcore::{
     AppError, Code, Timestamp,
@@ -18,10 +18,11 @@ use files::quotas;
 use super::{find, max_chars, may_reply_to};
 use crate::ConversationsService;
 
-/// How many somebody may have.
+/// Maximum number of drafts per user.
 const MAX_DRAFTS: u64 = 1_000;
 
-/// Stores what somebody has written so far, unless another device has written later; tells their own connections. Answers what is stored.
+/// Stores a draft unless another device has stored a later one, and notifies the caller's
+/// connections. Returns the stored draft.
 pub async fn put(
     service: &ConversationsService,
     by: &Principal,
@@ -57,7 +58,7 @@ pub async fn put(
         draft.reply_to = None;
     }
     let now = service.clock.now();
-    // A device whose clock is ahead must not win for ever.
+    // Capped at the server's time, so that a device whose clock is ahead doesn't win forever.
     draft.updated_at = written_at.unwrap_or(now).min(now);
     let tx = service.db.begin().await.map_err(app_error)?;
     let before = rows::find(&tx, by.user_id, &draft).await?;
@@ -74,7 +75,7 @@ pub async fn put(
     Ok(draft)
 }
 
-/// The caller's drafts, the newest first.
+/// Drafts of the caller, newest first.
 pub async fn list(service: &ConversationsService, by: &Principal, page: PageRequest) -> Result<Page<Draft>, AppError> {
     let (items, total) = rows::list(service.db.reader(), by.user_id, page).await?;
     Ok(Page::new(items, page, total))

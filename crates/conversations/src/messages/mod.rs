@@ -1,4 +1,4 @@
-//! Messages: sent, read, changed, by the members of their conversation.
+//! Messages: sending, reading, editing and deleting by members of the conversation.
 
 pub mod drafts;
 pub mod polls;
@@ -30,15 +30,16 @@ use event_log::{
 
 use crate::ConversationsService;
 
-/// How many may be mentioned at once without being asked.
+/// Number of mentioned users from which on a confirmation is required.
 const UNASKED_MENTIONS: u64 = 20;
 const MAX_MENTIONS: usize = 100;
-/// Messages that are shown before another one, and after it.
+/// Maximum number of messages before and after a given one.
 pub const MAX_NEIGHBOURS: u64 = 100;
-/// Files that one message may carry.
+/// Maximum number of attachments per message.
 const MAX_ATTACHMENTS: usize = 10;
 
-/// Sends a message. The same `client_id` again yields the earlier message. What mentions many must be confirmed.
+/// Sends a message. Repeating the same `client_id` returns the earlier message. Mentioning many
+/// users requires a confirmation.
 pub async fn send(
     service: &ConversationsService,
     by: Actor,
@@ -61,7 +62,7 @@ pub async fn send(
     sent
 }
 
-/// Where a message is to go in a conversation: into a thread, or into the main line.
+/// Target of a message: a thread, or the main line of the conversation.
 pub fn in_thread(root_id: Option<MessageId>, also_to_conversation: bool) -> Result<Option<InThread>, AppError> {
     if root_id.is_none() && also_to_conversation {
         return Err(AppError::field("also_to_conversation", "invalid", "This is for replies in threads."));
@@ -85,7 +86,8 @@ fn check_mentions(mentions: &[Mention]) -> Result<(), AppError> {
     ))
 }
 
-/// Whom `@here` means; asks back where it or `@all` means many.
+/// Resolves the recipients of `@here`. Returns `ConfirmMention` if `@here` or `@all` reaches many
+/// users and is not confirmed.
 async fn mention_many(
     service: &ConversationsService,
     access: &access::Lookup<'_>,
@@ -114,12 +116,12 @@ async fn mention_many(
     Ok(here)
 }
 
-/// Reads text as a message's content. How long it may be where it goes to is decided there.
+/// Parses the content of a message. The limit of the target conversation is checked by the writer.
 pub fn content(service: &ConversationsService, text: impl Into<String>) -> Result<Content, AppError> {
     Content::parse(text, max_chars(service))
 }
 
-/// Reads the text of a message with files, or of one that passes another one on: they may go without words.
+/// Parses the content of a message with attachments or of a forwarded message; it may be empty.
 pub fn content_beside(
     service: &ConversationsService,
     text: impl Into<String>,
@@ -149,7 +151,7 @@ pub async fn find(service: &ConversationsService, by: &Principal, id: MessageId)
     query::messages::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?.try_into()
 }
 
-/// Whether `user` may reply to a message in this conversation: they can read it, and it is of this conversation.
+/// True if `user` can read the message and it belongs to this conversation.
 async fn may_reply_to(
     service: &ConversationsService,
     user: UserId,
@@ -160,15 +162,16 @@ async fn may_reply_to(
     Ok(found.is_some_and(|message| message.conversation_id == id))
 }
 
-/// What a message is to say instead.
+/// New content of a message.
 #[derive(Clone, Debug)]
 pub struct Edit {
     pub content: Content,
-    /// Whom it mentions from now on; none: those whom it does.
+    /// New mentions; `None` leaves them unchanged.
     pub mentions: Option<Vec<Mention>>,
 }
 
-/// Gives one's message another text. Where that mentions many who were not mentioned before, it must be confirmed.
+/// Edits the caller's own message. If the new text mentions many users for the first time, a
+/// confirmation is required.
 pub async fn edit(
     service: &ConversationsService,
     by: &Principal,
@@ -193,7 +196,8 @@ pub async fn edit(
     access::explain(&service.events, by.user_id, conversation_id, edited).await?.message()
 }
 
-/// Gives one's own prompt another text and has the assistant answer that; what was there before is kept as a version.
+/// Replaces the caller's prompt and requests a new answer; the previous prompt and answer are kept
+/// as a version.
 pub async fn ask_again(
     service: &ConversationsService,
     by: &Principal,
@@ -211,7 +215,7 @@ pub async fn ask_again(
     asked?.message()
 }
 
-/// Shows another version of a prompt or an answer.
+/// Switches to another version of a prompt or an answer.
 pub async fn show_version(
     service: &ConversationsService,
     by: &Principal,
@@ -232,7 +236,8 @@ pub async fn delete(service: &ConversationsService, by: &Principal, message_id: 
     Ok(())
 }
 
-/// A message with up to `count` before it and after it: of the main line, or of its thread where it is a reply.
+/// Message with up to `count` messages before and after it, from the main line or, for a reply,
+/// from its thread.
 pub async fn neighbours(
     service: &ConversationsService,
     by: &Principal,
@@ -270,7 +275,7 @@ pub async fn neighbours(
     Ok(Neighbours { items, has_more_before, has_more_after })
 }
 
-/// Part of a conversation's history, oldest first.
+/// Page of a conversation's history, oldest first.
 pub async fn page(
     service: &ConversationsService,
     by: &Principal,

@@ -1,4 +1,4 @@
-//! Polls: a message that people answer by choosing.
+//! Polls in messages.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -20,14 +20,14 @@ use event_log::{
 use super::find;
 use crate::ConversationsService;
 
-/// What one chooses from: at least, at most.
+/// Minimum and maximum number of options.
 const OPTIONS: (usize, usize) = (2, 10);
-/// The longest option, in characters.
+/// Maximum length of an option, in characters.
 const MAX_OPTION: usize = 100;
-/// So far ahead a poll may end.
+/// Maximum duration of a poll.
 const LATEST: Duration = Duration::from_secs(366 * 86_400);
 
-/// A poll as somebody asks for it.
+/// Validates a new poll.
 pub fn checked(service: &ConversationsService, poll: NewPoll) -> Result<NewPoll, AppError> {
     let (least, most) = OPTIONS;
     if poll.options.len() < least {
@@ -48,7 +48,7 @@ pub fn checked(service: &ConversationsService, poll: NewPoll) -> Result<NewPoll,
     Ok(NewPoll { options, ..poll })
 }
 
-/// Chooses in a poll, instead of what the caller had chosen; nothing takes the vote back.
+/// Replaces the caller's vote; an empty choice withdraws it.
 pub async fn vote(
     service: &ConversationsService,
     by: &Principal,
@@ -56,14 +56,14 @@ pub async fn vote(
     choices: Vec<u8>,
 ) -> Result<Message, AppError> {
     let conversation_id = find(service, by, message_id).await?.conversation_id;
-    // Each once, in their order.
+    // Without duplicates, in order.
     let choices = choices.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
     let vote = MemberAction::Vote(Vote { message_id, choices });
     let voted = service.events.writer.submit(vote.by(by.user_id, conversation_id)).await;
     access::explain(&service.events, by.user_id, conversation_id, voted).await?.message()
 }
 
-/// What the caller has chosen.
+/// Options chosen by the caller.
 pub async fn own_vote(
     service: &ConversationsService,
     by: &Principal,
@@ -73,7 +73,7 @@ pub async fn own_vote(
     Ok(OwnVote { choices: query::polls::chosen(service.db.reader(), message_id, by.user_id).await? })
 }
 
-/// Ends a poll of the caller's.
+/// Closes a poll of the caller.
 pub async fn close(service: &ConversationsService, by: &Principal, message_id: MessageId) -> Result<Message, AppError> {
     let conversation_id = find(service, by, message_id).await?.conversation_id;
     let close = MemberAction::ClosePoll { message_id };

@@ -1,5 +1,3 @@
-//! Reactions and pins.
-
 use appcore::{
     AppError, ConversationId, MessageId,
     auth::Principal,
@@ -16,7 +14,7 @@ use platform::emoji;
 use super::find;
 use crate::ConversationsService;
 
-/// Reacts with one emoji, or takes that back. What is so already stays so.
+/// Adds or removes the caller's reaction. Idempotent.
 pub async fn react(
     service: &ConversationsService,
     by: &Principal,
@@ -27,7 +25,7 @@ pub async fn react(
     let conversation_id = find(service, by, message_id).await?.conversation_id;
     let emoji = match emoji::own_name(emoji) {
         Some(name) => {
-            // What was removed meanwhile can still be taken back.
+            // A removed emoji can still be removed from a message.
             if is_added && !query::emoji::is_in(service.db.reader(), conversation_id, name).await? {
                 return Err(AppError::field("emoji", "not_found", "This workspace has no such emoji."));
             }
@@ -40,7 +38,7 @@ pub async fn react(
     access::explain(&service.events, by.user_id, conversation_id, reacted).await?.message()
 }
 
-/// Pins a message, or takes its pin away.
+/// Pins or unpins a message.
 pub async fn pin(
     service: &ConversationsService,
     by: &Principal,
@@ -53,7 +51,7 @@ pub async fn pin(
     access::explain(&service.events, by.user_id, conversation_id, pinned).await?.message()
 }
 
-/// The pinned messages of a conversation, newest pin first.
+/// Pinned messages of a conversation, newest pin first.
 pub async fn pins(
     service: &ConversationsService,
     by: &Principal,

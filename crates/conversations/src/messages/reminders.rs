@@ -1,4 +1,4 @@
-//! Reminders of messages: a row and a [job](ReminderJob) that is due at its time; both commit together.
+//! Message reminders: a row and a [job](ReminderJob) with its due time, committed together.
 
 use std::time::Duration;
 
@@ -27,13 +27,13 @@ use uuid::Uuid;
 use super::find;
 use crate::ConversationsService;
 
-/// How many somebody may have.
+/// Maximum number of reminders per user.
 const MAX_REMINDERS: u64 = 1_000;
 const MAX_NOTE_CHARS: usize = 200;
-/// So far ahead at most.
+/// Maximum time ahead.
 const LATEST: Duration = Duration::from_secs(366 * 86_400);
 
-/// Has the caller reminded of a message.
+/// Creates a reminder of a message for the caller.
 pub async fn create(
     service: &ConversationsService,
     by: &Principal,
@@ -65,7 +65,7 @@ pub async fn create(
     Ok(Reminder { id: row.id, message, note: row.note, at, created_at: now })
 }
 
-/// The caller's, the next one first.
+/// Reminders of the caller, next due first.
 pub async fn list(
     service: &ConversationsService,
     by: &Principal,
@@ -85,12 +85,12 @@ pub async fn remove(service: &ConversationsService, by: &Principal, id: Reminder
     tell(service, by.user_id, id)
 }
 
-/// Tells one's other devices, which then ask for their reminders.
+/// Notifies the user's other devices, which reload their reminders.
 fn tell(service: &ConversationsService, user: UserId, reminder_id: ReminderId) -> Result<(), AppError> {
     service.notify_user(user, &Event::OwnRemindersChanged { reminder_id })
 }
 
-/// Reminds somebody, once. It can be done again at any time.
+/// Delivers a reminder once. Idempotent.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ReminderJob {
     pub reminder_id: ReminderId,
@@ -119,14 +119,14 @@ impl Job<ConversationsService> for ReminderJob {
 }
 
 async fn remind(service: &ConversationsService, id: ReminderId) -> Result<(), AppError> {
-    // What was asked for just now is found.
+    // Read from the primary, because the row may have just been committed.
     let Some(row) = rows::find(service.db.writer(), id).await? else { return Ok(()) };
-    // Of what was deleted, or is closed to them now, nobody is reminded.
+    // Skipped if the message was deleted or the user has lost access to it.
     let found = query::messages::find(service.db.reader(), row.user_id, row.message_id).await?;
     let message = found.map(Message::try_from).transpose()?.filter(|message| message.deleted_at.is_none());
     if let Some(message) = message {
         let notice = NewNotification {
-            // The same one again is told once.
+            // Deterministic id, so that a retry notifies only once.
             id: NotificationId(id.0),
             user_id: row.user_id,
             kind: NotificationKind::Reminder,

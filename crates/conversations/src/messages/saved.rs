@@ -1,4 +1,4 @@
-//! Messages that one keeps for oneself.
+//! Messages that a user has saved.
 
 use appcore::{
     AppError, Code, MessageId,
@@ -12,10 +12,10 @@ use dbcontext::query::saved;
 use super::find;
 use crate::ConversationsService;
 
-/// How many somebody may keep.
+/// Maximum number of saved messages per user.
 const MAX_SAVED: u64 = 10_000;
 
-/// Saves a message, or does so no longer, and tells the caller's own connections.
+/// Saves or unsaves a message and notifies the caller's connections.
 pub async fn set(
     service: &ConversationsService,
     by: &Principal,
@@ -42,7 +42,7 @@ pub async fn set(
     Ok(())
 }
 
-/// Whether the caller has saved a message.
+/// True if the caller has saved the message.
 pub async fn state(
     service: &ConversationsService,
     by: &Principal,
@@ -52,7 +52,7 @@ pub async fn state(
     Ok(SavedState { saved: saved::is_saved(service.db.reader(), by.user_id, message_id).await? })
 }
 
-/// What the caller has saved, newest first.
+/// Saved messages of the caller, newest first.
 pub async fn list(
     service: &ConversationsService,
     by: &Principal,

@@ -1,8 +1,9 @@
-//! Messages that are sent later.
+//! Scheduled messages.
 //!
-//! One is a row and a [job](ScheduledJob) that is due at its time; both commit together. A change of the time replaces the job, and a
-//! job that runs too early enqueues another one. The message is sent by its `client_id`, as every other one is, so a job that is done again
-//! after a kill sends nothing twice. What is refused stays, with the reason.
+//! A scheduled message is a row and a [job](ScheduledJob) with its due time, committed together.
+//! Changing the time replaces the job, and a job that runs too early enqueues another one. The
+//! message is sent with its `client_id`, so a repeated job doesn't send it twice. A refused message
+//! is kept with the reason.
 
 use std::time::Duration;
 
@@ -35,15 +36,15 @@ use uuid::Uuid;
 use super::{Actor, InThread, SendMessage, check_mentions, content_beside, may_reply_to, send};
 use crate::ConversationsService;
 
-/// How many somebody may have.
+/// Maximum number of scheduled messages per user.
 const MAX_SCHEDULED: u64 = 500;
-/// So far ahead at least, and at most.
+/// Minimum and maximum time ahead.
 const SOONEST: Duration = Duration::from_secs(10);
 const LATEST: Duration = Duration::from_secs(366 * 86_400);
-/// The clock of the database, by which jobs are due, may differ from ours by so much.
+/// Tolerated clock skew between this instance and the database, which schedules jobs.
 const SKEW: Duration = Duration::from_secs(60);
 
-/// What is stored of a message besides its place and its time.
+/// Stored content of a scheduled message, except its target and its time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Payload {
     content: Content,
@@ -66,7 +67,7 @@ fn yes() -> bool {
     true
 }
 
-/// What can be changed of a message that waits.
+/// Partial update of a scheduled message; `None` leaves a value unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct ScheduledChange {
     pub content: Option<String>,
@@ -74,7 +75,7 @@ pub struct ScheduledChange {
     pub send_at: Option<Timestamp>,
 }
 
-/// Has a message sent later. The same `client_id` again yields the earlier one.
+/// Schedules a message. Repeating the same `client_id` returns the earlier one.
 pub async fn create(
     service: &ConversationsService,
     by: Actor,
@@ -84,7 +85,7 @@ pub async fn create(
 ) -> Result<Scheduled, AppError> {
     let (user, conversation_id) = (by.user_id, by.conversation_id);
     let now = service.clock.now();
-    // Who asks again may do so when its time is near.
+    // A repeated request is answered even if the send time is near or past.
     let same = rows::find_same(service.db.writer(), user, conversation_id, message.client_id.as_str()).await?;
     if let Some(same) = same {
         return shown(same);
@@ -99,7 +100,7 @@ pub async fn create(
     member.may_write()?;
     message.content.check_length(service.config.messages.max_chars_in(member.kind))?;
     if message.mentions_many() {
-        // Whom it concerns is not known before it is sent.
+        // The recipients of the mention are resolved when the message is sent.
         super::mention_many(service, &access, &message.mentions, is_confirmed).await?;
     }
     check_targets(service, by, &message).await?;
@@ -119,7 +120,7 @@ pub async fn create(
         also_to_conversation: message.thread.is_some_and(|thread| thread.also_to_conversation),
         forwarded: message.forwarded,
         has_previews: message.has_previews,
-        // Nothing is held for an answer before it is asked for.
+        // Reservations are made when the answer is requested.
         asking: AnswerOptions { holds: Vec::new(), ..message.asking },
     };
     let row = ScheduledRow {
@@ -136,7 +137,7 @@ pub async fn create(
     };
     let tx = service.db.begin().await.map_err(app_error)?;
     quotas::check_text(&service.files, &tx, user, 0, row_bytes(&[&row.payload])).await?;
-    // Nobody removes them until they are the message's.
+    // Lock the uploads until they are attached.
     let files = files::get_to_send(&tx, payload.attachments.iter().copied()).await?;
     let is_usable = |id: &UploadId| files.iter().any(|file| file.id == *id && file.is_usable_by(user));
     if !payload.attachments.iter().all(is_usable) {
@@ -152,7 +153,7 @@ pub async fn create(
     tell(service, row)
 }
 
-/// Refuses a reply to a message that its sender can't read there, as it would be refused when it is sent.
+/// Refuses a reply or thread target that the sender can't read there, as sending it would.
 async fn check_targets(service: &ConversationsService, by: Actor, message: &SendMessage) -> Result<(), AppError> {
     let targets = [
         ("reply_to", message.reply_to, "The message you're replying to isn't in this conversation."),
@@ -168,7 +169,7 @@ async fn check_targets(service: &ConversationsService, by: Actor, message: &Send
     Ok(())
 }
 
-/// The caller's, those that are sent first before the others.
+/// Scheduled messages of the caller, next due first.
 pub async fn list(
     service: &ConversationsService,
     by: &Principal,
@@ -184,7 +185,7 @@ pub async fn find(service: &ConversationsService, by: &Principal, id: ScheduledI
     shown(own(service, by, id).await?)
 }
 
-/// Gives it another text or another time. What was refused is tried again.
+/// Changes the text, the mentions or the time. A refused message is scheduled again.
 pub async fn change(
     service: &ConversationsService,
     by: &Principal,
@@ -208,7 +209,7 @@ pub async fn change(
             check_time(now, at)?;
             at
         }
-        // What was refused has no time left.
+        // A refused message has no send time ahead.
         None if row.failure.is_some() => now.plus(SOONEST),
         None => row.send_at,
     };
@@ -224,7 +225,7 @@ pub async fn change(
     tell(service, row)
 }
 
-/// Sends it at once.
+/// Sends a scheduled message now.
 pub async fn send_now(service: &ConversationsService, by: &Principal, id: ScheduledId) -> Result<Message, AppError> {
     let row = own(service, by, id).await?;
     let (author, message) = message_of(&row)?;
@@ -234,7 +235,7 @@ pub async fn send_now(service: &ConversationsService, by: &Principal, id: Schedu
     Ok(sent.message)
 }
 
-/// Gives it up.
+/// Cancels a scheduled message. Returns `WrongState` while it is being sent.
 pub async fn remove(service: &ConversationsService, by: &Principal, id: ScheduledId) -> Result<(), AppError> {
     let row = own(service, by, id).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -255,7 +256,7 @@ async fn own(service: &ConversationsService, by: &Principal, id: ScheduledId) ->
 }
 
 fn check_time(now: Timestamp, at: Timestamp) -> Result<(), AppError> {
-    // What is said by a clock that differs a little is taken as it is meant.
+    // Tolerates one second of clock skew.
     if at < now.plus(SOONEST - Duration::from_secs(1)) {
         return Err(AppError::field("send_at", "invalid", "Choose a time at least 10 seconds from now."));
     }
@@ -330,7 +331,7 @@ async fn gone(service: &ConversationsService, row: &ScheduledRow) -> Result<(), 
     tell_gone(service, row)
 }
 
-/// Sends a message whose time has come. It can be done again at any time.
+/// Sends a scheduled message that is due. Idempotent.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ScheduledJob {
     pub scheduled_id: ScheduledId,
@@ -362,7 +363,8 @@ async fn deliver(service: &ConversationsService, job: ScheduledJob) -> Result<()
     let (id, db) = (job.scheduled_id, service.db.writer());
     let now = service.clock.now();
     let Some(row) = rows::take(db, id, now).await? else {
-        // It is gone, was refused, or its time is another: then there is a job for that, unless the clocks differ.
+        // The row is gone, refused or rescheduled. A rescheduled one has a job of its own, unless
+        // clock skew made this job run early.
         let Some(row) = rows::find(db, id).await?.filter(|row| row.failure.is_none()) else { return Ok(()) };
         if row.send_at <= now.plus(SKEW) {
             jobs::ask_for_at(db, now, &job, row.send_at, row.user_id).await?;
@@ -374,7 +376,7 @@ async fn deliver(service: &ConversationsService, job: ScheduledJob) -> Result<()
         Ok(_) => gone(service, &row).await,
         Err(error @ (AppError::Unavailable(_) | AppError::Internal(_))) => Err(error),
         Err(error) => match error.retry_after() {
-            // It waits as one that is sent by hand would have to.
+            // Rate limited like a message sent by hand: retry later.
             Some(after) => {
                 jobs::ask_for_after(db, now, &job, after.max(Duration::from_secs(1)), row.user_id).await?;
                 rows::release(db, id).await

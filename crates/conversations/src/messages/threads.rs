@@ -1,4 +1,4 @@
-//! Threads: read, followed, solved.
+//! Threads: reading, following and solving.
 
 use appcore::{
     AppError, Code, MessageId,
@@ -19,7 +19,7 @@ use event_log::{
 use super::find;
 use crate::ConversationsService;
 
-/// Part of a thread, and what the caller is to it.
+/// Page of a thread with the caller's position in it.
 pub async fn page(
     service: &ConversationsService,
     by: &Principal,
@@ -34,7 +34,7 @@ pub async fn page(
     Ok(Thread { root, items, has_more, own })
 }
 
-/// The message that a thread belongs to.
+/// Root message of a thread. Returns `WrongState` for a reply.
 async fn root(service: &ConversationsService, by: &Principal, id: MessageId) -> Result<Message, AppError> {
     let message = find(service, by, id).await?;
     if message.thread_id.is_some() {
@@ -55,7 +55,7 @@ fn position(root: &Message, read_no: Option<i64>) -> ThreadPosition {
     }
 }
 
-/// The threads that the caller follows, newest reply first.
+/// Threads that the caller follows, newest reply first.
 pub async fn list(
     service: &ConversationsService,
     by: &Principal,
@@ -66,7 +66,7 @@ pub async fn list(
     Ok(Page::new(items, page, total))
 }
 
-/// Follows a thread from its end on, or does so no longer.
+/// Follows a thread, with all present replies read, or unfollows it.
 pub async fn follow(
     service: &ConversationsService,
     by: &Principal,
@@ -84,7 +84,7 @@ pub async fn follow(
     tell(service, by, &root).await
 }
 
-/// Moves how far the caller has read a thread that they follow. Whoever doesn't follow it changes nothing.
+/// Advances the caller's read position in a thread. No effect if they don't follow it.
 pub async fn read(
     service: &ConversationsService,
     by: &Principal,
@@ -101,7 +101,7 @@ pub async fn read(
     tell(service, by, &root).await
 }
 
-/// Tells the caller's own connections how they stand to a thread.
+/// Publishes the caller's thread position to their own connections.
 async fn tell(service: &ConversationsService, by: &Principal, root: &Message) -> Result<ThreadPosition, AppError> {
     let position = position(root, rows::position(service.db.writer(), by.user_id, root.id).await?);
     let ThreadPosition { following, read_no, unread } = position;
@@ -110,7 +110,7 @@ async fn tell(service: &ConversationsService, by: &Principal, root: &Message) ->
     Ok(position)
 }
 
-/// Marks a thread as solved, or as open again.
+/// Marks a thread as solved or reopens it.
 pub async fn solve(
     service: &ConversationsService,
     by: &Principal,
@@ -123,7 +123,7 @@ pub async fn solve(
     access::explain(&service.events, by.user_id, conversation_id, solved).await?.message()
 }
 
-/// A message that somebody passes on: they must be able to read it.
+/// Resolves the message to forward, which the caller must be able to read.
 pub async fn origin(service: &ConversationsService, by: &Principal, id: MessageId) -> Result<Forwarded, AppError> {
     let found = query::messages::find(service.db.reader(), by.user_id, id).await?;
     let found = found.filter(|message| message.deleted_at.is_none());

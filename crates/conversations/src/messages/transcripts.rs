@@ -1,5 +1,5 @@
-//! Transcripts of voice notes. The message that carries a note asks for the job, and the text comes with `message.updated`. Assistants that are asked
-//! by voice wait for it a moment.
+//! Transcripts of voice notes. Sending a voice note enqueues the job, and the text is published
+//! with `message.updated`. Assistants addressed by voice wait for it briefly.
 
 use appcore::{AppError, Code, view::TranscriptState};
 use bytes::Bytes;
@@ -18,7 +18,7 @@ impl Job<ConversationsService> for TranscribeJob {
         let is_last = work.state.config.jobs.backoff_after(failures).is_none();
         tokio::select! {
             written = transcribe(work.state, self, is_last) => match written {
-                // Deleted meanwhile.
+                // The message was deleted meanwhile.
                 Err(error) if error.code() == Code::NotFound => Ok(Ended::Done),
                 written => written.map(|()| Ended::Done),
             },
@@ -31,7 +31,7 @@ impl Job<ConversationsService> for TranscribeJob {
 async fn transcribe(service: &ConversationsService, job: TranscribeJob, is_last: bool) -> Result<(), AppError> {
     let row = rows::get_all(service.db.reader(), [job.upload_id]).await?.pop().ok_or(Code::NotFound)?;
     if row.transcript_state.as_deref() != Some(TranscriptState::Pending.as_str()) {
-        // Another message carries it, too.
+        // Transcribed already for another message with the same upload.
         return set_transcript(service, job, row.transcript).await;
     }
     match transcript(service, job, row).await {
@@ -40,7 +40,7 @@ async fn transcribe(service: &ConversationsService, job: TranscribeJob, is_last:
             set_transcript(service, job, None).await?;
             Err(error)
         }
-        // The job's schedule decides when it is tried again.
+        // Retried by the job's schedule.
         Err(error) => Err(error),
     }
 }
@@ -55,7 +55,7 @@ async fn set_transcript(
     service.events.writer.submit(set.on(conversation_id)).await.map(drop)
 }
 
-/// Returns `None` where nobody can tell what is said, now or later.
+/// Returns `None` if the recording can't be transcribed, now or later.
 async fn transcript(
     service: &ConversationsService,
     job: TranscribeJob,

@@ -1,7 +1,8 @@
-//! Moderation: members report messages, administrators look after the reports, and channels have rules of their own.
+//! Moderation: reports by members, their handling by administrators, and rules per channel.
 //!
-//! A message is hidden by putting aside what it says: nobody who reads messages, searches them or asks an assistant about them has to look whether
-//! it is hidden. Its author reads it [here](hidden), and so do administrators, with an entry in the audit log. A report keeps what the message said until it is closed.
+//! Hiding a message moves its content aside, so no reader, search or assistant has to check for
+//! hidden messages. The author and administrators read it [here](hidden); reads by administrators
+//! are recorded in the audit log. A report keeps the content of the message until it is closed.
 
 mod reports;
 
@@ -28,7 +29,8 @@ pub use reports::{Resolution, details, list, release, report, resolve, take};
 
 use crate::ConversationsService;
 
-/// Hides what a message says from everybody but its author and administrators, or shows it again.
+/// Hides the content of a message from everybody except its author and administrators, or restores
+/// it.
 pub async fn hide(
     service: &ConversationsService,
     by: &Principal,
@@ -73,7 +75,7 @@ fn files(stored: Option<&str>) -> Result<Vec<Upload>, AppError> {
     stored.map_or(Ok(Vec::new()), |text| serde_json::from_str(text).map_err(AppError::internal))
 }
 
-/// What moderators have told the caller, the newest first.
+/// Warnings that moderators have issued to the caller, newest first.
 pub async fn warnings(
     service: &ConversationsService,
     by: &Principal,
@@ -84,14 +86,14 @@ pub async fn warnings(
     Ok(Page::new(items, page, total))
 }
 
-/// The caller has read what they were told.
+/// Acknowledges a warning.
 pub async fn see(service: &ConversationsService, by: &Principal, id: WarningId) -> Result<Warning, AppError> {
     let warning = rows::see(service.db.writer(), by.user_id, id, service.clock.now()).await?.ok_or(Code::NotFound)?;
     service.notify_user(by.user_id, &Event::WarningChanged { warning: Box::new(warning.clone()) })?;
     Ok(warning)
 }
 
-/// The words that are not wanted in a channel, for those who manage it.
+/// Word filter of a channel, for its managers.
 pub async fn word_filter(
     service: &ConversationsService,
     by: &Principal,
@@ -105,7 +107,7 @@ pub async fn word_filter(
     stored.map_or_else(|| Ok(WordFilter::default()), |text| serde_json::from_str(&text).map_err(AppError::internal))
 }
 
-/// Says which words are not wanted in a channel.
+/// Sets the word filter of a channel.
 pub async fn set_word_filter(
     service: &ConversationsService,
     by: &Principal,

@@ -1,5 +1,3 @@
-//! Reports, and what becomes of them.
-
 use std::collections::BTreeSet;
 
 use appcore::{
@@ -22,14 +20,14 @@ use platform::audit::{self, Action, NewAuditEntry};
 use super::{ReportFilter, files, hide};
 use crate::{ConversationsService, messages};
 
-/// How many reports of one person may wait to be closed.
+/// Maximum number of unclosed reports per reporter.
 const MAX_UNCLOSED: u64 = 50;
-/// How long what somebody adds to a report may be, and what a moderator tells an author.
+/// Maximum length of the reporter's comment and of a warning's text, in characters.
 const MAX_WORDS: usize = 1_000;
-/// How many other reports on an author are shown beside one.
+/// Maximum number of other reports on the author in the details.
 const MAX_OTHERS: u64 = 20;
 
-/// Reports a message that the caller can read; `false`: they have done so already.
+/// Reports a message that the caller can read. The flag is false if they have reported it already.
 pub async fn report(
     service: &ConversationsService,
     by: &Principal,
@@ -66,7 +64,7 @@ pub async fn report(
     if rows::insert(db, new).await? {
         return Ok((receipt, true));
     }
-    // The same was reported at the same moment.
+    // A concurrent request has reported the same message.
     Ok((rows::unclosed(db, message_id, by.user_id).await?.ok_or(Code::Conflict)?, false))
 }
 
@@ -95,7 +93,7 @@ fn checked(words: Option<&str>) -> Result<Option<String>, AppError> {
     Ok(Some(words.to_owned()))
 }
 
-/// Reports, the newest first.
+/// Reports, newest first.
 pub async fn list(
     service: &ConversationsService,
     by: &Principal,
@@ -106,7 +104,7 @@ pub async fn list(
     Ok(Page::new(items, page, total))
 }
 
-/// A report, with what else is known of the author.
+/// Report with its attachments, other reports on the author and the number of their warnings.
 pub async fn details(service: &ConversationsService, by: &Principal, id: ReportId) -> Result<ReportDetails, AppError> {
     let db = service.db.reader();
     let report = rows::find(db, by.user_id, id).await?.ok_or(Code::NotFound)?;
@@ -128,12 +126,12 @@ pub async fn details(service: &ConversationsService, by: &Principal, id: ReportI
     Ok(ReportDetails { report, attachments, others, warnings })
 }
 
-/// The caller looks after a report from now on, whoever did before.
+/// Assigns a report to the caller, also if it is assigned to somebody else.
 pub async fn take(service: &ConversationsService, by: &Principal, id: ReportId) -> Result<Report, AppError> {
     pass(service, by, id, Some(by.user_id), Action::ReportTaken).await
 }
 
-/// Nobody looks after a report any more.
+/// Unassigns a report.
 pub async fn release(service: &ConversationsService, by: &Principal, id: ReportId) -> Result<Report, AppError> {
     pass(service, by, id, None, Action::ReportReleased).await
 }
@@ -164,11 +162,11 @@ fn closed() -> AppError {
 #[derive(Clone, Debug, Default)]
 pub struct Resolution {
     pub actions: BTreeSet<ReportAction>,
-    /// What the author is told.
+    /// Text of the warning to the author.
     pub words: Option<String>,
 }
 
-/// Closes a report, and all others of the same message, with what is done about it.
+/// Closes a report and all others on the same message, and applies the actions.
 pub async fn resolve(
     service: &ConversationsService,
     by: &Principal,

@@ -1,4 +1,4 @@
-//! What a person may ask of an administrator who can't sign in any more: their data, and the end of their account.
+//! Data export and account deletion by an administrator, for people who can't sign in any more.
 
 use std::sync::Arc;
 
@@ -17,19 +17,19 @@ use platform::{
 use super::{deletion, export};
 use crate::ConversationsService;
 
-/// All of somebody's data, as they would export it themselves.
+/// Export of another user's data, as they would export it themselves.
 pub async fn export_of(
     service: Arc<ConversationsService>,
     by: &Confirmed,
     id: UserId,
 ) -> Result<impl Stream<Item = Result<Vec<u8>, AppError>> + use<>, AppError> {
     let account = users::by_id(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
-    // Whose data it is; the credentials stay the administrator's.
+    // The data is that of the user; the credentials stay those of the administrator.
     let whose = Principal { user_id: id, role: account.role, ..Principal::clone(by) };
     export::pieces(service, whose, (entry(by, Action::UserExported, id), WorkOwner::user(by.user_id))).await
 }
 
-/// Deletes somebody's account. What others share with it stays usable.
+/// Deletes another user's account. Content shared with others stays usable.
 pub async fn delete(service: &ConversationsService, by: &Confirmed, id: UserId) -> Result<(), AppError> {
     not_oneself(by, id)?;
     let tx = service.db.begin().await.map_err(app_error)?;

@@ -1,8 +1,9 @@
-//! The end of an account.
+//! Account deletion.
 //!
-//! One transaction removes everything personal and ends all sessions. What others share with the account stays usable: its messages become those
-//! of a "Deleted user", what it owned passes on. That touches every conversation it was in, so it is done after the commit, at once where
-//! possible, and by a [job](ForgetJob) in any case, which also rewrites the event log.
+//! One transaction removes all personal data and ends all sessions. Content shared with others
+//! stays usable: messages are attributed to a "Deleted user", and ownership passes to another
+//! member. That part touches every conversation of the user, so it runs after the commit: right
+//! away if possible, and in any case by a [job](ForgetJob), which also rewrites the event log.
 
 use std::time::Duration;
 
@@ -38,11 +39,11 @@ use crate::{
     workspaces::{emoji, invitations, submit_all},
 };
 
-/// What is left of a name.
+/// Name that replaces the author of remaining messages.
 pub(crate) const NOBODY: &str = "Deleted user";
-/// How long the job leaves the work to the request that asked for it.
+/// Delay of the job, in which the request does the work itself.
 const STAND_BY: Duration = Duration::from_secs(60);
-/// Events of a log that are looked at by one statement.
+/// Number of events scanned by one statement.
 const EVENTS: i64 = 1_000;
 
 /// Deletes the caller's account.
@@ -57,7 +58,7 @@ pub async fn delete_me(
     let tx = service.db.begin().await.map_err(app_error)?;
     oversight::keep_an_admin(&tx, by.user_id).await?;
     let current = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    // Changed by another request since it was compared.
+    // The password was changed by another request since it was verified.
     if current.password_hash != account.password_hash {
         return Err(Code::PasswordWrong.into());
     }
@@ -68,14 +69,15 @@ pub async fn delete_me(
     left.follow_up(service).await
 }
 
-/// An account that is gone in a transaction, and what there is to do once that is committed.
+/// Deleted account, with the work left for after the commit.
 pub(super) struct Left {
     job: ForgetJob,
     ended: Vec<SessionId>,
     revoked: Vec<ApiKeyId>,
 }
 
-/// Removes everything personal of an account that the caller holds, and ends all its sessions and keys.
+/// Removes the personal data of an account that the caller has locked, and ends its sessions and
+/// API keys.
 pub(super) async fn erase(tx: &Transaction, service: &ConversationsService, user_id: UserId) -> Result<Left, AppError> {
     let now = service.clock.now();
     let ended = sessions::end_all(tx, user_id, None, now).await?;
@@ -98,28 +100,28 @@ pub(super) async fn erase(tx: &Transaction, service: &ConversationsService, user
 }
 
 impl Left {
-    /// Tells the other instances, and passes on what the account had.
+    /// Notifies the other instances and hands over what the account owned.
     pub(super) async fn follow_up(self, service: &ConversationsService) -> Result<(), AppError> {
         let Self { job, ended, revoked } = self;
         let user_id = job.user_id;
         drop(service.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(user_id))]));
         tell_ended(&service.identity, ended).await;
         tell_revoked(&service.identity, revoked).await;
-        // While it is known with whom they shared something.
+        // Before the handover, while the shared memberships still exist.
         tell_others(&service.identity, user_id).await;
         match pass_on(service, user_id).await {
-            // The rest may take long, and the caller need not wait.
+            // The log is rewritten in the background.
             Ok(()) => {
                 query::jobs::make_due(service.db.writer(), ForgetJob::KIND, job.subject()).await?;
                 service.wake_workers();
             }
-            Err(error) => tracing::warn!(%error, %user_id, "what a deleted account had is passed on later"),
+            Err(error) => tracing::warn!(%error, %user_id, "failed to hand over memberships, leaving it to the job"),
         }
         Ok(())
     }
 }
 
-/// The caller's account, once it is certain that it is them; guesses at the password count.
+/// Account of the caller after re-authentication. Wrong passwords count as sign-in attempts.
 async fn confirmed(
     service: &ConversationsService,
     by: &Principal,
@@ -137,7 +139,8 @@ async fn confirmed(
     checked
 }
 
-/// Goes through what a deleted account has left, until nothing tells of the person. It can be done again at any time.
+/// Hands over the memberships of a deleted account and removes the name from the event log.
+/// Idempotent.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ForgetJob {
     user_id: UserId,
@@ -158,13 +161,14 @@ impl Stored for ForgetJob {
 impl Job<ConversationsService> for ForgetJob {
     async fn run(self, work: Work<'_, ConversationsService>) -> Result<Ended, AppError> {
         let forgetting = async {
-            // What can't be forgotten in one place is forgotten in all others, and tried again.
+            // A failure in one step doesn't stop the others; the job is retried.
             let passed_on = pass_on(work.state, self.user_id).await;
             let purged = departures::purge_chats(work.state.db.writer(), self.user_id).await;
             let rewritten = rewrite_log(work.state, self.user_id).await;
             work.state.db.purge_removed();
             passed_on.and(purged).and(rewritten)?;
-            // Their last connections have ended by then, so their last-seen time is written no more.
+            // Wait until their last connections have closed, so that their last-seen time isn't
+            // written again.
             tokio::time::sleep(presence::GRACE * 2).await;
             work.state.identity.presence.forget(self.user_id).await;
             Ok(())
@@ -177,14 +181,14 @@ impl Job<ConversationsService> for ForgetJob {
     }
 }
 
-/// Leaves all conversations and workspaces; what was owned passes to another member.
+/// Leaves all conversations and workspaces; ownership passes to another member.
 async fn pass_on(service: &ConversationsService, user_id: UserId) -> Result<(), AppError> {
     let conversations = departures::conversations(service.db.writer(), user_id).await?;
     let changes = conversations.into_iter().map(|id| (id, ServerAction::Depart { user_id }.on(id))).collect();
     let mut failed = submit_all(service, changes).await?;
     for workspace in departures::workspaces(service.db.writer(), user_id).await? {
         if let Err(error) = leave_workspace(service, workspace, user_id).await {
-            tracing::warn!(%error, %workspace, "somebody whose account was deleted is still in a workspace");
+            tracing::warn!(%error, %workspace, "failed to remove deleted account from workspace");
             failed = Some(error);
         }
     }
@@ -205,12 +209,12 @@ async fn leave_workspace(service: &ConversationsService, id: WorkspaceId, user_i
     Ok(())
 }
 
-/// Takes the name out of the events that tell of the person.
+/// Anonymises the events that name the user.
 async fn rewrite_log(service: &ConversationsService, user_id: UserId) -> Result<(), AppError> {
     let mut failed = None;
     for (conversation, last_seq) in departures::logs(service.db.reader(), user_id).await? {
         if let Err(error) = rewrite_log_of(service, user_id, conversation, last_seq).await {
-            tracing::warn!(%error, %conversation, "a log still has the name of somebody whose account was deleted");
+            tracing::warn!(%error, %conversation, "failed to anonymise log of deleted account");
             failed = Some(error);
         }
     }
@@ -242,7 +246,7 @@ async fn rewrite_log_of(
     Ok(())
 }
 
-/// Whether the person was named in it.
+/// Anonymises the user in an event payload. Returns true if they were named in it.
 fn anonymise(value: &mut Value, id: &str) -> bool {
     match value {
         Value::Array(items) => items.iter_mut().fold(false, |named, item| anonymise(item, id) | named),
@@ -268,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_person_is_taken_out_of_an_event_and_others_are_left() {
+    fn anonymises_only_the_given_user() {
         let mut event = json!({
             "message": { "id": "m", "sender": { "kind": "user", "id": "u1", "name": "Anna" }, "content": "u1" },
             "member": { "user_id": "u1", "display_name": "Anna", "role": "owner" },
@@ -283,6 +287,6 @@ mod tests {
                 "others": [{ "user_id": "u2", "display_name": "Ben" }, { "kind": "user", "id": "u2", "name": "Ben" }],
             })
         );
-        assert!(!anonymise(&mut event, "u1"), "there is nothing left to change");
+        assert!(!anonymise(&mut event, "u1"), "already anonymised");
     }
 }

@@ -1,4 +1,4 @@
-//! One's own data, all of it, in pieces: an account of any size passes through little memory.
+//! Export of a user's own data as a stream, so that an account of any size needs little memory.
 
 use std::sync::Arc;
 
@@ -22,12 +22,12 @@ use uuid::Uuid;
 
 use crate::{ConversationsService, notes, workspaces};
 
-/// Pieces that may wait for a reader who is slow.
+/// Chunks buffered for a slow reader.
 const AHEAD: usize = 4;
-/// What a piece is gathered to.
+/// Chunk size, in bytes.
 const PIECE: usize = 16 * 1024;
 
-/// The caller's own data.
+/// Data of the caller.
 pub async fn export(
     service: Arc<ConversationsService>,
     by: Principal,
@@ -37,7 +37,8 @@ pub async fn export(
     pieces(service, by, (entry, owner)).await
 }
 
-/// The JSON of [`appcore::view::Export`], piece by piece: the data of `by`. The audit entry and the owner of the work say who asks for it.
+/// Streams [`appcore::view::Export`] of `by` as JSON. The audit entry and the work owner identify
+/// the requester.
 pub(super) async fn pieces(
     service: Arc<ConversationsService>,
     by: Principal,
@@ -56,7 +57,7 @@ pub(super) async fn pieces(
     Ok(stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) }))
 }
 
-/// Why the writing ended early.
+/// Reason for an early stop.
 enum Stopped {
     ReaderIsGone,
     By(AppError),
@@ -71,9 +72,9 @@ impl From<AppError> for Stopped {
 struct Out {
     sender: mpsc::Sender<Result<Vec<u8>, AppError>>,
     text: Vec<u8>,
-    /// Whether the list is still empty.
+    /// True while the current list has no items.
     first: bool,
-    /// `None` while a slow reader is waited for: they keep nobody else waiting.
+    /// `None` while waiting for a slow reader, so that the slot is free for others.
     slot: Option<WorkSlot>,
     pool: Arc<WorkPool>,
     owner: WorkOwner,
@@ -115,14 +116,14 @@ impl Out {
         Ok(())
     }
 
-    /// Sends the last piece.
+    /// Sends the last chunk.
     async fn finish(&mut self) -> Result<(), Stopped> {
         self.slot = None;
         self.sender.send(Ok(std::mem::take(&mut self.text))).await.map_err(|_| Stopped::ReaderIsGone)
     }
 }
 
-/// Writes all pages of a list, each item as it is to be shown.
+/// Writes all pages of a list, mapping each item.
 macro_rules! pages {
     ($out:ident, $name:literal, |$page:ident| $list:expr) => {
         pages!($out, $name, |$page| $list, |item| item)
@@ -144,7 +145,7 @@ macro_rules! pages {
 }
 
 async fn write(service: &ConversationsService, by: &Principal, entry: NewAuditEntry, out: &mut Out) -> Result<(), Stopped> {
-    // Before anything leaves: what can't be written down is not given out.
+    // Recorded before any data is sent, so that no export is missing from the audit log.
     audit::record(service.db.writer(), entry).await?;
     let db = service.db.reader();
     let user = users::by_id(db, by.user_id).await?.ok_or(AppError::from(Code::Unauthenticated))?;
@@ -210,7 +211,7 @@ async fn write(service: &ConversationsService, by: &Principal, entry: NewAuditEn
         }
     }
     out.text("]");
-    // The longest of them are read a few at a time.
+    // Notes may be long, so they are read in small pages.
     pages!(out, "notes", |page| notes::list(service, by, None, page));
     out.text("}");
     out.finish().await

@@ -1,4 +1,4 @@
-//! Leaving: one's own data to take along, and the end of an account, by oneself or by an administrator.
+//! Offboarding: data export and account deletion, by the user or by an administrator.
 
 mod by_admin;
 mod deletion;

@@ -1,8 +1,8 @@
-//! What of a membership ends with it: a former member of a workspace is in none of its conversations.
+//! Cleanup after a membership: removes a former workspace member from its conversations.
 //!
-//! The membership ends first, and a request that begins a conversation or adds a member to one holds the memberships that this
-//! needs ([`rows::hold`]). So what is found here after that is all that there is. Each conversation is left through the
-//! writer, in its order among everything else that happens there.
+//! The membership ends first, and requests that create a conversation or add a member lock the
+//! memberships they rely on ([`rows::hold`]). So the conversations found afterwards are complete.
+//! Each one is left through the writer, ordered with its other changes.
 
 use std::time::Duration;
 
@@ -17,22 +17,22 @@ use uuid::Uuid;
 
 use crate::ConversationsService;
 
-/// Conversations that are read at once.
+/// Conversations per query.
 const READ: u64 = 500;
-/// Changes that are under way at once; the writer commits them together.
+/// Concurrent changes; the writer commits them in batches.
 const AT_ONCE: usize = 64;
-/// When it is looked whether anything was left over, because an instance died over it.
+/// Delay of the job that completes the cleanup if this instance dies.
 const SECOND_LOOK: Duration = Duration::from_secs(30);
 
-/// Sees to it that an ended membership, or workspace, leaves nothing behind even if this instance dies now.
+/// Completes the cleanup of an ended membership or workspace if the instance that started it dies.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct DepartureJob {
     workspace_id: WorkspaceId,
-    /// None: everybody, because the workspace is gone.
+    /// `None`: all members, because the workspace is deleted.
     user_id: Option<UserId>,
 }
 
-/// Asks for that, in the transaction that ends the membership or the workspace.
+/// Enqueues the cleanup job, in the transaction that ends the membership or the workspace.
 pub(super) async fn ask<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -70,20 +70,20 @@ impl Job<ConversationsService> for DepartureJob {
     }
 }
 
-/// Takes somebody out of all conversations of a workspace that they are no longer in.
+/// Removes a former member from all conversations of a workspace.
 pub(super) async fn take_out(
     service: &ConversationsService,
     workspace: WorkspaceId,
     user: UserId,
 ) -> Result<(), AppError> {
-    // They may have come back since.
+    // They may have rejoined since.
     if rows::role(service.db.writer(), workspace, user).await?.is_some() {
         return Ok(());
     }
     each(service, workspace, Some(user), |id| ServerAction::Depart { user_id: user }.on(id)).await
 }
 
-/// Ends all conversations of a workspace that is no longer there.
+/// Dissolves all conversations of a deleted workspace.
 pub(super) async fn dissolve(service: &ConversationsService, workspace: WorkspaceId) -> Result<(), AppError> {
     each(service, workspace, None, |id| ServerAction::Dissolve.on(id)).await
 }
@@ -106,7 +106,8 @@ async fn each(
     }
 }
 
-/// Ends something in these conversations. Answers why, where it goes on in one of them: in the others it ends.
+/// Submits the changes. Failures in single conversations don't stop the others; the last error is
+/// returned.
 pub async fn submit_all(
     service: &ConversationsService,
     changes: Vec<(ConversationId, Change)>,
@@ -118,12 +119,12 @@ pub async fn submit_all(
     while let Some((id, outcome)) = submitted.next().await {
         match outcome {
             Ok(_) => {}
-            // Somebody else was quicker, with the same result.
+            // Removed concurrently, with the same result.
             Err(error) if error.code() == Code::NotFound => {}
-            // Others would fare no better.
+            // Unavailability affects all conversations, so stop here.
             Err(error @ AppError::Unavailable(_)) => return Err(error),
             Err(error) => {
-                tracing::warn!(%error, conversation = %id, "what has ended goes on in a conversation");
+                tracing::warn!(%error, conversation = %id, "failed to remove departed member");
                 failed = Some(error);
             }
         }

@@ -1,7 +1,7 @@
-//! Joining by the domain of one's verified address.
+//! Joining a workspace by the domain of a verified address.
 //!
-//! Whoever opens a workspace to a domain must have a verified address there themselves, and domains at which anybody can get
-//! an address are refused: otherwise a stranger could pass for a colleague, or draw others' colleagues in.
+//! Allowing a domain requires a verified address at it, and public mail providers are refused:
+//! otherwise a stranger could impersonate a colleague or lure other people's colleagues.
 
 use std::{collections::HashSet, sync::LazyLock};
 
@@ -22,16 +22,16 @@ use platform::audit::{self, Action, NewAuditEntry};
 use super::find;
 use crate::ConversationsService;
 
-/// How many domains a workspace may have.
+/// Maximum number of domains per workspace.
 const MAX_DOMAINS: usize = 10;
 
-/// Where anybody can have an address.
+/// Domains of public mail providers.
 static PUBLIC: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
     let lines = include_str!("public_mail_domains.txt").lines().map(str::trim);
     lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
 });
 
-/// The workspaces that the caller may join.
+/// Workspaces that the caller may join.
 pub async fn offered(
     service: &ConversationsService,
     by: &Principal,
@@ -44,8 +44,8 @@ pub async fn offered(
     Ok(Page::new(items, page, total))
 }
 
-/// Makes the caller a member of a workspace that is open to their domain; for everybody else, and for whoever was removed from it, it is
-/// not there.
+/// Adds the caller to a workspace that allows their domain. Returns `NotFound` for everybody else
+/// and for removed members.
 pub async fn join(service: &ConversationsService, by: &Principal, id: WorkspaceId) -> Result<Workspace, AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     workspaces::lock(&tx, id).await?;
@@ -69,7 +69,7 @@ pub async fn join(service: &ConversationsService, by: &Principal, id: WorkspaceI
     find(service, by, id).await
 }
 
-/// The domain of an account's address, once it is known to be theirs.
+/// Domain of an account's address, if it is verified.
 fn verified_domain(user: &user::Model) -> Option<&str> {
     if !user.is_verified() {
         return None;
@@ -77,7 +77,7 @@ fn verified_domain(user: &user::Model) -> Option<&str> {
     user.email.split_once('@').map(|(_, domain)| domain)
 }
 
-/// The domains as they are to be stored. Those that are new must be the caller's own.
+/// Validated domains. New ones must be the caller's own.
 pub(super) fn parse(wanted: &[String], known: &[String], by: &user::Model) -> Result<Vec<String>, AppError> {
     let wrong = |code: &'static str, message: String| Err(AppError::field("join_domains", code, message));
     if wanted.len() > MAX_DOMAINS {
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_is_made_of_domains_in_lower_case() {
+    fn public_domains_are_normalized() {
         assert!(PUBLIC.len() > 100);
         for domain in PUBLIC.iter() {
             assert_eq!(Email::parse(&format!("a@{domain}")).unwrap().domain(), *domain);

@@ -1,4 +1,5 @@
-//! Emoji that members add to their workspace: small pictures with names. The picture is an upload that is kept as long as the emoji.
+//! Custom emoji of a workspace: small images with names. The image is an upload that lives as long
+//! as the emoji.
 
 use appcore::{
     AppError, Code, Timestamp, UploadId, WorkspaceId,
@@ -19,7 +20,7 @@ use sea_orm::ConnectionTrait;
 
 use crate::ConversationsService;
 
-/// How many a workspace may have.
+/// Maximum number of emoji per workspace.
 const MAX_EMOJI: u64 = 500;
 const PICTURE: SmallPictureRules = SmallPictureRules {
     name: "An emoji",
@@ -29,7 +30,7 @@ const PICTURE: SmallPictureRules = SmallPictureRules {
     max_side: 512,
 };
 
-/// A workspace's emoji, by their names.
+/// Emoji of a workspace, by name.
 pub async fn list(
     service: &ConversationsService,
     by: &Principal,
@@ -41,7 +42,7 @@ pub async fn list(
     Ok(Page::new(found, page, total).map(|seen| view(seen, by, role)))
 }
 
-/// Adds a picture that the caller has uploaded.
+/// Adds an emoji from an image that the caller has uploaded.
 pub async fn add(
     service: &ConversationsService,
     by: &Principal,
@@ -58,7 +59,7 @@ pub async fn add(
     if !role.may(Permission::CreateContent) {
         return Err(Code::Forbidden.into());
     }
-    // Nobody removes it until it is the emoji's.
+    // Locks the upload until it is attached.
     let upload = uploaded::get_to_send(&tx, [upload_id]).await?.pop();
     PICTURE.check(&upload.filter(|upload| upload.owner_id == Some(by.user_id)).ok_or(Code::NotFound)?)?;
     if rows::count(&tx, id).await? >= MAX_EMOJI {
@@ -72,7 +73,7 @@ pub async fn add(
     Ok(view(seen, by, role))
 }
 
-/// Removes one: whoever added it may, and those who configure the workspace.
+/// Removes an emoji. Allowed to its author and to those who may configure the workspace.
 pub async fn remove(
     service: &ConversationsService,
     by: &Principal,
@@ -94,7 +95,7 @@ pub async fn remove(
     Ok(())
 }
 
-/// Removes those of a workspace that the caller's transaction has ended; of one that is still there, none.
+/// Removes the emoji of a workspace if the caller's transaction has deleted it.
 pub(crate) async fn end<C: ConnectionTrait>(tx: &C, id: WorkspaceId, now: Timestamp) -> Result<(), AppError> {
     for picture in rows::remove_ended(tx, id).await? {
         sweep(tx, now, picture).await?;
@@ -143,10 +144,10 @@ fn view(seen: SeenEmoji, by: &Principal, role: WorkspaceRole) -> WorkspaceEmoji 
     }
 }
 
-/// Tells the workspace's members, who then ask for them.
+/// Notifies the members of the workspace, who then reload the emoji.
 fn tell(service: &ConversationsService, workspace_id: WorkspaceId) {
     match Envelope::seal(&Event::EmojiChanged { workspace_id }, Topic::Workspace(workspace_id), service.clock.now()) {
         Ok(envelope) => drop(service.bus.publish(vec![BusMessage::Envelope(envelope.into())])),
-        Err(error) => tracing::error!(%error, "a change of emoji could not be sealed"),
+        Err(error) => tracing::error!(%error, "failed to encode emoji event"),
     }
 }

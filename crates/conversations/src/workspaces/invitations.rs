@@ -1,10 +1,11 @@
-//! Invitations: by mail, for one address, or by a link, for so many people.
+//! Invitations: by email for one address, or as a link for a limited number of people.
 //!
-//! The token is shown once, to the maker of the invitation, and stored as a fingerprint. A mailed invitation has a second one, which is
-//! in the mail alone: presenting it proves access to the mailbox. An invitation by mail is good for its address only, once that is verified.
+//! The token is shown once, to the creator, and stored as a fingerprint. An emailed invitation has
+//! a second token that is only in the mail: presenting it proves access to the mailbox. An emailed
+//! invitation is valid for its address only, once that is verified.
 //!
-//! An invitation stands as long as its maker may give what it gives ([`revoke_beyond`]). Whoever was removed from a workspace comes back
-//! by one that was made after that.
+//! An invitation is valid as long as its creator may grant its role ([`revoke_beyond`]). A removed
+//! member can only rejoin with an invitation created after the removal.
 
 use std::time::Duration;
 
@@ -29,18 +30,19 @@ use sea_orm::ConnectionTrait;
 use super::members::may_bring_in;
 use crate::ConversationsService;
 
-/// How long an invitation is good where nothing else is said.
+/// Default validity of an invitation.
 const USUAL_TTL: Duration = Duration::from_secs(7 * 24 * 3_600);
-/// How long at most.
+/// Maximum validity of an invitation.
 const MAX_TTL: Duration = Duration::from_secs(366 * 24 * 3_600);
 const MAX_USES: i64 = 10_000;
-/// How many invitations to one workspace may stand at a time.
+/// Maximum number of open invitations per workspace.
 const MAX_OPEN: u64 = 1_000;
-/// How many invitations somebody may have mailed in [`A_DAY`], to whatever workspaces: they go to strangers.
+/// Maximum number of emailed invitations per user in [`A_DAY`], across all workspaces, because they
+/// go to strangers.
 const MAILED_A_DAY: usize = 50;
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// What somebody asks for: an address, or how many may come by the link.
+/// Request for an invitation: for an email address, or as a link with a number of uses.
 pub struct NewInvitation {
     pub email: Option<String>,
     pub max_uses: Option<i64>,
@@ -48,15 +50,15 @@ pub struct NewInvitation {
     pub expires_at: Option<Timestamp>,
 }
 
-/// An invitation with what is told once.
+/// New invitation with the secrets that are shown once.
 pub struct MadeInvitation {
     pub invitation: Invitation,
     pub token: Secret,
     pub url: String,
 }
 
-/// Makes an invitation to a workspace, and has it sent where it is for an address. The link that the caller is told begins with
-/// `base_url`; mails lead to `server.public_url`.
+/// Creates an invitation to a workspace, and mails it if it is for an address. The returned link
+/// starts with `base_url`; links in mails start with `server.public_url`.
 pub async fn create(
     service: &ConversationsService,
     by: &Principal,
@@ -145,7 +147,7 @@ pub async fn create(
     Ok(MadeInvitation { invitation: view(row), token: token.into(), url })
 }
 
-/// The caller's account, held, if it may have an invitation mailed to a stranger now.
+/// Locks the caller's account and checks that it may email another invitation.
 async fn may_mail<C: ConnectionTrait>(db: &C, by: &Principal, now: Timestamp) -> Result<user::Model, AppError> {
     let account = users::lock(db, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     if !account.is_verified() && by.role != UserRole::Admin {
@@ -164,7 +166,8 @@ async fn may_mail<C: ConnectionTrait>(db: &C, by: &Principal, now: Timestamp) ->
     })
 }
 
-/// Withdraws what somebody has made that they may no longer give, now that they are this in the workspace; none: nothing any more.
+/// Revokes the invitations of `maker` that they may no longer grant with `role`; all of them for
+/// `None`.
 pub(crate) async fn revoke_beyond<C: ConnectionTrait>(
     db: &C,
     workspace_id: WorkspaceId,
@@ -179,7 +182,7 @@ pub(crate) async fn revoke_beyond<C: ConnectionTrait>(
     rows::revoke_made_by(db, workspace_id, maker, &kept, now).await
 }
 
-/// A workspace's invitations that still stand, the newest first.
+/// Open invitations of a workspace, newest first.
 pub async fn list(
     service: &ConversationsService,
     by: &Principal,
@@ -191,7 +194,7 @@ pub async fn list(
     Ok(Page::new(found.into_iter().map(view).collect(), page, total))
 }
 
-/// Withdraws an invitation. Members who joined by it stay.
+/// Revokes an invitation. Members who joined by it stay.
 pub async fn revoke(
     service: &ConversationsService,
     by: &Principal,
@@ -207,7 +210,7 @@ pub async fn revoke(
     tx.commit().await.map_err(app_error)
 }
 
-/// The workspace of an invitation, for the holder of its token.
+/// Workspace of an invitation, for the holder of its token.
 pub async fn preview(service: &ConversationsService, token: &str) -> Result<InvitationDetails, AppError> {
     let db = service.db.reader();
     let now = service.clock.now();
@@ -216,10 +219,10 @@ pub async fn preview(service: &ConversationsService, token: &str) -> Result<Invi
     shown.leads_to(db, shown.invitation.role).await
 }
 
-/// Makes the caller a member. An existing member keeps their role, and no use is counted.
+/// Accepts an invitation. An existing member keeps their role, and no use is counted.
 pub async fn accept(service: &ConversationsService, by: &Principal, token: &str) -> Result<InvitationDetails, AppError> {
     let now = service.clock.now();
-    // What was never one of ours does not get to the write lock.
+    // Invalid tokens are refused before the write lock is taken.
     find(service.db.reader(), token, now).await?.ok_or(Code::NotFound)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     let shown = find(&tx, token, now).await?.ok_or(Code::NotFound)?;

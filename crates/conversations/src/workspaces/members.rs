@@ -1,4 +1,4 @@
-//! Who belongs to a workspace, and what they may do in it.
+//! Members of a workspace and their roles.
 
 use appcore::{
     AppError, Code, UserId, WorkspaceId,
@@ -24,7 +24,7 @@ use sea_orm::ConnectionTrait;
 use super::{departure, invitations, wrong_state};
 use crate::ConversationsService;
 
-/// Somebody who is to become a member.
+/// Request to add a member.
 pub struct NewMember {
     pub who: Who,
     pub role: Option<WorkspaceRole>,
@@ -32,11 +32,12 @@ pub struct NewMember {
 
 pub enum Who {
     Id(UserId),
-    /// The whole address.
+    /// Complete email address.
     Email(String),
 }
 
-/// The members of one of the caller's workspaces whom they may see, by name; all, or those that `text` finds.
+/// Members of the caller's workspace that they may see, by name; filtered by `text` unless it is
+/// empty.
 pub async fn members(
     service: &ConversationsService,
     by: &Principal,
@@ -52,7 +53,7 @@ pub async fn members(
     Ok(Page::new(items, page, total))
 }
 
-/// Makes anybody with an account a member. For owners and administrators of the workspace.
+/// Adds any account as a member. Requires an owner or administrator of the workspace.
 pub async fn add_member(
     service: &ConversationsService,
     by: &Principal,
@@ -84,7 +85,7 @@ pub async fn add_member(
     view(member)
 }
 
-/// Refuses callers who may not add a member with this role, and workspaces that take no members.
+/// Refuses callers who may not add a member with this role, and personal workspaces.
 pub(super) async fn may_bring_in<C: ConnectionTrait>(
     db: &C,
     by: &Principal,
@@ -106,7 +107,8 @@ pub(super) async fn may_bring_in<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Gives a member another role. `owner` hands the ownership over: the former owner becomes an administrator.
+/// Changes a member's role. `owner` transfers the ownership: the former owner becomes an
+/// administrator.
 pub async fn set_role(
     service: &ConversationsService,
     by: &Principal,
@@ -137,14 +139,14 @@ pub async fn set_role(
     let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceRoleChanged, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
-    // The caller, too: with the ownership their own role changes.
+    // Includes the caller, whose own role changes with a transfer.
     ChangeNotice::of(id, [by.user_id, user_id]).tell(&service.identity);
     channel.tell(&service.identity);
     view(member)
 }
 
-/// Ends somebody's membership, and with it their part in all conversations of the workspace and the invitations that they made. They
-/// don't come back by themselves: see [`MembershipEnd::Removed`].
+/// Removes a member, also from all conversations of the workspace, and revokes their invitations.
+/// They can't rejoin by themselves: see [`MembershipEnd::Removed`].
 pub async fn remove_member(
     service: &ConversationsService,
     by: &Principal,
@@ -169,7 +171,8 @@ pub async fn remove_member(
     departure::take_out(service, id, user_id).await
 }
 
-/// Ends one's own membership, and the invitations that one made; an owner hands the workspace over first.
+/// Leaves a workspace and revokes the caller's invitations. The owner must transfer the workspace
+/// first.
 pub async fn leave(service: &ConversationsService, by: &Principal, id: WorkspaceId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::lock(&tx, id).await?;
@@ -194,7 +197,7 @@ async fn own_role<C: ConnectionTrait>(db: &C, by: &Principal, id: WorkspaceId) -
     role_of(&rows::member(db, id, by.user_id).await?.ok_or(Code::NotFound)?)
 }
 
-/// A membership, as the audit log names it.
+/// Membership as audit-log target.
 fn membership(id: WorkspaceId, user_id: UserId) -> Option<String> {
     Some(format!("{id}/{user_id}"))
 }

@@ -1,8 +1,9 @@
 //! Workspaces: tenants. To non-members a workspace does not exist.
 //!
-//! What each role may do stands in [`Permission`]. Guests are only in conversations that they were added to: they begin none, and
-//! see nobody and no assistant but those that they meet there. A personal workspace belongs to one person for as long as their account
-//! is there; the shared one belongs to the installation, which names it and keeps it; the others are teams.
+//! [`Permission`] defines what each role may do. Guests have access only to conversations they were
+//! added to: they create none, and see only the people and assistants in them. A personal workspace
+//! belongs to one person as long as their account exists; the shared one belongs to the
+//! installation, which names it; the others are teams.
 
 mod departure;
 mod domains;
@@ -42,17 +43,17 @@ use sea_orm::ConnectionTrait;
 use crate::ConversationsService;
 
 const MAX_NAME_CHARS: usize = 80;
-/// How many workspaces somebody may own.
+/// Maximum number of workspaces a user may own.
 const MAX_OWNED: u64 = 100;
 
-/// What is to be changed of a workspace.
+/// Partial update of a workspace; `None` leaves a value unchanged.
 #[derive(Default)]
 pub struct WorkspaceChange {
     pub name: Option<String>,
     pub join_domains: Option<Vec<String>>,
 }
 
-/// The caller's workspaces.
+/// Workspaces of the caller.
 pub async fn list(
     service: &ConversationsService,
     by: &Principal,
@@ -62,7 +63,6 @@ pub async fn list(
     Ok(Page::new(views(service.db.reader(), by, seen).await?, page, total))
 }
 
-/// One of the caller's workspaces.
 pub async fn find(service: &ConversationsService, by: &Principal, id: WorkspaceId) -> Result<Workspace, AppError> {
     find_in(service.db.reader(), by, id).await
 }
@@ -72,7 +72,7 @@ async fn find_in<C: ConnectionTrait>(db: &C, by: &Principal, id: WorkspaceId) ->
     views(db, by, vec![seen]).await?.pop().ok_or_else(|| Code::NotFound.into())
 }
 
-/// The views of these rows; administrators of a workspace see its domains.
+/// Views of these rows; administrators of a workspace see its domains.
 async fn views<C: ConnectionTrait>(
     db: &C,
     by: &Principal,
@@ -91,7 +91,7 @@ async fn views<C: ConnectionTrait>(
     Ok(workspaces)
 }
 
-/// Makes a workspace that the caller owns.
+/// Creates a workspace owned by the caller.
 pub async fn create(
     service: &ConversationsService,
     by: &Principal,
@@ -118,7 +118,7 @@ pub async fn create(
     find_in(service.db.writer(), by, id).await
 }
 
-/// Changes a workspace's name and whose mail domain lets in.
+/// Changes a workspace's name and its allowed mail domains.
 pub async fn update(
     service: &ConversationsService,
     by: &Principal,
@@ -166,7 +166,7 @@ pub async fn delete(service: &ConversationsService, by: &Principal, id: Workspac
     departure::dissolve(service, id).await
 }
 
-/// Ends a workspace that the caller holds.
+/// Deletes a workspace that the caller has locked.
 async fn end(tx: &Transaction, service: &ConversationsService, id: WorkspaceId) -> Result<(), AppError> {
     let now = service.clock.now();
     rows::delete(tx, id, now).await?;

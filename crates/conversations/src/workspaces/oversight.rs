@@ -1,4 +1,5 @@
-//! What administrators of the installation do about workspaces that they need not be in. What is said there is never shown to them.
+//! Administration of workspaces by administrators of the installation, who need not be members.
+//! Messages are never shown to them.
 
 use appcore::{
     AppError, Code, UserId, WorkspaceId,
@@ -20,7 +21,7 @@ use platform::audit::{self, Action, NewAuditEntry};
 use super::{departure, end, invitations, wrong_state};
 use crate::ConversationsService;
 
-/// Workspaces, the newest first.
+/// Workspaces, newest first.
 pub async fn list(
     service: &ConversationsService,
     filter: Filter,
@@ -35,7 +36,7 @@ pub async fn find(service: &ConversationsService, id: WorkspaceId) -> Result<Adm
     seen::find(service.db.reader(), id).await?.ok_or_else(|| Code::NotFound.into())
 }
 
-/// Who is in a workspace, by name.
+/// Members of a workspace, by name.
 pub async fn members(
     service: &ConversationsService,
     id: WorkspaceId,
@@ -48,7 +49,7 @@ pub async fn members(
     Ok(Page::new(items, page, total))
 }
 
-/// Makes another member the owner; the former one becomes an administrator of the workspace.
+/// Transfers the workspace to another member; the former owner becomes an administrator of it.
 pub async fn set_owner(
     service: &ConversationsService,
     by: &Confirmed,
@@ -76,13 +77,14 @@ pub async fn set_owner(
     let channel = default_channel::settle(&tx, id, owner, WorkspaceRole::Owner, now).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceOwnerChanged, Some(format!("{id}:{owner}")))).await?;
     tx.commit().await.map_err(app_error)?;
-    // The same person twice is told once.
+    // Duplicates are notified once.
     ChangeNotice::of(id, [former.unwrap_or(owner), owner]).tell(&service.identity);
     channel.tell(&service.identity);
     seen::find(service.db.writer(), id).await?.ok_or_else(|| Code::NotFound.into())
 }
 
-/// Deletes a workspace with all its conversations. Its name must be given, so that it is no other one.
+/// Deletes a workspace with all its conversations. `name` must match, as a safeguard against
+/// deleting the wrong one.
 pub async fn delete(
     service: &ConversationsService,
     by: &Confirmed,

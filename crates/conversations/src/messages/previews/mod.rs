@@ -1,5 +1,6 @@
-//! What links in messages lead to: the page's title, what it is about, its picture. A job brings it after the message is sent, by the client that goes nowhere
-//! where it must not, and everybody hears it (`message.previews`).
+//! Link previews: title, description and image of linked pages. A job fetches them after the
+//! message is sent, through the client that is protected against SSRF, and publishes them as
+//! `message.previews`.
 
 use std::time::Duration;
 
@@ -27,13 +28,13 @@ use url::Url;
 
 use crate::ConversationsService;
 
-/// Pages that one instance reads at the same time.
+/// Concurrent preview jobs per instance.
 const PLACES: usize = 8;
-/// Heads are at the beginning: the rest of a page is not read.
+/// Limits for pages. The beginning suffices, because the metadata is in the head.
 const PAGE: FetchLimits = FetchLimits { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 3, truncates: true };
 const PICTURE: FetchLimits =
     FetchLimits { max_bytes: 4 * 1024 * 1024, timeout: Duration::from_secs(5), redirects: 3, truncates: false };
-/// The longest address that is kept.
+/// Maximum length of a previewed URL, in bytes.
 const MAX_ADDRESS: usize = 2_000;
 
 impl Job<ConversationsService> for PreviewJob {
@@ -44,7 +45,7 @@ impl Job<ConversationsService> for PreviewJob {
     async fn run(self, work: Work<'_, ConversationsService>) -> Result<Ended, AppError> {
         tokio::select! {
             read = set_previews(work.state, self, job_owner(work.claim)) => match read {
-                // Deleted meanwhile.
+                // The message was deleted meanwhile.
                 Err(error) if error.code() == Code::NotFound => Ok(Ended::Done),
                 read => read.map(|()| Ended::Done),
             },
@@ -80,7 +81,7 @@ async fn set_previews(service: &ConversationsService, job: PreviewJob, owner: Wo
     let found = join_all(links.into_iter().map(|url| preview(service, url, owner))).await;
     let previews: Vec<Preview> = found.into_iter().flatten().collect();
     if previews.is_empty() && message.previews.is_empty() {
-        // Those of an earlier text may still be there.
+        // Previews of an earlier text may be stored still.
         return uploads::drop_previews(&service.files, job.message_id).await;
     }
     let PreviewJob { conversation_id, message_id } = job;
@@ -88,7 +89,7 @@ async fn set_previews(service: &ConversationsService, job: PreviewJob, owner: Wo
     service.events.writer.submit(set.on(conversation_id)).await.map(drop)
 }
 
-/// What there is at an address; none where there is nothing to show, or nothing to be reached.
+/// Fetches the preview of a URL; `None` if the page is unreachable or has no metadata.
 async fn preview(service: &ConversationsService, url: Url, owner: WorkOwner) -> Option<Preview> {
     let fetched = service.outgoing.get(url.clone(), PAGE).await.ok().filter(|fetched| fetched.status.is_success())?;
     let media_type = media_type(&fetched)?;
@@ -104,14 +105,14 @@ async fn preview(service: &ConversationsService, url: Url, owner: WorkOwner) -> 
         return None;
     }
     let base = fetched.url.clone();
-    // Held only while the page is parsed: nobody waits for another site's answer.
+    // Acquired after the request, so that the slot isn't held while waiting for another site.
     let slot = service.work.parsing.acquire_for_job(owner).await;
     let read = uploads::text::page(fetched.body, &slot).await;
     drop(slot);
     let page = match read {
         Ok(page) => page?,
         Err(error) => {
-            tracing::warn!(%error, "failed to read a page for a preview");
+            tracing::warn!(%error, "failed to parse page for preview");
             return None;
         }
     };
@@ -125,7 +126,7 @@ async fn preview(service: &ConversationsService, url: Url, owner: WorkOwner) -> 
     Some(Preview { title: Some(title), description: page.description, site, image_upload_id, ..shown })
 }
 
-/// A page's picture, made small and kept like a file. Where it can't be had the preview has none.
+/// Downloads a page's image and stores a thumbnail of it. Returns `None` on failure.
 async fn picture(service: &ConversationsService, url: Url, owner: WorkOwner) -> Option<UploadId> {
     let fetched = service.outgoing.get(url, PICTURE).await.ok().filter(|fetched| fetched.status.is_success())?;
     if !uploads::has_thumbnails(&media_type(&fetched)?) {
@@ -135,7 +136,7 @@ async fn picture(service: &ConversationsService, url: Url, owner: WorkOwner) -> 
     match uploads::keep_preview(&service.files, owner, small).await {
         Ok(id) => Some(id),
         Err(error) => {
-            tracing::warn!(%error, "the picture of a preview could not be kept");
+            tracing::warn!(%error, "failed to store preview image");
             None
         }
     }
@@ -146,7 +147,7 @@ fn media_type(fetched: &FetchedResponse) -> Option<String> {
     Some(value.split(';').next()?.trim().to_ascii_lowercase())
 }
 
-/// Takes the previews from one's message, for everybody.
+/// Removes the previews of one's own message for everybody.
 pub async fn remove(service: &ConversationsService, by: &Principal, id: MessageId) -> Result<(), AppError> {
     let conversation_id = super::find(service, by, id).await?.conversation_id;
     let remove = MemberAction::RemovePreviews { message_id: id };
@@ -154,23 +155,23 @@ pub async fn remove(service: &ConversationsService, by: &Principal, id: MessageI
     access::explain(&service.events, by.user_id, conversation_id, removed).await.map(|_: Outcome| ())
 }
 
-/// Whether the links of one's messages are previewed.
+/// True if links in the caller's messages are previewed.
 pub async fn own(service: &ConversationsService, by: &Principal) -> Result<bool, AppError> {
     query::previews::is_on(service.db.reader(), by.user_id.0).await
 }
 
-/// Turns that on or off.
+/// Turns previews of links in the caller's messages on or off.
 pub async fn turn_own(service: &ConversationsService, by: &Principal, is_on: bool) -> Result<(), AppError> {
     query::previews::turn(service.db.writer(), by.user_id.0, is_on).await
 }
 
-/// Whether links are previewed in a workspace of the caller's.
+/// True if links are previewed in the workspace.
 pub async fn of_workspace(service: &ConversationsService, by: &Principal, id: WorkspaceId) -> Result<bool, AppError> {
     membership::resolve(&service.identity, by, Some(id), Permission::View).await?;
     query::previews::is_on(service.db.reader(), id.0).await
 }
 
-/// Turns that on or off.
+/// Turns link previews of a workspace on or off.
 pub async fn turn_workspace(
     service: &ConversationsService,
     by: &Principal,
