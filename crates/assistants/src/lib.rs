@@ -1,7 +1,8 @@
-//! Assistants: what they are told to be, the files they know, the tools they call, and how they answer.
+//! Assistants: their definitions, knowledge files, tools and answers.
 //!
-//! Owns the rows of assistants, prompts, knowledge and tool servers; an answer is written through the event log. Uses `gateway` for models, `message-search`
-//! for what people may read, `files` for texts. Conversations ask it for answers.
+//! Owns the rows of assistants, prompts, knowledge files and tool servers; answers are written
+//! through the event log. Uses `gateway` for models, `message-search` for messages that a user may
+//! read, and `files` for documents. Conversations request answers from it.
 
 pub mod answering;
 pub mod definitions;
@@ -32,7 +33,7 @@ pub struct AssistantsService {
     pub gateway: Arc<GatewayService>,
     pub search: Arc<SearchService>,
     pub answering: Answering,
-    /// Connections to servers of tools.
+    /// Connections to tool servers.
     pub(crate) tools: Arc<Connections>,
 }
 
@@ -51,7 +52,8 @@ impl AssistantsService {
         })
     }
 
-    /// Reads knowledge again whose models changed, until the instance stops. For instances with workers.
+    /// Starts the task that embeds knowledge files again after a change of the model. For instances
+    /// with workers.
     pub fn start(self: &Arc<Self>) {
         tokio::spawn(knowledge::follow(Arc::downgrade(self)));
     }

@@ -1,4 +1,4 @@
-//! Instances with assistants on a [`Stage`].
+//! Test instances with assistants on a [`Stage`].
 
 use std::sync::Arc;
 

@@ -1,10 +1,12 @@
-//! One answer of an assistant: from the claim of its job to its one durable end.
+//! Answer job of an assistant: from the claim of the job to the one durable end of the answer.
 //!
-//! What can interrupt it (a reader's stop, a drain, the loss of the lease) is watched beside the writing; whichever comes first
-//! decides. The text so far outlives the interruption, because it lies outside of both.
+//! Interruptions (a stop request, shutdown, the loss of the lease) are awaited concurrently with
+//! the generation; the first one wins. The text so far is owned by neither, so it survives the
+//! interruption.
 //!
-//! What goes wrong is told to the reader: the message ends as failed, with a sentence and the chance to ask again, and the job has done its
-//! duty. The schedule of the [`jobs`] is for an answer that could not even do that, because the database or this program failed.
+//! A failure is shown to the reader: the message ends as failed, with a sentence and the option to
+//! retry, and the job is done. The retry schedule of [`jobs`] applies only if the answer could not
+//! even be marked as failed, because the database or this program failed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -40,11 +42,11 @@ use crate::{
     tools::{self, ToolTranscript},
 };
 
-/// How long an instance that stops waits for calls of tools that run: one that is broken off may have taken effect.
+/// Grace period for running tool calls at shutdown, because a cancelled call may have taken effect.
 const CALLS_END: Duration = Duration::from_secs(3);
-/// So long after the time to decide is over, an answer goes on: the clocks of two machines differ.
+/// Margin added to the expiry of a tool permission request, for clock skew between machines.
 const PAST_EXPIRY: Duration = Duration::from_millis(200);
-/// Waits before the end of an answer is stored once more.
+/// Backoff of retries to store the end of an answer.
 const FINISH_AGAIN: [Duration; 7] = [
     Duration::from_millis(100),
     Duration::from_millis(500),
@@ -54,19 +56,20 @@ const FINISH_AGAIN: [Duration; 7] = [
     Duration::from_secs(20),
     Duration::from_secs(30),
 ];
-/// An answer whose workers died so often is given up: it may be what kills them.
+/// Maximum number of attempts. Above it the answer fails, because it may be what crashes the
+/// workers.
 const MOST_ATTEMPTS: i32 = 8;
 
-/// How long a spoken question waits until it is written down, and how often that is looked for.
+/// Timeout for the transcript of a spoken question, and its polling interval.
 const HEARING: Duration = Duration::from_secs(60);
 const HEAR_AGAIN: Duration = Duration::from_millis(500);
 
-/// What a failure of ours is called to the reader.
+/// Failure message for internal errors, shown to the reader.
 const OUR_FAULT: &str = "Something went wrong on the server. Try again.";
 const QUESTION_GONE: &str = "The message this replies to was deleted.";
 const ASSISTANT_GONE: &str = "This assistant isn't available any more.";
 
-/// Why the writing was broken off.
+/// Reason to stop generating.
 #[derive(Debug, PartialEq, Eq)]
 enum Interruption {
     Stop,
@@ -84,15 +87,16 @@ impl Job<AssistantsService> for AnswerJob {
     }
 }
 
-/// Works on the answer of a claimed job until it has its end, or is not this worker's any more.
+/// Runs a claimed answer job until the answer has ended or the job is handed over or lost.
 async fn answer(answer: AnswerJob, job: Work<'_, AssistantsService>) -> Result<Ended, AppError> {
     let service = job.state;
     match work(&answer, job).await {
-        // The conversation, the assistant or the answer is gone, so nobody waits.
+        // The conversation, the assistant or the answer was deleted.
         Err(AppError::Refused { code: Code::NotFound, .. }) => Ok(Ended::Done),
         Err(error) => {
-            tracing::error!(%error, answer = %answer.answer_id, "an answer could not be worked on");
-            // Where readers see no answer yet that could fail, the job's schedule applies.
+            tracing::error!(%error, answer = %answer.answer_id, "failed to run answer job");
+            // If the answer isn't visible to readers yet, it can't fail visibly, so the job's retry
+            // schedule applies.
             if fail(service, &answer, OUR_FAULT).await? { Ok(Ended::Done) } else { Err(error) }
         }
         ended => ended,
@@ -105,7 +109,7 @@ async fn work(answer: &AnswerJob, job: Work<'_, AssistantsService>) -> Result<En
         return end_as_it_is(service, answer, MessageStatus::Stopped, None).await.map(|_| Ended::Done);
     }
     if claim.attempt - claim.attempts_before > MOST_ATTEMPTS {
-        return Err(AppError::internal(anyhow::anyhow!("no worker got to the end of it")));
+        return Err(AppError::internal(anyhow::anyhow!("too many attempts")));
     }
     match AnswerRun::new(answer, job).run().await {
         Ok(ended) | Err(Exit::Ended(ended)) => Ok(ended),
@@ -113,12 +117,12 @@ async fn work(answer: &AnswerJob, job: Work<'_, AssistantsService>) -> Result<En
     }
 }
 
-/// One attempt at an answer: prepare, retrieve, generate, finish.
+/// Attempt at an answer: prepare, retrieve, generate, finish.
 struct AnswerRun<'a> {
     answer: &'a AnswerJob,
     job: Work<'a, AssistantsService>,
     stop: Watch,
-    /// Held while tools are called: an interruption may wait for them.
+    /// Locked during tool calls, so that an interruption can wait for them.
     calling: Mutex<()>,
 }
 
@@ -134,7 +138,7 @@ impl From<AppError> for Exit {
     }
 }
 
-/// Everything that an answer is generated from.
+/// Input of the generation.
 struct Prepared {
     assistant: assistant::Model,
     model: String,
@@ -145,11 +149,11 @@ struct Prepared {
     offer: tools::Offer,
     transcript: ToolTranscript,
     version: i64,
-    /// Text of an earlier attempt.
+    /// Text of a previous attempt.
     content: String,
 }
 
-/// What the model wrote, and how that ended.
+/// Outcome of the generation.
 struct Generated {
     draft: Draft,
     measure: Measure,
@@ -159,7 +163,7 @@ struct Generated {
 
 impl<'a> AnswerRun<'a> {
     fn new(answer: &'a AnswerJob, job: Work<'a, AssistantsService>) -> Self {
-        // Before readers see the answer, so that no wish to stop it is missed.
+        // Registered before the answer becomes visible, so that no stop request is missed.
         let stop = job.state.answering.watch(answer.answer_id);
         Self { answer, job, stop, calling: Mutex::new(()) }
     }
@@ -171,7 +175,7 @@ impl<'a> AnswerRun<'a> {
         self.finish(&consulted, generated).await
     }
 
-    /// Begins the answer and builds the request from the conversation, with the tools that are offered.
+    /// Starts the answer and builds the request from the conversation, with the offered tools.
     async fn prepare(&self) -> Result<(Prepared, Known), Exit> {
         let (Work { state: service, claim, .. }, answer) = (self.job, self.answer);
         let db = service.db.reader();
@@ -213,7 +217,7 @@ impl<'a> AnswerRun<'a> {
         Ok((prepared, known))
     }
 
-    /// Adds what the assistant's files say about the question.
+    /// Adds relevant chunks of the knowledge files to the request.
     async fn retrieve(&self, prepared: Prepared, known: Known) -> Result<(Prepared, Consulted), Exit> {
         let Work { state: service, claim, .. } = self.job;
         let room = known.tokens;
@@ -233,7 +237,7 @@ impl<'a> AnswerRun<'a> {
         Ok((Prepared { request, context, ..prepared }, consulted))
     }
 
-    /// Lets the model write and call tools until the answer is whole, or is broken off.
+    /// Runs the model and its tool calls until the answer is complete or interrupted.
     async fn generate(&self, prepared: Prepared) -> Result<Generated, Exit> {
         let (service, answer) = (self.job.state, self.answer);
         let Prepared { assistant, model, route, offer, mut transcript, version, content, .. } = prepared;
@@ -251,10 +255,10 @@ impl<'a> AnswerRun<'a> {
             Ok(Ok(Written::Whole)) => (MessageStatus::Complete, None),
             Ok(Ok(Written::Waits(until))) => return Err(Exit::Ended(self.put_aside(version, until).await?)),
             Ok(Err(Trouble::Ours(error))) => return Err(error.into()),
-            // What is written so far stays.
+            // The text written so far is kept.
             Ok(Err(Trouble::Refused(error))) => (MessageStatus::Failed, Some(error.sentence().into_owned())),
             Ok(Err(Trouble::Provider(error))) => {
-                tracing::warn!(code = error.code(), answer = %answer.answer_id, "an answer failed");
+                tracing::warn!(code = error.code(), answer = %answer.answer_id, "provider failed");
                 (MessageStatus::Failed, Some(error.to_string()))
             }
             Err(Interruption::Stop) => (MessageStatus::Stopped, None),
@@ -268,7 +272,8 @@ impl<'a> AnswerRun<'a> {
             Ok(Err(Trouble::Lost)) | Err(Interruption::Lost) => return Err(Exit::Ended(Ended::Lost)),
         };
         if draft.has_untold() && !draft.overtakes() {
-            // So that the pieces are the whole text, also for who follows them only.
+            // Publish the remainder, so that the deltas add up to the whole text for clients that
+            // follow only them.
             sleep(TELL_EVERY).await;
             writing.tell(&mut draft);
         }
@@ -293,14 +298,14 @@ impl<'a> AnswerRun<'a> {
         Ok(Ended::Done)
     }
 
-    /// Puts the job aside until somebody has decided about its calls, or the time for that is over.
+    /// Suspends the job until the pending tool calls are decided or expire.
     async fn put_aside(&self, version: i64, until: Timestamp) -> Result<Ended, AppError> {
         let (Work { state: service, claim, .. }, answer) = (self.job, self.answer);
         let wait = Duration::from_millis(u64::try_from(until.0 - service.clock.now().0).unwrap_or(0)) + PAST_EXPIRY;
         if !query::jobs::suspend(&service.db, claim.id, claim.attempt, wait).await? {
             return Ok(Ended::Lost);
         }
-        // A decision that was made before did not find a job that waits.
+        // A decision made before the job was suspended has not resumed it.
         let calls = query::tool_calls::of_version(service.db.writer(), answer.answer_id, version).await?;
         if calls.iter().all(|call| call.status != ToolCallStatus::Waiting.as_str())
             && query::jobs::make_due(service.db.writer(), AnswerJob::KIND, answer.answer_id.0).await?
@@ -310,12 +315,12 @@ impl<'a> AnswerRun<'a> {
         Ok(Ended::Aside)
     }
 
-    /// Ends the answer as failed, with a reason for the reader; the job is done.
+    /// Marks the answer as failed with a reason for the reader; the job is done.
     async fn fail(&self, reason: &str) -> Result<Exit, AppError> {
         fail(self.job.state, self.answer, reason).await.map(|_| Exit::Ended(Ended::Done))
     }
 
-    /// Returns when the writing has to be broken off; keeps the lease until then.
+    /// Waits for an interruption; renews the lease meanwhile.
     async fn interruption(&self) -> Interruption {
         let Work { state: service, lease, draining, .. } = self.job;
         let drained = async {
@@ -333,7 +338,7 @@ impl<'a> AnswerRun<'a> {
     }
 }
 
-/// Whether the question is spoken and will be written down soon.
+/// True if the question is a voice note whose transcript is still pending.
 async fn waits_for_words(service: &AssistantsService, answer: &AnswerJob) -> Result<bool, AppError> {
     let Some(question) = query::messages::get(service.db.reader(), answer.question_id).await? else { return Ok(false) };
     let Some(attachments) = question.attachments.filter(|_| question.deleted_at.is_none()) else { return Ok(false) };
@@ -343,18 +348,18 @@ async fn waits_for_words(service: &AssistantsService, answer: &AnswerJob) -> Res
     Ok(is_pending && question.created_at > patience)
 }
 
-/// How a round of the model ended, as an HTTP status.
+/// HTTP status that describes how a model call ended.
 fn status_of(written: &Result<Result<Written, Trouble>, Interruption>) -> u16 {
     match written {
         Ok(Ok(_)) => 200,
         Ok(Err(Trouble::Provider(_))) => 502,
         Ok(Err(Trouble::Refused(_))) => Code::BudgetExceeded.status(),
-        // Nobody waits for the rest of it here.
+        // 499: the client closed the request.
         Ok(Err(Trouble::Moot | Trouble::Lost | Trouble::Ours(_))) | Err(_) => 499,
     }
 }
 
-/// How an answer ended.
+/// End of an answer, as stored.
 #[derive(Debug)]
 struct End {
     content: String,
@@ -364,12 +369,13 @@ struct End {
     thoughts: Option<String>,
 }
 
-/// Whether somebody may still ask it: what was seen when the question was sent may be another by now.
+/// True if `asker` may still use the assistant; its visibility may have changed since the question.
 fn is_usable_by(assistant: &assistant::Model, asker: Option<UserId>) -> bool {
     assistant.visibility == Visibility::Workspace || (asker.is_some() && assistant.created_by == asker)
 }
 
-/// The model that is asked, where it is not the installation's default: the question's, the chat's, or the assistant's.
+/// Model chosen for the question, the chat or the assistant; `None` for the default of the
+/// installation.
 async fn chosen_model(
     service: &AssistantsService,
     answer: &AnswerJob,
@@ -394,7 +400,8 @@ async fn begin(service: &AssistantsService, answer: &AnswerJob, model: &str) -> 
     service.events.writer.submit(begin.on(answer.conversation_id)).await?.message()
 }
 
-/// Ends an answer. A database that is away for a moment does not cost the reader the whole of it.
+/// Stores the end of an answer. Retries while the database is unavailable, so that a short outage
+/// doesn't lose the text.
 async fn store_end(service: &AssistantsService, answer: &AnswerJob, end: End) -> Result<(), AppError> {
     let finish = FinishAnswer {
         answer_id: answer.answer_id,
@@ -411,7 +418,7 @@ async fn store_end(service: &AssistantsService, answer: &AnswerJob, end: End) ->
         match service.events.writer.submit(change.clone()).await {
             Err(AppError::Unavailable(error)) => match waits.next() {
                 Some(wait) => {
-                    tracing::warn!(%error, answer = %answer.answer_id, "an answer's end could not be stored yet");
+                    tracing::warn!(%error, answer = %answer.answer_id, "failed to store end of answer, retrying");
                     sleep(wait).await;
                 }
                 None => return Err(AppError::Unavailable(error)),
@@ -421,7 +428,8 @@ async fn store_end(service: &AssistantsService, answer: &AnswerJob, end: End) ->
     }
 }
 
-/// Ends an answer with the text that is stored; one that has ended is left alone. `false` when it was never begun.
+/// Ends an answer with the stored text. No effect if it has ended. Returns `false` if it was never
+/// started.
 async fn end_as_it_is(
     service: &AssistantsService,
     answer: &AnswerJob,
@@ -437,7 +445,7 @@ async fn end_as_it_is(
     }
 }
 
-/// Ends an answer as failed, with a reason for the reader. `false` when it was never begun.
+/// Marks an answer as failed with a reason for the reader. Returns `false` if it was never started.
 async fn fail(service: &AssistantsService, answer: &AnswerJob, reason: &str) -> Result<bool, AppError> {
     end_as_it_is(service, answer, MessageStatus::Failed, Some(reason.to_owned())).await
 }

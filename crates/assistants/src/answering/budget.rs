@@ -1,4 +1,5 @@
-//! What an answer may cost is held before its question is sent: whoever has no budget left is told so at once, and not by an answer that fails.
+//! Budget reservation for answers: it is made before the question is sent, so that an exceeded
+//! budget is reported at once rather than by a failed answer.
 
 use appcore::{AppError, Code, ConversationId, view::MentionKind};
 use dbcontext::query;
@@ -10,7 +11,8 @@ use gateway::{self, BillingIdentity, PendingReservations, model_lists};
 
 use crate::AssistantsService;
 
-/// Holds what the answers to a message may cost. Nothing for one that asks nobody, or is neither charged nor counted against a budget.
+/// Reserves the cost of the answers to a message. Returns `None` if the message requests no answer,
+/// or if nothing is charged or budgeted.
 pub async fn hold_for_message(
     service: &AssistantsService,
     access: &access::Lookup<'_>,
@@ -19,7 +21,7 @@ pub async fn hold_for_message(
     let is_assistant = |kind: MentionKind| kind == MentionKind::Assistant;
     let mentioned = send.mentions.iter().filter(|mention| is_assistant(mention.kind)).count() as u64;
     match hold(service, access, mentioned, &mut send.asking).await {
-        // It was sent before, and holds what it needs.
+        // A repeated message was sent before and has its reservation.
         Err(error)
             if matches!(
                 error.code(),
@@ -34,7 +36,8 @@ pub async fn hold_for_message(
     }
 }
 
-/// Holds what so many answers may cost; in an assistant's chat every message is for one.
+/// Reserves the cost of `answers` answers; in a chat with an assistant every message requests at
+/// least one.
 pub async fn hold(
     service: &AssistantsService,
     access: &access::Lookup<'_>,
@@ -46,11 +49,11 @@ pub async fn hold(
     if limits_nobody && !model_lists::are_there(&service.gateway) && !service.gateway.wants_prices() {
         return Ok(None);
     }
-    // What is sent to people costs nothing.
+    // Conversations between people request no answers.
     if answers == 0 && service.answering.between_people.get(&id).is_some() {
         return Ok(None);
     }
-    // Who may not ask is told by the writer.
+    // The writer reports missing access.
     let Some(access) = access.find().await? else { return Ok(None) };
     let answers = if access.kind.capabilities().asks_every_message { answers.max(1) } else { answers };
     if answers == 0 {
@@ -61,7 +64,7 @@ pub async fn hold(
     let model = chosen_model(service, id, asking).await?;
     let (model, route) = gateway::answering(&service.gateway, model.as_deref());
     model_lists::check(&service.gateway, asker, &model, "model")?;
-    // That there is no such model is said by its answer.
+    // An unknown model is reported by the answer.
     if route.is_ok() {
         gateway::check_price(&service.gateway, &model, "model")?;
     }
@@ -70,7 +73,7 @@ pub async fn hold(
     Ok(queued)
 }
 
-/// The model that is asked, if it is not the default one: that of the question, of the chat, or of its assistant.
+/// Model chosen for the question, the chat or its assistant; `None` for the default.
 async fn chosen_model(
     service: &AssistantsService,
     id: ConversationId,
@@ -86,7 +89,7 @@ async fn chosen_model(
     Ok(assistants.into_iter().find_map(|assistant| assistant.model))
 }
 
-/// Hands over what is held for an answer, once that is queued.
+/// Hands the reservations over to the answers if these were queued.
 pub fn hand_over<T>(queued: Option<PendingReservations>, asked: &Result<T, AppError>) {
     if let (Some(queued), Ok(_)) = (queued, asked) {
         queued.hand_over();

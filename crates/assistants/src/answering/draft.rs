@@ -1,24 +1,24 @@
-//! The text of an answer while it grows: what readers were told of it, and what is stored.
+//! Growing text of an answer, with the parts that were published and stored.
 
-/// The longest answer that is kept, in bytes. What a model writes beyond it is cut off.
+/// Maximum length of an answer, in bytes. Longer answers are truncated.
 const MAX_BYTES: usize = 200_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     text: String,
     units: u64,
-    /// What readers have from a worker who died; it stays on the screen until the text here is longer.
+    /// Text published by a previous worker. It stays visible until the new text is longer.
     before: String,
     before_units: u64,
-    /// Bytes of `text` that readers were told, and the same in UTF-16 code units, as the wire counts.
+    /// Published bytes of `text`, and the same in UTF-16 code units, which the wire uses.
     told: usize,
     told_units: u64,
     stored: usize,
-    /// What is written next is a part of its own.
+    /// True if a paragraph break precedes the next text.
     is_parted: bool,
 }
 
-/// Text that readers have not been told yet, and where it begins.
+/// Unpublished text with its offset, in UTF-16 code units.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Piece {
     pub offset: u64,
@@ -26,7 +26,8 @@ pub(super) struct Piece {
 }
 
 impl Draft {
-    /// Of an answer of which readers have this text already. Its first bytes are kept, the rest will be written again.
+    /// Draft of an answer of which `before` is published already. Its first `kept` bytes are kept,
+    /// the rest is generated again.
     pub fn after(before: String, kept: usize) -> Self {
         let text = before[..before.floor_char_boundary(kept)].to_owned();
         let (units, kept) = (text.encode_utf16().count() as u64, text.len());
@@ -43,12 +44,12 @@ impl Draft {
         }
     }
 
-    /// What is written from here on stands apart from what is there.
+    /// Starts a new paragraph for the text that follows.
     pub fn part(&mut self) {
         self.is_parted = !self.text.is_empty() && !self.text.ends_with("\n\n");
     }
 
-    /// Adds what the model wrote. NUL, which PostgreSQL can't store, is left out.
+    /// Appends text of the model, without NUL characters, which PostgreSQL can't store.
     pub fn push(&mut self, text: &str) {
         if std::mem::take(&mut self.is_parted) {
             self.push("\n\n");
@@ -61,17 +62,17 @@ impl Draft {
         }
     }
 
-    /// The text is not longer yet than what readers have from before.
+    /// True while the text is shorter than the one published by a previous worker.
     pub fn is_behind(&self) -> bool {
         self.units < self.before_units
     }
 
-    /// The text is as long now as what readers have from before, and they see that still.
+    /// True if the text has caught up with the one of the previous worker, which is still visible.
     pub fn overtakes(&self) -> bool {
         !self.before.is_empty() && !self.is_behind()
     }
 
-    /// Readers see the whole text as it is now.
+    /// Marks the whole text as published and stored, after it replaced the previous one.
     pub fn overtook(&mut self) {
         self.before.clear();
         self.before_units = 0;
@@ -82,19 +83,18 @@ impl Draft {
         &self.text
     }
 
-    /// The answer as it was written.
     pub fn into_text(self) -> String {
         self.text
     }
 
-    /// The longer of what was written and what readers have from before.
+    /// Returns the longer one of the new text and the text of the previous worker.
     pub fn into_longer(self) -> String {
         if self.is_behind() { self.before } else { self.text }
     }
 
-    /// No more will be added, so the model need not go on.
+    /// True if no more text fits, so that the generation can stop.
     pub fn is_full(&self) -> bool {
-        // A last character may not have fitted.
+        // A character of up to 4 bytes may not have fitted.
         self.text.len() + 4 > MAX_BYTES
     }
 
@@ -102,7 +102,7 @@ impl Draft {
         self.told < self.text.len() && !self.is_behind()
     }
 
-    /// What readers have not been told; it counts as told from here on.
+    /// Takes the unpublished text and marks it as published.
     pub fn tell(&mut self) -> Piece {
         let text = self.text[self.told..].to_owned();
         let offset = self.told_units;
@@ -115,7 +115,7 @@ impl Draft {
         self.stored < self.text.len() && !self.is_behind()
     }
 
-    /// The text as it is now has been stored.
+    /// Marks the text as stored.
     pub fn stored(&mut self) {
         self.stored = self.text.len();
     }
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_follow_each_other_in_utf_16_code_units() {
+    fn offsets_are_in_utf16_code_units() {
         let mut draft = Draft::default();
         draft.push("à😀");
         assert_eq!(draft.tell(), Piece { offset: 0, text: "à😀".to_owned() });
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn readers_keep_what_they_have_until_it_is_overtaken() {
+    fn keeps_previous_text_until_it_is_overtaken() {
         let mut draft = Draft::after("Một hai 😀".to_owned(), 0);
         draft.push("Một hai");
         assert!(draft.is_behind() && !draft.overtakes() && !draft.has_untold() && !draft.has_unstored());
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_of_an_earlier_text_is_not_told_again() {
+    fn does_not_republish_kept_text() {
         let mut draft = Draft::after("à😀\n\nhalf".to_owned(), "à😀".len());
         assert!(draft.is_behind() && draft.text() == "à😀");
         draft.part();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_cut_off_between_characters() {
+    fn truncates_between_characters() {
         let mut draft = Draft::default();
         draft.push(&"a".repeat(MAX_BYTES - 2));
         draft.push("😀😀");

@@ -1,5 +1,6 @@
-//! The files of a conversation as a model gets them: pictures where it sees pictures, PDFs as they are where it reads their pages, text as text. Of what it can't read it is told, so that
-//! it can say so; and so are people, by the answer's figures.
+//! Attachments as input for a model: images for models that see images, PDFs unchanged for models
+//! that read them, other documents as text. The model is told about files it can't read, so that it
+//! can say so; users see it in the details of the answer.
 
 use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 
@@ -22,40 +23,43 @@ use platform::work_pools::WorkOwner;
 
 use crate::AssistantsService;
 
-/// Pictures that a model is shown for one answer, and their bytes together.
+/// Maximum number of images per answer, and their total size in base64 bytes.
 const MAX_PICTURES: usize = 8;
 const MAX_PICTURE_BYTES: usize = 6 * 1024 * 1024;
-/// Pages of PDFs that a model is given as they are: what all take in one question. Anthropic has 600, and 100 for models with a window of 200,000
-/// tokens (<https://platform.claude.com/docs/en/build-with-claude/pdf-support>), Gemini has 1,000
-/// (<https://ai.google.dev/gemini-api/docs/document-processing>); for OpenAI the window alone counts.
+/// Maximum number of PDF pages per answer, the lowest limit of the providers. Anthropic allows 600,
+/// and 100 for models with a window of 200,000 tokens
+/// (<https://platform.claude.com/docs/en/build-with-claude/pdf-support>), Gemini 1,000
+/// (<https://ai.google.dev/gemini-api/docs/document-processing>); OpenAI is limited by the window
+/// only.
 const MAX_PAGES: usize = 100;
-/// The bytes of these together, in base64. Our own limit, since they are sent again with each question: with pictures and texts it stays far below the
-/// smallest of the providers', 32 MB for all of Anthropic's request.
+/// Maximum total size of PDFs, in base64 bytes. A limit of our own, because they are sent again
+/// with each question: with images and texts the request stays far below the smallest limit of the
+/// providers, 32 MB for Anthropic.
 const MAX_PDF_BYTES: usize = 8 * 1024 * 1024;
-/// The thumbnail that pictures are made of, unless a model looks at larger ones.
+/// Side of the thumbnail that is used unless the model supports larger images, in pixels.
 const SEEN_SIDE: u32 = 1280;
-/// Bytes that are read of one file.
+/// Maximum number of bytes read of one text file.
 const MAX_TEXT: u64 = 400_000;
-/// How many bytes of documents' texts are kept, as many of pictures, and how long one that nobody asks about.
+/// Capacity of each cache (document texts, scaled images), in bytes, and its idle timeout.
 const KEPT_BYTES: u64 = 32 * 1024 * 1024;
 const KEPT: Duration = Duration::from_secs(10 * 60);
-/// The part of a window that files may take: one of so many.
+/// Divisor of the context window: files may use half of it.
 const SHARE: usize = 2;
 
-/// How files are read for an answer.
+/// Reader of attachments for one answer.
 #[derive(Clone, Copy)]
 pub(crate) struct FileReader<'a> {
     service: &'a AssistantsService,
     owner: WorkOwner,
     sees_pictures: bool,
-    /// How large it looks at them.
+    /// Maximum useful image size of the model.
     picture_size: PictureSize,
     reads_pdfs: bool,
-    /// Tokens that there are for files.
+    /// Token budget for files.
     room: usize,
 }
 
-/// What the files of one message are to a model.
+/// Attachments of one message as model input.
 #[derive(Default)]
 pub(super) struct Shown {
     pub text: String,
@@ -64,7 +68,7 @@ pub(super) struct Shown {
     pub seen: Vec<ContextFile>,
 }
 
-/// What there is room for still.
+/// Remaining limits.
 struct Room {
     pictures: usize,
     picture_bytes: usize,
@@ -73,7 +77,7 @@ struct Room {
     tokens: usize,
 }
 
-/// A file, as far as a model gets it.
+/// File in the form that the model gets.
 enum Part {
     Picture(ChatPicture),
     Pdf { file: ChatFile, pages: usize },
@@ -81,11 +85,11 @@ enum Part {
 }
 
 impl<'a> FileReader<'a> {
-    /// For a model, of whose window so many tokens may be filled.
+    /// Reader for a model with a budget of `tokens` for the whole context.
     pub fn new(service: &'a AssistantsService, owner: WorkOwner, model: Option<&Model>, tokens: usize) -> Self {
         let able = model.map(|model| &model.definition.capabilities);
         let window = able.and_then(|able| able.context_window).and_then(|window| usize::try_from(window).ok());
-        // Whichever deployment answers.
+        // The lowest limit of all deployments, because any of them may answer.
         let sizes = model.into_iter().flat_map(|model| &model.definition.deployments);
         let size = sizes.map(|deployment| PictureSize::of(&deployment.model)).reduce(PictureSize::least);
         let room = window.map_or(tokens, |window| window.min(tokens)) / SHARE;
@@ -99,7 +103,8 @@ impl<'a> FileReader<'a> {
         }
     }
 
-    /// The files of these messages, the oldest of which comes first. The newest are read first, as far as there is room.
+    /// Reads the attachments of these messages, which are ordered oldest first. The newest are read
+    /// first, within the limits.
     pub(super) async fn read(&self, history: &[NamedMessage]) -> HashMap<MessageId, Shown> {
         let mut read = HashMap::new();
         let mut room = Room {
@@ -114,8 +119,9 @@ impl<'a> FileReader<'a> {
             let attachments: Vec<Upload> = match serde_json::from_str(attachments) {
                 Ok(attachments) => attachments,
                 Err(error) => {
-                    // Otherwise nothing would be answered here any more.
-                    tracing::warn!(%error, id = %message.id, "it can't be read which files a message has");
+                    // Skipped, because an error would block all further answers in the
+                    // conversation.
+                    tracing::warn!(%error, id = %message.id, "failed to parse attachments");
                     continue;
                 }
             };
@@ -186,7 +192,7 @@ impl<'a> FileReader<'a> {
         if room.pictures == 0 {
             return Err(OmissionReason::TooMany);
         }
-        // What has no room so large may have some smaller.
+        // Falls back to the thumbnail if the larger size exceeds the limits.
         if let Some(size) = self.larger_size(upload)
             && let Some(picture) = self.sized(upload, Object::Whole(upload.id), size, room).await
         {
@@ -210,7 +216,7 @@ impl<'a> FileReader<'a> {
         Ok(ChatPicture { media_type: uploads::detect(&bytes, &upload.media_type), data: data.into(), tokens })
     }
 
-    /// The size in which the model looks at a picture, where its thumbnail is smaller than that.
+    /// Size at which the model uses the image, if it is larger than the thumbnail.
     fn larger_size(&self, upload: &Upload) -> Option<(u32, u32)> {
         let side = |side: Option<i32>| side.and_then(|side| u32::try_from(side).ok());
         let size = self.picture_size.fit(side(upload.width)?, side(upload.height)?);
@@ -218,8 +224,8 @@ impl<'a> FileReader<'a> {
         (size.0.max(size.1) > SEEN_SIDE && can_be_read).then_some(size)
     }
 
-    /// A picture in this size, made of one that is kept; none where there is no room for it, or where it can't be made. Pictures of a chat are
-    /// shown with each of its answers, so it is kept for a while.
+    /// Image scaled to this size, or `None` if it exceeds the limits or can't be decoded. Cached,
+    /// because images of a chat are sent again with each answer.
     async fn sized(&self, upload: &Upload, from: Object, size: (u32, u32), room: &Room) -> Option<ChatPicture> {
         let tokens = estimate(size);
         if tokens > room.tokens {
@@ -240,7 +246,7 @@ impl<'a> FileReader<'a> {
         (picture.data.len() <= room.picture_bytes).then_some(picture)
     }
 
-    /// A PDF as it is, where the model reads its pages and all of them fit.
+    /// Unchanged PDF, if the model reads PDFs and all pages fit.
     async fn pdf(&self, upload: &Upload, known: &DocumentText, room: &Room) -> Result<Option<Part>, OmissionReason> {
         let Some(pages) = known.pages.filter(|_| self.reads_pdfs && !known.is_cut) else { return Ok(None) };
         let tokens = ChatFile::estimate(pages, &known.text);
@@ -255,7 +261,7 @@ impl<'a> FileReader<'a> {
         Ok(Some(Part::Pdf { file, pages }))
     }
 
-    /// The beginning of the text of a document; none of a PDF whose pages are pictures.
+    /// Extracted beginning of a document's text; empty for a scanned PDF.
     async fn taken_out(&self, upload: &Upload) -> Result<Arc<DocumentText>, OmissionReason> {
         let texts = &self.service.answering.texts;
         if let Some(known) = texts.get(&upload.id).await {
@@ -271,7 +277,7 @@ impl<'a> FileReader<'a> {
             Ok(Err(_)) => return Err(OmissionReason::Unreadable),
             Err(error) if error.code() == Code::NotFound => return Err(OmissionReason::Gone),
             Err(error) => {
-                tracing::warn!(%error, "a document could not be read for an answer");
+                tracing::warn!(%error, "failed to read document for answer");
                 return Err(OmissionReason::Unreadable);
             }
         };
@@ -280,7 +286,7 @@ impl<'a> FileReader<'a> {
         Ok(known)
     }
 
-    /// The first bytes of an object.
+    /// First bytes of an object.
     async fn bytes(&self, object: Object, most: u64) -> Result<Vec<u8>, OmissionReason> {
         let store = &self.service.files.uploads.store;
         let found = async {
@@ -296,8 +302,8 @@ impl<'a> FileReader<'a> {
             if error.code() == Code::NotFound {
                 return OmissionReason::Gone;
             }
-            // The answer goes on without it.
-            tracing::warn!(%error, "a file could not be read for an answer");
+            // The answer goes on without the file.
+            tracing::warn!(%error, "failed to read file for answer");
             OmissionReason::Unreadable
         })
     }
@@ -305,7 +311,7 @@ impl<'a> FileReader<'a> {
 
 impl Shown {
     fn add(&mut self, upload: &Upload, part: Result<Part, OmissionReason>) {
-        // Its name ends no file, either.
+        // The name must not close the element.
         let (name, media_type) = (without_end(&upload.name), &upload.media_type);
         let (how, reason, tokens) = match part {
             Ok(Part::Picture(picture)) => {
@@ -322,7 +328,7 @@ impl Shown {
             }
             Ok(Part::Text { text, is_cut }) => {
                 let tokens = estimate_tokens(&text);
-                // What stands in it doesn't end it.
+                // The content must not close the element.
                 let text = without_end(&text);
                 let rest = if is_cut { "\n[The rest of the file is left out.]" } else { "" };
                 let what = if upload.kind == UploadKind::Voice { " what=\"the words of a voice note\"" } else { "" };
@@ -357,16 +363,17 @@ impl Shown {
     }
 }
 
-/// The beginning of a document's text. Documents of a chat are read with each of its answers, so it is kept for a while.
+/// Extracted beginning of a document's text. Cached, because documents of a chat are read again for
+/// each answer.
 #[derive(Debug, Default)]
 pub(crate) struct DocumentText {
     text: String,
     is_cut: bool,
-    /// Of a PDF, those without text included.
+    /// Number of pages of a PDF, including those without text.
     pages: Option<usize>,
 }
 
-/// The texts of documents, by their files.
+/// Cache of document texts by upload.
 pub(crate) type DocumentTexts = Cache<UploadId, Arc<DocumentText>>;
 
 pub(super) fn document_texts() -> DocumentTexts {
@@ -374,7 +381,7 @@ pub(super) fn document_texts() -> DocumentTexts {
     Cache::builder().max_capacity(KEPT_BYTES).weigher(bytes).time_to_idle(KEPT).build()
 }
 
-/// Pictures as models look at them, by their files and their sizes.
+/// Cache of scaled images by upload and size.
 pub(crate) type SizedPictures = Cache<(UploadId, (u32, u32)), ChatPicture>;
 
 pub(super) fn sized_pictures() -> SizedPictures {
@@ -421,7 +428,7 @@ impl DocumentText {
     }
 }
 
-/// A text as far as there is room for it.
+/// Truncates a text to the remaining token budget.
 fn cut(mut text: String, mut is_cut: bool, room: &Room) -> Result<Part, OmissionReason> {
     if room.tokens == 0 {
         return Err(OmissionReason::TooLarge);
@@ -438,7 +445,7 @@ fn cut(mut text: String, mut is_cut: bool, room: &Room) -> Result<Part, Omission
     Ok(Part::Text { text, is_cut })
 }
 
-/// A text in which nothing ends the file that it stands in, however that is written.
+/// Escapes closing tags of the `file` element, in any spelling.
 fn without_end(text: &str) -> String {
     let mut parts = text.split('<');
     let mut written = parts.next().unwrap_or_default().to_owned();
@@ -451,19 +458,19 @@ fn without_end(text: &str) -> String {
     written
 }
 
-/// A text without the half of a character at its end. NUL, which nobody's JSON needs, is left out.
+/// Decodes text that may end within a character. NUL characters are removed.
 fn beginning(bytes: &[u8]) -> String {
     let text = extract::utf16(bytes).map_or_else(|| String::from_utf8_lossy(bytes), Cow::Owned);
     text.trim_end_matches('\u{fffd}').replace('\0', "")
 }
 
-/// The size of a picture's larger thumbnail.
+/// Size of the large thumbnail of an image.
 fn seen_size(upload: &Upload) -> (u32, u32) {
     let side = |side: Option<i32>| side.and_then(|side| u32::try_from(side).ok()).unwrap_or(SEEN_SIDE);
     PictureSize { side: SEEN_SIDE, pixels: u32::MAX }.fit(side(upload.width), side(upload.height))
 }
 
-/// What a picture of this size takes of a window, in tokens.
+/// Estimated tokens of an image of this size.
 fn estimate((width, height): (u32, u32)) -> usize {
     ChatPicture::estimate(width as usize, height as usize)
 }
@@ -479,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_takes_the_room_that_there_is() {
+    fn truncates_text_to_the_token_budget() {
         let text = |part: Result<Part, OmissionReason>| match part {
             Ok(Part::Text { text, is_cut }) => (text, is_cut),
             Ok(Part::Picture(_) | Part::Pdf { .. }) | Err(_) => panic!("no text"),

@@ -1,6 +1,7 @@
-//! What an answer takes: time, tokens, and what the model thought on the way.
+//! Measurement of an answer: time, tokens, cost and reasoning.
 //!
-//! A model that calls tools is asked several times for one answer. Each time is paid for by itself; the answer's figures are of all together.
+//! A model that calls tools is called several times for one answer. Each model call is paid
+//! separately; the figures of the answer are totals.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,10 +15,10 @@ use tokio::time::Instant;
 
 use super::draft::Piece;
 
-/// What is kept of the thinking at most, in bytes.
+/// Maximum stored length of the reasoning, in bytes.
 const MAX_THOUGHTS: usize = 64 * 1024;
 
-/// Measures one attempt at an answer.
+/// Measurement of one attempt at an answer.
 pub(super) struct Measure {
     begun: Instant,
     context: AnswerContext,
@@ -25,19 +26,19 @@ pub(super) struct Measure {
     thought_at: Option<Instant>,
     first_word: Option<Instant>,
     thoughts: String,
-    /// Bytes of `thoughts` that readers were told, and the same in UTF-16 code units.
+    /// Published bytes of `thoughts`, and the same in UTF-16 code units.
     told: usize,
     told_units: u64,
-    /// The time that the model is asked now.
+    /// Model call in progress.
     round: Option<Round>,
     usage: Usage,
     cost: Option<MicroCredits>,
 }
 
-/// One time that a model was asked.
+/// Model call with its measurement.
 pub(super) struct Round {
     pub meter: Arc<Meter>,
-    /// What is held for it, where somebody asks.
+    /// Reservation of the call, if an asker is known.
     pub hold: Option<ModelCallReservation>,
     began: Instant,
 }
@@ -53,7 +54,7 @@ impl Round {
 }
 
 impl Measure {
-    /// Begins when the model is asked with this context, and with so much of these files.
+    /// Starts the measurement of an answer with this context and these files.
     pub fn begin(context: AnswerContext, files: Vec<ContextFile>) -> Self {
         Self {
             begun: Instant::now(),
@@ -70,26 +71,26 @@ impl Measure {
         }
     }
 
-    /// The model is asked, for which this is held; the meter takes what it uses.
+    /// Starts a model call with its reservation. The returned meter counts its usage.
     pub fn ask(&mut self, hold: Option<ModelCallReservation>) -> Arc<Meter> {
         let round = Round { meter: Arc::default(), hold, began: Instant::now() };
         Arc::clone(&self.round.insert(round).meter)
     }
 
-    /// The round that has ended, to be paid for once.
+    /// Takes the finished model call, so that it is paid once.
     pub fn take_round(&mut self) -> Option<Round> {
         let round = self.round.take()?;
         self.usage = self.usage.plus(round.meter.usage());
         Some(round)
     }
 
-    /// What is held for the round, where that is not enough for what the model is about to have used.
+    /// Reservation of the current call, if it no longer covers the usage.
     pub fn outgrown(&mut self) -> Option<&mut ModelCallReservation> {
         let Round { meter, hold, .. } = self.round.as_mut()?;
         hold.as_mut().filter(|hold| hold.is_outgrown(&meter.usage()))
     }
 
-    /// What a round has cost.
+    /// Adds the cost of a model call.
     pub fn paid(&mut self, cost: Option<MicroCredits>) {
         self.cost = match (self.cost, cost) {
             (Some(before), Some(cost)) => Some(MicroCredits(before.0.saturating_add(cost.0))),
@@ -97,12 +98,12 @@ impl Measure {
         };
     }
 
-    /// The model wrote something.
+    /// Records the time of the first text.
     pub fn wrote(&mut self) {
         self.first_word.get_or_insert_with(Instant::now);
     }
 
-    /// The model thinks this. NUL, which PostgreSQL can't store, is left out.
+    /// Appends reasoning of the model, without NUL characters, which PostgreSQL can't store.
     pub fn thought(&mut self, thought: &str) {
         self.thought_at.get_or_insert_with(Instant::now);
         let room = MAX_THOUGHTS.saturating_sub(self.thoughts.len());
@@ -114,7 +115,7 @@ impl Measure {
         self.told < self.thoughts.len()
     }
 
-    /// What the model thought and readers have not been told; it counts as told from here on.
+    /// Takes the unpublished reasoning and marks it as published.
     pub fn tell(&mut self) -> Piece {
         let (text, offset) = (self.thoughts[self.told..].to_owned(), self.told_units);
         self.told = self.thoughts.len();
@@ -122,7 +123,7 @@ impl Measure {
         Piece { offset, text }
     }
 
-    /// The figures of the rounds that have ended.
+    /// Totals of the finished model calls.
     pub fn figures(&self) -> AnswerStats {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let thought = self.thought_at.map(|begun| self.first_word.unwrap_or_else(Instant::now) - begun);
@@ -146,7 +147,7 @@ impl Measure {
         }
     }
 
-    /// What the model thought, where it said so.
+    /// Takes the reasoning; `None` if there is none.
     pub fn thoughts(&mut self) -> Option<String> {
         let thoughts = std::mem::take(&mut self.thoughts);
         (!thoughts.trim().is_empty()).then_some(thoughts)
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn costs_of_all_rounds_are_one_sum_and_each_round_is_taken_once() {
+    fn sums_costs_and_takes_each_call_once() {
         let mut measure = Measure::begin(context(), Vec::new());
         for cost in [Some(MicroCredits(3)), None, Some(MicroCredits(4))] {
             measure.ask(None);
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn thoughts_are_kept_up_to_a_limit() {
+    fn truncates_reasoning() {
         let mut measure = Measure::begin(context(), Vec::new());
         assert_eq!(measure.thoughts(), None);
         measure.thought("h\0m");

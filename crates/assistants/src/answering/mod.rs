@@ -1,4 +1,5 @@
-//! What assistants answer, and how an answer is stopped or asked for again. Each [`answer`] is a job.
+//! Answers of assistants: generating, stopping, regenerating and comparing. Each [`answer`] is a
+//! job.
 
 mod answer;
 pub mod budget;
@@ -27,18 +28,19 @@ use moka::{policy::EvictionPolicy, sync::Cache};
 use crate::AssistantsService;
 pub use watch::Watch;
 
-/// The answers that this instance is writing.
+/// Answers in progress on this instance, and caches for them.
 pub struct Answering {
     watched: watch::Watched,
-    /// The texts of documents that were read lately.
+    /// Cache of extracted document texts.
     pub(crate) texts: files::DocumentTexts,
-    /// Pictures that were made as large as models look at, lately.
+    /// Cache of images scaled for models.
     pub(crate) pictures: files::SizedPictures,
-    /// Conversations in which nobody is asked but whoever is named. That stays so, whatever they become.
+    /// Conversations in which assistants answer only if mentioned. This never changes for a
+    /// conversation.
     between_people: Cache<ConversationId, ()>,
 }
 
-/// Conversations that are remembered as such.
+/// Capacity of the cache of such conversations.
 const BETWEEN_PEOPLE: u64 = 20_000;
 
 impl Default for Answering {
@@ -56,32 +58,33 @@ impl Default for Answering {
 }
 
 impl Answering {
-    /// Watches for a reader's wish to stop this answer.
+    /// Registers an answer for stop requests.
     pub(crate) fn watch(&self, answer: MessageId) -> Watch {
         self.watched.add(answer)
     }
 
-    /// Stops an answer if this instance is writing it.
+    /// Stops an answer if this instance is generating it.
     pub fn stop_here(&self, answer: MessageId) {
         self.watched.stop(answer);
     }
 }
 
-/// Stops an answer. Whoever reads the conversation may; one that has ended stays as it is.
+/// Stops an answer. Allowed to every member of the conversation; no effect on an answer that has
+/// ended.
 pub async fn stop(service: &AssistantsService, by: &Principal, id: MessageId) -> Result<Message, AppError> {
     let message = answer(service, by, id).await?;
     if message.status != MessageStatus::Streaming {
         return Ok(message);
     }
     if query::jobs::request_stop(service.db.writer(), id.0).await? {
-        // It may wait for somebody's decision.
+        // The job may be suspended for a decision about a tool call.
         if query::jobs::make_due(service.db.writer(), AnswerJob::KIND, id.0).await? {
             service.wake_workers();
         }
         drop(service.bus.publish(vec![BusMessage::Signal(Signal::StopGeneration(id))]));
         return Ok(message);
     }
-    // Nobody works on it: its job is among the dead letters.
+    // Without a live job, which is dead-lettered, end the answer here.
     let finish = FinishAnswer {
         answer_id: id,
         content: message.content,
@@ -95,7 +98,7 @@ pub async fn stop(service: &AssistantsService, by: &Principal, id: MessageId) ->
     service.events.writer.submit(change).await?.message()
 }
 
-/// Asks for an answer again: the same message goes back to its beginning.
+/// Regenerates an answer in place: the same message starts again.
 pub async fn regenerate(
     service: &AssistantsService,
     by: &Principal,
@@ -105,7 +108,8 @@ pub async fn regenerate(
     submit_asking(service, by, id, asking, |asking| MemberAction::Regenerate { message_id: id, asking }).await
 }
 
-/// Has another model answer the same question beside an answer: what it writes becomes a version of that, once both have ended.
+/// Requests an answer of another model to the same question. It becomes a version of the answer
+/// once both have ended.
 pub async fn compare(
     service: &AssistantsService,
     by: &Principal,
@@ -115,7 +119,7 @@ pub async fn compare(
     submit_asking(service, by, id, asking, |asking| MemberAction::Compare { message_id: id, asking }).await
 }
 
-/// Submits a change that has a model asked once more about an answer, with what that may cost held before.
+/// Reserves the cost of another model call about an answer and submits the change.
 async fn submit_asking(
     service: &AssistantsService,
     by: &Principal,
@@ -132,13 +136,13 @@ async fn submit_asking(
     asked?.message()
 }
 
-/// Refuses a model that can't be asked.
+/// Validates the chosen model.
 pub fn checked(service: &AssistantsService, asking: AnswerOptions) -> Result<AnswerOptions, AppError> {
     let model = asking.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
     Ok(AnswerOptions { model: model.map(|model| gateway::known_model(&service.gateway, model)).transpose()?, ..asking })
 }
 
-/// What is known of an answer that the caller may read, and what the model thought before it.
+/// Details of an answer that the caller may read, including the reasoning.
 pub async fn details(service: &AssistantsService, by: &Principal, id: MessageId) -> Result<AnswerDetails, AppError> {
     let found = query::messages::find(service.db.reader(), by.user_id, id).await?;
     let message = Message::try_from(found.ok_or(Code::NotFound)?)?;
@@ -155,7 +159,7 @@ pub async fn details(service: &AssistantsService, by: &Principal, id: MessageId)
     Ok(AnswerDetails { message_id: id, model: message.model, answer: message.answer, thinking, tool_calls })
 }
 
-/// An assistant's message in a conversation that the caller is in.
+/// Message of an assistant in a conversation that the caller is a member of.
 async fn answer(service: &AssistantsService, by: &Principal, id: MessageId) -> Result<Message, AppError> {
     let found = query::messages::find(service.db.reader(), by.user_id, id).await?;
     let message = Message::try_from(found.ok_or(Code::NotFound)?)?;

@@ -1,4 +1,5 @@
-//! The title of a chat with an assistant, made after its first answer: by the model that answered, else from the first words of the question.
+//! Title of a chat with an assistant, made after its first answer: by the model that answered, or
+//! else from the first words of the question.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,15 +11,15 @@ use jobs::{Ended, Job, Work};
 
 use crate::AssistantsService;
 
-/// The longest title that is made, in characters.
+/// Maximum length of a title, in characters.
 const MAX_CHARS: usize = 60;
-/// So much of the question and of the answer is read for it, in characters.
+/// Maximum length of the question and of the answer in the prompt, in characters.
 const READ_CHARS: usize = 1_000;
-/// What the model may write before it is broken off, in bytes.
+/// Output of the model after which it is stopped, in bytes.
 const WRITTEN_BYTES: usize = 400;
-/// How long the model may take; then the question's own words will do.
+/// Timeout of the model call; afterwards the title is taken from the question.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Titles that one instance makes at the same time.
+/// Concurrent title jobs per instance.
 const PLACES: usize = 4;
 
 const INSTRUCTIONS: &str = "Give the conversation a title of two to six words, in its language. Answer with the title alone: no quotes, no \
@@ -46,19 +47,19 @@ async fn suggest_title(service: &AssistantsService, job: TitleJob) -> Result<(),
     let Some(title) = asked.as_deref().and_then(title).or_else(|| title(&question)) else { return Ok(()) };
     let suggest = ServerAction::SuggestTitle { title }.on(job.conversation_id);
     match service.events.writer.submit(suggest).await {
-        // Deleted meanwhile.
+        // The conversation was deleted or titled meanwhile.
         Err(AppError::Refused { .. }) | Ok(_) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// What a message says; none where it was deleted.
+/// Text of a message; `None` if it was deleted.
 async fn message_text(service: &AssistantsService, id: MessageId) -> Result<Option<String>, AppError> {
     let message = query::messages::get(service.db.reader(), id).await?;
     Ok(message.filter(|message| message.deleted_at.is_none()).map(|message| message.content))
 }
 
-/// What the model calls it; none where it fails, for a title is not worth asking twice.
+/// Title by the model; `None` on failure, without a retry.
 async fn ask_model(
     service: &AssistantsService,
     job: TitleJob,
@@ -85,7 +86,7 @@ async fn ask_model(
     match tokio::time::timeout(PATIENCE, written).await {
         Ok(Ok(text)) => Ok(Some(text)),
         Ok(Err(error)) => {
-            tracing::info!(code = error.code(), conversation = %job.conversation_id, "no model made a title");
+            tracing::info!(code = error.code(), conversation = %job.conversation_id, "failed to generate title");
             Ok(None)
         }
         Err(_) => Ok(None),
@@ -96,7 +97,8 @@ fn beginning(text: &str) -> &str {
     text.char_indices().nth(READ_CHARS).map_or(text, |(end, _)| &text[..end])
 }
 
-/// A title out of a text: its first line with words, without markup and quotes around it, cut between words.
+/// Extracts a title from a text: the first line with words, without markup and quotes, truncated
+/// between words.
 fn title(text: &str) -> Option<String> {
     let is_frame = |char: char| {
         char.is_whitespace() || matches!(char, '#' | '*' | '_' | '`' | '"' | '“' | '”' | '«' | '»' | '>' | '-')
@@ -124,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_title_is_one_short_line_without_markup() {
+    fn title_is_one_short_line_without_markup() {
         assert_eq!(title("  \n# **\"Dinner in Hanoi\"**.\nMore").as_deref(), Some("Dinner in Hanoi"));
         assert_eq!(title("Title: Bún chả"), Some("Bún chả".to_owned()));
         assert_eq!(title("How do I\tcook\u{0}rice?").as_deref(), Some("How do I cook rice?"));

@@ -1,4 +1,4 @@
-//! The answers that this instance is writing, so that a reader's wish to stop one reaches its writer.
+//! Registry of the answers in progress on this instance, which delivers stop requests to them.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Default)]
 pub(super) struct Watched(Arc<DashMap<MessageId, CancellationToken>>);
 
-/// Held while an answer is written; forgotten when dropped.
+/// Registration of an answer in progress; removed on drop.
 pub struct Watch {
     answer: MessageId,
     token: CancellationToken,
@@ -31,7 +31,7 @@ impl Watched {
 }
 
 impl Watch {
-    /// Cancelled when a reader wants the answer to stop.
+    /// Token that is cancelled by a stop request.
     pub fn token(&self) -> &CancellationToken {
         &self.token
     }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stop_reaches_the_answer_that_is_meant_and_no_other() {
+    fn stop_cancels_only_the_given_answer() {
         let watched = Watched::default();
         let (first, second) = (watched.add(MessageId::new()), watched.add(MessageId::new()));
         watched.stop(first.answer);

@@ -1,4 +1,5 @@
-//! The writing of an answer: what the model says is told and stored while it comes, and what it wants to call is called in between.
+//! Generation of an answer: streams the output of the model to readers, stores it, and runs the
+//! tool calls in between.
 
 use std::{collections::HashMap, future::pending, sync::Arc, time::Duration};
 
@@ -33,44 +34,46 @@ use crate::{
     tools::{self, Offer, Ran, ToolTranscript, Wanted},
 };
 
-/// Least time between two pieces of one answer: at most 25 a second.
+/// Minimum interval between two text deltas of an answer, for at most 25 per second.
 pub(super) const TELL_EVERY: Duration = Duration::from_millis(40);
-/// Least time between two pieces of what a model thinks.
+/// Minimum interval between two reasoning deltas.
 const THINK_EVERY: Duration = Duration::from_millis(120);
-/// Least time between two stores of the text so far; a reader who reloads sees text that is at most this old.
+/// Minimum interval between two writes of the partial text. A reader who reloads sees text that is
+/// at most this old.
 const STORE_EVERY: Duration = Duration::from_millis(500);
 
-/// Why the writing ended without an answer.
+/// Reason for a generation without an answer.
 pub(super) enum Trouble {
     Provider(AiError),
     Ours(AppError),
-    /// Whoever asks has too little left for more of it.
+    /// The asker's budget doesn't cover more.
     Refused(AppError),
-    /// Nobody waits for the answer any more: it has ended, or was deleted.
+    /// The answer has ended or was deleted.
     Moot,
-    /// Somebody else may be writing it.
+    /// The lease is lost; another worker may have taken over.
     Lost,
 }
 
 impl Trouble {
     fn of_hold(error: AppError) -> Self {
         match error.code() {
-            // The last: a model that the workspace or the asker may not use, or that has no price.
+            // `Invalid` stands for a model that the workspace or the asker may not use, or that has
+            // no price.
             Code::OutOfCredits | Code::QuotaReached | Code::BudgetExceeded | Code::Invalid => Self::Refused(error),
             _ => Self::Ours(error),
         }
     }
 }
 
-/// How far the writing came.
+/// Outcome of the generation.
 pub(super) enum Written {
-    /// The answer is whole.
+    /// The answer is complete.
     Whole,
-    /// It waits until then for whoever asked to allow a call.
+    /// A tool call waits for the asker's permission, until this time.
     Waits(Timestamp),
 }
 
-/// What an answer is written with.
+/// Context of a generation.
 pub(super) struct Writing<'a> {
     pub service: &'a AssistantsService,
     pub answer: &'a AnswerJob,
@@ -82,7 +85,7 @@ pub(super) struct Writing<'a> {
     pub route: Result<Arc<Route>, AiError>,
     pub offer: &'a Offer,
     pub request: ChatRequest,
-    /// Held while tools are called: who interrupts the writing may wait for them.
+    /// Locked during tool calls, so that an interruption can wait for them.
     pub calling: &'a Mutex<()>,
 }
 
@@ -98,7 +101,7 @@ impl<'a> Writing<'a> {
         Self { service, answer, lease, claim, draining, assistant, model, route, offer, request, calling }
     }
 
-    /// Asks the model as often as it wants to call something, and calls that.
+    /// Calls the model and runs its tool calls until it makes no more.
     pub async fn run(
         &self,
         transcript: &mut ToolTranscript,
@@ -148,7 +151,7 @@ impl<'a> Writing<'a> {
         self.claim.owner
     }
 
-    /// Makes the calls that are open; until when they wait, where they do.
+    /// Runs the pending tool calls. Returns a deadline if they wait for permission.
     async fn call(&self, transcript: &mut ToolTranscript) -> Result<Option<Timestamp>, Trouble> {
         let _calling = self.calling.lock().await;
         let may_begin = || self.lease.holds() && !self.draining.is_cancelled();
@@ -156,13 +159,13 @@ impl<'a> Writing<'a> {
         match ran.map_err(Trouble::Ours)? {
             Ran::All => Ok(None),
             Ran::Waits(until) => Ok(Some(until)),
-            // This instance stops: the interruption comes, and hands the job on.
+            // During shutdown the interruption is about to hand the job over.
             Ran::Lost if self.draining.is_cancelled() => pending().await,
             Ran::Lost => Err(Trouble::Lost),
         }
     }
 
-    /// Asks the model once, tells readers what it says and stores it. What it wants to call comes back.
+    /// Calls the model once, and publishes and stores its output. Returns its tool calls.
     async fn write(
         &self,
         request: ChatRequest,
@@ -175,7 +178,7 @@ impl<'a> Writing<'a> {
         let meter = measure.ask(hold);
         let mut said = service.gateway.ai().chat(&route, request, &meter).await.map_err(Trouble::Provider)?;
         let mut calls = Vec::new();
-        // The first token is told at once.
+        // The first token is published at once.
         let mut tell_at = Instant::now();
         let (mut think_at, mut store_at) = (tell_at, tell_at + STORE_EVERY);
         loop {
@@ -183,7 +186,7 @@ impl<'a> Writing<'a> {
                 return Err(Trouble::Lost);
             }
             tokio::select! {
-                // The clocks come first: a provider that never pauses must not starve them.
+                // Timers first: a provider that never pauses must not starve them.
                 biased;
                 () = sleep_until(tell_at), if draft.has_untold() => {
                     if draft.overtakes() {
@@ -201,8 +204,9 @@ impl<'a> Writing<'a> {
                     match store(service, answer.answer_id, draft.text()).await {
                         Ok(true) => draft.stored(),
                         Ok(false) => return Err(Trouble::Moot),
-                        // The text is still here, and the end may be stored where this could not.
-                        Err(error) => tracing::warn!(%error, answer = %answer.answer_id, "the text so far could not be stored"),
+                        // Not fatal: the text is in memory, and the end of the answer may be
+                        // stored.
+                        Err(error) => tracing::warn!(%error, answer = %answer.answer_id, "failed to store partial answer"),
                     }
                     store_at = Instant::now() + STORE_EVERY;
                 }
@@ -222,7 +226,7 @@ impl<'a> Writing<'a> {
                     }
                     Some(Ok(ChatDelta::Done { finish, usage })) => {
                         self.tell_thoughts(measure);
-                        tracing::info!(answer = %answer.answer_id, ?finish, ?usage, "a model has answered");
+                        tracing::info!(answer = %answer.answer_id, ?finish, ?usage, "model call finished");
                         return Ok(calls);
                     }
                     Some(Err(error)) => return Err(Trouble::Provider(error)),
@@ -232,7 +236,7 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Holds what it may cost to ask the model this.
+    /// Reserves the cost of a model call.
     async fn hold(&self, request: &ChatRequest) -> Result<Option<ModelCallReservation>, Trouble> {
         let Some(user_id) = self.asker() else { return Ok(None) };
         let is_first = request.rounds.is_empty();
@@ -255,7 +259,7 @@ impl<'a> Writing<'a> {
         gateway::hold_round(&service.gateway, asker, round).await.map(Some).map_err(Trouble::of_hold)
     }
 
-    /// Writes down what the model was asked for last, which ended so (as an HTTP status).
+    /// Records and pays the last model call, with its outcome as an HTTP status.
     pub fn pay(&self, measure: &mut Measure, status: u16) {
         if let Some(round) = measure.take_round() {
             let cost = self.record(round, status);
@@ -279,14 +283,14 @@ impl<'a> Writing<'a> {
         gateway::record(&self.service.gateway, used, round.hold)
     }
 
-    /// Tells the conversation's viewers, on every instance, what is new.
+    /// Publishes the new text to the conversation's viewers on every instance.
     pub fn tell(&self, draft: &mut Draft) {
         let Piece { offset, text } = draft.tell();
         let (conversation_id, message_id) = (self.answer.conversation_id, self.answer.answer_id);
         self.pass(&Event::MessageDelta { conversation_id, message_id, offset, text });
     }
 
-    /// Tells them what the model has thought since they were last told.
+    /// Publishes the new reasoning to the viewers.
     fn tell_thoughts(&self, measure: &mut Measure) {
         if measure.has_untold() {
             let Piece { offset, text } = measure.tell();
@@ -298,13 +302,13 @@ impl<'a> Writing<'a> {
     fn pass(&self, event: &Event) {
         let service = self.service;
         match Envelope::seal(event, Topic::Viewers(self.answer.conversation_id), service.clock.now()) {
-            // Passing: nobody waits for it to arrive, and who misses it reads the message.
+            // Ephemeral: delivery isn't awaited, and clients that miss it read the message.
             Ok(envelope) => drop(service.bus.publish(vec![BusMessage::Envelope(Arc::new(envelope))])),
-            Err(error) => tracing::error!(%error, "a piece of an answer could not be sealed"),
+            Err(error) => tracing::error!(%error, "failed to encode answer event"),
         }
     }
 
-    /// Shows the text in the place of what another worker had written; a database that is away is asked again later.
+    /// Replaces the visible text of a previous worker. An unavailable database is retried later.
     async fn overtake(&self, draft: &mut Draft) -> Result<(), Trouble> {
         let answer = self.answer;
         let overtake = ServerAction::ReplaceAnswerText { answer_id: answer.answer_id, content: draft.text().to_owned() };
@@ -313,13 +317,13 @@ impl<'a> Writing<'a> {
             Ok(message) if message.status == MessageStatus::Streaming => draft.overtook(),
             Ok(_) => return Err(Trouble::Moot),
             Err(error) if error.code() == Code::NotFound => return Err(Trouble::Moot),
-            Err(error) => tracing::warn!(%error, answer = %answer.answer_id, "the text so far could not be shown"),
+            Err(error) => tracing::warn!(%error, answer = %answer.answer_id, "failed to replace partial answer"),
         }
         Ok(())
     }
 }
 
-/// Stores the text so far; `false` when the answer is not being written any more.
+/// Stores the partial text. Returns `false` if the answer has ended.
 pub(super) async fn store(service: &AssistantsService, id: MessageId, text: &str) -> Result<bool, AppError> {
     query::messages::store_partial(service.db.writer(), id, text).await
 }

@@ -1,4 +1,4 @@
-//! Assistants that people make, change and delete.
+//! Creation, changes and deletion of assistants.
 
 use appcore::{
     AppError, AssistantId, Code, WorkspaceId,
@@ -19,20 +19,20 @@ use platform::cleanup;
 use super::{DEFAULT_ID, may_edit, notice, seen, view};
 use crate::{AssistantsService, tools};
 
-/// The longest name of an assistant, in characters.
+/// Maximum length of a name, in characters.
 const MAX_NAME: usize = 60;
 const MAX_DESCRIPTION: usize = 200;
-/// The longest system prompt, in characters.
+/// Maximum length of a system prompt, in characters.
 const MAX_SYSTEM_PROMPT: usize = 8_000;
-/// More than this is nowhere of use, and most models refuse it.
+/// Higher temperatures are useless, and most models reject them.
 const MAX_TEMPERATURE: f64 = 2.0;
 const MAX_ANSWER_TOKENS: u32 = 100_000;
 const MAX_STARTERS: usize = 8;
 const MAX_STARTER: usize = 200;
-/// The longest name of an icon, and the longest emoji, in bytes.
+/// Maximum length of an icon name or an emoji, in bytes.
 const MAX_GLYPH: usize = 32;
 
-/// What is said of an assistant. `None` leaves a field as it is; an inner `None` takes it away.
+/// Partial update of an assistant. `None` leaves a field unchanged; an inner `None` clears it.
 #[derive(Clone, Debug, Default)]
 pub struct AssistantFields {
     pub name: Option<String>,
@@ -50,7 +50,7 @@ pub struct AssistantFields {
     pub starters: Option<Vec<String>>,
 }
 
-/// Makes an assistant for a workspace.
+/// Creates an assistant in a workspace.
 pub async fn create(
     service: &AssistantsService,
     by: &Principal,
@@ -82,7 +82,7 @@ pub async fn create(
         updated_at: now,
         is_deleted: false,
     };
-    // Refused as empty where there is none.
+    // A missing name is refused as empty.
     let name = Some(fields.name.clone().unwrap_or_default());
     apply(service, by, &mut row, AssistantFields { name, ..fields }).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -93,7 +93,7 @@ pub async fn create(
     view(row, by, Some(place.role))
 }
 
-/// An assistant that the caller may change: its maker, or one who configures its workspace. Only [asking](Self::ask) makes one.
+/// Assistant that the caller may change: its creator, or a member who may configure its workspace.
 #[derive(Debug)]
 pub struct EditableAssistant {
     by: Principal,
@@ -115,18 +115,17 @@ impl EditableAssistant {
         Err(AppError::refused(Code::Forbidden, message))
     }
 
-    /// Who may change it.
+    /// Principal who may change it.
     pub(crate) fn by(&self) -> &Principal {
         &self.by
     }
 
-    /// As it was when it was asked for.
+    /// Row at the time of the check.
     pub(crate) fn row(&self) -> &assistant::Model {
         &self.row
     }
 }
 
-/// Changes an assistant.
 pub async fn update(
     service: &AssistantsService,
     assistant: &EditableAssistant,
@@ -139,7 +138,7 @@ pub async fn update(
     apply(service, by, &mut row, fields).await?;
     row.updated_at = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
-    // The space is its maker's, whoever changes it.
+    // The space is charged to the creator, even if somebody else changes it.
     quotas::check_text(&service.files, &tx, row.created_by.unwrap_or(by.user_id), before, bytes(&row)).await?;
     let row = query::assistants::update(&tx, row).await?;
     tx.commit().await.map_err(app_error)?;
@@ -152,7 +151,7 @@ fn bytes(row: &assistant::Model) -> i64 {
     row_bytes(&texts.map(|text| text.as_deref().unwrap_or_default()))
 }
 
-/// Deletes an assistant. Its chats can be read on; nothing new is answered in them.
+/// Deletes an assistant. Its chats stay readable but get no more answers.
 pub async fn delete(service: &AssistantsService, assistant: &EditableAssistant) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -213,7 +212,7 @@ async fn apply(
     Ok(())
 }
 
-/// A blank text takes it away.
+/// Parses a text; a blank one becomes `None`.
 fn stated<T>(text: Option<&str>, parse: impl FnOnce(&str) -> Result<T, AppError>) -> Result<Option<T>, AppError> {
     text.map(str::trim).filter(|text| !text.is_empty()).map(parse).transpose()
 }
@@ -248,7 +247,7 @@ fn answer_tokens(tokens: u32) -> Result<i32, AppError> {
     })
 }
 
-/// An icon by its name, or an emoji, which holds nothing of ASCII but a keycap's digit.
+/// Validates an icon: a name, or an emoji, whose only ASCII characters are the digits of keycaps.
 fn check_picture(picture: &Picture) -> Result<(), AppError> {
     let glyph = &picture.glyph;
     let is_name = glyph.starts_with(|first: char| first.is_ascii_lowercase())
@@ -264,7 +263,7 @@ fn check_picture(picture: &Picture) -> Result<(), AppError> {
     Ok(())
 }
 
-/// As they are stored; blank ones are left out.
+/// Serialised starters without blank ones.
 fn parse_starters(starters: &[String]) -> Result<Option<String>, AppError> {
     if starters.len() > MAX_STARTERS {
         return Err(AppError::field("starters", "too_long", format!("Add up to {MAX_STARTERS} starters.")));
@@ -280,14 +279,16 @@ fn parse_starters(starters: &[String]) -> Result<Option<String>, AppError> {
     serde_json::to_string(&starters).map(Some).map_err(AppError::internal)
 }
 
-/// Tells those who see the assistant, or saw it until now, that a workspace's assistants are others.
+/// Notifies the users who can see the assistant, or could until now, that assistants of the
+/// workspace have changed.
 fn tell(service: &AssistantsService, row: &assistant::Model, was_seen_by_all: bool) {
     let Some(workspace_id) = row.workspace_id else { return };
     let is_seen_by_all = was_seen_by_all || row.visibility == Visibility::Workspace;
     notice::tell(service, &Event::AssistantsChanged { workspace_id }, workspace_id, row.created_by, is_seen_by_all);
 }
 
-/// Tells those who see the assistant that its files are others, or went on being read.
+/// Notifies the users who can see the assistant that its knowledge files have changed or
+/// progressed.
 pub(crate) fn tell_of_knowledge(service: &AssistantsService, row: &assistant::Model) {
     let Some(workspace_id) = row.workspace_id else { return };
     let is_seen_by_all = row.visibility == Visibility::Workspace;
@@ -295,7 +296,7 @@ pub(crate) fn tell_of_knowledge(service: &AssistantsService, row: &assistant::Mo
     notice::tell(service, &event, workspace_id, row.created_by, is_seen_by_all);
 }
 
-/// Tells that the files are others from which all assistants answer in a workspace.
+/// Notifies a workspace that its shared knowledge files have changed.
 pub(crate) fn tell_of_shared_knowledge(service: &AssistantsService, workspace_id: WorkspaceId) {
     let event = Event::KnowledgeChanged { workspace_id, assistant_id: None, section_id: None };
     notice::tell(service, &event, workspace_id, None, true);
@@ -306,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_is_an_icon_or_an_emoji() {
+    fn picture_is_an_icon_or_an_emoji() {
         let picture = |glyph: &str, hue| check_picture(&Picture { glyph: glyph.to_owned(), hue });
         for glyph in ["feather", "trash-2", "🦊", "👩\u{200d}💻", "1\u{fe0f}\u{20e3}", "❤\u{fe0f}"] {
             assert!(picture(glyph, Some(359)).is_ok(), "{glyph:?}");
@@ -318,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_temperature_is_kept_in_hundredths() {
+    fn stores_temperature_in_hundredths() {
         assert_eq!(hundredths(0.4).ok(), Some(40));
         assert_eq!(hundredths(2.0).ok(), Some(200));
         for wrong in [-0.1, 2.01, f64::NAN, f64::INFINITY] {

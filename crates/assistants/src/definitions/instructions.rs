@@ -1,5 +1,5 @@
-//! What somebody wants all assistants to know of them and to keep to. It goes with what is asked where nobody else reads the answers: in a
-//! group others would see its effect.
+//! A user's own instructions for all assistants. They are part of the prompt only in chats that
+//! nobody else reads, because others would see their effect in a group.
 
 use appcore::{AppError, auth::Principal, text::normalize_text};
 use dbcontext::{
@@ -12,12 +12,12 @@ use crate::AssistantsService;
 
 pub const MAX_CHARS: usize = 2_000;
 
-/// The caller's; empty where there are none.
+/// Instructions of the caller; empty if there are none.
 pub async fn own(service: &AssistantsService, by: &Principal) -> Result<String, AppError> {
     user_settings::instructions(service.db.reader(), by.user_id).await
 }
 
-/// Sets the caller's. Answers them as they are kept.
+/// Sets the caller's instructions. Returns them as stored.
 pub async fn set_own(service: &AssistantsService, by: &Principal, text: String) -> Result<String, AppError> {
     let text = parse(&text, MAX_CHARS)?;
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -28,7 +28,7 @@ pub async fn set_own(service: &AssistantsService, by: &Principal, text: String) 
     Ok(text)
 }
 
-/// Instructions of at most so many characters, without what stands around them.
+/// Parses instructions of at most `most` characters, trimmed.
 pub fn parse(text: &str, most: usize) -> Result<String, AppError> {
     let text = normalize_text(text.to_owned()).trim().to_owned();
     if text.chars().count() > most {
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instructions_are_text_of_a_bounded_length() {
+    fn validates_instructions() {
         assert_eq!(parse(" Be brief.\r\nUse metres.\n", MAX_CHARS).unwrap(), "Be brief.\nUse metres.");
         assert_eq!(parse(" \n", MAX_CHARS).unwrap(), "");
         assert!(parse(&"ơ".repeat(MAX_CHARS), MAX_CHARS).is_ok());

@@ -1,6 +1,7 @@
-//! Assistants: who they are, and what they are told to be. How they answer is [`answering`](crate::answering).
+//! Definitions of assistants and prompts. Answers are in [`answering`](crate::answering).
 //!
-//! The default assistant is in no workspace and in all; it answers where `kind: "assistant"` names none.
+//! The default assistant belongs to no workspace and is available in all; it answers chats that
+//! name no other one.
 
 mod edit;
 pub mod instructions;
@@ -21,7 +22,8 @@ pub use edit::{AssistantFields, EditableAssistant, create, delete, update};
 pub(crate) use edit::{tell_of_knowledge, tell_of_shared_knowledge};
 pub use query::assistants::DEFAULT_ID;
 
-/// The default assistant and those of a workspace; for a guest of it those that they meet there.
+/// The default assistant and those of a workspace; guests see only those they meet in their
+/// conversations.
 pub async fn list(
     service: &AssistantsService,
     by: &Principal,
@@ -35,13 +37,13 @@ pub async fn list(
     Ok(Page::new(items, page, total))
 }
 
-/// An assistant that the caller may talk to.
+/// Assistant that the caller may use.
 pub async fn find(service: &AssistantsService, by: &Principal, id: AssistantId) -> Result<Assistant, AppError> {
     let (row, role) = seen(service, by, id).await?;
     view(row, by, role)
 }
 
-/// An assistant that the caller may talk to, and their role in its workspace.
+/// Assistant that the caller may use, with their role in its workspace.
 async fn seen(
     service: &AssistantsService,
     by: &Principal,
@@ -55,13 +57,14 @@ async fn seen(
     Ok((row, role))
 }
 
-/// Whether somebody of this role may change an assistant: its maker, or one who configures the workspace. Nobody changes the default one.
+/// True if the user may change the assistant: its creator, or a member who may configure the
+/// workspace. The default assistant can't be changed.
 fn may_edit(row: &assistant::Model, by: &Principal, role: Option<WorkspaceRole>) -> bool {
     let is_maker = row.created_by == Some(by.user_id) && role.is_some_and(|role| role.may(Permission::CreateContent));
     row.id != DEFAULT_ID && (is_maker || role.is_some_and(|role| role.may(Permission::Configure)))
 }
 
-/// What somebody sees of an assistant: its instructions only where they may change them.
+/// View of an assistant; the instructions are only visible to users who may change them.
 fn view(row: assistant::Model, by: &Principal, role: Option<WorkspaceRole>) -> Result<Assistant, AppError> {
     let may_edit = may_edit(&row, by, role);
     let mut assistant = Assistant::try_from(row)?;

@@ -1,5 +1,5 @@
-//! Telling people that assistants or prompts of a workspace are others. What has changed is not in it: whoever hears of it asks, and sees
-//! what they may see by then.
+//! Change events of assistants and prompts. The event doesn't contain the change: clients reload,
+//! and see what they may see by then.
 
 use appcore::{
     UserId, WorkspaceId,
@@ -8,7 +8,8 @@ use appcore::{
 
 use crate::AssistantsService;
 
-/// Everybody in the workspace where all of them see it, else its maker alone.
+/// Publishes the event to the whole workspace if all members can see the object, or else to its
+/// creator only.
 pub(super) fn tell(
     service: &AssistantsService,
     event: &Event,
@@ -22,6 +23,6 @@ pub(super) fn tell(
     };
     match Envelope::seal(event, topic, service.clock.now()) {
         Ok(envelope) => drop(service.bus.publish(vec![BusMessage::Envelope(envelope.into())])),
-        Err(error) => tracing::error!(%error, "a change of assistants or prompts could not be sealed"),
+        Err(error) => tracing::error!(%error, "failed to encode change event"),
     }
 }

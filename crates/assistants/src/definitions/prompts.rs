@@ -1,4 +1,4 @@
-//! Prompt templates: questions that are kept, one's own or shared with a workspace.
+//! Prompt templates, private or shared with a workspace.
 
 use appcore::{
     AppError, Code, PromptId, WorkspaceId,
@@ -22,21 +22,20 @@ use identity::membership::{self, Membership};
 use super::notice;
 use crate::AssistantsService;
 
-/// The longest command, in characters.
+/// Maximum length of a command, in characters.
 const MAX_COMMAND: usize = 32;
 const MAX_TITLE: usize = 120;
-/// The longest template, in characters.
+/// Maximum length of a template, in characters.
 const MAX_CONTENT: usize = 20_000;
-/// The longest name of what is filled in, in characters.
+/// Maximum length of a variable name, in characters.
 const MAX_VARIABLE: usize = 40;
-/// How many places a template may have to fill in.
+/// Maximum number of variables in a template.
 const MAX_VARIABLES: usize = 50;
-/// How many one person may keep to themselves in a workspace.
+/// Maximum number of private prompts per user and workspace.
 const MAX_OWN: u64 = 200;
-/// How many a workspace may share.
+/// Maximum number of shared prompts per workspace.
 const MAX_SHARED: u64 = 500;
 
-/// A prompt that somebody writes.
 #[derive(Clone, Debug)]
 pub struct NewPrompt {
     pub workspace_id: Option<WorkspaceId>,
@@ -46,7 +45,7 @@ pub struct NewPrompt {
     pub visibility: Visibility,
 }
 
-/// What is to be changed of a prompt. `None` leaves a field as it is.
+/// Partial update of a prompt; `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct PromptChange {
     pub command: Option<String>,
@@ -55,7 +54,8 @@ pub struct PromptChange {
     pub visibility: Option<Visibility>,
 }
 
-/// One's own prompts in a workspace and those that it shares, by their commands. Guests see their own.
+/// Private prompts of the caller in a workspace and its shared ones, by command. Guests see only
+/// their own.
 pub async fn list(
     service: &AssistantsService,
     by: &Principal,
@@ -72,7 +72,7 @@ pub async fn list(
     Ok(Page::new(items, page, total))
 }
 
-/// A prompt that the caller may use.
+/// Prompt that the caller may use.
 pub async fn find(service: &AssistantsService, by: &Principal, id: PromptId) -> Result<Prompt, AppError> {
     let (row, role) = seen(service, by, id).await?;
     Ok(view(row, by, role))
@@ -104,7 +104,8 @@ pub async fn create(service: &AssistantsService, by: &Principal, new: NewPrompt)
     find_written(service, by, row.id, place.role).await
 }
 
-/// Changes a prompt: for its author, and where it is shared for those who configure the workspace.
+/// Changes a prompt. Allowed to its author and, if it is shared, to those who may configure the
+/// workspace.
 pub async fn update(
     service: &AssistantsService,
     by: &Principal,
@@ -126,7 +127,7 @@ pub async fn update(
         row.content = parse_content(content)?;
     }
     if let Some(visibility) = change.visibility.filter(|visibility| *visibility != row.visibility) {
-        // Its author may have gone; then nobody could see it any more.
+        // If its author has left, nobody could see it any more.
         if row.created_by != Some(by.user_id) {
             return Err(AppError::refused(Code::Forbidden, "Only the author can keep this prompt to themselves."));
         }
@@ -136,7 +137,7 @@ pub async fn update(
     }
     row.updated_at = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
-    // The space is its author's, whoever changes it.
+    // The space is charged to the author, even if somebody else changes it.
     quotas::check_text(&service.files, &tx, row.created_by.unwrap_or(by.user_id), before, bytes(&row)).await?;
     rows::update(&tx, &row).await?;
     tx.commit().await.map_err(app_error)?;
@@ -155,7 +156,7 @@ pub async fn delete(service: &AssistantsService, by: &Principal, id: PromptId) -
     Ok(())
 }
 
-/// A prompt that the caller may use, and their role in its workspace.
+/// Prompt that the caller may use, with their role in its workspace.
 async fn seen(
     service: &AssistantsService,
     by: &Principal,
@@ -220,7 +221,7 @@ fn check_may_share(role: WorkspaceRole, visibility: Visibility) -> Result<(), Ap
     Ok(())
 }
 
-/// Refuses one more where there are too many of its kind.
+/// Refuses another prompt if the limit is reached.
 async fn check_room(
     service: &AssistantsService,
     by: &Principal,
@@ -241,7 +242,7 @@ async fn check_room(
     Err(AppError::refused(Code::WrongState, message))
 }
 
-/// What is typed after the slash: letters and digits of any script, `-` and `_`.
+/// Parses a slash command: letters and digits of any script, `-` and `_`.
 fn parse_command(text: &str) -> Result<String, AppError> {
     let command = parse_line("command", text.trim().trim_start_matches('/'), MAX_COMMAND)?.to_lowercase();
     let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_') || is_mark(letter);
@@ -255,7 +256,7 @@ fn parse_command(text: &str) -> Result<String, AppError> {
     Ok(command)
 }
 
-/// Marks that letters of some scripts are written with, such as Vietnamese where it is decomposed.
+/// Combining marks, for example of decomposed Vietnamese letters.
 fn is_mark(letter: char) -> bool {
     matches!(letter, '\u{300}'..='\u{36f}')
 }
@@ -276,7 +277,7 @@ fn parse_content(text: String) -> Result<String, AppError> {
     Ok(text)
 }
 
-/// The names between `{{` and `}}`, each once, in their order. Braces around anything else are text.
+/// Distinct names between `{{` and `}}`, in order. Braces around anything else are text.
 fn variables(content: &str) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     let mut rest = content;
@@ -296,7 +297,7 @@ fn variables(content: &str) -> Vec<&str> {
     names
 }
 
-/// Tells those who see the prompt, or saw it until now.
+/// Notifies the users who can see the prompt, or could until now.
 fn tell(service: &AssistantsService, row: &PromptRow, was_shared: bool) {
     let workspace_id = row.workspace_id;
     let is_shared = was_shared || row.visibility == Visibility::Workspace;
@@ -308,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_are_named_once_and_in_their_order() {
+    fn lists_distinct_variables_in_order() {
         let content =
             "Write {{ topic }} for {{audience}}, about {{topic}}, in {{ngôn ngữ}}. {{}} {{a{{b}} {{not\nthis}} {{open";
         assert_eq!(variables(content), ["topic", "audience", "ngôn ngữ", "b"]);
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_one_word_of_any_script() {
+    fn command_is_one_word_of_any_script() {
         assert_eq!(parse_command(" /Status-Note ").unwrap(), "status-note");
         assert_eq!(parse_command("tóm_tắt").unwrap(), "tóm_tắt");
         for wrong in ["", "/", "two words", "-x", "a/b", "<b>", &"x".repeat(33)] {

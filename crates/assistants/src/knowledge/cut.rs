@@ -1,4 +1,4 @@
-//! Cutting texts into pieces that can be found and cited.
+//! Chunking of documents for retrieval and citation.
 
 mod chunk;
 
@@ -6,10 +6,10 @@ use appcore::{AppError, KnowledgeFileId};
 use dbcontext::query::knowledge::PieceRow;
 use extract::Section;
 
-/// The longest heading that is kept, in characters.
+/// Maximum length of a stored heading, in characters.
 const MAX_HEADING: usize = 300;
 
-/// The pieces of a file, in its order; `None` where there are more than `most`. The same text is always cut alike.
+/// Chunks of a file in order, or `None` if there are more than `most`. Deterministic.
 pub(super) fn cut(
     file_id: KnowledgeFileId,
     sections: &[Section],
@@ -22,7 +22,7 @@ pub(super) fn cut(
             if pieces.len() >= most {
                 return Ok(None);
             }
-            // Pieces overlap, but none begins before the one before it.
+            // Chunks overlap, but their starts are increasing.
             let passed = section.text.get(counted..at).unwrap_or_default().matches('\n').count();
             counted = at.max(counted);
             line = line.map(|line| line.saturating_add(i32::try_from(passed).unwrap_or(i32::MAX)));
@@ -39,7 +39,7 @@ pub(super) fn cut(
     Ok(Some(pieces))
 }
 
-/// A piece as it is embedded: with where it stands, which the piece itself may not say.
+/// Text to embed: the chunk with its file name and heading, which it may not contain.
 pub(super) fn to_embed(name: &str, piece: &PieceRow) -> String {
     match &piece.heading {
         Some(heading) => format!("{name}, {heading}\n\n{}", piece.text),
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_of_a_readable_length_and_nothing_is_lost() {
+    fn chunks_have_a_limited_length_and_cover_the_text() {
         let text: String = (1..=500).map(|n| format!("Line {n} says that the number is {n}, and no more.\n")).collect();
         let pieces = cut(KnowledgeFileId::new(), &[section(&text)], 1_000).unwrap().unwrap();
         assert!(pieces.len() > 5);
@@ -75,14 +75,14 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_any_gap_is_cut_all_the_same() {
+    fn splits_text_without_boundaries() {
         let text = "ơ".repeat(10_000);
         let pieces = cut(KnowledgeFileId::new(), &[section(&text)], 1_000).unwrap().unwrap();
         assert!(pieces.len() >= 12 && pieces.iter().all(|piece| estimate_tokens(&piece.text) <= TOKENS.end));
     }
 
     #[test]
-    fn pages_and_headings_are_kept_and_no_piece_reaches_over_them() {
+    fn chunks_stay_within_pages_and_headings() {
         let page = |page, text: &str| Section { page: Some(page), line: None, ..section(text) };
         let headed = Section { heading: Some("Leave".to_owned()), is_markdown: true, ..section("# Leave\n\n25 days") };
         let pieces = cut(KnowledgeFileId::new(), &[page(1, "One."), page(2, "Two."), headed], 10).unwrap().unwrap();

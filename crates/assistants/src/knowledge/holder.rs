@@ -1,5 +1,6 @@
-//! Whose files they are: an assistant's, from which it answers everybody; those of somebody's own section, from which assistants answer them alone; or a
-//! workspace's, from which all assistants answer in it, where no guest reads along.
+//! Owners of knowledge files: an assistant, which uses them for all its users; a user's section,
+//! whose files are used for that user only; or a workspace, whose files all assistants use in
+//! conversations without guests.
 
 use appcore::{
     AppError, AssistantId, Code, KnowledgeFileId, SectionId, UserId, WorkspaceId,
@@ -22,7 +23,7 @@ use crate::{
     definitions::{self, EditableAssistant},
 };
 
-/// Whose files they are.
+/// Owner of knowledge files.
 #[derive(Debug)]
 pub(super) enum Holder {
     Assistant(Box<assistant::Model>),
@@ -31,7 +32,7 @@ pub(super) enum Holder {
 }
 
 impl Holder {
-    /// Whose file this is; `None` where they are gone.
+    /// Owner of a file; `None` if it was deleted.
     pub async fn of(service: &AssistantsService, file: &FileRow) -> Result<Option<Self>, AppError> {
         let db = service.db.writer();
         if file.is_of_workspace() {
@@ -46,7 +47,7 @@ impl Holder {
         Ok(owner.map(|user_id| Self::Section { id, user_id, workspace_id: file.workspace_id }))
     }
 
-    /// By which its files are found.
+    /// Id under which the owner's files are stored.
     pub fn key(&self) -> AssistantId {
         match self {
             Self::Assistant(row) => row.id,
@@ -69,7 +70,7 @@ impl Holder {
         }
     }
 
-    /// Of files of a whole workspace.
+    /// Workspace, if the files are shared with all of it.
     pub fn workspace_id(&self) -> Option<WorkspaceId> {
         match self {
             Self::Assistant(_) | Self::Section { .. } => None,
@@ -77,7 +78,7 @@ impl Holder {
         }
     }
 
-    /// What people call it.
+    /// User-visible name of the owner's kind.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Assistant(_) => "assistant",
@@ -86,7 +87,7 @@ impl Holder {
         }
     }
 
-    /// For whom a file is embedded; `None`: nobody is left.
+    /// Payer of the embedding; `None` if there is nobody left.
     pub fn payer(&self, file: &FileRow) -> Option<BillingIdentity> {
         let (user_id, workspace_id) = match self {
             Self::Assistant(row) => (row.created_by.or(file.added_by)?, row.workspace_id),
@@ -96,7 +97,7 @@ impl Holder {
         Some(BillingIdentity { user_id, workspace_id })
     }
 
-    /// Keeps others from giving it files until the transaction ends; `false` where it is gone.
+    /// Locks the owner against concurrent additions of files. Returns `false` if it was deleted.
     pub async fn lock(&self, tx: &Transaction) -> Result<bool, AppError> {
         match self {
             Self::Assistant(row) => rows::lock_assistant(tx, row.id).await,
@@ -105,7 +106,7 @@ impl Holder {
         }
     }
 
-    /// Tells those who see it that its files are others, or went on being read.
+    /// Notifies the users who can see the owner that its files have changed or progressed.
     pub fn tell(&self, service: &AssistantsService) {
         let (id, user_id, workspace_id) = match self {
             Self::Assistant(row) => return definitions::tell_of_knowledge(service, row),
@@ -114,13 +115,13 @@ impl Holder {
         };
         let event = Event::KnowledgeChanged { workspace_id, assistant_id: None, section_id: Some(id) };
         if let Err(error) = service.notify_user(user_id, &event) {
-            tracing::error!(%error, "a change of a section's files could not be told");
+            tracing::error!(%error, "failed to notify section owner");
         }
     }
 }
 
-/// Files that the caller may change: those of an assistant that they may change, of a section of theirs, or of a workspace that they configure. Only
-/// asking makes one.
+/// Knowledge files that the caller may change: those of an assistant that they may change, of a
+/// section of theirs, or of a workspace that they may configure. Witness of the permission check.
 #[derive(Debug)]
 pub struct Shelf {
     pub(super) by: Principal,
@@ -135,14 +136,14 @@ impl Shelf {
         Ok(Self { by: assistant.by().clone(), holder: Holder::Assistant(Box::new(row.clone())), workspace_id })
     }
 
-    /// What a workspace has for all assistants in it.
+    /// Files of a workspace, shared by all assistants in it.
     pub async fn of_workspace(service: &AssistantsService, by: &Principal, id: WorkspaceId) -> Result<Self, AppError> {
         membership::admit(&service.identity, by, id, Permission::Configure).await?;
         let owner = rows::workspace_owner(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
         Ok(Self { by: by.clone(), holder: Holder::Workspace { id, owner }, workspace_id: id })
     }
 
-    /// What a section has in a workspace; left out, the shared one, else the caller's own.
+    /// Files of a section in a workspace; `None`: the shared workspace, or else the caller's own.
     pub async fn of_section(
         service: &AssistantsService,
         by: &Principal,
@@ -155,7 +156,7 @@ impl Shelf {
         Ok(Self { by: by.clone(), holder, workspace_id })
     }
 
-    /// What a section has in the workspace of one of its files.
+    /// Files of a section in the workspace of one of them.
     pub async fn of_section_file(
         service: &AssistantsService,
         by: &Principal,

@@ -1,12 +1,13 @@
-//! Files that assistants know, those that somebody has in a section of their own, and those of a workspace.
+//! Knowledge files of assistants, sections and workspaces.
 //!
-//! A file that was uploaded is given to an assistant by somebody who may change it, to a section by whose it is, or to a workspace by its admins. A
-//! [job](ReadJob) takes its text out, cuts it into pieces and has them embedded; whoever owns the assistant, the section or the workspace pays. For an
-//! answer the question is embedded as well, and
-//! the pieces that are [nearest](search) to it, or have its [words], are put [before the model](consult), numbered, so that the answer can cite them.
+//! An uploaded file is added to an assistant by somebody who may change it, to a section by its
+//! owner, or to a workspace by its admins. A [job](ReadJob) extracts its text, splits it into
+//! chunks and embeds them; the owner of the assistant, the section or the workspace pays. For an
+//! answer the question is embedded as well, and the chunks [nearest](search) to it or [matching its
+//! words](words) are [added to the prompt](consult), numbered, so that the answer can cite them.
 //!
-//! Vectors of two models are never compared: a file's `space` says which one made them, and files of another one than the present are
-//! [embedded anew](follow).
+//! Vectors of different models are never compared: the `space` of a file identifies its model, and
+//! files of another model than the current one are [embedded again](follow).
 
 mod consult;
 mod cut;
@@ -45,14 +46,14 @@ pub use read::ReadJob;
 use self::holder::Holder;
 use crate::AssistantsService;
 
-/// How often it is looked whether another model embeds now.
+/// Polling interval for a change of the embedding model.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How often files of another model are looked for in any case.
+/// Number of polls after which outdated files are searched for in any case.
 const LOOK_ANYWAY: u32 = 120;
-/// Files that are looked at in one go.
+/// Number of files per batch.
 const PART: usize = 100;
 
-/// What an assistant knows, or a section or a workspace has.
+/// Knowledge files of an assistant, a section or a workspace.
 pub async fn list(service: &AssistantsService, shelf: &Shelf) -> Result<Knowledge, AppError> {
     let holder = &shelf.holder;
     let files = rows::list(service.db.reader(), holder.key(), shelf.workspace_id).await?;
@@ -73,14 +74,14 @@ pub async fn list(service: &AssistantsService, shelf: &Shelf) -> Result<Knowledg
     })
 }
 
-/// A file that was given, and whether it was there already.
+/// Added file; `is_new` is false if it had been added before.
 #[derive(Debug)]
 pub struct Given {
     pub file: KnowledgeFile,
     pub is_new: bool,
 }
 
-/// Gives an upload of the caller's to an assistant, to a section or to a workspace.
+/// Adds an upload of the caller to an assistant, a section or a workspace.
 pub async fn give(service: &AssistantsService, shelf: &Shelf, upload_id: UploadId) -> Result<Given, AppError> {
     let Shelf { by, holder, workspace_id } = shelf;
     let (id, workspace_id) = (holder.key(), *workspace_id);
@@ -119,7 +120,7 @@ pub async fn give(service: &AssistantsService, shelf: &Shelf, upload_id: UploadI
         return Err(Code::NotFound.into());
     }
     space::check_known(&service.files, &tx, workspace_id, row.size).await?;
-    // Nobody removes it until it is among these.
+    // Locks the upload until it is attached.
     if uploaded::get_to_send(&tx, [upload_id]).await?.is_empty() {
         return Err(Code::NotFound.into());
     }
@@ -145,7 +146,7 @@ pub async fn give(service: &AssistantsService, shelf: &Shelf, upload_id: UploadI
     Ok(Given { file: known.try_into()?, is_new })
 }
 
-/// Refuses what can't be read, before anybody waits for it.
+/// Refuses unreadable and too large files before the job is enqueued.
 fn check(service: &AssistantsService, holder: &Holder, upload: &StoredUpload) -> Result<(), AppError> {
     if upload.status != UploadStatus::Ready.as_str() {
         return Err(AppError::refused(Code::WrongState, "This file hasn't been uploaded completely yet."));
@@ -167,7 +168,7 @@ fn check(service: &AssistantsService, holder: &Holder, upload: &StoredUpload) ->
     Ok(())
 }
 
-/// Has a file that failed, or that waits to be tried again, be read now.
+/// Reads a failed or delayed file again now.
 pub async fn retry(
     service: &AssistantsService,
     shelf: &Shelf,
@@ -184,7 +185,7 @@ pub async fn retry(
     let now = service.clock.now();
     let job = ReadJob { file_id };
     rows::set_state(&tx, file_id, KnowledgeState::Waiting, None, now).await?;
-    // The one before may be among the dead letters, or wait for long.
+    // A previous job may be dead-lettered or delayed.
     query::jobs::remove_all(&tx, ReadJob::KIND, job.subject()).await?;
     jobs::ask_for(&tx, now, &job, (shelf.by.user_id, shelf.workspace_id)).await?;
     tx.commit().await.map_err(app_error)?;
@@ -193,7 +194,7 @@ pub async fn retry(
     rows::find(service.db.writer(), id, file_id).await?.ok_or(Code::NotFound)?.try_into()
 }
 
-/// Takes a file from an assistant, a section or a workspace, with all that was made of it.
+/// Removes a file from an assistant, a section or a workspace, with its chunks and vectors.
 pub async fn remove(service: &AssistantsService, shelf: &Shelf, file_id: KnowledgeFileId) -> Result<(), AppError> {
     rows::find(service.db.writer(), shelf.holder.key(), file_id).await?.ok_or(Code::NotFound)?;
     sweep::remove(service, file_id).await?;
@@ -201,8 +202,8 @@ pub async fn remove(service: &AssistantsService, shelf: &Shelf, file_id: Knowled
     Ok(())
 }
 
-/// A place that an answer cites, with what stands around it. For those who may read the answer; from a workspace's file for no guests, who may have
-/// come after it.
+/// Passage cited by an answer, with its neighbours. Allowed to readers of the answer, except that
+/// guests get nothing from files of a workspace, because they may have joined after the answer.
 pub async fn cited(service: &AssistantsService, by: &Principal, id: MessageId, n: u64) -> Result<CitedPiece, AppError> {
     let found = query::messages::find(service.db.reader(), by.user_id, id).await?;
     let message = Message::try_from(found.ok_or(Code::NotFound)?)?;
@@ -241,7 +242,7 @@ pub async fn cited(service: &AssistantsService, by: &Principal, id: MessageId, n
     })
 }
 
-/// Has files be embedded anew whose vectors are of another model than the present one.
+/// Background task: embeds files again after a change of the embedding model.
 pub(crate) async fn follow(service: Weak<AssistantsService>) {
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -252,7 +253,7 @@ pub(crate) async fn follow(service: Weak<AssistantsService>) {
         if !are_filled {
             match jobs::caught(words::fill(&service)).await {
                 Ok(()) => are_filled = true,
-                Err(error) => tracing::warn!(%error, "words of files that were cut before are written down soon"),
+                Err(error) => tracing::warn!(%error, "failed to index words of earlier files, retrying"),
             }
         }
         let Some(embedder) = gateway::embedder(&service.gateway) else { continue };
@@ -262,12 +263,12 @@ pub(crate) async fn follow(service: Weak<AssistantsService>) {
         }
         match jobs::caught(embed_anew(&service, &embedder.space)).await {
             Ok(()) => (known, since) = (Some(embedder.space), 0),
-            Err(error) => tracing::warn!(%error, "files of another embedding model are looked for again soon"),
+            Err(error) => tracing::warn!(%error, "failed to enqueue files for re-embedding, retrying"),
         }
     }
 }
 
-/// Asks for all of them. A file for which that fails keeps none behind it waiting, and is come to again.
+/// Enqueues all outdated files. A failing file doesn't block the others and is retried later.
 async fn embed_anew(service: &AssistantsService, space: &str) -> Result<(), AppError> {
     let (mut after, mut failed) = (None, None);
     loop {
@@ -280,7 +281,7 @@ async fn embed_anew(service: &AssistantsService, space: &str) -> Result<(), AppE
                 if !service.db.is_available() {
                     return Err(error);
                 }
-                tracing::warn!(%error, file = %id, "a file could not be handed to the present embedding model");
+                tracing::warn!(%error, file = %id, "failed to enqueue file for re-embedding");
                 failed = Some(error);
             }
         }

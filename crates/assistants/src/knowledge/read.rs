@@ -1,7 +1,7 @@
-//! Reading a file: it is cut into pieces, and these are embedded, some at a time.
+//! Job that reads a knowledge file: splits it into chunks and embeds them in batches.
 //!
-//! Whatever is done is stored at once: whoever takes the job over goes on after the last pieces that have vectors, so that being killed costs one call
-//! to the model at most.
+//! Progress is stored after each batch: a worker that takes over continues after the last embedded
+//! chunk, so a crash costs one call to the model at most.
 
 use std::time::Duration;
 
@@ -22,27 +22,27 @@ use uuid::Uuid;
 use super::{cut, holder::Holder, search::BLOCK, words};
 use crate::AssistantsService;
 
-/// Files that one instance reads at the same time.
+/// Concurrent read jobs per instance.
 const PLACES: usize = 2;
-/// Time between two pieces of news of one file.
+/// Minimum interval between progress events of a file.
 const TELL_EVERY: Duration = Duration::from_secs(1);
-/// A file whose workers died so often is given up: it may be what kills them.
+/// Maximum number of attempts. Above it the file fails, because it may be what crashes the workers.
 const MOST_ATTEMPTS: i32 = 8;
 
 const OUR_FAULT: &str = "Something went wrong on the server.";
 pub(super) const NO_MODEL: &str = "This server has no model for embeddings yet. Ask your admin to set one up.";
 
-/// Reads a file that an assistant, or a section, was given, or embeds it anew for another model.
+/// Reads a knowledge file, or embeds it again for another model.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ReadJob {
     pub file_id: KnowledgeFileId,
 }
 
-/// Why a file is not read to its end.
+/// Reason why a file could not be read.
 enum Trouble {
-    /// Trying again may help. The sentence is for people.
+    /// Temporary. The sentence is shown to users.
     Passing(String),
-    /// It will not, until somebody does something. `is_ours`: it is an operator who has to.
+    /// Permanent until somebody acts. `is_ours`: the operator has to.
     Lasting {
         sentence: String,
         is_ours: bool,
@@ -90,7 +90,7 @@ impl Job<AssistantsService> for ReadJob {
             Some(file) => Holder::of(service, file).await?,
             None => None,
         };
-        // What was removed meanwhile is nobody's any more.
+        // Removed meanwhile.
         let (Some(file), Some(holder)) = (file, holder) else { return Ok(Ended::Done) };
         let failures = claim.attempt - claim.attempts_before;
         let reading = async {
@@ -175,7 +175,7 @@ async fn read(service: &AssistantsService, owner: WorkOwner, holder: &Holder, fi
     Ok(job.set(service, holder, KnowledgeState::Ready, None).await?)
 }
 
-/// Takes the text out of a file, cuts it, and stores the pieces, all at once.
+/// Extracts the text of a file, splits it, and stores all chunks in one transaction.
 async fn cut_file(
     service: &AssistantsService,
     owner: WorkOwner,
@@ -210,7 +210,7 @@ async fn cut_file(
     Ok(())
 }
 
-/// Embeds some pieces and stores their vectors; `false` where the file is gone.
+/// Embeds a batch of chunks and stores their vectors. Returns `false` if the file was removed.
 async fn embed(
     service: &AssistantsService,
     payer: BillingIdentity,

@@ -1,4 +1,5 @@
-//! The nearest pieces, exactly: all vectors are read and compared, some at a time, so that the memory it takes does not grow with their number.
+//! Exact nearest-neighbour search: all vectors are read and compared in batches, so memory use is
+//! independent of their number.
 
 use std::{cmp::Ordering, collections::BinaryHeap};
 
@@ -8,12 +9,12 @@ use dbcontext::{
     query::knowledge::{self as rows, FileRow, ChunkId, VectorsRow},
 };
 
-/// Pieces whose vectors lie in one row: a call to the model embeds as many.
+/// Chunks per row of vectors, which is also the batch size of the embedding.
 pub(super) const BLOCK: usize = 32;
-/// Vectors that are in memory at a time, for one search.
+/// Maximum number of vectors in memory per search.
 pub(super) const AT_ONCE: usize = 16 * BLOCK;
 
-/// A piece, and how near it is to what is asked; of vectors, 1 is the same, 0 has nothing in common.
+/// Chunk with its score. For vectors it is the cosine similarity: 1 is identical, 0 unrelated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Hit {
     pub piece: ChunkId,
@@ -29,18 +30,18 @@ impl PartialOrd for Hit {
 }
 
 impl Ord for Hit {
-    /// The farther one is the greater; of those that are equally near, the later.
+    /// Orders by descending score, then by chunk, so that the worst hit is the greatest.
     fn cmp(&self, other: &Self) -> Ordering {
         other.score.total_cmp(&self.score).then_with(|| self.piece.cmp(&other.piece))
     }
 }
 
-/// The nearest pieces to a vector, the nearest first.
+/// Accumulator of the nearest chunks.
 #[derive(Debug)]
 struct Nearest {
     query: Vec<f32>,
     most: usize,
-    /// The farthest one is on top.
+    /// Max-heap with the worst hit on top.
     found: BinaryHeap<Hit>,
 }
 
@@ -52,7 +53,7 @@ impl Nearest {
     fn look_at(&mut self, row: &VectorsRow) {
         let size = self.query.len() * size_of::<f32>();
         let count = usize::try_from(row.count).unwrap_or_default();
-        // What was made by something else can't be compared.
+        // Vectors of another dimension can't be compared.
         if size == 0 || row.vectors.len() != count * size {
             return;
         }
@@ -72,7 +73,8 @@ impl Nearest {
     }
 }
 
-/// The cosine of two vectors of length 1. Several sums at a time, which the processor can add up together.
+/// Cosine similarity of two unit vectors. Uses several independent sums, so that the compiler can
+/// vectorise it.
 fn dot(query: &[f32], vector: &[u8]) -> f32 {
     const LANES: usize = 16;
     let (left, left_rest) = query.as_chunks::<LANES>();
@@ -87,7 +89,7 @@ fn dot(query: &[f32], vector: &[u8]) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
-/// The `most` pieces of these files that are nearest to a vector, the nearest first.
+/// The `most` chunks nearest to a vector, best first.
 pub(super) async fn nearest(
     db: &Database,
     files: &[FileRow],
@@ -113,7 +115,7 @@ pub(super) async fn nearest(
     Ok(nearest.into_sorted())
 }
 
-/// Some thousand multiplications for each piece: nothing for a thread that serves others.
+/// Compares on a blocking thread, because it takes thousands of multiplications per chunk.
 async fn compare(mut nearest: Nearest, rows: Vec<VectorsRow>) -> Result<Nearest, AppError> {
     let comparing = move || {
         for row in &rows {
@@ -124,15 +126,15 @@ async fn compare(mut nearest: Nearest, rows: Vec<VectorsRow>) -> Result<Nearest,
     tokio::task::spawn_blocking(comparing).await.map_err(AppError::internal)
 }
 
-/// What is read in one go.
+/// Batch of a scan.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Files(Vec<KnowledgeFileId>),
-    /// A file that takes several goes.
+    /// File that exceeds one batch.
     Long(KnowledgeFileId),
 }
 
-/// Few statements for many short files, and little memory for long ones.
+/// Groups short files into one query and splits long ones, to bound memory.
 pub(super) fn parts(files: &[FileRow]) -> Vec<Part> {
     let mut parts = Vec::new();
     let (mut gathered, mut pieces) = (Vec::new(), 0);
@@ -196,7 +198,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_nearest_are_found(
+        fn finds_the_nearest_vectors(
             vectors in proptest::collection::vec(proptest::collection::vec(-1.0_f32..1.0, 19), 1..80),
             query in proptest::collection::vec(-1.0_f32..1.0, 19),
             most in 1_usize..12,
@@ -222,14 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn vectors_of_other_lengths_are_not_compared() {
+    fn ignores_vectors_of_other_dimensions() {
         let mut nearest = Nearest::to(vec![1.0, 0.0], 3);
         nearest.look_at(&row(KnowledgeFileId::new(), 0, &[vec![1.0, 0.0, 0.0]]));
         assert!(nearest.into_sorted().is_empty());
     }
 
     #[test]
-    fn short_files_are_read_together_and_long_ones_in_parts() {
+    fn groups_short_files_and_splits_long_ones() {
         let most = i64::try_from(AT_ONCE).unwrap();
         let files = [file(10), file(most + 1), file(most - 10), file(1)];
         assert_eq!(

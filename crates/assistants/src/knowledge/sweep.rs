@@ -1,4 +1,5 @@
-//! What nobody can ask any more is removed: its pieces, and the file's bytes where nothing else carries it.
+//! Removal of unreachable knowledge files: their chunks, and their bytes if nothing else refers to
+//! them.
 
 use appcore::{AppError, KnowledgeFileId};
 use dbcontext::{constraint::app_error, query::knowledge as rows};
@@ -26,14 +27,14 @@ async fn sweep(service: &AssistantsService) -> Result<(), AppError> {
         after = Some(last.id);
         for file in files {
             if let Err(error) = remove(service, file.id).await {
-                tracing::warn!(%error, file = %file.id, "a file that nobody can ask any more could not be removed");
+                tracing::warn!(%error, file = %file.id, "failed to remove unreachable knowledge file");
                 failed = Some(error);
             }
         }
     }
 }
 
-/// Removes a file with all that was made of it. Its bytes go by a job of their own.
+/// Removes a file with its chunks and vectors. The bytes are removed by a separate job.
 pub(super) async fn remove(service: &AssistantsService, id: KnowledgeFileId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     let removed = rows::remove(&tx, id).await?;

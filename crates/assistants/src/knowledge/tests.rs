@@ -1,4 +1,4 @@
-//! The search on each database.
+//! Tests of the search on each database.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ use crate::{AssistantsService, tests::instance};
 
 const SPACE: &str = "embed-1";
 
-/// A file that is ready.
+/// File that is ready.
 fn ready(space: &str, added_by: Option<UserId>) -> FileRow {
     FileRow {
         id: KnowledgeFileId::new(),
@@ -46,7 +46,7 @@ fn ready(space: &str, added_by: Option<UserId>) -> FileRow {
     }
 }
 
-/// A file that is ready, with as many pieces. Piece `n` points to where `toward(n)` says.
+/// File that is ready, with `pieces` chunks. The vector of chunk `n` is `toward(n)`.
 async fn file(service: &AssistantsService, space: &str, pieces: usize, toward: impl Fn(usize) -> Vec<f32>) -> FileRow {
     let row = FileRow { pieces: i64::try_from(pieces).unwrap(), ..ready(space, None) };
     let db = service.db.writer();
@@ -61,14 +61,14 @@ async fn file(service: &AssistantsService, space: &str, pieces: usize, toward: i
             vectors: (first..last).flat_map(&toward).flat_map(f32::to_le_bytes).collect(),
         };
         assert!(rows::add_vectors(db, vectors.clone(), space, Timestamp(1)).await.unwrap());
-        // Whoever comes second changes nothing.
+        // A concurrent duplicate changes nothing.
         assert!(rows::add_vectors(db, vectors, space, Timestamp(1)).await.unwrap());
     }
     row
 }
 
 #[tokio::test]
-async fn whoever_has_many_files_read_keeps_nobody_else_waiting() {
+async fn many_files_of_one_user_do_not_delay_others() {
     for stage in stages().await {
         let service = instance(&stage).await;
         let (db, anna, ben) = (service.db.writer(), UserId::new(), UserId::new());
@@ -91,8 +91,8 @@ async fn whoever_has_many_files_read_keeps_nobody_else_waiting() {
 }
 
 #[tokio::test]
-async fn a_file_that_fails_keeps_none_behind_it_waiting() {
-    // On PostgreSQL a trigger is a function, too.
+async fn failing_file_does_not_block_others() {
+    // On PostgreSQL a trigger would need a function as well.
     let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
     let service = instance(&stage).await;
     let db = service.db.writer();
@@ -123,7 +123,7 @@ async fn a_file_that_fails_keeps_none_behind_it_waiting() {
 }
 
 #[tokio::test]
-async fn the_nearest_of_all_files_are_found() {
+async fn finds_the_nearest_across_files() {
     for stage in stages().await {
         let service = instance(&stage).await;
         let (long, short) = (
@@ -135,8 +135,8 @@ async fn the_nearest_of_all_files_are_found() {
         let found = nearest(&service.db, &files, SPACE, vec![1.0, 0.0], 3).await.unwrap();
         let places: Vec<_> = found.iter().map(|hit| hit.piece).collect();
         assert_eq!(places[..2], [(long.id, 900), (short.id, 1)]);
-        assert_eq!(places[2].0, short.id, "vectors of another model are not looked at");
-        // A file that was removed takes its vectors along, and gets no more.
+        assert_eq!(places[2].0, short.id, "vectors of another model are ignored");
+        // Removing a file removes its vectors and prevents late ones.
         rows::remove(service.db.writer(), long.id).await.unwrap();
         let found = nearest(&service.db, &files, SPACE, vec![1.0, 0.0], 30).await.unwrap();
         assert!(found.len() == 3 && found.iter().all(|hit| hit.piece.0 == short.id));
@@ -146,7 +146,7 @@ async fn the_nearest_of_all_files_are_found() {
 }
 
 #[tokio::test]
-async fn pieces_are_found_by_their_words_also_in_files_from_before() {
+async fn finds_chunks_by_words_also_in_earlier_files() {
     for stage in stages().await {
         let service = instance(&stage).await;
         let mut files = Vec::new();
@@ -184,10 +184,10 @@ async fn pieces_are_found_by_their_words_also_in_files_from_before() {
     }
 }
 
-/// `cargo test --release -p service knowledge::tests::measure -- --ignored --nocapture`
+/// `cargo test --release -p assistants knowledge::tests::benchmark -- --ignored --nocapture`
 #[tokio::test]
-#[ignore = "measures, and takes gigabytes"]
-async fn measure_the_exact_search() {
+#[ignore = "benchmark, needs gigabytes of memory"]
+async fn benchmark_exact_search() {
     const DIMENSIONS: usize = 1_536;
     for stage in stages().await {
         let service = instance(&stage).await;

@@ -1,8 +1,9 @@
-//! Pieces by their words: what a question says in the very words of a file, such as a name or a number, is found where vectors miss it.
+//! Keyword search in knowledge files: finds names and numbers that vector search misses.
 //!
-//! Beside the vectors of some pieces that follow each other stand their words, as the search of messages takes them from a text: of each piece its length and,
-//! for each of its words, a hash and how often it is there. All of them are read for a question, some at a time, and the pieces ranked by BM25. That
-//! takes a sixth of the bytes that the vectors take, so it needs no index either.
+//! The words of each block of chunks are stored next to its vectors, tokenised as in the message
+//! search: per chunk its length and, for each distinct word, a hash and a count. A query reads all
+//! of them in batches and ranks the chunks by BM25. The words take a sixth of the bytes of the
+//! vectors, so no index is needed either.
 
 use std::collections::BTreeMap;
 
@@ -20,21 +21,21 @@ use super::{
 };
 use crate::AssistantsService;
 
-/// A hash of four bytes, and a count.
+/// Size of an entry in bytes: a hash of four bytes and a count.
 const ENTRY: usize = 5;
-/// Words of a question that are looked for.
+/// Maximum number of words in a query.
 const MAX_TERMS: usize = 64;
-/// How soon a word that is there more often counts no more, and how much long pieces are held back: as is usual.
+/// BM25 parameters k1 (term saturation) and b (length normalisation), with their usual values.
 const SATURATION: f32 = 1.2;
 const BY_LENGTH: f32 = 0.75;
-/// What has less than this part of the best score has only words that all pieces have.
+/// Minimum score relative to the best hit. Below it a chunk has only words that all chunks have.
 const LEAST: f32 = 0.3;
-/// Added to each rank where two rankings become one, as is usual: the first few count nearly alike.
+/// Constant k of reciprocal rank fusion, with its usual value.
 const RANK: f32 = 60.0;
-/// Files that are looked for in one go.
+/// Number of files per batch when indexing earlier files.
 const FILES: usize = 100;
 
-/// The words of these pieces, which follow each other.
+/// Word rows of consecutive chunks.
 pub(super) fn of(name: &str, pieces: &[PieceRow]) -> Vec<WordsRow> {
     pieces
         .chunks(BLOCK)
@@ -74,23 +75,23 @@ fn terms(text: &str) -> Vec<u32> {
     found.words.iter().chain(&found.additional).map(|token| crc32fast::hash(token.term.as_bytes())).collect()
 }
 
-/// A piece that has words of the question.
+/// Chunk with words of the query.
 #[derive(Debug)]
 struct Seen {
     piece: ChunkId,
     length: u16,
-    /// How often each word of the question is there.
+    /// Count of each query word in the chunk.
     counts: Vec<u8>,
 }
 
-/// The pieces that have words of a question.
+/// BM25 accumulator.
 #[derive(Debug)]
 struct Ranking {
-    /// In their order.
+    /// Sorted hashes of the query words.
     terms: Vec<u32>,
     seen: Vec<Seen>,
     pieces: u64,
-    /// Of all pieces together.
+    /// Total length of all chunks, in words.
     length: u64,
 }
 
@@ -124,7 +125,7 @@ impl Ranking {
         }
     }
 
-    /// The best, the best first.
+    /// The best `most` chunks, best first.
     #[allow(clippy::cast_precision_loss, reason = "counts of pieces and words")]
     fn best(self, most: usize) -> Vec<Hit> {
         let (pieces, mean) = (self.pieces as f32, self.length as f32 / self.pieces.max(1) as f32);
@@ -151,14 +152,15 @@ impl Ranking {
     }
 }
 
-/// A piece as it is stored.
+/// Decoded words of a chunk.
 struct Piece<'a> {
-    /// In words.
+    /// Length, in words.
     length: u16,
     entries: &'a [[u8; ENTRY]],
 }
 
-/// The next piece, and what stands behind it. `None` where nothing does, or something else.
+/// Decodes the next chunk and returns the remaining bytes. Returns `None` at the end or for
+/// malformed data.
 fn piece(bytes: &[u8]) -> Option<(Piece<'_>, &[u8])> {
     let ([a, b, c, d], rest) = bytes.split_first_chunk::<4>()?;
     let (entries, behind) = rest.split_at_checked(usize::from(u16::from_le_bytes([*c, *d])) * ENTRY)?;
@@ -166,7 +168,7 @@ fn piece(bytes: &[u8]) -> Option<(Piece<'_>, &[u8])> {
     Some((Piece { length, entries: entries.as_chunks::<ENTRY>().0 }, behind))
 }
 
-/// The `most` pieces of these files that say what a question says, the best first.
+/// The `most` chunks of these files that best match the words of a question, best first.
 pub(super) async fn said(db: &Database, files: &[FileRow], question: &str, most: usize) -> Result<Vec<Hit>, AppError> {
     let mut ranking = Ranking::of(question);
     if ranking.terms.is_empty() {
@@ -199,7 +201,7 @@ async fn look_at(mut ranking: Ranking, rows: Vec<WordsRow>) -> Result<Ranking, A
     tokio::task::spawn_blocking(looking).await.map_err(AppError::internal)
 }
 
-/// Two rankings as one: what stands high in one of them comes early, what stands in both first.
+/// Reciprocal rank fusion of two rankings.
 pub(super) fn fused(near: &[Hit], said: &[Hit], most: usize) -> Vec<ChunkId> {
     let mut scores: BTreeMap<ChunkId, f32> = BTreeMap::new();
     for ranking in [near, said] {
@@ -214,8 +216,8 @@ pub(super) fn fused(near: &[Hit], said: &[Hit], most: usize) -> Vec<ChunkId> {
     hits.into_iter().take(most).map(|hit| hit.piece).collect()
 }
 
-/// Writes down the words of files that were cut before there was a place for them. A file for which that fails keeps none behind it waiting, and is come
-/// to again.
+/// Indexes the words of files that were chunked before this index existed. A failing file doesn't
+/// block the others and is retried later.
 pub(super) async fn fill(service: &AssistantsService) -> Result<(), AppError> {
     let (mut after, mut failed) = (None, None);
     loop {
@@ -227,7 +229,7 @@ pub(super) async fn fill(service: &AssistantsService) -> Result<(), AppError> {
                 if !service.db.is_available() {
                     return Err(error);
                 }
-                tracing::warn!(%error, file = %file.id, "the words of a file could not be written down");
+                tracing::warn!(%error, file = %file.id, "failed to index words of file");
                 failed = Some(error);
             }
         }
@@ -276,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rare_word_counts_more_than_words_that_are_everywhere() {
+    fn rare_words_count_more_than_common_ones() {
         let texts = [
             "The pump is in the cellar of the house.",
             "The alarm of the pump says ERR-4711 where the filter is full.",
@@ -286,13 +288,14 @@ mod tests {
         assert_eq!(found(&texts, "err-4711"), [1]);
         assert_eq!(found(&texts, "Is the filter in the cellar?")[0], 2);
         assert_eq!(found(&texts, "Đà Nẵng"), [] as [i32; 0]);
-        // As the search of messages has them: without their marks, and where there are no spaces.
+        // Tokenised as in the message search: without diacritics, and also in scripts without
+        // spaces.
         assert_eq!(found(&["Kho hàng Đà Nẵng", "Kho hàng Huế"], "da nang"), [0]);
         assert_eq!(found(&["東京の倉庫", "大阪の港"], "倉庫"), [0]);
     }
 
     #[test]
-    fn many_pieces_are_told_apart_and_nothing_else_is_read() {
+    fn ranks_across_blocks_and_rejects_malformed_rows() {
         let texts: Vec<String> = (0..100).map(|n| format!("Paragraph number{n} of the law.")).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         for n in [0, 31, 32, 99] {
@@ -306,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_both_rankings_have_comes_first() {
+    fn chunks_in_both_rankings_come_first() {
         let file = KnowledgeFileId::new();
         let hits = |numbers: &[i32]| -> Vec<Hit> {
             numbers.iter().map(|number| Hit { piece: (file, *number), score: 1.0 }).collect()

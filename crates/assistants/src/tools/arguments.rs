@@ -8,7 +8,7 @@ use super::schema::faults;
 /// Maximum size of the arguments, in bytes of JSON.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// Returns the arguments as they are stored, or an error where the tool's schema refuses them.
+/// Serialises the arguments for storage. Returns an error if the schema of the tool rejects them.
 pub(super) fn checked(arguments: Map<String, Value>, schema: &Value) -> Result<String, AppError> {
     let arguments = Value::Object(arguments);
     let text = arguments.to_string();
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_are_what_the_tool_takes() {
+    fn validates_arguments_by_schema() {
         let schema = json!({ "type": "object", "properties": { "a": { "type": "number" } }, "required": ["a"] });
         let check = |arguments: Value, schema: &Value| {
             let Value::Object(arguments) = arguments else { panic!("no object") };
@@ -41,9 +41,9 @@ mod tests {
         };
         assert_eq!(check(json!({ "a": 1.5 }), &schema).unwrap(), r#"{"a":1.5}"#);
         let odd = json!({ "type": "nonsense" });
-        assert!(check(json!({ "b": 1 }), &odd).is_ok(), "a schema that is none");
+        assert!(check(json!({ "b": 1 }), &odd).is_ok(), "an invalid schema accepts everything");
         let elsewhere = json!({ "$ref": "https://example.org/schema.json" });
-        assert!(check(json!({}), &elsewhere).is_ok(), "nothing is fetched");
+        assert!(check(json!({}), &elsewhere).is_ok(), "external references are not fetched");
         for (wrong, schema) in [
             (json!({}), &schema),
             (json!({ "a": "one" }), &schema),

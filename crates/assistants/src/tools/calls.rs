@@ -1,4 +1,4 @@
-//! Making the calls that a model asked for.
+//! Execution of the tool calls requested by a model.
 
 use appcore::{
     AppError, Timestamp,
@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use super::{Offer, ToolTranscript, builtin, pictures, shown_json, tell, transcript::EXPIRED};
 use crate::AssistantsService;
 
-/// How many calls of one answer are made at the same time.
+/// Concurrent calls per answer.
 const AT_ONCE: usize = 4;
 const UNCONNECTED: &str = "The person has no account connected with this server, or its sign-in has expired. The call was not made. Tell them \
                            that they can connect their account at this call and then ask again; go on without it.";
@@ -23,18 +23,17 @@ const BEYOND: &str = "The person's account at this server doesn't allow this cal
                       account anew at this call, which asks for what is missing, and then ask again; go on without it.";
 const GONE: &str = "This tool isn't available any more.";
 
-/// How far the calls of a round have come.
+/// State of the calls of a round.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ran {
-    /// All have their result.
     All,
-    /// Whoever asked has to decide first, until then.
+    /// Calls wait for the asker's decision until this time.
     Waits(Timestamp),
-    /// Another worker makes them.
+    /// Another worker executes them.
     Lost,
 }
 
-/// Makes the calls that are due, by the claim `attempt` of the answer's job, as long as that `holds`.
+/// Executes the queued calls under claim `attempt` of the answer's job, while `holds` is true.
 pub(crate) async fn run(
     service: &AssistantsService,
     answer: &AnswerJob,
@@ -71,7 +70,8 @@ pub(crate) async fn run(
             .try_collect::<()>()
             .await?;
         transcript.reload(service).await?;
-        // One that waited may have been allowed meanwhile: a job that isn't aside can't be hastened for it.
+        // A waiting call may have been allowed meanwhile; a job that isn't suspended can't be
+        // resumed for it.
         if !has(transcript, ToolCallStatus::Queued) || !holds() {
             break;
         }
@@ -79,7 +79,7 @@ pub(crate) async fn run(
     if has(transcript, ToolCallStatus::Queued) || has(transcript, ToolCallStatus::Running) {
         return Ok(Ran::Lost);
     }
-    // What needs nobody's word has been called by now.
+    // Calls without confirmation have been executed by now.
     Ok(transcript.waits_until().map_or(Ran::All, Ran::Waits))
 }
 
@@ -109,13 +109,13 @@ async fn called(
             (ToolCallStatus::Unconnected, BEYOND.to_owned(), Vec::new())
         }
         Err(error) => {
-            tracing::info!(%error, server = %row.server_id, call = %row.id, "a call of a tool failed");
+            tracing::info!(%error, server = %row.server_id, call = %row.id, "tool call failed");
             (ToolCallStatus::Failed, error.to_string(), Vec::new())
         }
     }
 }
 
-/// The arguments of a call: an object, and none where there is no text.
+/// Parses the arguments of a call; an empty text is an empty object.
 pub(super) fn parse_arguments(arguments: &str) -> Option<Map<String, Value>> {
     if arguments.trim().is_empty() {
         return Some(Map::new());
@@ -127,7 +127,7 @@ fn statuses(rows: &[ToolCallRow]) -> Vec<String> {
     rows.iter().map(|row| row.status.clone()).collect()
 }
 
-/// Keeps with the message how its calls stand, and tells of those that stand otherwise than `before`.
+/// Stores the states of all calls with the message and publishes those that differ from `before`.
 async fn show(
     service: &AssistantsService,
     answer: &AnswerJob,
@@ -142,7 +142,8 @@ async fn show(
     Ok(())
 }
 
-/// Keeps how one call stands, by its row in the table, and tells of it. One by one, so that what is kept last is the newest.
+/// Stores and publishes the state of one call, read from its row. Serialised, so that the last
+/// stored state is the newest.
 async fn retell(
     service: &AssistantsService,
     answer: &AnswerJob,

@@ -1,5 +1,5 @@
-//! Connections to servers of tools: one for each server and instance, made when it is needed and closed when it is not used. A server that
-//! people sign in to has one for each of them.
+//! Connections to tool servers: one per server and instance, opened on demand and closed when idle.
+//! A server with user accounts has one connection per user.
 
 use std::{
     collections::HashMap,
@@ -21,25 +21,25 @@ use super::{
 };
 use crate::AssistantsService;
 
-/// A connection that nobody used for so long is closed.
+/// Idle timeout of a connection.
 const IDLE: Duration = Duration::from_secs(600);
 const SWEEP: Duration = Duration::from_secs(60);
 const AUTHORIZATION: &str = "authorization";
 
-/// The connections of this instance.
+/// Connection pool of this instance.
 pub struct Connections {
     limits: Limits,
     open: Lock<HashMap<Key, Arc<Place>>>,
 }
 
-/// A server, and who has signed in there.
+/// Server, and the user whose account is connected.
 type Key = (McpServerId, Option<UserId>);
 
-/// Where the connection to a server is.
+/// Slot of a connection.
 struct Place {
-    /// The server as it was then: when it is changed, it is connected to anew.
+    /// `updated_at` of the server at the time of the connection; a changed server is reconnected.
     as_of: Timestamp,
-    /// The version of the token: with another one it is connected to anew.
+    /// Version of the access token; another version is reconnected.
     token: Option<i64>,
     client: Arc<Shareable<Arc<Client>>>,
     used: Lock<Instant>,
@@ -53,8 +53,8 @@ impl Connections {
         connections
     }
 
-    /// Calls a tool once, for somebody. A call that fails is never repeated here, for it may have taken effect; except one that the server did
-    /// not take, because of its token.
+    /// Calls a tool for a user. Failed calls are never repeated, because they may have taken
+    /// effect; except for calls that the server rejected because of the token.
     pub(super) async fn call(
         &self,
         service: &AssistantsService,
@@ -70,7 +70,7 @@ impl Connections {
         self.ask(service, row, user, call).await
     }
 
-    /// What a server offers, by a connection of its own, so that nothing that was remembered is told.
+    /// Tools and prompts of a server, through a new connection, so that no cached list is returned.
     pub(super) async fn offered(
         &self,
         service: &AssistantsService,
@@ -83,7 +83,7 @@ impl Connections {
         self.ask(service, row, user, offered).await
     }
 
-    /// What a prompt says.
+    /// Text of a prompt.
     pub(super) async fn prompt(
         &self,
         service: &AssistantsService,
@@ -99,17 +99,18 @@ impl Connections {
         self.ask(service, row, user, prompt).await
     }
 
-    /// Closes the connections to a server, when the calls that run have ended.
+    /// Closes the connections to a server after the running calls have ended.
     pub(super) fn close(&self, id: McpServerId) {
         self.places().retain(|(server, _), _| *server != id);
     }
 
-    /// Closes somebody's connection to a server.
+    /// Closes a user's connection to a server.
     pub(super) fn close_for(&self, id: McpServerId, user: UserId) {
         self.places().remove(&(id, Some(user)));
     }
 
-    /// Asks a server for somebody; once more with another token where it doesn't take this one. What it wants to be allowed beyond that is noted.
+    /// Runs a request for a user. If the token is rejected, it is renewed and the request repeated
+    /// once. Missing scopes are recorded for the next sign-in.
     async fn ask<T, F>(
         &self,
         service: &AssistantsService,
@@ -189,10 +190,10 @@ async fn close_idle(connections: Weak<Connections>) {
     }
 }
 
-/// How a server is reached.
+/// Address or program of a server, with its credentials.
 fn server(service: &AssistantsService, row: &McpServerRow, access: Option<&Access>) -> Result<Server, McpError> {
     let kept = secrets::open(row, service.config.auth.key_encryption_secret.as_ref()).map_err(|error| {
-        tracing::error!(%error, server = %row.id, "the secrets of a server of tools can't be opened");
+        tracing::error!(%error, server = %row.id, "failed to decrypt secrets of tool server");
         McpError::Credentials
     })?;
     if row.transport == McpTransport::Stdio.as_str() {
@@ -201,7 +202,8 @@ fn server(service: &AssistantsService, row: &McpServerRow, access: Option<&Acces
             return Err(McpError::NotStarted("this server's configuration doesn't name it any more".to_owned()));
         };
         let mut environment = known.env_pairs();
-        // Only what the operator leaves to administrators: a variable may change what a program runs.
+        // Limited to the variables that the operator allows, because a variable may change what the
+        // program runs.
         let allowed = kept.into_iter().filter(|(name, _)| known.env_names.contains(name));
         environment.extend(allowed.map(|(name, value)| (name, value.into())));
         return Ok(Server::Program(Program { command: known.command.clone(), environment }));
@@ -211,12 +213,12 @@ fn server(service: &AssistantsService, row: &McpServerRow, access: Option<&Acces
         value.set_sensitive(true);
         Ok((HeaderName::try_from(name).map_err(|_| McpError::Credentials)?, value))
     };
-    // The account that somebody has connected counts more than what is the same for all.
+    // The account of the user takes precedence over shared credentials.
     let token = access.map(|access| (AUTHORIZATION.to_owned(), format!("Bearer {}", access.token.expose())));
     let headers = kept.into_iter().chain(token).map(header).collect::<Result<_, McpError>>()?;
     let url = row.url.as_deref().and_then(|url| Url::parse(url).ok());
     let url = url.ok_or_else(|| McpError::Unreachable("its address isn't one".to_owned()))?;
-    // The client goes where this address may lead and follows no redirect.
+    // The client is limited to this address and follows no redirects.
     let http = service.outgoing.client_for(&url).map_err(|error| McpError::Unreachable(error.to_string()))?;
     Ok(Server::Address { url: url.into(), headers, http })
 }

@@ -1,4 +1,4 @@
-//! What whoever asked an assistant says to a call that waits for them.
+//! Decision of the asker about a tool call that waits for permission.
 
 use appcore::{
     AppError, AssistantId, Code, MessageId, ToolCallId,
@@ -21,17 +21,16 @@ use serde_json::{Map, Value};
 use super::{arguments, builtin, permissions::digest, servers, shown_json, tell, transcript::DENIED};
 use crate::AssistantsService;
 
-/// What somebody decides of a call.
 #[derive(Clone, Debug)]
 pub struct Decision {
     pub decision: ToolDecision,
-    /// Instead of those that the model wanted.
+    /// Arguments that replace those of the model.
     pub arguments: Option<Map<String, Value>>,
-    /// Such a call is allowed from now on.
+    /// Allows such calls from now on.
     pub remember: bool,
 }
 
-/// A call of an answer that the caller has asked for, with its whole arguments and what they may be.
+/// Call of an answer that the caller requested, with its complete arguments and their schema.
 pub async fn find(
     service: &AssistantsService,
     by: &Principal,
@@ -43,7 +42,7 @@ pub async fn find(
     Ok(ToolCallDetails { call: call.try_into()?, schema })
 }
 
-/// The message and the call, for whoever asked.
+/// Message and call, for the asker only.
 async fn own(
     service: &AssistantsService,
     by: &Principal,
@@ -60,7 +59,7 @@ async fn own(
     Ok((message, call))
 }
 
-/// The tool of a call, as far as it is there.
+/// Tool of a call, if it still exists.
 async fn tool(service: &AssistantsService, call: &ToolCallRow) -> Result<Option<Tool>, AppError> {
     if call.server_id == builtin::SERVER {
         return Ok(builtin::tool(&call.tool));
@@ -70,7 +69,7 @@ async fn tool(service: &AssistantsService, call: &ToolCallRow) -> Result<Option<
     Ok(servers::tools(&server)?.into_iter().find(|tool| tool.name == call.tool))
 }
 
-/// Allows a call that waits, or denies it. The answer goes on when all of its calls are decided.
+/// Allows or denies a waiting call. The answer continues when all of its calls are decided.
 pub async fn decide(
     service: &AssistantsService,
     by: &Principal,
@@ -125,7 +124,8 @@ pub async fn decide(
     tx.commit().await.map_err(app_error)?;
     let row = rows.iter().find(|row| row.id == id).ok_or(Code::NotFound)?;
     tell(service, message.conversation_id, message_id, row);
-    // After the decision is stored: whoever puts the job aside looks for decisions after that.
+    // After the decision is committed, because a worker that suspends the job checks for decisions
+    // afterwards.
     if rows.iter().all(|row| row.status != ToolCallStatus::Waiting.as_str())
         && query::jobs::make_due(service.db.writer(), AnswerJob::KIND, message_id.0).await?
     {

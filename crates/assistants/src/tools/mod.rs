@@ -1,11 +1,13 @@
-//! Tools of assistants: servers of the Model Context Protocol that administrators add, and the calls that models ask for.
+//! Tools of assistants: MCP servers added by administrators, and the tool calls of models.
 //!
-//! What a server has told of its tools is kept and changes only when an administrator asks for it again, so that what was looked at is what is
-//! offered. An assistant offers its model the tools that it was given ([`Offer`]). What the model calls is stored before it happens
-//! ([`ToolTranscript`]), with a state that one worker at a time can change: a call is begun once, and one that may have taken effect when its worker
-//! died is not repeated. Results are bounded, and data to the model. Who has asked decides about calls that are asked about, may change their
-//! arguments, and may let the assistant call the same tool from then on ([permissions]). Some servers are asked with the [account](oauth) that each
-//! person has connected. Some tools are [our own](builtin).
+//! The tool list of a server is stored and changes only on an administrator's request, so that the
+//! reviewed tools are the offered ones. An assistant offers the tools it was given to its model
+//! ([`Offer`]). Calls are stored before they are executed ([`ToolTranscript`]), with a state that
+//! only one worker can change: a call is started once, and one that may have taken effect before
+//! its worker died is not repeated. Results are bounded, and data to the model. The asker decides
+//! about calls that need confirmation, may change their arguments, and may allow the same tool for
+//! the assistant permanently ([permissions]). Some servers are called with the [account](oauth)
+//! that the asker has connected. Some tools are [built in](builtin).
 
 mod arguments;
 pub mod builtin;
@@ -43,16 +45,16 @@ pub(crate) use transcript::{ToolTranscript, Wanted};
 
 use crate::AssistantsService;
 
-/// Tells the conversation's viewers, on every instance, how a call stands.
+/// Publishes the state of a call to the conversation's viewers on every instance.
 fn tell(service: &AssistantsService, conversation_id: ConversationId, message_id: MessageId, row: &ToolCallRow) {
     let call = match ToolCall::try_from(row.clone()) {
         Ok(call) => Box::new(shown_call(call)),
-        Err(error) => return tracing::error!(%error, "a call of a tool could not be told"),
+        Err(error) => return tracing::error!(%error, "failed to read tool call"),
     };
     let event = Event::MessageToolCall { conversation_id, message_id, call };
     match Envelope::seal(&event, Topic::Viewers(conversation_id), service.clock.now()) {
-        // Passing: who misses it reads the message.
+        // Ephemeral: clients that miss it read the message.
         Ok(envelope) => drop(service.bus.publish(vec![BusMessage::Envelope(Arc::new(envelope))])),
-        Err(error) => tracing::error!(%error, "a call of a tool could not be sealed"),
+        Err(error) => tracing::error!(%error, "failed to encode tool call event"),
     }
 }

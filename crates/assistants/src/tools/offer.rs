@@ -1,4 +1,4 @@
-//! The tools that an assistant offers its model.
+//! Tools offered to the model of an assistant.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,16 +22,16 @@ use super::{
 };
 use crate::AssistantsService;
 
-/// The most tools that a model is offered. Each takes some of its window.
+/// Maximum number of offered tools, because each takes tokens of the context window.
 const MAX_OFFERED: usize = 128;
-/// The longest name of a function that every provider takes.
+/// Maximum length of a function name that every provider accepts, in bytes.
 const MAX_FUNCTION: usize = 64;
 
-/// Tools, by the names of their functions.
+/// Offered tools by function name.
 #[derive(Default)]
 pub(crate) struct Offer(BTreeMap<String, Offered>);
 
-/// A tool with its server.
+/// Offered tool with its server.
 #[derive(Clone)]
 pub(super) struct Offered {
     pub server: Arc<McpServerRow>,
@@ -40,13 +40,14 @@ pub(super) struct Offered {
 }
 
 impl Offered {
-    /// Whether a call may be made again after a crash: the server's word counts where an administrator trusts the tool.
+    /// True if a call may be repeated after a crash: an administrator trusts the tool and its
+    /// server declares it idempotent.
     pub fn is_repeatable(&self) -> bool {
         self.mode == ToolMode::Auto && self.tool.is_idempotent
     }
 }
 
-/// What an assistant has in a conversation, as far as it is there and switched on.
+/// Tools of an assistant that are available and enabled in a conversation.
 pub(crate) async fn offer(
     service: &AssistantsService,
     assistant: &assistant::Model,
@@ -89,7 +90,7 @@ impl Offer {
         self.0.is_empty()
     }
 
-    /// The functions as a model is told of them.
+    /// Function definitions for the model.
     pub fn functions(&self) -> Vec<ChatTool> {
         let function = |(name, offered): (&String, &Offered)| ChatTool {
             name: name.clone(),
@@ -99,22 +100,22 @@ impl Offer {
         self.0.iter().map(function).collect()
     }
 
-    /// What is done with each.
+    /// Mode of each tool.
     pub(super) fn modes(&self) -> impl Iterator<Item = ToolMode> {
         self.0.values().map(|offered| offered.mode)
     }
 
-    /// The tool behind a function.
+    /// Tool of a function.
     pub(super) fn find(&self, function: &str) -> Option<&Offered> {
         self.0.get(function)
     }
 
-    /// The tool of a call that was stored, under whatever name it goes now.
+    /// Tool of a stored call, whatever its function name is now.
     pub(super) fn of(&self, server: McpServerId, tool: &str) -> Option<&Offered> {
         self.0.values().find(|offered| offered.server.id == server && offered.tool.name == tool)
     }
 
-    /// A name for a function: letters, digits, `_` and `-`, and none that is taken.
+    /// Unused function name: letters, digits, `_` and `-`.
     fn free_name(&self, server: &str, tool: &str) -> String {
         let plain = |text: &str| -> String {
             let is_plain = |char: char| char.is_ascii_alphanumeric() || char == '-' || char == '_';
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_have_names_that_every_provider_takes() {
+    fn function_names_are_valid_and_unique() {
         let mut offer = Offer::default();
         for (server, tool) in [("Tìm kiếm", "get.it"), ("Tìm kiếm", "get:it"), ("9", "x"), ("s", &"t".repeat(200))]
         {

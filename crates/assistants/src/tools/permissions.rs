@@ -1,5 +1,5 @@
-//! What people let assistants call without being asked again: each for themselves, for one assistant and one tool as it is now. A tool that
-//! its server describes otherwise later is asked about again.
+//! Permanent permissions for tool calls: per user, assistant, and tool in its current definition. A
+//! tool whose server changes its description needs confirmation again.
 
 use appcore::{
     AppError, AssistantId, Code, ToolPermissionId, UserId,
@@ -15,11 +15,11 @@ use mcp::Tool;
 use super::{Offer, offer::Offered};
 use crate::AssistantsService;
 
-/// What may be called for somebody.
+/// Permissions of a user for an assistant.
 pub(super) struct Permissions(Vec<PermittedTool>);
 
 impl Permissions {
-    /// Of an assistant, as far as it has tools that are asked about.
+    /// Loads the permissions, unless no tool needs confirmation.
     pub async fn load(
         service: &AssistantsService,
         offer: &Offer,
@@ -31,7 +31,7 @@ impl Permissions {
         Ok(Self(permitted))
     }
 
-    /// Whether somebody has to be asked before it is called.
+    /// True if a call needs confirmation.
     pub fn asks(&self, offered: &Offered) -> bool {
         let is_permitted = |permitted: &PermittedTool| {
             permitted.server_id == offered.server.id
@@ -42,15 +42,15 @@ impl Permissions {
     }
 }
 
-/// Changes with what a tool says of itself.
+/// Digest of a tool's definition.
 pub(super) fn digest(tool: &Tool) -> String {
     let mut told = serde_json::json!([tool.name, tool.title, tool.description, tool.schema]);
-    // A server may write its schema in another order each time.
+    // The key order of a schema may vary.
     told.sort_all_objects();
     STANDARD.encode(hashed(&SHA256, told.to_string().as_bytes()))
 }
 
-/// What the caller lets assistants call.
+/// Permissions granted by the caller.
 pub async fn list(
     service: &AssistantsService,
     by: &Principal,
@@ -61,7 +61,7 @@ pub async fn list(
     Ok(Page::new(items, page, total))
 }
 
-/// Takes it back: the next call asks again.
+/// Revokes a permission; the next call needs confirmation again.
 pub async fn revoke(service: &AssistantsService, by: &Principal, id: ToolPermissionId) -> Result<(), AppError> {
     if rows::remove(service.db.writer(), by.user_id, id).await? { Ok(()) } else { Err(Code::NotFound.into()) }
 }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tool_that_was_changed_is_asked_about_again() {
+    fn changed_tool_needs_confirmation_again() {
         let tool = Tool {
             name: "pay".to_owned(),
             title: None,
@@ -92,10 +92,10 @@ mod tests {
         assert!(!permissions.asks(&offered(&tool)));
         let schema = |text: &str| Tool { schema: serde_json::from_str(text).unwrap(), ..tool.clone() };
         let (one, other) = (r#"{"type":"object","required":["a"]}"#, r#"{"required":["a"],"type":"object"}"#);
-        assert_eq!(digest(&schema(one)), digest(&schema(other)), "whatever order its keys have");
+        assert_eq!(digest(&schema(one)), digest(&schema(other)), "key order is ignored");
         let changed = Tool { description: Some("Pays twice.".to_owned()), ..tool.clone() };
         assert!(permissions.asks(&offered(&changed)));
-        assert!(Permissions(vec![permitted(McpServerId::new())]).asks(&offered(&tool)), "of another server");
+        assert!(Permissions(vec![permitted(McpServerId::new())]).asks(&offered(&tool)), "permission is per server");
         let auto = Offered { mode: ToolMode::Auto, ..offered(&changed) };
         assert!(!permissions.asks(&auto));
     }

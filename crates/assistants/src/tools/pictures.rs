@@ -1,4 +1,5 @@
-//! Pictures in the results of tools, for models that see them. They are made as small as models look at before they are kept.
+//! Images in tool results, for models that see them. They are downscaled to what models use before
+//! they are stored.
 
 use std::collections::HashMap;
 
@@ -14,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use super::ToolTranscript;
 use crate::AssistantsService;
 
-/// Pictures that a model is shown with the results of all calls.
+/// Maximum number of images shown to a model with the results of all calls.
 const MAX_SHOWN: usize = 8;
 
-/// A picture as it is stored.
+/// Stored image.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     media_type: String,
@@ -25,7 +26,8 @@ struct Kept {
     tokens: usize,
 }
 
-/// What is kept of a result's pictures, as JSON, and how many they are; none where there are none that can be read.
+/// Downscales the images of a result for storage, as JSON, with their number. Returns `None` if
+/// there are no readable ones.
 pub(super) async fn keep(
     service: &AssistantsService,
     owner: WorkOwner,
@@ -46,14 +48,14 @@ pub(super) async fn keep(
     Ok(Some((serde_json::to_string(&kept).map_err(AppError::internal)?, count)))
 }
 
-/// A picture of a result, with its type.
+/// Image of a result with its media type.
 #[derive(Clone, Debug)]
 pub struct Picture {
     pub media_type: &'static str,
     pub bytes: Bytes,
 }
 
-/// A picture of the result of a call, by its number, for whoever may read the answer.
+/// Image of a call's result by its number from 1, for readers of the answer.
 pub async fn find(
     service: &AssistantsService,
     by: &Principal,
@@ -73,7 +75,7 @@ pub async fn find(
     Ok(Picture { media_type: shown_type(&kept.media_type), bytes: bytes.into() })
 }
 
-/// The types that small pictures are made in.
+/// Media types of downscaled images.
 fn shown_type(media_type: &str) -> &'static str {
     match media_type {
         "image/png" => "image/png",
@@ -82,7 +84,7 @@ fn shown_type(media_type: &str) -> &'static str {
     }
 }
 
-/// The pictures of an answer's calls, the newest of them.
+/// Latest images of an answer's calls.
 pub(super) async fn shown(
     service: &AssistantsService,
     transcript: &ToolTranscript,

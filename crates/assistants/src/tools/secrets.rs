@@ -1,4 +1,4 @@
-//! What a server of tools is shown and nobody else: headers, or the environment of a program.
+//! Secrets of tool servers: HTTP headers, or environment variables of a program.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 const PURPOSE: &[u8] = b"mcp server";
 
-/// Puts secrets into a row, sealed where there is something to seal them with.
+/// Stores secrets in a row, encrypted if a key is configured.
 pub(super) fn put(
     row: &mut McpServerRow,
     secrets: &BTreeMap<String, String>,
@@ -24,7 +24,7 @@ pub(super) fn put(
     Ok(())
 }
 
-/// What is kept of a secret that belongs to `context`, and whether it is sealed.
+/// Encodes a secret bound to `context` for storage. The flag is true if it is encrypted.
 pub(super) fn sealed(
     context: &[u8],
     secret: &impl Serialize,
@@ -36,7 +36,7 @@ pub(super) fn sealed(
     Ok((sealed.map_err(AppError::internal)?, true))
 }
 
-/// What [`sealed`] has kept.
+/// Decodes a secret stored by [`sealed`].
 pub(super) fn unsealed<T: DeserializeOwned>(
     context: &[u8],
     (kept, is_sealed): (&[u8], bool),
@@ -54,13 +54,13 @@ pub(super) fn unsealed<T: DeserializeOwned>(
     serde_json::from_slice(plain).map_err(AppError::internal)
 }
 
-/// The secrets of a row.
+/// Secrets of a row.
 pub(super) fn open(row: &McpServerRow, key: Option<&Secret>) -> Result<BTreeMap<String, String>, AppError> {
     let Some(kept) = &row.secrets else { return Ok(BTreeMap::new()) };
     unsealed(row.id.0.as_bytes(), (kept.as_slice(), row.is_sealed), key)
 }
 
-/// The names of a row's secrets.
+/// Names of a row's secrets.
 pub(super) fn names(row: &McpServerRow) -> Result<Vec<String>, AppError> {
     serde_json::from_str(&row.secret_names).map_err(AppError::internal)
 }
@@ -100,7 +100,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn secrets_are_kept_sealed_and_for_their_server_only() {
+    fn secrets_are_encrypted_and_bound_to_their_server() {
         let (mut row, key) = (row(), Secret::new("k".repeat(32)));
         let secrets = BTreeMap::from([("Authorization".to_owned(), "Bearer top".to_owned())]);
         put(&mut row, &secrets, Some(&key)).unwrap();

@@ -1,4 +1,4 @@
-//! Prompts of servers of tools: texts to begin with, that a server makes of what somebody fills in.
+//! Prompts of tool servers: texts that a server generates from arguments.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use crate::AssistantsService;
 
-/// The longest that is filled in, in characters.
+/// Maximum length of an argument, in characters.
 const MAX_ARGUMENT: usize = 2_000;
 
-/// Those that a server has told of.
+/// Prompts that a server offers.
 pub(super) fn of(row: &McpServerRow) -> Result<Vec<OfferedPrompt>, AppError> {
     let told: Vec<Prompt> = serde_json::from_str(&row.prompts).map_err(AppError::internal)?;
     Ok(told.into_iter().map(view).collect())
@@ -32,7 +32,7 @@ fn view(prompt: Prompt) -> OfferedPrompt {
     OfferedPrompt { name, title, description, arguments: arguments.into_iter().map(argument).collect() }
 }
 
-/// What one says with these arguments, for those whom its server is offered to.
+/// Generates the text of a prompt, for users to whom its server is offered.
 pub async fn make(
     service: &AssistantsService,
     by: &Principal,

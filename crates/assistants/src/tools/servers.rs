@@ -1,4 +1,4 @@
-//! Servers of tools, as administrators keep them and as those who make assistants see them.
+//! Tool servers: administration, and the views for creators of assistants.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -37,11 +37,11 @@ const MAX_DESCRIPTION: usize = 300;
 const MAX_URL: usize = 2_000;
 const MAX_SECRETS: usize = 20;
 const MAX_SECRET: usize = 8 * 1024;
-/// The most servers of an installation.
+/// Maximum number of servers per installation.
 const MAX_SERVERS: u64 = 100;
-/// The most servers of one assistant.
+/// Maximum number of servers per assistant.
 const MAX_CHOSEN: usize = 20;
-/// Headers that are the protocol's own.
+/// Headers that the protocol sets itself.
 const RESERVED: [&str; 9] = [
     "accept",
     "connection",
@@ -54,7 +54,7 @@ const RESERVED: [&str; 9] = [
     "transfer-encoding",
 ];
 
-/// What is said of a server. `None` leaves a field as it is; an inner `None` takes it away.
+/// Partial update of a server. `None` leaves a field unchanged; an inner `None` clears it.
 #[derive(Clone, Debug, Default)]
 pub struct ServerFields {
     pub name: Option<String>,
@@ -69,7 +69,7 @@ pub struct ServerFields {
     pub modes: BTreeMap<String, ToolMode>,
 }
 
-/// All servers, for administrators.
+/// Servers, for administrators.
 pub async fn list(service: &AssistantsService, page: PageRequest) -> Result<Page<McpServer>, AppError> {
     let (items, total) = rows::list(service.db.reader(), McpServerFilter::All, page).await?;
     let ids: Vec<McpServerId> = items.iter().map(|row| row.id).collect();
@@ -81,19 +81,19 @@ pub async fn list(service: &AssistantsService, page: PageRequest) -> Result<Page
     Ok(Page::new(items.collect::<Result<_, _>>()?, page, total))
 }
 
-/// One server, for administrators.
+/// Server, for administrators.
 pub async fn find(service: &AssistantsService, id: McpServerId) -> Result<McpServer, AppError> {
     let row = rows::find(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
     shown(service.db.reader(), row).await
 }
 
-/// With what is kept beside it.
+/// View with the client entered for the server.
 async fn shown<C: ConnectionTrait>(db: &C, row: McpServerRow) -> Result<McpServer, AppError> {
     let client_id = mcp_connections::entered_clients(db, &[row.id]).await?.remove(&row.id);
     view(row, client_id)
 }
 
-/// The programs of the configuration.
+/// Programs of the configuration.
 #[must_use]
 pub fn commands(service: &AssistantsService, page: PageRequest) -> Page<McpCommand> {
     let all = &service.config.mcp.commands;
@@ -103,7 +103,7 @@ pub fn commands(service: &AssistantsService, page: PageRequest) -> Page<McpComma
     Page::new(items, page, all.len() as u64)
 }
 
-/// Adds a server. Its tools are asked for with [`refresh`].
+/// Adds a server without tools; [`refresh`] loads them.
 pub async fn create(
     service: &AssistantsService,
     by: &Principal,
@@ -136,7 +136,7 @@ pub async fn create(
         created_at: now,
         updated_at: now,
     };
-    // Refused as empty where there is none.
+    // A missing name is refused as empty.
     let name = Some(fields.name.clone().unwrap_or_default());
     let (url, command) = match transport {
         McpTransport::Http => (Some(fields.url.clone().unwrap_or_default()), fields.command.clone()),
@@ -152,7 +152,7 @@ pub async fn create(
     shown(service.db.writer(), row).await
 }
 
-/// Changes a server. Calls that begin later are made so.
+/// Changes a server. Running calls are not affected.
 pub async fn update(
     service: &AssistantsService,
     by: &Principal,
@@ -162,13 +162,13 @@ pub async fn update(
     let mut row = rows::find(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
     let (before, client) = ((row.auth, row.url.clone()), fields.client.clone());
     apply(service, &mut row, fields)?;
-    // A later moment in any case: connections are of the server as it was at one.
+    // Strictly increasing, because connections are tied to a version of the server.
     row.updated_at = service.clock.now().max(row.updated_at.plus(std::time::Duration::from_millis(1)));
     let tx = service.db.begin().await.map_err(app_error)?;
     if !rows::update(&tx, row.clone()).await? {
         return Err(Code::NotFound.into());
     }
-    // Accounts are connected with what was there.
+    // Accounts are connected with the previous address.
     if before != (row.auth, row.url.clone()) {
         mcp_connections::forget_server(&tx, id).await?;
     }
@@ -179,7 +179,7 @@ pub async fn update(
     shown(service.db.writer(), row).await
 }
 
-/// Removes a server. Assistants that have its tools do without them.
+/// Removes a server. Assistants lose its tools.
 pub async fn remove(service: &AssistantsService, by: &Principal, id: McpServerId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     if !rows::delete(&tx, id).await? {
@@ -193,8 +193,8 @@ pub async fn remove(service: &AssistantsService, by: &Principal, id: McpServerId
     Ok(())
 }
 
-/// Connects to a server, as the caller where it is signed in to, asks for its tools and prompts and keeps them. What went wrong stands in the
-/// answer.
+/// Connects to a server, with the caller's account if it has accounts, and stores its tools and
+/// prompts. A failure is reported in the returned view.
 pub async fn refresh(service: &AssistantsService, by: &Principal, id: McpServerId) -> Result<McpServer, AppError> {
     let row = rows::find(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
     let found = match service.tools.offered(service, &row, by.user_id).await {
@@ -213,7 +213,7 @@ async fn find_now(service: &AssistantsService, id: McpServerId) -> Result<McpSer
     shown(service.db.writer(), row).await
 }
 
-/// The servers whose tools the caller may give to assistants.
+/// Servers whose tools the caller may give to assistants.
 pub async fn offered(
     service: &AssistantsService,
     by: &Principal,
@@ -242,7 +242,8 @@ fn which_for(by: &Principal) -> McpServerFilter {
     if by.is_admin() { McpServerFilter::Enabled } else { McpServerFilter::OfferedToEveryone }
 }
 
-/// The tools that are given to an assistant, as they are stored. What it has already may stay, whoever changes it.
+/// Validates the tools given to an assistant and serialises them. Choices that it has already stay,
+/// even if somebody else changes it.
 pub(crate) async fn parse_choice(
     service: &AssistantsService,
     by: &Principal,
@@ -262,7 +263,7 @@ pub(crate) async fn parse_choice(
     }
     let mut known = rows::find_all(service.db.reader(), &ids).await?;
     if ids.contains(&builtin::SERVER) {
-        // Which of them are used is said where they are.
+        // The enabled ones depend on the workspace.
         known.push(builtin::server(&BTreeMap::new())?);
     }
     for choice in &chosen {
@@ -297,7 +298,7 @@ fn apply(service: &AssistantsService, row: &mut McpServerRow, fields: ServerFiel
     }
     if let Some(url) = fields.url {
         let url = if is_http { parse_url(service, &url)? } else { return Err(not_of_this("url")) };
-        // Secrets are for the place that they were written for.
+        // Secrets belong to the address they were entered for.
         if row.url.as_deref().is_some_and(|before| !same_origin(before, &url)) && row.secrets.is_some() {
             secrets::put(row, &BTreeMap::new(), None)?;
         }
@@ -373,7 +374,7 @@ fn put_secrets(
     let key = service.config.auth.key_encryption_secret.as_ref();
     let mut kept = secrets::open(row, key)?;
     for (name, value) in changed {
-        // Headers have one name, however it is written.
+        // Header names are case-insensitive.
         let name = if row.transport == McpTransport::Http.as_str() { name.to_ascii_lowercase() } else { name };
         match value {
             Some(value) => {
@@ -413,17 +414,17 @@ fn check_secret(service: &AssistantsService, row: &McpServerRow, name: &str, val
     Ok(())
 }
 
-/// The tools that a server has told of.
+/// Tools that a server offers.
 pub(super) fn tools(row: &McpServerRow) -> Result<Vec<Tool>, AppError> {
     serde_json::from_str(&row.tools).map_err(AppError::internal)
 }
 
-/// What is done with tools, by their names.
+/// Modes of a server's tools by name.
 pub(super) fn modes(row: &McpServerRow) -> Result<BTreeMap<String, ToolMode>, AppError> {
     serde_json::from_str(&row.modes).map_err(AppError::internal)
 }
 
-/// What is done with a tool: what an administrator has chosen, else whoever asks is asked, whatever the server says of it.
+/// Mode of a tool: the administrator's choice, or else confirmation, whatever the server declares.
 pub(super) fn mode_of(tool: &Tool, modes: &BTreeMap<String, ToolMode>) -> ToolMode {
     modes.get(&tool.name).copied().unwrap_or(ToolMode::Ask)
 }

@@ -1,5 +1,5 @@
-//! Something that is made once for all who need it: whoever comes while it is being made waits for the same attempt, and one that fails is not repeated at
-//! once. So a server that says nothing costs those who need it one wait together, however many they are.
+//! Shared lazy value: concurrent callers wait for the same attempt, and a failure is cached for a
+//! while. So an unresponsive server costs all callers one timeout together.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,12 +13,11 @@ use futures_util::{
 use mcp::McpError;
 use tokio::time::Instant;
 
-/// How long a failure is remembered.
+/// Time for which a failure is cached.
 const FAILED_FOR: Duration = Duration::from_secs(10);
 
 type Attempt<T> = Shared<BoxFuture<'static, Result<T, McpError>>>;
 
-/// Where it is.
 pub(super) struct Shareable<T>(Mutex<State<T>>);
 
 enum State<T> {
@@ -35,7 +34,7 @@ impl<T> Default for Shareable<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Shareable<T> {
-    /// What is there and good, or what comes of making it.
+    /// Returns the current value if it is good, or else the result of creating it.
     pub async fn get<F>(
         self: &Arc<Self>,
         is_good: impl FnOnce(&T) -> bool,
@@ -60,7 +59,7 @@ impl<T: Clone + Send + Sync + 'static> Shareable<T> {
         attempt.await
     }
 
-    /// It goes on though nobody waits for it any more: others may come.
+    /// Runs detached, because others may still need the result when the caller gives up.
     fn begin(self: &Arc<Self>, making: impl Future<Output = Result<T, McpError>> + Send + 'static) -> Attempt<T> {
         let place = Arc::clone(self);
         let attempt = tokio::spawn(async move {
@@ -75,7 +74,7 @@ impl<T: Clone + Send + Sync + 'static> Shareable<T> {
         attempt.map(move |ended| ended.unwrap_or_else(|_| Err(broken()))).boxed().shared()
     }
 
-    // The state is whole between any two statements, so a poisoned lock is safe to use.
+    // The state is consistent between any two statements, so a poisoned lock is safe to use.
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,7 +90,7 @@ mod tests {
 
     const SILENCE: Duration = Duration::from_secs(20);
 
-    /// A server that says nothing, or answers in the end.
+    /// Server that answers late or never.
     #[derive(Default)]
     struct Server {
         attempts: AtomicUsize,
@@ -111,20 +110,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn those_who_need_a_silent_server_wait_for_it_together_and_once() {
+    async fn callers_of_an_unresponsive_server_share_one_attempt() {
         let (place, server) = (Arc::new(Shareable::<usize>::default()), Arc::new(Server::default()));
         let get = || place.get(|_| true, || Ok(Arc::clone(&server).ask()));
         let begun = Instant::now();
         assert!(join_all((0..20).map(|_| get())).await.iter().all(|got| *got == Err(McpError::Timeout)));
         assert_eq!((begun.elapsed(), server.asked()), (SILENCE, 1));
-        // Who comes soon after is told at once.
+        // The failure is cached.
         assert_eq!((get().await, begun.elapsed(), server.asked()), (Err(McpError::Timeout), SILENCE, 1));
         tokio::time::advance(FAILED_FOR).await;
         assert_eq!((get().await, server.asked()), (Err(McpError::Timeout), 2));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_made_is_kept_though_nobody_waited_and_made_anew_when_it_is_no_good() {
+    async fn keeps_detached_result_and_replaces_bad_one() {
         let server = Arc::new(Server { answers: Some(7), ..Server::default() });
         let place = Arc::new(Shareable::<usize>::default());
         let get = |is_good: bool| place.get(move |_| is_good, || Ok(Arc::clone(&server).ask()));
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_can_not_begin_is_not_remembered() {
+    async fn does_not_cache_failures_to_start() {
         let place = Arc::new(Shareable::<usize>::default());
         let refused = place.get(|_| true, || Err::<std::future::Ready<_>, _>(McpError::Credentials)).await;
         assert_eq!(refused, Err(McpError::Credentials));

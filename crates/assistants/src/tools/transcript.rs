@@ -1,4 +1,4 @@
-//! What a model has asked for in an answer so far, and what came of it. It outlives the worker.
+//! Tool calls of an answer with their results. Stored, so it survives the worker.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use event_log::events::AnswerJob;
 use super::{Offer, calls::parse_arguments, offer::Offered, permissions::Permissions, pictures, shown_json};
 use crate::AssistantsService;
 
-/// What a model is told where there is no result of the tool.
+/// Results for the model in place of a tool's result.
 pub(super) const DENIED: &str = "The person denied this call. Don't try it again; go on without it.";
 pub(super) const EXPIRED: &str = "The person didn't decide about this call in time. It was not made.";
 pub(super) const INTERRUPTED: &str =
@@ -24,34 +24,36 @@ pub(super) const INTERRUPTED: &str =
 const UNKNOWN: &str = "There is no such tool.";
 const NO_OBJECT: &str = "The arguments are not a JSON object.";
 const TOO_MANY: &str = "This answer has used up its calls. Answer with what you have.";
-/// What a model gets of all results of an answer together, in bytes; each has some room in any case.
+/// Maximum size of all results of an answer in the prompt, in bytes, and the minimum that each
+/// result gets.
 const MAX_RESULTS: usize = 256 * 1024;
 const LEAST_RESULT: usize = 512;
 
-/// The calls of one version of an answer.
+/// Tool calls of one version of an answer.
 pub(crate) struct ToolTranscript {
     pub message_id: MessageId,
     pub version: i64,
     pub(super) rows: Vec<ToolCallRow>,
 }
 
-/// A model wants to call something.
+/// Tool calls requested by a model.
 pub(crate) struct Wanted<'a> {
     pub answer: &'a AnswerJob,
-    /// Who asked, and so decides.
+    /// User who asked, and who decides about the calls.
     pub asker: UserId,
-    /// The answer so far.
+    /// Text of the answer so far.
     pub text: &'a str,
     pub calls: Vec<ChatCall>,
 }
 
 impl ToolTranscript {
-    /// Of an answer for which nothing was called yet.
+    /// Transcript of an answer without calls.
     pub fn new(message_id: MessageId, version: i64) -> Self {
         Self { message_id, version, rows: Vec::new() }
     }
 
-    /// What was called before. What another worker left running is begun again where it does no harm.
+    /// Loads the previous calls. Calls that another worker left running are restarted if they are
+    /// repeatable.
     pub async fn load(
         service: &AssistantsService,
         message_id: MessageId,
@@ -68,13 +70,14 @@ impl ToolTranscript {
         Ok(())
     }
 
-    /// Whether something of the last round has no result yet.
+    /// True if calls of the last round have no result yet.
     pub fn is_open(&self) -> bool {
         const OPEN: [ToolCallStatus; 3] = [ToolCallStatus::Waiting, ToolCallStatus::Queued, ToolCallStatus::Running];
         self.rows.iter().any(|row| row.status.parse().is_ok_and(|status: ToolCallStatus| OPEN.contains(&status)))
     }
 
-    /// Adds functions that were called and are offered no more: providers want to be told of what the conversation speaks of.
+    /// Adds functions that were called but are no longer offered, because providers require a
+    /// definition of each function in the conversation.
     pub fn name_functions(&self, tools: &mut Vec<ChatTool>) {
         for row in &self.rows {
             if tools.iter().all(|tool| tool.name != row.function) {
@@ -93,12 +96,12 @@ impl ToolTranscript {
         self.rows.last().map_or(0, |row| row.round.unsigned_abs() as usize + 1)
     }
 
-    /// How much of a text belongs to the rounds that have ended, in bytes.
+    /// Length of the text that belongs to the finished rounds, in bytes.
     pub fn text_end(&self, text: &str) -> usize {
         self.rows.last().map_or(0, |row| bytes_of(text, row.text_offset))
     }
 
-    /// The pictures of results, by their calls, for a model that sees them.
+    /// Images of results by call, for a model that sees them.
     pub async fn pictures(
         &self,
         service: &AssistantsService,
@@ -106,7 +109,7 @@ impl ToolTranscript {
         if self.rows.is_empty() { Ok(HashMap::new()) } else { pictures::shown(service, self).await }
     }
 
-    /// The rounds as the model is told of them, with these pictures.
+    /// Rounds for the prompt, with these images.
     pub fn rounds(&self, text: &str, mut pictures: HashMap<ToolCallId, Vec<ChatPicture>>) -> Vec<ChatRound> {
         let (mut rounds, mut begin, mut room) = (Vec::<ChatRound>::new(), 0, MAX_RESULTS);
         for (place, row) in self.rows.iter().enumerate() {
@@ -135,7 +138,8 @@ impl ToolTranscript {
         rounds
     }
 
-    /// Stores what the model wants with the text before it, in one go, before any of it happens. `false`: the answer has ended meanwhile.
+    /// Stores the requested calls and the text before them in one transaction, before any is
+    /// executed. Returns `false` if the answer has ended meanwhile.
     pub async fn want(
         &mut self,
         service: &AssistantsService,
@@ -207,14 +211,14 @@ impl ToolTranscript {
         Ok(true)
     }
 
-    /// Until when something waits for whoever asked.
+    /// Earliest expiry of the calls that wait for a decision.
     pub(super) fn waits_until(&self) -> Option<Timestamp> {
         let waits = |row: &&ToolCallRow| row.status == ToolCallStatus::Waiting.as_str();
         self.rows.iter().filter(waits).filter_map(|row| row.expires_at).min()
     }
 }
 
-/// A result as the model is told of it.
+/// Result as the model gets it.
 fn told(row: &ToolCallRow, result: &str) -> String {
     match &row.model_arguments {
         Some(_) => format!("[The person changed the arguments of this call to {}]\n{result}", row.arguments),
@@ -222,7 +226,7 @@ fn told(row: &ToolCallRow, result: &str) -> String {
     }
 }
 
-/// The place in a text of so many UTF-16 code units.
+/// Byte offset of a position in UTF-16 code units.
 fn bytes_of(text: &str, units: i64) -> usize {
     let mut left = units;
     for (at, char) in text.char_indices() {
@@ -269,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_cut_into_the_rounds_that_wrote_it() {
+    fn splits_text_into_rounds() {
         let rows = vec![
             row(0, 0, 3, ToolCallStatus::Done, Some("a".to_owned())),
             row(0, 1, 3, ToolCallStatus::Refused, Some(DENIED.to_owned())),
@@ -283,18 +287,18 @@ mod tests {
         assert_eq!(
             rounds[0].results.iter().map(|result| result.is_error).collect::<Vec<_>>(),
             [false, true],
-            "what was denied is no result"
+            "denied calls are errors"
         );
         assert_eq!(
             (transcript.text_end(text), transcript.round_count(), transcript.is_open()),
             ("😀à\n\nmore".len(), 2, false)
         );
         assert_eq!(rounds[1].results[0].text, "(no result)");
-        assert_eq!(transcript.rounds("😀", HashMap::new())[1].text, "", "a text that is shorter than it was");
+        assert_eq!(transcript.rounds("😀", HashMap::new())[1].text, "", "shorter text than stored");
     }
 
     #[test]
-    fn results_are_bounded_together() {
+    fn bounds_total_size_of_results() {
         let long = || Some("x".repeat(100_000));
         let rows = (0..5).map(|place| row(0, place, 0, ToolCallStatus::Done, long())).collect();
         let transcript = ToolTranscript { message_id: MessageId::new(), version: 1, rows };

@@ -4,9 +4,10 @@ use std::{cmp::Reverse, collections::BTreeMap, ops::Range};
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
-/// Estimated tokens of a chunk: it ends at the first end of the largest unit between these numbers.
+/// Estimated tokens of a chunk: it ends at the first end of the largest unit in this range.
 pub(super) const TOKENS: Range<usize> = 400..800;
-/// Estimated tokens that a chunk shares with the previous one at most, so that nothing is lost where the text was cut.
+/// Maximum overlap of consecutive chunks in estimated tokens, so that no passage is lost at a
+/// boundary.
 const OVERLAP: usize = 60;
 
 /// Kind of a boundary, by the unit that ends there.
@@ -18,7 +19,7 @@ enum Unit {
     Paragraph,
 }
 
-/// The chunks of a text with their offsets in bytes, without white space around them. The same text always has the same chunks.
+/// Chunks of a text with their byte offsets, trimmed. Deterministic.
 pub(super) fn chunks(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut next = 0;
     std::iter::from_fn(move || {
@@ -38,13 +39,13 @@ pub(super) fn chunks(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// End of the chunk at the start of a text of the maximum length.
+/// End of a chunk within a window of the maximum length.
 fn chunk_end(window: &str) -> usize {
     let least = prefix_len(window.chars(), TOKENS.start);
     first_of_largest(&boundaries(window), least..window.len()).unwrap_or(window.len())
 }
 
-/// Start of the part of a chunk that the next one repeats; its end if there is no boundary near it.
+/// Start of the overlap with the next chunk; the end of the chunk if there is no boundary near it.
 fn overlap_start(chunk: &str) -> usize {
     match chunk.len() - prefix_len(chunk.chars().rev(), OVERLAP) {
         0 => chunk.len(),
@@ -52,7 +53,7 @@ fn overlap_start(chunk: &str) -> usize {
     }
 }
 
-/// The first boundary of the largest unit that has one in a range.
+/// First boundary of the largest unit in the range.
 fn first_of_largest(boundaries: &BTreeMap<usize, Unit>, range: Range<usize>) -> Option<usize> {
     let first = boundaries.range(range).max_by_key(|(place, unit)| (**unit, Reverse(**place)));
     first.map(|(place, _)| *place)
@@ -71,7 +72,8 @@ fn boundaries(text: &str) -> BTreeMap<usize, Unit> {
     found
 }
 
-/// Length in bytes of the longest run of characters that is estimated at no more than `tokens`, as by [`ai::estimate_tokens`].
+/// Length in bytes of the longest prefix estimated at no more than `tokens`, consistent with
+/// [`ai::estimate_tokens`].
 fn prefix_len(chars: impl Iterator<Item = char>, tokens: usize) -> usize {
     let (mut ascii, mut other, mut length) = (0_usize, 0_usize, 0);
     for char in chars {
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_text_is_one_chunk_without_white_space_around_it() {
+    fn short_text_is_one_trimmed_chunk() {
         assert_eq!(chunks(" \n one\n\ntwo \n").collect::<Vec<_>>(), [(3, "one\n\ntwo")]);
         assert!(chunks(" \n\t").next().is_none());
     }
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_repeats_the_end_of_the_previous_one() {
+    fn chunk_overlaps_the_previous_one() {
         let lines: String = (0..400).map(|number| format!("line number {number}\n")).collect();
         let chunks = texts(&lines);
         for pair in chunks.windows(2) {

@@ -1,7 +1,9 @@
-//! A calculator: exact numbers, percentages, functions and units, which models get wrong by themselves.
+//! Calculator: exact arithmetic, percentages, functions and units, which models get wrong on their
+//! own.
 //!
-//! What a model writes is bounded before it is read (its length, and its signs: without those of functions of one's own nothing can call itself) and while it
-//! is worked on (time, and a stack that the deepest brackets fit in).
+//! The input is bounded before parsing (length, and characters: without those of function
+//! definitions there is no recursion) and during the evaluation (time, and a stack that is large
+//! enough for the deepest nesting).
 
 use std::{
     thread,
@@ -19,12 +21,12 @@ use crate::AssistantsService;
 
 pub(super) const NAME: &str = "calculate";
 const LONGEST: usize = 300;
-/// The longest result, in characters.
+/// Maximum length of a result, in characters.
 const LONGEST_RESULT: usize = 2_000;
 const PATIENCE: Duration = Duration::from_secs(1);
 const STACK: usize = 64 * 1024 * 1024;
 const NO_END: &str = "This can't be calculated.";
-/// Beside letters and digits.
+/// Allowed characters besides letters and digits.
 const SIGNS: &str = " +-*/^%().,!";
 
 pub(super) fn tool() -> Tool {
@@ -70,7 +72,7 @@ fn calculated(expression: String) -> Result<String, String> {
         Ok(done.get_main_result().chars().take(LONGEST_RESULT).collect())
     };
     let working = thread::Builder::new().stack_size(STACK).spawn(work);
-    // One that panics has lost its way.
+    // A panic is a failed calculation.
     working.ok().and_then(|working| working.join().ok()).unwrap_or_else(|| Err(NO_END.to_owned()))
 }
 
@@ -83,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_come_out_exactly() {
+    fn calculates_exactly() {
         for (expression, expected) in [
             ("2 + 2 * 3", "8"),
             ("(1.1 + 2.2) * 10", "33"),
@@ -97,12 +99,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_takes_more_than_it_may() {
+    fn bounds_time_recursion_and_input() {
         let deep = format!("{}1{}", "(".repeat(149), ")".repeat(149));
         assert_eq!(result(&deep).as_deref(), Ok("1"));
         let minus = format!("{}1", "-".repeat(299));
         for endless in ["9^9^9^9", "999999999!", "10^(10^10)", &minus, &"(".repeat(300), "1 +"] {
-            // Whatever comes of it, it comes.
+            // Only termination matters.
             drop(result(endless));
         }
         for refused in ["\\x. x x", "f = x: f x", "\"text\"", "@debug 1", &"1".repeat(LONGEST + 1)] {

@@ -1,4 +1,5 @@
-//! A page of the web, or a document there, as text. It is had by the client that goes nowhere where it must not, and read by a process of its own.
+//! Tool that reads a web page or an online document as text. It is fetched through the client that
+//! is protected against SSRF, and parsed in a separate process.
 
 use std::time::Duration;
 
@@ -48,7 +49,7 @@ pub(super) async fn call(
     let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let media_type = if media_type == "application/xhtml+xml" { "text/html".to_owned() } else { media_type };
     let name = fetched.url.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default().to_owned();
-    // A text is read though it is cut, or written in another way than ours.
+    // Text is read even if it is truncated or not UTF-8.
     let is_text =
         media_type.starts_with("text/") || ["json", "xml", "yaml"].iter().any(|end| media_type.ends_with(end));
     let is_ours = !is_text || std::str::from_utf8(&fetched.body).is_ok();
@@ -62,7 +63,7 @@ pub(super) async fn call(
 
 fn joined(sections: &[Section]) -> String {
     let section = |section: &Section| match &section.heading {
-        // Markdown has its headings in its text.
+        // Markdown contains its headings.
         Some(heading) if !section.is_markdown => format!("{heading}\n\n{}", section.text),
         _ => section.text.clone(),
     };

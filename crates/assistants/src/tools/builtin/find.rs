@@ -1,7 +1,7 @@
-//! Messages that whoever asked may read, found by the search.
+//! Tool that searches messages the asker may read.
 //!
-//! Where others read the answer, only the conversation itself is searched, and of it what everybody there may read: an answer tells nobody what they
-//! can't read themselves.
+//! If others read the answer, the search is limited to the conversation itself, and to the messages
+//! that all its members may read, so that an answer discloses nothing to anybody.
 
 use appcore::{
     AppError, ConversationId, UserId,
@@ -18,7 +18,7 @@ use crate::AssistantsService;
 pub(super) const NAME: &str = "search_messages";
 const USUAL: u64 = 10;
 const MOST: u64 = 20;
-/// So much of a message is given, in characters.
+/// Maximum length of a message in the result, in characters.
 const SAID: usize = 1_000;
 
 pub(super) fn tool() -> Tool {
@@ -65,7 +65,7 @@ pub(super) async fn call(
     };
     let found = match search_for(&service.search, asker, ask).await {
         Ok(found) => found,
-        // The model's words were too many.
+        // The query of the model was too long.
         Err(error @ AppError::Invalid(_)) => return Err(error.sentence().into_owned()),
         Err(error) => return Err(failed(error)),
     };
@@ -77,7 +77,7 @@ pub(super) async fn call(
     Ok(format!("{}{more}", said.join("\n\n")))
 }
 
-/// A message as the model reads it: who said it where and when, what, and its address.
+/// Message as text for the model: author, conversation, time, content and link.
 fn said(service: &AssistantsService, hit: &SearchHit) -> Option<String> {
     let (message, conversation) = (hit.message.as_ref()?, hit.conversation.as_ref()?);
     let place = conversation.title.as_deref().unwrap_or("a direct conversation");

@@ -1,6 +1,7 @@
-//! Tools of our own, beside those of servers. A workspace's admins allow each of them; until then none is offered there.
+//! Built-in tools. The admins of a workspace enable each of them; by default all are off.
 //!
-//! They go by a server that is in no table, so that whatever is so of tools (permissions, questions before a call, limits, what is shown) is so of them.
+//! They belong to a virtual server without a row, so that everything that applies to tools
+//! (permissions, confirmations, limits, display) applies to them.
 
 mod calculate;
 mod fetch;
@@ -31,22 +32,21 @@ use uuid::Uuid;
 use super::servers::json;
 use crate::AssistantsService;
 
-/// The server that they go by.
+/// Id of the virtual server.
 pub(super) const SERVER: McpServerId = McpServerId(Uuid::from_u128(0x0000_0000_0000_7000_8000_6e61_7474_6572));
-/// No transport of a server that can be added.
+/// Transport of the virtual server; no added server has it.
 const TRANSPORT: &str = "builtin";
 
-/// All of them.
 pub(super) fn tools() -> Vec<Tool> {
     vec![find::tool(), fetch::tool(), calculate::tool()]
 }
 
-/// The one of this name.
+/// Built-in tool with this name.
 pub(super) fn tool(name: &str) -> Option<Tool> {
     tools().into_iter().find(|tool| tool.name == name)
 }
 
-/// One that only reads, with its arguments, all of which are described by `schema`.
+/// Definition of a read-only tool whose arguments `schema` describes.
 fn reader(name: &str, title: &str, description: &str, schema: Value) -> Tool {
     Tool {
         name: name.to_owned(),
@@ -58,7 +58,7 @@ fn reader(name: &str, title: &str, description: &str, schema: Value) -> Tool {
     }
 }
 
-/// Their server where each is used so; those that are not named are off.
+/// Virtual server with these modes; tools without one are off.
 pub(super) fn server(modes: &BTreeMap<String, ToolMode>) -> Result<McpServerRow, AppError> {
     let tools = tools();
     let mode = |tool: &Tool| (tool.name.clone(), modes.get(&tool.name).copied().unwrap_or(ToolMode::Off));
@@ -87,7 +87,8 @@ pub(super) fn server(modes: &BTreeMap<String, ToolMode>) -> Result<McpServerRow,
     })
 }
 
-/// Their server as it is offered in a conversation; none where its workspace allows none of them.
+/// Virtual server as offered in a conversation; `None` if the workspace has enabled none of its
+/// tools.
 pub(super) async fn offered(
     service: &AssistantsService,
     conversation: ConversationId,
@@ -98,7 +99,7 @@ pub(super) async fn offered(
     if modes.is_empty() { Ok(None) } else { server(&modes).map(Some) }
 }
 
-/// The tools of a workspace of the caller's, with what is done with each.
+/// Built-in tools of a workspace of the caller, with their modes.
 pub async fn of_workspace(
     service: &AssistantsService,
     by: &Principal,
@@ -108,7 +109,7 @@ pub async fn of_workspace(
     Ok(view(&rows::of(service.db.reader(), id).await?))
 }
 
-/// Says what is done with those that are named.
+/// Sets the modes of the given tools.
 pub async fn change(
     service: &AssistantsService,
     by: &Principal,
@@ -143,7 +144,7 @@ fn view(modes: &BTreeMap<String, ToolMode>) -> WorkspaceTools {
     }
 }
 
-/// Calls one for whoever asked in a conversation.
+/// Calls a built-in tool on behalf of the asker.
 pub(super) async fn call(
     service: &AssistantsService,
     conversation: ConversationId,
@@ -167,19 +168,19 @@ pub(super) async fn call(
     CallResult { text: bounded(text, service.config.mcp.max_result_bytes), pictures: Vec::new(), is_error }
 }
 
-/// A text that is needed, or what to tell the model.
+/// Required text argument, or an error message for the model.
 fn needed<'a>(arguments: &'a Map<String, Value>, name: &str) -> Result<&'a str, String> {
     let text = arguments.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
     text.ok_or_else(|| format!("The argument {name:?} is missing: give a text."))
 }
 
-/// A failure of ours, as the model is told of it.
+/// Error message of an internal failure for the model.
 fn failed(error: AppError) -> String {
-    tracing::warn!(%error, "a tool of ours failed");
+    tracing::warn!(%error, "built-in tool failed");
     error.sentence().into_owned()
 }
 
-/// The beginning of a text. NUL, which PostgreSQL can't store, is left out.
+/// Truncates a text and removes NUL characters, which PostgreSQL can't store.
 fn bounded(text: String, most: usize) -> String {
     let mut text = if text.contains('\0') { text.replace('\0', "") } else { text };
     if text.len() > most {
@@ -196,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_allowed_is_off() {
+    fn tools_are_off_by_default() {
         let modes = BTreeMap::from([(calculate::NAME.to_owned(), ToolMode::Auto)]);
         let shown = view(&modes);
         let shown: Vec<_> = shown.tools.iter().map(|tool| (tool.name.as_str(), tool.mode)).collect();

@@ -1,4 +1,4 @@
-//! The token by which a server is asked for somebody, renewed where it is time.
+//! Access tokens of users for tool servers, with automatic renewal.
 
 use std::time::Duration;
 
@@ -19,24 +19,25 @@ use super::{
 };
 use crate::AssistantsService;
 
-/// So long before its end a token is renewed.
+/// Time before its expiry at which a token is renewed.
 const MARGIN: Duration = Duration::from_secs(60);
-/// So long one worker has to renew tokens; the others wait for it.
+/// Lease of a worker on the renewal of a token; other workers wait for it.
 const CLAIM: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
-/// The longest scope that is asked for, in bytes.
+/// Maximum length of a requested scope, in bytes.
 const MAX_SCOPE: usize = 2_000;
-/// What an authorization server says of a client that it has forgotten.
+/// Error code for a client that the authorization server no longer knows.
 const CLIENT_FORGOTTEN: &str = "invalid_client";
 
-/// A token for a server.
+/// Access token for a server.
 pub(in crate::tools) struct Access {
     pub token: Secret,
-    /// Another one with each token.
+    /// Changes with each token.
     pub version: i64,
 }
 
-/// The token by which somebody asks a server; none where it is not signed in to. One of the version `refused` is renewed in any case.
+/// Access token of a user for a server; `None` if the server has no user accounts. A token of
+/// version `refused` is renewed in any case.
 pub(in crate::tools) async fn access(
     service: &AssistantsService,
     server: &McpServerRow,
@@ -57,7 +58,7 @@ pub(in crate::tools) async fn access(
         let is_fresh = is_good && row.expires_at.is_none_or(|at| at > now.plus(MARGIN));
         let is_usable = is_good && row.expires_at.is_none_or(|at| at > now);
         let given = Access { token: Secret::new(tokens.access.as_str()), version: row.version };
-        // One that was renewed just now is as good as they come.
+        // A token that has just been renewed is accepted even if it expires soon.
         if is_fresh || (is_good && is_renewed) || (is_usable && tokens.refresh.is_none()) {
             return Ok(Some(given));
         }
@@ -78,7 +79,7 @@ pub(in crate::tools) async fn access(
     }
 }
 
-/// What somebody has connected is refused by the server, though it is new.
+/// Marks a connection as expired, because the server rejects even a new token.
 pub(in crate::tools) async fn give_up(service: &AssistantsService, server: McpServerId, user: UserId, version: i64) {
     let done = async {
         let row = rows::find(service.db.writer(), user, server).await?;
@@ -88,16 +89,17 @@ pub(in crate::tools) async fn give_up(service: &AssistantsService, server: McpSe
         }
     };
     if let Err(error) = done.await {
-        tracing::error!(%error, %server, "that a connection has expired could not be noted");
+        tracing::error!(%error, %server, "failed to mark connection as expired");
     }
 }
 
-/// A server wants more for a call than somebody has allowed, by its challenge: they are asked for that as well when they sign in the next time.
+/// Records the scope that a server demands in its challenge, so that the user is asked for it at
+/// the next sign-in.
 pub(in crate::tools) async fn want(service: &AssistantsService, server: McpServerId, user: UserId, challenge: &str) {
     let done = async {
         let Some(scope) = discovery::scope_of(challenge) else { return Ok(()) };
         let tx = service.db.begin().await.map_err(app_error)?;
-        // Another call may be refused at the same time, for want of something else.
+        // A concurrent call may record another scope.
         let before = rows::lock_extra_scope(&tx, user, server).await?.unwrap_or_default();
         let wanted = discovery::joined(before, &scope);
         if wanted.len() <= MAX_SCOPE {
@@ -106,7 +108,7 @@ pub(in crate::tools) async fn want(service: &AssistantsService, server: McpServe
         tx.commit().await.map_err(app_error)
     };
     if let Err(error) = done.await {
-        tracing::error!(%error, %server, "what a server wants to be allowed could not be noted");
+        tracing::error!(%error, %server, "failed to record required scope");
     }
 }
 
@@ -128,7 +130,7 @@ async fn renew(service: &AssistantsService, row: &ConnectionRow, tokens: &Tokens
             Ok(())
         }
         Err(NoTokens::Refused(why)) => {
-            tracing::info!(why, server = %row.server_id, "an authorization server doesn't renew a connection");
+            tracing::info!(why, server = %row.server_id, "authorization server refused token renewal");
             rows::expire(db, row).await.map_err(broken)?;
             if why == CLIENT_FORGOTTEN {
                 super::forget_client(service, row.server_id).await.map_err(broken)?;
@@ -142,8 +144,8 @@ async fn renew(service: &AssistantsService, row: &ConnectionRow, tokens: &Tokens
     }
 }
 
-/// The reason is for the operator.
+/// Logs an internal error; the caller gets a generic one.
 fn broken(server: McpServerId, error: &AppError) -> McpError {
-    tracing::error!(%error, %server, "a connection with a server of tools can't be read or kept");
+    tracing::error!(%error, %server, "failed to read or store tool server connection");
     McpError::Unreachable("the connection can't be read".to_owned())
 }

@@ -1,5 +1,5 @@
-//! What Natter is to an authorization server: what an administrator has entered, else what it is given when it registers itself (RFC 7591), else
-//! the address of what it says of [itself](document) (an OAuth Client ID Metadata Document).
+//! Natter as OAuth client: entered by an administrator, or registered dynamically (RFC 7591), or
+//! identified by the URL of its [metadata document](document) (OAuth Client ID Metadata Document).
 
 use appcore::{AppError, McpServerId, Timestamp};
 use bytes::Bytes;
@@ -23,12 +23,12 @@ use crate::{AssistantsService, tools::secrets};
 
 const MAX_ID: usize = 500;
 const MAX_SECRET: usize = 2_000;
-/// Where Natter says what it is.
+/// Path of the metadata document, without its extension.
 const PAGE: &str = "/.well-known/oauth-client";
-/// What a secret is sealed for, before its server.
+/// Prefix of the encryption context of client secrets.
 const SECRET: &[u8] = b"client of ";
 
-/// What an administrator enters. `None` leaves it as it is; an inner `None` takes it away.
+/// Client entered by an administrator. `None` leaves a field unchanged; an inner `None` clears it.
 #[derive(Clone, Debug, Default)]
 pub struct ClientFields {
     pub id: Option<Option<String>>,
@@ -39,12 +39,12 @@ pub struct ClientFields {
 struct Registered {
     client_id: String,
     client_secret: Option<String>,
-    /// In seconds; 0: never.
+    /// Expiry as a Unix time in seconds; 0 means never.
     #[serde(default)]
     client_secret_expires_at: i64,
 }
 
-/// Keeps what an administrator has entered of a server's client.
+/// Stores the client that an administrator has entered for a server.
 pub(in crate::tools) async fn enter<C: ConnectionTrait>(
     service: &AssistantsService,
     db: &C,
@@ -63,7 +63,7 @@ pub(in crate::tools) async fn enter<C: ConnectionTrait>(
         if secret.is_some_and(|secret| filled(secret).is_some()) {
             return Err(AppError::field("client_id", "missing", "A client secret belongs to a client ID."));
         }
-        // One that Natter has got for itself stays.
+        // A dynamically registered client stays.
         return if before.is_some() { rows::remove_client(db, server).await } else { Ok(()) };
     };
     if id.len() > MAX_ID || id.chars().any(char::is_control) {
@@ -92,7 +92,8 @@ pub(in crate::tools) async fn enter<C: ConnectionTrait>(
     rows::put_client(db, row).await
 }
 
-/// Client of Natter at a server's authorization server, with its redirect address; registers it where there is none yet.
+/// Client of Natter at a server's authorization server and its redirect URI. Registers the client
+/// if there is none yet.
 pub(super) async fn client(
     service: &AssistantsService,
     server: McpServerId,
@@ -116,7 +117,8 @@ pub(super) async fn client(
             return Ok((Client { id: row.client_id, secret: secret.transpose()?, is_in_form }, redirect_uri));
         }
     }
-    // First, though the protocol has it second: an authorization server need not reach Natter for it, which often is in a network of its own.
+    // Tried before the metadata document, against the order of the protocol, because the
+    // authorization server often can't reach an instance in a private network.
     let Some(endpoint) = &metadata.registration_endpoint else {
         let address = address(service, Some(server));
         if metadata.client_id_metadata_document_supported && address.starts_with("https://") {
@@ -153,7 +155,7 @@ async fn register(
     redirect_uri: &str,
 ) -> Result<Registered, AppError> {
     let is_known = |method: &&str| metadata.auth_methods().any(|known| known == *method);
-    // What has no secret can lose none: PKCE protects the code.
+    // Prefers a public client, which has no secret to lose: PKCE protects the code.
     let method = [NO_SECRET, SECRET_IN_FORM, SECRET_IN_HEADER].into_iter().find(is_known).unwrap_or(NO_SECRET);
     let natter = described(service, redirect_uri, method);
     let headers = HeaderMap::from_iter([
@@ -176,8 +178,8 @@ async fn register(
     Ok(given)
 }
 
-/// Client ID Metadata Document of Natter for one server, with that server's redirect address; without a server the one of sign-ins from before each had
-/// its own.
+/// Client ID Metadata Document of Natter for one server, with that server's redirect URI; `None`:
+/// with the shared redirect URI of earlier sign-ins.
 #[must_use]
 pub fn document(service: &AssistantsService, server: Option<McpServerId>) -> Value {
     let mut natter = described(service, &redirect_uri(service, server), NO_SECRET);

@@ -1,5 +1,5 @@
-//! How a server is signed in to, by its own word: its metadata (RFC 9728) name an authorization server, whose metadata (RFC 8414, or those of
-//! OpenID Connect) say where it is signed in and where tokens are had.
+//! Discovery of a server's authorization: its resource metadata (RFC 9728) names an authorization
+//! server, whose metadata (RFC 8414, or OpenID Connect) contains the endpoints.
 
 use std::time::Duration;
 
@@ -16,28 +16,28 @@ use url::Url;
 
 use crate::AssistantsService;
 
-/// Documents have some kilobytes.
+/// Limits for metadata documents, which have a few kilobytes.
 pub(super) const DOCUMENT: FetchLimits =
     FetchLimits { max_bytes: 256 * 1024, timeout: Duration::from_secs(10), redirects: 3, truncates: false };
 const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 const SERVER: &str = "/.well-known/oauth-authorization-server";
 const OPENID: &str = "/.well-known/openid-configuration";
-/// What a client without a secret calls the way by which it says who it is.
+/// Name of the authentication method of clients without a secret.
 pub(super) const NO_SECRET: &str = "none";
 pub(super) const SECRET_IN_FORM: &str = "client_secret_post";
 pub(super) const SECRET_IN_HEADER: &str = "client_secret_basic";
 const OFFLINE: &str = "offline_access";
 
-/// What there is to know of a server.
+/// Result of the discovery.
 pub(super) struct Found {
-    /// What the tokens are for (RFC 8707).
+    /// Resource that the tokens are for (RFC 8707).
     pub resource: String,
-    /// What is asked for; none: what the authorization server gives by itself.
+    /// Scope to request; `None` for the default of the authorization server.
     pub scope: Option<String>,
     pub server: Metadata,
 }
 
-/// What an authorization server says of itself.
+/// Metadata of an authorization server.
 #[derive(Clone, Deserialize)]
 pub(super) struct Metadata {
     pub issuer: String,
@@ -50,19 +50,19 @@ pub(super) struct Metadata {
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     scopes_supported: Vec<String>,
-    /// It knows a client by the address of what the client says of itself.
+    /// Supports Client ID Metadata Documents.
     #[serde(default)]
     pub client_id_metadata_document_supported: bool,
-    /// It says who it is when it sends somebody back (RFC 9207).
+    /// Adds the `iss` parameter to the redirect (RFC 9207).
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
 }
 
 impl Metadata {
-    /// How a client says at the token endpoint who it is: a client without a secret needs to keep none.
+    /// Supported client authentication methods of the token endpoint.
     pub fn auth_methods(&self) -> impl Iterator<Item = &str> {
         let told = self.token_endpoint_auth_methods_supported.as_deref();
-        // Where nothing is told this is the one (RFC 8414).
+        // Default if the metadata has no list (RFC 8414).
         let untold = told.is_none().then_some(SECRET_IN_HEADER);
         told.unwrap_or_default().iter().map(String::as_str).chain(untold)
     }
@@ -77,14 +77,14 @@ struct Resource {
     scopes_supported: Vec<String>,
 }
 
-/// What a server says when it is asked without a token.
+/// Challenge of a server to a request without a token.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Challenge {
     metadata: Option<String>,
     scope: Option<String>,
 }
 
-/// Finds out how a server is signed in to.
+/// Discovers the authorization server of a tool server.
 pub(super) async fn discover(service: &AssistantsService, url: &Url) -> Result<Found, AppError> {
     let challenge = challenge(service, url).await?;
     let told = challenge.metadata.as_deref().and_then(|told| url.join(told).ok());
@@ -102,7 +102,8 @@ pub(super) async fn discover(service: &AssistantsService, url: &Url) -> Result<F
                 found.scopes_supported,
             )
         }
-        // As servers did before they had metadata of their own.
+        // Servers without resource metadata are their own authorization server, as in earlier
+        // versions of the protocol.
         None => (url.to_string(), url.origin().ascii_serialization(), Vec::new()),
     };
     let named = Url::parse(&issuer).map_err(|_| unusable("It names no authorization server."))?;
@@ -129,14 +130,14 @@ fn check(service: &AssistantsService, server: &Metadata, issuer: &str) -> Result
     Ok(())
 }
 
-/// What the server asks for comes first, then what it has; with it the leave to come back without the person.
+/// Scope of the challenge, or else of the metadata, plus `offline_access` if it is supported.
 fn scope(asked: Option<String>, known: Vec<String>, server: &Metadata) -> Option<String> {
     let scope = asked.or_else(|| (!known.is_empty()).then(|| known.join(" ")))?;
     let is_offered = server.scopes_supported.iter().any(|one| one == OFFLINE);
     Some(if is_offered { joined(scope, OFFLINE) } else { scope })
 }
 
-/// Both, each of them once.
+/// Union of two scopes without duplicates.
 pub(super) fn joined(mut scope: String, more: &str) -> String {
     for one in more.split_whitespace() {
         if !scope.split(' ').any(|known| known == one) {
@@ -147,7 +148,7 @@ pub(super) fn joined(mut scope: String, more: &str) -> String {
     scope
 }
 
-/// What a challenge asks for.
+/// Scope demanded by a challenge.
 pub(super) fn scope_of(challenge: &str) -> Option<String> {
     read_challenge(challenge).scope
 }
@@ -156,7 +157,7 @@ pub(super) fn unusable(why: &str) -> AppError {
     AppError::refused(Code::WrongState, format!("This server can't be signed in to. {why}"))
 }
 
-/// The first of these that is there and can be read.
+/// First document that is available and valid.
 async fn first<T: DeserializeOwned>(service: &AssistantsService, places: Vec<Url>) -> Option<T> {
     for place in places {
         let mut request = OutgoingRequest::get(place);
@@ -171,7 +172,7 @@ async fn first<T: DeserializeOwned>(service: &AssistantsService, places: Vec<Url
     None
 }
 
-/// Asks a server something without a token.
+/// Sends a request without a token to obtain the challenge.
 async fn challenge(service: &AssistantsService, url: &Url) -> Result<Challenge, AppError> {
     let introduction = json!({
         "jsonrpc": "2.0", "id": 0, "method": "initialize",
@@ -192,7 +193,7 @@ async fn challenge(service: &AssistantsService, url: &Url) -> Result<Challenge, 
         Err(error @ (OutgoingError::Forbidden | OutgoingError::Unreachable)) => {
             return Err(unusable(&format!("Reason: {error}.")));
         }
-        // It may ask for a token later.
+        // A token may be required later.
         Ok(_) | Err(_) => return Ok(Challenge::default()),
     };
     let told = answer.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
@@ -204,7 +205,7 @@ fn read_challenge(header: &str) -> Challenge {
     Challenge { metadata: parameter(header, "resource_metadata"), scope }
 }
 
-/// A parameter of a challenge: `name="value"`, or `name=value`.
+/// Parameter of a challenge, quoted or not.
 fn parameter(header: &str, name: &str) -> Option<String> {
     let mut rest = header;
     while let Some(at) = rest.find(name) {
@@ -220,7 +221,7 @@ fn parameter(header: &str, name: &str) -> Option<String> {
     None
 }
 
-/// Whether what a resource calls itself is this address, or what it is part of.
+/// True if the resource identifier is this URL or a parent of it.
 fn is_of(resource: &str, url: &Url) -> bool {
     let Ok(resource) = Url::parse(resource) else { return false };
     let whole = resource.path().trim_end_matches('/');
@@ -244,7 +245,7 @@ fn server_places(issuer: &Url) -> Vec<Url> {
     paths.iter().filter_map(|path| at(issuer, path)).collect()
 }
 
-/// This path of a place.
+/// URL of a path on the same origin.
 fn at(place: &Url, path: &str) -> Option<Url> {
     let mut url = place.join("/").ok()?;
     url.set_path(path);
@@ -256,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_challenge_is_read() {
+    fn parses_challenges() {
         let header =
             r#"Bearer realm="x", resource_metadata="https://a.example/.well-known/r", scope="files:read files:write""#;
         let challenge = read_challenge(header);
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_asked_for_beside_what_there_is() {
+    fn adds_missing_scopes() {
         let challenge = r#"Bearer error="insufficient_scope", scope="files:read files:write""#;
         let wanted = scope_of(challenge).unwrap();
         assert_eq!(joined("files:read offline_access".to_owned(), &wanted), "files:read offline_access files:write");
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_are_looked_for_where_they_are() {
+    fn lists_metadata_urls() {
         let url = |text: &str| Url::parse(text).unwrap();
         let texts = |urls: Vec<Url>| urls.into_iter().map(String::from).collect::<Vec<_>>();
         assert_eq!(
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_is_what_was_asked_or_has_it() {
+    fn resource_matches_the_url_or_a_parent() {
         let url = Url::parse("https://a.example/public/mcp").unwrap();
         for right in ["https://a.example/public/mcp", "https://a.example", "https://a.example/public/"] {
             assert!(is_of(right, &url), "{right}");

@@ -1,9 +1,12 @@
-//! People sign in to servers of tools: by the authorization of the Model Context Protocol (OAuth 2.1), each with an account of theirs.
+//! User accounts at tool servers, connected by the authorization of the Model Context Protocol
+//! (OAuth 2.1).
 //!
-//! [`begin`] finds out [where](discovery) a server is signed in to, makes sure that Natter is a [client] there, and gives the address that a
-//! browser goes to. It comes back to a page of the app, which hands what it brings to [`finish`], as the person who began: nobody can be led to
-//! connect their account for somebody else. The [tokens](token) are kept sealed, are bound to the one server (RFC 8707), and are sent nowhere
-//! else. A call goes by the connection of whoever asked the assistant (`access`), who can do no more by it than they can there themselves.
+//! [`begin`] runs the [discovery](discovery), makes sure that Natter has a [client], and returns
+//! the authorization URL for the browser. The browser returns to a page of the app, which passes
+//! the parameters to [`finish`] in the session of the user who started: nobody can be tricked into
+//! connecting their account for somebody else. The [tokens](token) are stored encrypted, are bound
+//! to the one server (RFC 8707), and are sent nowhere else. A tool call uses the connection of the
+//! asker (`access`), so it can do no more than the asker.
 
 mod access;
 mod client;
@@ -38,35 +41,36 @@ use token::{Client, NoTokens, Place, Tokens, context};
 
 use crate::AssistantsService;
 
-/// Page of the app that people come back to: for each server one below it, so that what the authorization server of one sends back is never taken for
-/// another's (mix-up, RFC 9700, section 4.4). Clients that administrators have registered by hand come back to the page itself.
+/// Redirect page of the app, with a path below it for each server, so that the response of one
+/// authorization server is never taken for another's (mix-up, RFC 9700, section 4.4). Clients
+/// registered by hand use the page itself.
 const PAGE: &str = "/tools/connected";
-/// Where somebody goes on who isn't sent to another page.
+/// Default page after the sign-in.
 const FRONT: &str = "/settings#tool-connections";
-/// How long one may take to sign in.
+/// Time limit of a sign-in.
 const VISIT_TTL: Duration = Duration::from_secs(600);
-/// What authorization servers say where they don't give what was asked for (RFC 6749, section 4.1.2.1).
+/// Error codes for a declined request (RFC 6749, section 4.1.2.1).
 const NOT_ALLOWED: [&str; 2] = ["access_denied", "invalid_scope"];
-/// What authorization servers send is shorter.
+/// Maximum length of an authorization code, in bytes.
 const MAX_CODE: usize = 4_096;
 
-/// What a browser brings back.
+/// Parameters of the redirect.
 #[derive(Clone, Debug)]
 pub struct Returned {
-    /// Server in the path that it came back to.
+    /// Server in the path of the redirect.
     pub server_id: Option<McpServerId>,
     pub state: String,
     pub code: Option<String>,
     pub error: Option<String>,
-    /// Who says so (RFC 9207).
+    /// Issuer (RFC 9207).
     pub issuer: Option<String>,
 }
 
-/// What is remembered meanwhile.
+/// State of a sign-in in progress.
 #[derive(Serialize, Deserialize)]
 struct Visit {
     server_id: McpServerId,
-    /// Of the server, as it was then.
+    /// URL of the server when the sign-in started.
     url: String,
     resource: String,
     issuer: String,
@@ -79,7 +83,7 @@ struct Visit {
     next: String,
 }
 
-/// The servers that the caller can connect an account with, or has.
+/// Servers that the caller can connect an account to, or has connected.
 pub async fn list(
     service: &AssistantsService,
     by: &Principal,
@@ -100,8 +104,8 @@ pub async fn list(
     Ok(Page::new(items.into_iter().map(view).collect(), page, total))
 }
 
-/// Where the caller signs in to a server. Whoever asks an assistant may, though the server is offered to administrators alone: its tools are
-/// called for them.
+/// Returns the authorization URL for the caller. Also allowed for servers offered to administrators
+/// only, because any asker may trigger their tools.
 pub async fn begin(
     service: &AssistantsService,
     by: &Principal,
@@ -149,7 +153,7 @@ pub async fn begin(
     Ok(address.into())
 }
 
-/// Connects the account that the caller has signed in with.
+/// Completes a sign-in: exchanges the code and stores the connection.
 pub async fn finish(
     service: &AssistantsService,
     by: &Principal,
@@ -169,7 +173,8 @@ pub async fn finish(
         return Err(failed("another authorization server has answered"));
     }
     if let Some(error) = &returned.error {
-        // Whoever doesn't allow more goes on with what there is. After anything else it is asked for again.
+        // If the user declined an additional scope, the connection goes on without it. After any
+        // other error it is requested again.
         if NOT_ALLOWED.contains(&error.as_str()) {
             rows::want(service.db.writer(), by.user_id, visit.server_id, None).await?;
         }
@@ -189,7 +194,7 @@ pub async fn finish(
     let given = match token::have(service, place, &fields).await {
         Ok(given) => given,
         Err(why) => {
-            // Another time Natter registers itself anew.
+            // The client is registered again at the next attempt.
             if matches!(&why, NoTokens::Refused(error) if error == "invalid_client") {
                 forget_client(service, server.id).await?;
             }
@@ -210,7 +215,7 @@ pub async fn finish(
     Ok(ToolConnected { server_id: server.id, server: server.name, next: visit.next })
 }
 
-/// Ends the caller's connection with a server, here and there.
+/// Disconnects the caller's account and revokes its tokens.
 pub async fn disconnect(service: &AssistantsService, by: &Principal, id: McpServerId) -> Result<(), AppError> {
     let row = rows::find(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     if !rows::remove(service.db.writer(), by.user_id, id).await? {
@@ -219,18 +224,18 @@ pub async fn disconnect(service: &AssistantsService, by: &Principal, id: McpServ
     service.tools.close_for(id, by.user_id);
     match token::opened(&row, service.config.auth.key_encryption_secret.as_ref()) {
         Ok(tokens) => token::revoke(service, &tokens).await,
-        Err(error) => tracing::warn!(%error, server = %id, "the tokens of a connection can't be opened to be revoked"),
+        Err(error) => tracing::warn!(%error, server = %id, "failed to decrypt tokens for revocation"),
     }
     Ok(())
 }
 
-/// Address that browsers come back to from the authorization server of a server; `None`: of any that has a client registered by hand.
+/// Redirect URI for a server; `None`: the shared one of clients registered by hand.
 fn redirect_uri(service: &AssistantsService, server: Option<McpServerId>) -> String {
     let page = format!("{}{PAGE}", service.config.server.public_url());
     server.map_or_else(|| page.clone(), |id| format!("{page}/{id}"))
 }
 
-/// Forgets what Natter has registered itself as; what an administrator has entered stays.
+/// Deletes a dynamically registered client; one entered by an administrator stays.
 async fn forget_client(service: &AssistantsService, server: McpServerId) -> Result<(), AppError> {
     match rows::client(service.db.writer(), server).await? {
         Some(client) if client.issuer.is_some() => rows::remove_client(service.db.writer(), server).await,

@@ -1,4 +1,4 @@
-//! What is had at an authorization server: tokens, for a code or for a refresh token, and their end.
+//! Token endpoint: exchange of codes and refresh tokens, and revocation.
 
 use std::time::Duration;
 
@@ -18,21 +18,22 @@ use url::{Url, form_urlencoded};
 use super::discovery::DOCUMENT;
 use crate::{AssistantsService, tools::secrets};
 
-/// No token is believed to live longer.
+/// Maximum accepted lifetime of a token.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
-/// The longest of an authorization server's words that are written down.
+/// Maximum length of a quoted error code, in characters.
 const QUOTED: usize = 100;
 
-/// Natter as an authorization server knows it.
+/// Client of Natter at an authorization server.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Client {
     pub id: String,
     pub secret: Option<String>,
-    /// The secret stands in the form, and not in a header.
+    /// True if the secret is sent in the form instead of a header.
     pub is_in_form: bool,
 }
 
-/// Tokens, with what is needed to renew and to end them. Never shown, and never sent anywhere but to where they are from.
+/// Tokens of a connection, with what is needed to renew and revoke them. Never shown, and sent only
+/// to their authorization server and resource.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Tokens {
     pub access: String,
@@ -43,26 +44,26 @@ pub(super) struct Tokens {
     pub revocation_endpoint: Option<Url>,
 }
 
-/// Where tokens are had, and for what.
+/// Target of a token request.
 pub(super) struct Place<'a> {
     pub client: &'a Client,
     pub resource: &'a str,
     pub endpoint: &'a Url,
 }
 
-/// What an authorization server has given.
+/// Token response.
 pub(super) struct Given {
     pub access: String,
     pub refresh: Option<String>,
     pub expires_at: Option<Timestamp>,
 }
 
-/// Why there are no tokens.
+/// Failure to get tokens.
 #[derive(Debug)]
 pub(super) enum NoTokens {
-    /// The person has to sign in anew. With the error's name.
+    /// Refused with this error code; the user has to sign in again.
     Refused(String),
-    /// It may be otherwise in a while.
+    /// Temporary failure.
     Away(String),
 }
 
@@ -77,7 +78,7 @@ impl std::fmt::Display for NoTokens {
 struct Answer {
     access_token: String,
     token_type: String,
-    /// Some write it as text.
+    /// A number, or a text at some servers.
     expires_in: Option<Value>,
     refresh_token: Option<String>,
 }
@@ -87,7 +88,7 @@ struct Refusal {
     error: String,
 }
 
-/// What is kept of tokens for somebody.
+/// Encrypted tokens for storage.
 pub(super) fn kept(
     service: &AssistantsService,
     context: &[u8],
@@ -98,17 +99,17 @@ pub(super) fn kept(
     Ok(NewTokens { tokens, is_sealed, expires_at })
 }
 
-/// The tokens of a connection.
+/// Decrypts the tokens of a connection.
 pub(super) fn opened(row: &ConnectionRow, key: Option<&Secret>) -> Result<Tokens, AppError> {
     secrets::unsealed(&context(row.user_id, row.server_id.0), (row.tokens.as_slice(), row.is_sealed), key)
 }
 
-/// Whose tokens they are, and for which server.
+/// Encryption context: the user and the server.
 pub(super) fn context(user: UserId, server: uuid::Uuid) -> Vec<u8> {
     [user.0.as_bytes().as_slice(), server.as_bytes()].concat()
 }
 
-/// Has tokens for what `fields` say: a code, or a refresh token.
+/// Requests tokens for a code or a refresh token.
 pub(super) async fn have(
     service: &AssistantsService,
     place: Place<'_>,
@@ -122,7 +123,7 @@ pub(super) async fn have(
 }
 
 fn read(answer: &FetchedResponse, now: Timestamp) -> Result<Given, NoTokens> {
-    // Some refuse with a status that says otherwise.
+    // Some servers refuse with a wrong status.
     if let Ok(Refusal { error }) = serde_json::from_slice(&answer.body) {
         let error: String = error.chars().filter(|char| !char.is_control()).take(QUOTED).collect();
         let is_passing = answer.status.is_server_error() || error == "temporarily_unavailable" || error == "slow_down";
@@ -147,7 +148,7 @@ fn read(answer: &FetchedResponse, now: Timestamp) -> Result<Given, NoTokens> {
     })
 }
 
-/// Ends tokens where they are from, as far as that can be (RFC 7009).
+/// Revokes the tokens at the authorization server, best effort (RFC 7009).
 pub(super) async fn revoke(service: &AssistantsService, tokens: &Tokens) {
     let Some(endpoint) = &tokens.revocation_endpoint else { return };
     let (token, hint) = match &tokens.refresh {
@@ -157,8 +158,8 @@ pub(super) async fn revoke(service: &AssistantsService, tokens: &Tokens) {
     let fields = [("token", token.as_str()), ("token_type_hint", hint)];
     match post(service, &tokens.client, endpoint, &fields).await {
         Ok(answer) if answer.status.is_success() => {}
-        Ok(answer) => tracing::info!(status = answer.status.as_u16(), "tokens could not be revoked"),
-        Err(error) => tracing::info!(%error, "tokens could not be revoked"),
+        Ok(answer) => tracing::info!(status = answer.status.as_u16(), "failed to revoke tokens"),
+        Err(error) => tracing::info!(%error, "failed to revoke tokens"),
     }
 }
 
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_tokens_a_refusal_or_nothing_that_counts() {
+    fn classifies_token_responses() {
         let given = r#"{"access_token":"a","token_type":"bearer","expires_in":60,"refresh_token":"r"}"#;
         let given = read(&answer(200, given), Timestamp(0)).ok().unwrap();
         assert_eq!((given.access.as_str(), given.refresh.as_deref()), ("a", Some("r")));

@@ -1,4 +1,4 @@
-//! Equality of values, by a text that equal values have in common.
+//! Canonical keys: texts that equal values have in common.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::{Checker, Stop, integer};
 
 impl<'s> Checker<'s> {
-    /// Text that equal values have in common, whatever the order of their properties and the spelling of their numbers.
+    /// Canonical text of a value, independent of the order of properties and the spelling of
+    /// numbers.
     pub(super) fn key(&mut self, value: &Value) -> Result<String, Stop> {
         let mut key = String::new();
         self.write_key(value, &mut key)?;

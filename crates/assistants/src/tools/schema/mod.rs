@@ -34,13 +34,14 @@ const MAX_SEARCH_STEPS: usize = 5_000;
 /// Bytes of a text that one step measures or compares.
 const BYTES_PER_STEP: usize = 64;
 
-/// Whether a value satisfies a schema. `None`: the schema has a part that can't be judged.
+/// Result of a check; `None` if the schema has a part that can't be judged.
 type Verdict = Option<bool>;
 
 /// Ends a check: the steps are used up, or enough faults are known.
 struct Stop;
 
-/// Faults of a value, each with its location as a JSON pointer; empty where the schema accepts the value or can't be judged.
+/// Faults of a value, each with its location as a JSON pointer. Empty if the schema accepts the
+/// value or can't be judged.
 pub(super) fn faults(schema: &Value, value: &Value) -> Vec<String> {
     // Up to draft 7, `$ref` replaces the keywords beside it.
     let is_early_draft = schema.get("$schema").and_then(Value::as_str).is_some_and(|draft| draft.contains("/draft-0"));

@@ -22,14 +22,16 @@ pub(super) const SIZE_CLASSES: [SizeClass; 3] = [
     SizeClass { max_size: 64 * 1024, compile_steps: 3_000, steps_per_byte: 32 },
 ];
 
-/// Compiles a regular expression. `None` where it is larger than its size class or can't be translated.
+/// Compiles a regular expression. Returns `None` if it exceeds its size class or can't be
+/// translated.
 pub(super) fn compile(pattern: &str, class: &SizeClass) -> Option<Regex> {
     RegexBuilder::new(&translate(pattern)?).size_limit(class.max_size).dfa_size_limit(MAX_DFA_SIZE).build().ok()
 }
 
-/// Translates a regular expression of ECMAScript for the crate `regex`.
+/// Translates an ECMAScript regular expression for the crate `regex`.
 ///
-/// Returns `None` where the languages differ too much, and for flags and Unicode classes, which are slow to compile.
+/// Returns `None` if the languages differ too much, and for flags and Unicode classes, which are
+/// slow to compile.
 fn translate(pattern: &str) -> Option<String> {
     let mut translated = String::with_capacity(pattern.len());
     let mut is_class = false;

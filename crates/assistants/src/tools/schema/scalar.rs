@@ -33,7 +33,7 @@ impl<'s> Checker<'s> {
         target: Target,
     ) -> Result<Verdict, Stop> {
         let exclusive = match (keyword, rule) {
-            // In draft 4 it modifies `minimum` and `maximum`.
+            // In draft 4 it is a modifier of `minimum` and `maximum`.
             ("exclusiveMinimum" | "exclusiveMaximum", Value::Bool(_)) => return Ok(Some(true)),
             ("minimum", _) => schema.get("exclusiveMinimum") == Some(&Value::Bool(true)),
             ("maximum", _) => schema.get("exclusiveMaximum") == Some(&Value::Bool(true)),
@@ -82,7 +82,7 @@ fn compare(one: &Number, other: &Number) -> Option<Ordering> {
     }
 }
 
-/// `None` where the quotient is too large to tell.
+/// Returns `None` if the quotient is too large for a reliable result.
 fn is_multiple(number: &Number, divisor: &Number) -> Option<bool> {
     if let (Some(number), Some(divisor)) = (integer(number), integer(divisor)) {
         return (divisor > 0).then(|| number % divisor == 0);

@@ -16,7 +16,7 @@ fn library_faults(schema: &Value, value: &Value) -> Vec<String> {
 }
 
 #[test]
-fn keywords_accept_and_refuse_as_the_library_does() {
+fn keywords_agree_with_jsonschema() {
     let early = "http://json-schema.org/draft-07/schema#";
     let draft4 = "http://json-schema.org/draft-04/schema#";
     for (schema, valid, invalid) in [
@@ -108,7 +108,7 @@ fn keywords_accept_and_refuse_as_the_library_does() {
 }
 
 #[test]
-fn faults_are_few_and_short() {
+fn bounds_reported_faults() {
     let schema = json!({ "additionalProperties": { "type": "null" } });
     let value: Map<String, Value> = (0..9).map(|index| (index.to_string(), "ơ".repeat(500).into())).collect();
     let found = faults(&schema, &value.into());
@@ -120,7 +120,7 @@ fn faults_are_few_and_short() {
 }
 
 #[test]
-fn what_cannot_be_judged_passes() {
+fn accepts_what_cannot_be_judged() {
     let long = "a".repeat(MAX_SEARCH_STEPS + 1);
     for schema in [
         json!({ "type": "nonsense" }),
@@ -143,7 +143,7 @@ fn what_cannot_be_judged_passes() {
         for schema in
             [json!({ "not": &schema }), json!({ "not": { "not": &schema } }), json!({ "anyOf": [&schema, false] })]
         {
-            // References are to the root, so that these mean something else.
+            // References start at the root, so they would point elsewhere.
             if !schema.to_string().contains("\"#\"") && !schema.to_string().contains("format") {
                 assert_eq!(faults(&schema, &value), Vec::<String>::new(), "{schema}");
             }
@@ -298,7 +298,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn verdicts_are_those_of_the_library(
+    fn verdicts_agree_with_jsonschema(
         (is_early, mut schema, definition) in any::<bool>().prop_flat_map(|is_early| (Just(is_early), schemas(is_early), option::of(schemas(is_early)))),
         value in values(),
     ) {
