@@ -1,7 +1,8 @@
-//! Files that people upload, and the quotas of what they store: receiving, the store, pictures, texts, and removal.
+//! Uploaded files and storage quotas: receiving, storage, images, text extraction and removal.
 //!
-//! Owns the rows and the objects of uploads. Foreign data is parsed by the reader process of the crate `extract` alone. Uses `billing` for storage
-//! quotas and `event-log` for access to conversations; it doesn't know which features store files.
+//! Owns the rows and the objects of uploads. Foreign data is parsed only by the reader process of
+//! the crate `extract`. Uses `billing` for storage quotas and `event-log` for access to
+//! conversations; it doesn't know which features store files.
 
 pub mod quotas;
 pub mod uploads;
@@ -23,7 +24,7 @@ pub struct FilesService {
 }
 
 impl FilesService {
-    /// Opens the store of files.
+    /// Opens the file store.
     pub fn build(events: Arc<EventLogService>, billing: Arc<BillingService>) -> anyhow::Result<Arc<Self>> {
         let core = Arc::clone(&events.core);
         let uploads = Uploads::open(&core.config, Arc::clone(&core.work.disk))?;

@@ -1,5 +1,5 @@
-//! Quotas of storage: the bytes of a person's files and texts. They are decided under the lock of the person, so that concurrent requests don't exceed them
-//! together.
+//! Storage quotas: bytes of a user's files and texts. They are checked under the user's lock, so
+//! that concurrent requests can't exceed them together.
 
 use appcore::{AppError, Code, UploadId, UserId, view::QuotaMetric};
 use billing::storage;
@@ -9,8 +9,8 @@ use sea_orm::ConnectionTrait;
 
 use crate::FilesService;
 
-/// Refuses a file of so many bytes for which its owner has no space, in the transaction that announces it, or in which its size turns out. Answers how
-/// large it may become at most.
+/// Refuses a file that exceeds its owner's quota, in the transaction that announces it or stores
+/// its size. Returns the maximum size that the file may grow to, in bytes.
 pub(crate) async fn check_storage<C: ConnectionTrait>(
     service: &FilesService,
     txn: &C,
@@ -32,8 +32,9 @@ pub(crate) async fn check_storage<C: ConnectionTrait>(
     Err(AppError::refused(Code::QuotaExceeded, "You have no space left for this file. Delete files first."))
 }
 
-/// Refuses a text that grows from `before` to `after` bytes where its owner has no space left, or where the disk has none, in the transaction that
-/// stores it. A text that becomes smaller is never refused. See [`row_bytes`](texts::row_bytes).
+/// Refuses a text that grows from `before` to `after` bytes and exceeds its owner's quota or the
+/// disk space, in the transaction that stores it. A text that doesn't grow is never refused. See
+/// [`row_bytes`](texts::row_bytes).
 pub async fn check_text<C: ConnectionTrait>(
     service: &FilesService,
     txn: &C,

@@ -1,6 +1,7 @@
-//! Pictures: their size, their thumbnails, and what they look like before they are there.
+//! Images: dimensions, thumbnails and placeholders.
 //!
-//! Only headers are read here. The reader process copies pictures without their metadata, and decodes them.
+//! This module reads only headers. The reader process copies images without their metadata and
+//! decodes them.
 
 use std::{
     fs::File,
@@ -27,20 +28,20 @@ use super::{
 };
 
 const BUFFER: usize = 256 * 1024;
-/// Memory for decoding, in MiB: for all pictures together.
+/// Memory for decoding all images together, in MiB.
 pub(super) const DECODING: usize = 256;
 const _: () = assert!(DECODING as u64 * 1024 * 1024 == picture::MEMORY);
 
-/// What was seen of a file.
+/// Result of inspecting a file.
 pub(super) struct MediaProbe {
     pub media_type: String,
-    /// The picture without its metadata; none where it stays as it is.
+    /// Copy of the image without its metadata; `None` if the file is stored unchanged.
     pub rewritten: Option<Received>,
     pub dimensions: Option<(i32, i32)>,
     pub thumbhash: Option<String>,
     pub thumbnail_type: Option<&'static str>,
     pub thumbnails: Vec<(u32, Bytes)>,
-    /// Where it is a picture that can be decoded.
+    /// Set if the file is an image that can be decoded.
     pub measured: Option<Measured>,
 }
 
@@ -57,13 +58,13 @@ impl MediaProbe {
         }
     }
 
-    /// Whether it is copied without its metadata.
+    /// True if the file is copied without its metadata.
     pub fn is_picture(&self) -> bool {
         has_thumbnails(&self.media_type)
     }
 }
 
-/// Reads the header of a file that was received. A picture that is too large to be decoded is not measured.
+/// Reads the header of a received file. An image that is too large to be decoded is not measured.
 pub(super) fn look(path: &Path, claimed: &str) -> anyhow::Result<MediaProbe> {
     let mut head = Vec::new();
     File::open(path)?.take(HEAD as u64).read_to_end(&mut head)?;
@@ -75,7 +76,8 @@ pub(super) fn look(path: &Path, claimed: &str) -> anyhow::Result<MediaProbe> {
     Ok(looked)
 }
 
-/// Copies a picture without its metadata to `copy`, and makes its thumbnails if it was measured. A picture that can't be read is a file like any other.
+/// Copies an image without its metadata to `copy`, and makes its thumbnails if it was measured. An
+/// unreadable image is treated as an ordinary file.
 pub(super) async fn process(path: PathBuf, copy: PathBuf, looked: &mut MediaProbe) -> Result<(), AppError> {
     let (media_type, memory) = (looked.media_type.clone(), looked.measured.map(Measured::mebibytes));
     let written = TemporaryFile::new(copy.clone());
@@ -87,10 +89,10 @@ pub(super) async fn process(path: PathBuf, copy: PathBuf, looked: &mut MediaProb
             UNKNOWN.clone_into(&mut looked.media_type);
             return Ok(());
         }
-        None if parsed.is_complete => return Err(AppError::internal(anyhow::anyhow!("a picture was not copied"))),
-        None => return Err(AppError::unavailable(anyhow::anyhow!("a picture could not be copied"))),
+        None if parsed.is_complete => return Err(AppError::internal(anyhow::anyhow!("reader copied no image"))),
+        None => return Err(AppError::unavailable(anyhow::anyhow!("failed to copy image"))),
     }
-    // What is no picture after all is served as it is: nothing can run in it.
+    // A file that isn't an image after all is served as it is, because its type can't execute.
     if let Some(made) = parsed.line::<Option<Thumbnails>>(1)?.flatten() {
         looked.dimensions = i32::try_from(made.width).ok().zip(i32::try_from(made.height).ok());
         let pictures: Result<Vec<Vec<u8>>, _> = made.pictures.iter().map(|picture| STANDARD.decode(picture)).collect();
@@ -102,7 +104,7 @@ pub(super) async fn process(path: PathBuf, copy: PathBuf, looked: &mut MediaProb
     Ok(())
 }
 
-/// A picture as models look at it.
+/// Downscaled image.
 pub struct SmallPicture {
     pub media_type: &'static str,
     pub bytes: Bytes,
@@ -110,14 +112,14 @@ pub struct SmallPicture {
     pub height: usize,
 }
 
-/// Measures a picture that nobody uploaded, and whose longer side is to be made as short as this.
+/// Measures an image that is not an upload, for downscaling its longer side to `side` pixels.
 pub(super) fn measure_bytes(bytes: &[u8], side: u32) -> anyhow::Result<(String, Measured)> {
     let media_type = media_type::detect(bytes, UNKNOWN);
     let measured = picture::measure(&mut Cursor::new(bytes), &media_type, side)?;
     Ok((media_type, measured))
 }
 
-/// Makes its longer side as short as this.
+/// Downscales the longer side to `side` pixels.
 pub(super) async fn sized(
     bytes: Bytes,
     media_type: String,
@@ -126,7 +128,7 @@ pub(super) async fn sized(
 ) -> Result<SmallPicture, AppError> {
     let task = Task::Picture(ResizeTask { media_type, side, memory: measured.mebibytes() });
     let made: Option<Resized> = reader::parse_bytes(&task, bytes).await?.line(0)?.flatten();
-    let made = made.context("a picture could not be decoded").map_err(AppError::internal)?;
+    let made = made.context("failed to decode image").map_err(AppError::internal)?;
     let bytes = STANDARD.decode(made.picture).map_err(AppError::internal)?.into();
     let side = |side: u32| usize::try_from(side).map_err(AppError::internal);
     let (width, height) = (side(made.width)?, side(made.height)?);
@@ -137,12 +139,12 @@ const fn thumbnail_type(is_png: bool) -> &'static str {
     if is_png { "image/png" } else { "image/jpeg" }
 }
 
-/// Whether pictures of this type are made smaller.
+/// True if images of this type are downscaled.
 pub fn has_thumbnails(media_type: &str) -> bool {
     picture::is_decodable(media_type)
 }
 
-/// Size and checksum of a file that was written.
+/// Size and checksum of a written file.
 fn summed(written: TemporaryFile) -> anyhow::Result<Received> {
     let (mut context, mut size) = (Hashing::new(&SHA256), 0);
     let mut from = File::open(written.path())?;

@@ -1,9 +1,9 @@
-//! What a file is, and what may be done with it.
+//! Media type detection and the types that browsers may display.
 
-/// What is used where nothing better is known.
+/// Fallback type.
 pub const UNKNOWN: &str = "application/octet-stream";
 
-/// Types that a browser may show by itself: none of them can run anything.
+/// Types that a browser may display inline: none of them can execute anything.
 const INLINE: [&str; 12] = [
     "image/png",
     "image/jpeg",
@@ -19,28 +19,30 @@ const INLINE: [&str; 12] = [
     "text/plain",
 ];
 
-/// Browsers show it as it is and run nothing of it.
+/// Type for texts, which browsers display without executing anything.
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// How a file of an archive begins, how far behind it the length of its name stands, and the name itself.
+/// Signature of a ZIP entry, and the offsets of its name's length and of the name.
 const ENTRY: &[u8] = b"PK\x03\x04";
 const NAME_LENGTH: usize = 26;
 const NAME: usize = 30;
-/// What an Office document has beside its content: one of them comes first.
+/// Prefixes of the first entry of an Office document.
 const OFFICE_PARTS: [&[u8]; 3] = [b"[Content_Types].xml", b"_rels/", b"docProps/"];
-/// The folders of what is written with Office, with its type.
+/// Folders of Office documents with their types.
 const OFFICE: [(&[u8], &str); 3] = [
     (b"word/", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
     (b"xl/", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
     (b"ppt/", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
 ];
-/// Bytes at the beginning of a file that tell its type.
+/// Number of bytes at the start of a file that determine its type.
 pub(super) const HEAD: usize = 8 * 1024;
-/// How the containers of Office before 2007 begin, and of documents that have a password: which one lies further on than the head.
+/// Signature of OLE compound files, used by Office before 2007 and for documents with a password.
+/// The document type is not in the head.
 const COMPOUND: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 const OLD_OFFICE: [&str; 3] = ["application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"];
 
-/// The type by the first [`HEAD`] bytes of a content; else the claimed one, as far as it can be true.
+/// Detects the type by the first [`HEAD`] bytes. Falls back to the claimed type if that is
+/// plausible.
 #[must_use]
 pub fn detect(content: &[u8], claimed: &str) -> String {
     let head = &content[..content.len().min(HEAD)];
@@ -49,10 +51,11 @@ pub fn detect(content: &[u8], claimed: &str) -> String {
     if let Some(found) = office(head, &claimed) {
         return found.to_owned();
     }
-    // Some signatures are two or three letters, with which a text may begin as well; what is in such a file is no text.
+    // Some signatures are two or three letters that a text may start with as well; a file of such a
+    // type is not text otherwise.
     let found = infer::get(head).map(|found| found.mime_type()).filter(|found| !is_text || is_written(found, head));
     if let Some(found) = found {
-        // A recording without pictures is the same container as a film.
+        // A recording without video has the same container as a video.
         let is_recording =
             matches!((found, claimed.as_str()), ("video/webm", "audio/webm") | ("video/mp4", "audio/mp4"));
         return if is_recording { claimed } else { plain_name(found).to_owned() };
@@ -65,27 +68,27 @@ pub fn detect(content: &[u8], claimed: &str) -> String {
     if may_be { claimed } else { "text/plain".to_owned() }
 }
 
-/// The type as it is served where a browser may show it itself; `None`: it is only for downloading.
+/// Type for displaying a file inline, or `None` if it is only offered for download.
 #[must_use]
 pub fn inline(media_type: &str) -> Option<&'static str> {
     let found = INLINE.into_iter().find(|inline| *inline == media_type);
     found.map(|found| if found == "text/plain" { TEXT } else { found })
 }
 
-/// The type as it is served where somebody has asked to be shown it: a PDF as well, which browsers have a viewer for that is apart from our origin, and what is
-/// written as text, as that.
+/// Type for an explicit request to view a file: also PDFs, whose viewer is isolated from our
+/// origin, and source texts as plain text.
 #[must_use]
 pub(super) fn viewed(media_type: &str) -> Option<&'static str> {
     match media_type {
         "application/pdf" => Some("application/pdf"),
-        // Nobody means what these are written in.
+        // The source of these is of no use to a viewer.
         "text/html" | "image/svg+xml" => None,
         text if is_readable(text) => Some(TEXT),
         other => inline(other),
     }
 }
 
-/// Whether it is text that a person or a model can read as it is.
+/// True if a person or a model can read the file as text.
 #[must_use]
 pub fn is_readable(media_type: &str) -> bool {
     media_type.starts_with("text/")
@@ -104,7 +107,7 @@ fn essence(claimed: &str) -> String {
     if is_type(&essence) { essence } else { UNKNOWN.to_owned() }
 }
 
-/// The type of a document of Office, whatever order its program has written the parts in.
+/// Type of an Office document, independent of the order of its entries.
 fn office(head: &[u8], claimed: &str) -> Option<&'static str> {
     if head.starts_with(COMPOUND) {
         let new = OFFICE.into_iter().map(|(_, media_type)| media_type);
@@ -136,17 +139,18 @@ fn plain_name(found: &'static str) -> &'static str {
     }
 }
 
-/// Whether files of a type that is known by its signature may be written as text.
+/// True if files of this detected type may be text.
 fn is_written(media_type: &str, head: &[u8]) -> bool {
     match media_type {
-        // Its signature is looked for further on, too, where a text may speak of it.
+        // The signature is also searched further on, where a text may mention it.
         "application/pdf" => head.starts_with(b"%PDF"),
         "application/postscript" | "application/rtf" | "application/x-x509-ca-cert" => true,
         other => other.starts_with("text/"),
     }
 }
 
-/// Whether it is UTF-8, or UTF-16 with its mark, without what no text has. The end of the head may lie within a character.
+/// True for UTF-8, or UTF-16 with a byte order mark, without control characters. The end of the
+/// head may lie within a character.
 fn is_text(head: &[u8]) -> bool {
     if let Some(text) = extract::utf16(head) {
         let whole = text.strip_suffix(char::REPLACEMENT_CHARACTER).unwrap_or(&text);
@@ -170,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_decides_and_a_claim_only_names_text() {
+    fn content_decides_and_claim_only_refines_text() {
         let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
         for (head, claimed, found) in [
             (&png[..], "text/html", "image/png"),
@@ -207,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_of_office_are_known_by_their_parts() {
+    fn detects_office_documents_by_their_entries() {
         let archive = |names: &[&str]| -> Vec<u8> {
             let entry = |name: &&str| {
                 let length = u16::try_from(name.len()).unwrap().to_le_bytes();
@@ -236,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_run_is_never_shown() {
+    fn executable_types_are_never_inline() {
         for shown in ["image/png", "video/mp4", "text/plain"] {
             assert!(inline(shown).is_some(), "{shown}");
         }

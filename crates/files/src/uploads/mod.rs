@@ -1,7 +1,7 @@
-//! Files that people upload: received, looked at, kept, given to whoever may read a message that carries them.
+//! Uploads: received, inspected, stored, and served to readers of a message with the file.
 //!
-//! The row of a file is there before its bytes are, and with it the [job](SweepJob) that removes it a day later unless a message carries it by
-//! then. So nothing is left over, wherever something breaks off.
+//! The row of an upload is inserted before its bytes arrive, together with the [job](SweepJob) that
+//! removes it a day later unless a message refers to it. So an interruption leaves nothing behind.
 
 mod image;
 mod media_type;
@@ -55,18 +55,19 @@ use crate::{FilesService, quotas};
 pub use receive::{Incoming, Received};
 use store::Store;
 
-/// How long a file is kept that no message carries.
+/// Retention of a file that no message refers to.
 pub const UNSENT: Duration = Duration::from_secs(24 * 60 * 60);
-/// The longest name, in bytes, as file systems have it; the longest ending that is kept where one is cut.
+/// Maximum length of a file name in bytes, as in file systems, and of the extension that is kept
+/// when a name is truncated.
 const MAX_NAME: usize = 255;
 const MAX_EXTENSION: usize = 16;
-/// Numbers that tell a recording's loudness.
+/// Number of loudness values of a recording.
 const PEAKS: usize = 64;
 
-/// The store, and the memory for decoding pictures.
+/// File store and memory budget for decoding images.
 pub struct Uploads {
     pub store: Store,
-    /// Memory for decoding pictures, in MiB.
+    /// Memory for decoding images, in MiB.
     decoding: Arc<Semaphore>,
 }
 
@@ -77,7 +78,7 @@ impl Uploads {
     }
 }
 
-/// What is said of a file before it comes.
+/// Metadata of a file before its upload.
 #[derive(Clone, Debug)]
 pub struct Announced {
     pub name: String,
@@ -85,14 +86,14 @@ pub struct Announced {
     pub size: Option<u64>,
     pub kind: UploadKind,
     pub peaks: Option<Vec<u8>>,
-    /// How long a recording is, as its client says.
+    /// Duration of a recording as reported by the client, in milliseconds.
     pub duration_ms: Option<i64>,
-    /// Where it is to be sent.
+    /// Conversation that the file is meant for.
     pub conversation_id: Option<ConversationId>,
 }
 
 impl Announced {
-    /// Reads a recording's loudness as it is written in an address.
+    /// Parses the loudness values of a recording from a query parameter.
     pub fn parse_peaks(text: &str) -> Result<Vec<u8>, AppError> {
         let peaks: Result<Vec<u8>, _> = text.split(',').map(|peak| peak.trim().parse()).collect();
         peaks.ok().filter(|peaks| peaks.len() == PEAKS).ok_or_else(|| {
@@ -101,17 +102,17 @@ impl Announced {
     }
 }
 
-/// A file that is being received.
+/// Upload in progress.
 pub struct Receiving {
     id: UploadId,
     owner: UserId,
     incoming: Incoming,
     claimed: String,
-    /// Space that was taken for it; none: for all of it.
+    /// Reserved bytes; `None` if the whole size is reserved.
     taken: Option<u64>,
 }
 
-/// Begins a file: it may come, and there is space for it.
+/// Starts an upload after checking permission and space.
 pub async fn begin(service: &FilesService, by: &Principal, announced: Announced) -> Result<Receiving, AppError> {
     let (claimed, is_measured) = (announced.media_type.clone(), announced.size.is_some());
     let (id, taken) = announce(service, by, announced).await?;
@@ -120,7 +121,7 @@ pub async fn begin(service: &FilesService, by: &Principal, announced: Announced)
     Ok(Receiving { id, owner: by.user_id, incoming, claimed, taken })
 }
 
-/// Makes the row of a file that will come, and takes space for it. Answers how much that was.
+/// Inserts the row of an upload and reserves space for it. Returns the reserved bytes.
 async fn announce(service: &FilesService, by: &Principal, announced: Announced) -> Result<(UploadId, u64), AppError> {
     let Announced { name, media_type, size, kind, peaks, duration_ms, conversation_id } = announced;
     if kind == UploadKind::Preview {
@@ -165,7 +166,7 @@ async fn announce(service: &FilesService, by: &Principal, announced: Announced) 
 }
 
 impl Receiving {
-    /// The next bytes.
+    /// Appends bytes.
     pub async fn write(&mut self, service: &FilesService, piece: &Bytes) -> Result<(), AppError> {
         let size = self.incoming.size() + piece.len() as u64;
         if self.taken.is_some_and(|taken| taken < size) {
@@ -174,7 +175,7 @@ impl Receiving {
         self.incoming.write(piece).await
     }
 
-    /// All of it is there.
+    /// Completes the upload.
     pub async fn finish(self, service: &FilesService) -> Result<Upload, AppError> {
         let Self { id, owner, incoming, claimed, .. } = self;
         let taken = match incoming.close().await {
@@ -182,13 +183,13 @@ impl Receiving {
             Err(error) => Err(error),
         };
         if taken.is_err() {
-            // It comes anew, if at all.
+            // The client has to start over.
             remove(service, id, owner).await;
         }
         taken
     }
 
-    /// It broke off.
+    /// Aborts the upload.
     pub async fn give_up(self, service: &FilesService) {
         drop(self.incoming);
         remove(service, self.id, self.owner).await;
@@ -197,13 +198,13 @@ impl Receiving {
 
 async fn remove(service: &FilesService, id: UploadId, owner: UserId) {
     let _slot = service.work.disk.acquire_for_job(WorkOwner::user(owner)).await;
-    // Otherwise the job does so.
+    // On failure the sweep job retries.
     if let Err(error) = sweep::sweep(service, id).await {
-        tracing::warn!(%error, "a file that broke off is removed later");
+        tracing::warn!(%error, "failed to remove aborted upload, leaving it to the job");
     }
 }
 
-/// Takes in what this program has written into a file that was promised.
+/// Stores a file that this program has generated for a pending upload.
 pub async fn take_written(
     service: &FilesService,
     id: UploadId,
@@ -213,17 +214,18 @@ pub async fn take_written(
     take_in(service, (id, WorkOwner::System), media_type, written).await
 }
 
-/// A file that was promised won't come.
+/// Cancels a pending upload.
 pub async fn give_up(service: &FilesService, id: UploadId) -> Result<(), AppError> {
     sweep::sweep(service, id).await
 }
 
-/// Whether a file will never be taken in.
+/// True if retrying to store the file can't succeed.
 fn is_final(error: &AppError) -> bool {
     matches!(error.code(), Code::TypeRefused | Code::QuotaExceeded)
 }
 
-/// Looks at a file that is all there, and keeps it. Pictures are parsed in turns by person; other files wait for nobody.
+/// Inspects a complete file and stores it. Images are parsed in turns by user; other files don't
+/// wait.
 async fn take_in(
     service: &FilesService,
     (id, owner): (UploadId, WorkOwner),
@@ -245,7 +247,7 @@ async fn take_in(
     if service.config.uploads.refuses_type(&looked.media_type) {
         return Err(Code::TypeRefused.into());
     }
-    // What can be used already stays as it is: whoever comes a second time may bring other bytes.
+    // A completed upload is immutable: a repeated request may bring other bytes.
     let before = rows::get_to_send(service.db.writer(), [id]).await?.pop();
     if let Some(ready) = before.filter(|row| row.status == UploadStatus::Ready.as_str()) {
         return ready.try_into();
@@ -281,7 +283,7 @@ async fn take_in(
     tx.commit().await.map_err(app_error)?;
     drop(slot);
     if row.is_none() && !is_finished {
-        // It was removed while it was looked at, perhaps before these bytes came.
+        // The upload was removed meanwhile, perhaps before these bytes were stored.
         sweep::remove_objects(service, id).await?;
     }
     if let Some(owner) = owner {
@@ -290,7 +292,7 @@ async fn take_in(
     row.ok_or(Code::NotFound)?.try_into()
 }
 
-/// A file that the caller may see.
+/// Upload that the caller may see.
 pub async fn find(service: &FilesService, by: &Principal, id: UploadId) -> Result<Upload, AppError> {
     readable(service, by, id).await?.try_into()
 }
@@ -300,7 +302,7 @@ async fn readable(service: &FilesService, by: &Principal, id: UploadId) -> Resul
     if let Some(found) = rows::readable(db, by.user_id, id).await? {
         return Ok(found);
     }
-    // The picture of somebody whom the caller may see.
+    // Profile picture of somebody whom the caller may see.
     let owner = pictures::owner(db, id).await?.ok_or(Code::NotFound)?;
     if users::visible(db, by.user_id, &[owner]).await?.is_empty() {
         return Err(Code::NotFound.into());
@@ -308,7 +310,7 @@ async fn readable(service: &FilesService, by: &Principal, id: UploadId) -> Resul
     rows::get_all(db, [id]).await?.pop().ok_or_else(|| Code::NotFound.into())
 }
 
-/// Removes one's own file that was not sent yet.
+/// Deletes an upload of the caller that no message refers to. Returns `WrongState` if it is in use.
 pub async fn delete(service: &FilesService, by: &Principal, id: UploadId) -> Result<(), AppError> {
     if rows::own_unsent(service.db.writer(), by.user_id, id).await?.is_none() {
         let sent = rows::readable(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
@@ -332,23 +334,23 @@ pub async fn delete(service: &FilesService, by: &Principal, id: UploadId) -> Res
     Ok(())
 }
 
-/// What is to be read of a file.
+/// File to be served.
 #[derive(Clone, Debug)]
 pub struct Readable {
     pub id: UploadId,
     pub name: String,
-    /// What it is served as where a browser may show it; none: only to download.
+    /// Type for displaying it inline; `None` if it is only offered for download.
     pub inline: Option<&'static str>,
-    /// What it is served as where a browser was asked to show it.
+    /// Type for an explicit request to view it.
     pub viewed: Option<&'static str>,
-    /// In bytes.
+    /// Size, in bytes.
     pub size: u64,
-    /// Changes with the bytes.
+    /// Entity tag, which changes with the bytes.
     pub tag: String,
     object: Object,
 }
 
-/// A file that the caller may read, or its thumbnail.
+/// Opens a file or its thumbnail for the caller.
 pub async fn open(
     service: &FilesService,
     by: &Principal,
@@ -386,7 +388,7 @@ impl Readable {
     }
 }
 
-/// A name without folders and without what can't be seen.
+/// File name without folders and control characters.
 fn file_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let cleaned: String = last.chars().filter(|char| !char.is_control()).collect();
@@ -394,11 +396,12 @@ fn file_name(name: &str) -> String {
     if cut.is_empty() || cut.chars().all(|char| char == '.') {
         return "file".to_owned();
     }
-    // A name that would be refused elsewhere is made a plain one: nobody renames a file for us.
+    // An invalid name is simplified rather than refused, because nobody renames a file for an
+    // upload.
     parse_line("name", &cut, MAX_NAME).unwrap_or_else(|_| plain_name(&cut))
 }
 
-/// As much of a name as a file system takes, with what it ends with.
+/// Truncates a name to the limit of file systems and keeps its extension.
 fn cut_name(name: &str) -> String {
     let (stem, extension) = match name.rsplit_once('.') {
         Some((stem, extension)) if extension.len() <= MAX_EXTENSION => (stem, &name[stem.len()..]),
@@ -417,21 +420,23 @@ fn plain_name(name: &str) -> String {
     if plain.is_empty() { "file".to_owned() } else { plain.to_owned() }
 }
 
-/// Acquires memory for decoding a picture. It is held until the reader process has ended. The caller holds a slot of
-/// [`WorkPools::parsing`](platform::work_pools::WorkPools::parsing), which makes the turns fair: at most one picture waits here.
+/// Acquires memory for decoding an image, held until the reader process has ended. The caller holds
+/// a slot of [`WorkPools::parsing`](platform::work_pools::WorkPools::parsing), which makes it fair:
+/// at most one image waits here.
 async fn memory(service: &FilesService, measured: Measured) -> Result<OwnedSemaphorePermit, AcquireError> {
     Arc::clone(&service.uploads.decoding).acquire_many_owned(measured.mebibytes()).await
 }
 
-/// The largest picture that is decoded, in bytes.
+/// Maximum size of an image that is decoded, in bytes.
 pub const MAX_PICTURE: u64 = MAX_READ;
 
-/// Makes a picture that nobody uploaded as small as models look at; none where it can't be read.
+/// Downscales an image that is not an upload to the size that models use; `None` if it can't be
+/// read.
 pub async fn small_picture(service: &FilesService, owner: WorkOwner, bytes: Vec<u8>) -> Option<SmallPicture> {
     sized_picture(service, owner, bytes, THUMBNAILS[1]).await
 }
 
-/// Makes the longer side of a picture as short as this; none where it can't be read.
+/// Downscales the longer side of an image to `side` pixels; `None` if it can't be read.
 pub async fn sized_picture(
     service: &FilesService,
     owner: WorkOwner,
@@ -444,14 +449,14 @@ pub async fn sized_picture(
     image::sized(bytes.into(), media_type, measured, side).await.ok()
 }
 
-/// Does what would hold up the thread on another one.
+/// Runs blocking work on another thread.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> Result<T, AppError> {
     tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?.map_err(away)
 }
 
-/// The store can't be written to or reached, or its disk is full.
+/// Error of a store that is unreachable, not writable or full.
 pub fn away(cause: impl Into<anyhow::Error>) -> AppError {
     let cause = cause.into();
     let is_full = |cause: &(dyn std::error::Error + 'static)| {
@@ -459,13 +464,13 @@ pub fn away(cause: impl Into<anyhow::Error>) -> AppError {
         matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
     };
     if cause.chain().any(is_full) {
-        tracing::warn!(cause = format!("{cause:#}"), "the disk for files is full");
+        tracing::warn!(cause = format!("{cause:#}"), "disk for uploads is full");
         return Code::StorageFull.into();
     }
     AppError::unavailable(cause)
 }
 
-/// How far the writing down of a new file is.
+/// Transcript state of a new upload.
 fn transcript_state(service: &FilesService, kind: UploadKind) -> Option<TranscriptState> {
     let is_written = kind == UploadKind::Voice && service.config.ai.transcription_model.is_some();
     is_written.then_some(TranscriptState::Pending)
@@ -476,7 +481,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_fits_on_a_disk() {
+    fn sanitizes_and_truncates_file_names() {
         for (name, cut) in [
             ("a.txt".to_owned(), "a.txt".to_owned()),
             ("x".repeat(300), "x".repeat(255)),

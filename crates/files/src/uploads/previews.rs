@@ -1,4 +1,4 @@
-//! The pictures of link previews: files of nobody's, each of one message.
+//! Images of link previews: uploads without an owner, each for one message.
 
 use appcore::{AppError, MessageId, UploadId, view::UploadKind};
 use dbcontext::{
@@ -13,7 +13,7 @@ use platform::{cleanup::SweepJob, work_pools::WorkOwner};
 use super::{SmallPicture, UNSENT, sweep, take_in};
 use crate::FilesService;
 
-/// The pictures of a deleted message's previews go.
+/// Removes the preview images of a deleted message.
 pub async fn drop_previews(service: &FilesService, message: MessageId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     let pictures = query::previews::pictures(&tx, message).await?;
@@ -28,7 +28,8 @@ pub async fn drop_previews(service: &FilesService, message: MessageId) -> Result
     Ok(())
 }
 
-/// Keeps the picture of a preview like a file, one of nobody's. It goes in a day unless a message has it by then.
+/// Stores a preview image as an upload without an owner. It is removed after a day unless a message
+/// refers to it.
 pub async fn keep_preview(
     service: &FilesService,
     owner: WorkOwner,

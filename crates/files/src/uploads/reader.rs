@@ -16,20 +16,21 @@ use tokio::{
 
 use super::store::Pieces;
 
-/// Factor between the processor time that a task may take and its deadline: a busy machine is slower.
+/// Factor between the processor time limit of a task and its deadline, because a busy machine is
+/// slower.
 const DEADLINE_FACTOR: u32 = 8;
-/// Maximum size of a result, in bytes: the longest text, escaped.
+/// Maximum size of a result, in bytes: the longest text with escapes.
 const MAX_RESULT: u64 = 4 * extract::MAX_TEXT as u64;
 
-/// Result of a task: lines of JSON.
+/// Output of a task: lines of JSON.
 pub(super) struct Parsed {
     output: Vec<u8>,
-    /// Whether the process ended by itself, within its limits.
+    /// True if the process exited successfully, within its limits.
     pub is_complete: bool,
 }
 
 impl Parsed {
-    /// The value on a line; `None` if the process ended before it wrote the line.
+    /// Value on a line; `None` if the process ended before it wrote the line.
     pub fn line<T: DeserializeOwned>(&self, number: usize) -> Result<Option<T>, AppError> {
         let mut lines = self.output.split_inclusive(|byte| *byte == b'\n');
         let Some(line) = lines.nth(number).filter(|line| self.is_complete || line.ends_with(b"\n")) else {
@@ -39,13 +40,13 @@ impl Parsed {
     }
 }
 
-/// Runs a task on bytes that are in memory.
+/// Runs a task on bytes in memory.
 pub(super) async fn parse_bytes(task: &Task, bytes: Bytes) -> Result<Parsed, AppError> {
     parse(task, stream::iter([Ok(bytes)]).boxed()).await
 }
 
-/// Runs a task in a process. Returns `Unavailable` if the process can't be started or misses its deadline, which says that the machine is busy: it has
-/// taken less processor time than it may.
+/// Runs a task in a process. Returns `Unavailable` if the process can't be started or misses its
+/// deadline, which means that the machine is busy: the process has not used up its processor time.
 pub(super) async fn parse(task: &Task, pieces: Pieces) -> Result<Parsed, AppError> {
     let deadline = Duration::from_secs(task.seconds()) * DEADLINE_FACTOR;
     timeout(deadline, run(task, pieces)).await.map_err(AppError::unavailable)?
@@ -55,7 +56,8 @@ async fn run(task: &Task, mut pieces: Pieces) -> Result<Parsed, AppError> {
     let mut child = Command::new(own_program()?)
         .arg("read-file")
         .env_clear()
-        // Each thread of a pool takes address space, and so does each of glibc's arenas: 128 MiB, as much as a small picture may take.
+        // Each thread of a pool and each arena of glibc takes address space: 128 MiB, as much as a
+        // small image may take.
         .env("RAYON_NUM_THREADS", "1")
         .env("MALLOC_ARENA_MAX", "1")
         .stdin(Stdio::piped())
@@ -65,12 +67,12 @@ async fn run(task: &Task, mut pieces: Pieces) -> Result<Parsed, AppError> {
         .spawn()
         .map_err(AppError::unavailable)?;
     let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(AppError::internal(anyhow::anyhow!("a process has no standard streams")));
+        return Err(AppError::internal(anyhow::anyhow!("reader process has no standard streams")));
     };
     let mut head = serde_json::to_vec(task).map_err(AppError::internal)?;
     head.push(b'\n');
     let writing = async move {
-        // The process ends early where it has read enough.
+        // The process ends early if it has read enough.
         if input.write_all(&head).await.is_err() {
             return Ok(());
         }
@@ -93,7 +95,7 @@ async fn run(task: &Task, mut pieces: Pieces) -> Result<Parsed, AppError> {
     Ok(Parsed { output: result, is_complete: ended.success() })
 }
 
-/// This program, also after its file was replaced by a newer one.
+/// Path of this program, also valid after its file was replaced by an upgrade.
 fn own_program() -> Result<PathBuf, AppError> {
     if cfg!(target_os = "linux") {
         return Ok(PathBuf::from("/proc/self/exe"));

@@ -1,4 +1,4 @@
-//! A file as it comes in: written to the disk and summed up part by part.
+//! Incoming files: written to disk and hashed chunk by chunk.
 
 use std::{
     fs::File,
@@ -18,14 +18,14 @@ use platform::host_health;
 
 use super::blocking;
 
-/// Bytes that are gathered before they are written.
+/// Write buffer, in bytes.
 const GATHERED: usize = 256 * 1024;
 
-/// A file that is being received. Where it is dropped before its end, it is removed.
+/// File being received; removed if dropped before its end.
 pub struct Incoming {
     path: TemporaryFile,
     gathered: BytesMut,
-    /// None while it is being written to.
+    /// `None` during a write.
     file: Option<(File, Context)>,
     size: u64,
     floor: Floor,
@@ -33,14 +33,14 @@ pub struct Incoming {
     owner: WorkOwner,
 }
 
-/// What stays free of a disk, whatever comes: the database may lie on the same one.
+/// Minimum free disk space, in bytes, because the database may be on the same disk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Floor(pub u64);
 
 impl Floor {
-    /// Refuses so many bytes more where they would leave less.
+    /// Refuses `bytes` more if they would leave less.
     pub fn check(self, place: &Path, bytes: u64) -> io::Result<()> {
-        // What can't be looked at says so when it is written to.
+        // An unreadable disk fails at the write.
         match host_health::free(place) {
             Ok(free) if free < self.0.saturating_add(bytes) => Err(io::ErrorKind::StorageFull.into()),
             _ => Ok(()),
@@ -48,15 +48,15 @@ impl Floor {
     }
 }
 
-/// A file that was received.
+/// Received file.
 pub struct Received {
     pub(crate) path: TemporaryFile,
     pub size: u64,
-    /// In hexadecimal digits.
+    /// SHA-256, in hexadecimal digits.
     pub sha256: String,
 }
 
-/// A file that is removed unless it is kept.
+/// File that is removed on drop unless it is released.
 pub(crate) struct TemporaryFile(Option<PathBuf>);
 
 impl TemporaryFile {
@@ -68,7 +68,7 @@ impl TemporaryFile {
         self.0.clone().unwrap_or_default()
     }
 
-    /// It has another name from here on.
+    /// Keeps the file, which has been renamed.
     pub fn release(mut self) {
         self.0 = None;
     }
@@ -77,14 +77,14 @@ impl TemporaryFile {
 impl Drop for TemporaryFile {
     fn drop(&mut self) {
         if let Some(path) = self.0.take() {
-            // It may not have been made yet.
+            // The file may not exist yet.
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
 impl Incoming {
-    /// `disk`: the pool in which each part is written, on behalf of `owner`.
+    /// Creates the file. Each chunk is written in the pool `disk` on behalf of `owner`.
     pub(crate) async fn create(
         path: PathBuf,
         floor: Floor,
@@ -108,7 +108,7 @@ impl Incoming {
         self.size
     }
 
-    /// Everything is there, and on the disk.
+    /// Completes the file and synchronises it to disk.
     pub async fn close(mut self) -> Result<Received, AppError> {
         self.flush(true).await?;
         let digest = self.file.take().map(|(_, context)| context.finish());
@@ -118,7 +118,7 @@ impl Incoming {
 
     async fn flush(&mut self, is_last: bool) -> Result<(), AppError> {
         let Some((mut file, mut context)) = self.file.take() else {
-            return Err(AppError::internal(anyhow::anyhow!("an earlier write has failed")));
+            return Err(AppError::internal(anyhow::anyhow!("earlier write failed")));
         };
         let gathered = self.gathered.split().freeze();
         let (floor, place) = (self.floor, self.path.path());
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn large_files_of_one_person_do_not_hold_up_those_of_another() {
+    async fn large_uploads_of_one_user_do_not_delay_others() {
         let folder = tempfile::tempdir().unwrap();
         let disk = WorkPools::default().disk;
         let create = |name: &str, owner| Incoming::create(folder.path().join(name), Floor(0), Arc::clone(&disk), owner);

@@ -1,8 +1,10 @@
-//! Files that come in several requests (tus): each request adds pieces, and whichever instance gets the last one puts them together.
+//! Resumable uploads (tus): each request adds parts, and the instance that receives the last one
+//! joins them.
 //!
-//! A piece lies in the store under a name of its own and counts once its row is there; of two that begin at the same place one gets a row. So
-//! what breaks off, or comes twice, or comes to another instance, leaves a file that goes on where its last piece ends. Whoever puts the pieces
-//! together claims that first, so it is done once however often somebody asks; the claim of an instance that died ends by itself.
+//! A part is an object with a name of its own, and counts once its row is inserted; of two parts at
+//! the same offset one gets a row. So an interrupted or repeated request, or one at another
+//! instance, leaves an upload that continues after its last part. Joining needs a claim, so it
+//! happens once however often it is requested; the claim of a dead instance expires.
 
 use std::time::Duration;
 
@@ -21,26 +23,26 @@ use super::{
 };
 use crate::FilesService;
 
-/// Bytes of a piece: what is lost at most where an instance dies.
+/// Part size in bytes, the maximum that is lost if an instance dies.
 const PIECE: u64 = 8 * 1024 * 1024;
 
-/// How long a claim to put pieces together holds without being renewed, and how often it is renewed.
+/// Duration of a claim to join parts, and its renewal interval.
 const CLAIM: Duration = Duration::from_secs(30);
 const RENEWAL: Duration = Duration::from_secs(5);
-/// How often somebody who waits for another's claim looks whether it has ended.
+/// Polling interval while waiting for the claim of another instance.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// How far a file has come.
+/// Progress of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     pub id: UploadId,
     pub offset: u64,
     pub length: u64,
-    /// When it is removed unless it was sent.
+    /// Time at which it is removed unless it is sent.
     pub expires_at: Timestamp,
 }
 
-/// Announces a file that will come; `metadata`: what its client says of it.
+/// Announces a resumable upload. `metadata` is the client's `Upload-Metadata` header.
 pub async fn create(
     service: &FilesService,
     by: &Principal,
@@ -59,12 +61,13 @@ fn expiry(created_at: Timestamp) -> Timestamp {
     Timestamp(created_at.0.saturating_add(i64::try_from(UNSENT.as_millis()).unwrap_or(i64::MAX)))
 }
 
-/// What its client said of a file, as it was written.
+/// Metadata of the client, as sent.
 pub async fn metadata(service: &FilesService, id: UploadId) -> Result<Option<String>, AppError> {
     rows::metadata(service.db.writer(), id).await
 }
 
-/// How far the caller's file has come. One that is all there and was not looked at yet, because an instance died, is now.
+/// Progress of the caller's upload. An upload whose parts are complete but not joined, because an
+/// instance died, is joined now.
 pub async fn progress(service: &FilesService, by: &Principal, id: UploadId) -> Result<Progress, AppError> {
     let (progress, row) = find(service, by, id).await?;
     if progress.offset == progress.length && row.status == UploadStatus::Pending.as_str() {
@@ -85,7 +88,7 @@ async fn find(service: &FilesService, by: &Principal, id: UploadId) -> Result<(P
     Ok((Progress { id, offset, length, expires_at: expiry(row.created_at) }, row))
 }
 
-/// More of a file, on its way in.
+/// Request that appends to an upload.
 pub struct Appending<'a> {
     service: &'a FilesService,
     row: StoredUpload,
@@ -93,7 +96,8 @@ pub struct Appending<'a> {
     incoming: Incoming,
 }
 
-/// Begins to add to the caller's file, at the place where it ends so far.
+/// Starts to append to the caller's upload at its current end. Returns `UploadConflict` for another
+/// offset.
 pub async fn append<'a>(
     service: &'a FilesService,
     by: &Principal,
@@ -124,7 +128,7 @@ impl Appending<'_> {
         Ok(())
     }
 
-    /// Keeps what came, also where the rest did not; a file that is all there is looked at.
+    /// Stores the received bytes, even if the request was interrupted, and joins a complete upload.
     pub async fn end(mut self) -> Result<Progress, AppError> {
         self.store().await?;
         if self.progress.offset == self.progress.length && self.row.status == UploadStatus::Pending.as_str() {
@@ -133,7 +137,7 @@ impl Appending<'_> {
         Ok(self.progress)
     }
 
-    /// Makes a piece of what was received.
+    /// Stores the received bytes as a part.
     async fn store(&mut self) -> Result<(), AppError> {
         let store = &self.service.uploads.store;
         let next = store.receive(owner(&self.row)).await?;
@@ -159,7 +163,8 @@ fn stored(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
 
-/// Puts the pieces together and takes the file in. Where somebody else does so, that is waited for: who is told that all of it is there may use it.
+/// Joins the parts and stores the file. Waits for a concurrent join, because a client that is told
+/// of completion may use the file.
 async fn complete(service: &FilesService, row: &StoredUpload) -> Result<(), AppError> {
     let db = service.db.writer();
     loop {
@@ -183,7 +188,7 @@ async fn complete(service: &FilesService, row: &StoredUpload) -> Result<(), AppE
     joined
 }
 
-/// Holds the claim for as long as that can be done.
+/// Renews the claim until that fails.
 async fn hold(service: &FilesService, id: UploadId) -> AppError {
     loop {
         tokio::time::sleep(RENEWAL).await;
@@ -198,7 +203,7 @@ async fn join(service: &FilesService, row: &StoredUpload) -> Result<(), AppError
     let owner = owner(row);
     let received = gather(service, row.id, owner).await?;
     if row.size != Some(stored(received.size)) {
-        return Err(AppError::unavailable(anyhow::anyhow!("the pieces of the file {} are not all there", row.id)));
+        return Err(AppError::unavailable(anyhow::anyhow!("parts of upload {} are missing", row.id)));
     }
     match take_in(service, (row.id, owner), &row.media_type, received).await {
         Ok(_) => sweep::remove_parts(service, row.id).await,

@@ -1,4 +1,4 @@
-//! The files of a conversation.
+//! Files of a conversation.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +16,8 @@ use event_log::access;
 
 use crate::FilesService;
 
-/// The files of the newest messages that have any, as far as the caller may read them, the newest first. A message's files are not parted.
+/// Files of the newest messages with files that the caller may read, newest first. The files of a
+/// message stay on one page.
 pub async fn of_conversation(
     service: &FilesService,
     by: &Principal,
@@ -41,7 +42,7 @@ pub async fn of_conversation(
     let shown: HashSet<MessageId> = shown.into_iter().collect();
     let mut items = Vec::with_capacity(found.len());
     for row in found.into_iter().filter(|row| shown.contains(&row.message_id)) {
-        // Deleted in between.
+        // The message was deleted in between.
         let Some(message) = messages.get(&row.message_id) else { continue };
         items.push(ConversationFile {
             upload: row.upload.try_into()?,

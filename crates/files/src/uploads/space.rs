@@ -1,8 +1,9 @@
-//! Space for files: what somebody has not sent yet, all that is theirs, a workspace's, and the disk's.
+//! Storage space: unsent files, all files of a user, those of a workspace, and the disk.
 //!
-//! Space is taken in the transaction that announces a file, under the lock of its owner, so those that come at the same time don't pass a limit together. A
-//! file whose size nobody has said takes it in steps as it comes. What a workspace has is decided where a message comes to carry the file, by the
-//! writer; before that it is only looked at.
+//! Space is reserved in the transaction that announces a file, under the lock of its owner, so that
+//! concurrent uploads can't exceed a limit together. A file of unknown size reserves space in
+//! steps. The limit of a workspace is enforced by the writer when a message gets the file; earlier
+//! checks are only hints.
 
 use appcore::{AppError, Code, ConversationId, Timestamp, UploadId, UserId, WorkspaceId, auth::Principal};
 use dbcontext::{
@@ -16,10 +17,11 @@ use sea_orm::ConnectionTrait;
 use super::UNSENT;
 use crate::{FilesService, quotas};
 
-/// What a file takes at a time whose size nobody has said.
+/// Bytes that a file of unknown size reserves at a time.
 const STEP: i64 = 8 * 1024 * 1024;
 
-/// Takes space for a file of this size, or for the beginning of one whose size nobody has said. Answers how much it was.
+/// Reserves space for a file, or for the first step if its size is unknown. Returns the reserved
+/// bytes.
 pub(super) async fn take<C: ConnectionTrait>(
     service: &FilesService,
     txn: &C,
@@ -34,7 +36,7 @@ fn first_step(service: &FilesService) -> i64 {
     i64::try_from(service.config.uploads.max_bytes).unwrap_or(i64::MAX).min(STEP)
 }
 
-/// Takes more for a file that has become larger than what was taken for it.
+/// Extends the reservation of a file that has outgrown it.
 pub(super) async fn take_more(service: &FilesService, owner: UserId, id: UploadId, size: u64) -> Result<u64, AppError> {
     let least = i64::try_from(size).unwrap_or(i64::MAX);
     let _slot = service.work.disk.acquire_for_job(WorkOwner::user(owner)).await;
@@ -66,7 +68,8 @@ async fn take_between<C: ConnectionTrait>(
     Ok(most.min(left).min(quotas::check_storage(service, txn, owner, least, known).await?))
 }
 
-/// Refuses what would be too much for a conversation's workspace, as far as can be said before it is sent.
+/// Refuses a file that exceeds the limit of the conversation's workspace, as far as known before it
+/// is sent.
 pub(super) async fn check_workspace(
     service: &FilesService,
     by: &Principal,
@@ -81,7 +84,8 @@ pub(super) async fn check_workspace(
     check_fits(service.db.reader(), workspace, size, most).await
 }
 
-/// Refuses a file that an assistant is to know and for which its workspace has no space. Until the transaction ends nobody else takes any there.
+/// Refuses a knowledge file that exceeds the limit of its workspace. Locks the workspace's space
+/// until the transaction ends.
 pub async fn check_known<C: ConnectionTrait>(
     service: &FilesService,
     txn: &C,
@@ -96,7 +100,7 @@ pub async fn check_known<C: ConnectionTrait>(
     check_fits(txn, workspace, size, most).await
 }
 
-/// Refuses files that are too much for the workspace of the conversation that they will be sent to.
+/// Refuses files that exceed the limit of the workspace they will be sent to.
 pub async fn check_sent(
     service: &FilesService,
     access: &access::Lookup<'_>,

@@ -1,7 +1,7 @@
-//! Where the bytes of files lie: in a folder, or in S3.
+//! File store: a folder, or S3.
 //!
-//! A file is received in a folder of this machine first, where it can be looked at, and is put into the store when it is whole. In a folder
-//! that is a rename.
+//! A file is received into a local folder, where it can be inspected, and is moved to the store
+//! when it is complete. With a folder that is a rename.
 
 use std::{
     fs::File,
@@ -35,25 +35,25 @@ use super::{
     receive::{Floor, Incoming, TemporaryFile},
 };
 
-/// Bytes that are read, or sent to the store, at a time.
+/// Chunk size of reads and uploads to the store, in bytes.
 const PIECE: usize = 256 * 1024;
-/// Parts of a file that go to S3 at the same time.
+/// Concurrent parts of a multipart upload to S3.
 const PARTS_AT_ONCE: usize = 2;
-/// What an instance that died had received is removed by a later start.
+/// Age at which incoming files of a dead instance are removed at the start.
 const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Which bytes of a file are meant.
+/// Object of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Object {
     Whole(UploadId),
-    /// A picture's thumbnail, by the longer side in pixels.
+    /// Thumbnail, by its longer side in pixels.
     Thumbnail(UploadId, u32),
-    /// A piece of a file that comes in several.
+    /// Part of a resumable upload.
     Part(UploadId, Uuid),
 }
 
 impl Object {
-    /// Ids begin with the time; their end spreads the files over folders.
+    /// Ids start with the time, so the end of the id spreads the files over folders.
     fn path(self) -> Path {
         let (id, name) = match self {
             Self::Whole(id) => (id, "whole".to_owned()),
@@ -65,12 +65,12 @@ impl Object {
     }
 }
 
-/// Bytes on their way out.
+/// Stream of an object's bytes.
 pub type Pieces = BoxStream<'static, Result<Bytes, AppError>>;
 
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
-    /// Where the store is a folder of this machine.
+    /// Set if the store is a local folder.
     folder: Option<PathBuf>,
     incoming: PathBuf,
     data_dir: PathBuf,
@@ -79,7 +79,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Several instances need a store that all of them reach.
+    /// Opens the store. Several instances need a store that all of them can reach.
     pub fn open(config: &Config, disk: Arc<WorkPool>) -> anyhow::Result<Self> {
         let settings = &config.uploads;
         let data_dir = &config.server.data_dir;
@@ -106,34 +106,35 @@ impl Store {
         Ok(Self { objects: Arc::new(objects), incoming, data_dir, folder: Some(folder), floor, disk })
     }
 
-    /// Begins to receive a file on behalf of `owner`, for as long as the disk has room.
+    /// Starts to receive a file on behalf of `owner`.
     pub async fn receive(&self, owner: WorkOwner) -> Result<Incoming, AppError> {
         Incoming::create(self.incoming(), self.floor, Arc::clone(&self.disk), owner).await
     }
 
-    /// Refuses a file of this size for which the disk has no room.
+    /// Refuses a file that would exceed the disk space.
     pub async fn check_room(&self, size: u64) -> Result<(), AppError> {
         let (floor, place) = (self.floor, self.incoming.clone());
         blocking(move || Ok(floor.check(&place, size)?)).await
     }
 
-    /// Refuses a text of this size where the disk of files, or that of `server.data_dir`, would have less than `server.min_free_bytes` left.
+    /// Refuses a text if the disk of files or of `server.data_dir` would have less than
+    /// `server.min_free_bytes` left.
     pub async fn check_room_for_text(&self, size: u64) -> Result<(), AppError> {
         let (floor, places) = (self.floor, [self.incoming.clone(), self.data_dir.clone()]);
         blocking(move || Ok(places.iter().try_for_each(|place| floor.check(place, size))?)).await
     }
 
-    /// Where files are received, and whether there is room for more.
+    /// Folder for incoming files, and whether its disk has space.
     pub fn room(&self) -> (&FilePath, bool) {
         (&self.incoming, self.floor.check(&self.incoming, 0).is_ok())
     }
 
-    /// A name for a file that is received.
+    /// Path for a new incoming file.
     pub fn incoming(&self) -> PathBuf {
         self.incoming.join(Uuid::now_v7().simple().to_string())
     }
 
-    /// Takes over a file that was received. Nothing of it is left here, whatever becomes of that.
+    /// Moves a received file into the store. The local file is removed in any case.
     pub(crate) async fn put_file(&self, object: Object, file: TemporaryFile) -> Result<(), AppError> {
         let path = object.path();
         if let Some(folder) = &self.folder {
@@ -160,7 +161,7 @@ impl Store {
         upload.finish().await.map(drop).map_err(super::away)
     }
 
-    /// Stores a small file.
+    /// Stores a small object.
     pub async fn put(&self, object: Object, bytes: Bytes, owner: WorkOwner) -> Result<(), AppError> {
         if self.folder.is_some() {
             let file = TemporaryFile::new(self.incoming());
@@ -176,8 +177,8 @@ impl Store {
         self.objects.put(&object.path(), PutPayload::from_bytes(bytes)).await.map(drop).map_err(super::away)
     }
 
-    /// Some of an object's bytes, as they are read. They come to their end also where the object is removed meanwhile: it is open, or its transfer
-    /// has begun.
+    /// Streams a range of an object. The stream completes even if the object is removed meanwhile,
+    /// because the file is open or the transfer has started.
     pub async fn read(&self, object: Object, range: Range<u64>) -> Result<Pieces, AppError> {
         if range.is_empty() {
             return Ok(stream::empty().boxed());
@@ -197,7 +198,7 @@ impl Store {
         Ok(self.objects.head(&object.path()).await.map_err(away)?.size)
     }
 
-    /// What isn't there need not be removed.
+    /// Removes an object. Idempotent.
     pub async fn remove(&self, object: Object) -> Result<(), AppError> {
         match self.objects.delete(&object.path()).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -206,7 +207,7 @@ impl Store {
     }
 }
 
-/// The part of a bucket that `s3://bucket/prefix` names, with the credentials of `uploads.s3_…`.
+/// Store for `s3://bucket/prefix`, with the credentials of `uploads.s3_…`.
 pub fn open_s3(config: &Config, url: &Url) -> anyhow::Result<Arc<dyn ObjectStore>> {
     let settings = &config.uploads;
     let bucket = url.host_str().with_context(|| format!("{url} names no bucket."))?;
@@ -226,7 +227,7 @@ pub fn open_s3(config: &Config, url: &Url) -> anyhow::Result<Arc<dyn ObjectStore
     Ok(if prefix.is_empty() { Arc::new(store) } else { Arc::new(PrefixStore::new(store, prefix)) })
 }
 
-/// Makes the folder for what is received, and removes what an earlier start has left there.
+/// Creates the folder for incoming files and removes old leftovers.
 fn prepare(incoming: &FilePath) -> anyhow::Result<()> {
     let unusable = || format!("can't use the folder {}", incoming.display());
     std::fs::create_dir_all(incoming).with_context(unusable)?;
@@ -245,7 +246,7 @@ fn move_file(file: TemporaryFile, target: &FilePath) -> anyhow::Result<()> {
     }
     std::fs::rename(file.path(), target)?;
     file.release();
-    // The name is as durable as the bytes, which were synchronised when they were all there.
+    // Makes the name as durable as the bytes, which were synchronised when the file was complete.
     if let Some(parent) = target.parent() {
         File::open(parent)?.sync_all()?;
     }
@@ -259,7 +260,7 @@ fn write_file(path: &FilePath, bytes: &[u8]) -> anyhow::Result<()> {
     Ok(file.sync_all()?)
 }
 
-/// An open file's bytes from where it stands, in pieces that are worth a thread's time.
+/// Remaining bytes of an open file, in chunks that justify a blocking call.
 fn file_pieces(file: File, length: u64) -> Pieces {
     let next = move |(mut file, left): (File, u64)| async move {
         if left == 0 {
@@ -277,7 +278,7 @@ fn file_pieces(file: File, length: u64) -> Pieces {
     stream::try_unfold((file, length), next).boxed()
 }
 
-/// The store can't be reached, or lacks what it should have.
+/// Maps an error of the store.
 fn away(error: object_store::Error) -> AppError {
     match error {
         object_store::Error::NotFound { .. } => appcore::Code::NotFound.into(),
@@ -293,7 +294,7 @@ mod tests {
     use platform::work_pools::WorkPools;
 
     #[tokio::test]
-    async fn what_is_being_read_comes_to_its_end_though_it_is_removed() {
+    async fn reads_complete_after_removal() {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = ("NATTER__SERVER__DATA_DIR".into(), folder.path().as_os_str().to_owned());
         let config = appcore::config::load_core(None, [data_dir]).unwrap().config;

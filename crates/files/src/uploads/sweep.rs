@@ -1,4 +1,5 @@
-//! What nobody needs any more is removed: from the store first, then from the database, so that nothing is left over.
+//! Removal of unused uploads: first from the store, then from the database, so that no object is
+//! left behind.
 
 use appcore::{AppError, ConversationId, UploadId};
 use dbcontext::{constraint::app_error, query::uploads as rows};
@@ -8,7 +9,7 @@ use platform::cleanup::SweepJob;
 use super::{image::THUMBNAILS, store::Object};
 use crate::FilesService;
 
-/// Files that are looked at in one go.
+/// Number of files per batch.
 const PART: u32 = 100;
 
 impl Job<FilesService> for SweepJob {
@@ -38,7 +39,8 @@ async fn sweep_conversation(service: &FilesService, id: ConversationId) -> Resul
             let tx = service.db.begin().await.map_err(app_error)?;
             rows::detach_from(&tx, id, upload).await?;
             rows::mark_removed(&tx, &[upload], now).await?;
-            // Nothing says any more that it was of this conversation: what breaks off from here on is done again by a job of its own.
+            // The link to the conversation is gone now, so an interrupted removal needs a job of
+            // its own.
             jobs::ask(&tx, now, &SweepJob::Upload(upload)).await?;
             tx.commit().await.map_err(app_error)?;
         }
@@ -46,8 +48,8 @@ async fn sweep_conversation(service: &FilesService, id: ConversationId) -> Resul
     }
 }
 
-/// Removes a file that no message carries and no assistant knows: it is marked first, so that nobody reads or sends what is going away. It can be
-/// done again at any time.
+/// Removes a file that is no longer in use. It is marked first, so that nobody reads or sends a
+/// file that is being removed. Idempotent.
 pub(super) async fn sweep(service: &FilesService, id: UploadId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::mark_removed(&tx, &[id], service.clock.now()).await?;
@@ -61,7 +63,7 @@ pub(super) async fn sweep(service: &FilesService, id: UploadId) -> Result<(), Ap
     rows::forget(service.db.writer(), id).await.map(drop)
 }
 
-/// Removes the bytes of a file and of its thumbnails.
+/// Removes the bytes of a file and its thumbnails.
 pub(super) async fn remove_objects(service: &FilesService, id: UploadId) -> Result<(), AppError> {
     let store = &service.uploads.store;
     for size in THUMBNAILS {
@@ -70,7 +72,7 @@ pub(super) async fn remove_objects(service: &FilesService, id: UploadId) -> Resu
     store.remove(Object::Whole(id)).await
 }
 
-/// Removes the pieces that a file came in.
+/// Removes the parts of a resumable upload.
 pub(super) async fn remove_parts(service: &FilesService, id: UploadId) -> Result<(), AppError> {
     for part in rows::parts(service.db.writer(), id).await? {
         service.uploads.store.remove(Object::Part(id, part.part_id)).await?;

@@ -1,4 +1,4 @@
-//! The text of files and the heads of web pages, read by the reader process.
+//! Text extraction from files and metadata of web pages, in the reader process.
 
 use appcore::AppError;
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::FilesService;
 
-/// A file whose text is wanted.
+/// File to extract the text of.
 #[derive(Clone, Debug)]
 pub struct Source {
     pub id: appcore::UploadId,
@@ -27,7 +27,7 @@ pub struct Source {
     pub size: i64,
 }
 
-/// The text of a file that was received whole. An error is ours and may be gone later; what is [`Unreadable`] stays so.
+/// Text of a complete file. Errors are temporary or internal; [`Unreadable`] is permanent.
 pub async fn sections(
     service: &FilesService,
     source: &Source,
@@ -36,7 +36,8 @@ pub async fn sections(
     Ok(document(service, source, slot).await?.map(|document| document.sections))
 }
 
-/// The text of a file that was received whole, with how many pages it has. The caller holds a slot of [`WorkPools::parsing`].
+/// Text of a complete file with its number of pages. The caller holds a slot of
+/// [`WorkPools::parsing`].
 pub async fn document(service: &FilesService, source: &Source, _slot: &WorkSlot) -> Result<Outcome, AppError> {
     if !extract::is_readable(&source.media_type, &source.name) {
         return Ok(Err(Unreadable::Type));
@@ -46,7 +47,7 @@ pub async fn document(service: &FilesService, source: &Source, _slot: &WorkSlot)
     parse(&source.name, &source.media_type, pieces).await
 }
 
-/// The text of what is no file of ours. The caller holds a slot of [`WorkPools::parsing`].
+/// Text of data that is not an upload. The caller holds a slot of [`WorkPools::parsing`].
 pub async fn of_bytes(name: &str, media_type: &str, bytes: Bytes, _slot: &WorkSlot) -> Result<Outcome, AppError> {
     if !extract::is_readable(media_type, name) {
         return Ok(Err(Unreadable::Type));
@@ -54,7 +55,8 @@ pub async fn of_bytes(name: &str, media_type: &str, bytes: Bytes, _slot: &WorkSl
     parse(name, media_type, stream::iter([Ok(bytes)]).boxed()).await
 }
 
-/// The head of a web page; `None` if it takes too much time or memory to read. The caller holds a slot of [`WorkPools::parsing`].
+/// Metadata of a web page; `None` if parsing it exceeds the limits. The caller holds a slot of
+/// [`WorkPools::parsing`].
 pub async fn page(html: Bytes, _slot: &WorkSlot) -> Result<Option<Page>, AppError> {
     reader::parse_bytes(&Task::Page, html).await?.line(0)
 }
@@ -66,5 +68,5 @@ async fn parse(name: &str, media_type: &str, pieces: Pieces) -> Result<Outcome, 
         tracing::info!(%name, "document exceeded the limits of the reader process");
         return Ok(Err(Unreadable::TooComplex));
     }
-    parsed.line(0)?.ok_or_else(|| AppError::internal(anyhow::anyhow!("the reader process wrote nothing")))
+    parsed.line(0)?.ok_or_else(|| AppError::internal(anyhow::anyhow!("reader process wrote no output")))
 }
