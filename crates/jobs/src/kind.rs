@@ -1,4 +1,4 @@
-//! The kinds of jobs, and what each one says of itself.
+//! Job kinds: stored payload, limits and handler.
 
 use std::future::Future;
 
@@ -16,22 +16,22 @@ use uuid::Uuid;
 
 use crate::Lease;
 
-/// Jobs of a kind that one instance works on at the same time, where the kind does not say otherwise.
+/// Default number of concurrent jobs of a kind per instance.
 const USUAL_PLACES: usize = 8;
-/// The field of a payload that says what the job came of.
+/// Payload field with the trace context of the request that enqueued the job.
 const TRACEPARENT: &str = "traceparent";
 
-/// What is stored of a job. Whoever asks for it needs no more.
+/// Payload of a job. It is all that code needs to enqueue the job.
 pub trait Stored: Serialize + Sized {
     const KIND: &'static str;
 
-    /// Of the jobs with the same concurrency_key one runs at a time.
+    /// Jobs with the same key run one at a time.
     fn concurrency_key(&self) -> String;
 
-    /// What it works on: by this it is found again.
+    /// Id of the entity the job is about; indexed for look-ups.
     fn subject(&self) -> Uuid;
 
-    /// The job as it is stored.
+    /// Row of the job, without an owner.
     fn new_job(&self) -> Result<NewJob, AppError> {
         Ok(NewJob {
             kind: Self::KIND,
@@ -42,20 +42,22 @@ pub trait Stored: Serialize + Sized {
         })
     }
 
-    /// [`new_job`](Self::new_job) on somebody's behalf.
+    /// Row of the job ([`new_job`](Self::new_job)) with an owner, for fair scheduling.
     fn new_job_for(&self, owner: impl Into<JobOwner>) -> Result<NewJob, AppError> {
         Ok(NewJob { owner: Some(owner.into()), ..self.new_job()? })
     }
 }
 
-/// How a worker brings a job to its end. `S` is the state that it needs: the host, or a part of it.
+/// Handler of a job kind. `S` is the state it needs: the host, or a part of it.
 pub trait Job<S>: Stored + DeserializeOwned + Send {
-    /// How many of them this instance works on at the same time. Each kind has its own places: what is slow makes only its like wait.
+    /// Maximum number of concurrent jobs of this kind per instance. Limits are per kind, so that
+    /// slow jobs delay only their own kind.
     fn places(_config: &Config) -> usize {
         USUAL_PLACES
     }
 
-    /// How many of these places one person's jobs take at most, so that others' find one.
+    /// Maximum number of concurrent jobs of one user within this limit, so that others get their
+    /// share.
     fn per_person(config: &Config) -> usize {
         Self::places(config).div_ceil(2)
     }
@@ -63,7 +65,7 @@ pub trait Job<S>: Stored + DeserializeOwned + Send {
     fn run(self, work: Work<'_, S>) -> impl Future<Output = Result<Ended, AppError>> + Send;
 }
 
-/// A job as it is stored: with what it came of, where that is traced.
+/// Serialised job, with the trace context if tracing is on.
 fn payload(job: &impl Serialize) -> Result<String, serde_json::Error> {
     let Some(from) = telemetry::traceparent() else { return serde_json::to_string(job) };
     let mut payload = serde_json::to_value(job)?;
@@ -73,7 +75,7 @@ fn payload(job: &impl Serialize) -> Result<String, serde_json::Error> {
     Ok(payload.to_string())
 }
 
-/// The span of a claimed job.
+/// Tracing span of a claimed job.
 pub(super) fn trace(claim: &job::Model) -> Span {
     if !telemetry::is_on() {
         return Span::default();
@@ -85,17 +87,17 @@ pub(super) fn trace(claim: &job::Model) -> Span {
     span
 }
 
-/// A claimed job and the state to work with.
+/// Claimed job with the state to work on.
 pub struct Work<'a, S> {
     pub state: &'a S,
     pub claim: &'a job::Model,
     pub lease: &'a Lease,
-    /// This instance stops: what can't be ended soon is for another one.
+    /// Cancelled when this instance shuts down; jobs that can't end soon should hand over.
     pub draining: &'a CancellationToken,
 }
 
 impl<'a, S> Work<'a, S> {
-    /// The same job with another state.
+    /// Same job with another state.
     #[must_use]
     pub const fn on<T>(self, state: &'a T) -> Work<'a, T> {
         Work { state, claim: self.claim, lease: self.lease, draining: self.draining }
@@ -110,21 +112,21 @@ impl<S> Clone for Work<'_, S> {
 
 impl<S> Copy for Work<'_, S> {}
 
-/// How the work on a job ended. An error means that it is tried again, as the schedule says.
+/// Outcome of an attempt. An error means that the job is retried on schedule.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
     Done,
-    /// This instance stops; the job is for another one.
+    /// This instance shuts down; the job goes back to the queue.
     HandedOn,
-    /// Another worker has the job.
+    /// Another worker has taken over the job.
     Lost,
-    /// The job was put aside, to be claimed again later.
+    /// The job is suspended and will be claimed again later.
     Aside,
-    /// Trying again would not help: a dead letter, with the reason for an operator.
+    /// A retry can't succeed: the job becomes a dead letter, with the reason for operators.
     Hopeless(String),
 }
 
-/// A kind without its type.
+/// Type-erased job kind.
 pub struct Kind<H> {
     pub(crate) name: &'static str,
     pub(crate) places: fn(&Config) -> usize,
@@ -133,7 +135,7 @@ pub struct Kind<H> {
 }
 
 impl<H: Sync> Kind<H> {
-    /// The kind of the jobs `J`, which run on the part `S` of the host.
+    /// Kind of the jobs `J`, which run on the part `S` of the host.
     #[must_use]
     pub const fn of<J: Job<S>, S: Sync>() -> Self
     where

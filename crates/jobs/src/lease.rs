@@ -1,4 +1,4 @@
-//! A worker's hold on a job.
+//! Lease of a worker on a job.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -9,12 +9,13 @@ use appcore::{AppError, JobId};
 use dbcontext::{Database, entity::job, query};
 use tokio::time::Instant;
 
-/// How long a claim holds without being renewed.
+/// Duration of a lease without renewal.
 pub(super) const LEASE: Duration = Duration::from_secs(10);
-/// How often it is renewed: two renewals may fail before it is lost. A stop that went astray on the bus is seen here too.
+/// Renewal interval: two renewals may fail before the lease is lost. It also delivers stop requests
+/// that were lost on the bus.
 const RENEWAL: Duration = Duration::from_secs(3);
 
-/// The claim of a job. It holds as long as this instance can be sure that nobody else has the job.
+/// Lease on a claimed job. It holds as long as this instance can be sure that no other has the job.
 #[derive(Debug)]
 pub struct Lease {
     id: JobId,
@@ -22,27 +23,28 @@ pub struct Lease {
     holds_until: Mutex<Instant>,
 }
 
-/// Why a lease is not kept any longer.
+/// Reason for the end of a lease.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Over {
-    /// A reader asked for the job to stop.
+    /// A reader requested the job to stop.
     StopRequested,
-    /// Another worker has the job, or will soon.
+    /// Another worker has the job or is about to get it.
     Lost,
 }
 
 impl Lease {
-    /// Of a job that was claimed just now.
+    /// Lease of a job that has just been claimed.
     pub(super) fn new(claim: &job::Model, claimed: Instant) -> Self {
         Self { id: claim.id, attempt: claim.attempt, holds_until: Mutex::new(claimed + LEASE) }
     }
 
-    /// Whether nobody else can have the job: an instance that stood still for long finds out before it acts again.
+    /// True if no other worker can have the job. An instance that was paused for long notices it
+    /// before it acts again.
     pub fn holds(&self) -> bool {
         Instant::now() < *self.holds_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Renews the lease for as long as it can be renewed.
+    /// Renews the lease until it ends.
     pub async fn keep(&self, db: &Database) -> Over {
         loop {
             tokio::time::sleep(RENEWAL).await;
@@ -51,7 +53,7 @@ impl Lease {
                 Ok(Some(_)) => {}
                 Ok(None) => return Over::Lost,
                 Err(error) => {
-                    tracing::warn!(%error, job = %self.id, "a job's lease could not be renewed");
+                    tracing::warn!(%error, job = %self.id, "failed to renew lease");
                     if !self.holds() {
                         return Over::Lost;
                     }
@@ -60,9 +62,10 @@ impl Lease {
         }
     }
 
-    /// Extends the lease; `None` when it is lost.
+    /// Extends the lease; `None` if it is lost.
     async fn renew(&self, db: &Database) -> Result<Option<query::jobs::LeaseState>, AppError> {
-        // From before the question: the database counts from a later moment, so this side never holds it for longer.
+        // Taken before the query: the database counts from a later moment, so the local view never
+        // outlasts the lease.
         let asked = Instant::now();
         let renewed = query::jobs::renew(db.writer(), self.id, self.attempt, LEASE).await?;
         if renewed.is_some() {

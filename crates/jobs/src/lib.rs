@@ -1,19 +1,22 @@
-//! Durable jobs: what was asked for in a transaction and is done after it, by whichever instance gets to it first.
+//! Durable jobs: enqueued in a transaction and executed after its commit, by the first instance
+//! that claims them.
 //!
-//! A job is inserted in the transaction that makes it necessary: an answer with the message that asks for it, a
-//! letter with the change that it tells of. A [worker](Workers) claims it with a lease and renews the lease
-//! while it works; when it dies, the lease runs out and another worker starts over. An instance that is told to stop gives its
-//! jobs back at once.
+//! A job is inserted in the transaction that makes it necessary: an answer with the message that
+//! requests it, a mail with the change it reports. A [worker](Workers) claims it with a lease and
+//! renews the lease while it works; if the worker dies, the lease expires and another worker starts
+//! over. An instance that shuts down returns its jobs at once.
 //!
-//! This crate is the engine and knows no kind of job. What a job says is [stored](Stored) by whoever asks for it; how it is done is its
-//! [kind](Job), which may stand far above them. The program that the engine works for is its [`Host`], with the table of [kinds](Kind). Each kind
-//! has its own places on each instance, so that a hundred answers of a slow model don't keep a letter waiting.
+//! This crate is the engine and knows no job kinds. The payload of a job is [stored](Stored) by the
+//! code that enqueues it; its handler is a [kind](Job), which may live in a crate far above. The
+//! program that uses the engine implements [`Host`] and provides the table of [kinds](Kind). Each
+//! kind has its own concurrency limit on each instance, so that a hundred answers of a slow model
+//! don't delay a mail.
 //!
-//! A job that fails is tried again by the schedule (`jobs.backoff`: 1 min, 10 min, 1 h, 1 day), then it is a dead letter, from where an
-//! administrator can put it back.
+//! A failed job is retried on schedule (`jobs.backoff`: 1 min, 10 min, 1 h, 1 day); afterwards it
+//! is a dead letter, which an administrator can requeue.
 //!
-//! An instance that is killed is missed within two seconds (`survivors`), and others go on with what it held; a host that vanishes is given up
-//! with its leases.
+//! A killed instance is detected within two seconds (`survivors`), and others take over its jobs;
+//! if a host vanishes, its jobs are taken over when the leases expire.
 
 mod kind;
 mod lease;
@@ -40,7 +43,7 @@ pub use self::{
     worker::{Workers, caught, start_workers},
 };
 
-/// The program that the engine works for.
+/// Program that uses the engine.
 pub trait Host: Send + Sync + 'static {
     fn db(&self) -> &Database;
 
@@ -50,16 +53,18 @@ pub trait Host: Send + Sync + 'static {
 
     fn instance_id(&self) -> InstanceId;
 
-    /// Hears what other parts, here and on other instances, want of jobs that are being worked on.
+    /// Handles a signal from this or another instance that may concern running jobs.
     fn heard(&self, signal: Signal);
 }
 
-/// Asks for a job, in the caller's transaction. It is found within a second; [`wake`] after the commit makes haste.
+/// Enqueues a job in the caller's transaction. It is found within a second; [`wake`] after the
+/// commit speeds that up.
 pub async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl Stored) -> Result<(), AppError> {
     ask_after(db, now, job, Duration::ZERO).await
 }
 
-/// [`ask`] on somebody's behalf: jobs of its kind are claimed in turn, so whoever asks for many keeps nobody else waiting.
+/// [`ask`] with an owner: jobs of a kind are claimed in turn by owner, so that many jobs of one
+/// user don't delay others.
 pub async fn ask_for<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -69,7 +74,7 @@ pub async fn ask_for<C: ConnectionTrait>(
     ask_for_after(db, now, job, Duration::ZERO, owner).await
 }
 
-/// [`ask_for`] a job that is done when `wait` has passed.
+/// [`ask_for`] with a delay.
 pub async fn ask_for_after<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -81,7 +86,7 @@ pub async fn ask_for_after<C: ConnectionTrait>(
     query::execute(db, vec![piece]).await
 }
 
-/// [`ask_for`] a job that is done at a time.
+/// [`ask_for`] with a due time.
 pub async fn ask_for_at<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -93,7 +98,7 @@ pub async fn ask_for_at<C: ConnectionTrait>(
     ask_for_after(db, now, job, wait, owner).await
 }
 
-/// [`ask`] for a job that is done when `wait` has passed.
+/// [`ask`] with a delay.
 pub async fn ask_after<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -109,7 +114,7 @@ pub async fn cancel<J: Stored>(db: &impl ConnectionTrait, subject: Uuid) -> Resu
     query::jobs::remove_waiting(db, J::KIND, subject).await
 }
 
-/// Tells the workers of all instances that there is something to do.
+/// Notifies the workers of all instances of new jobs.
 pub fn wake(bus: &dyn EventBus) {
     drop(bus.publish(vec![BusMessage::Signal(Signal::JobsWaiting)]));
 }

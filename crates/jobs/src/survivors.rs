@@ -1,8 +1,10 @@
-//! Who of the cluster's workers is gone, so that their jobs need not wait for the leases to run out.
+//! Liveness: detects dead workers of the cluster, so that their jobs don't have to wait for the
+//! leases to expire.
 //!
-//! Each instance that works on jobs shows a [`Sign`] of life, which PostgreSQL takes away with the instance's connections. Whoever sees for a
-//! moment that another one has none lets its leases run out. A connection that breaks while its instance lives is no reason: the instance
-//! shows its sign again at once, and nobody judges who has just lost their own.
+//! Each instance that runs jobs holds a [lock](Sign) in PostgreSQL, which is released with the
+//! instance's connections. If the lock of another instance is absent for a moment, its leases are
+//! expired. A broken connection of a live instance does no harm: the instance reacquires its lock
+//! at once, and an instance that has just lost its own lock judges no other.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -12,23 +14,25 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{Host, wake};
 
-/// How often the own sign is renewed, and looked for those of others.
+/// Interval for renewing the own lock and checking those of others.
 const LOOK: Duration = Duration::from_millis(400);
-/// How long a sign must be missing.
+/// Time for which a lock must be absent before its instance counts as dead.
 const MISSING: Duration = Duration::from_millis(1_000);
-/// How long the own sign must have been there for a judgement on others: after PostgreSQL was away, all have to come back first.
+/// Time for which the own lock must have been held before others are judged: after an outage of
+/// PostgreSQL all instances have to reconnect first.
 const STEADY: Duration = Duration::from_secs(3);
 
-/// Shows the own sign for the first time, before anything is claimed. Where that fails, leases alone decide until it is there.
+/// Acquires the own lock before anything is claimed. On failure only the leases count until it is
+/// acquired.
 pub(super) async fn show(host: &impl Host) -> LivenessLock {
     let mut sign = LivenessLock::of(host.instance_id());
     if let Err(error) = sign.renew(host.db()).await {
-        tracing::warn!(%error, "this instance's sign of life can't be shown yet");
+        tracing::warn!(%error, "failed to acquire liveness lock");
     }
     sign
 }
 
-/// Keeps the sign, and lets go of what the dead held.
+/// Renews the own lock and expires the leases of dead instances.
 pub(super) async fn watch(host: Arc<impl Host>, mut sign: LivenessLock) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -37,7 +41,7 @@ pub(super) async fn watch(host: Arc<impl Host>, mut sign: LivenessLock) {
     loop {
         looks.tick().await;
         if let Err(error) = sign.renew(host.db()).await {
-            tracing::debug!(%error, "this instance's sign of life is not there");
+            tracing::debug!(%error, "failed to renew liveness lock");
             shown_since = None;
             missing.clear();
             continue;
@@ -57,21 +61,21 @@ pub(super) async fn watch(host: Arc<impl Host>, mut sign: LivenessLock) {
                 }
             }
             Err(error) => {
-                tracing::debug!(%error, "nobody can be looked for");
+                tracing::debug!(%error, "liveness check failed");
                 missing.clear();
             }
         }
     }
 }
 
-/// Gives the jobs of an instance that is gone to those who are there.
+/// Expires the leases of a dead instance.
 async fn bury(host: &impl Host, instance: InstanceId) {
     match query::jobs::expire_leases(host.db().writer(), instance).await {
         Ok(true) => {
-            tracing::warn!(%instance, "an instance is gone; others take its jobs over");
+            tracing::warn!(%instance, "dead instance detected, its leases expired");
             wake(host.bus());
         }
         Ok(false) => {}
-        Err(error) => tracing::warn!(%error, "the jobs of an instance that is gone wait until their leases run out"),
+        Err(error) => tracing::warn!(%error, "failed to expire leases of dead instance"),
     }
 }

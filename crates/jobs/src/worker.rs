@@ -1,7 +1,8 @@
-//! Workers: they claim jobs and see to it that each ends.
+//! Workers: claim jobs and run each to its end.
 //!
-//! One dispatcher per instance claims for all its workers. It is woken by the bus when a job was asked for on any instance, and
-//! looks by itself every second, for leases that ran out and for news that got lost. Kinds are claimed in turn.
+//! One dispatcher per instance claims for all its workers. The bus wakes it when a job is enqueued
+//! on any instance, and it polls every second for expired leases and lost notifications. Kinds are
+//! claimed in turn.
 
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -26,21 +27,22 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Ended, Host, Kind, Lease, Work, kind, lease::LEASE, survivors, wake};
 
-/// How often an idle dispatcher looks for jobs that nobody told it of.
+/// Polling interval of an idle dispatcher.
 const POLL: Duration = Duration::from_secs(1);
-/// A job whose workers died so often, beside its failures, is given up: it may be what kills them.
+/// Maximum number of crashed attempts in addition to the failures. Above it the job is
+/// dead-lettered: it may be what crashes the workers.
 const MOST_DEATHS: u32 = 8;
-/// How long the end of the program waits for jobs to be given back.
+/// Time limit for returning jobs at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// The workers of this instance.
+/// Workers of this instance.
 #[derive(Debug)]
 pub struct Workers {
     draining: CancellationToken,
     tasks: TaskTracker,
 }
 
-/// Starts the workers; an instance with the role `web` has none.
+/// Starts the workers. An instance with the role `web` has none.
 pub fn start_workers<H: Host>(host: Arc<H>, kinds: &'static [Kind<H>]) -> Workers {
     let workers = Workers { draining: CancellationToken::new(), tasks: TaskTracker::new() };
     if host.config().server.role != Role::Web {
@@ -54,12 +56,12 @@ pub fn start_workers<H: Host>(host: Arc<H>, kinds: &'static [Kind<H>]) -> Worker
 }
 
 impl Workers {
-    /// Claims nothing more and gives back what is being worked on, so that other instances take it at once.
+    /// Stops claiming and returns running jobs, so that other instances take them at once.
     pub async fn drain(self) {
         self.draining.cancel();
         self.tasks.close();
         if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
-            tracing::warn!("not every job could be handed on; their leases run out");
+            tracing::warn!("failed to return all jobs in time, leaving them to lease expiry");
         }
     }
 }
@@ -87,19 +89,21 @@ async fn dispatch<H: Host>(
     tasks: TaskTracker,
 ) {
     let db = host.db();
-    // SQLite has this one process: whoever worked on a job died, and nobody need wait for the lease to run out.
+    // SQLite has only this process: workers of earlier runs are dead, so there is no need to wait
+    // for their leases.
     if db.is_sqlite()
         && let Err(error) = query::jobs::release_all(db.writer()).await
     {
-        tracing::warn!(%error, "the jobs of the last run wait until their leases run out");
+        tracing::warn!(%error, "failed to release jobs of the last run");
     }
     if !db.is_sqlite() {
         let sign = survivors::show(&*host).await;
-        // Until the program ends: what is being handed on is still this instance's.
+        // Runs until the program ends, because jobs that are being returned still belong to this
+        // instance.
         tokio::spawn(survivors::watch(Arc::clone(&host), sign));
     }
     if let Err(error) = query::jobs::unblock_all(db.writer()).await {
-        tracing::warn!(%error, "jobs that a crash has left aside wait until another one with their key ends");
+        tracing::warn!(%error, "failed to unblock jobs left over by a crash");
     }
     while !draining.is_cancelled() {
         match next(&*host, &mut places).await {
@@ -108,9 +112,9 @@ async fn dispatch<H: Host>(
                 continue;
             }
             Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "no job could be claimed"),
+            Err(error) => tracing::warn!(%error, "failed to claim job"),
         }
-        // A job that ends wakes, too: its place is free.
+        // A finished job also wakes the dispatcher, because it frees a slot.
         tokio::select! {
             () = wake.notified() => {}
             () = tokio::time::sleep(POLL) => {}
@@ -119,18 +123,18 @@ async fn dispatch<H: Host>(
     }
 }
 
-/// Where the jobs of each kind find their worker; the kind of which one was claimed last comes last.
+/// Concurrency limits of all kinds. The kind that was claimed last is at the end.
 struct Places<H: 'static>(Vec<(&'static Kind<H>, KindPlaces)>);
 
-/// The places of one kind.
+/// Concurrency limit of one kind.
 struct KindPlaces {
     free: Arc<Semaphore>,
     per_person: usize,
-    /// How many each person's jobs take.
+    /// Number of running jobs per user.
     taken: Arc<DashMap<UserId, usize>>,
 }
 
-/// A place, until it is dropped.
+/// Slot of a running job, released on drop.
 struct Place {
     _permit: OwnedSemaphorePermit,
     taken: Arc<DashMap<UserId, usize>>,
@@ -156,18 +160,20 @@ impl<H> Places<H> {
         Self(kinds.iter().map(places).collect())
     }
 
-    /// The kinds of which one more can be worked on.
+    /// Kinds with a free slot.
     fn free(&self) -> Vec<&'static str> {
         self.0.iter().filter(|(_, places)| places.free.available_permits() > 0).map(|(kind, _)| kind.name).collect()
     }
 
-    /// The people whose jobs of this kind take as many places as they may.
+    /// Users whose jobs of this kind have reached the limit per user.
     fn busy(&self, name: &str) -> Vec<UserId> {
         let Some((_, places)) = self.0.iter().find(|(kind, _)| kind.name == name) else { return Vec::new() };
         places.taken.iter().filter(|taken| *taken.value() >= places.per_person).map(|taken| *taken.key()).collect()
     }
 
-    /// What is done as fast as it is claimed never fills its places: without taking turns, a thousand of it would keep every kind behind it waiting.
+    /// Takes a slot and moves the kind to the end. A kind whose jobs finish as fast as they are
+    /// claimed never uses up its slots: without the rotation, a thousand of them would block the
+    /// kinds behind it.
     fn take(&mut self, name: &str, owner: Option<UserId>) -> Option<(&'static Kind<H>, Place)> {
         let at = self.0.iter().position(|(kind, _)| kind.name == name)?;
         self.0[at..].rotate_left(1);
@@ -180,7 +186,7 @@ impl<H> Places<H> {
     }
 }
 
-/// A claimed job with its place.
+/// Claimed job with its slot.
 struct Taken<H: 'static> {
     kind: &'static Kind<H>,
     claim: job::Model,
@@ -188,7 +194,7 @@ struct Taken<H: 'static> {
     place: Place,
 }
 
-/// Claims a job of a kind that there is a place for. Kinds that only a newer version knows wait for one.
+/// Claims a job of a kind with a free slot. Kinds unknown to this version wait for a newer one.
 async fn next<H: Host>(host: &H, places: &mut Places<H>) -> Result<Option<Taken<H>>, AppError> {
     let (db, free) = (host.db(), places.free());
     if free.is_empty() || !db.is_available() {
@@ -202,7 +208,7 @@ async fn next<H: Host>(host: &H, places: &mut Places<H>) -> Result<Option<Taken<
         let busy = places.busy(kind);
         let claimed = query::jobs::claim(db.writer(), (kind, &busy), host.instance_id(), LEASE).await?;
         let Some(claim) = claimed else { continue };
-        // Nobody else takes places, so the one that was free is free.
+        // Only this task takes slots, so the free one is still free.
         return Ok(places.take(kind, claim.owner).map(|(kind, place)| Taken {
             kind,
             lease: Lease::new(&claim, asked),
@@ -213,15 +219,16 @@ async fn next<H: Host>(host: &H, places: &mut Places<H>) -> Result<Option<Taken<
     Ok(None)
 }
 
-/// Works on a claimed job and brings it to its end, or back among the waiting.
+/// Runs a claimed job to its end, or returns it to the queue.
 async fn work<H: Host>(host: Arc<H>, taken: Taken<H>, draining: CancellationToken, wake: Arc<Notify>) {
     let Taken { kind, claim, lease, place } = taken;
     let begun = Instant::now();
     let span = kind::trace(&claim);
     let ended = if failures(&claim) > host.config().jobs.max_attempts.saturating_add(MOST_DEATHS) {
-        Ok(Ended::Hopeless("no worker got to the end of it".to_owned()))
+        Ok(Ended::Hopeless("too many crashed attempts".to_owned()))
     } else {
-        // Otherwise its lease would run out and it would be claimed again, without an end.
+        // A panic is caught; otherwise the lease would expire and the job would be claimed again,
+        // endlessly.
         let run = (kind.run)(Work { state: &*host, claim: &claim, lease: &lease, draining: &draining });
         span.around(caught(run)).await
     };
@@ -231,28 +238,28 @@ async fn work<H: Host>(host: Arc<H>, taken: Taken<H>, draining: CancellationToke
     drop(span);
     metrics().jobs.ended(kind.name, outcome(&ended), begun.elapsed());
     if let Err(error) = conclude(&*host, &claim, ended).await {
-        // The lease runs out, and somebody starts over.
-        tracing::warn!(%error, job = %claim.id, "a job's end could not be stored");
+        // The lease expires and another worker starts over.
+        tracing::warn!(%error, job = %claim.id, "failed to store job outcome");
     }
     drop(place);
-    // Another job may have waited for this one's place, or its concurrency_key.
+    // Another job may wait for this slot or this concurrency key.
     wake.notify_one();
 }
 
-/// How often it was begun without an end, this time included.
+/// Number of attempts without an end, including this one.
 fn failures(claim: &job::Model) -> u32 {
     claim.attempt.saturating_sub(claim.attempts_before).unsigned_abs()
 }
 
-/// Work that panics has failed, and whoever does it goes on.
+/// Runs work and converts a panic to an error.
 pub async fn caught<T>(work: impl Future<Output = Result<T, AppError>>) -> Result<T, AppError> {
-    // What it leaves half done in memory ends with it.
+    // State in memory that a panic left inconsistent is dropped with the future.
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|cause| Err(panicked(&*cause)))
 }
 
 fn panicked(cause: &(dyn Any + Send)) -> AppError {
     let said = cause.downcast_ref::<&str>().copied().or_else(|| cause.downcast_ref::<String>().map(String::as_str));
-    AppError::internal(anyhow!("it panicked: {}", said.unwrap_or("without a word")))
+    AppError::internal(anyhow!("panicked: {}", said.unwrap_or("no message")))
 }
 
 const fn outcome(ended: &Result<Ended, AppError>) -> &'static str {
@@ -270,21 +277,21 @@ async fn conclude(host: &impl Host, claim: &job::Model, ended: Result<Ended, App
     let db = host.db();
     let (id, attempt) = (claim.id, claim.attempt);
     match ended {
-        Ok(Ended::Lost) => tracing::info!(job = %id, "another worker has the job"),
-        Ok(Ended::Aside) => tracing::debug!(job = %id, "a job was put aside"),
+        Ok(Ended::Lost) => tracing::info!(job = %id, "job taken over by another worker"),
+        Ok(Ended::Aside) => tracing::debug!(job = %id, "job suspended"),
         Ok(Ended::Done) => _ = query::jobs::finish(db, id, attempt).await?,
         Ok(Ended::Hopeless(reason)) => {
-            tracing::error!(reason, job = %id, kind = claim.kind, "a job can't be done");
+            tracing::error!(reason, job = %id, kind = claim.kind, "job dead-lettered");
             query::jobs::dead_letter(db, id, attempt, &reason).await?;
         }
         Ok(Ended::HandedOn) => {
             query::jobs::release(db, id, attempt).await?;
             wake(host.bus());
-            tracing::info!(job = %id, "a job was handed on");
+            tracing::info!(job = %id, "job returned to queue");
         }
         Err(error) => {
             let failures = failures(claim);
-            tracing::error!(%error, job = %id, kind = claim.kind, failures, "a job failed");
+            tracing::error!(%error, job = %id, kind = claim.kind, failures, "job failed");
             match host.config().jobs.backoff_after(failures) {
                 Some(wait) => query::jobs::postpone(db, id, attempt, wait, &error.to_string()).await?,
                 None => query::jobs::dead_letter(db, id, attempt, &error.to_string()).await?,
@@ -314,7 +321,7 @@ mod tests {
     use crate::{Job, Stored, ask};
 
     #[tokio::test]
-    async fn what_panics_has_failed() {
+    async fn panics_become_errors() {
         async fn work(is_broken: bool) -> Result<(), AppError> {
             assert!(!is_broken, "a bug");
             Ok(())
@@ -324,7 +331,7 @@ mod tests {
         assert!(error.to_string().contains("a bug"), "{error}");
     }
 
-    /// A program with two kinds of jobs.
+    /// Program with two kinds of jobs.
     struct Program {
         db: Database,
         bus: MemoryBus,
@@ -401,7 +408,7 @@ mod tests {
 
     impl Job<Program> for Broken {
         async fn run(self, work: Work<'_, Program>) -> Result<Ended, AppError> {
-            assert_eq!(work.claim.kind, Easy::KIND, "this is no easy one");
+            assert_eq!(work.claim.kind, Easy::KIND, "not an easy job");
             Ok(Ended::Done)
         }
     }
@@ -425,24 +432,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_panics_has_failed_and_waits_as_the_schedule_says() {
+    async fn panicking_job_is_retried_on_schedule() {
         let (program, draining, wake) = (program().await, CancellationToken::new(), Arc::new(Notify::new()));
         ask_for(&program, Broken { id: Uuid::now_v7() }).await;
         let mut places = Places::of(KINDS, &program.config);
         let taken = next(&*program, &mut places).await.unwrap().unwrap();
         let id = taken.claim.id;
         work(Arc::clone(&program), taken, draining, wake).await;
-        assert!(next(&*program, &mut places).await.unwrap().is_none(), "it is tried again later");
+        assert!(next(&*program, &mut places).await.unwrap().is_none(), "it is retried later");
         let job = query::job_list::find(program.db.reader(), id).await.unwrap().unwrap();
-        assert!(job.error.is_some_and(|error| error.contains("this is no easy one")));
+        assert!(job.error.is_some_and(|error| error.contains("not an easy job")));
     }
 
     #[tokio::test]
-    async fn a_job_whose_workers_all_die_is_given_up() {
+    async fn job_is_dead_lettered_after_too_many_crashes() {
         let (program, draining, wake) = (program().await, CancellationToken::new(), Arc::new(Notify::new()));
         ask_for(&program, Easy { id: Uuid::now_v7() }).await;
         let mut places = Places::of(KINDS, &program.config);
-        // Nobody says how the work on it has ended.
+        // No worker reports an outcome.
         for _ in 0..program.config.jobs.max_attempts + MOST_DEATHS {
             assert!(next(&*program, &mut places).await.unwrap().is_some());
             assert!(query::jobs::release_all(program.db.writer()).await.unwrap());
@@ -455,7 +462,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_persons_jobs_leave_places_to_others() {
+    async fn jobs_of_one_user_leave_slots_to_others() {
         let program = program().await;
         let (greedy, other, workspace) = (UserId::new(), UserId::new(), WorkspaceId::new());
         for owner in [[greedy; 10].as_slice(), &[other]].concat() {
@@ -469,7 +476,7 @@ mod tests {
         }
         let of =
             |running: &[Taken<Program>], owner| running.iter().filter(|taken| taken.claim.owner == Some(owner)).count();
-        assert_eq!((of(&running, greedy), of(&running, other)), (4, 1), "of 8 places one person has half");
+        assert_eq!((of(&running, greedy), of(&running, other)), (4, 1), "one user gets half of the 8 slots");
         let at = running.iter().position(|taken| taken.claim.owner == Some(greedy)).unwrap();
         drop(running.remove(at));
         running.push(next(&*program, &mut places).await.unwrap().unwrap());
@@ -477,7 +484,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_kind_that_is_done_as_fast_as_it_is_claimed_keeps_no_other_waiting() {
+    async fn fast_kind_does_not_block_others() {
         let program = program().await;
         for _ in 0..3 {
             ask_for(&program, Easy { id: Uuid::now_v7() }).await;

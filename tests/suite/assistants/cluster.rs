@@ -149,7 +149,7 @@ async fn a_paused_instance_does_not_answer_a_second_time() {
     // It finds out that the answer is not its own any more.
     let notices = || async {
         let log = pair.app.instances[writer].log();
-        log.iter().any(|line| line.contains("another worker has the job"))
+        log.iter().any(|line| line.contains("job taken over by another worker"))
     };
     wait_until("the instance notices that it lost the job", notices).await;
     let writer = pair.anna.at(&pair.app.instances[writer].url());
