@@ -1,4 +1,4 @@
-//! What AI providers were asked, by chats and by programs.
+//! Metrics of calls to AI providers, from chats and from the API.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -13,7 +13,6 @@ use prometheus_client::{
 
 use crate::{Durations, Names};
 
-/// Calls of AI providers.
 pub struct Ai {
     calls: Family<Outcome, Counter>,
     tokens: Family<Tokens, Counter>,
@@ -49,18 +48,17 @@ struct Provider {
     provider: &'static str,
 }
 
-/// One call.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Call<'a> {
     pub provider: &'a str,
-    /// The name that it has here.
+    /// Public name of the model.
     pub model: &'a str,
-    /// As an HTTP status; 499 where the caller left.
+    /// HTTP status; 499 if the caller disconnected.
     pub status: i64,
     pub input_tokens: u64,
     pub cached_tokens: u64,
     pub output_tokens: u64,
-    /// In micro-credits.
+    /// Cost in micro-credits.
     pub cost: u64,
     pub first_token: Option<Duration>,
     pub took: Duration,
@@ -91,7 +89,7 @@ impl Ai {
         ai
     }
 
-    /// A call has ended.
+    /// Records a finished call.
     pub fn count(&self, call: &Call<'_>) {
         let (provider, model) = (self.providers.known(call.provider), self.models.known(call.model));
         let outcome = match call.status {
@@ -118,7 +116,7 @@ impl Ai {
         self.durations.get_or_create(&Provider { provider }).observe(call.took.as_secs_f64());
     }
 
-    /// Calls that failed until now.
+    /// Number of failed calls so far.
     pub fn failed(&self) -> u64 {
         self.failed.load(Relaxed)
     }

@@ -1,4 +1,4 @@
-//! What the program depends on: the database and Redis.
+//! Metrics of dependencies: the database and Redis.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use prometheus_client::{encoding::EncodeLabelSet, metrics::family::Family, regis
 
 use crate::{Durations, durations};
 
-/// How quick they are.
+/// Response times of dependencies.
 pub struct Dependencies {
     answers: Durations<Dependency>,
 }

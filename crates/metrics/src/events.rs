@@ -1,4 +1,4 @@
-//! The writer of the event log, and its relay.
+//! Metrics of the event-log writer and the outbox publisher.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -12,7 +12,6 @@ use prometheus_client::{
 
 use crate::durations;
 
-/// Changes of conversations, from the queue to the bus.
 pub struct Events {
     batch: Histogram,
     commit: Histogram,
@@ -41,7 +40,7 @@ impl Events {
         events
     }
 
-    /// A batch was tried.
+    /// Records an attempt to commit a batch.
     pub fn committed(&self, changes: usize, took: Duration, is_done: bool) {
         self.batch.observe(changes as f64);
         self.commit.observe(took.as_secs_f64());
@@ -52,7 +51,7 @@ impl Events {
         }
     }
 
-    /// Changes that were committed until now.
+    /// Number of committed changes so far.
     pub fn changes(&self) -> u64 {
         self.changes.load(Relaxed)
     }

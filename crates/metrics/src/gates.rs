@@ -1,4 +1,4 @@
-//! What is refused: by limits and by the firewall.
+//! Metrics of refused requests: rate limits and firewall.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -6,7 +6,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// Limits and bans.
+/// Counters of limits and bans.
 pub struct Gates {
     limited: Family<Group, Counter>,
     violations: Family<Kind, Counter>,

@@ -1,4 +1,4 @@
-//! Requests.
+//! Metrics of HTTP requests.
 
 use std::{
     cell::RefCell,
@@ -18,31 +18,31 @@ use crate::{
     spread::{Counts, Spread},
 };
 
-/// Requests by the pattern of their route.
+/// Requests by route pattern.
 pub struct Http {
     answers: Family<Answer, Counter>,
     durations: Durations<Route>,
     all: All,
 }
 
-/// Those of all routes together.
+/// Totals over all routes.
 #[derive(Default)]
 struct All {
     errors: AtomicU64,
     took: Counts,
 }
 
-/// All requests until a moment.
+/// Totals of requests up to a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
     pub count: u64,
-    /// Of these answered by 5xx.
+    /// Responses with a 5xx status.
     pub errors: u64,
     took: Spread,
 }
 
 impl Requests {
-    /// Those since an earlier moment.
+    /// Difference to an earlier moment.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self {
@@ -52,7 +52,7 @@ impl Requests {
         }
     }
 
-    /// Within which of the bounds of durations 99 of 100 were answered. None: there were no requests.
+    /// 99th percentile of the response time, rounded up to a bucket bound; `None` without requests.
     #[must_use]
     pub fn p99(&self) -> Option<Duration> {
         self.took.p99()
@@ -72,7 +72,7 @@ struct Route {
     route: &'static str,
 }
 
-/// What a request of a kind that was seen before is counted by.
+/// Cached counter and histogram of each kind of request.
 type Handles = HashMap<(*const u8, &'static str, u16), (Counter, Histogram)>;
 
 impl Http {
@@ -91,7 +91,7 @@ impl Http {
         http
     }
 
-    /// A request was answered. `route` is the pattern, not the path.
+    /// Records an answered request. `route` is the pattern, not the path.
     pub fn count(&self, method: &str, route: &'static str, status: u16, took: Duration) {
         thread_local! {
             static HANDLES: RefCell<Handles> = RefCell::default();
@@ -116,7 +116,7 @@ impl Http {
 }
 
 impl Http {
-    /// All requests until now.
+    /// Totals so far.
     pub fn requests(&self) -> Requests {
         let took = self.all.took.read();
         Requests { count: took.count(), errors: self.all.errors.load(Relaxed), took }
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_slowest_of_a_hundred_is_not_counted() {
+    fn p99_ignores_the_slowest_of_a_hundred() {
         let http = Http::register(&mut Registry::default());
         assert_eq!(http.requests().p99(), None);
         for _ in 0..99 {

@@ -1,4 +1,4 @@
-//! Jobs.
+//! Metrics of jobs.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use prometheus_client::{
 
 use crate::Durations;
 
-/// What workers did.
+/// Attempts at jobs.
 pub struct Jobs {
     ended: Family<End, Counter>,
     durations: Durations<Kind>,
@@ -36,7 +36,7 @@ impl Jobs {
         jobs
     }
 
-    /// An attempt at a job has ended.
+    /// Records a finished attempt.
     pub fn ended(&self, kind: &'static str, outcome: &'static str, took: Duration) {
         self.ended.get_or_create(&End { kind, outcome }).inc();
         self.durations.get_or_create(&Kind { kind }).observe(took.as_secs_f64());

@@ -1,10 +1,12 @@
-//! What an operator's Prometheus reads: counters and histograms of this process, each at the place where something happens.
+//! Prometheus metrics: counters and histograms of this process, updated where things happen.
 //!
-//! As with the log, there is one set of them for the process, [`metrics`]. What is counted for each frame or each event is a handle that was looked up
-//! before; what is counted for each request or job is looked up among few labels.
+//! Like the logger, there is one set per process, [`metrics`]. Metrics updated per frame or event
+//! use handles that were looked up before; those updated per request or job are looked up among few
+//! labels.
 //!
-//! Labels come from small sets: a route's pattern, a kind, a provider of the configuration. Where a name comes from outside, [`Names`] keeps the first
-//! ones and calls the rest [`OTHER`]. No label is a person, a workspace, a key, an address or a text.
+//! Labels come from small sets: route patterns, kinds, configured providers. For names from
+//! outside, [`Names`] keeps the first ones and maps the rest to [`OTHER`]. No label contains a
+//! user, a workspace, a key, an address or a text.
 
 mod ai;
 mod dependencies;
@@ -46,13 +48,13 @@ pub use self::{
     spread::Spread,
 };
 
-/// The beginning of every name.
+/// Prefix of all metric names.
 pub const PREFIX: &str = "natter";
 
-/// Durations of what should take milliseconds: 0.5 ms to 16 s.
+/// Bucket bounds for durations that should be milliseconds: 0.5 ms to 16 s.
 const DURATIONS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 4.0, 16.0];
 
-/// All of them.
+/// Metrics of a process.
 pub struct Metrics {
     registry: Registry,
     pub http: Http,
@@ -65,7 +67,7 @@ pub struct Metrics {
     pub dependencies: Dependencies,
 }
 
-/// Those of this process.
+/// Metrics of this process.
 pub fn metrics() -> &'static Metrics {
     static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
     &METRICS
@@ -81,7 +83,7 @@ impl Metrics {
         Self { registry, http, realtime, events, jobs, ai, gates, search, dependencies }
     }
 
-    /// As Prometheus reads them, with those that only hold for this moment.
+    /// Prometheus text format, including the momentary values in `moment`.
     pub fn text(&self, moment: &Registry) -> Result<String, fmt::Error> {
         let mut open_metrics = String::new();
         text::encode_registry(&mut open_metrics, &self.registry)?;
@@ -90,7 +92,8 @@ impl Metrics {
     }
 }
 
-/// OpenMetrics in the older format, which every reader knows, promtool's check among them. There a family of counters is called as its series are.
+/// Converts OpenMetrics to the classic Prometheus text format, which every reader including
+/// `promtool check` supports. In it, a family of counters has the name of its series.
 fn classic(open_metrics: &str) -> Result<String, fmt::Error> {
     let (mut text, mut about) = (String::with_capacity(open_metrics.len() + 4_096), "");
     for line in open_metrics.lines() {
@@ -107,10 +110,10 @@ fn classic(open_metrics: &str) -> Result<String, fmt::Error> {
     Ok(text)
 }
 
-/// The type of [`Metrics::text`].
+/// Content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Durations in seconds.
+/// Histogram of durations, in seconds.
 fn durations() -> Histogram {
     Histogram::new(DURATIONS)
 }
@@ -124,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_from_outside_makes_no_more_series_than_there_are_names_for() {
+    fn names_from_outside_are_bounded() {
         let metrics = Metrics::new();
         for n in 0..10_000 {
             let text = format!("made-up-{n}");
@@ -141,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_counted_while_it_is_there() {
+    fn connection_is_counted_while_open() {
         let metrics = Metrics::new();
         let counted = metrics.realtime.connect("websocket");
         assert!(metrics.text(&Registry::default()).unwrap().contains("natter_connections{transport=\"websocket\"} 1"));

@@ -1,23 +1,23 @@
-//! Names from outside as labels, as many as there may be.
+//! Bounded set of names from outside, for labels.
 
 use std::{
     collections::BTreeSet,
     sync::{PoisonError, RwLock},
 };
 
-/// What everything else is called.
+/// Label for names beyond the limits.
 pub const OTHER: &str = "other";
-/// Names that are told apart.
+/// Maximum number of distinct names.
 pub(crate) const MOST: usize = 100;
-/// The longest of them, in bytes.
+/// Maximum length of a name, in bytes.
 const LONGEST: usize = 100;
 
-/// The first names that came, which are kept for as long as the process runs.
+/// First names that occurred, kept for the lifetime of the process.
 #[derive(Debug, Default)]
 pub struct Names(RwLock<BTreeSet<&'static str>>);
 
 impl Names {
-    /// This name where it is one of the first, else [`OTHER`].
+    /// Returns the name if it is among the first ones, or else [`OTHER`].
     pub fn known(&self, name: &str) -> &'static str {
         let find = |names: &BTreeSet<&'static str>| names.get(name).copied();
         if let Some(known) = find(&self.0.read().unwrap_or_else(PoisonError::into_inner)) {

@@ -1,4 +1,4 @@
-//! Connections, and what goes over them.
+//! Metrics of connections and their traffic.
 
 use std::{cell::RefCell, collections::HashMap, time::Duration};
 
@@ -13,10 +13,10 @@ use crate::{
     spread::{Counts, Spread},
 };
 
-/// What connections come by.
+/// Known transports of connections.
 const TRANSPORTS: [&str; 4] = ["websocket", "websocket_msgpack", "socket_io", "sse"];
 
-/// The event stream.
+/// Metrics of the event stream.
 pub struct Realtime {
     connections: Family<Transport, Gauge>,
     received: Family<Type, Counter>,
@@ -42,7 +42,7 @@ struct Close {
     code: u16,
 }
 
-/// A connection that is there until this is dropped.
+/// Guard that counts an open connection until it is dropped.
 #[derive(Debug)]
 pub struct Counted(Gauge);
 
@@ -79,7 +79,7 @@ impl Realtime {
         realtime
     }
 
-    /// A connection has come.
+    /// Counts a new connection.
     #[must_use]
     pub fn connect(&self, transport: &'static str) -> Counted {
         debug_assert!(TRANSPORTS.contains(&transport), "{transport} is not counted");
@@ -88,19 +88,19 @@ impl Realtime {
         Counted(gauge)
     }
 
-    /// How many connections there are.
+    /// Number of open connections.
     pub fn open(&self) -> u64 {
         let open =
             TRANSPORTS.map(|transport| self.connections.get(&Transport { transport }).map_or(0, |gauge| gauge.get()));
         open.iter().sum::<i64>().unsigned_abs()
     }
 
-    /// What frames of this type are counted by when they come in. To be kept.
+    /// Counter of received frames of this type. Callers keep it.
     pub fn received(&self, kind: &'static str) -> Counter {
         self.received.get_or_create_owned(&Type { r#type: kind })
     }
 
-    /// An event went to so many connections.
+    /// Records the delivery of an event to `connections` connections.
     pub fn delivered(&self, kind: &str, connections: usize) {
         thread_local! {
             static HANDLES: RefCell<HashMap<&'static str, Counter>> = RefCell::default();
@@ -118,19 +118,19 @@ impl Realtime {
         });
     }
 
-    /// So long after its commit an event was delivered.
+    /// Records the time from the commit of an event to its delivery.
     pub fn fanned_out(&self, lag: Duration) {
         let seconds = lag.as_secs_f64();
         self.fan_out.observe(seconds);
         self.lags.count(seconds);
     }
 
-    /// How late events were until now, once for each thread with readers.
+    /// Distribution of the delivery delay so far, once per thread with readers.
     pub fn lags(&self) -> Spread {
         self.lags.read()
     }
 
-    /// The server has closed a connection.
+    /// Records a connection closed by the server.
     pub fn closed(&self, code: u16) {
         self.closed.get_or_create(&Close { code }).inc();
     }

@@ -1,8 +1,8 @@
-//! Searching.
+//! Metrics of the search index.
 
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
 
-/// What was read into the search index.
+/// Indexing counters.
 pub struct Search {
     indexed: Counter,
 }

@@ -1,4 +1,4 @@
-//! How long many things of one kind took, for what this program itself tells of them.
+//! Histogram of durations for percentiles that the program itself reports.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -7,7 +7,7 @@ use std::{
 
 use crate::DURATIONS;
 
-/// How many took as long as each of [`DURATIONS`] and no longer, the last one longer than all.
+/// Concurrent histogram with one bucket per bound of [`DURATIONS`] and one for longer durations.
 #[derive(Debug, Default)]
 pub(crate) struct Counts([AtomicU64; DURATIONS.len() + 1]);
 
@@ -22,7 +22,7 @@ impl Counts {
     }
 }
 
-/// All of them until a moment.
+/// Snapshot of a histogram.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spread([u64; DURATIONS.len() + 1]);
 
@@ -32,13 +32,14 @@ impl Spread {
         self.0.iter().sum()
     }
 
-    /// Those since an earlier moment.
+    /// Difference to an earlier snapshot.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self(std::array::from_fn(|place| self.0[place].saturating_sub(earlier.0[place])))
     }
 
-    /// Within which of the bounds of [`DURATIONS`] 99 of 100 were done; where it is beyond them, the last. None: there were none.
+    /// 99th percentile, rounded up to a bound of [`DURATIONS`]; the last bound if it is longer.
+    /// `None` if the histogram is empty.
     #[must_use]
     pub fn p99(&self) -> Option<Duration> {
         let wanted = (self.count() * 99).div_ceil(100);
