@@ -1,7 +1,7 @@
-//! For operators: what the console shows of an installation, and what is looked at for `natter doctor`.
+//! Operations: the data of the console, and the checks of `natter doctor`.
 //!
-//! Owns the rows of figures, instances and incidents. It reads the state of all domains that tell something of themselves; nothing but the endpoints of
-//! administrators uses it.
+//! Owns the rows of figures, instances and incidents. It reads the state of all domains; only the
+//! endpoints for administrators use it.
 
 pub mod checks;
 pub mod console;
@@ -22,7 +22,7 @@ use platform::{Core, host_health::ClockMonitor};
 
 use crate::program::Program;
 
-/// State of what operators look at. Dereferences to [`Core`].
+/// State of the operations domain. Dereferences to [`Core`].
 pub struct OpsService {
     pub core: Arc<Core>,
     pub identity: Arc<IdentityService>,
@@ -31,11 +31,11 @@ pub struct OpsService {
     pub files: Arc<FilesService>,
     pub gateway: Arc<GatewayService>,
     pub search: Arc<SearchService>,
-    /// Named once everything is put together.
+    /// Set once the program is assembled.
     pub program: OnceLock<Box<dyn Program>>,
-    /// What was found of what this installation needs.
+    /// Cached check results.
     checks: checks::Known,
-    /// One profile at a time.
+    /// Serialises profiling.
     profiling: Arc<tokio::sync::Mutex<()>>,
     clock_watch: ClockMonitor,
 }

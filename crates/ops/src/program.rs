@@ -1,4 +1,4 @@
-//! What only the program around the domain crates can look at or do.
+//! Interface to the program around the domain crates.
 
 use std::time::Duration;
 
@@ -7,9 +7,10 @@ use futures_util::future::BoxFuture;
 use platform::Core;
 
 pub trait Program: Send + Sync {
-    /// The schema, the configuration and the backups.
+    /// Checks of the schema, the configuration and the backups.
     fn checks<'a>(&'a self, core: &'a Core) -> BoxFuture<'a, Vec<Check>>;
 
-    /// What the processors do for so long, or what is allocated meanwhile, in pprof's format. None: the program was built without.
+    /// Profiles the processors or the allocations for `time`, in pprof's format. Returns `None` if
+    /// the program was built without profiling.
     fn profile(&self, kind: ProfileKind, time: Duration) -> Option<BoxFuture<'static, anyhow::Result<Vec<u8>>>>;
 }

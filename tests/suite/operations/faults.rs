@@ -121,7 +121,7 @@ async fn a_clock_that_is_set_ends_no_connection_loses_nothing_and_is_told() {
     let mut sent = 0;
     for (offset, word) in [("+600", "forward"), ("-600", "back")] {
         set(offset);
-        let said = format!("the clock of this machine was set {word}");
+        let said = format!("system clock was set {word}");
         wait_until("it is noticed", || async { app.instances[0].log().iter().any(|line| line.contains(&said)) }).await;
         sent += 1;
         anna.send_message(&chat, word).await;

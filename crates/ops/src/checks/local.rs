@@ -1,4 +1,4 @@
-//! What is looked at on this machine.
+//! Checks of the local machine.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use rustix::process::{Resource, getrlimit};
 
 use super::not_yet;
 
-/// Fewer open files are too few for more than a few hundred people.
+/// Number of open files below which an installation can serve only a few hundred users.
 const FEW_FILES: u64 = 10_000;
 
-/// The disk with the data: whether it takes anything, and how much.
+/// Data directory: writable, and with how much space.
 #[must_use]
 pub fn disk(config: &Config) -> Vec<Check> {
     const ABOUT: CheckAbout = CheckAbout::Disk;
@@ -35,7 +35,7 @@ pub fn disk(config: &Config) -> Vec<Check> {
     found
 }
 
-/// How much room there is in a place.
+/// Check of the free disk space.
 pub(super) fn of_room(room: DiskSpace, place: &str) -> Check {
     let mib = |bytes: u64| bytes / 1024 / 1024;
     match room {
@@ -58,14 +58,14 @@ fn try_to_write(folder: &Path) -> std::io::Result<()> {
     std::fs::write(&file, b"x").and_then(|()| std::fs::remove_file(&file))
 }
 
-/// The key that secrets in the database are encrypted with.
+/// Key that encrypts the secrets in the database.
 #[must_use]
 pub fn key(config: &Config) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Key;
     let file = config.server.data_dir.join("encryption-key");
     let keep = "Keep a copy apart from the backups";
     if let Some(secret) = &config.auth.key_encryption_secret {
-        // A running server has taken it from the file.
+        // A running server has loaded it from the file.
         let is_of_file = std::fs::read_to_string(&file).is_ok_and(|text| text.trim() == secret.expose());
         let place = if is_of_file {
             format!("it is in {}", file.display())
@@ -91,7 +91,7 @@ pub fn key(config: &Config) -> Check {
     }
 }
 
-/// How many files a server that is started here may have open.
+/// Limit of open files for a server started here.
 #[must_use]
 pub fn most_files() -> Check {
     let most = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
@@ -105,7 +105,7 @@ pub fn most_files() -> Check {
     }
 }
 
-/// How many files of a running server are open.
+/// Open files of a running server.
 pub(super) fn open_files(files: OpenFiles) -> Check {
     let OpenFiles { open, limit: most } = files;
     let advice = "Each connection is one: raise LimitNOFILE (ulimit -n) and restart, or add an instance";

@@ -1,7 +1,8 @@
-//! What an installation needs: one list of checks for `natter doctor`, for `/health` and for the console.
+//! Checks of an installation, shared by `natter doctor`, `/health` and the console.
 //!
-//! [`quick`] asks for no more than may be asked every second, and its sentences may be read by anybody: `/health` tells them. [`all`] also goes to
-//! the mail server, the AI providers and the public address. `natter doctor` looks at the same things without a server ([`local`], [`remote`]).
+//! [`quick`] contains checks that are cheap enough for every second; their sentences are public in
+//! `/health`. [`all`] also contacts the mail server, the AI providers and the public address.
+//! `natter doctor` runs the same checks without a server ([`local`], [`remote`]).
 
 pub mod local;
 pub mod quick;
@@ -15,16 +16,16 @@ use tokio::sync::Mutex;
 
 use crate::OpsService;
 
-/// How long anything may take.
+/// Timeout of a single check.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the list is good for: several windows of a console ask once.
+/// Cache lifetime of the results, so that several console windows run the checks once.
 const GOOD_FOR: Duration = Duration::from_secs(10);
 
-/// What was found last.
+/// Latest results.
 #[derive(Default)]
 pub(crate) struct Known(Mutex<Option<(Instant, Checks)>>);
 
-/// Everything, as it was found within the last seconds. Who asks at the same time waits for the same answer.
+/// Results of all checks, at most some seconds old. Concurrent callers wait for the same run.
 pub async fn all(service: &OpsService) -> Checks {
     let mut last = service.checks.0.lock().await;
     if let Some((_, known)) = last.as_ref().filter(|(at, _)| at.elapsed() < GOOD_FOR) {
@@ -68,12 +69,12 @@ async fn look(service: &OpsService) -> Vec<Check> {
     let key = std::iter::once(local::key(config));
     let known = [quick.checks, program, key.collect(), database].into_iter().flatten();
     let mut checks: Vec<Check> = known.chain(clock).chain([mail]).chain(ai).chain(address).collect();
-    // By what they are about, as the list of the doctor is.
+    // Grouped by subject, in the order of `natter doctor`.
     checks.sort_by_key(|check| check.about as u8);
     checks
 }
 
-/// What was asked for, and how many milliseconds it took.
+/// Result with its duration in milliseconds.
 pub async fn in_time<T>(asked: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<(T, u128)> {
     let begun = Instant::now();
     match tokio::time::timeout(PATIENCE, asked).await {
@@ -82,12 +83,12 @@ pub async fn in_time<T>(asked: impl Future<Output = anyhow::Result<T>>) -> anyho
     }
 }
 
-/// Several things of one kind, all at once.
+/// Runs checks of one kind concurrently.
 async fn each<F: Future<Output = Option<Check>>>(asked: impl IntoIterator<Item = F>) -> Vec<Check> {
     join_all(asked).await.into_iter().flatten().collect()
 }
 
-/// What else is said where something is missing that only a start makes.
+/// Warning for something that the first start creates.
 fn not_yet(about: CheckAbout, what: impl std::fmt::Display) -> Check {
     Check::warning(about, format!("{what} is not there yet; the first start makes it"))
 }

@@ -1,4 +1,4 @@
-//! What may be looked at every second, by anybody: `/health`.
+//! Cheap and public checks: `/health`.
 
 use std::{
     path::Path,
@@ -19,17 +19,17 @@ use tokio::time::timeout;
 use super::local;
 use crate::OpsService;
 
-/// A dependency that takes longer is as good as away.
+/// Timeout of a dependency.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How far the search index may be behind.
+/// Maximum delay of the search index.
 const BEHIND: Duration = Duration::from_secs(30);
-/// How long a jump of the clock is told of.
+/// Time for which a clock jump is reported.
 const JUMP_TOLD: Duration = Duration::from_secs(600);
 
-/// What an instance depends on, and what follows for those who read.
+/// State of an instance's dependencies, with the check results.
 pub struct Quick {
     pub database: Dependency,
-    /// None: this instance is alone.
+    /// `None` for a single instance without Redis.
     pub redis: Option<Dependency>,
     pub storage: Dependency,
     pub ai: Dependency,
@@ -39,7 +39,7 @@ pub struct Quick {
 #[derive(Clone, Copy, Debug)]
 pub struct Dependency {
     pub is_up: bool,
-    /// How long it took to answer; none where it did not, or was not asked.
+    /// Response time; `None` if the dependency did not respond or was not contacted.
     pub latency: Option<Duration>,
     pub circuit: Option<Circuit>,
 }
@@ -83,7 +83,7 @@ pub async fn look(service: &OpsService) -> Quick {
     Quick { database, redis, storage, ai, checks }
 }
 
-/// A database that answers while nothing can be committed is of no use.
+/// A database that responds but commits nothing is down.
 async fn database(service: &OpsService) -> Dependency {
     let asked = measure(async { service.db.ping().await.is_ok() && service.events.writer.is_healthy() }).await;
     Dependency { circuit: Some(service.db.circuit()), ..asked }
@@ -99,7 +99,8 @@ async fn redis(service: &OpsService) -> Option<Dependency> {
     Some(Dependency { circuit: Some(redis.circuit()), ..asked })
 }
 
-/// What the database said last, what room the file system has, and how many files are open: looking at a disk far away may take its time.
+/// Last refusal of the database, disk space and open files. Runs on a blocking thread, because a
+/// remote disk may be slow.
 async fn storage(service: &OpsService) -> (Dependency, Vec<Check>) {
     let (folder, uploads) = (service.config.server.data_dir.clone(), Arc::clone(&service.files.uploads));
     let begun = Instant::now();
@@ -110,7 +111,7 @@ async fn storage(service: &OpsService) -> (Dependency, Vec<Check>) {
         let down = Dependency { is_up: false, latency: None, circuit: None };
         return (down, vec![Check::fault(CheckAbout::Disk, says)]);
     };
-    // A folder that can't be looked at says nothing of its disk.
+    // An unreadable folder says nothing about its disk.
     let is_up = service.db.refusal().is_none() && !matches!(room, Some(DiskSpace::Full(_)));
     let checks = room.map(|room| local::of_room(room, "server.data_dir"));
     let latency = is_up.then(|| begun.elapsed());
@@ -133,13 +134,13 @@ fn no_room_for_files(uploads: &Uploads) -> Option<Check> {
     })
 }
 
-/// They are not asked: an answer costs money.
+/// Based on the circuit breaker only, because a request costs money.
 fn ai(service: &OpsService) -> Dependency {
     let circuit = service.gateway.ai().circuit();
     Dependency { is_up: circuit != Circuit::Open, latency: None, circuit: Some(circuit) }
 }
 
-/// How far searching is behind.
+/// Delay of the search index.
 fn search(lag: Duration) -> Option<Check> {
     (lag > BEHIND).then(|| {
         let says = format!(
@@ -175,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_index_that_is_far_behind_is_a_fault() {
+    fn search_lag_above_the_limit_is_a_fault() {
         assert_eq!(search(Duration::ZERO), None);
         assert_eq!(search(BEHIND), None);
         let check = search(BEHIND + Duration::from_secs(12)).unwrap();

@@ -1,4 +1,4 @@
-//! What has to be asked: the database, Redis, the mail server, AI providers, the public address.
+//! Checks over the network: database, Redis, mail server, AI providers, public address.
 
 use ai::Ai;
 use appcore::{
@@ -10,12 +10,12 @@ use dbcontext::{Database, query};
 
 use super::{each, in_time};
 
-/// By how much the database's clock may differ, in milliseconds.
+/// Maximum difference to the clock of the database, in milliseconds.
 const CLOCKS: u64 = 2_000;
-/// How long a job may wait until something is wrong, in milliseconds.
+/// Maximum waiting time of a due job, in milliseconds.
 const LONG_WAIT: i64 = 300_000;
 
-/// Whether this machine and the database's agree on the time.
+/// Compares the clocks of this machine and the database.
 pub async fn clock(database: &Database) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Clock;
     let asked = async { Ok(query::jobs::database_time(database.reader()).await?) };
@@ -34,7 +34,7 @@ pub async fn clock(database: &Database) -> Check {
     }
 }
 
-/// The index that messages are searched by.
+/// Search index of messages.
 pub async fn search(config: &Config, database: &Database) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Search;
     match in_time(message_search::state(config, database)).await {
@@ -55,7 +55,7 @@ pub async fn search(config: &Config, database: &Database) -> Check {
     }
 }
 
-/// Whether jobs are worked on, and whether any failed for good.
+/// Checks that jobs are processed and that there are no dead letters.
 pub async fn jobs(database: &Database) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Jobs;
     let kinds = match in_time(async { Ok(query::job_list::stats_by_kind(database.reader()).await?) }).await {
@@ -80,7 +80,7 @@ pub async fn jobs(database: &Database) -> Check {
     }
 }
 
-/// The Redis of the settings, by a connection of its own.
+/// Redis of the configuration, over a separate connection.
 pub async fn redis(config: &Config) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Redis;
     let Some(url) = &config.redis.url else {
@@ -130,7 +130,7 @@ pub async fn mail(config: &Config) -> Check {
     }
 }
 
-/// Each provider is asked for its models, which costs nothing.
+/// Requests the model list of each provider, which is free.
 pub async fn ai(ai: &Ai) -> Vec<Check> {
     const ABOUT: CheckAbout = CheckAbout::Ai;
     let providers = ai.health();
@@ -154,7 +154,7 @@ pub async fn ai(ai: &Ai) -> Vec<Check> {
     each(providers.iter().map(|provider| ask(&provider.settings.name, provider.is_added))).await
 }
 
-/// Whether `server.public_url` leads to a Natter.
+/// Checks that `server.public_url` leads to a Natter server.
 pub async fn public_address(config: &Config) -> Option<Check> {
     const ABOUT: CheckAbout = CheckAbout::PublicAddress;
     let url = config.server.public_url.as_ref()?;

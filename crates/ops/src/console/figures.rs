@@ -1,4 +1,4 @@
-//! Figures by minute and by day.
+//! Figures per minute and per day.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -22,13 +22,13 @@ use crate::OpsService;
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 86_400_000;
-/// How long people count as there after their devices said something.
+/// Time for which a user counts as present after the last sign of a device.
 const THERE: Duration = Duration::from_secs(300);
 const ACTIVE_DAY: Duration = Duration::from_secs(86_400);
-/// By days people are those of that day; kept by minutes beside the others, and never shown by them.
+/// Row name of the users active on a day, recorded per minute and shown per day only.
 const PEOPLE_OF_DAY: &str = "people_of_day";
 
-/// How the values of instances and of minutes become one.
+/// Aggregation of the values of instances and minutes.
 const NAMES: [(FigureName, Aggregation); 10] = [
     (FigureName::People, Aggregation::Most),
     (FigureName::Connections, Aggregation::Most),
@@ -42,28 +42,28 @@ const NAMES: [(FigureName, Aggregation); 10] = [
     (FigureName::FailedSignIns, Aggregation::Sum),
 ];
 
-/// The time under which the figures of the minute of `at` are recorded.
+/// Start of the minute of `at`, under which its figures are recorded.
 pub(super) fn start_of_minute(at: Timestamp) -> Timestamp {
     Timestamp(at.0.div_euclid(MINUTE) * MINUTE)
 }
 
-/// What this instance has noted already.
+/// Figures already recorded by this instance.
 #[derive(Debug, Default)]
 pub(super) struct Noted {
     minute: i64,
-    /// Of the minute.
+    /// Peak of the current minute.
     connections: u64,
     requests: Requests,
-    /// When the minute began.
+    /// Totals at the start of the minute.
     before: Requests,
     lags: Spread,
     lags_before: Spread,
-    /// Up to which day days are put together.
+    /// Day up to which days have been aggregated.
     day: i64,
 }
 
 impl Noted {
-    /// Notes the minute that is, and what was still missing of the one before.
+    /// Records the current minute and the rest of the previous one.
     pub async fn note(&mut self, service: &OpsService) -> Result<(), AppError> {
         let now = service.clock.now();
         let minute = start_of_minute(now).0;
@@ -94,7 +94,7 @@ impl Noted {
             let millis = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX);
             seen.push(figure(FigureName::LatencyMs.as_str(), minute, millis));
         }
-        // Connections of instances add up; of one instance the most of a minute counts.
+        // Connections of instances are summed; per instance the peak of the minute counts.
         let connections = metrics().realtime.open().max(self.connections);
         let new = http.since(self.requests);
         let own = [
@@ -111,20 +111,20 @@ impl Noted {
         self.close_days(service, now).await
     }
 
-    /// Within what 99 of 100 requests of this minute were answered.
+    /// 99th percentile of the response time in this minute.
     pub fn latency(&self) -> Option<Duration> {
         self.requests.since(self.before).p99()
     }
 
-    /// Within what 99 of 100 events of this minute were delivered after their commit.
+    /// 99th percentile of the delay from commit to delivery in this minute.
     pub fn delivery(&self) -> Option<Duration> {
         self.lags.since(self.lags_before).p99()
     }
 
-    /// Puts the last two days together that are over, once a day, and forgets what is old.
+    /// Aggregates the last two complete days, once a day, and deletes expired figures.
     async fn close_days(&mut self, service: &OpsService, now: Timestamp) -> Result<(), AppError> {
         let today = now.0.div_euclid(DAY) * DAY;
-        // Some minutes after midnight, when every instance has noted the last one.
+        // Some minutes after midnight, when every instance has recorded the last one.
         if self.day == today || now.0 - today < 5 * MINUTE {
             return Ok(());
         }
@@ -144,7 +144,7 @@ fn figure(name: &str, at: i64, value: i64) -> MetricValue {
     MetricValue { at: Timestamp(at), name: name.to_owned(), value }
 }
 
-/// The days of these minutes.
+/// Aggregates minutes to days.
 fn by_days(minutes: impl Iterator<Item = MetricValue>) -> Vec<MetricValue> {
     let mut days: HashMap<(i64, &'static str), i64> = HashMap::new();
     for MetricValue { at, name, value } in minutes {
@@ -155,7 +155,7 @@ fn by_days(minutes: impl Iterator<Item = MetricValue>) -> Vec<MetricValue> {
     days.into_iter().map(|((day, name), value)| figure(name, day, value)).collect()
 }
 
-/// What a figure by minutes is by days.
+/// Daily name and aggregation of a figure per minute.
 fn of_day(name: &str) -> Option<(&'static str, Aggregation)> {
     match name {
         PEOPLE_OF_DAY => Some((FigureName::People.as_str(), Aggregation::Most)),
@@ -174,7 +174,7 @@ const fn unite(union: Aggregation, one: i64, other: i64) -> i64 {
     }
 }
 
-/// How many values there are, and how long each is of.
+/// Number of values, and the length of each in milliseconds.
 const fn steps(range: FiguresRange) -> (i64, i64) {
     match range {
         FiguresRange::Hour => (60, MINUTE),
@@ -186,13 +186,13 @@ const fn steps(range: FiguresRange) -> (i64, i64) {
 pub(super) async fn read(service: &OpsService, range: FiguresRange) -> Result<Figures, AppError> {
     let now = service.clock.now();
     let (count, step) = steps(range);
-    // The last value is of the time that is not over.
+    // The last value covers the current, incomplete interval.
     let last = now.0.div_euclid(step) * step;
     let from = Timestamp(last - (count - 1) * step);
     let db = service.db.reader();
     let kept = if range == FiguresRange::Month {
         let mut days = rows::since(db, Step::Day, from).await?;
-        // A day that is not put together yet.
+        // Days that have not been aggregated yet.
         let known = days.iter().map(|figure| figure.at.0).max().unwrap_or(i64::MIN);
         let open = Timestamp((known.saturating_add(DAY)).max(last - DAY));
         days.extend(by_days(rows::since(db, Step::Minute, open).await?.into_iter()));
@@ -223,7 +223,7 @@ pub(super) async fn read(service: &OpsService, range: FiguresRange) -> Result<Fi
     })
 }
 
-/// The rows as values of equal length. Where instances wrote something down, what nobody counted is nothing.
+/// Rows as values of equal intervals. Where instances recorded anything, a missing figure is 0.
 fn series(kept: &[MetricValue], from: Timestamp, step: i64, count: usize) -> Vec<FigureSeries> {
     let place = |at: Timestamp| usize::try_from((at.0 - from.0).div_euclid(step)).ok().filter(|place| *place < count);
     let mut is_noted = vec![false; count];
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn minutes_become_longer_times_and_days() {
+    fn aggregates_minutes_to_quarters_and_days() {
         let minutes = [
             figure("messages", DAY, 3),
             figure("messages", DAY + MINUTE, 4),

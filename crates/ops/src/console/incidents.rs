@@ -1,4 +1,4 @@
-//! What was wrong, as the program itself noticed it.
+//! Incidents detected by the program itself.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -19,24 +19,25 @@ use uuid::Uuid;
 use super::{GONE, figures::start_of_minute, instances};
 use crate::OpsService;
 
-/// The most that is answered.
+/// Maximum number of incidents in a response.
 const MOST: u64 = 500;
-/// What is closer together was one incident that several instances noticed, or one that came back at once.
+/// Incidents that are closer together are merged: several instances noticed the same one, or it
+/// came back at once.
 const TOGETHER_MS: i64 = 5_000;
-/// Length of the period before an incident that belongs to it: an incident is noticed by failures that precede it, and while it lasts figures may not
-/// be recorded.
+/// Length of the period before an incident that belongs to it: it is detected by failures that
+/// precede it, and figures may not be recorded while it lasts.
 const BEFORE: Duration = Duration::from_secs(60);
 
-/// What is wrong now, and what could not be written down yet.
+/// Open incidents, and changes that have not been recorded yet.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     open: HashMap<About, Open>,
     news: Vec<News>,
-    /// What each is felt by, as it was counted last.
+    /// Last impact counter of each subject.
     counted: HashMap<About, u64>,
-    /// The disk was, when it was last looked at.
+    /// True if the disk was full at the last check.
     is_full: bool,
-    /// How often changes had been refused by then.
+    /// Number of refused changes at the last check.
     refusals: u64,
 }
 
@@ -44,14 +45,14 @@ pub(super) struct Watch {
 struct Open {
     id: Uuid,
     began_at: Timestamp,
-    /// What was counted before it began.
+    /// Counter before the incident began.
     before: u64,
     felt: u64,
-    /// As it was written down.
+    /// Impact as last recorded.
     told: u64,
 }
 
-/// What can be wrong, and of what where there are several.
+/// Subject of an incident: its kind, and which one if there are several.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct About {
     kind: IncidentKind,
@@ -74,7 +75,7 @@ struct News {
 }
 
 impl Watch {
-    /// Looks at what is known without asking.
+    /// Checks the state that is known without I/O.
     pub fn look(&mut self, service: &OpsService) {
         let is_down = |circuit: Circuit| circuit != Circuit::Closed;
         let now = service.clock.now();
@@ -88,7 +89,7 @@ impl Watch {
         self.look_at_storage(self.is_full || service.db.refusal().is_some(), service.db.refusals(), now);
     }
 
-    /// One alone that fails is all of them, which is told of all.
+    /// A single provider that fails is reported as an outage of all.
     fn look_at_providers(&mut self, states: Vec<ProviderState>, now: Timestamp) {
         let about = |name: &str| About { kind: IncidentKind::Provider, detail: Some(name.to_owned()) };
         let is_gone = |open: &&About| {
@@ -103,30 +104,33 @@ impl Watch {
         let are_several = states.len() > 1;
         for state in states {
             let about = about(&state.name);
-            // What began as a long rest lasts until a key is of use again.
+            // An incident that began because all keys were unusable lasts until a key is usable
+            // again.
             let goes_on = self.open.contains_key(&about) && state.wait.is_some();
             let is_wrong = goes_on || state.is_out_of_keys() || (state.is_failing && are_several);
             self.tell(about, is_wrong, now, state.failures);
         }
     }
 
-    /// What was refused and is taken again between two looks was an incident, too: between refusals a small change may fit.
+    /// Refusals between two checks are an incident as well, because a small change may have
+    /// succeeded in between.
     fn look_at_storage(&mut self, is_wrong: bool, refusals: u64, now: Timestamp) {
         let is_new = std::mem::replace(&mut self.refusals, refusals) != refusals;
         self.tell(IncidentKind::Storage, is_new || is_wrong, now, refusals);
     }
 
-    /// Whether the disk had no room when it was looked at.
+    /// True if the disk was full at the last check.
     pub const fn is_full(&self) -> bool {
         self.is_full
     }
 
-    /// Looks whether there is room. Before anything is saved: what can't be written down now is once there is.
+    /// Checks the disk space before anything is written: incidents that can't be recorded now are
+    /// recorded once there is space.
     pub fn look_at_disk(&mut self, service: &OpsService) {
         self.is_full = matches!(DiskSpace::of(&service.config.server.data_dir), Ok(DiskSpace::Full(_)));
     }
 
-    /// Looks at what has to be asked for.
+    /// Checks the state that needs a query.
     pub async fn count(&mut self, service: &OpsService) -> Result<(), AppError> {
         let now = service.clock.now();
         let dead: i64 = job_list::stats_by_kind(service.db.reader()).await?.iter().map(|kind| kind.dead).sum();
@@ -139,13 +143,14 @@ impl Watch {
         !self.news.is_empty()
     }
 
-    /// `counted` is what this kind is felt by. What was counted since the look before belongs to an incident that is new: by it, it was noticed.
+    /// Opens, updates or closes an incident. `counted` is the impact counter. Its growth since the
+    /// previous check belongs to a new incident, because that revealed it.
     fn tell(&mut self, about: impl Into<About>, is_wrong: bool, now: Timestamp, counted: u64) {
         let about = about.into();
         let before = self.counted.insert(about.clone(), counted).unwrap_or(counted);
         let felt = |before: u64, felt: u64| match about.kind {
             IncidentKind::DeadLetters => felt.max(counted),
-            // Whoever counts may have begun anew.
+            // The counter may have been reset.
             _ => felt.max(counted.saturating_sub(before)),
         };
         match (self.open.get_mut(&about), is_wrong) {
@@ -166,7 +171,7 @@ impl Watch {
         }
     }
 
-    /// What goes on is written down again where more was felt of it.
+    /// Records open incidents again if their impact has grown.
     fn tell_how_much(&mut self) {
         for (about, open) in &mut self.open {
             if std::mem::replace(&mut open.told, open.felt) != open.felt {
@@ -176,7 +181,7 @@ impl Watch {
         }
     }
 
-    /// Writes down what is new.
+    /// Records the changes.
     pub async fn write(&mut self, service: &OpsService) -> Result<(), AppError> {
         while let Some(News { about, id, began_at, ended_at, felt }) = self.news.first().cloned() {
             let About { kind, detail } = about;
@@ -201,7 +206,7 @@ impl Watch {
     }
 }
 
-/// Whom an incident that is over concerned.
+/// Number of users affected by an incident that is over.
 async fn people(
     service: &OpsService,
     kind: IncidentKind,
@@ -217,13 +222,13 @@ async fn people(
     }
 }
 
-/// Start of the first minute whose figures belong to an incident. Figures are recorded under the start of their minute, so the minute that contains
-/// `began_at - BEFORE` counts as a whole.
+/// Start of the first minute whose figures belong to an incident. Figures are recorded under the
+/// start of their minute, so the minute that contains `began_at - BEFORE` counts as a whole.
 fn first_minute(began_at: Timestamp) -> Timestamp {
     start_of_minute(began_at.minus(BEFORE))
 }
 
-/// Takes the instances away that ended without a word, and says so.
+/// Removes instances that died without deregistering, and records incidents for them.
 pub(super) async fn bury(service: &OpsService) -> Result<(), AppError> {
     let now = service.clock.now();
     for gone in rows::delete_stale_instances(service.db.writer(), now.minus(GONE)).await? {
@@ -241,20 +246,20 @@ pub(super) async fn bury(service: &OpsService) -> Result<(), AppError> {
             rows::end_of(service.db.writer(), gone.id, gone.seen_at).await?;
             rows::upsert_incident(service.db.writer(), row).await
         };
-        // They are taken away already: nobody says it of the others later.
+        // They are removed already, so this is not retried.
         if let Err(error) = said.await {
-            tracing::warn!(%error, instance = %gone.id, "it could not be noted that an instance is gone");
+            tracing::warn!(%error, instance = %gone.id, "failed to record dead instance");
         }
     }
     Ok(())
 }
 
-/// What was wrong since then, the earliest first.
+/// Incidents since `from`, earliest first.
 pub(super) async fn since(service: &OpsService, from: Timestamp) -> Result<Vec<Incident>, AppError> {
     Ok(together(rows::incidents(service.db.reader(), from, MOST).await?))
 }
 
-/// What several instances noticed of one thing is one incident. The rows come by their beginning.
+/// Merges rows of several instances about the same incident. The rows are ordered by their start.
 fn together(rows: Vec<IncidentRow>) -> Vec<Incident> {
     let mut incidents: Vec<(Incident, Vec<InstanceId>)> = Vec::new();
     for row in rows {
@@ -316,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_instances_noticed_is_one_incident_and_what_both_counted_adds_up() {
+    fn merges_incidents_of_several_instances() {
         let (one, other) = (InstanceId::new(), InstanceId::new());
         let (redis, dead) = (IncidentKind::Redis, IncidentKind::DeadLetters);
         let incidents = together(vec![
@@ -335,7 +340,7 @@ mod tests {
             .collect();
         let expected = [
             (redis, 1_000, Some(9_500), 2, Some(7), Some(4)),
-            // All of them see the same jobs.
+            // All instances see the same jobs.
             (dead, 3_000, None, 2, Some(6), Some(6)),
             (redis, 60_000, None, 1, None, None),
         ];
@@ -343,21 +348,21 @@ mod tests {
     }
 
     #[test]
-    fn figures_of_the_minute_before_belong_to_an_incident_that_begins_early_in_a_minute() {
+    fn incident_early_in_a_minute_includes_the_previous_minute() {
         assert_eq!(first_minute(Timestamp(600_312)), Timestamp(540_000));
         assert_eq!(first_minute(Timestamp(600_000)), Timestamp(540_000));
         assert_eq!(first_minute(Timestamp(659_999)), Timestamp(540_000));
     }
 
     #[test]
-    fn a_provider_rests_where_none_of_its_keys_is_of_use_for_long() {
+    fn provider_incident_starts_when_all_keys_are_unusable_for_long() {
         let (mut watch, at) = (Watch::default(), Timestamp);
         let one = |wait: Option<u64>, is_failing: bool, failures: u64| {
             let wait = wait.map(Duration::from_secs);
             vec![ProviderState { name: "main".to_owned(), is_failing, wait, failures }]
         };
         watch.look_at_providers(one(Some(3), true, 4), at(1));
-        assert!(told(&watch).is_empty(), "busy for a moment, and what fails alone is told of all");
+        assert!(told(&watch).is_empty(), "short waits, and failures of the only provider, are no provider incident");
         watch.look_at_providers(one(Some(30), false, 6), at(2));
         watch.look_at_providers(one(Some(2), false, 6), at(3));
         watch.look_at_providers(one(None, false, 7), at(4));
@@ -369,14 +374,14 @@ mod tests {
             one(None, false, 7).into_iter().chain([other]).collect()
         };
         watch.look_at_providers(both(true), at(5));
-        // It was removed.
+        // The provider was removed.
         watch.look_at_providers(one(None, false, 7), at(6));
         assert_eq!(told(&watch), [(5, None, 0), (5, Some(6), 0)]);
         assert_eq!(watch.news[1].about.detail.as_deref(), Some("other"));
     }
 
     #[test]
-    fn a_disk_that_was_full_between_two_looks_is_an_incident() {
+    fn refusals_between_checks_are_an_incident() {
         let (mut watch, at) = (Watch::default(), Timestamp);
         for (is_wrong, refusals, now) in [(false, 0, 1), (false, 3, 2), (true, 3, 3), (false, 4, 4), (false, 4, 5)] {
             watch.look_at_storage(is_wrong, refusals, at(now));
@@ -385,9 +390,9 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_on_is_told_once_and_its_end_once() {
+    fn records_start_and_end_once() {
         let (mut watch, at) = (Watch::default(), Timestamp);
-        // What failed before it was noticed is felt, too; what fails afterwards is not.
+        // Failures before the detection count; failures after the end don't.
         let looks = [(false, 1, 10), (true, 2, 13), (true, 3, 15), (false, 4, 16), (false, 5, 20)];
         for (is_wrong, now, counted) in looks {
             watch.tell(IncidentKind::Ai, is_wrong, at(now), counted);
@@ -397,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn how_much_is_felt_is_told_while_it_goes_on_where_it_has_become_more() {
+    fn records_growing_impact_of_open_incidents() {
         let (mut watch, at) = (Watch::default(), Timestamp);
         for (dead, now) in [(0, 1), (2, 2), (7, 3), (4, 4), (0, 5)] {
             watch.tell(IncidentKind::DeadLetters, dead > 0, at(now), dead);

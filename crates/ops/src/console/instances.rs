@@ -1,4 +1,4 @@
-//! The instances that run.
+//! Running instances.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use metrics::metrics;
 
 use crate::OpsService;
 
-/// Says what this instance is and how it is.
+/// Publishes the state of this instance.
 pub(super) async fn show(
     service: &OpsService,
     latency: Option<Duration>,
@@ -48,19 +48,19 @@ pub(super) async fn show(
     rows::upsert_instance(service.db.writer(), row).await
 }
 
-/// The eldest first. One whose words a newer release has changed is left out.
+/// Running instances, oldest first. An instance whose state this version can't parse is omitted.
 pub(super) async fn list(service: &OpsService) -> Result<Vec<Instance>, AppError> {
     let rows = rows::instances(service.db.reader()).await?;
     let view = |row: InstanceRow| Some(Instance { is_own: row.id == service.instance_id, ..read(&row)? });
     Ok(rows.into_iter().filter_map(view).collect())
 }
 
-/// What an instance said of itself.
+/// Parses the state that an instance has published.
 pub(super) fn read(row: &InstanceRow) -> Option<Instance> {
     serde_json::from_str(&row.state).ok()
 }
 
-/// How long an answer took, in milliseconds. None: there was none.
+/// Response time in milliseconds; `None` without a response.
 async fn took<E>(dependency: &'static str, question: impl Future<Output = Result<(), E>>) -> Option<i64> {
     let asked = Instant::now();
     question.await.ok()?;

@@ -1,7 +1,8 @@
-//! What the console tells of the installation: figures over time, the instances, and what was wrong.
+//! Console data: figures over time, instances and incidents.
 //!
-//! Each instance [notes](keep) every few seconds what it counted and what it sees in the database. The values of several instances become one row for
-//! each minute, so the rows are as many however many instances there are; days are put together from minutes once they are over.
+//! Each instance [records](keep) every few seconds its own counters and values from the database.
+//! The values of several instances are merged into one row per minute, so the number of rows is
+//! independent of the number of instances; days are aggregated from minutes once they are over.
 
 mod figures;
 mod incidents;
@@ -24,14 +25,14 @@ use self::{figures::Noted, incidents::Watch};
 pub use self::{profile::profile, users::user};
 use crate::OpsService;
 
-/// How often an instance looks whether something is wrong.
+/// Interval of incident checks.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often it notes its figures.
+/// Interval of recording figures.
 const NOTE: Duration = Duration::from_secs(10);
-/// How long an instance is silent until it counts as gone.
+/// Silence after which an instance counts as gone.
 const GONE: Duration = Duration::from_secs(25);
 
-/// Notes what this instance sees, until it is told to stop.
+/// Records figures and incidents until the instance stops.
 pub(crate) async fn keep(service: Arc<OpsService>) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -47,7 +48,7 @@ pub(crate) async fn keep(service: Arc<OpsService>) {
         }
         watch.look(&service);
         if let Some(jump) = service.clock_watch.look(service.clock.now()) {
-            tracing::warn!("the clock of this machine was set {jump}");
+            tracing::warn!("system clock was set {jump}");
         }
         let now = tokio::time::Instant::now();
         let is_due = noted_at.is_none_or(|at| now - at >= NOTE);
@@ -58,37 +59,38 @@ pub(crate) async fn keep(service: Arc<OpsService>) {
             noted_at = Some(now);
             watch.look_at_disk(&service);
             if let Err(error) = note(&service, &mut noted, &mut watch).await {
-                tracing::debug!(%error, "figures could not be noted");
+                tracing::debug!(%error, "failed to record figures");
             }
         }
         if let Err(error) = watch.write(&service).await {
-            tracing::debug!(%error, "what was wrong could not be noted");
+            tracing::debug!(%error, "failed to record incidents");
         }
     }
     let left = rows::delete_instance(service.db.writer(), service.instance_id).await;
     if let Err(error) = left {
-        tracing::debug!(%error, "this instance stays in the list until it counts as gone");
+        tracing::debug!(%error, "failed to deregister instance");
     }
 }
 
 async fn note(service: &OpsService, noted: &mut Noted, watch: &mut Watch) -> Result<(), AppError> {
-    // One that fails keeps no other: an instance that isn't shown counts as gone.
+    // A failing step doesn't stop the others: an instance that isn't published counts as gone.
     let figures = noted.note(service).await;
     let counted = watch.count(service).await;
     let shown = instances::show(service, noted.latency(), noted.delivery()).await;
     figures.and(counted).and(shown).and(incidents::bury(service).await)
 }
 
-/// The figures of a time that ends now.
+/// Figures of the period that ends now.
 pub async fn figures(service: &OpsService, range: FiguresRange) -> Result<Figures, AppError> {
     figures::read(service, range).await
 }
 
-/// The instances that run, the eldest first.
+/// Running instances, oldest first.
 pub async fn instances(service: &OpsService) -> Result<Vec<Instance>, AppError> {
     instances::list(service).await
 }
 
-/// Minutes are kept for two days, so that a day is whole when it is put together.
+/// Retention of figures. Minutes are kept for two days, so that a day is complete when it is
+/// aggregated.
 const KEPT: [(Step, Duration); 2] =
     [(Step::Minute, Duration::from_secs(49 * 3_600)), (Step::Day, Duration::from_secs(400 * 86_400))];

@@ -1,4 +1,4 @@
-//! What the program is doing, for whoever wants to know why it is slow or large.
+//! CPU and memory profiles.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +7,8 @@ use platform::audit::{self, Action, NewAuditEntry};
 
 use crate::OpsService;
 
-/// Looks for so long at the instance that answers. One at a time, and none where the program was built without.
+/// Profiles the responding instance for `time`. Returns `WrongState` while another profile is being
+/// taken, and `NotFound` if the program was built without profiling.
 pub async fn profile(
     service: &OpsService,
     by: &Principal,
@@ -25,7 +26,8 @@ pub async fn profile(
         return Err(AppError::refused(Code::WrongState, "Another profile is being taken. Wait until it is there."));
     };
     audit::record(service.db.writer(), NewAuditEntry::by(by, Action::Profiled, Some(kind.as_str().to_owned()))).await?;
-    // To its end, also where nobody waits for it any more: what was switched on is to be switched off.
+    // Runs to its end even if the caller disconnects, because profiling has to be switched off
+    // again.
     let taken = tokio::spawn(async move {
         let profile = taking.await;
         drop(only);

@@ -1,4 +1,4 @@
-//! The first hour of an installation: what its administrator is asked for, and how far that is. Nothing of it must be done.
+//! Setup assistant of a new installation: its steps and their progress. All steps are optional.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,15 +25,15 @@ use tokio::time::Instant;
 
 use crate::OpsService;
 
-/// How often one may have a message or an answer to see whether it comes.
+/// Limit of test mails and test questions per administrator.
 const TESTS: Quota = Quota { limit: 20, window: Duration::from_secs(3_600) };
-/// How long a model may take for the test question.
+/// Timeout of the test question.
 const PATIENCE: Duration = Duration::from_secs(30);
 const QUESTION: &str = "Answer in one short sentence: are you there?";
-/// What is shown of the answer, in characters.
+/// Maximum length of the shown answer, in characters.
 const SHOWN_CHARS: usize = 400;
 
-/// How far it is.
+/// Progress of the setup.
 pub async fn read(service: &OpsService, by: &Principal, own_url: &str) -> Result<Setup, AppError> {
     let db = service.db.reader();
     let times = rows::times(db).await?;
@@ -64,7 +64,7 @@ pub async fn read(service: &OpsService, by: &Principal, own_url: &str) -> Result
     })
 }
 
-/// Says that it is done, or that it is to be shown again.
+/// Marks the setup as finished, or shows it again.
 pub async fn finish(service: &OpsService, by: &Principal, is_done: bool) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     if is_done {
@@ -76,7 +76,7 @@ pub async fn finish(service: &OpsService, by: &Principal, is_done: bool) -> Resu
     tx.commit().await.map_err(app_error)
 }
 
-/// Sends the caller a message, and waits until the mail server has taken it.
+/// Sends a test mail to the caller, and waits until the mail server has accepted it.
 pub async fn try_mail(service: &OpsService, by: &Principal) -> Result<MailTest, AppError> {
     let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     spend(service, by, "mail").await?;
@@ -88,7 +88,7 @@ pub async fn try_mail(service: &OpsService, by: &Principal) -> Result<MailTest, 
     Ok(MailTest { ok: sent.is_ok(), to: account.email, error: sent.err() })
 }
 
-/// Asks the model that answers where none is named, in the way of an assistant's answer.
+/// Asks the default model a test question, in the same way as an assistant.
 pub async fn try_question(service: &OpsService, by: &Principal) -> Result<QuestionTest, AppError> {
     spend(service, by, "question").await?;
     let (model, route) = gateway::answering(&service.gateway, None);
