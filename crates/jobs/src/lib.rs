@@ -15,7 +15,7 @@
 //! A failed job is retried on schedule (`jobs.backoff`: 1 min, 10 min, 1 h, 1 day); afterwards it
 //! is a dead letter, which an administrator can requeue.
 //!
-//! A killed instance is detected within two seconds (`survivors`), and others take over its jobs;
+//! A killed instance is detected within two seconds, and others take over its jobs;
 //! if a host vanishes, its jobs are taken over when the leases expire.
 
 mod kind;
