@@ -20,7 +20,8 @@ use crate::ConversationsService;
 
 const BEFORE: Duration = Duration::from_secs(3_600);
 
-/// Reminds the assignees of a task. Skipped if the task is done, archived or rescheduled by then.
+/// Reminds the assignees of a task, or its creator if it has none. Skipped if the task is done,
+/// archived or rescheduled by then.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct DueJob {
     pub task_id: TaskId,

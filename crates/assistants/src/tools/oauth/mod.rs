@@ -1,7 +1,7 @@
 //! User accounts at tool servers, connected by the authorization of the Model Context Protocol
 //! (OAuth 2.1).
 //!
-//! [`begin`] runs the [discovery](discovery), makes sure that Natter has a [client], and returns
+//! [`begin`] runs the [discovery], makes sure that Natter has a [client], and returns
 //! the authorization URL for the browser. The browser returns to a page of the app, which passes
 //! the parameters to [`finish`] in the session of the user who started: nobody can be tricked into
 //! connecting their account for somebody else. The [tokens](token) are stored encrypted, are bound
