@@ -30,7 +30,7 @@ const DEMO: &str = "demo";
 /// Configured and added providers; the demo answers if there are none.
 pub struct Ai {
     /// Replaced as a whole; a call in progress keeps the snapshot that it started with.
-    upstreams: RwLock<Arc<Upstreams>>,
+    upstreams: RwLock<Arc<ProviderSnapshot>>,
     /// Default model from the configuration.
     configured_default: Option<Target>,
     /// Default model named by the configuration but offered by none of its providers; an added
@@ -53,7 +53,7 @@ pub struct Ai {
 type Hearer = Arc<dyn Fn(KeyNews) + Send + Sync>;
 
 /// Snapshot of the providers: configured ones first, then added ones.
-pub(crate) struct Upstreams {
+pub(crate) struct ProviderSnapshot {
     known: Vec<Known>,
     /// Default model; `None` if only the demo is available.
     default: Option<Target>,
@@ -103,7 +103,7 @@ impl Ai {
             Ok(Known { upstream, settings: provider, is_added: false })
         };
         let known = settings.providers.into_iter().map(build).collect::<Result<Vec<_>, _>>()?;
-        let upstreams = Upstreams { known, default: configured_default.clone() };
+        let upstreams = ProviderSnapshot { known, default: configured_default.clone() };
         Ok(Self {
             upstreams: RwLock::new(Arc::new(upstreams)),
             configured_default,
@@ -152,7 +152,7 @@ impl Ai {
             found.map(|(provider, model)| Target { provider, model: model.clone() })
         };
         let default = self.configured_default.clone().or_else(first);
-        *self.upstreams.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Upstreams { known, default });
+        *self.upstreams.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ProviderSnapshot { known, default });
     }
 
     /// Names and models of the added providers in use.
@@ -284,7 +284,7 @@ impl Ai {
     }
 
     /// Current snapshot of the providers.
-    pub(crate) fn upstreams(&self) -> Arc<Upstreams> {
+    pub(crate) fn upstreams(&self) -> Arc<ProviderSnapshot> {
         Arc::clone(&self.upstreams.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -322,7 +322,7 @@ fn demo_deployment() -> Deployment {
     Deployment { provider: DEMO.to_owned(), model: DEMO.to_owned(), weight: 1, priority: 0, takes: None }
 }
 
-impl Upstreams {
+impl ProviderSnapshot {
     pub fn known(&self) -> &[Known] {
         &self.known
     }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     AiError, Deployment, Route,
-    ai::{Upstream, Upstreams},
+    ai::{Upstream, ProviderSnapshot},
     keys::{KeyLease, NoKey},
     takes::OwnTakes,
     wire::failure::Failure,
@@ -32,7 +32,7 @@ pub(crate) struct Persistence {
 
 /// Attempts of one request.
 pub(crate) struct Tries<'a> {
-    upstreams: &'a Upstreams,
+    upstreams: &'a ProviderSnapshot,
     route: &'a Route,
     /// Estimated input tokens plus the maximum output.
     size: u64,
@@ -65,7 +65,7 @@ pub(crate) struct Attempt<'a> {
 
 impl<'a> Tries<'a> {
     pub fn new(
-        upstreams: &'a Upstreams,
+        upstreams: &'a ProviderSnapshot,
         route: &'a Route,
         size: u64,
         persistence: Persistence,
