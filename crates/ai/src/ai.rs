@@ -50,7 +50,7 @@ pub struct Ai {
 }
 
 /// Listener for key state changes on this instance.
-type Hearer = Arc<dyn Fn(KeyNews) + Send + Sync>;
+type Hearer = Arc<dyn Fn(KeyStateChange) + Send + Sync>;
 
 /// Snapshot of the providers: configured ones first, then added ones.
 pub(crate) struct ProviderSnapshot {
@@ -70,7 +70,7 @@ pub(crate) struct Known {
 
 /// Key state change on one instance, sent to the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyNews {
+pub struct KeyStateChange {
     pub provider: String,
     /// Index of the key in the configuration.
     pub key: usize,
@@ -188,7 +188,7 @@ impl Ai {
 
     /// Sets the listener for key state changes; other instances apply them with
     /// [`hear`](Self::hear).
-    pub fn tell_to(&self, hearer: impl Fn(KeyNews) + Send + Sync + 'static) {
+    pub fn tell_to(&self, hearer: impl Fn(KeyStateChange) + Send + Sync + 'static) {
         let hearer: Hearer = Arc::new(hearer);
         let _ = self.hearer.set(Arc::clone(&hearer));
         for known in self.upstreams().known() {
@@ -197,7 +197,7 @@ impl Ai {
     }
 
     /// Applies a key state change of another instance with the same configuration.
-    pub fn hear(&self, news: &KeyNews) {
+    pub fn hear(&self, news: &KeyStateChange) {
         if let Some(upstream) = self.upstreams().find(&news.provider) {
             upstream.keys.hear(news.key, news.model.as_deref(), news.fate);
         }

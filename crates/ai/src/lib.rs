@@ -50,7 +50,7 @@ mod web_pictures;
 mod window;
 mod wire;
 
-pub use ai::{Ai, KeyNews};
+pub use ai::{Ai, KeyStateChange};
 pub use appcore::Secret;
 pub use call::{AnswerBody, ApiStyle, Call, Deployment, Fallbacks, Forwarded, Frames, Route};
 pub use chat::{

@@ -44,7 +44,7 @@ use std::{
     time::Duration,
 };
 
-use ::ai::KeyNews;
+use ::ai::KeyStateChange;
 use appcore::{
     ApiKeyId, AppError, Code, UserId,
     auth::{Credential, Principal},
@@ -219,7 +219,7 @@ impl GatewayService {
     /// Publishes what this instance learns about provider keys to the other instances.
     fn tell_of_keys(&self, bus: Weak<dyn EventBus>) {
         let by = self.id;
-        self.ai.tell_to(move |KeyNews { provider, key, model, fate }| {
+        self.ai.tell_to(move |KeyStateChange { provider, key, model, fate }| {
             if let Some(bus) = bus.upgrade() {
                 let signal = Signal::ProviderKeyObserved { by, provider, key, model, fate };
                 // Instances that miss the signal learn it by themselves.
@@ -328,7 +328,7 @@ async fn follow(gateway: Weak<GatewayService>, mut listener: Listener, bus: Weak
                 }
                 Some(BusMessage::Signal(Signal::ProviderKeyObserved { by, provider, key, model, fate })) => {
                     if let Some(gateway) = gateway.upgrade().filter(|gateway| gateway.id != by) {
-                        gateway.ai.hear(&KeyNews { provider, key, model, fate });
+                        gateway.ai.hear(&KeyStateChange { provider, key, model, fate });
                     }
                     false
                 }

@@ -19,7 +19,7 @@ use reqwest::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Hearer, KeyNews};
+use super::{Hearer, KeyStateChange};
 use crate::{
     AiError, ProviderKind, ProviderSettings,
     dialect::{Place, costly},
@@ -95,7 +95,7 @@ impl Upstream {
     pub(super) fn tell_to(&self, hearer: &Hearer) {
         let (hearer, provider) = (Arc::clone(hearer), self.name.clone());
         self.keys.tell_to(move |key, model, fate| {
-            hearer(KeyNews { provider: provider.clone(), key, model: model.map(str::to_owned), fate });
+            hearer(KeyStateChange { provider: provider.clone(), key, model: model.map(str::to_owned), fate });
         });
     }
 
