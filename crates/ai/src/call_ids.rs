@@ -18,7 +18,7 @@ const KEPT: usize = 32;
 
 /// New ids of the calls that share one original id.
 #[derive(Default)]
-struct Calls {
+struct CallsOfId {
     ids: VecDeque<String>,
     /// Number of calls that have a result, counted from the first.
     answered: usize,
@@ -28,7 +28,7 @@ struct Calls {
 /// conversation gets the same ids each time, because provider caches depend on it.
 pub(crate) fn mend(request: &mut Request) {
     let (mut taken, mut next) = (HashSet::new(), 0);
-    let mut calls: HashMap<String, Calls> = HashMap::new();
+    let mut calls: HashMap<String, CallsOfId> = HashMap::new();
     for part in request.turns.iter_mut().flat_map(|turn| &mut turn.parts) {
         match part {
             Part::Call(call) => {
