@@ -64,7 +64,7 @@ fn file(file: ChatFile) -> Part {
 }
 
 /// Collects the deltas of an answer.
-pub(crate) struct Conversation {
+pub(crate) struct ChatDeltaReader {
     listener: Listener,
     spoke: bool,
     calls: Vec<ChatCall>,
@@ -72,7 +72,7 @@ pub(crate) struct Conversation {
     arguments: usize,
 }
 
-impl Conversation {
+impl ChatDeltaReader {
     pub fn new(listener: Listener) -> Self {
         Self { listener, spoke: false, calls: Vec::new(), arguments: 0 }
     }
@@ -130,7 +130,7 @@ impl Conversation {
     }
 }
 
-impl Tap for Conversation {
+impl Tap for ChatDeltaReader {
     type Out = Vec<ChatDelta>;
 
     fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Self::Out>, Failure> {

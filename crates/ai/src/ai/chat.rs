@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{Ai, demo_deployment};
 use crate::{
     AiError, ApiStyle, ChatDelta, ChatRequest, ChatStream, GatewayError, Limits, ProviderKind, Route,
-    conversation::{self, Conversation},
+    conversation::{self, ChatDeltaReader},
     forward::Stop,
     meter::Meter,
     neutral::Request as Question,
@@ -109,13 +109,13 @@ impl Ai {
             Opened::Whole(body) => {
                 let events = listener.whole(&body, meter)?;
                 let ends = listener.conclude(meter)?;
-                let said = Conversation::new(listener).tell(events, ends, meter)?;
+                let said = ChatDeltaReader::new(listener).tell(events, ends, meter)?;
                 return Ok(stream::iter(said.into_iter().map(Ok)).boxed());
             }
         };
         let limits = Arc::clone(&self.limits);
         let mut relay =
-            Relay::new(ApiStyle::Chat, Conversation::new(listener), body, Arc::clone(meter), limits, deadline);
+            Relay::new(ApiStyle::Chat, ChatDeltaReader::new(listener), body, Arc::clone(meter), limits, deadline);
         relay.first().await?;
         let pieces = |said: Result<Vec<ChatDelta>, Failure>| match said {
             Ok(said) => stream::iter(said.into_iter().map(Ok).collect::<Vec<_>>()),
