@@ -52,7 +52,7 @@ fn made(mime: &str) -> String {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Open {
+enum OpenBlock {
     Text,
     Thinking,
     Call(u32),
@@ -76,7 +76,7 @@ pub(crate) struct MessageWriter {
     has_begun: bool,
     /// Index of the next block.
     index: u32,
-    open: Option<Open>,
+    open: Option<OpenBlock>,
     waiting: Vec<Waiting>,
     finish: Finish,
 }
@@ -97,7 +97,7 @@ impl MessageWriter {
         }
     }
 
-    fn start(&mut self, open: Option<Open>, content_block: &Value, out: &mut Vec<u8>) {
+    fn start(&mut self, open: Option<OpenBlock>, content_block: &Value, out: &mut Vec<u8>) {
         let start = json!({"type": "content_block_start", "index": self.index, "content_block": content_block});
         event("content_block_start", &start, out);
         self.open = open;
@@ -116,7 +116,7 @@ impl MessageWriter {
 
     /// Ends the open block and writes the buffered calls.
     fn close(&mut self, out: &mut Vec<u8>) {
-        if self.open == Some(Open::Thinking) {
+        if self.open == Some(OpenBlock::Thinking) {
             // Client libraries drop thinking without a signature, but it has to come back with the
             // next request.
             self.delta(&json!({"type": "signature_delta", "signature": MARK}), out);
@@ -134,21 +134,21 @@ impl MessageWriter {
     }
 
     fn start_call(&mut self, tool: u32, id: &str, name: &str, out: &mut Vec<u8>) {
-        self.start(Some(Open::Call(tool)), &json!({"type": "tool_use", "id": id, "name": name, "input": {}}), out);
+        self.start(Some(OpenBlock::Call(tool)), &json!({"type": "tool_use", "id": id, "name": name, "input": {}}), out);
     }
 
     fn say(&mut self, text: &str, out: &mut Vec<u8>) {
-        if self.open != Some(Open::Text) {
+        if self.open != Some(OpenBlock::Text) {
             self.close(out);
-            self.start(Some(Open::Text), &json!({"type": "text", "text": ""}), out);
+            self.start(Some(OpenBlock::Text), &json!({"type": "text", "text": ""}), out);
         }
         self.delta(&json!({"type": "text_delta", "text": text}), out);
     }
 
     fn open_thinking(&mut self, out: &mut Vec<u8>) {
-        if self.open != Some(Open::Thinking) {
+        if self.open != Some(OpenBlock::Thinking) {
             self.close(out);
-            self.start(Some(Open::Thinking), &json!({"type": "thinking", "thinking": "", "signature": ""}), out);
+            self.start(Some(OpenBlock::Thinking), &json!({"type": "thinking", "thinking": "", "signature": ""}), out);
         }
     }
 }
@@ -201,7 +201,7 @@ impl Writer for MessageWriter {
                 self.stop(out);
             }
             Event::Call { tool, id, name, .. } => {
-                if matches!(self.open, Some(Open::Call(_))) {
+                if matches!(self.open, Some(OpenBlock::Call(_))) {
                     let (id, name) = (id.clone(), name.clone());
                     self.waiting.push(Waiting { tool: *tool, id, name, arguments: String::new() });
                 } else {
@@ -210,7 +210,7 @@ impl Writer for MessageWriter {
                 }
             }
             Event::Arguments { tool, json: more, .. } => {
-                if self.open == Some(Open::Call(*tool)) {
+                if self.open == Some(OpenBlock::Call(*tool)) {
                     self.delta(&json!({"type": "input_json_delta", "partial_json": more}), out);
                 } else if let Some(call) = self.waiting.iter_mut().find(|call| call.tool == *tool) {
                     call.arguments.push_str(more);
