@@ -26,7 +26,7 @@ use crate::{
 pub(crate) type MessagesTap = PassingTap<MessageEvents>;
 
 #[derive(Deserialize)]
-struct Offered<'a> {
+struct ToolsField<'a> {
     #[serde(borrow)]
     tools: Option<&'a RawValue>,
 }
@@ -38,7 +38,7 @@ struct Offered<'a> {
 pub(crate) fn rewrite(body: &Bytes, model: &str, is_held: bool) -> Result<Rewritten, GatewayError> {
     let signed = without_unsigned(body);
     let (body, stream) = replace_model(signed.as_ref().unwrap_or(body), model)?;
-    let tools = serde_json::from_slice::<Offered<'_>>(&body).ok().and_then(|offered| offered.tools);
+    let tools = serde_json::from_slice::<ToolsField<'_>>(&body).ok().and_then(|offered| offered.tools);
     let pays_for_code = hosted::may_use(tools, AssumedUses::of(stream))?.0.containers > 0;
     let bounded =
         tools.filter(|_| is_held && !stream).and_then(|tools| Some((place(&body, tools), hosted::bounded(tools)?)));
