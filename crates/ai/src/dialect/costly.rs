@@ -59,9 +59,9 @@ const BETAS: [&str; 2] = ["fast-mode", "files-api"];
 static FILE_ID: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| ["\"file_id\""].map(Finder::new));
 
 /// Fields of a JSON object, in order.
-struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+struct OrderedFields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for OrderedFields<'a> {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
         struct Read;
 
@@ -97,7 +97,7 @@ pub(crate) fn passing(handed_on: &Arc<[String]>, of_key: Option<&[RestrictedPara
 /// Removes restricted fields that are not in `passed`. `None` if the body has none.
 pub(crate) fn without_costly(body: &Bytes, passed: &[String]) -> Result<Option<Bytes>, GatewayError> {
     // Malformed bodies are reported by the code that parses all of it.
-    let Ok(Fields(fields)) = serde_json::from_slice(body) else { return Ok(None) };
+    let Ok(OrderedFields(fields)) = serde_json::from_slice(body) else { return Ok(None) };
     refuse_stored(body, &fields)?;
     let passes = |name: &str| passed.iter().any(|passed| passed == name);
     let is_kept = |(name, value): &&(Cow<'_, str>, &RawValue)| {
@@ -144,7 +144,7 @@ fn own_tools(tools: &RawValue, passes: impl Fn(&str) -> bool) -> Option<String> 
 /// Removes these fields, and returns the value of the first one. `None` if the body has none of
 /// them.
 pub(crate) fn without<'a>(body: &'a Bytes, left_out: &[&str]) -> Option<(Bytes, &'a RawValue)> {
-    let Fields(fields) = serde_json::from_slice(body).ok()?;
+    let OrderedFields(fields) = serde_json::from_slice(body).ok()?;
     let is_left_out = |name: &str| left_out.contains(&name);
     let (_, value) = fields.iter().find(|(name, _)| is_left_out(name))?;
     let kept = fields.iter().filter(|(name, _)| !is_left_out(name));
