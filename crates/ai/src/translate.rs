@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     AiError, Usage,
-    dialect::halves::{self, Halves},
+    dialect::halves::{self, SurrogateJoiner},
     meter::{Meter, quarters},
     neutral::{Answer, Event, Order, Reader, Request, Writer},
     relay::Tap,
@@ -32,7 +32,7 @@ pub(crate) struct Listener {
     renamed: BTreeMap<String, String>,
     is_done: bool,
     /// Joins split surrogates, once there is one.
-    halves: Option<Halves>,
+    halves: Option<SurrogateJoiner>,
     /// Failure that arrived after good events.
     failed: Option<Failure>,
 }
@@ -119,7 +119,7 @@ impl Listener {
         match is_garbled.then(|| halves::marked(data)).flatten() {
             Some(marked) => {
                 if self.halves.is_none() {
-                    self.halves = Some(Halves::default());
+                    self.halves = Some(SurrogateJoiner::default());
                 }
                 self.reader.read(&marked, said)
             }

@@ -85,12 +85,12 @@ enum Kind {
 
 /// Joins surrogate halves across the increments of an answer.
 #[derive(Debug, Default)]
-pub(crate) struct Halves {
+pub(crate) struct SurrogateJoiner {
     /// High surrogates waiting for their low one.
     waiting: HashMap<(u32, Kind), u32>,
 }
 
-impl Halves {
+impl SurrogateJoiner {
     pub fn join(&mut self, events: &mut Vec<Event>) {
         events.retain_mut(|event| {
             let (place, text) = match event {
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn joins_halves_across_increments() {
-        let mut halves = Halves::default();
+        let mut halves = SurrogateJoiner::default();
         let mut said = |choice: u32, json: &str| {
             let json = marked(json.as_bytes()).unwrap_or_else(|| json.as_bytes().to_vec());
             let mut events = vec![Event::Text { choice, text: serde_json::from_slice(&json).unwrap() }];
