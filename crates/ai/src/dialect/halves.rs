@@ -76,7 +76,7 @@ fn half(mark: char) -> Option<u32> {
 
 /// Text stream of an answer to which a half belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Kind {
+enum TextStream {
     Text,
     Refusal,
     Thinking,
@@ -87,17 +87,17 @@ enum Kind {
 #[derive(Debug, Default)]
 pub(crate) struct SurrogateJoiner {
     /// High surrogates waiting for their low one.
-    waiting: HashMap<(u32, Kind), u32>,
+    waiting: HashMap<(u32, TextStream), u32>,
 }
 
 impl SurrogateJoiner {
     pub fn join(&mut self, events: &mut Vec<Event>) {
         events.retain_mut(|event| {
             let (place, text) = match event {
-                Event::Text { choice, text } => ((*choice, Kind::Text), text),
-                Event::Refusal { choice, text } => ((*choice, Kind::Refusal), text),
-                Event::Thinking { choice, text } => ((*choice, Kind::Thinking), text),
-                Event::Arguments { choice, tool, json } => ((*choice, Kind::Arguments(*tool)), json),
+                Event::Text { choice, text } => ((*choice, TextStream::Text), text),
+                Event::Refusal { choice, text } => ((*choice, TextStream::Refusal), text),
+                Event::Thinking { choice, text } => ((*choice, TextStream::Thinking), text),
+                Event::Arguments { choice, tool, json } => ((*choice, TextStream::Arguments(*tool)), json),
                 _ => return true,
             };
             *text = self.joined(place, text);
@@ -105,7 +105,7 @@ impl SurrogateJoiner {
         });
     }
 
-    fn joined(&mut self, place: (u32, Kind), text: &str) -> String {
+    fn joined(&mut self, place: (u32, TextStream), text: &str) -> String {
         let mut first = self.waiting.remove(&place);
         let mut joined = String::with_capacity(text.len());
         for char in text.chars() {
