@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::{
     Ai, AiError, ProviderSettings,
     ai::Known,
-    dialect::Place,
+    dialect::EndpointPath,
     keys::{KeyHealth, KeyState, NoKey},
 };
 
@@ -95,7 +95,7 @@ impl Ai {
                 NoKey::Resting(wait) => AiError::Busy { retry_after: Some(wait) },
                 NoKey::Off => AiError::Credentials,
             })?;
-            let mut request = Request::new(Method::GET, upstream.url(&Place::of(["models"])));
+            let mut request = Request::new(Method::GET, upstream.url(&EndpointPath::of(["models"])));
             upstream.sign(request.headers_mut(), &lease)?;
             upstream.http.send(request, false, begun + TEST).await.map_err(|failure| failure.error)
         };

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use self::stream::TranscriptTap;
 use crate::{
     Ai, AiError, AnswerBody, ApiStyle, Forwarded, GatewayError, Limits, Meter, Route,
-    dialect::{Hearing, Place, openai_chat::usage},
+    dialect::{Hearing, EndpointPath, openai_chat::usage},
     forward::{EVENTS, JSON, Stop},
     heavy::off_loop,
     neutral::Event,
@@ -168,7 +168,7 @@ async fn pass(
 ) -> Result<Heard, Stop> {
     let upstream = attempt.upstream;
     let boundary = format!("natter-{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
-    let mut request = Request::new(Method::POST, upstream.url(&Place::of(["audio", "transcriptions"])));
+    let mut request = Request::new(Method::POST, upstream.url(&EndpointPath::of(["audio", "transcriptions"])));
     let headers = request.headers_mut();
     let content_type = HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}"));
     headers.insert(CONTENT_TYPE, content_type.map_err(|_| AiError::Rejected)?);

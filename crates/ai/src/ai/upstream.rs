@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use super::{Hearer, KeyStateChange};
 use crate::{
     AiError, ProviderKind, ProviderSettings,
-    dialect::{Place, costly},
+    dialect::{EndpointPath, costly},
     heavy::off_loop,
     keys::{KeyLease, KeyPool},
     neutral::Reader,
@@ -83,7 +83,7 @@ impl Upstream {
             without_stream_options: RwLock::default(),
         };
         let takes_responses = settings.responses && settings.kind.dialect().may_take_responses();
-        upstream.responses_url = takes_responses.then(|| upstream.url(&Place::of(["responses"])));
+        upstream.responses_url = takes_responses.then(|| upstream.url(&EndpointPath::of(["responses"])));
         Ok(upstream)
     }
 
@@ -121,7 +121,7 @@ impl Upstream {
     }
 
     /// Resolves an address below the provider's base URL.
-    pub(crate) fn url(&self, place: &Place) -> Url {
+    pub(crate) fn url(&self, place: &EndpointPath) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(&place.segments);

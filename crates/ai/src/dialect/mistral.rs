@@ -9,7 +9,7 @@ use reqwest::Url;
 use serde_json::Value;
 
 use super::{
-    Dialect, Hearing, Place, Post,
+    Dialect, Hearing, EndpointPath, Post,
     openai_chat::{
         OpenAi,
         upstream::{self, hashed},
@@ -39,7 +39,7 @@ impl Dialect for Mistral {
         "https://api.mistral.ai/v1"
     }
 
-    fn chat(&self, model: &str, is_stream: bool) -> Place {
+    fn chat(&self, model: &str, is_stream: bool) -> EndpointPath {
         OpenAi.chat(model, is_stream)
     }
 

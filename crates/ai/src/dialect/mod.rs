@@ -37,7 +37,7 @@ pub(crate) trait Dialect: Sync {
     fn public_url(&self) -> &'static str;
 
     /// Path of the chat endpoint.
-    fn chat(&self, model: &str, is_stream: bool) -> Place;
+    fn chat(&self, model: &str, is_stream: bool) -> EndpointPath;
 
     /// Name and value of the authentication header.
     fn credentials(&self, key: &str) -> (&'static str, String) {
@@ -100,7 +100,7 @@ pub(crate) trait Dialect: Sync {
 
 /// Path below a provider's base URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct EndpointPath {
     /// Escaped when added to a URL: a model name may come from a user.
     pub segments: Vec<String>,
     pub query: Option<&'static str>,
@@ -109,7 +109,7 @@ pub(crate) struct Place {
 /// A request body and its path.
 #[derive(Debug, Clone)]
 pub(crate) struct Post {
-    pub place: Place,
+    pub place: EndpointPath,
     pub body: Bytes,
 }
 
@@ -178,7 +178,7 @@ impl fmt::Debug for ProviderKind {
     }
 }
 
-impl Place {
+impl EndpointPath {
     pub fn of<const COUNT: usize>(segments: [&str; COUNT]) -> Self {
         Self { segments: segments.map(str::to_owned).to_vec(), query: None }
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use reqwest::Url;
 use serde_json::Value;
 
-use super::{Count, Dialect, Place, Post, openai_chat};
+use super::{Count, Dialect, EndpointPath, Post, openai_chat};
 use crate::{
     ApiStyle, Finish, GatewayError,
     neutral::{Reader, Request},
@@ -29,8 +29,8 @@ impl Dialect for Anthropic {
         "https://api.anthropic.com/v1"
     }
 
-    fn chat(&self, _model: &str, _is_stream: bool) -> Place {
-        Place::of(["messages"])
+    fn chat(&self, _model: &str, _is_stream: bool) -> EndpointPath {
+        EndpointPath::of(["messages"])
     }
 
     fn credentials(&self, key: &str) -> (&'static str, String) {
@@ -56,7 +56,7 @@ impl Dialect for Anthropic {
     fn count(&self, body: &Bytes, _question: &Request, model: &str) -> Result<Option<Count>, GatewayError> {
         let signed = pass::without_unsigned(body);
         let (body, _) = openai_chat::pass::replace_model(signed.as_ref().unwrap_or(body), model)?;
-        Ok(Some(Count { post: Post { place: Place::of(["messages", "count_tokens"]), body }, field: "input_tokens" }))
+        Ok(Some(Count { post: Post { place: EndpointPath::of(["messages", "count_tokens"]), body }, field: "input_tokens" }))
     }
 }
 

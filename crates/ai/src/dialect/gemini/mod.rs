@@ -14,7 +14,7 @@ use bytes::Bytes;
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::{Count, Dialect, Hearing, Place, Post};
+use super::{Count, Dialect, Hearing, EndpointPath, Post};
 use crate::{
     GatewayError, Meter,
     embeddings::Wish,
@@ -33,9 +33,9 @@ impl Dialect for Gemini {
         "https://generativelanguage.googleapis.com/v1beta"
     }
 
-    fn chat(&self, model: &str, is_stream: bool) -> Place {
+    fn chat(&self, model: &str, is_stream: bool) -> EndpointPath {
         if is_stream {
-            Place { query: Some("alt=sse"), ..method(model, "streamGenerateContent") }
+            EndpointPath { query: Some("alt=sse"), ..method(model, "streamGenerateContent") }
         } else {
             method(model, "generateContent")
         }
@@ -88,6 +88,6 @@ pub(crate) fn name(model: &str) -> String {
 }
 
 /// Path of a method of a model.
-fn method(model: &str, method: &str) -> Place {
-    Place::of(["models", &format!("{}:{method}", model.strip_prefix("models/").unwrap_or(model))])
+fn method(model: &str, method: &str) -> EndpointPath {
+    EndpointPath::of(["models", &format!("{}:{method}", model.strip_prefix("models/").unwrap_or(model))])
 }

@@ -11,7 +11,7 @@ use reqwest::Url;
 use serde_json::Value;
 
 use self::upstream::Server;
-use super::{Dialect, Hearing, Place, Post};
+use super::{Dialect, Hearing, EndpointPath, Post};
 use crate::{
     ApiStyle, Finish, GatewayError,
     embeddings::Wish,
@@ -32,8 +32,8 @@ impl Dialect for OpenAi {
         "https://api.openai.com/v1"
     }
 
-    fn chat(&self, _model: &str, _is_stream: bool) -> Place {
-        Place::of(["chat", "completions"])
+    fn chat(&self, _model: &str, _is_stream: bool) -> EndpointPath {
+        EndpointPath::of(["chat", "completions"])
     }
 
     fn write(&self, question: &Request, model: &str, base: &Url) -> Result<Value, GatewayError> {
@@ -54,7 +54,7 @@ impl Dialect for OpenAi {
 
     fn write_embedding(&self, body: &Bytes, _wish: &Wish, model: &str) -> Result<Vec<Post>, GatewayError> {
         let (body, _) = pass::replace_model(body, model)?;
-        Ok(vec![Post { place: Place::of(["embeddings"]), body }])
+        Ok(vec![Post { place: EndpointPath::of(["embeddings"]), body }])
     }
 
     fn hearing(&self) -> Hearing {
