@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use self::stream::TranscriptTap;
 use crate::{
     Ai, AiError, AnswerBody, ApiStyle, Forwarded, GatewayError, Limits, Meter, Route,
-    dialect::{Hearing, EndpointPath, openai_chat::usage},
+    dialect::{TranscriptionMethod, EndpointPath, openai_chat::usage},
     forward::{EVENTS, JSON, Stop},
     heavy::off_loop,
     neutral::Event,
@@ -128,8 +128,8 @@ impl Ai {
             let attempt = tries.next().await?;
             recording.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
             let asked = match attempt.upstream.kind.dialect().hearing() {
-                Hearing::Form => pass(&recording, format, &attempt, (self.limits(), deadline)).await,
-                Hearing::Question(write) => {
+                TranscriptionMethod::Form => pass(&recording, format, &attempt, (self.limits(), deadline)).await,
+                TranscriptionMethod::Question(write) => {
                     let asked = recording.clone();
                     // The recording is embedded in the request as text.
                     match off_loop(asked.owner, asked.file.len(), move || write(&asked, format).to_string()).await {
@@ -137,7 +137,7 @@ impl Ai {
                         Err(error) => Err(Stop::Told(error)),
                     }
                 }
-                Hearing::None => Err(Stop::Told(GatewayError::invalid("This model doesn't take sound."))),
+                TranscriptionMethod::None => Err(Stop::Told(GatewayError::invalid("This model doesn't take sound."))),
             };
             match asked {
                 Ok(heard) => {

@@ -9,7 +9,7 @@ use reqwest::Url;
 use serde_json::Value;
 
 use super::{
-    Dialect, Hearing, EndpointPath, Post,
+    Dialect, TranscriptionMethod, EndpointPath, Post,
     openai_chat::{
         OpenAi,
         upstream::{self, hashed},
@@ -69,8 +69,8 @@ impl Dialect for Mistral {
         OpenAi.write_embedding(body, wish, model)
     }
 
-    fn hearing(&self) -> Hearing {
-        Hearing::Form
+    fn hearing(&self) -> TranscriptionMethod {
+        TranscriptionMethod::Form
     }
 }
 

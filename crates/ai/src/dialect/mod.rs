@@ -93,8 +93,8 @@ pub(crate) trait Dialect: Sync {
     }
 
     /// Transcription method.
-    fn hearing(&self) -> Hearing {
-        Hearing::None
+    fn hearing(&self) -> TranscriptionMethod {
+        TranscriptionMethod::None
     }
 }
 
@@ -123,7 +123,7 @@ pub(crate) struct Count {
 
 /// Method by which a provider transcribes a recording.
 #[derive(Clone, Copy)]
-pub(crate) enum Hearing {
+pub(crate) enum TranscriptionMethod {
     /// No transcription.
     None,
     /// OpenAI's multipart form.

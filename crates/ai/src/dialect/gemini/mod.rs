@@ -14,7 +14,7 @@ use bytes::Bytes;
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::{Count, Dialect, Hearing, EndpointPath, Post};
+use super::{Count, Dialect, TranscriptionMethod, EndpointPath, Post};
 use crate::{
     GatewayError, Meter,
     embeddings::Wish,
@@ -77,8 +77,8 @@ impl Dialect for Gemini {
         embeddings::read(&answers, wish, model, meter)
     }
 
-    fn hearing(&self) -> Hearing {
-        Hearing::Question(sound::question)
+    fn hearing(&self) -> TranscriptionMethod {
+        TranscriptionMethod::Question(sound::question)
     }
 }
 

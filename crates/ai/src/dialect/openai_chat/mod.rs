@@ -11,7 +11,7 @@ use reqwest::Url;
 use serde_json::Value;
 
 use self::upstream::Server;
-use super::{Dialect, Hearing, EndpointPath, Post};
+use super::{Dialect, TranscriptionMethod, EndpointPath, Post};
 use crate::{
     ApiStyle, Finish, GatewayError,
     embeddings::Wish,
@@ -57,8 +57,8 @@ impl Dialect for OpenAi {
         Ok(vec![Post { place: EndpointPath::of(["embeddings"]), body }])
     }
 
-    fn hearing(&self) -> Hearing {
-        Hearing::Form
+    fn hearing(&self) -> TranscriptionMethod {
+        TranscriptionMethod::Form
     }
 }
 
