@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{
     Ai, AiError, Call, GatewayError,
-    dialect::{Count, anthropic, halves},
+    dialect::{CountRequest, anthropic, halves},
     forward::Stop,
     heavy::off_loop,
     neutral::Request,
@@ -63,7 +63,7 @@ async fn ask(call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Op
     // The provider's own format passes through unparsed, including fields that Natter doesn't know.
     let request = if dialect.passes(call.style) { Request::default() } else { read(call).await.map_err(Stop::Told)? };
     // Requests that can't be encoded as they are, such as images by URL, are estimated.
-    let Ok(Some(Count { post, field })) = dialect.count(&call.body, &request, attempt.model) else {
+    let Ok(Some(CountRequest { post, field })) = dialect.count(&call.body, &request, attempt.model) else {
         return Ok(None);
     };
     let betas = if dialect.passes(call.style) { call.betas_for(upstream) } else { None };

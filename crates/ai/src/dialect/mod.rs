@@ -77,7 +77,7 @@ pub(crate) trait Dialect: Sync {
 
     /// Builds a token-count request; `body` is the Messages API request. `None` if the provider
     /// can't count.
-    fn count(&self, _body: &Bytes, _question: &Request, _model: &str) -> Result<Option<Count>, GatewayError> {
+    fn count(&self, _body: &Bytes, _question: &Request, _model: &str) -> Result<Option<CountRequest>, GatewayError> {
         Ok(None)
     }
 
@@ -115,7 +115,7 @@ pub(crate) struct Post {
 
 /// A token-count request.
 #[derive(Debug, Clone)]
-pub(crate) struct Count {
+pub(crate) struct CountRequest {
     pub post: Post,
     /// Field of the answer with the count.
     pub field: &'static str,

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use reqwest::Url;
 use serde_json::Value;
 
-use super::{Count, Dialect, EndpointPath, Post, openai_chat};
+use super::{CountRequest, Dialect, EndpointPath, Post, openai_chat};
 use crate::{
     ApiStyle, Finish, GatewayError,
     neutral::{Reader, Request},
@@ -53,10 +53,10 @@ impl Dialect for Anthropic {
         style == ApiStyle::Messages
     }
 
-    fn count(&self, body: &Bytes, _question: &Request, model: &str) -> Result<Option<Count>, GatewayError> {
+    fn count(&self, body: &Bytes, _question: &Request, model: &str) -> Result<Option<CountRequest>, GatewayError> {
         let signed = pass::without_unsigned(body);
         let (body, _) = openai_chat::pass::replace_model(signed.as_ref().unwrap_or(body), model)?;
-        Ok(Some(Count { post: Post { place: EndpointPath::of(["messages", "count_tokens"]), body }, field: "input_tokens" }))
+        Ok(Some(CountRequest { post: Post { place: EndpointPath::of(["messages", "count_tokens"]), body }, field: "input_tokens" }))
     }
 }
 

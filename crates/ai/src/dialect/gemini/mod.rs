@@ -14,7 +14,7 @@ use bytes::Bytes;
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::{Count, Dialect, TranscriptionMethod, EndpointPath, Post};
+use super::{CountRequest, Dialect, TranscriptionMethod, EndpointPath, Post};
 use crate::{
     GatewayError, Meter,
     embeddings::Wish,
@@ -61,11 +61,11 @@ impl Dialect for Gemini {
         true
     }
 
-    fn count(&self, _body: &Bytes, question: &Request, model: &str) -> Result<Option<Count>, GatewayError> {
+    fn count(&self, _body: &Bytes, question: &Request, model: &str) -> Result<Option<CountRequest>, GatewayError> {
         let mut question = request::write(question, model)?;
         question["model"] = name(model).into();
         let body = json!({ "generateContentRequest": question }).to_string().into();
-        Ok(Some(Count { post: Post { place: method(model, "countTokens"), body }, field: "totalTokens" }))
+        Ok(Some(CountRequest { post: Post { place: method(model, "countTokens"), body }, field: "totalTokens" }))
     }
 
     fn write_embedding(&self, _body: &Bytes, wish: &Wish, model: &str) -> Result<Vec<Post>, GatewayError> {
