@@ -17,7 +17,7 @@ use crate::{
     ai::written,
     call_ids,
     dialect::{
-        Head,
+        AnswerHead,
         anthropic::{
             self,
             pass::{MessageEvents, MessagesTap},
@@ -425,7 +425,7 @@ impl ParsedCall {
 }
 
 impl AnswerFormat {
-    fn whole(&self, head: &Head, answer: &Answer, usage: &Usage) -> Value {
+    fn whole(&self, head: &AnswerHead, answer: &Answer, usage: &Usage) -> Value {
         match self {
             Self::Chat(_) => openai_chat::caller::whole(head, answer, usage),
             Self::Responses { repeated, record } => {
@@ -440,7 +440,7 @@ impl AnswerFormat {
     }
 
     /// Creates the writer of a stream. `asked` is the estimated number of input tokens.
-    fn writer(&self, head: Head, asked: u64) -> Box<dyn Writer> {
+    fn writer(&self, head: AnswerHead, asked: u64) -> Box<dyn Writer> {
         match self {
             Self::Chat(wishes) => Box::new(openai_chat::caller::ChatWriter::new(&head, *wishes)),
             Self::Responses { repeated, record } => {
@@ -452,7 +452,7 @@ impl AnswerFormat {
 }
 
 /// Identity of an answer that the gateway writes.
-fn head(style: ApiStyle, model: &str) -> Head {
+fn head(style: ApiStyle, model: &str) -> AnswerHead {
     let prefix = match style {
         ApiStyle::Chat => "chatcmpl-",
         ApiStyle::Responses => "resp_",
@@ -460,7 +460,7 @@ fn head(style: ApiStyle, model: &str) -> Head {
     };
     let id = format!("{prefix}{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
     let created = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    Head { id, created, model: model.to_owned() }
+    AnswerHead { id, created, model: model.to_owned() }
 }
 
 fn finish(call: Call, begun: Begun, attempt: Attempt<'_>, is_shared: bool) -> Forwarded {

@@ -186,7 +186,7 @@ impl EndpointPath {
 
 /// Identity of an answer, sent in every frame.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Head {
+pub(crate) struct AnswerHead {
     pub id: String,
     /// Unix time, in seconds.
     pub created: u64,

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use super::{reason, usage};
 use crate::{
     Finish, Usage,
-    dialect::Head,
+    dialect::AnswerHead,
     neutral::{Answer, Block, Event, Writer},
     thoughts::MARK,
 };
 
 /// Writes a whole answer.
-pub(crate) fn whole(head: &Head, answer: &Answer, usage: &Usage) -> Value {
+pub(crate) fn whole(head: &AnswerHead, answer: &Answer, usage: &Usage) -> Value {
     let choice = answer.choices.first();
     let content: Vec<Value> = choice.map(|choice| choice.blocks.iter().map(block).collect()).unwrap_or_default();
     let finish = choice.and_then(|choice| choice.finish).unwrap_or(Finish::Stop);
@@ -70,7 +70,7 @@ struct Waiting {
 /// Writes the events of a stream.
 #[derive(Debug)]
 pub(crate) struct MessageWriter {
-    head: Head,
+    head: AnswerHead,
     /// Estimated input tokens, sent until the provider reports the count.
     asked: u64,
     has_begun: bool,
@@ -82,7 +82,7 @@ pub(crate) struct MessageWriter {
 }
 
 impl MessageWriter {
-    pub fn new(head: Head, asked: u64) -> Self {
+    pub fn new(head: AnswerHead, asked: u64) -> Self {
         Self { head, asked, has_begun: false, index: 0, open: None, waiting: Vec::new(), finish: Finish::Stop }
     }
 

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use super::{request::Wishes, upstream::reason, usage};
 use crate::{
     Usage,
-    dialect::Head,
+    dialect::AnswerHead,
     neutral::{Answer, Block, Choice, Event, ToolCall, Writer},
 };
 
 /// Writes a whole answer.
-pub(crate) fn whole(head: &Head, answer: &Answer, usage: &Usage) -> Value {
+pub(crate) fn whole(head: &AnswerHead, answer: &Answer, usage: &Usage) -> Value {
     let choices: Vec<Value> =
         answer.choices.iter().enumerate().map(|(index, choice)| write_choice(index, choice)).collect();
     json!({
@@ -100,7 +100,7 @@ pub(crate) struct ChatWriter {
 }
 
 impl ChatWriter {
-    pub fn new(head: &Head, wishes: Wishes) -> Self {
+    pub fn new(head: &AnswerHead, wishes: Wishes) -> Self {
         let (id, model) = (Value::from(head.id.as_str()), Value::from(head.model.as_str()));
         let created = head.created;
         let start = format!(

@@ -7,14 +7,14 @@ use serde_json::{Map, Value, json};
 use super::names::Names;
 use crate::{
     Finish, Usage,
-    dialect::Head,
+    dialect::AnswerHead,
     given::Record,
     neutral::{Answer, Block, Event, ToolCall, Writer},
     thoughts::Sealed,
 };
 
 /// Response object. `repeated` holds the request's fields that it echoes.
-fn response(head: &Head, repeated: &Value, status: &str, output: &[Value], usage: Option<&Usage>) -> Value {
+fn response(head: &AnswerHead, repeated: &Value, status: &str, output: &[Value], usage: Option<&Usage>) -> Value {
     let mut response: Map<String, Value> = repeated.as_object().cloned().unwrap_or_default();
     let details = match status {
         "incomplete" => json!({"reason": "max_output_tokens"}),
@@ -110,7 +110,7 @@ fn redacted(id: &str, data: &str) -> Value {
 }
 
 /// Writes a whole answer.
-pub(crate) fn whole(head: &Head, repeated: &Value, answer: &Answer, usage: &Usage) -> Value {
+pub(crate) fn whole(head: &AnswerHead, repeated: &Value, answer: &Answer, usage: &Usage) -> Value {
     let choice = answer.choices.first();
     let logprobs = choice.map(|choice| choice.logprobs.as_slice()).unwrap_or_default();
     let names = Names::of(repeated);
@@ -158,7 +158,7 @@ struct OpenCall {
 /// Writes the events of a stream.
 #[derive(Debug)]
 pub(crate) struct ResponseWriter {
-    head: Head,
+    head: AnswerHead,
     repeated: Value,
     names: Names,
     sequence: u64,
@@ -173,7 +173,7 @@ pub(crate) struct ResponseWriter {
 }
 
 impl ResponseWriter {
-    pub fn new(head: Head, repeated: Value, record: Option<Record>) -> Self {
+    pub fn new(head: AnswerHead, repeated: Value, record: Option<Record>) -> Self {
         let (output, calls, free) = (Vec::new(), Vec::new(), Vec::new());
         let names = Names::of(&repeated);
         Self {

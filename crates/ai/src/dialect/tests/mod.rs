@@ -17,7 +17,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
-    Head, anthropic,
+    AnswerHead, anthropic,
     openai_chat::{self, request::Wishes},
     openai_responses,
 };
@@ -32,8 +32,8 @@ use crate::{
 const API_STYLES: [ApiStyle; 3] = [ApiStyle::Chat, ApiStyle::Responses, ApiStyle::Messages];
 const KINDS: [ProviderKind; 3] = [ProviderKind::OPENAI, ProviderKind::GEMINI, ProviderKind::ANTHROPIC];
 
-fn head() -> Head {
-    Head { id: "id_1".to_owned(), created: 7, model: "m".to_owned() }
+fn head() -> AnswerHead {
+    AnswerHead { id: "id_1".to_owned(), created: 7, model: "m".to_owned() }
 }
 
 fn read(style: ApiStyle, body: &Value) -> Result<Request, GatewayError> {
