@@ -16,7 +16,7 @@ use bytes::Bytes;
 use memchr::{memchr, memmem::Finder};
 use serde_json::Value;
 
-use self::chunk::{Roles, Whole, readable};
+use self::chunk::{Roles, ParsedChunk, readable};
 pub(crate) use self::{
     chunk::meter_whole,
     request::{Rewritten, beginning, place, present, replace, replace_model, rewrite},
@@ -101,7 +101,7 @@ impl ChatTap {
         if data.trim_ascii() == b"[DONE]" {
             return self.end_frames(meter, out);
         }
-        let Ok(chunk) = serde_json::from_slice::<Whole<'_>>(&data) else {
+        let Ok(chunk) = serde_json::from_slice::<ParsedChunk<'_>>(&data) else {
             return self.pass_frame(&format!("data: {}\n\n", readable(&data)?).into(), meter, out);
         };
         if chunk.is_error() {

@@ -19,7 +19,7 @@ use crate::{
 };
 
 #[derive(Deserialize)]
-pub(super) struct Whole<'a> {
+pub(super) struct ParsedChunk<'a> {
     #[serde(borrow)]
     pub(super) choices: Option<Vec<Ended<'a>>>,
     pub(super) usage: Option<CompletionUsage>,
@@ -99,7 +99,7 @@ impl Roles {
     }
 }
 
-impl Whole<'_> {
+impl ParsedChunk<'_> {
     pub(super) fn is_error(&self) -> bool {
         // Some servers send an empty error with each answer.
         let is_told = |error: &RawValue| !matches!(error.get(), r#""""# | "{}" | "[]" | "false" | "0");
@@ -124,13 +124,13 @@ impl Whole<'_> {
 /// Normalises an answer or chunk that can't be parsed as it is.
 pub(super) fn readable(data: &[u8]) -> Result<String, AiError> {
     let mended = mended(data, &[]).ok_or(AiError::Garbled)?;
-    let is_read = serde_json::from_str::<Whole<'_>>(&mended).is_ok();
+    let is_read = serde_json::from_str::<ParsedChunk<'_>>(&mended).is_ok();
     if is_read { Ok(mended) } else { Err(AiError::Garbled) }
 }
 
 /// Meters a whole answer; fails if the body isn't one.
 pub(crate) fn meter_whole(body: &[u8], meter: &Meter) -> Result<(), Failure> {
-    let Ok(whole) = serde_json::from_slice::<Whole<'_>>(body) else {
+    let Ok(whole) = serde_json::from_slice::<ParsedChunk<'_>>(body) else {
         return meter_whole(readable(body)?.as_bytes(), meter);
     };
     if whole.is_error() || whole.choices.is_none() {
