@@ -21,7 +21,7 @@ use crate::{
 #[derive(Deserialize)]
 pub(super) struct ParsedChunk<'a> {
     #[serde(borrow)]
-    pub(super) choices: Option<Vec<Ended<'a>>>,
+    pub(super) choices: Option<Vec<ParsedChoice<'a>>>,
     pub(super) usage: Option<CompletionUsage>,
     /// Groq's field, with usage that was not requested.
     x_groq: Option<Value>,
@@ -32,7 +32,7 @@ pub(super) struct ParsedChunk<'a> {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Ended<'a> {
+pub(super) struct ParsedChoice<'a> {
     #[serde(borrow)]
     index: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -43,7 +43,7 @@ pub(super) struct Ended<'a> {
     usage: Option<CompletionUsage>,
 }
 
-impl Ended<'_> {
+impl ParsedChoice<'_> {
     /// Finish reason. Some servers send an empty one with each chunk until the end.
     pub(super) fn end(&self) -> Option<&str> {
         self.finish_reason.map(|reason| reason.get().trim_matches('"')).filter(|reason| !reason.is_empty())
@@ -73,7 +73,7 @@ pub(super) enum Roles {
 
 impl Roles {
     /// Insertions into a frame, with their byte ranges.
-    pub(super) fn add(&mut self, data: &Bytes, choices: &[Ended<'_>]) -> Vec<((usize, usize), String)> {
+    pub(super) fn add(&mut self, data: &Bytes, choices: &[ParsedChoice<'_>]) -> Vec<((usize, usize), String)> {
         let mut parts = Vec::new();
         for choice in choices {
             let Some(raw) = choice.delta.filter(|delta| delta.get().starts_with('{')) else { continue };
@@ -117,7 +117,7 @@ impl ParsedChunk<'_> {
 
     /// First finish reason of a choice.
     pub(super) fn finish(&self) -> Option<Finish> {
-        self.choices.iter().flatten().find_map(Ended::end).map(finish)
+        self.choices.iter().flatten().find_map(ParsedChoice::end).map(finish)
     }
 }
 
