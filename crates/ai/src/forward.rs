@@ -25,7 +25,7 @@ use crate::{
         costly, halves,
         openai_chat::{
             self,
-            pass::{ChatTap, Rewritten},
+            pass::{ChatTap, RewrittenRequest},
             request::Wishes,
         },
         openai_responses::{
@@ -395,8 +395,8 @@ impl Ai {
 async fn rewritten(
     call: &Call,
     attempt: &Attempt<'_>,
-    rewrite: impl FnOnce(&Bytes, &str) -> Result<Rewritten, GatewayError> + Send + 'static,
-) -> Result<Rewritten, Stop> {
+    rewrite: impl FnOnce(&Bytes, &str) -> Result<RewrittenRequest, GatewayError> + Send + 'static,
+) -> Result<RewrittenRequest, Stop> {
     let (body, model) = (call.body.clone(), attempt.model.to_owned());
     let passes = call.passing(attempt.upstream);
     let rewriting = off_loop(call.owner, body.len(), move || {

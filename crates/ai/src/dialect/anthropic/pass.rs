@@ -12,7 +12,7 @@ use super::{hosted, usage::MessageUsage};
 use crate::{
     AiError, GatewayError,
     dialect::{
-        openai_chat::pass::{Rewritten, place, replace, replace_model, text_length},
+        openai_chat::pass::{RewrittenRequest, place, replace, replace_model, text_length},
         pass::{EventReader, PassingTap},
     },
     meter::{AssumedUses, Meter},
@@ -35,7 +35,7 @@ struct ToolsField<'a> {
 ///
 /// If the maximum cost is reserved, web searches of a non-streamed answer are bounded to the
 /// reserved number, because they can't be metered while it runs.
-pub(crate) fn rewrite(body: &Bytes, model: &str, is_held: bool) -> Result<Rewritten, GatewayError> {
+pub(crate) fn rewrite(body: &Bytes, model: &str, is_held: bool) -> Result<RewrittenRequest, GatewayError> {
     let signed = without_unsigned(body);
     let (body, stream) = replace_model(signed.as_ref().unwrap_or(body), model)?;
     let tools = serde_json::from_slice::<ToolsField<'_>>(&body).ok().and_then(|offered| offered.tools);
@@ -44,7 +44,7 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, is_held: bool) -> Result<Rewrit
         tools.filter(|_| is_held && !stream).and_then(|tools| Some((place(&body, tools), hosted::bounded(tools)?)));
     let bounded = bounded.map(|part| replace(&body, vec![part]));
     let body = bounded.unwrap_or(body);
-    Ok(Rewritten { body, stream, wants_usage: true, wants_several: false, searches: false, pays_for_code })
+    Ok(RewrittenRequest { body, stream, wants_usage: true, wants_several: false, searches: false, pays_for_code })
 }
 
 static SIGNATURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""signature""#));

@@ -19,7 +19,7 @@ use serde_json::Value;
 use self::chunk::{Roles, ParsedChunk, readable};
 pub(crate) use self::{
     chunk::meter_whole,
-    request::{Rewritten, beginning, place, present, replace, replace_model, rewrite},
+    request::{RewrittenRequest, beginning, place, present, replace, replace_model, rewrite},
 };
 use super::upstream::reason;
 use crate::{

@@ -31,7 +31,7 @@ pub(crate) fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Res
 }
 
 /// A rewritten request.
-pub(crate) struct Rewritten {
+pub(crate) struct RewrittenRequest {
     pub body: Bytes,
     pub stream: bool,
     /// True if the caller asked for the usage frame.
@@ -74,7 +74,7 @@ fn with_one_limit(body: &Bytes, knows_newer: bool) -> Option<Bytes> {
 
 /// Sets the provider's model, and `include_usage` for a stream. `knows_newer` is true if the server
 /// accepts `max_completion_tokens`.
-pub(crate) fn rewrite(body: &Bytes, model: &str, knows_newer: bool) -> Result<Rewritten, GatewayError> {
+pub(crate) fn rewrite(body: &Bytes, model: &str, knows_newer: bool) -> Result<RewrittenRequest, GatewayError> {
     let limited = with_one_limit(body, knows_newer);
     let body = limited.as_ref().unwrap_or(body);
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
@@ -93,7 +93,7 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, knows_newer: bool) -> Result<Re
     let wants_several = head.n.and_then(|n| n.get().parse().ok()).is_some_and(|n: u64| n > 1);
     let searches = head.web_search_options.is_some();
     let body = replace(body, parts);
-    Ok(Rewritten { body, stream, wants_usage, wants_several, searches, pays_for_code: false })
+    Ok(RewrittenRequest { body, stream, wants_usage, wants_several, searches, pays_for_code: false })
 }
 
 /// Sets the model; the flag is true if the request asks for a stream.

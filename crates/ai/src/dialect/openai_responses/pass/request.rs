@@ -13,7 +13,7 @@ use crate::{
     GatewayError,
     dialect::{
         fields::{listed, may_have},
-        openai_chat::pass::{Rewritten, beginning, place, present, replace},
+        openai_chat::pass::{RewrittenRequest, beginning, place, present, replace},
     },
     takes,
     thoughts::is_ours,
@@ -52,7 +52,7 @@ pub(crate) struct Terms {
 }
 
 /// Sets the provider's model, disables storage, and removes reasoning that the provider can't read.
-pub(crate) fn rewrite(body: &Bytes, model: &str, terms: Terms) -> Result<Rewritten, GatewayError> {
+pub(crate) fn rewrite(body: &Bytes, model: &str, terms: Terms) -> Result<RewrittenRequest, GatewayError> {
     let readable = without_unreadable(body);
     let body = readable.as_ref().unwrap_or(body);
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
@@ -92,7 +92,7 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, terms: Terms) -> Result<Rewritt
         parts.extend(head.tools.zip(kept).map(|(tools, kept)| (place(body, tools), kept)));
         parts.extend(later.into_iter().map(|(tools, kept)| (place(body, tools), kept)));
     }
-    Ok(Rewritten {
+    Ok(RewrittenRequest {
         body: replace(body, parts),
         stream: head.stream.unwrap_or(false),
         wants_usage: true,
