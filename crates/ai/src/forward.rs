@@ -26,7 +26,7 @@ use crate::{
         openai_chat::{
             self,
             pass::{ChatTap, RewrittenRequest},
-            request::Wishes,
+            request::WriteOptions,
         },
         openai_responses::{
             self,
@@ -81,7 +81,7 @@ struct ParsedCall {
 
 #[derive(Clone)]
 enum AnswerFormat {
-    Chat(Wishes),
+    Chat(WriteOptions),
     Responses {
         /// Request fields that the answer echoes.
         repeated: Value,
@@ -194,7 +194,7 @@ impl Ai {
             Opened::Stream(body) => body,
             Opened::Whole(body) => {
                 let head = head(call.style, attempt.model);
-                let writer = openai_chat::caller::ChatWriter::new(&head, Wishes { usage: request.wants_usage });
+                let writer = openai_chat::caller::ChatWriter::new(&head, WriteOptions { usage: request.wants_usage });
                 return self.whole_as_frames(call, attempt, (&body, None), Box::new(writer));
             }
         };

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, io::Write as _};
 
 use serde_json::{Value, json};
 
-use super::{request::Wishes, upstream::reason, usage};
+use super::{request::WriteOptions, upstream::reason, usage};
 use crate::{
     Usage,
     dialect::AnswerHead,
@@ -91,7 +91,7 @@ fn thinking_block(block: &Block) -> Option<Value> {
 pub(crate) struct ChatWriter {
     /// Beginning of every chunk.
     start: String,
-    wishes: Wishes,
+    wishes: WriteOptions,
     begun: BTreeSet<u32>,
     /// Thinking text so far, repeated with its signature.
     thinking: String,
@@ -100,7 +100,7 @@ pub(crate) struct ChatWriter {
 }
 
 impl ChatWriter {
-    pub fn new(head: &AnswerHead, wishes: Wishes) -> Self {
+    pub fn new(head: &AnswerHead, wishes: WriteOptions) -> Self {
         let (id, model) = (Value::from(head.id.as_str()), Value::from(head.model.as_str()));
         let created = head.created;
         let start = format!(

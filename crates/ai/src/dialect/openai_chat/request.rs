@@ -21,11 +21,11 @@ type Read<T> = Result<T, GatewayError>;
 
 /// Options of the answer's format, outside the provider-independent form.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Wishes {
+pub(crate) struct WriteOptions {
     pub usage: bool,
 }
 
-pub(crate) fn read(body: &Value) -> Read<(Request, Wishes)> {
+pub(crate) fn read(body: &Value) -> Read<(Request, WriteOptions)> {
     let fields = Fields::root(body)?;
     let mut request = Request {
         stream: fields.flag("stream")?.unwrap_or(false),
@@ -67,7 +67,7 @@ pub(crate) fn read(body: &Value) -> Read<(Request, Wishes)> {
     request.format = read_format(&fields)?;
     let options = fields.object("stream_options")?;
     let usage = options.map(|options| options.flag("include_usage")).transpose()?.flatten().unwrap_or(false);
-    Ok((request, Wishes { usage: usage && request_streams(&fields)? }))
+    Ok((request, WriteOptions { usage: usage && request_streams(&fields)? }))
 }
 
 fn request_streams(fields: &Fields<'_>) -> Read<bool> {

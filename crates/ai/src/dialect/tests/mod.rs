@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::{
     AnswerHead, anthropic,
-    openai_chat::{self, request::Wishes},
+    openai_chat::{self, request::WriteOptions},
     openai_responses,
 };
 use crate::{
@@ -60,7 +60,7 @@ fn reader(kind: ProviderKind) -> Box<dyn Reader> {
 
 fn writer(style: ApiStyle) -> Box<dyn Writer> {
     match style {
-        ApiStyle::Chat => Box::new(openai_chat::caller::ChatWriter::new(&head(), Wishes { usage: true })),
+        ApiStyle::Chat => Box::new(openai_chat::caller::ChatWriter::new(&head(), WriteOptions { usage: true })),
         ApiStyle::Responses => {
             Box::new(openai_responses::answer::ResponseWriter::new(head(), serde_json::json!({"tools": []}), None))
         }
