@@ -29,7 +29,7 @@ const MOST_STOPS: usize = 4;
 
 /// OpenAI's reasoning models, which reject parameters that other models accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Family {
+enum OpenAiFamily {
     /// Excludes the chat-only variants.
     Gpt5,
     /// o1, o3, o4-mini.
@@ -37,7 +37,7 @@ enum Family {
     Other,
 }
 
-impl Family {
+impl OpenAiFamily {
     fn of(model: &str) -> Self {
         let plain = takes::plain(model);
         let is_of_o = |number: char| plain.strip_prefix('o').is_some_and(|rest| rest.starts_with(number));
@@ -54,7 +54,7 @@ impl Family {
 /// True if the model accepts the output limit only as `max_completion_tokens`: OpenAI's reasoning
 /// models, on any server.
 pub(super) fn wants_newer_limit(model: &str) -> bool {
-    matches!(Family::of(model), Family::Gpt5 | Family::O)
+    matches!(OpenAiFamily::of(model), OpenAiFamily::Gpt5 | OpenAiFamily::O)
 }
 
 /// The only reasoning effort that OpenAI accepts together with tools in chat completions: from 5.4
@@ -82,7 +82,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     put("model", Some(model.into()));
     let thoughts = takes::of_question(request, model).map_or(Thoughts::Never, |takes| takes.thoughts);
     put("messages", Some(messages(request, server, thoughts)));
-    let kind = Family::of(model);
+    let kind = OpenAiFamily::of(model);
     let is_new = server == Server::OpenAi || wants_newer_limit(model);
     let limit = if is_new { "max_completion_tokens" } else { "max_tokens" };
     put(limit, request.max_output.map(Into::into));
@@ -90,7 +90,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     put("top_p", request.top_p.map(Into::into));
     // OpenAI accepts four stop sequences, and none for reasoning models.
     let stops: Vec<&String> = request.stop.iter().filter(|stop| !stop.is_empty()).take(MOST_STOPS).collect();
-    put("stop", (!stops.is_empty() && kind == Family::Other).then(|| json!(stops)));
+    put("stop", (!stops.is_empty() && kind == OpenAiFamily::Other).then(|| json!(stops)));
     put("n", request.choices.map(Into::into));
     put("seed", request.seed.map(Into::into));
     put("presence_penalty", request.presence_penalty.map(Into::into));
@@ -98,7 +98,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     put("user", request.user.as_deref().map(|user| short_user(user).into()));
     // Models before GPT-5, and servers without this parameter, reject it.
     let is_plain = takes::of_question(request, model).is_some_and(|takes| takes.thinking == Thinking::None);
-    let is_verbose = kind == Family::Gpt5 || (server == Server::OpenAi && kind == Family::Other && !is_plain);
+    let is_verbose = kind == OpenAiFamily::Gpt5 || (server == Server::OpenAi && kind == OpenAiFamily::Other && !is_plain);
     put("verbosity", request.verbosity.clone().filter(|_| is_verbose).map(Into::into));
     if let Some(top) = request.logprobs {
         put("logprobs", Some(true.into()));
@@ -124,7 +124,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
         put("tools", Some(request.tools.iter().filter(is_offered).map(tool).collect()));
         let choice = some.map(|(_, required)| Value::from(if required { "required" } else { "auto" }));
         put("tool_choice", choice.or_else(|| request.tool_choice.as_ref().map(tool_choice)));
-        put("parallel_tool_calls", request.parallel_tools.filter(|_| kind != Family::O).map(Into::into));
+        put("parallel_tool_calls", request.parallel_tools.filter(|_| kind != OpenAiFamily::O).map(Into::into));
     }
     if request.stream {
         put("stream", Some(true.into()));
