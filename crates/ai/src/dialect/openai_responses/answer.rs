@@ -130,7 +130,7 @@ pub(crate) fn whole(head: &AnswerHead, repeated: &Value, answer: &Answer, usage:
 
 /// The open item for text or reasoning.
 #[derive(Debug)]
-struct Open {
+struct OpenItem {
     id: String,
     index: usize,
     kind: Kind,
@@ -164,7 +164,7 @@ pub(crate) struct ResponseWriter {
     sequence: u64,
     has_begun: bool,
     output: Vec<Value>,
-    open: Option<Open>,
+    open: Option<OpenItem>,
     calls: Vec<OpenCall>,
     /// Calls of free-form tools.
     free: Vec<OpenCall>,
@@ -221,7 +221,7 @@ impl ResponseWriter {
         self.output[index] = item;
     }
 
-    fn open(&mut self, kind: Kind, out: &mut Vec<u8>) -> &mut Open {
+    fn open(&mut self, kind: Kind, out: &mut Vec<u8>) -> &mut OpenItem {
         if self.open.as_ref().is_none_or(|open| open.kind != kind) {
             self.close(out);
             let id = new_id(if kind == Kind::Reasoning { "rs" } else { "msg" });
@@ -241,10 +241,10 @@ impl ResponseWriter {
             };
             self.event(event, json!({"item_id": id, "output_index": index, at: 0, "part": part}), out);
             let (text, signature, logprobs) = (String::new(), None, Vec::new());
-            return self.open.insert(Open { id, index, kind, text, signature, logprobs });
+            return self.open.insert(OpenItem { id, index, kind, text, signature, logprobs });
         }
         let new =
-            || Open { id: String::new(), index: 0, kind, text: String::new(), signature: None, logprobs: Vec::new() };
+            || OpenItem { id: String::new(), index: 0, kind, text: String::new(), signature: None, logprobs: Vec::new() };
         self.open.get_or_insert_with(new)
     }
 
@@ -291,8 +291,8 @@ impl ResponseWriter {
         }
     }
 
-    fn close_open(&mut self, open: &Open, out: &mut Vec<u8>) {
-        let Open { id, index, kind, text, signature, logprobs } = open;
+    fn close_open(&mut self, open: &OpenItem, out: &mut Vec<u8>) {
+        let OpenItem { id, index, kind, text, signature, logprobs } = open;
         let at = |field: &str| json!({"item_id": id, "output_index": index, field: 0});
         let (event, field, mut done, end, part) = match kind {
             Kind::Text => (
