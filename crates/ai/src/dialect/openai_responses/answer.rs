@@ -133,14 +133,14 @@ pub(crate) fn whole(head: &AnswerHead, repeated: &Value, answer: &Answer, usage:
 struct OpenItem {
     id: String,
     index: usize,
-    kind: Kind,
+    kind: OpenItemKind,
     text: String,
     signature: Option<String>,
     logprobs: Vec<Value>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum OpenItemKind {
     Text,
     Refusal,
     Reasoning,
@@ -221,19 +221,19 @@ impl ResponseWriter {
         self.output[index] = item;
     }
 
-    fn open(&mut self, kind: Kind, out: &mut Vec<u8>) -> &mut OpenItem {
+    fn open(&mut self, kind: OpenItemKind, out: &mut Vec<u8>) -> &mut OpenItem {
         if self.open.as_ref().is_none_or(|open| open.kind != kind) {
             self.close(out);
-            let id = new_id(if kind == Kind::Reasoning { "rs" } else { "msg" });
+            let id = new_id(if kind == OpenItemKind::Reasoning { "rs" } else { "msg" });
             let item = match kind {
-                Kind::Text | Kind::Refusal => message(&id, "in_progress", &[]),
-                Kind::Reasoning => reasoning(&id, "", None),
+                OpenItemKind::Text | OpenItemKind::Refusal => message(&id, "in_progress", &[]),
+                OpenItemKind::Reasoning => reasoning(&id, "", None),
             };
             let index = self.add(item, out);
             let (event, at, part) = match kind {
-                Kind::Text => ("response.content_part.added", "content_index", text_part("", &[])),
-                Kind::Refusal => ("response.content_part.added", "content_index", refusal_part("")),
-                Kind::Reasoning => (
+                OpenItemKind::Text => ("response.content_part.added", "content_index", text_part("", &[])),
+                OpenItemKind::Refusal => ("response.content_part.added", "content_index", refusal_part("")),
+                OpenItemKind::Reasoning => (
                     "response.reasoning_summary_part.added",
                     "summary_index",
                     json!({"type": "summary_text", "text": ""}),
@@ -248,22 +248,22 @@ impl ResponseWriter {
         self.open.get_or_insert_with(new)
     }
 
-    fn say(&mut self, kind: Kind, text: &str, out: &mut Vec<u8>) {
+    fn say(&mut self, kind: OpenItemKind, text: &str, out: &mut Vec<u8>) {
         let open = self.open(kind, out);
         open.text.push_str(text);
         let (id, index) = (open.id.clone(), open.index);
         let mut data = json!({"item_id": id, "output_index": index, "delta": text});
         let event = match kind {
-            Kind::Text => {
+            OpenItemKind::Text => {
                 data["content_index"] = 0.into();
                 data["logprobs"] = json!([]);
                 "response.output_text.delta"
             }
-            Kind::Refusal => {
+            OpenItemKind::Refusal => {
                 data["content_index"] = 0.into();
                 "response.refusal.delta"
             }
-            Kind::Reasoning => {
+            OpenItemKind::Reasoning => {
                 data["summary_index"] = 0.into();
                 "response.reasoning_summary_text.delta"
             }
@@ -295,21 +295,21 @@ impl ResponseWriter {
         let OpenItem { id, index, kind, text, signature, logprobs } = open;
         let at = |field: &str| json!({"item_id": id, "output_index": index, field: 0});
         let (event, field, mut done, end, part) = match kind {
-            Kind::Text => (
+            OpenItemKind::Text => (
                 "response.output_text.done",
                 "text",
                 at("content_index"),
                 "response.content_part.done",
                 text_part(text, logprobs),
             ),
-            Kind::Refusal => (
+            OpenItemKind::Refusal => (
                 "response.refusal.done",
                 "refusal",
                 at("content_index"),
                 "response.content_part.done",
                 refusal_part(text),
             ),
-            Kind::Reasoning => (
+            OpenItemKind::Reasoning => (
                 "response.reasoning_summary_text.done",
                 "text",
                 at("summary_index"),
@@ -320,14 +320,14 @@ impl ResponseWriter {
         let mut part_done = done.clone();
         part_done["part"] = part.clone();
         done[field] = text.as_str().into();
-        if *kind == Kind::Text {
+        if *kind == OpenItemKind::Text {
             done["logprobs"] = logprobs.clone().into();
         }
         self.event(event, done, out);
         self.event(end, part_done, out);
         let item = match kind {
-            Kind::Text | Kind::Refusal => message(id, "completed", &[part]),
-            Kind::Reasoning => thought(id, text, signature.as_deref()),
+            OpenItemKind::Text | OpenItemKind::Refusal => message(id, "completed", &[part]),
+            OpenItemKind::Reasoning => thought(id, text, signature.as_deref()),
         };
         self.done(*index, item, out);
     }
@@ -337,11 +337,11 @@ impl Writer for ResponseWriter {
     fn write(&mut self, event: &Event, out: &mut Vec<u8>) {
         self.begin(out);
         match event {
-            Event::Text { choice: 0, text } => self.say(Kind::Text, text, out),
-            Event::Refusal { choice: 0, text } => self.say(Kind::Refusal, text, out),
-            Event::Thinking { choice: 0, text } => self.say(Kind::Reasoning, text, out),
+            Event::Text { choice: 0, text } => self.say(OpenItemKind::Text, text, out),
+            Event::Refusal { choice: 0, text } => self.say(OpenItemKind::Refusal, text, out),
+            Event::Thinking { choice: 0, text } => self.say(OpenItemKind::Reasoning, text, out),
             Event::Signature { choice: 0, signature } => {
-                self.open(Kind::Reasoning, out).signature = Some(signature.clone());
+                self.open(OpenItemKind::Reasoning, out).signature = Some(signature.clone());
                 self.close(out);
             }
             Event::Redacted { choice: 0, data } => {
