@@ -77,7 +77,7 @@ fn gigabytes(tool: &Value) -> u64 {
 
 /// Uses of billed tools in a response.
 #[derive(Debug, Default)]
-pub(super) struct Used {
+pub(super) struct BilledUses {
     searches: u64,
     images: u64,
     /// Items of images that are counted but not complete.
@@ -87,7 +87,7 @@ pub(super) struct Used {
     gigabytes: u64,
 }
 
-impl Used {
+impl BilledUses {
     /// Counts the uses of a whole response.
     pub fn of(response: &Value) -> Self {
         let mut used = Self::default();
@@ -208,10 +208,10 @@ mod tests {
             "output": [action("search"), action("open_page"), code("c1"), code("c1"), code("c2"),
                 {"type": "web_search_call", "status": "failed"}, {"type": "image_generation_call"}, {"type": "message"}],
         });
-        let used = Used::of(&response).usage().map(|usage| (usage.searches, usage.containers, usage.images));
+        let used = BilledUses::of(&response).usage().map(|usage| (usage.searches, usage.containers, usage.images));
         assert_eq!(used, Some((Some(1), Some(8), Some(1))));
         let told = json!({"output": [action("search")], "tool_usage": {"web_search": {"num_requests": 3}}});
-        assert_eq!(Used::of(&told).usage().and_then(|usage| usage.searches), Some(3));
-        assert_eq!(Used::of(&json!({"output": [{"type": "message"}], "tools": [{}]})).usage(), None);
+        assert_eq!(BilledUses::of(&told).usage().and_then(|usage| usage.searches), Some(3));
+        assert_eq!(BilledUses::of(&json!({"output": [{"type": "message"}], "tools": [{}]})).usage(), None);
     }
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 pub(super) use self::request::LATER;
 pub(crate) use self::request::{Terms, rewrite};
-use super::hosted::Used;
+use super::hosted::BilledUses;
 use crate::{
     AiError, Finish, Usage,
     dialect::{
@@ -53,7 +53,7 @@ pub(crate) fn meter_whole(body: &[u8], meter: &Meter, record: Option<&Record>) -
         return Err(AiError::Garbled.into());
     }
     meter.deliver(delivered(&TEXT, body));
-    ended(&response, &Used::of(&response), meter);
+    ended(&response, &BilledUses::of(&response), meter);
     if let Some(record) = record {
         record.keep(&response);
     }
@@ -66,7 +66,7 @@ fn failed(response: &Value) -> Option<Failure> {
     failure::of_value(&json!({ "error": error }))
 }
 
-fn ended(response: &Value, used: &Used, meter: &Meter) {
+fn ended(response: &Value, used: &BilledUses, meter: &Meter) {
     if let Some(tools) = used.usage() {
         meter.report(tools);
     }
@@ -104,7 +104,7 @@ pub(crate) struct ResponseEvents {
     is_done: bool,
     count: u64,
     /// Uses of billed tools.
-    used: Used,
+    used: BilledUses,
     record: Option<Record>,
 }
 
@@ -141,7 +141,7 @@ impl EventReader for ResponseEvents {
             }
             Some("response.completed" | "response.incomplete") => {
                 self.is_done = true;
-                self.used.add(Used::of(&said["response"]));
+                self.used.add(BilledUses::of(&said["response"]));
                 ended(&said["response"], &self.used, meter);
                 if let Some(record) = &self.record {
                     record.keep(&said["response"]);
