@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::names::Names;
+use super::names::FunctionNames;
 use crate::{
     Finish, Usage,
     dialect::AnswerHead,
@@ -113,7 +113,7 @@ fn redacted(id: &str, data: &str) -> Value {
 pub(crate) fn whole(head: &AnswerHead, repeated: &Value, answer: &Answer, usage: &Usage) -> Value {
     let choice = answer.choices.first();
     let logprobs = choice.map(|choice| choice.logprobs.as_slice()).unwrap_or_default();
-    let names = Names::of(repeated);
+    let names = FunctionNames::of(repeated);
     let item = |block: &Block| match block {
         Block::Text(text) => message(&new_id("msg"), "completed", &[text_part(text, logprobs)]),
         Block::Refusal(text) => message(&new_id("msg"), "completed", &[refusal_part(text)]),
@@ -160,7 +160,7 @@ struct OpenCall {
 pub(crate) struct ResponseWriter {
     head: AnswerHead,
     repeated: Value,
-    names: Names,
+    names: FunctionNames,
     sequence: u64,
     has_begun: bool,
     output: Vec<Value>,
@@ -175,7 +175,7 @@ pub(crate) struct ResponseWriter {
 impl ResponseWriter {
     pub fn new(head: AnswerHead, repeated: Value, record: Option<Record>) -> Self {
         let (output, calls, free) = (Vec::new(), Vec::new(), Vec::new());
-        let names = Names::of(&repeated);
+        let names = FunctionNames::of(&repeated);
         Self {
             head,
             repeated,

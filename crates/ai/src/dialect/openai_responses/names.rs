@@ -20,13 +20,13 @@ pub(super) fn flat(space: Option<&str>, name: &str) -> String {
 
 /// Namespace and name of a request's functions, by flat name.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct FunctionNames {
     spaces: BTreeMap<String, (String, String)>,
     /// True if the client offers tool search.
     searches: bool,
 }
 
-impl Names {
+impl FunctionNames {
     /// Reads the names from the tools that an answer echoes.
     pub fn of(repeated: &Value) -> Self {
         let mut spaces = BTreeMap::new();
