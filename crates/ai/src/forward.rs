@@ -252,7 +252,7 @@ impl Ai {
     ) -> Result<Begun, Stop> {
         let upstream = attempt.upstream;
         let record = self.record(call);
-        let terms = openai_responses::pass::Terms {
+        let terms = openai_responses::pass::PassthroughTerms {
             hosted: call.hands_on_tools(upstream),
             is_kept: record.is_some(),
             thinks: attempt.takes.as_deref().and_then(OwnTakes::thinks),

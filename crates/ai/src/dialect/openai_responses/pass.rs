@@ -15,7 +15,7 @@ use memchr::memmem::Finder;
 use serde_json::{Value, json};
 
 pub(super) use self::request::LATER;
-pub(crate) use self::request::{Terms, rewrite};
+pub(crate) use self::request::{PassthroughTerms, rewrite};
 use super::hosted::BilledUses;
 use crate::{
     AiError, Finish, Usage,

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     API_STYLES, KINDS, anthropic, openai_chat,
-    openai_responses::{self, pass::Terms},
+    openai_responses::{self, pass::PassthroughTerms},
     read, reader, stream_bytes, write, writer,
 };
 use crate::{
@@ -157,8 +157,8 @@ proptest! {
                 openai_chat::pass::rewrite(&body, "up", true),
                 openai_chat::pass::rewrite(&body, "up", false),
                 anthropic::pass::rewrite(&body, "up", true),
-                openai_responses::pass::rewrite(&body, "gpt-5", Terms { is_kept: true, ..Terms::default() }),
-                openai_responses::pass::rewrite(&body, "up", Terms { hosted: true, ..Terms::default() }),
+                openai_responses::pass::rewrite(&body, "gpt-5", PassthroughTerms { is_kept: true, ..PassthroughTerms::default() }),
+                openai_responses::pass::rewrite(&body, "up", PassthroughTerms { hosted: true, ..PassthroughTerms::default() }),
             ];
             for rewritten in rewritten {
                 match rewritten {

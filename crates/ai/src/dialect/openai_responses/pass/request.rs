@@ -42,7 +42,7 @@ struct Head<'a> {
 
 /// Conditions under which a request passes.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Terms {
+pub(crate) struct PassthroughTerms {
     /// True if provider-hosted tools stay.
     pub hosted: bool,
     /// True if the answer is stored by the gateway, unless the caller asks for `store: false`.
@@ -52,7 +52,7 @@ pub(crate) struct Terms {
 }
 
 /// Sets the provider's model, disables storage, and removes reasoning that the provider can't read.
-pub(crate) fn rewrite(body: &Bytes, model: &str, terms: Terms) -> Result<RewrittenRequest, GatewayError> {
+pub(crate) fn rewrite(body: &Bytes, model: &str, terms: PassthroughTerms) -> Result<RewrittenRequest, GatewayError> {
     let readable = without_unreadable(body);
     let body = readable.as_ref().unwrap_or(body);
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;

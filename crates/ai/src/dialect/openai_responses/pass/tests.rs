@@ -9,7 +9,7 @@ const DELTA: &str = "event: response.output_text.delta\ndata: {\"type\":\"respon
 const COMPLETED: &str = "event: response.completed\ndata: {\"type\":\"response.completed\",\"sequence_number\":2,\"response\":{\"status\":\"completed\",\"error\":null,\"output\":[],\"usage\":{\"input_tokens\":3,\"input_tokens_details\":{\"cached_tokens\":1},\"output_tokens\":2,\"output_tokens_details\":{\"reasoning_tokens\":0}}}}\n\n";
 const FAILED: &str = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"slow\"}}}\n\n";
 
-const HOSTED: Terms = Terms { hosted: true, is_kept: false, thinks: None };
+const HOSTED: PassthroughTerms = PassthroughTerms { hosted: true, is_kept: false, thinks: None };
 
 fn bytes(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
@@ -18,7 +18,7 @@ fn bytes(text: &'static str) -> Bytes {
 #[test]
 fn disables_storage_at_the_provider() {
     let rewritten =
-        |body: &'static str| rewrite(&bytes(body), "best", Terms::default()).map(|request| request.body).unwrap();
+        |body: &'static str| rewrite(&bytes(body), "best", PassthroughTerms::default()).map(|request| request.body).unwrap();
     assert_eq!(rewritten(r#"{"model":"m","input":"x"}"#), r#"{"store":false,"model":"best","input":"x"}"#);
     assert_eq!(rewritten(r#"{"store": true,"model":"m"}"#), r#"{"store": false,"model":"best"}"#);
     assert_eq!(rewritten(r#"{"model":"m","store":null}"#), r#"{"model":"best","store":false}"#);
@@ -27,7 +27,7 @@ fn disables_storage_at_the_provider() {
 #[test]
 fn strips_hosted_tools_unless_allowed() {
     let rewritten = |body: String, hosted| {
-        let terms = Terms { hosted, ..Terms::default() };
+        let terms = PassthroughTerms { hosted, ..PassthroughTerms::default() };
         let request = rewrite(&Bytes::from(body), "m", terms).unwrap();
         serde_json::from_slice::<Value>(&request.body).unwrap()
     };
@@ -67,24 +67,24 @@ fn strips_unreadable_reasoning() {
     let open = json!({"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]});
     let body = |input: &[&Value]| json!({"model": "m", "store": false, "input": input});
     let all = body(&[&user, &thought(json!("nt1.e30")), &own, &thought(Value::Null), &open]);
-    let passed = rewrite(&Bytes::from(all.to_string()), "m", Terms::default()).unwrap().body;
+    let passed = rewrite(&Bytes::from(all.to_string()), "m", PassthroughTerms::default()).unwrap().body;
     assert_eq!(serde_json::from_slice::<Value>(&passed).unwrap(), body(&[&user, &own, &open]));
 }
 
 #[test]
 fn requests_encrypted_reasoning_for_stored_answers() {
-    let included = |body: Value, model: &str, terms: Terms| {
+    let included = |body: Value, model: &str, terms: PassthroughTerms| {
         let passed = rewrite(&Bytes::from(body.to_string()), model, terms).unwrap().body;
         serde_json::from_slice::<Value>(&passed).unwrap()["include"].clone()
     };
     let include =
-        |body: Value, model: &str, is_kept: bool| included(body, model, Terms { is_kept, ..Terms::default() });
+        |body: Value, model: &str, is_kept: bool| included(body, model, PassthroughTerms { is_kept, ..PassthroughTerms::default() });
     let (thoughts, logprobs) = ("reasoning.encrypted_content", "message.output_text.logprobs");
     let plain = json!({"model": "m", "input": "x"});
     assert_eq!(include(plain.clone(), "gpt-5-mini", true), json!([thoughts]));
     assert_eq!(include(plain.clone(), "gpt-4o", true), Value::Null);
     for (model, thinks, found) in [("mine", true, json!([thoughts])), ("gpt-5-mini", false, Value::Null)] {
-        let terms = Terms { is_kept: true, thinks: Some(thinks), ..Terms::default() };
+        let terms = PassthroughTerms { is_kept: true, thinks: Some(thinks), ..PassthroughTerms::default() };
         assert_eq!(included(plain.clone(), model, terms), found, "{model}");
     }
     assert_eq!(include(plain, "gpt-5-mini", false), Value::Null);
@@ -200,7 +200,7 @@ proptest! {
     #[test]
     fn garbage_never_panics(body in prop::collection::vec(any::<u8>(), 0..300)) {
         let (mut tap, meter, body) = (ResponsesTap::default(), Meter::default(), Bytes::from(body));
-        let _ = (rewrite(&body, "m", HOSTED).is_ok(), rewrite(&body, "m", Terms::default()).is_ok(), meter_whole(&body, &meter, None).is_ok(), tap.pass(body.clone(), &meter).is_ok());
+        let _ = (rewrite(&body, "m", HOSTED).is_ok(), rewrite(&body, "m", PassthroughTerms::default()).is_ok(), meter_whole(&body, &meter, None).is_ok(), tap.pass(body.clone(), &meter).is_ok());
         let _ = tap.end(body, &meter).is_ok();
     }
 }
