@@ -44,7 +44,7 @@ pub(crate) fn of_stream(body: &[u8]) -> Result<Bytes, Failure> {
 
 /// Writes a response as stream events.
 pub(crate) fn frames(response: &Value) -> Bytes {
-    let mut frames = Frames::default();
+    let mut frames = EventFrames::default();
     let mut begun = response.clone();
     begun["status"] = "in_progress".into();
     begun["output"] = json!([]);
@@ -63,12 +63,12 @@ pub(crate) fn frames(response: &Value) -> Bytes {
 }
 
 #[derive(Default)]
-struct Frames {
+struct EventFrames {
     text: Vec<u8>,
     count: u64,
 }
 
-impl Frames {
+impl EventFrames {
     fn add(&mut self, kind: &str, mut data: Value) {
         data["type"] = kind.into();
         data["sequence_number"] = self.count.into();
