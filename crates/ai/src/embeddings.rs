@@ -31,7 +31,7 @@ const MOST_TOKENS: usize = 300_000;
 
 /// Request parameters that the answer depends on.
 #[derive(Debug)]
-pub(crate) struct Wish {
+pub(crate) struct EmbeddingParams {
     pub texts: Vec<String>,
     pub dimensions: Option<u64>,
     pub base64: bool,
@@ -66,7 +66,7 @@ impl Ai {
     }
 }
 
-pub(crate) fn read(body: &Bytes) -> Result<Wish, GatewayError> {
+pub(crate) fn read(body: &Bytes) -> Result<EmbeddingParams, GatewayError> {
     let body: Value = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
     let fields = Fields::root(&body)?;
     let wrong = || fields.error("input", "`input` must be a text, a list of texts, or tokens.");
@@ -92,10 +92,10 @@ pub(crate) fn read(body: &Bytes) -> Result<Wish, GatewayError> {
         Some("base64") => true,
         Some(_) => return Err(fields.error("encoding_format", "`encoding_format` must be float or base64.")),
     };
-    Ok(Wish { texts, dimensions: fields.count("dimensions")?, base64 })
+    Ok(EmbeddingParams { texts, dimensions: fields.count("dimensions")?, base64 })
 }
 
-async fn embed(call: &Call, wish: &Arc<Wish>, attempt: &Attempt<'_>, deadline: Instant) -> Result<Bytes, Stop> {
+async fn embed(call: &Call, wish: &Arc<EmbeddingParams>, attempt: &Attempt<'_>, deadline: Instant) -> Result<Bytes, Stop> {
     let (upstream, kind) = (attempt.upstream, attempt.upstream.kind);
     let (body, passes) = (call.body.clone(), call.passing(upstream));
     let (asked, model) = (Arc::clone(wish), attempt.model.to_owned());
@@ -189,7 +189,7 @@ pub(crate) fn write_vector(vector: &[f32], base64: bool) -> Value {
 mod tests {
     use super::*;
 
-    fn wish(body: &Value) -> Result<Wish, GatewayError> {
+    fn wish(body: &Value) -> Result<EmbeddingParams, GatewayError> {
         read(&body.to_string().into())
     }
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     GatewayError,
-    embeddings::Wish,
+    embeddings::EmbeddingParams,
     neutral::{Reader, Request},
 };
 
@@ -65,7 +65,7 @@ impl Dialect for Mistral {
         OpenAi.reader()
     }
 
-    fn write_embedding(&self, body: &Bytes, wish: &Wish, model: &str) -> Result<Vec<Post>, GatewayError> {
+    fn write_embedding(&self, body: &Bytes, wish: &EmbeddingParams, model: &str) -> Result<Vec<Post>, GatewayError> {
         OpenAi.write_embedding(body, wish, model)
     }
 

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::{
     AiError, ApiStyle, GatewayError, Meter, Recording,
-    embeddings::{self, Wish},
+    embeddings::{self, EmbeddingParams},
     neutral::{Reader, Request},
     transcription::Format,
     wire::failure::Failure,
@@ -82,12 +82,12 @@ pub(crate) trait Dialect: Sync {
     }
 
     /// Builds the embedding requests; `body` is the call in OpenAI's format.
-    fn write_embedding(&self, _body: &Bytes, _wish: &Wish, _model: &str) -> Result<Vec<Post>, GatewayError> {
+    fn write_embedding(&self, _body: &Bytes, _wish: &EmbeddingParams, _model: &str) -> Result<Vec<Post>, GatewayError> {
         Err(GatewayError::invalid("This model doesn't make embeddings."))
     }
 
     /// Converts embedding answers, one per request, to OpenAI's format.
-    fn read_embedding(&self, answers: Vec<Bytes>, wish: &Wish, _model: &str, meter: &Meter) -> Result<Bytes, Failure> {
+    fn read_embedding(&self, answers: Vec<Bytes>, wish: &EmbeddingParams, _model: &str, meter: &Meter) -> Result<Bytes, Failure> {
         let answer = answers.into_iter().next().ok_or(AiError::Garbled)?;
         embeddings::pass(answer, wish.base64, meter)
     }

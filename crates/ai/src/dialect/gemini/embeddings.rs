@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     AiError, GatewayError, Meter,
     dialect::fields,
-    embeddings::{Wish, count, read_vector, write_vector},
+    embeddings::{EmbeddingParams, count, read_vector, write_vector},
     wire::failure::{self, Failure},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 const MOST_IN_A_BATCH: usize = 100;
 
 /// Writes batches with one request per text.
-pub(super) fn write(wish: &Wish, model: &str) -> Result<Vec<Value>, GatewayError> {
+pub(super) fn write(wish: &EmbeddingParams, model: &str) -> Result<Vec<Value>, GatewayError> {
     if wish.texts.is_empty() {
         return Err(GatewayError::invalid_param("input", "This model takes texts only, no tokens."));
     }
@@ -34,7 +34,7 @@ pub(super) fn write(wish: &Wish, model: &str) -> Result<Vec<Value>, GatewayError
 }
 
 /// Converts the vectors of all batches to OpenAI's format, in order.
-pub(super) fn read(answers: &[Bytes], wish: &Wish, model: &str, meter: &Meter) -> Result<Bytes, Failure> {
+pub(super) fn read(answers: &[Bytes], wish: &EmbeddingParams, model: &str, meter: &Meter) -> Result<Bytes, Failure> {
     let mut data = Vec::with_capacity(wish.texts.len());
     // The total is unknown if one batch has no count.
     let mut counted = Some(0_u64);

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{CountRequest, Dialect, TranscriptionMethod, EndpointPath, Post};
 use crate::{
     GatewayError, Meter,
-    embeddings::Wish,
+    embeddings::EmbeddingParams,
     neutral::{Reader, Request},
     wire::failure::Failure,
 };
@@ -68,12 +68,12 @@ impl Dialect for Gemini {
         Ok(Some(CountRequest { post: Post { place: method(model, "countTokens"), body }, field: "totalTokens" }))
     }
 
-    fn write_embedding(&self, _body: &Bytes, wish: &Wish, model: &str) -> Result<Vec<Post>, GatewayError> {
+    fn write_embedding(&self, _body: &Bytes, wish: &EmbeddingParams, model: &str) -> Result<Vec<Post>, GatewayError> {
         let post = |batch: Value| Post { place: method(model, "batchEmbedContents"), body: batch.to_string().into() };
         Ok(embeddings::write(wish, model)?.into_iter().map(post).collect())
     }
 
-    fn read_embedding(&self, answers: Vec<Bytes>, wish: &Wish, model: &str, meter: &Meter) -> Result<Bytes, Failure> {
+    fn read_embedding(&self, answers: Vec<Bytes>, wish: &EmbeddingParams, model: &str, meter: &Meter) -> Result<Bytes, Failure> {
         embeddings::read(&answers, wish, model, meter)
     }
 

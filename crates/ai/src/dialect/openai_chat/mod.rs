@@ -14,7 +14,7 @@ use self::upstream::Server;
 use super::{Dialect, TranscriptionMethod, EndpointPath, Post};
 use crate::{
     ApiStyle, Finish, GatewayError,
-    embeddings::Wish,
+    embeddings::EmbeddingParams,
     neutral::{Reader, Request},
 };
 
@@ -52,7 +52,7 @@ impl Dialect for OpenAi {
         true
     }
 
-    fn write_embedding(&self, body: &Bytes, _wish: &Wish, model: &str) -> Result<Vec<Post>, GatewayError> {
+    fn write_embedding(&self, body: &Bytes, _wish: &EmbeddingParams, model: &str) -> Result<Vec<Post>, GatewayError> {
         let (body, _) = pass::replace_model(body, model)?;
         Ok(vec![Post { place: EndpointPath::of(["embeddings"]), body }])
     }
