@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::{
     Ai, AiError, Call, GatewayError,
     dialect::{CountRequest, anthropic, halves},
-    forward::Stop,
+    forward::AttemptError,
     heavy::off_loop,
     neutral::Request,
     route::{Attempt, Tries},
@@ -34,8 +34,8 @@ impl Ai {
                 Ok(tokens)
             }
             Ok(None) => Ok(estimated),
-            Err(Stop::Told(error)) => Err(error),
-            Err(Stop::Failed(failure)) => {
+            Err(AttemptError::Told(error)) => Err(error),
+            Err(AttemptError::Failed(failure)) => {
                 tracing::info!(code = failure.error.code(), "failed to count tokens, using estimate");
                 // The failure is recorded for the key, but not retried.
                 let _ = tries.failed(attempt, failure);
@@ -57,11 +57,11 @@ async fn read(call: &Call) -> Result<Request, GatewayError> {
     reading.await?
 }
 
-async fn ask(call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Option<u64>, Stop> {
+async fn ask(call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Option<u64>, AttemptError> {
     let upstream = attempt.upstream;
     let dialect = upstream.kind.dialect();
     // The provider's own format passes through unparsed, including fields that Natter doesn't know.
-    let request = if dialect.passes(call.style) { Request::default() } else { read(call).await.map_err(Stop::Told)? };
+    let request = if dialect.passes(call.style) { Request::default() } else { read(call).await.map_err(AttemptError::Told)? };
     // Requests that can't be encoded as they are, such as images by URL, are estimated.
     let Ok(Some(CountRequest { post, field })) = dialect.count(&call.body, &request, attempt.model) else {
         return Ok(None);

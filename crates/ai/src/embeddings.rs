@@ -16,7 +16,7 @@ use crate::{
         Post, costly,
         fields::{self, Fields, counted},
     },
-    forward::{JSON, Stop},
+    forward::{JSON, AttemptError},
     heavy::{answer_off_loop, off_loop},
     route::{Attempt, Tries},
     wire::failure::{self, Failure},
@@ -56,8 +56,8 @@ impl Ai {
                     attempt.succeeded();
                     return Ok(Forwarded { content_type: JSON, body: AnswerBody::Whole(body), meter: call.meter });
                 }
-                Err(Stop::Told(error)) => return Err(error),
-                Err(Stop::Failed(failure)) => {
+                Err(AttemptError::Told(error)) => return Err(error),
+                Err(AttemptError::Failed(failure)) => {
                     call.meter.refused();
                     tries.failed(attempt, failure)?;
                 }
@@ -95,7 +95,7 @@ pub(crate) fn read(body: &Bytes) -> Result<EmbeddingParams, GatewayError> {
     Ok(EmbeddingParams { texts, dimensions: fields.count("dimensions")?, base64 })
 }
 
-async fn embed(call: &Call, wish: &Arc<EmbeddingParams>, attempt: &Attempt<'_>, deadline: Instant) -> Result<Bytes, Stop> {
+async fn embed(call: &Call, wish: &Arc<EmbeddingParams>, attempt: &Attempt<'_>, deadline: Instant) -> Result<Bytes, AttemptError> {
     let (upstream, kind) = (attempt.upstream, attempt.upstream.kind);
     let (body, passes) = (call.body.clone(), call.passing(upstream));
     let (asked, model) = (Arc::clone(wish), attempt.model.to_owned());
@@ -103,7 +103,7 @@ async fn embed(call: &Call, wish: &Arc<EmbeddingParams>, attempt: &Attempt<'_>, 
         let left = costly::without_costly(&body, &passes)?;
         kind.dialect().write_embedding(left.as_ref().unwrap_or(&body), &asked, &model)
     });
-    let posts = writing.await.map_err(Stop::Told)?.map_err(Stop::Told)?;
+    let posts = writing.await.map_err(AttemptError::Told)?.map_err(AttemptError::Told)?;
     let mut answers = Vec::with_capacity(posts.len());
     for Post { place, body } in posts {
         call.meter.sent();
@@ -115,7 +115,7 @@ async fn embed(call: &Call, wish: &Arc<EmbeddingParams>, attempt: &Attempt<'_>, 
     let (asked, model, meter) = (Arc::clone(wish), attempt.model.to_owned(), Arc::clone(&call.meter));
     let reading =
         answer_off_loop(call.owner, size, move || kind.dialect().read_embedding(answers, &asked, &model, &meter));
-    Ok(reading.await.map_err(Stop::Told)??)
+    Ok(reading.await.map_err(AttemptError::Told)??)
 }
 
 /// Returns the provider's answer with its vectors in the requested encoding.

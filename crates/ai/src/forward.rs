@@ -50,12 +50,12 @@ pub(crate) const JSON: &str = "application/json";
 pub(crate) const EVENTS: &str = "text/event-stream";
 
 /// Failed attempt: reported to the caller at once, or retried.
-pub(crate) enum Stop {
+pub(crate) enum AttemptError {
     Told(GatewayError),
     Failed(Failure),
 }
 
-impl<E: Into<Failure>> From<E> for Stop {
+impl<E: Into<Failure>> From<E> for AttemptError {
     fn from(failure: E) -> Self {
         Self::Failed(failure.into())
     }
@@ -113,8 +113,8 @@ impl Ai {
                     let is_shared = self.shelf().is_some();
                     return Ok(finish(call, begun, attempt, is_shared));
                 }
-                Err(Stop::Told(error)) => return Err(error),
-                Err(Stop::Failed(failure)) => {
+                Err(AttemptError::Told(error)) => return Err(error),
+                Err(AttemptError::Failed(failure)) => {
                     call.meter.refused();
                     tries.failed(attempt, failure)?;
                 }
@@ -134,7 +134,7 @@ impl Ai {
         parsed: &mut Option<Arc<ParsedCall>>,
         attempt: &Attempt<'_>,
         deadline: Instant,
-    ) -> Result<Begun, Stop> {
+    ) -> Result<Begun, AttemptError> {
         let upstream = attempt.upstream;
         let dialect = upstream.kind.dialect();
         match (call.style, &upstream.responses_url) {
@@ -150,18 +150,18 @@ impl Ai {
         let parsed = match parsed {
             Some(parsed) => parsed,
             None => {
-                let read = self.read(call).await.map_err(Stop::Told)?;
+                let read = self.read(call).await.map_err(AttemptError::Told)?;
                 parsed.insert(Arc::new(read))
             }
         };
         if !dialect.fetches_pictures() {
             let request = &mut Arc::make_mut(parsed).request;
-            web_pictures::bring(self.outgoing(), request).await.map_err(Stop::Told)?;
+            web_pictures::bring(self.outgoing(), request).await.map_err(AttemptError::Told)?;
         }
         self.translate(call, parsed, attempt, deadline).await
     }
 
-    async fn pass_chat(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
+    async fn pass_chat(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, AttemptError> {
         let upstream = attempt.upstream;
         let knows_newer = openai_chat::has_newer_limit(&upstream.base, attempt.model);
         let rewrite = move |body: &Bytes, model: &str| openai_chat::pass::rewrite(body, model, knows_newer);
@@ -203,7 +203,7 @@ impl Ai {
         Ok(Begun::Chat(Box::new(relay)))
     }
 
-    async fn pass_messages(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
+    async fn pass_messages(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, AttemptError> {
         let is_held = call.is_held();
         let rewrite = move |body: &Bytes, model: &str| anthropic::pass::rewrite(body, model, is_held);
         let request = rewritten(call, attempt, rewrite).await?;
@@ -249,7 +249,7 @@ impl Ai {
         attempt: &Attempt<'_>,
         url: &Url,
         deadline: Instant,
-    ) -> Result<Begun, Stop> {
+    ) -> Result<Begun, AttemptError> {
         let upstream = attempt.upstream;
         let record = self.record(call);
         let terms = openai_responses::pass::PassthroughTerms {
@@ -320,7 +320,7 @@ impl Ai {
         parsed: &Arc<ParsedCall>,
         attempt: &Attempt<'_>,
         deadline: Instant,
-    ) -> Result<Begun, Stop> {
+    ) -> Result<Begun, AttemptError> {
         let upstream = attempt.upstream;
         let stream = parsed.request.stream;
         let (kind, base) = (upstream.kind, upstream.base.clone());
@@ -328,7 +328,7 @@ impl Ai {
         let writing = off_loop(call.owner, call.body.len(), move || {
             written(kind, &base, &question.request, &model, own.as_deref())
         });
-        let body = writing.await.map_err(Stop::Told)?.map_err(Stop::Told)?;
+        let body = writing.await.map_err(AttemptError::Told)?.map_err(AttemptError::Told)?;
         let url = upstream.address(attempt.model, stream);
         call.meter.sent();
         let response = upstream.post(call.owner, attempt, &url, body, stream, deadline).await?;
@@ -341,7 +341,7 @@ impl Ai {
                 let (answer, usage) = read_whole(&body, listener, &meter)?;
                 Ok::<_, Failure>(parsed.format.whole(&head, &answer, &usage).to_string())
             });
-            return Ok(Begun::Whole(translating.await.map_err(Stop::Told)??.into()));
+            return Ok(Begun::Whole(translating.await.map_err(AttemptError::Told)??.into()));
         }
         let writer = parsed.format.writer(head, call.meter.estimated_question());
         let body = match upstream.http.open(response, deadline).await? {
@@ -363,7 +363,7 @@ impl Ai {
         attempt: &Attempt<'_>,
         (body, question): (&Bytes, Option<&Request>),
         writer: Box<dyn Writer>,
-    ) -> Result<Begun, Stop> {
+    ) -> Result<Begun, AttemptError> {
         let listener = self.listener(attempt);
         let listener = match question {
             Some(question) => listener.with_tools(question).sharing(self.sharing(call)),
@@ -396,14 +396,14 @@ async fn rewritten(
     call: &Call,
     attempt: &Attempt<'_>,
     rewrite: impl FnOnce(&Bytes, &str) -> Result<RewrittenRequest, GatewayError> + Send + 'static,
-) -> Result<RewrittenRequest, Stop> {
+) -> Result<RewrittenRequest, AttemptError> {
     let (body, model) = (call.body.clone(), attempt.model.to_owned());
     let passes = call.passing(attempt.upstream);
     let rewriting = off_loop(call.owner, body.len(), move || {
         let left = costly::without_costly(&body, &passes)?;
         rewrite(left.as_ref().unwrap_or(&body), &model)
     });
-    rewriting.await.map_err(Stop::Told)?.map_err(Stop::Told)
+    rewriting.await.map_err(AttemptError::Told)?.map_err(AttemptError::Told)
 }
 
 impl ParsedCall {

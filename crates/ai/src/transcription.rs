@@ -19,7 +19,7 @@ use self::stream::TranscriptTap;
 use crate::{
     Ai, AiError, AnswerBody, ApiStyle, Forwarded, GatewayError, Limits, Meter, Route,
     dialect::{TranscriptionMethod, EndpointPath, openai_chat::usage},
-    forward::{EVENTS, JSON, Stop},
+    forward::{EVENTS, JSON, AttemptError},
     heavy::off_loop,
     neutral::Event,
     relay::Relay,
@@ -134,10 +134,10 @@ impl Ai {
                     // The recording is embedded in the request as text.
                     match off_loop(asked.owner, asked.file.len(), move || write(&asked, format).to_string()).await {
                         Ok(question) => listen(&recording, (format, question), &attempt, deadline).await,
-                        Err(error) => Err(Stop::Told(error)),
+                        Err(error) => Err(AttemptError::Told(error)),
                     }
                 }
-                TranscriptionMethod::None => Err(Stop::Told(GatewayError::invalid("This model doesn't take sound."))),
+                TranscriptionMethod::None => Err(AttemptError::Told(GatewayError::invalid("This model doesn't take sound."))),
             };
             match asked {
                 Ok(heard) => {
@@ -149,8 +149,8 @@ impl Ai {
                     };
                     return Ok(Forwarded { content_type, body, meter: Arc::clone(&recording.meter) });
                 }
-                Err(Stop::Told(error)) => return Err(error),
-                Err(Stop::Failed(failure)) => {
+                Err(AttemptError::Told(error)) => return Err(error),
+                Err(AttemptError::Failed(failure)) => {
                     recording.meter.refused();
                     tries.failed(attempt, failure)?;
                 }
@@ -165,7 +165,7 @@ async fn pass(
     format: Format,
     attempt: &Attempt<'_>,
     (limits, deadline): (&Arc<Limits>, Instant),
-) -> Result<Heard, Stop> {
+) -> Result<Heard, AttemptError> {
     let upstream = attempt.upstream;
     let boundary = format!("natter-{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
     let mut request = Request::new(Method::POST, upstream.url(&EndpointPath::of(["audio", "transcriptions"])));
@@ -231,10 +231,10 @@ async fn listen(
     (format, question): (Format, String),
     attempt: &Attempt<'_>,
     deadline: Instant,
-) -> Result<Heard, Stop> {
+) -> Result<Heard, AttemptError> {
     if format == Format::Diarized {
         let message = "This model can't tell speakers apart. Choose another `response_format`.";
-        return Err(Stop::Told(GatewayError::invalid_param("response_format", message)));
+        return Err(AttemptError::Told(GatewayError::invalid_param("response_format", message)));
     }
     let upstream = attempt.upstream;
     let url = upstream.address(attempt.model, false);

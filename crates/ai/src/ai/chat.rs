@@ -12,7 +12,7 @@ use super::{Ai, demo_deployment};
 use crate::{
     AiError, ApiStyle, ChatDelta, ChatRequest, ChatStream, GatewayError, Limits, ProviderKind, Route,
     conversation::{self, ChatDeltaReader},
-    forward::Stop,
+    forward::AttemptError,
     meter::Meter,
     neutral::Request as Question,
     peek::estimate,
@@ -54,8 +54,8 @@ impl Ai {
                     return Ok(answer.inspect(move |_| _ = &lease).boxed());
                 }
                 // A request that can't be encoded for the provider is reported as rejected.
-                Err(Stop::Told(_)) => return Err(AiError::Rejected),
-                Err(Stop::Failed(failure)) => {
+                Err(AttemptError::Told(_)) => return Err(AiError::Rejected),
+                Err(AttemptError::Failed(failure)) => {
                     meter.refused();
                     tries.failed(attempt, failure).map_err(|failure| failure.error)?;
                 }
@@ -95,10 +95,10 @@ impl Ai {
         (owner, question): (WorkOwner, &Question),
         meter: &Arc<Meter>,
         deadline: Instant,
-    ) -> Result<ChatStream, Stop> {
+    ) -> Result<ChatStream, AttemptError> {
         let upstream = attempt.upstream;
         let own = attempt.takes.as_deref();
-        let body = written(upstream.kind, &upstream.base, question, attempt.model, own).map_err(Stop::Told)?;
+        let body = written(upstream.kind, &upstream.base, question, attempt.model, own).map_err(AttemptError::Told)?;
         meter.estimate_question(estimate(&body));
         let url = upstream.address(attempt.model, true);
         meter.sent();
