@@ -62,7 +62,7 @@ impl<E: Into<Failure>> From<E> for AttemptError {
 }
 
 /// An answer in progress.
-enum Begun {
+enum StartedAnswer {
     Whole(Bytes),
     /// A stream that has arrived completely.
     Frames(Bytes),
@@ -134,7 +134,7 @@ impl Ai {
         parsed: &mut Option<Arc<ParsedCall>>,
         attempt: &Attempt<'_>,
         deadline: Instant,
-    ) -> Result<Begun, AttemptError> {
+    ) -> Result<StartedAnswer, AttemptError> {
         let upstream = attempt.upstream;
         let dialect = upstream.kind.dialect();
         match (call.style, &upstream.responses_url) {
@@ -161,7 +161,7 @@ impl Ai {
         self.translate(call, parsed, attempt, deadline).await
     }
 
-    async fn pass_chat(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, AttemptError> {
+    async fn pass_chat(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<StartedAnswer, AttemptError> {
         let upstream = attempt.upstream;
         let knows_newer = openai_chat::has_newer_limit(&upstream.base, attempt.model);
         let rewrite = move |body: &Bytes, model: &str| openai_chat::pass::rewrite(body, model, knows_newer);
@@ -185,10 +185,10 @@ impl Ai {
             if is_stream(&body) {
                 let (answer, usage) = read_whole(&body, self.listener(attempt), &call.meter)?;
                 let whole = openai_chat::caller::whole(&head(call.style, attempt.model), &answer, &usage);
-                return Ok(Begun::Whole(whole.to_string().into()));
+                return Ok(StartedAnswer::Whole(whole.to_string().into()));
             }
             openai_chat::pass::meter_whole(&body, &call.meter)?;
-            return Ok(Begun::Whole(body));
+            return Ok(StartedAnswer::Whole(body));
         }
         let body = match upstream.http.open(response, deadline).await? {
             Opened::Stream(body) => body,
@@ -200,10 +200,10 @@ impl Ai {
         };
         let tap = ChatTap::new(request.wants_usage, request.wants_several);
         let relay = self.relay(call, body, tap, deadline).await?;
-        Ok(Begun::Chat(Box::new(relay)))
+        Ok(StartedAnswer::Chat(Box::new(relay)))
     }
 
-    async fn pass_messages(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, AttemptError> {
+    async fn pass_messages(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<StartedAnswer, AttemptError> {
         let is_held = call.is_held();
         let rewrite = move |body: &Bytes, model: &str| anthropic::pass::rewrite(body, model, is_held);
         let request = rewritten(call, attempt, rewrite).await?;
@@ -225,10 +225,10 @@ impl Ai {
             if is_stream(&body) {
                 let (answer, usage) = read_whole(&body, self.listener(attempt), &call.meter)?;
                 let whole = anthropic::caller::whole(&head(call.style, attempt.model), &answer, &usage);
-                return Ok(Begun::Whole(whole.to_string().into()));
+                return Ok(StartedAnswer::Whole(whole.to_string().into()));
             }
             anthropic::pass::meter_whole(&body, &call.meter, request.pays_for_code)?;
-            return Ok(Begun::Whole(body));
+            return Ok(StartedAnswer::Whole(body));
         }
         let body = match upstream.http.open(response, deadline).await? {
             Opened::Stream(body) => body,
@@ -240,7 +240,7 @@ impl Ai {
         };
         let tap = MessagesTap::reading(MessageEvents::new(request.pays_for_code));
         let relay = self.relay(call, body, tap, deadline).await?;
-        Ok(Begun::Messages(Box::new(relay)))
+        Ok(StartedAnswer::Messages(Box::new(relay)))
     }
 
     async fn pass_responses(
@@ -249,7 +249,7 @@ impl Ai {
         attempt: &Attempt<'_>,
         url: &Url,
         deadline: Instant,
-    ) -> Result<Begun, AttemptError> {
+    ) -> Result<StartedAnswer, AttemptError> {
         let upstream = attempt.upstream;
         let record = self.record(call);
         let terms = openai_responses::pass::PassthroughTerms {
@@ -265,7 +265,7 @@ impl Ai {
             let body = upstream.http.whole(response, deadline).await?;
             let body = if is_stream(&body) { openai_responses::pieces::of_stream(&body)? } else { body };
             openai_responses::pass::meter_whole(&body, &call.meter, record.as_ref())?;
-            return Ok(Begun::Whole(body));
+            return Ok(StartedAnswer::Whole(body));
         }
         let body = match upstream.http.open(response, deadline).await? {
             Opened::Stream(body) => body,
@@ -273,12 +273,12 @@ impl Ai {
             Opened::Whole(body) => {
                 openai_responses::pass::meter_whole(&body, &call.meter, record.as_ref())?;
                 let whole: Value = serde_json::from_slice(&body).map_err(|_| AiError::Garbled)?;
-                return Ok(Begun::Frames(openai_responses::pieces::frames(&whole)));
+                return Ok(StartedAnswer::Frames(openai_responses::pieces::frames(&whole)));
             }
         };
         let tap = ResponsesTap::reading(ResponseEvents::kept(record));
         let relay = self.relay(call, body, tap, deadline).await?;
-        Ok(Begun::Responses(Box::new(relay)))
+        Ok(StartedAnswer::Responses(Box::new(relay)))
     }
 
     /// Record that stores the answer, if the caller may refer to it.
@@ -320,7 +320,7 @@ impl Ai {
         parsed: &Arc<ParsedCall>,
         attempt: &Attempt<'_>,
         deadline: Instant,
-    ) -> Result<Begun, AttemptError> {
+    ) -> Result<StartedAnswer, AttemptError> {
         let upstream = attempt.upstream;
         let stream = parsed.request.stream;
         let (kind, base) = (upstream.kind, upstream.base.clone());
@@ -341,7 +341,7 @@ impl Ai {
                 let (answer, usage) = read_whole(&body, listener, &meter)?;
                 Ok::<_, Failure>(parsed.format.whole(&head, &answer, &usage).to_string())
             });
-            return Ok(Begun::Whole(translating.await.map_err(AttemptError::Told)??.into()));
+            return Ok(StartedAnswer::Whole(translating.await.map_err(AttemptError::Told)??.into()));
         }
         let writer = parsed.format.writer(head, call.meter.estimated_question());
         let body = match upstream.http.open(response, deadline).await? {
@@ -353,7 +353,7 @@ impl Ai {
         let listener = self.listener(attempt).with_tools(&parsed.request).sharing(self.sharing(call));
         let tap = Translation::new(listener, writer);
         let relay = self.relay(call, body, tap, deadline).await?;
-        Ok(Begun::Translated(Box::new(relay)))
+        Ok(StartedAnswer::Translated(Box::new(relay)))
     }
 
     /// Converts a whole answer for a caller who asked for a stream.
@@ -363,14 +363,14 @@ impl Ai {
         attempt: &Attempt<'_>,
         (body, question): (&Bytes, Option<&Request>),
         writer: Box<dyn Writer>,
-    ) -> Result<Begun, AttemptError> {
+    ) -> Result<StartedAnswer, AttemptError> {
         let listener = self.listener(attempt);
         let listener = match question {
             Some(question) => listener.with_tools(question).sharing(self.sharing(call)),
             None => listener,
         };
         let translation = Translation::new(listener, writer);
-        Ok(Begun::Frames(translation.whole(body, &call.meter)?))
+        Ok(StartedAnswer::Frames(translation.whole(body, &call.meter)?))
     }
 
     pub(crate) fn listener(&self, attempt: &Attempt<'_>) -> Listener {
@@ -463,7 +463,7 @@ fn head(style: ApiStyle, model: &str) -> AnswerHead {
     AnswerHead { id, created, model: model.to_owned() }
 }
 
-fn finish(call: Call, begun: Begun, attempt: Attempt<'_>, is_shared: bool) -> Forwarded {
+fn finish(call: Call, begun: StartedAnswer, attempt: Attempt<'_>, is_shared: bool) -> Forwarded {
     let lease = attempt.succeeded();
     let under_way = call.under_way;
     let stream = |frames: Frames| {
@@ -471,12 +471,12 @@ fn finish(call: Call, begun: Begun, attempt: Attempt<'_>, is_shared: bool) -> Fo
         (EVENTS, AnswerBody::Stream(frames))
     };
     let (content_type, body) = match begun {
-        Begun::Whole(body) => (JSON, AnswerBody::Whole(body)),
-        Begun::Frames(frames) => stream(stream::iter([Ok(frames)]).boxed()),
-        Begun::Chat(relay) => stream(relay.holding(lease).boxed()),
-        Begun::Messages(relay) => stream(relay.holding(lease).boxed()),
-        Begun::Responses(relay) => stream(relay.holding(lease).boxed()),
-        Begun::Translated(relay) => stream(relay.holding(lease).boxed()),
+        StartedAnswer::Whole(body) => (JSON, AnswerBody::Whole(body)),
+        StartedAnswer::Frames(frames) => stream(stream::iter([Ok(frames)]).boxed()),
+        StartedAnswer::Chat(relay) => stream(relay.holding(lease).boxed()),
+        StartedAnswer::Messages(relay) => stream(relay.holding(lease).boxed()),
+        StartedAnswer::Responses(relay) => stream(relay.holding(lease).boxed()),
+        StartedAnswer::Translated(relay) => stream(relay.holding(lease).boxed()),
     };
     Forwarded { content_type, body, meter: call.meter }
 }
