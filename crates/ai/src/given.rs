@@ -40,10 +40,10 @@ const MOST_SOUGHT: usize = 10_000;
 const OVERHEAD: usize = 128;
 
 #[derive(Debug, Default)]
-pub(crate) struct Given(Mutex<Kept>);
+pub(crate) struct Given(Mutex<ResponsesState>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct ResponsesState {
     keys: HashMap<ApiKeyId, Shelf>,
     bytes: usize,
 }
