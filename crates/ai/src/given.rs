@@ -44,13 +44,13 @@ pub(crate) struct Given(Mutex<ResponsesState>);
 
 #[derive(Debug, Default)]
 struct ResponsesState {
-    keys: HashMap<ApiKeyId, Shelf>,
+    keys: HashMap<ApiKeyId, KeyEntries>,
     bytes: usize,
 }
 
 /// Entries of one API key.
 #[derive(Debug, Default)]
-struct Shelf {
+struct KeyEntries {
     entries: HashMap<String, (Entry, Instant)>,
     /// Oldest first.
     order: VecDeque<String>,
@@ -246,7 +246,7 @@ impl Given {
         }
         kept.bytes = kept.bytes + after - before;
         while kept.bytes > ALL_BYTES {
-            let used = |(key, shelf): (&ApiKeyId, &Shelf)| Some((shelf.last_at()?, *key));
+            let used = |(key, shelf): (&ApiKeyId, &KeyEntries)| Some((shelf.last_at()?, *key));
             let Some((_, oldest)) = kept.keys.iter().filter_map(used).min() else { return };
             let freed = kept.keys.remove(&oldest).map_or(0, |shelf| shelf.bytes);
             kept.bytes = kept.bytes.saturating_sub(freed);
@@ -254,7 +254,7 @@ impl Given {
     }
 }
 
-impl Shelf {
+impl KeyEntries {
     fn put(&mut self, id: String, entry: Entry) {
         self.bytes += id.len() + entry.bytes();
         match self.entries.insert(id.clone(), (entry, Instant::now())) {
