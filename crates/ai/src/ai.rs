@@ -15,7 +15,7 @@ use crate::{
     AiError, AiSettings, ApiStyle, Deployment, GatewayError, Limits, ProviderKind, ProviderSettings, Route,
     demo::Demo,
     dialect::{costly, openai_chat},
-    given::{self, Followed, Given},
+    given::{self, PreviousResponse, Given},
     heavy::off_loop,
     settings::{SettingsError, Target},
     shelf::SharedShelf,
@@ -232,7 +232,7 @@ impl Ai {
         owner: WorkOwner,
         key: ApiKeyId,
         body: &Bytes,
-    ) -> Result<Option<(Bytes, Followed)>, GatewayError> {
+    ) -> Result<Option<(Bytes, PreviousResponse)>, GatewayError> {
         if !given::may_name(body) {
             return Ok(None);
         }

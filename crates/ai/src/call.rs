@@ -9,7 +9,7 @@ use futures_util::stream::BoxStream;
 use crate::{
     ai::Upstream,
     dialect::costly,
-    given::Followed,
+    given::PreviousResponse,
     meter::{Meter, searches_always},
     peek::estimate,
     shelf::UnderWay,
@@ -91,7 +91,7 @@ pub struct Call {
     /// `None`: everything that the provider passes.
     passes: Option<Arc<[RestrictedParameter]>>,
     /// API key whose stored responses the call may refer to, and the response that it continues.
-    pub(crate) of_key: Option<(ApiKeyId, Option<Followed>)>,
+    pub(crate) of_key: Option<(ApiKeyId, Option<PreviousResponse>)>,
     /// Publication of its answer to the other instances.
     pub(crate) under_way: Arc<UnderWay>,
     /// Estimated input tokens, if already known.
@@ -131,7 +131,7 @@ impl Call {
     /// Makes the answer referable by this API key. `followed` is the response that the request
     /// [referred to](crate::Ai::fill_in).
     #[must_use]
-    pub fn of_key(self, key: ApiKeyId, followed: Option<Followed>) -> Self {
+    pub fn of_key(self, key: ApiKeyId, followed: Option<PreviousResponse>) -> Self {
         Self { of_key: Some((key, followed)), ..self }
     }
 

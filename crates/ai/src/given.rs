@@ -76,7 +76,7 @@ struct Answer {
 
 /// The expanded part of a request that referred to earlier output.
 #[derive(Debug, Clone)]
-pub struct Followed {
+pub struct PreviousResponse {
     /// Id of the response that the request continues.
     previous: Option<String>,
     /// Number of leading input items that come from earlier responses.
@@ -89,7 +89,7 @@ pub(crate) struct Record {
     given: Arc<Given>,
     key: ApiKeyId,
     body: Bytes,
-    followed: Option<Followed>,
+    followed: Option<PreviousResponse>,
     /// Publisher to the other instances.
     sharing: Option<Sharing>,
 }
@@ -150,7 +150,7 @@ impl Given {
     }
 
     /// Expands the references in a request. `None` if it has none.
-    pub fn fill_in(&self, key: ApiKeyId, body: &Bytes) -> Result<Option<(Bytes, Followed)>, GatewayError> {
+    pub fn fill_in(&self, key: ApiKeyId, body: &Bytes) -> Result<Option<(Bytes, PreviousResponse)>, GatewayError> {
         if !may_name(body) {
             return Ok(None);
         }
@@ -189,7 +189,7 @@ impl Given {
         fields.shift_remove("previous_response_id");
         fields.insert("input".to_owned(), items.into());
         let body = Value::Object(fields).to_string().into();
-        Ok(Some((body, Followed { previous, items: before })))
+        Ok(Some((body, PreviousResponse { previous, items: before })))
     }
 
     /// Items of the conversation up to and including this response.
@@ -326,7 +326,7 @@ struct RequestBody<'a> {
 }
 
 impl Record {
-    pub fn new(given: &Arc<Given>, key: ApiKeyId, body: &Bytes, followed: Option<&Followed>) -> Self {
+    pub fn new(given: &Arc<Given>, key: ApiKeyId, body: &Bytes, followed: Option<&PreviousResponse>) -> Self {
         Self { given: Arc::clone(given), key, body: body.clone(), followed: followed.cloned(), sharing: None }
     }
 

@@ -60,7 +60,7 @@ pub use chat::{
 pub use dialect::ProviderKind;
 pub use error::AiError;
 pub use gateway_error::{ErrorKind, GatewayError, Rendered};
-pub use given::Followed;
+pub use given::PreviousResponse;
 pub use health::{ProviderHealth, ProviderState};
 pub use looks::PictureSize;
 pub use meter::{Beside, Meter, Served, ToolUses, Usage};
