@@ -96,7 +96,7 @@ pub(crate) struct Record {
 
 /// Serialised form of an entry in the shared store.
 #[derive(Deserialize)]
-struct Written {
+struct SerializedEntry {
     /// Unix time of creation, in seconds.
     at: u64,
     item: Option<String>,
@@ -286,7 +286,7 @@ impl KeyEntries {
 impl Entry {
     /// Deserialises an entry. `None` if it is expired or written by an incompatible version.
     fn read(text: &str) -> Option<Self> {
-        let Written { at, item, answer } = serde_json::from_str(text).ok()?;
+        let SerializedEntry { at, item, answer } = serde_json::from_str(text).ok()?;
         let is_old = now().saturating_sub(at) >= KNOWN_FOR.as_secs();
         let entry = answer.map(Arc::new).map(Self::Answer).or(item.map(Self::Item));
         entry.filter(|_| !is_old)
