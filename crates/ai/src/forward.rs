@@ -33,7 +33,7 @@ use crate::{
             pass::{ResponseEvents, ResponsesTap},
         },
     },
-    given::Record,
+    given::ResponseRecorder,
     heavy::{answer_off_loop, off_loop},
     neutral::{Answer, Request, Writer},
     relay::{Relay, Tap},
@@ -85,7 +85,7 @@ enum AnswerFormat {
     Responses {
         /// Request fields that the answer echoes.
         repeated: Value,
-        record: Option<Record>,
+        record: Option<ResponseRecorder>,
     },
     Messages,
 }
@@ -282,9 +282,9 @@ impl Ai {
     }
 
     /// Record that stores the answer, if the caller may refer to it.
-    fn record(&self, call: &Call) -> Option<Record> {
+    fn record(&self, call: &Call) -> Option<ResponseRecorder> {
         let (key, followed) = call.of_key.as_ref()?;
-        let record = Record::new(self.given(), *key, &call.body, followed.as_ref());
+        let record = ResponseRecorder::new(self.given(), *key, &call.body, followed.as_ref());
         Some(record.shared(self.sharing(call)))
     }
 
@@ -407,7 +407,7 @@ async fn rewritten(
 }
 
 impl ParsedCall {
-    fn read(style: ApiStyle, body: &[u8], record: Option<Record>) -> Result<Self, GatewayError> {
+    fn read(style: ApiStyle, body: &[u8], record: Option<ResponseRecorder>) -> Result<Self, GatewayError> {
         let body = halves::read(body)?;
         let (request, format) = match style {
             ApiStyle::Chat => {

@@ -85,7 +85,7 @@ pub struct PreviousResponse {
 
 /// Stores the response to one request once it is complete.
 #[derive(Debug, Clone)]
-pub(crate) struct Record {
+pub(crate) struct ResponseRecorder {
     given: Arc<Given>,
     key: ApiKeyId,
     body: Bytes,
@@ -325,7 +325,7 @@ struct RequestBody<'a> {
     input: Option<&'a RawValue>,
 }
 
-impl Record {
+impl ResponseRecorder {
     pub fn new(given: &Arc<Given>, key: ApiKeyId, body: &Bytes, followed: Option<&PreviousResponse>) -> Self {
         Self { given: Arc::clone(given), key, body: body.clone(), followed: followed.cloned(), sharing: None }
     }
@@ -439,7 +439,7 @@ mod tests {
     fn ask(given: &Arc<Given>, key: ApiKeyId, body: &Value, answer: &Value) -> Value {
         let filled = given.fill_in(key, &bytes(body)).unwrap();
         let (body, followed) = filled.map_or((bytes(body), None), |(body, followed)| (body, Some(followed)));
-        Record::new(given, key, &body, followed.as_ref()).keep(answer);
+        ResponseRecorder::new(given, key, &body, followed.as_ref()).keep(answer);
         serde_json::from_slice(&body).unwrap()
     }
 
@@ -479,7 +479,7 @@ mod tests {
             let filled = given.fill_in(key, &bytes(&body)).unwrap();
             let (asked, followed) = filled.map_or((bytes(&body), None), |(asked, followed)| (asked, Some(followed)));
             let said = json!({"id": format!("msg_{turn}"), "type": "message", "role": "assistant", "content": []});
-            let record = Record::new(given, key, &asked, followed.as_ref());
+            let record = ResponseRecorder::new(given, key, &asked, followed.as_ref());
             let record = record.shared(Some(Sharing::new(&shelf, key, &under_way)));
             record.keep(&json!({"id": format!("resp_{turn}"), "output": [said]}));
             under_way.settled().await;

@@ -8,7 +8,7 @@ use super::names::FunctionNames;
 use crate::{
     Finish, Usage,
     dialect::AnswerHead,
-    given::Record,
+    given::ResponseRecorder,
     neutral::{Answer, Block, Event, ToolCall, Writer},
     thoughts::Sealed,
 };
@@ -169,11 +169,11 @@ pub(crate) struct ResponseWriter {
     /// Calls of free-form tools.
     free: Vec<OpenCall>,
     finish: Finish,
-    record: Option<Record>,
+    record: Option<ResponseRecorder>,
 }
 
 impl ResponseWriter {
-    pub fn new(head: AnswerHead, repeated: Value, record: Option<Record>) -> Self {
+    pub fn new(head: AnswerHead, repeated: Value, record: Option<ResponseRecorder>) -> Self {
         let (output, calls, free) = (Vec::new(), Vec::new(), Vec::new());
         let names = FunctionNames::of(&repeated);
         Self {

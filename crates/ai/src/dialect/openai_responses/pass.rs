@@ -24,7 +24,7 @@ use crate::{
         openai_chat::pass::text_length,
         pass::{EventReader, PassingTap},
     },
-    given::Record,
+    given::ResponseRecorder,
     meter::Meter,
     wire::failure::{self, Failure},
 };
@@ -43,7 +43,7 @@ fn read_usage(said: &Value) -> Usage {
 }
 
 /// Meters a whole answer; fails if the body isn't one.
-pub(crate) fn meter_whole(body: &[u8], meter: &Meter, record: Option<&Record>) -> Result<(), Failure> {
+pub(crate) fn meter_whole(body: &[u8], meter: &Meter, record: Option<&ResponseRecorder>) -> Result<(), Failure> {
     let response: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
     let unsaid = || (response["status"] == "failed").then(failure::unknown);
     if let Some(failure) = failed(&response).or_else(|| failure::of_value(&response)).or_else(unsaid) {
@@ -105,12 +105,12 @@ pub(crate) struct ResponseEvents {
     count: u64,
     /// Uses of billed tools.
     used: BilledUses,
-    record: Option<Record>,
+    record: Option<ResponseRecorder>,
 }
 
 impl ResponseEvents {
     /// Stores the answer if there is a record.
-    pub fn kept(record: Option<Record>) -> Self {
+    pub fn kept(record: Option<ResponseRecorder>) -> Self {
         Self { record, ..Self::default() }
     }
 }
