@@ -76,7 +76,7 @@ struct Slot {
     /// Consecutive server errors.
     failures: u32,
     /// Cooldowns per model, with the number of consecutive 429s.
-    models: HashMap<String, Rest>,
+    models: HashMap<String, Cooldown>,
     resting_until: Option<Instant>,
     off: Option<Off>,
     /// Project whose quota the key uses.
@@ -84,7 +84,7 @@ struct Slot {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Rest {
+struct Cooldown {
     until: Instant,
     in_a_row: u32,
     /// Applies to requests of at least this many tokens; 0 applies to all.
@@ -146,7 +146,7 @@ impl KeyPool {
             (ProviderKeyChange::Paused(milliseconds), model) => {
                 let until = now + Duration::from_millis(milliseconds).min(LONGEST_WAIT);
                 let before = model.and_then(|model| slot.models.get(model)).filter(|rest| rest.from == 0);
-                let rest = Rest { until, in_a_row: before.map_or(0, |rest| rest.in_a_row), from: 0 };
+                let rest = Cooldown { until, in_a_row: before.map_or(0, |rest| rest.in_a_row), from: 0 };
                 state.rest(key, model, rest, now);
             }
             (ProviderKeyChange::Disabled, _) if slot.off.is_none() => slot.off = Some(Off::new(now, FIRST_PROBE)),
@@ -210,7 +210,7 @@ impl State {
     }
 
     /// Cools down a key and those of its project, for one model or for all.
-    fn rest(&mut self, key: usize, model: Option<&str>, rest: Rest, now: Instant) {
+    fn rest(&mut self, key: usize, model: Option<&str>, rest: Cooldown, now: Instant) {
         let project = self.slots[key].project.clone();
         let concerned =
             |(index, slot): &(usize, &mut Slot)| *index == key || (project.is_some() && slot.project == project);

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use appcore::event::ProviderKeyChange;
 use tokio::time::Instant;
 
-use super::{FIRST_PROBE, KeyPool, LAST_PROBE, LONGEST_WAIT, Off, Rest};
+use super::{FIRST_PROBE, KeyPool, LAST_PROBE, LONGEST_WAIT, Off, Cooldown};
 use crate::{AiError, Secret, wire::failure::LONGEST_ASKED};
 
 /// Maximum cooldown after a 429 without a delay; starts with the pool's backoff and doubles.
@@ -86,7 +86,7 @@ impl KeyLease {
                     Some(asked) if is_alone => asked.min(FIRST_LONE_REST.saturating_mul(1 << in_a_row.min(7))),
                     Some(asked) => asked,
                 };
-                let rest = Rest { until: now + wait, in_a_row: in_a_row.saturating_add(1), from };
+                let rest = Cooldown { until: now + wait, in_a_row: in_a_row.saturating_add(1), from };
                 state.rest(self.index, Some(&self.model), rest, now);
                 drop(state);
                 if from == 0 {
@@ -95,7 +95,7 @@ impl KeyLease {
                 true
             }
             AiError::Quota => {
-                state.rest(self.index, None, Rest { until: now + QUOTA_REST, in_a_row: 0, from: 0 }, now);
+                state.rest(self.index, None, Cooldown { until: now + QUOTA_REST, in_a_row: 0, from: 0 }, now);
                 drop(state);
                 self.pool.tell(self.index, None, ProviderKeyChange::Paused(milliseconds(QUOTA_REST)));
                 true
