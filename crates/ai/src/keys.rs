@@ -78,7 +78,7 @@ struct Slot {
     /// Cooldowns per model, with the number of consecutive 429s.
     models: HashMap<String, Cooldown>,
     resting_until: Option<Instant>,
-    off: Option<Off>,
+    off: Option<DisabledKey>,
     /// Project whose quota the key uses.
     project: Option<String>,
 }
@@ -92,7 +92,7 @@ struct Cooldown {
 }
 
 #[derive(Debug)]
-struct Off {
+struct DisabledKey {
     since: Instant,
     probe_at: Instant,
     wait: Duration,
@@ -149,7 +149,7 @@ impl KeyPool {
                 let rest = Cooldown { until, in_a_row: before.map_or(0, |rest| rest.in_a_row), from: 0 };
                 state.rest(key, model, rest, now);
             }
-            (ProviderKeyChange::Disabled, _) if slot.off.is_none() => slot.off = Some(Off::new(now, FIRST_PROBE)),
+            (ProviderKeyChange::Disabled, _) if slot.off.is_none() => slot.off = Some(DisabledKey::new(now, FIRST_PROBE)),
             (ProviderKeyChange::Disabled, _) => {}
             (ProviderKeyChange::Enabled, _) => slot.off = None,
         }
@@ -240,7 +240,7 @@ impl State {
     }
 }
 
-impl Off {
+impl DisabledKey {
     fn new(now: Instant, wait: Duration) -> Self {
         Self { since: now, probe_at: now + wait, wait, probing: false }
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use appcore::event::ProviderKeyChange;
 use tokio::time::Instant;
 
-use super::{FIRST_PROBE, KeyPool, LAST_PROBE, LONGEST_WAIT, Off, Cooldown};
+use super::{FIRST_PROBE, KeyPool, LAST_PROBE, LONGEST_WAIT, DisabledKey, Cooldown};
 use crate::{AiError, Secret, wire::failure::LONGEST_ASKED};
 
 /// Maximum cooldown after a 429 without a delay; starts with the pool's backoff and doubles.
@@ -103,7 +103,7 @@ impl KeyLease {
             AiError::Credentials => {
                 let wait = slot.off.as_ref().map_or(FIRST_PROBE, |off| off.wait.saturating_mul(2).min(LAST_PROBE));
                 let since = slot.off.as_ref().map_or(now, |off| off.since);
-                let was_on = slot.off.replace(Off { since, ..Off::new(now, wait) }).is_none();
+                let was_on = slot.off.replace(DisabledKey { since, ..DisabledKey::new(now, wait) }).is_none();
                 drop(state);
                 if was_on {
                     self.pool.tell(self.index, None, ProviderKeyChange::Disabled);
