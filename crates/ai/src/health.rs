@@ -9,7 +9,7 @@ use crate::{
     Ai, AiError, ProviderSettings,
     ai::Known,
     dialect::EndpointPath,
-    keys::{KeyHealth, KeyState, NoKey},
+    keys::{KeyHealth, KeyState, NoKeyAvailable},
 };
 
 /// Timeout of a provider test.
@@ -92,8 +92,8 @@ impl Ai {
         let begun = Instant::now();
         let asking = async {
             let lease = upstream.keys.lend("", 0, &[]).map_err(|no_key| match no_key {
-                NoKey::Resting(wait) => AiError::Busy { retry_after: Some(wait) },
-                NoKey::Off => AiError::Credentials,
+                NoKeyAvailable::Resting(wait) => AiError::Busy { retry_after: Some(wait) },
+                NoKeyAvailable::Off => AiError::Credentials,
             })?;
             let mut request = Request::new(Method::GET, upstream.url(&EndpointPath::of(["models"])));
             upstream.sign(request.headers_mut(), &lease)?;

@@ -104,7 +104,7 @@ type Tell = Box<dyn Fn(usize, Option<&str>, ProviderKeyChange) + Send + Sync>;
 
 /// Reason why no key could be lent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoKey {
+pub enum NoKeyAvailable {
     /// All eligible keys are cooling down; the first is ready after this time.
     Resting(Duration),
     /// All keys are disabled.
@@ -157,11 +157,11 @@ impl KeyPool {
 
     /// Lends the least used key for a request of `size` tokens to `model`, except those in `tried`.
     /// `size` includes the maximum output, as providers count it.
-    pub fn lend(self: &Arc<Self>, model: &str, size: u64, tried: &[usize]) -> Result<KeyLease, NoKey> {
+    pub fn lend(self: &Arc<Self>, model: &str, size: u64, tried: &[usize]) -> Result<KeyLease, NoKeyAvailable> {
         let now = Instant::now();
         let mut state = self.state();
         if let Some(wait) = state.wait_for_minute(self.requests_per_minute, now) {
-            return Err(NoKey::Resting(wait));
+            return Err(NoKeyAvailable::Resting(wait));
         }
         let fresh = |index: &usize| !tried.contains(index);
         let ready = (0..state.slots.len())
@@ -171,12 +171,12 @@ impl KeyPool {
         let index = match ready {
             Some(index) => index,
             None => match state.soonest(model, size, now) {
-                Some(wait) => return Err(NoKey::Resting(wait)),
+                Some(wait) => return Err(NoKeyAvailable::Resting(wait)),
                 None => (0..state.slots.len())
                     .filter(fresh)
                     .filter(|&index| state.slots[index].off.as_ref().is_some_and(|off| !off.probing))
                     .min_by_key(|&index| state.slots[index].off.as_ref().map(|off| off.since))
-                    .ok_or(NoKey::Off)?,
+                    .ok_or(NoKeyAvailable::Off)?,
             },
         };
         let slot = &mut state.slots[index];

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     AiError, Deployment, Route,
     ai::{Upstream, ProviderSnapshot},
-    keys::{KeyLease, NoKey},
+    keys::{KeyLease, NoKeyAvailable},
     takes::OwnTakes,
     wire::failure::Failure,
 };
@@ -90,11 +90,11 @@ impl<'a> Tries<'a> {
             };
             let lease = match upstream.keys.lend(&deployment.model, self.size, &self.tried) {
                 Ok(lease) => lease,
-                Err(NoKey::Resting(wait)) => {
+                Err(NoKeyAvailable::Resting(wait)) => {
                     self.leave(AiError::Busy { retry_after: Some(wait) });
                     continue;
                 }
-                Err(NoKey::Off) => {
+                Err(NoKeyAvailable::Off) => {
                     self.leave(AiError::Credentials);
                     continue;
                 }

@@ -40,7 +40,7 @@ async fn cools_down_a_busy_key_for_its_model() {
     assert_eq!(name(&lend(&pool)), "b");
     assert_eq!(name(&pool.lend("other", SMALL, &[]).expect("a key")), "a", "the cooldown applies to one model");
     lend(&pool).failed(&busy(Some(10)));
-    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(10))));
+    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(10))));
     tokio::time::advance(Duration::from_secs(10)).await;
     assert_eq!(name(&lend(&pool)), "b");
 }
@@ -88,7 +88,7 @@ async fn cools_down_for_large_requests_until_a_small_one_is_refused() {
     assert_eq!([SMALL, 199_999, 400_000].map(is_lent), [false; 3]);
     // The failure of an earlier large request neither lifts nor extends the cooldown.
     late.failed(&busy(Some(3_000)));
-    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(10))));
+    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(10))));
     tokio::time::advance(Duration::from_secs(10)).await;
     assert_eq!([SMALL, 400_000].map(is_lent), [true, true]);
 }
@@ -98,22 +98,22 @@ async fn retries_a_lone_key_early_with_backoff() {
     let pool = pool(&["a"]);
     for seconds in [30, 60, 120, 200, 200] {
         lend(&pool).failed(&busy(Some(200)));
-        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(seconds))));
+        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(seconds))));
         tokio::time::advance(Duration::from_secs(seconds)).await;
     }
     lend(&pool).succeeded();
     // Concurrent requests are refused together.
     let together: Vec<KeyLease> = (0..9).map(|_| lend(&pool)).collect();
     together.iter().for_each(|lease| _ = lease.failed(&busy(Some(200))));
-    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(30))));
+    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(30))));
     // The renewal of a daily quota is waited for.
     let day = KeyPool::new(vec![Secret::new("a")], None, Duration::from_secs(1));
     lend(&day).failed(&busy(Some(20 * 3_600)));
-    assert_eq!(day.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(20 * 3_600))));
+    assert_eq!(day.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(20 * 3_600))));
     // A key of the same project doesn't count as another key.
     let project = self::pool(&["work=aaaaaaaaaaaa1111", "work=aaaaaaaaaaaa2222"]);
     lend(&project).failed(&busy(Some(200)));
-    assert_eq!(project.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(30))));
+    assert_eq!(project.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(30))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,7 +124,7 @@ async fn does_not_publish_cooldowns_for_large_requests() {
     here.lend(MODEL, 400_000, &[]).expect("a key").failed(&busy(Some(20)));
     there.lend(MODEL, 400_000, &[]).expect("the cooldown is not published");
     lend(&here).failed(&busy(Some(20)));
-    assert_eq!(there.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(20))));
+    assert_eq!(there.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(20))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,7 +145,7 @@ async fn applies_state_changes_of_other_instances() {
     assert_eq!(name(&lend(&there)), "b");
     assert_eq!(name(&there.lend("other", SMALL, &[]).expect("a key")), "a", "the cooldown applies to one model");
     here.lend("other", SMALL, &[0]).expect("b").failed(&AiError::Credentials);
-    assert_eq!(there.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(30))));
+    assert_eq!(there.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(30))));
     tokio::time::advance(FIRST_PROBE).await;
     here.lend(MODEL, SMALL, &[0]).expect("a probe").succeeded();
     assert_eq!(name(&there.lend(MODEL, SMALL, &[0]).expect("b")), "b");
@@ -164,12 +164,12 @@ async fn doubles_cooldowns_until_a_success() {
     let pool = pool(&["a"]);
     for seconds in [1, 2, 4] {
         lend(&pool).failed(&busy(None));
-        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(seconds))));
+        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(seconds))));
         tokio::time::advance(Duration::from_secs(seconds)).await;
     }
     lend(&pool).succeeded();
     lend(&pool).failed(&busy(None));
-    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(1))));
+    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(1))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -192,7 +192,7 @@ async fn probes_with_each_request_if_all_keys_are_disabled() {
     let pool = pool(&["a"]);
     lend(&pool).failed(&AiError::Credentials);
     let probe = lend(&pool);
-    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Off));
+    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Off));
     probe.succeeded();
     drop(probe);
     lend(&pool);
@@ -207,7 +207,7 @@ async fn cools_down_after_server_errors_only_with_other_keys() {
         two.lend(MODEL, SMALL, &[1]).expect("a").failed(&AiError::Timeout);
     }
     lend(&alone);
-    assert_eq!(two.lend(MODEL, SMALL, &[1]).err(), Some(NoKey::Resting(FAILURE_REST)));
+    assert_eq!(two.lend(MODEL, SMALL, &[1]).err(), Some(NoKeyAvailable::Resting(FAILURE_REST)));
     assert_eq!(name(&lend(&two)), "b");
 }
 
@@ -217,7 +217,7 @@ async fn enforces_the_per_minute_limit() {
     lend(&pool);
     tokio::time::advance(Duration::from_secs(20)).await;
     lend(&pool);
-    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(40))));
+    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(40))));
     tokio::time::advance(Duration::from_secs(40)).await;
     lend(&pool);
 }
