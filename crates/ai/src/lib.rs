@@ -62,7 +62,7 @@ pub use error::AiError;
 pub use gateway_error::{ErrorKind, GatewayError, Rendered};
 pub use given::PreviousResponse;
 pub use health::{ProviderHealth, ProviderState};
-pub use looks::PictureSize;
+pub use looks::ImageLimit;
 pub use meter::{Beside, Meter, Served, ToolUses, Usage};
 pub use peek::{Peek, Wanted, look};
 pub use settings::{AiSettings, Limits, ProviderSettings};

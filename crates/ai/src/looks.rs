@@ -7,27 +7,27 @@ use crate::takes;
 
 /// Largest image that a model processes at full resolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PictureSize {
+pub struct ImageLimit {
     /// Longer side, in pixels.
     pub side: u32,
     pub pixels: u32,
 }
 
-static TABLE: LazyLock<Vec<(&'static str, PictureSize)>> = LazyLock::new(|| {
+static TABLE: LazyLock<Vec<(&'static str, ImageLimit)>> = LazyLock::new(|| {
     let lines = include_str!("looks.tsv").lines().filter(|line| !line.starts_with('#'));
     let mut rows: Vec<_> = lines.filter_map(read).collect();
     rows.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
     rows
 });
 
-fn read(line: &'static str) -> Option<(&'static str, PictureSize)> {
+fn read(line: &'static str) -> Option<(&'static str, ImageLimit)> {
     let (name, size) = line.split_once('\t')?;
     let (side, thousands) = size.split_once('\t')?;
     let thousands: u32 = thousands.parse().ok()?;
-    Some((name, PictureSize { side: side.parse().ok()?, pixels: thousands.checked_mul(1_000)? }))
+    Some((name, ImageLimit { side: side.parse().ok()?, pixels: thousands.checked_mul(1_000)? }))
 }
 
-impl PictureSize {
+impl ImageLimit {
     /// Default for unknown models.
     pub const USUAL: Self = Self { side: 1_280, pixels: 1_280 * 1_280 };
 
@@ -65,23 +65,23 @@ mod tests {
     fn reads_all_rows_and_prefers_the_longest_match() {
         let lines = include_str!("looks.tsv").lines().filter(|line| !line.starts_with('#')).count();
         assert_eq!(TABLE.len(), lines);
-        let side = |model: &str| PictureSize::of(model).side;
+        let side = |model: &str| ImageLimit::of(model).side;
         assert_eq!(side("us.anthropic.claude-opus-4-1-20250805-v1:0"), 1_568);
         assert_eq!(side("anthropic/claude-opus-4.7"), 2_576);
         assert_eq!(side("openai/gpt-5-mini"), 2_048);
-        assert_eq!(PictureSize::of("llama-4"), PictureSize::USUAL);
+        assert_eq!(ImageLimit::of("llama-4"), ImageLimit::USUAL);
     }
 
     #[test]
     fn keeps_the_aspect_ratio_and_never_enlarges() {
-        let claude = PictureSize::of("claude-sonnet-4-5");
+        let claude = ImageLimit::of("claude-sonnet-4-5");
         assert_eq!(claude.fit(800, 600), (800, 600));
         assert_eq!(claude.fit(4_000, 400), (1_568, 156));
         let (width, height) = claude.fit(4_000, 3_000);
         assert!(width * height <= claude.pixels && width * 3 / 4 - height <= 1, "{width} x {height}");
         assert_eq!(claude.fit(0, 0), (1, 1));
         assert_eq!(claude.fit(u32::MAX, 1), (1_568, 1));
-        let both = claude.least(PictureSize { side: 1_000, pixels: 2_000_000 });
-        assert_eq!(both, PictureSize { side: 1_000, pixels: 1_150_000 });
+        let both = claude.least(ImageLimit { side: 1_000, pixels: 2_000_000 });
+        assert_eq!(both, ImageLimit { side: 1_000, pixels: 1_150_000 });
     }
 }

@@ -4,7 +4,7 @@
 
 use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 
-use ai::{ChatFile, ChatPicture, PictureSize, estimate_tokens};
+use ai::{ChatFile, ChatPicture, ImageLimit, estimate_tokens};
 use appcore::{
     AppError, Code, MessageId, UploadId,
     view::{ContextFile, ContextCoverage, OmissionReason, Upload, UploadKind},
@@ -53,7 +53,7 @@ pub(crate) struct FileReader<'a> {
     owner: WorkOwner,
     sees_pictures: bool,
     /// Maximum useful image size of the model.
-    picture_size: PictureSize,
+    picture_size: ImageLimit,
     reads_pdfs: bool,
     /// Token budget for files.
     room: usize,
@@ -91,13 +91,13 @@ impl<'a> FileReader<'a> {
         let window = able.and_then(|able| able.context_window).and_then(|window| usize::try_from(window).ok());
         // The lowest limit of all deployments, because any of them may answer.
         let sizes = model.into_iter().flat_map(|model| &model.definition.deployments);
-        let size = sizes.map(|deployment| PictureSize::of(&deployment.model)).reduce(PictureSize::least);
+        let size = sizes.map(|deployment| ImageLimit::of(&deployment.model)).reduce(ImageLimit::least);
         let room = window.map_or(tokens, |window| window.min(tokens)) / SHARE;
         Self {
             service,
             owner,
             sees_pictures: able.is_some_and(|able| able.images),
-            picture_size: size.unwrap_or(PictureSize::USUAL),
+            picture_size: size.unwrap_or(ImageLimit::USUAL),
             reads_pdfs: able.is_some_and(|able| able.pdf),
             room,
         }
@@ -467,7 +467,7 @@ fn beginning(bytes: &[u8]) -> String {
 /// Size of the large thumbnail of an image.
 fn seen_size(upload: &Upload) -> (u32, u32) {
     let side = |side: Option<i32>| side.and_then(|side| u32::try_from(side).ok()).unwrap_or(SEEN_SIDE);
-    PictureSize { side: SEEN_SIDE, pixels: u32::MAX }.fit(side(upload.width), side(upload.height))
+    ImageLimit { side: SEEN_SIDE, pixels: u32::MAX }.fit(side(upload.width), side(upload.height))
 }
 
 /// Estimated tokens of an image of this size.
