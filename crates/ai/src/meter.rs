@@ -208,7 +208,7 @@ pub(crate) fn updated(before: Option<u64>, later: Option<u64>) -> Option<u64> {
 
 /// Deployment that answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Served {
+pub struct ServedBy {
     pub provider: String,
     /// Provider's name of the model.
     pub model: String,
@@ -235,7 +235,7 @@ struct State {
     /// True if the answer is complete: no later report can come.
     is_closed: bool,
     finish: Option<Finish>,
-    served: Served,
+    served: ServedBy,
     tries: u32,
     /// Time since which a provider has been working and has not refused.
     asked_at: Option<Instant>,
@@ -325,7 +325,7 @@ impl Meter {
     }
 
     #[must_use]
-    pub fn served(&self) -> Served {
+    pub fn served(&self) -> ServedBy {
         self.state().served.clone()
     }
 

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use ::ai::{AiError, Route, Served, Usage};
+use ::ai::{AiError, Route, ServedBy, Usage};
 use appcore::{
     AppError, UserId, WorkspaceId,
     credits::MicroCredits,
@@ -56,7 +56,7 @@ pub struct AnswerUsage {
     pub model: String,
     pub usage: Usage,
     /// Provider and model that answered, and the number of attempts.
-    pub served: Served,
+    pub served: ServedBy,
     pub tries: u32,
     /// HTTP status: 200, 499 if a reader stopped it, 502 if the provider failed.
     pub status: u16,

@@ -243,7 +243,7 @@ async fn answers_count_against_the_budgets_of_user_and_workspace() {
                 answer_id: uuid::Uuid::now_v7(),
                 model: "small".to_owned(),
                 usage: outcome.usage,
-                served: ::ai::Served::default(),
+                served: ::ai::ServedBy::default(),
                 tries: 1,
                 status: 200,
                 first_token: None,
