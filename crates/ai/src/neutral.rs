@@ -406,12 +406,12 @@ pub(crate) trait Writer: Send + 'static {
 /// Enforces invariants of an answer: each choice ends once, and a choice with calls ends with
 /// [`Finish::ToolCalls`].
 #[derive(Debug, Default)]
-pub(crate) struct Order {
+pub(crate) struct FinishTracker {
     ends: BTreeMap<u32, Option<Finish>>,
     calls: Vec<u32>,
 }
 
-impl Order {
+impl FinishTracker {
     /// Removes finish events from the parsed ones; [`ends`](Self::ends) returns them.
     pub fn keep(&mut self, events: &mut Vec<Event>) {
         events.retain(|event| match event {

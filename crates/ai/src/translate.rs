@@ -8,7 +8,7 @@ use crate::{
     AiError, Usage,
     dialect::halves::{self, SurrogateJoiner},
     meter::{Meter, quarters},
-    neutral::{Answer, Event, Order, Reader, Request, Writer},
+    neutral::{Answer, Event, FinishTracker, Reader, Request, Writer},
     relay::Tap,
     shelf::Sharing,
     signatures::{self, Signatures},
@@ -24,7 +24,7 @@ pub(crate) struct Listener {
     signatures: Arc<Signatures>,
     /// Publisher of signatures to the other instances.
     sharing: Option<Sharing>,
-    order: Order,
+    order: FinishTracker,
     /// Names of free-form tools, and their calls so far.
     free: Vec<String>,
     free_calls: Vec<FreeCall>,
@@ -48,7 +48,7 @@ struct FreeCall {
 impl Listener {
     pub fn new(reader: Box<dyn Reader>, signatures: Arc<Signatures>) -> Self {
         let (free, free_calls, renamed) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let order = Order::default();
+        let order = FinishTracker::default();
         let (halves, failed) = (None, None);
         Self { reader, signatures, sharing: None, order, free, free_calls, renamed, is_done: false, halves, failed }
     }
