@@ -31,7 +31,7 @@ use crate::{
 
 /// Properties of a call's body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peek<'a> {
+pub struct RequestInfo<'a> {
     pub model: Cow<'a, str>,
     pub stream: bool,
     /// True if the caller wants reproducible answers: temperature zero or a seed.
@@ -107,22 +107,22 @@ struct Head<'a> {
 }
 
 /// Inspects a body on the blocking pool, or returns the error in it.
-pub async fn look(owner: WorkOwner, style: ApiStyle, body: &Bytes) -> Result<Peek<'static>, GatewayError> {
+pub async fn look(owner: WorkOwner, style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'static>, GatewayError> {
     let body = body.clone();
     let looking = off_loop(owner, body.len(), move || {
-        peek(style, &body).map(Peek::kept).or_else(|error| {
+        peek(style, &body).map(RequestInfo::kept).or_else(|error| {
             let Some(mended) = mended(&body) else { return Err(error) };
-            let peek = peek(style, &mended).map(Peek::kept).map_err(|_| error)?;
-            Ok(Peek { mended: Some(mended), ..peek })
+            let peek = peek(style, &mended).map(RequestInfo::kept).map_err(|_| error)?;
+            Ok(RequestInfo { mended: Some(mended), ..peek })
         })
     });
     looking.await?
 }
 
-impl Peek<'_> {
-    fn kept(self) -> Peek<'static> {
+impl RequestInfo<'_> {
+    fn kept(self) -> RequestInfo<'static> {
         let Self { model, stream, is_repeatable, wanted, mended } = self;
-        Peek { model: Cow::Owned(model.into_owned()), stream, is_repeatable, wanted, mended }
+        RequestInfo { model: Cow::Owned(model.into_owned()), stream, is_repeatable, wanted, mended }
     }
 }
 
@@ -137,7 +137,7 @@ fn mended(body: &[u8]) -> Option<Bytes> {
     fields::mended(body, &COUNTS).map(Bytes::from)
 }
 
-pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
+pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'_>, GatewayError> {
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
     let model = model_name(head.model)?;
     let choices = head.n.unwrap_or(1);
@@ -180,7 +180,7 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<Peek<'_>, GatewayErr
     let input = survey.tokens;
     let is_repeatable = head.seed.is_some() || head.temperature.is_some_and(is_zero);
     let wanted = Wanted { input, max_output, predicted, choices, has_sound, tools, has_open_tools, is_shortened };
-    Ok(Peek { model, stream, is_repeatable, wanted, mended: None })
+    Ok(RequestInfo { model, stream, is_repeatable, wanted, mended: None })
 }
 
 /// True if audio is part of the input or of the requested output (`modalities`). Text with these

@@ -5,7 +5,7 @@ use super::{survey::FILM_TOKENS, *};
 fn look(style: ApiStyle, body: &str) -> Result<(String, bool, Option<u64>, u64), String> {
     let body = Bytes::copy_from_slice(body.as_bytes());
     peek(style, &body)
-        .map(|Peek { model, stream, wanted, .. }| (model.into_owned(), stream, wanted.max_output, wanted.choices))
+        .map(|RequestInfo { model, stream, wanted, .. }| (model.into_owned(), stream, wanted.max_output, wanted.choices))
         .map_err(|error| error.message().to_owned())
 }
 
@@ -57,7 +57,7 @@ async fn normalises_bodies_like_most_libraries() {
     };
     let body =
         r#"{"model":"m","stream":true,"max_tokens":4096.0,"n":1.0,"messages":[],"stream":false,"temperature":0.5}"#;
-    let Peek { stream, wanted, mended, .. } = look(body).await.unwrap();
+    let RequestInfo { stream, wanted, mended, .. } = look(body).await.unwrap();
     assert_eq!((stream, wanted.max_output, wanted.choices), (false, Some(4_096), 1));
     let written = r#"{"model":"m","stream":false,"max_tokens":4096,"n":1,"messages":[],"temperature":0.5}"#;
     assert_eq!(mended.as_deref(), Some(written.as_bytes()));
