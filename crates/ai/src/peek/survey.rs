@@ -34,7 +34,7 @@ pub(crate) fn estimate(body: &[u8]) -> u64 {
     survey(body).tokens
 }
 
-pub(super) struct Survey {
+pub(super) struct BodySurvey {
     pub(super) tokens: u64,
     /// Number of messages and parts, if there are many.
     pub(super) items: usize,
@@ -42,7 +42,7 @@ pub(super) struct Survey {
     pub(super) has_film: bool,
 }
 
-pub(super) fn survey(body: &[u8]) -> Survey {
+pub(super) fn survey(body: &[u8]) -> BodySurvey {
     let mut media = Media::default();
     // Most bodies have neither media nor many parts, and are not walked.
     if has_candidate(body) || memchr_iter(b'{', body).nth(MOST_ITEMS).is_some() {
@@ -52,7 +52,7 @@ pub(super) fn survey(body: &[u8]) -> Survey {
     }
     let text = quarters(body) + dense(body).saturating_sub(media.bytes);
     let tokens = text.saturating_sub(media.bytes).div_ceil(4) + media.tokens;
-    Survey { tokens, items: media.items, has_film: media.has_film }
+    BodySurvey { tokens, items: media.items, has_film: media.has_film }
 }
 
 /// Media in a body. The error is the number of items found before a syntax error.
