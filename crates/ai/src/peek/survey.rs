@@ -59,7 +59,7 @@ pub(super) fn survey(body: &[u8]) -> BodySurvey {
 fn media_in(body: &[u8]) -> Result<Media, usize> {
     let mut media = Media::default();
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let place = Place { parent: "", key: "", depth: 0, is_argument: false, in_list: false };
+    let place = ValuePosition { parent: "", key: "", depth: 0, is_argument: false, in_list: false };
     match place.deserialize_with(&mut media, &mut reader) {
         Ok(()) => Ok(media),
         Err(_) => Err(media.items),
@@ -100,7 +100,7 @@ impl Media {
 
 /// Position of a value.
 #[derive(Clone, Copy)]
-struct Place<'p> {
+struct ValuePosition<'p> {
     /// Key of the enclosing object.
     parent: &'p str,
     key: &'p str,
@@ -111,7 +111,7 @@ struct Place<'p> {
     in_list: bool,
 }
 
-impl Place<'_> {
+impl ValuePosition<'_> {
     fn deserialize_with<'de, D: Deserializer<'de>>(self, media: &mut Media, reader: D) -> Result<(), D::Error> {
         reader.deserialize_any(Walk { place: self, media })
     }
@@ -144,7 +144,7 @@ impl Place<'_> {
 }
 
 struct Walk<'p, 'm> {
-    place: Place<'p>,
+    place: ValuePosition<'p>,
     media: &'m mut Media,
 }
 
@@ -175,21 +175,21 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Place { key: parent, depth, is_argument, in_list, .. } = self.place;
+        let ValuePosition { key: parent, depth, is_argument, in_list, .. } = self.place;
         self.media.items += usize::from(in_list && !is_argument);
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             let is_argument = is_argument
                 || matches!(&*key, "arguments" | "args" | "parameters" | "input_schema")
                 // The Responses API uses the same name for its top-level input.
                 || (depth > 0 && key == "input");
-            let place = Place { parent, key: &key, depth: depth + 1, is_argument, in_list: false };
+            let place = ValuePosition { parent, key: &key, depth: depth + 1, is_argument, in_list: false };
             map.next_value_seed(Walk { place, media: self.media })?;
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let place = Place { in_list: true, ..self.place };
+        let place = ValuePosition { in_list: true, ..self.place };
         while list.next_element_seed(Walk { place, media: self.media })?.is_some() {}
         Ok(())
     }
