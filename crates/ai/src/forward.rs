@@ -36,7 +36,7 @@ use crate::{
     given::ResponseRecorder,
     heavy::{answer_off_loop, off_loop},
     neutral::{Answer, Request, Writer},
-    relay::{Relay, Tap},
+    relay::{TappedStream, Tap},
     route::{Attempt, Persistence, Tries},
     shelf::{Sharing, UnderWay},
     takes::OwnTakes,
@@ -66,10 +66,10 @@ enum StartedAnswer {
     Whole(Bytes),
     /// A stream that has arrived completely.
     Frames(Bytes),
-    Chat(Box<Relay<ChatTap>>),
-    Messages(Box<Relay<MessagesTap>>),
-    Responses(Box<Relay<ResponsesTap>>),
-    Translated(Box<Relay<Translation>>),
+    Chat(Box<TappedStream<ChatTap>>),
+    Messages(Box<TappedStream<MessagesTap>>),
+    Responses(Box<TappedStream<ResponsesTap>>),
+    Translated(Box<TappedStream<Translation>>),
 }
 
 /// A call in the provider-independent form, with the data for writing its answer.
@@ -383,9 +383,9 @@ impl Ai {
         body: ByteStream,
         tap: T,
         deadline: Instant,
-    ) -> Result<Relay<T>, Failure> {
+    ) -> Result<TappedStream<T>, Failure> {
         let limits = Arc::clone(self.limits());
-        let mut relay = Relay::new(call.style, tap, body, Arc::clone(&call.meter), limits, deadline);
+        let mut relay = TappedStream::new(call.style, tap, body, Arc::clone(&call.meter), limits, deadline);
         relay.first().await?;
         Ok(relay)
     }

@@ -44,7 +44,7 @@ pub(crate) trait Tap: Send + Unpin + 'static {
 }
 
 /// An answer in transit.
-pub(crate) struct Relay<T: Tap> {
+pub(crate) struct TappedStream<T: Tap> {
     style: ApiStyle,
     tap: T,
     body: Option<ByteStream>,
@@ -60,7 +60,7 @@ pub(crate) struct Relay<T: Tap> {
     total: usize,
 }
 
-impl<T: Tap> Relay<T> {
+impl<T: Tap> TappedStream<T> {
     pub fn new(
         style: ApiStyle,
         tap: T,
@@ -194,7 +194,7 @@ impl<T: Tap> Relay<T> {
     }
 }
 
-impl<T: Tap<Out = Bytes>> Stream for Relay<T> {
+impl<T: Tap<Out = Bytes>> Stream for TappedStream<T> {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -22,7 +22,7 @@ use crate::{
     forward::{EVENTS, JSON, AttemptError},
     heavy::off_loop,
     neutral::Event,
-    relay::Relay,
+    relay::TappedStream,
     route::{Attempt, Tries},
     wire::{
         self,
@@ -71,7 +71,7 @@ enum Heard {
     Whole(Bytes),
     /// A stream that has arrived completely.
     Frames(Bytes),
-    Stream(Box<Relay<TranscriptTap>>),
+    Stream(Box<TappedStream<TranscriptTap>>),
 }
 
 impl Recording {
@@ -179,7 +179,7 @@ async fn pass(
     if recording.is_stream() && wire::content_type(response.headers()) == EVENTS {
         let body = upstream.http.body(response);
         let meter = Arc::clone(&recording.meter);
-        let mut relay = Relay::new(ApiStyle::Chat, TranscriptTap::default(), body, meter, Arc::clone(limits), deadline);
+        let mut relay = TappedStream::new(ApiStyle::Chat, TranscriptTap::default(), body, meter, Arc::clone(limits), deadline);
         relay.first().await?;
         return Ok(Heard::Stream(Box::new(relay)));
     }

@@ -16,7 +16,7 @@ use crate::{
     meter::Meter,
     neutral::Request as Question,
     peek::estimate,
-    relay::Relay,
+    relay::TappedStream,
     route::{Attempt, Persistence, Tries},
     takes::{self, OwnTakes},
     wire::{Opened, failure::Failure},
@@ -115,7 +115,7 @@ impl Ai {
         };
         let limits = Arc::clone(&self.limits);
         let mut relay =
-            Relay::new(ApiStyle::Chat, ChatDeltaReader::new(listener), body, Arc::clone(meter), limits, deadline);
+            TappedStream::new(ApiStyle::Chat, ChatDeltaReader::new(listener), body, Arc::clone(meter), limits, deadline);
         relay.first().await?;
         let pieces = |said: Result<Vec<ChatDelta>, Failure>| match said {
             Ok(said) => stream::iter(said.into_iter().map(Ok).collect::<Vec<_>>()),

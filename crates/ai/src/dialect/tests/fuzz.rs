@@ -16,7 +16,7 @@ use super::{
 use crate::{
     ApiStyle, Limits, Meter,
     peek::peek,
-    relay::{Relay, Tap},
+    relay::{TappedStream, Tap},
     translate::{Listener, Translation},
 };
 
@@ -194,7 +194,7 @@ fn relayed<T: Tap<Out = Bytes>>(style: ApiStyle, tap: T, chunks: &[Bytes]) {
         let body = stream::iter(chunks.to_vec()).map(Ok).boxed();
         let (meter, limits) = (Arc::new(Meter::default()), Arc::new(Limits::default()));
         let deadline = Instant::now() + limits.deadline;
-        let mut relay = Relay::new(style, tap, body, Arc::clone(&meter), limits, deadline);
+        let mut relay = TappedStream::new(style, tap, body, Arc::clone(&meter), limits, deadline);
         if relay.first().await.is_ok() {
             let frames: Vec<Bytes> = relay.map(|frame| frame.unwrap()).collect().await;
             assert!(!frames.is_empty());
