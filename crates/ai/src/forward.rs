@@ -37,7 +37,7 @@ use crate::{
     heavy::{answer_off_loop, off_loop},
     neutral::{Answer, Request, Writer},
     relay::{TappedStream, Tap},
-    route::{Attempt, Persistence, Tries},
+    route::{Attempt, RetryPolicy, Tries},
     shelf::{Sharing, UnderWay},
     takes::OwnTakes,
     tool_names,
@@ -124,8 +124,8 @@ impl Ai {
 
     /// Retry policy: one retry after a transient failure. Waits are returned at once, since every
     /// client library backs off itself.
-    pub(crate) fn persistence(&self) -> Persistence {
-        Persistence { times: 1, wait: self.limits().backoff, patience: Duration::ZERO }
+    pub(crate) fn persistence(&self) -> RetryPolicy {
+        RetryPolicy { times: 1, wait: self.limits().backoff, patience: Duration::ZERO }
     }
 
     async fn begin(

@@ -21,7 +21,7 @@ use crate::{
 
 /// Retry policy after transient failures of all deployments.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Persistence {
+pub(crate) struct RetryPolicy {
     pub times: usize,
     /// First delay; doubles with each retry.
     pub wait: Duration,
@@ -41,7 +41,7 @@ pub(crate) struct Tries<'a> {
     tried: Vec<usize>,
     spent: Spent,
     last: Option<Failure>,
-    persistence: Persistence,
+    persistence: RetryPolicy,
     pub deadline: Instant,
 }
 
@@ -68,7 +68,7 @@ impl<'a> Tries<'a> {
         upstreams: &'a ProviderSnapshot,
         route: &'a Route,
         size: u64,
-        persistence: Persistence,
+        persistence: RetryPolicy,
         deadline: Instant,
     ) -> Self {
         let queue = in_order(&route.deployments);
