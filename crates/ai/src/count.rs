@@ -11,7 +11,7 @@ use crate::{
     forward::AttemptError,
     heavy::off_loop,
     neutral::Request,
-    route::{Attempt, Tries},
+    route::{Attempt, RouteAttempts},
     tool_names,
 };
 
@@ -26,7 +26,7 @@ impl Ai {
         let route = Arc::clone(&call.route);
         let estimated = call.estimated();
         let upstreams = self.upstreams();
-        let mut tries = Tries::new(&upstreams, &route, estimated, self.persistence(), deadline);
+        let mut tries = RouteAttempts::new(&upstreams, &route, estimated, self.persistence(), deadline);
         let Ok(attempt) = tries.next().await else { return Ok(estimated) };
         match ask(&call, &attempt, deadline).await {
             Ok(Some(tokens)) => {

@@ -18,7 +18,7 @@ use crate::{
     },
     forward::{JSON, AttemptError},
     heavy::{answer_off_loop, off_loop},
-    route::{Attempt, Tries},
+    route::{Attempt, RouteAttempts},
     wire::failure::{self, Failure},
 };
 
@@ -47,7 +47,7 @@ impl Ai {
         let deadline = Instant::now() + self.limits().deadline;
         let route = Arc::clone(&call.route);
         let upstreams = self.upstreams();
-        let mut tries = Tries::new(&upstreams, &route, size, self.persistence(), deadline);
+        let mut tries = RouteAttempts::new(&upstreams, &route, size, self.persistence(), deadline);
         loop {
             let attempt = tries.next().await?;
             call.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());

@@ -37,7 +37,7 @@ use crate::{
     heavy::{answer_off_loop, off_loop},
     neutral::{Answer, Request, Writer},
     relay::{TappedStream, Tap},
-    route::{Attempt, RetryPolicy, Tries},
+    route::{Attempt, RetryPolicy, RouteAttempts},
     shelf::{Sharing, UnderWay},
     takes::OwnTakes,
     tool_names,
@@ -102,7 +102,7 @@ impl Ai {
         let route = Arc::clone(&call.route);
         let upstreams = self.upstreams();
         let mut tries =
-            Tries::new(&upstreams, &route, input.saturating_add(call.most_output), self.persistence(), deadline);
+            RouteAttempts::new(&upstreams, &route, input.saturating_add(call.most_output), self.persistence(), deadline);
         let mut parsed = None;
         loop {
             let attempt = tries.next().await?;

@@ -31,7 +31,7 @@ pub(crate) struct RetryPolicy {
 }
 
 /// Attempts of one request.
-pub(crate) struct Tries<'a> {
+pub(crate) struct RouteAttempts<'a> {
     upstreams: &'a ProviderSnapshot,
     route: &'a Route,
     /// Estimated input tokens plus the maximum output.
@@ -63,7 +63,7 @@ pub(crate) struct Attempt<'a> {
     admitted: Admitted<'a>,
 }
 
-impl<'a> Tries<'a> {
+impl<'a> RouteAttempts<'a> {
     pub fn new(
         upstreams: &'a ProviderSnapshot,
         route: &'a Route,

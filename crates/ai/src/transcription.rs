@@ -23,7 +23,7 @@ use crate::{
     heavy::off_loop,
     neutral::Event,
     relay::TappedStream,
-    route::{Attempt, Tries},
+    route::{Attempt, RouteAttempts},
     wire::{
         self,
         failure::{self, Failure},
@@ -123,7 +123,7 @@ impl Ai {
         recording.meter.estimate_question(size);
         let deadline = Instant::now() + self.limits().deadline;
         let upstreams = self.upstreams();
-        let mut tries = Tries::new(&upstreams, &recording.route, size, self.persistence(), deadline);
+        let mut tries = RouteAttempts::new(&upstreams, &recording.route, size, self.persistence(), deadline);
         loop {
             let attempt = tries.next().await?;
             recording.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());

@@ -17,7 +17,7 @@ use crate::{
     neutral::Request as Question,
     peek::estimate,
     relay::TappedStream,
-    route::{Attempt, RetryPolicy, Tries},
+    route::{Attempt, RetryPolicy, RouteAttempts},
     takes::{self, OwnTakes},
     wire::{Opened, failure::Failure},
 };
@@ -43,7 +43,7 @@ impl Ai {
         let Limits { retries: times, backoff: wait, patience, .. } = *self.limits;
         let question = conversation::request(&request);
         let size = request.estimated_tokens().saturating_add(request.max_tokens.map_or(0, u64::from));
-        let mut tries = Tries::new(&upstreams, route, size, RetryPolicy { times, wait, patience }, deadline);
+        let mut tries = RouteAttempts::new(&upstreams, route, size, RetryPolicy { times, wait, patience }, deadline);
         loop {
             let attempt = tries.next().await.map_err(|failure| failure.error)?;
             meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
