@@ -39,7 +39,7 @@ pub(crate) struct RouteAttempts<'a> {
     queue: VecDeque<&'a Deployment>,
     /// Keys of the first deployment in the queue that were tried.
     tried: Vec<usize>,
-    spent: Spent,
+    spent: UsedFallbacks,
     last: Option<Failure>,
     persistence: RetryPolicy,
     pub deadline: Instant,
@@ -47,7 +47,7 @@ pub(crate) struct RouteAttempts<'a> {
 
 /// Fallbacks that were used.
 #[derive(Default)]
-struct Spent {
+struct UsedFallbacks {
     context_length: bool,
     content_policy: bool,
     failure: bool,
@@ -72,7 +72,7 @@ impl<'a> RouteAttempts<'a> {
         deadline: Instant,
     ) -> Self {
         let queue = in_order(&route.deployments);
-        let (tried, spent, last) = (Vec::new(), Spent::default(), None);
+        let (tried, spent, last) = (Vec::new(), UsedFallbacks::default(), None);
         Self { upstreams, route, size, queue, tried, spent, last, persistence, deadline }
     }
 
