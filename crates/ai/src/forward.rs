@@ -38,7 +38,7 @@ use crate::{
     neutral::{Answer, Request, Writer},
     relay::{TappedStream, Tap},
     route::{Attempt, RetryPolicy, RouteAttempts},
-    shelf::{Sharing, UnderWay},
+    shelf::{ResponsePublisher, UnderWay},
     takes::OwnTakes,
     tool_names,
     translate::{Listener, Translation, read_whole},
@@ -289,9 +289,9 @@ impl Ai {
     }
 
     /// Publisher of the answer to the other instances.
-    fn sharing(&self, call: &Call) -> Option<Sharing> {
+    fn sharing(&self, call: &Call) -> Option<ResponsePublisher> {
         let ((key, _), shelf) = call.of_key.as_ref().zip(self.shelf())?;
-        Some(Sharing::new(shelf, *key, &call.under_way))
+        Some(ResponsePublisher::new(shelf, *key, &call.under_way))
     }
 
     /// Parses a call into the provider-independent form.

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::{
     GatewayError,
-    shelf::{SharedShelf, Sharing},
+    shelf::{SharedShelf, ResponsePublisher},
 };
 
 /// Memory limits per API key and in total, in bytes.
@@ -91,7 +91,7 @@ pub(crate) struct ResponseRecorder {
     body: Bytes,
     followed: Option<PreviousResponse>,
     /// Publisher to the other instances.
-    sharing: Option<Sharing>,
+    sharing: Option<ResponsePublisher>,
 }
 
 /// Serialised form of an entry in the shared store.
@@ -331,7 +331,7 @@ impl ResponseRecorder {
     }
 
     /// Sets the publisher to other instances.
-    pub fn shared(self, sharing: Option<Sharing>) -> Self {
+    pub fn shared(self, sharing: Option<ResponsePublisher>) -> Self {
         Self { sharing, ..self }
     }
 
@@ -480,7 +480,7 @@ mod tests {
             let (asked, followed) = filled.map_or((bytes(&body), None), |(asked, followed)| (asked, Some(followed)));
             let said = json!({"id": format!("msg_{turn}"), "type": "message", "role": "assistant", "content": []});
             let record = ResponseRecorder::new(given, key, &asked, followed.as_ref());
-            let record = record.shared(Some(Sharing::new(&shelf, key, &under_way)));
+            let record = record.shared(Some(ResponsePublisher::new(&shelf, key, &under_way)));
             record.keep(&json!({"id": format!("resp_{turn}"), "output": [said]}));
             under_way.settled().await;
             body = json!({"model": "m", "previous_response_id": format!("resp_{turn}"), "input": "more"});

@@ -47,13 +47,13 @@ impl fmt::Debug for UnderWay {
 
 /// Publisher of one call's entries.
 #[derive(Clone)]
-pub(crate) struct Sharing {
+pub(crate) struct ResponsePublisher {
     shelf: Arc<dyn SharedShelf>,
     key: ApiKeyId,
     under_way: Arc<UnderWay>,
 }
 
-impl Sharing {
+impl ResponsePublisher {
     pub fn new(shelf: &Arc<dyn SharedShelf>, key: ApiKeyId, under_way: &Arc<UnderWay>) -> Self {
         Self { shelf: Arc::clone(shelf), key, under_way: Arc::clone(under_way) }
     }
@@ -65,7 +65,7 @@ impl Sharing {
     }
 }
 
-impl fmt::Debug for Sharing {
+impl fmt::Debug for ResponsePublisher {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Sharing").field("key", &self.key).finish_non_exhaustive()
     }

@@ -10,7 +10,7 @@ use crate::{
     meter::{Meter, quarters},
     neutral::{Answer, Event, FinishTracker, Reader, Request, Writer},
     relay::Tap,
-    shelf::Sharing,
+    shelf::ResponsePublisher,
     signatures::{self, Signatures},
     wire::{
         events::{self, Splitter},
@@ -23,7 +23,7 @@ pub(crate) struct Listener {
     reader: Box<dyn Reader>,
     signatures: Arc<Signatures>,
     /// Publisher of signatures to the other instances.
-    sharing: Option<Sharing>,
+    sharing: Option<ResponsePublisher>,
     order: FinishTracker,
     /// Names of free-form tools, and their calls so far.
     free: Vec<String>,
@@ -54,7 +54,7 @@ impl Listener {
     }
 
     /// Sets the publisher of signatures.
-    pub fn sharing(self, sharing: Option<Sharing>) -> Self {
+    pub fn sharing(self, sharing: Option<ResponsePublisher>) -> Self {
         Self { sharing, ..self }
     }
 
