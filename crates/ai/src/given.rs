@@ -416,7 +416,7 @@ fn too_much_named(place: usize) -> GatewayError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shelf::{Board, UnderWay};
+    use crate::shelf::{InMemoryStore, UnderWay};
 
     fn bytes(value: &Value) -> Bytes {
         value.to_string().into()
@@ -469,7 +469,7 @@ mod tests {
     #[tokio::test]
     async fn resolves_responses_of_other_instances() {
         let (one, other, key) = (Arc::new(Given::default()), Arc::new(Given::default()), ApiKeyId::new());
-        let shelf: Arc<dyn SharedShelf> = Arc::new(Board::default());
+        let shelf: Arc<dyn SharedShelf> = Arc::new(InMemoryStore::default());
         let under_way = Arc::new(UnderWay::default());
         // Alternates between two instances.
         let mut body = json!({"model": "m", "input": "one"});

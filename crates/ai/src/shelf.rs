@@ -74,10 +74,10 @@ impl fmt::Debug for ResponsePublisher {
 /// In-process store, for tests.
 #[cfg(test)]
 #[derive(Default)]
-pub(crate) struct Board(Mutex<std::collections::HashMap<(ApiKeyId, String), String>>);
+pub(crate) struct InMemoryStore(Mutex<std::collections::HashMap<(ApiKeyId, String), String>>);
 
 #[cfg(test)]
-impl SharedShelf for Board {
+impl SharedShelf for InMemoryStore {
     fn keep(&self, key: ApiKeyId, texts: Vec<(String, String)>) -> BoxFuture<'static, ()> {
         self.0
             .lock()

@@ -121,11 +121,11 @@ fn shelf_name(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{neutral::Speaker, shelf::Board};
+    use crate::{neutral::Speaker, shelf::InMemoryStore};
 
     #[tokio::test]
     async fn loads_signatures_of_other_instances() {
-        let (shelf, key) = (Board::default(), ApiKeyId::new());
+        let (shelf, key) = (InMemoryStore::default(), ApiKeyId::new());
         let (id, signature) = ("call_1".to_owned(), Some("signed".to_owned()));
         let call = Event::Call { choice: 0, tool: 0, id: id.clone(), name: "f".to_owned(), signature };
         shelf.keep(key, for_shelf(&[call])).await;
