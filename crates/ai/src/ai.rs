@@ -19,7 +19,7 @@ use crate::{
     heavy::off_loop,
     settings::{SettingsError, Target},
     shelf::SharedShelf,
-    signatures::Signatures,
+    signatures::SignatureCache,
     takes,
     wire::Http,
 };
@@ -42,7 +42,7 @@ pub struct Ai {
     hearer: OnceLock<Hearer>,
     demo: Demo,
     limits: Arc<Limits>,
-    signatures: Arc<Signatures>,
+    signatures: Arc<SignatureCache>,
     given: Arc<Given>,
     /// Response store shared between instances; unset on a single instance.
     shelf: OnceLock<Arc<dyn SharedShelf>>,
@@ -207,7 +207,7 @@ impl Ai {
         &self.outgoing
     }
 
-    pub(crate) fn signatures(&self) -> &Arc<Signatures> {
+    pub(crate) fn signatures(&self) -> &Arc<SignatureCache> {
         &self.signatures
     }
 

@@ -25,7 +25,7 @@ const LONGEST: usize = 32 * 1024;
 const MOST_SOUGHT: usize = 1_000;
 
 #[derive(Debug, Default)]
-pub(crate) struct Signatures(Mutex<Kept>);
+pub(crate) struct SignatureCache(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -35,7 +35,7 @@ struct Kept {
     bytes: usize,
 }
 
-impl Signatures {
+impl SignatureCache {
     /// Stores the signatures of an answer.
     pub fn keep(&self, events: &[Event]) {
         for (id, signature) in signed(events) {
@@ -132,7 +132,7 @@ mod tests {
         let mut request = Request::default();
         request.say(Speaker::Assistant, [Part::Call(ToolCall { id, ..ToolCall::default() })]);
         for (key, expected) in [(ApiKeyId::new(), None), (key, Some("signed"))] {
-            let (other, mut asked) = (Signatures::default(), request.clone());
+            let (other, mut asked) = (SignatureCache::default(), request.clone());
             other.bring(&shelf, key, &asked).await;
             other.restore(&mut asked);
             let Part::Call(call) = &asked.turns[0].parts[0] else { panic!("{asked:?}") };
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn restores_signatures_until_evicted() {
-        let signatures = Signatures::default();
+        let signatures = SignatureCache::default();
         let call = |id: &str| Event::Call {
             choice: 0,
             tool: 0,
@@ -150,7 +150,7 @@ mod tests {
             name: "f".to_owned(),
             signature: Some("s".repeat(30_000)),
         };
-        let restored = |signatures: &Signatures, id: &str| {
+        let restored = |signatures: &SignatureCache, id: &str| {
             let mut request = Request::default();
             request.say(Speaker::Assistant, [Part::Call(ToolCall { id: id.to_owned(), ..ToolCall::default() })]);
             signatures.restore(&mut request);

@@ -11,7 +11,7 @@ use crate::{
     neutral::{Answer, Event, FinishTracker, Reader, Request, Writer},
     relay::Tap,
     shelf::ResponsePublisher,
-    signatures::{self, Signatures},
+    signatures::{self, SignatureCache},
     wire::{
         events::{self, Splitter},
         failure::{self, Failure},
@@ -21,7 +21,7 @@ use crate::{
 /// Parses an answer, independently of the client's format.
 pub(crate) struct Listener {
     reader: Box<dyn Reader>,
-    signatures: Arc<Signatures>,
+    signatures: Arc<SignatureCache>,
     /// Publisher of signatures to the other instances.
     sharing: Option<ResponsePublisher>,
     order: FinishTracker,
@@ -46,7 +46,7 @@ struct FreeCall {
 }
 
 impl Listener {
-    pub fn new(reader: Box<dyn Reader>, signatures: Arc<Signatures>) -> Self {
+    pub fn new(reader: Box<dyn Reader>, signatures: Arc<SignatureCache>) -> Self {
         let (free, free_calls, renamed) = (Vec::new(), Vec::new(), BTreeMap::new());
         let order = FinishTracker::default();
         let (halves, failed) = (None, None);
