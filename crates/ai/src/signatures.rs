@@ -25,10 +25,10 @@ const LONGEST: usize = 32 * 1024;
 const MOST_SOUGHT: usize = 1_000;
 
 #[derive(Debug, Default)]
-pub(crate) struct SignatureCache(Mutex<Kept>);
+pub(crate) struct SignatureCache(Mutex<SignatureState>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct SignatureState {
     by_call: HashMap<String, String>,
     /// Oldest first.
     order: VecDeque<String>,
