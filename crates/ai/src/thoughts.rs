@@ -18,7 +18,7 @@ const OPENAIS: &str = "gAAAA";
 /// Data behind the marker.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Sealed {
+pub(crate) struct OpaqueBlock {
     /// Exact text: Anthropic rejects altered thinking.
     #[serde(skip_serializing_if = "String::is_empty")]
     text: String,
@@ -28,7 +28,7 @@ pub(crate) struct Sealed {
     redacted: Option<String>,
 }
 
-impl Sealed {
+impl OpaqueBlock {
     pub fn thought(text: &str, signature: Option<&str>) -> Self {
         Self { text: text.to_owned(), signature: signature.map(str::to_owned), redacted: None }
     }
@@ -53,9 +53,9 @@ impl Sealed {
 /// Restores a block that a client sends back, from its text and its opaque field.
 pub(crate) fn read(text: String, field: Option<&str>) -> Part {
     match field {
-        Some(field) if is_ours(field) => match Sealed::read(field).unwrap_or_default() {
-            Sealed { redacted: Some(data), .. } => Part::Redacted(data),
-            Sealed { text: own, signature, .. } => {
+        Some(field) if is_ours(field) => match OpaqueBlock::read(field).unwrap_or_default() {
+            OpaqueBlock { redacted: Some(data), .. } => Part::Redacted(data),
+            OpaqueBlock { text: own, signature, .. } => {
                 Part::Thinking { text: if own.is_empty() { text } else { own }, signature }
             }
         },
@@ -82,9 +82,9 @@ mod tests {
             signature: signature.map(str::to_owned),
         };
         for (field, expected) in [
-            (Sealed::thought("hm\n", Some("sig")).written(), thought("hm\n", Some("sig"))),
-            (Sealed::thought("hm", None).written(), thought("hm", None)),
-            (Sealed::redacted("data").written(), Part::Redacted("data".to_owned())),
+            (OpaqueBlock::thought("hm\n", Some("sig")).written(), thought("hm\n", Some("sig"))),
+            (OpaqueBlock::thought("hm", None).written(), thought("hm", None)),
+            (OpaqueBlock::redacted("data").written(), Part::Redacted("data".to_owned())),
             (MARK.to_owned(), thought("told", None)),
             (format!("{MARK}!"), thought("told", None)),
             ("gAAAAABo".to_owned(), thought("told", None)),

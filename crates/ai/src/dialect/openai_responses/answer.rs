@@ -10,7 +10,7 @@ use crate::{
     dialect::AnswerHead,
     given::ResponseRecorder,
     neutral::{Answer, Block, Event, ToolCall, Writer},
-    thoughts::Sealed,
+    thoughts::OpaqueBlock,
 };
 
 /// Response object. `repeated` holds the request's fields that it echoes.
@@ -86,7 +86,7 @@ fn free_call(id: &str, status: &str, call: &ToolCall) -> Value {
     })
 }
 
-fn reasoning(id: &str, text: &str, sealed: Option<&Sealed>) -> Value {
+fn reasoning(id: &str, text: &str, sealed: Option<&OpaqueBlock>) -> Value {
     let summary = if text.is_empty() { json!([]) } else { json!([{"type": "summary_text", "text": text}]) };
     let mut item = json!({"id": id, "type": "reasoning", "summary": summary});
     if let Some(sealed) = sealed {
@@ -97,7 +97,7 @@ fn reasoning(id: &str, text: &str, sealed: Option<&Sealed>) -> Value {
 
 /// A complete reasoning item. Some clients send back only its encrypted content.
 fn thought(id: &str, text: &str, signature: Option<&str>) -> Value {
-    reasoning(id, text, Some(&Sealed::thought(text, signature)))
+    reasoning(id, text, Some(&OpaqueBlock::thought(text, signature)))
 }
 
 /// A generated image, in the format of OpenAI's own tool.
@@ -106,7 +106,7 @@ fn picture(data: &str) -> Value {
 }
 
 fn redacted(id: &str, data: &str) -> Value {
-    reasoning(id, "", Some(&Sealed::redacted(data)))
+    reasoning(id, "", Some(&OpaqueBlock::redacted(data)))
 }
 
 /// Writes a whole answer.
