@@ -67,7 +67,7 @@ pub(crate) enum Format {
 }
 
 /// An answer in progress.
-enum Heard {
+enum StartedTranscript {
     Whole(Bytes),
     /// A stream that has arrived completely.
     Frames(Bytes),
@@ -143,9 +143,9 @@ impl Ai {
                 Ok(heard) => {
                     let lease = attempt.succeeded();
                     let (content_type, body) = match heard {
-                        Heard::Whole(body) => (format.content_type(), AnswerBody::Whole(body)),
-                        Heard::Frames(frames) => (EVENTS, AnswerBody::Stream(streams::iter([Ok(frames)]).boxed())),
-                        Heard::Stream(relay) => (EVENTS, AnswerBody::Stream(relay.holding(lease).boxed())),
+                        StartedTranscript::Whole(body) => (format.content_type(), AnswerBody::Whole(body)),
+                        StartedTranscript::Frames(frames) => (EVENTS, AnswerBody::Stream(streams::iter([Ok(frames)]).boxed())),
+                        StartedTranscript::Stream(relay) => (EVENTS, AnswerBody::Stream(relay.holding(lease).boxed())),
                     };
                     return Ok(Forwarded { content_type, body, meter: Arc::clone(&recording.meter) });
                 }
@@ -165,7 +165,7 @@ async fn pass(
     format: Format,
     attempt: &Attempt<'_>,
     (limits, deadline): (&Arc<Limits>, Instant),
-) -> Result<Heard, AttemptError> {
+) -> Result<StartedTranscript, AttemptError> {
     let upstream = attempt.upstream;
     let boundary = format!("natter-{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
     let mut request = Request::new(Method::POST, upstream.url(&EndpointPath::of(["audio", "transcriptions"])));
@@ -181,15 +181,15 @@ async fn pass(
         let meter = Arc::clone(&recording.meter);
         let mut relay = TappedStream::new(ApiStyle::Chat, TranscriptTap::default(), body, meter, Arc::clone(limits), deadline);
         relay.first().await?;
-        return Ok(Heard::Stream(Box::new(relay)));
+        return Ok(StartedTranscript::Stream(Box::new(relay)));
     }
     let body = upstream.http.whole(response, deadline).await?;
     count_passed(&body, format, &recording.meter)?;
     // Some models ignore the request for a stream.
     if recording.is_stream() && format.content_type() == JSON {
-        return Ok(Heard::Frames(stream::frames(&body, &recording.meter)?));
+        return Ok(StartedTranscript::Frames(stream::frames(&body, &recording.meter)?));
     }
-    Ok(Heard::Whole(body))
+    Ok(StartedTranscript::Whole(body))
 }
 
 fn count_passed(body: &[u8], format: Format, meter: &Meter) -> Result<(), Failure> {
@@ -231,7 +231,7 @@ async fn listen(
     (format, question): (Format, String),
     attempt: &Attempt<'_>,
     deadline: Instant,
-) -> Result<Heard, AttemptError> {
+) -> Result<StartedTranscript, AttemptError> {
     if format == Format::Diarized {
         let message = "This model can't tell speakers apart. Choose another `response_format`.";
         return Err(AttemptError::Told(GatewayError::invalid_param("response_format", message)));
@@ -255,9 +255,9 @@ async fn listen(
     recording.meter.close();
     let written: Bytes = write(&text, format, &recording.meter)?.into();
     if recording.is_stream() && format.content_type() == JSON {
-        return Ok(Heard::Frames(stream::frames(&written, &recording.meter)?));
+        return Ok(StartedTranscript::Frames(stream::frames(&written, &recording.meter)?));
     }
-    Ok(Heard::Whole(written))
+    Ok(StartedTranscript::Whole(written))
 }
 
 /// A segment of the text with its times, in seconds.
