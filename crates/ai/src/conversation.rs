@@ -9,7 +9,7 @@ use crate::{
     meter::Meter,
     neutral::{Event, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult},
     relay::Tap,
-    translate::Listener,
+    translate::AnswerParser,
     wire::failure::Failure,
 };
 
@@ -65,7 +65,7 @@ fn file(file: ChatFile) -> Part {
 
 /// Collects the deltas of an answer.
 pub(crate) struct ChatDeltaReader {
-    listener: Listener,
+    listener: AnswerParser,
     spoke: bool,
     calls: Vec<ChatCall>,
     /// Total size of the calls' arguments, in bytes.
@@ -73,7 +73,7 @@ pub(crate) struct ChatDeltaReader {
 }
 
 impl ChatDeltaReader {
-    pub fn new(listener: Listener) -> Self {
+    pub fn new(listener: AnswerParser) -> Self {
         Self { listener, spoke: false, calls: Vec::new(), arguments: 0 }
     }
 

@@ -41,7 +41,7 @@ use crate::{
     shelf::{ResponsePublisher, UnderWay},
     takes::OwnTakes,
     tool_names,
-    translate::{Listener, Translation, read_whole},
+    translate::{AnswerParser, Translation, read_whole},
     web_pictures,
     wire::{ByteStream, Opened, events::is_stream, failure::Failure},
 };
@@ -373,8 +373,8 @@ impl Ai {
         Ok(StartedAnswer::Frames(translation.whole(body, &call.meter)?))
     }
 
-    pub(crate) fn listener(&self, attempt: &Attempt<'_>) -> Listener {
-        Listener::new(attempt.upstream.reader(), Arc::clone(self.signatures()))
+    pub(crate) fn listener(&self, attempt: &Attempt<'_>) -> AnswerParser {
+        AnswerParser::new(attempt.upstream.reader(), Arc::clone(self.signatures()))
     }
 
     async fn relay<T: Tap>(

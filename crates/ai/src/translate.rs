@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Parses an answer, independently of the client's format.
-pub(crate) struct Listener {
+pub(crate) struct AnswerParser {
     reader: Box<dyn Reader>,
     signatures: Arc<SignatureCache>,
     /// Publisher of signatures to the other instances.
@@ -45,7 +45,7 @@ struct FreeCall {
     arguments: String,
 }
 
-impl Listener {
+impl AnswerParser {
     pub fn new(reader: Box<dyn Reader>, signatures: Arc<SignatureCache>) -> Self {
         let (free, free_calls, renamed) = (Vec::new(), Vec::new(), BTreeMap::new());
         let order = FinishTracker::default();
@@ -245,7 +245,7 @@ fn count(events: &[Event], meter: &Meter) {
 }
 
 /// Parses a whole answer.
-pub(crate) fn read_whole(body: &[u8], mut listener: Listener, meter: &Meter) -> Result<(Answer, Usage), Failure> {
+pub(crate) fn read_whole(body: &[u8], mut listener: AnswerParser, meter: &Meter) -> Result<(Answer, Usage), Failure> {
     let mut events = listener.whole(body, meter)?;
     events.extend(listener.conclude(meter)?);
     Ok((Answer::of(events), meter.usage()))
@@ -253,12 +253,12 @@ pub(crate) fn read_whole(body: &[u8], mut listener: Listener, meter: &Meter) -> 
 
 /// Converts a stream.
 pub(crate) struct Translation {
-    listener: Listener,
+    listener: AnswerParser,
     writer: Box<dyn Writer>,
 }
 
 impl Translation {
-    pub fn new(listener: Listener, writer: Box<dyn Writer>) -> Self {
+    pub fn new(listener: AnswerParser, writer: Box<dyn Writer>) -> Self {
         Self { listener, writer }
     }
 

@@ -86,7 +86,7 @@ fn spoken(style: ApiStyle, frames: &[Value]) -> Vec<Value> {
     let request = read(style, &round(style)).unwrap();
     assert_eq!(request.free, ["apply_patch"]);
     let wire: String = frames.iter().map(|frame| format!("data: {frame}\n\n")).collect();
-    let listener = Listener::new(reader(ProviderKind::OPENAI), std::sync::Arc::default()).with_tools(&request);
+    let listener = AnswerParser::new(reader(ProviderKind::OPENAI), std::sync::Arc::default()).with_tools(&request);
     let (mut tap, meter) = (Translation::new(listener, writer(style)), Meter::default());
     let out = tap.pass(format!("{wire}data: [DONE]\n\n").into(), &meter).unwrap().unwrap();
     let text = String::from_utf8(out.to_vec()).unwrap();
@@ -136,7 +136,7 @@ fn writes_custom_calls_and_takes_invalid_json_as_text() {
     for (arguments, text) in
         [(json!({ "input": PATCH }).to_string().as_str(), PATCH), ("not JSON", "not JSON"), ("{}", ""), ("[]", "[]")]
     {
-        let listener = Listener::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
+        let listener = AnswerParser::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
         let question = Request { free: vec!["apply_patch".to_owned()], ..Request::default() };
         let listener = listener.with_tools(&question);
         let (answer, usage) = read_whole(body(arguments).as_bytes(), listener, &Meter::default()).unwrap();
@@ -174,7 +174,7 @@ fn round_trips_functions_in_a_namespace() {
     let call = |index: u32, name: &str| json!({"index": index, "id": format!("c{index}"), "function": {"name": name, "arguments": "{}"}});
     let chunk = json!({"choices": [{"index": 0, "delta": {"tool_calls": [call(0, "agents__close"), call(1, "close")]}, "finish_reason": "tool_calls"}]});
     let writer = openai_responses::answer::ResponseWriter::new(head(), repeated, None);
-    let listener = Listener::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
+    let listener = AnswerParser::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
     let (mut tap, meter) = (Translation::new(listener, Box::new(writer)), Meter::default());
     let out = tap.pass(format!("data: {chunk}\n\ndata: [DONE]\n\n").into(), &meter).unwrap().unwrap();
     let text = String::from_utf8(out.to_vec()).unwrap();
@@ -199,7 +199,7 @@ fn restores_later_namespaces_without_duplicate_tools() {
     assert_eq!(names, ["agents__close", "close"]);
     let call = json!({"id": "c1", "function": {"name": "agents__close", "arguments": "{}"}});
     let answer = json!({"choices": [{"index": 0, "message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]});
-    let listener = Listener::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
+    let listener = AnswerParser::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
     let (answer, usage) = read_whole(answer.to_string().as_bytes(), listener, &Meter::default()).unwrap();
     let response = openai_responses::answer::whole(&head(), &repeated, &answer, &usage);
     let output = &response["output"][0];
@@ -233,7 +233,7 @@ fn round_trips_the_clients_tool_search() {
         told == (&json!("tool_search_call"), &json!("c2"), &json!("client"), &json!({"query": "rain"}))
             && item["id"].as_str().is_some_and(|id| id.starts_with("tsc_"))
     };
-    let listener = || Listener::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
+    let listener = || AnswerParser::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
     let (answer, usage) = read_whole(chunk.to_string().as_bytes(), listener(), &Meter::default()).unwrap();
     let whole = openai_responses::answer::whole(&head(), &repeated, &answer, &usage);
     assert!(is_known(&whole["output"][0]), "{whole}");

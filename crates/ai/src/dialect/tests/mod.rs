@@ -25,7 +25,7 @@ use crate::{
     ApiStyle, GatewayError, Meter, ProviderKind, Usage,
     neutral::{Reader, Request, Writer},
     relay::Tap,
-    translate::{Listener, Translation, read_whole},
+    translate::{AnswerParser, Translation, read_whole},
     wire::failure::Failure,
 };
 
@@ -71,7 +71,7 @@ fn writer(style: ApiStyle) -> Box<dyn Writer> {
 /// A whole provider answer as written for a client.
 fn whole(kind: ProviderKind, style: ApiStyle, body: &Value) -> Result<(Value, Usage), Failure> {
     let meter = Meter::default();
-    let listener = Listener::new(reader(kind), std::sync::Arc::default());
+    let listener = AnswerParser::new(reader(kind), std::sync::Arc::default());
     let (answer, usage) = read_whole(body.to_string().as_bytes(), listener, &meter)?;
     let written = match style {
         ApiStyle::Chat => openai_chat::caller::whole(&head(), &answer, &usage),
@@ -94,7 +94,7 @@ fn streamed(kind: ProviderKind, style: ApiStyle, frames: &[Value]) -> Result<(Ve
 
 fn stream_bytes(kind: ProviderKind, style: ApiStyle, blocks: Vec<Bytes>) -> Result<(String, Usage), Failure> {
     let meter = Meter::default();
-    let mut tap = Translation::new(Listener::new(reader(kind), std::sync::Arc::default()), writer(style));
+    let mut tap = Translation::new(AnswerParser::new(reader(kind), std::sync::Arc::default()), writer(style));
     let mut out = Vec::new();
     for block in blocks {
         if !tap.is_done() {

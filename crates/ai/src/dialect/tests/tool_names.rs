@@ -65,7 +65,7 @@ fn round_trips_invalid_names() {
                 let times = if kind == ProviderKind::GEMINI { 4 } else { 3 };
                 assert_eq!(written.matches(&format!("\"{sent}\"")).count(), times, "{written}");
                 assert!(sent == name || !written.contains(name), "{written}");
-                let listener = || Listener::new(reader(kind), std::sync::Arc::default()).with_tools(&request);
+                let listener = || AnswerParser::new(reader(kind), std::sync::Arc::default()).with_tools(&request);
                 let answer = call(kind, sent).to_string();
                 let (answer, _) = read_whole(answer.as_bytes(), listener(), &Meter::default()).unwrap();
                 let names: Vec<&str> = answer.choices[0].calls().map(|(call, _)| call.name.as_str()).collect();
@@ -80,7 +80,7 @@ fn restores_names_in_streams() {
     let request = fitted(ApiStyle::Messages, LONG);
     for kind in [ProviderKind::OPENAI, ProviderKind::GEMINI] {
         let frame = call(kind, &request.tools[0].name);
-        let listener = Listener::new(reader(kind), std::sync::Arc::default()).with_tools(&request);
+        let listener = AnswerParser::new(reader(kind), std::sync::Arc::default()).with_tools(&request);
         let (mut tap, meter) = (Translation::new(listener, writer(ApiStyle::Messages)), Meter::default());
         let mut out = tap.pass(format!("data: {frame}\n\n").into(), &meter).unwrap().unwrap_or_default().to_vec();
         out.extend(tap.end(Bytes::new(), &meter).unwrap().unwrap_or_default());
