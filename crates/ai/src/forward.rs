@@ -41,7 +41,7 @@ use crate::{
     shelf::{ResponsePublisher, UnderWay},
     takes::OwnTakes,
     tool_names,
-    translate::{AnswerParser, Translation, read_whole},
+    translate::{AnswerParser, FormatConverter, read_whole},
     web_pictures,
     wire::{ByteStream, Opened, events::is_stream, failure::Failure},
 };
@@ -69,7 +69,7 @@ enum StartedAnswer {
     Chat(Box<TappedStream<ChatTap>>),
     Messages(Box<TappedStream<MessagesTap>>),
     Responses(Box<TappedStream<ResponsesTap>>),
-    Translated(Box<TappedStream<Translation>>),
+    Translated(Box<TappedStream<FormatConverter>>),
 }
 
 /// A call in the provider-independent form, with the data for writing its answer.
@@ -351,7 +351,7 @@ impl Ai {
             }
         };
         let listener = self.listener(attempt).with_tools(&parsed.request).sharing(self.sharing(call));
-        let tap = Translation::new(listener, writer);
+        let tap = FormatConverter::new(listener, writer);
         let relay = self.relay(call, body, tap, deadline).await?;
         Ok(StartedAnswer::Translated(Box::new(relay)))
     }
@@ -369,7 +369,7 @@ impl Ai {
             Some(question) => listener.with_tools(question).sharing(self.sharing(call)),
             None => listener,
         };
-        let translation = Translation::new(listener, writer);
+        let translation = FormatConverter::new(listener, writer);
         Ok(StartedAnswer::Frames(translation.whole(body, &call.meter)?))
     }
 

@@ -252,12 +252,12 @@ pub(crate) fn read_whole(body: &[u8], mut listener: AnswerParser, meter: &Meter)
 }
 
 /// Converts a stream.
-pub(crate) struct Translation {
+pub(crate) struct FormatConverter {
     listener: AnswerParser,
     writer: Box<dyn Writer>,
 }
 
-impl Translation {
+impl FormatConverter {
     pub fn new(listener: AnswerParser, writer: Box<dyn Writer>) -> Self {
         Self { listener, writer }
     }
@@ -285,7 +285,7 @@ impl Translation {
     }
 }
 
-impl Tap for Translation {
+impl Tap for FormatConverter {
     type Out = Bytes;
 
     fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {

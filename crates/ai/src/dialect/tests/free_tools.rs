@@ -87,7 +87,7 @@ fn spoken(style: ApiStyle, frames: &[Value]) -> Vec<Value> {
     assert_eq!(request.free, ["apply_patch"]);
     let wire: String = frames.iter().map(|frame| format!("data: {frame}\n\n")).collect();
     let listener = AnswerParser::new(reader(ProviderKind::OPENAI), std::sync::Arc::default()).with_tools(&request);
-    let (mut tap, meter) = (Translation::new(listener, writer(style)), Meter::default());
+    let (mut tap, meter) = (FormatConverter::new(listener, writer(style)), Meter::default());
     let out = tap.pass(format!("{wire}data: [DONE]\n\n").into(), &meter).unwrap().unwrap();
     let text = String::from_utf8(out.to_vec()).unwrap();
     let data = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
@@ -175,7 +175,7 @@ fn round_trips_functions_in_a_namespace() {
     let chunk = json!({"choices": [{"index": 0, "delta": {"tool_calls": [call(0, "agents__close"), call(1, "close")]}, "finish_reason": "tool_calls"}]});
     let writer = openai_responses::answer::ResponseWriter::new(head(), repeated, None);
     let listener = AnswerParser::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
-    let (mut tap, meter) = (Translation::new(listener, Box::new(writer)), Meter::default());
+    let (mut tap, meter) = (FormatConverter::new(listener, Box::new(writer)), Meter::default());
     let out = tap.pass(format!("data: {chunk}\n\ndata: [DONE]\n\n").into(), &meter).unwrap().unwrap();
     let text = String::from_utf8(out.to_vec()).unwrap();
     let last = text.lines().filter_map(|line| line.strip_prefix("data: ")).next_back().unwrap();
@@ -238,7 +238,7 @@ fn round_trips_the_clients_tool_search() {
     let whole = openai_responses::answer::whole(&head(), &repeated, &answer, &usage);
     assert!(is_known(&whole["output"][0]), "{whole}");
     let writer = openai_responses::answer::ResponseWriter::new(head(), repeated, None);
-    let (mut tap, meter) = (Translation::new(listener(), Box::new(writer)), Meter::default());
+    let (mut tap, meter) = (FormatConverter::new(listener(), Box::new(writer)), Meter::default());
     let out = tap.pass(format!("data: {chunk}\n\ndata: [DONE]\n\n").into(), &meter).unwrap().unwrap();
     let text = String::from_utf8(out.to_vec()).unwrap();
     assert!(!text.contains("function_call"), "{text}");

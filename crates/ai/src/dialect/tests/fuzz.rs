@@ -17,7 +17,7 @@ use crate::{
     ApiStyle, Limits, Meter,
     peek::peek,
     relay::{TappedStream, Tap},
-    translate::{AnswerParser, Translation},
+    translate::{AnswerParser, FormatConverter},
 };
 
 /// JSON made of the fields that the formats read, in arbitrary places.
@@ -142,7 +142,7 @@ proptest! {
         relayed(ApiStyle::Responses, openai_responses::pass::ResponsesTap::default(), &chunks);
         for kind in KINDS {
             for style in API_STYLES {
-                relayed(style, Translation::new(AnswerParser::new(reader(kind), Arc::default()), writer(style)), &chunks);
+                relayed(style, FormatConverter::new(AnswerParser::new(reader(kind), Arc::default()), writer(style)), &chunks);
             }
         }
     }

@@ -25,7 +25,7 @@ use crate::{
     ApiStyle, GatewayError, Meter, ProviderKind, Usage,
     neutral::{Reader, Request, Writer},
     relay::Tap,
-    translate::{AnswerParser, Translation, read_whole},
+    translate::{AnswerParser, FormatConverter, read_whole},
     wire::failure::Failure,
 };
 
@@ -94,7 +94,7 @@ fn streamed(kind: ProviderKind, style: ApiStyle, frames: &[Value]) -> Result<(Ve
 
 fn stream_bytes(kind: ProviderKind, style: ApiStyle, blocks: Vec<Bytes>) -> Result<(String, Usage), Failure> {
     let meter = Meter::default();
-    let mut tap = Translation::new(AnswerParser::new(reader(kind), std::sync::Arc::default()), writer(style));
+    let mut tap = FormatConverter::new(AnswerParser::new(reader(kind), std::sync::Arc::default()), writer(style));
     let mut out = Vec::new();
     for block in blocks {
         if !tap.is_done() {

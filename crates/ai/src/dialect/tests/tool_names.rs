@@ -81,7 +81,7 @@ fn restores_names_in_streams() {
     for kind in [ProviderKind::OPENAI, ProviderKind::GEMINI] {
         let frame = call(kind, &request.tools[0].name);
         let listener = AnswerParser::new(reader(kind), std::sync::Arc::default()).with_tools(&request);
-        let (mut tap, meter) = (Translation::new(listener, writer(ApiStyle::Messages)), Meter::default());
+        let (mut tap, meter) = (FormatConverter::new(listener, writer(ApiStyle::Messages)), Meter::default());
         let mut out = tap.pass(format!("data: {frame}\n\n").into(), &meter).unwrap().unwrap_or_default().to_vec();
         out.extend(tap.end(Bytes::new(), &meter).unwrap().unwrap_or_default());
         let text = String::from_utf8(out).unwrap();
