@@ -27,7 +27,7 @@ pub(crate) struct AnswerParser {
     order: FinishTracker,
     /// Names of free-form tools, and their calls so far.
     free: Vec<String>,
-    free_calls: Vec<FreeCall>,
+    free_calls: Vec<PendingCustomCall>,
     /// Original tool names by the names that were sent.
     renamed: BTreeMap<String, String>,
     is_done: bool,
@@ -39,7 +39,7 @@ pub(crate) struct AnswerParser {
 
 /// A call of a free-form tool. At the provider it is a function with one field, which is complete
 /// when the answer is.
-struct FreeCall {
+struct PendingCustomCall {
     choice: u32,
     tool: u32,
     arguments: String,
@@ -162,7 +162,7 @@ impl AnswerParser {
                 && self.free.contains(name)
             {
                 let (choice, tool) = (*choice, *tool);
-                self.free_calls.push(FreeCall { choice, tool, arguments: String::new() });
+                self.free_calls.push(PendingCustomCall { choice, tool, arguments: String::new() });
                 *event = Event::FreeCall { choice, tool, id: std::mem::take(id), name: std::mem::take(name) };
             }
         }
@@ -182,7 +182,7 @@ impl AnswerParser {
             meter.finished(*finish);
         }
         meter.close();
-        let mut said: Vec<Event> = std::mem::take(&mut self.free_calls).into_iter().map(FreeCall::input).collect();
+        let mut said: Vec<Event> = std::mem::take(&mut self.free_calls).into_iter().map(PendingCustomCall::input).collect();
         said.extend(ends);
         Ok(said)
     }
@@ -206,7 +206,7 @@ impl AnswerParser {
     }
 }
 
-impl FreeCall {
+impl PendingCustomCall {
     fn input(self) -> Event {
         let Self { choice, tool, arguments } = self;
         let read: Option<serde_json::Value> = serde_json::from_str(&arguments).ok();
