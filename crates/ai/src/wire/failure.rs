@@ -25,7 +25,7 @@ use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value;
 
 pub use self::words::Words;
-use self::{retry::retry_after, told::Told};
+use self::{retry::retry_after, told::ErrorObject};
 use crate::AiError;
 
 static STREAM_OPTIONS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("stream_options"));
@@ -52,7 +52,7 @@ pub(crate) const LONGEST_ASKED: Duration = Duration::from_secs(3_600);
 /// Parses an unsuccessful response.
 pub fn of_response(status: StatusCode, head: &HeaderMap, body: &[u8]) -> Failure {
     let value = serde_json::from_slice(body).unwrap_or(Value::Null);
-    let told = Told::read(&value).unwrap_or_else(|| Told::read_loosely(&value, body));
+    let told = ErrorObject::read(&value).unwrap_or_else(|| ErrorObject::read_loosely(&value, body));
     let wait = retry_after(head, SystemTime::now()).or(told.retry_delay);
     let error = told.classify(status.as_u16(), wait);
     tracing::warn!(
@@ -67,7 +67,7 @@ pub fn of_response(status: StatusCode, head: &HeaderMap, body: &[u8]) -> Failure
 
 /// Parses an error within a stream or a body with status 200; `None` if the value is not an error.
 pub fn of_value(value: &Value) -> Option<Failure> {
-    let told = Told::read(value)?;
+    let told = ErrorObject::read(value)?;
     let error = told.classify(told.status, told.retry_delay);
     tracing::warn!(upstream_code = told.safe_code(), code = error.code(), "provider sent an error within its answer");
     Some(Failure { error, told: told.words_of_its_own(), of_stream_options: false })

@@ -1,7 +1,7 @@
 use reqwest::header::HeaderValue;
 use serde_json::json;
 
-use super::{retry::until_renewal, told::Told, *};
+use super::{retry::until_renewal, told::ErrorObject, *};
 
 fn response(status: u16, head: &[(&'static str, &str)], body: &Value) -> AiError {
     let mut headers = HeaderMap::new();
@@ -129,8 +129,8 @@ fn attributes_failures_by_message() {
         (401, "It was flagged.", AiError::Credentials),
     ];
     for (status, message, expected) in cases {
-        let told = Told::read(&json!({"error": {"message": message}})).expect("an error");
-        let told = Told { words: if status == 0 { vec!["tokens".to_owned()] } else { Vec::new() }, ..told };
+        let told = ErrorObject::read(&json!({"error": {"message": message}})).expect("an error");
+        let told = ErrorObject { words: if status == 0 { vec!["tokens".to_owned()] } else { Vec::new() }, ..told };
         assert_eq!(told.classify(status, None), expected, "{status} {message}");
     }
     let named = json!({"error": {"message": "No.", "code": "model_not_found"}});
@@ -274,6 +274,6 @@ fn hides_only_keys() {
 #[test]
 fn logs_only_plain_identifiers() {
     let told =
-        Told { words: vec!["sk-12345".to_owned(), "https://x".to_owned(), "rate_limit".to_owned()], ..Told::default() };
+        ErrorObject { words: vec!["sk-12345".to_owned(), "https://x".to_owned(), "rate_limit".to_owned()], ..ErrorObject::default() };
     assert_eq!(told.safe_code(), "rate_limit");
 }

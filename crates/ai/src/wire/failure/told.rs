@@ -108,7 +108,7 @@ fn is_nothing(error: &Value) -> bool {
 
 /// A parsed error object.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct ErrorObject {
     /// HTTP status inside the object; 0 if absent.
     pub(super) status: u16,
     /// Machine-readable codes, in lower case.
@@ -125,7 +125,7 @@ pub(super) struct Told {
     pub(super) is_page: bool,
 }
 
-impl Told {
+impl ErrorObject {
     pub(super) fn read(value: &Value) -> Option<Self> {
         let object = match value {
             Value::Array(items) => return items.first().and_then(Self::read),
