@@ -349,7 +349,7 @@ mod tests {
     fn keeps_provider_codes_of_invalid_requests() {
         let words = |error: AiError| {
             let code = Some("unsupported_value".to_owned());
-            let told = crate::wire::failure::Words { message: "No.".to_owned(), param: None, code };
+            let told = crate::wire::failure::SafeMessage { message: "No.".to_owned(), param: None, code };
             GatewayError::from(Failure { told: Some(told), ..error.into() }).openai_code().map(str::to_owned)
         };
         assert_eq!(words(AiError::Rejected).as_deref(), Some("unsupported_value"));

@@ -24,7 +24,7 @@ use memchr::memmem::Finder;
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value;
 
-pub use self::words::Words;
+pub use self::words::SafeMessage;
 use self::{retry::retry_after, told::ErrorObject};
 use crate::AiError;
 
@@ -34,7 +34,7 @@ static STREAM_OPTIONS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub error: AiError,
-    pub told: Option<Words>,
+    pub told: Option<SafeMessage>,
     /// True if the server doesn't support `stream_options`.
     pub of_stream_options: bool,
 }

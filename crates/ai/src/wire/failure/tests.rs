@@ -171,7 +171,7 @@ fn does_not_blame_the_key_for_firewall_pages() {
 #[test]
 fn caps_long_delays_and_hides_account_ids() {
     assert_eq!(response(429, &[("retry-after", "86400")], &Value::Null), busy(3_600_000));
-    let words = Words::cleaned("Too large in organization org-AbCdEfGhIj on", None, None).expect("words");
+    let words = SafeMessage::cleaned("Too large in organization org-AbCdEfGhIj on", None, None).expect("words");
     assert_eq!(words.message, "Too large in organization [removed] on");
 }
 
@@ -191,7 +191,7 @@ fn hides_keys_and_addresses_in_messages() {
     let body = json!({"error": {"message": "Bad schema for key sk-proj-0123456789abcdef, see https://x.y/z",
         "param": "tools[0]", "code": "invalid_function_parameters"}});
     let failure = of_response(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.to_string().as_bytes());
-    let words = Words {
+    let words = SafeMessage {
         message: "Bad schema for key [removed] see [removed]".to_owned(),
         param: Some("tools[0]".to_owned()),
         code: Some("invalid_function_parameters".to_owned()),
@@ -252,7 +252,7 @@ fn recognises_context_errors_of_all_providers() {
 
 #[test]
 fn hides_only_keys() {
-    let cleaned = |message: &str| Words::cleaned(message, None, None).expect("words").message;
+    let cleaned = |message: &str| SafeMessage::cleaned(message, None, None).expect("words").message;
     for plain in ["task-runner: disk-usage is missing", "sk-1 sk-learn", "task-0123456789abcdefghij", "AIza"] {
         assert_eq!(cleaned(plain), plain);
     }
@@ -266,7 +266,7 @@ fn hides_only_keys() {
     for key in keys {
         assert_eq!(cleaned(&format!("Bad {key} here")), "Bad [removed] here");
     }
-    let code = |code: &str| Words::cleaned("x", None, Some(code)).expect("words").code;
+    let code = |code: &str| SafeMessage::cleaned("x", None, Some(code)).expect("words").code;
     assert_eq!(code("unsupported_value").as_deref(), Some("unsupported_value"));
     assert_eq!((code("sk-0123456789abcdef"), code("see https://x.y"), code(&"a".repeat(65))), (None, None, None));
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     LONGEST_ASKED,
     retry::{seconds, until_renewal},
-    words::Words,
+    words::SafeMessage,
 };
 use crate::AiError;
 
@@ -210,8 +210,8 @@ impl ErrorObject {
         }
     }
 
-    pub(super) fn words_of_its_own(&self) -> Option<Words> {
-        Words::cleaned(&self.told, self.param.as_deref(), self.code.as_deref())
+    pub(super) fn words_of_its_own(&self) -> Option<SafeMessage> {
+        SafeMessage::cleaned(&self.told, self.param.as_deref(), self.code.as_deref())
     }
 
     fn says(&self, words: &[&str]) -> bool {

@@ -1,7 +1,7 @@
 //! A provider's message, with anything that looks like a key, an account or an address removed.
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Words {
+pub struct SafeMessage {
     pub message: String,
     /// Name of the invalid field.
     pub param: Option<String>,
@@ -29,7 +29,7 @@ fn has_key(word: &str) -> bool {
     })
 }
 
-impl Words {
+impl SafeMessage {
     /// Removes anything that looks like a key, an account or an address from a message.
     pub(super) fn cleaned(message: &str, param: Option<&str>, code: Option<&str>) -> Option<Self> {
         let is_account = |word: &str| word.strip_prefix("org-").is_some_and(|id| id.len() > 8);
