@@ -5,7 +5,7 @@ use std::io::{Cursor, Read as _};
 use quick_xml::events::BytesRef;
 use zip::ZipArchive;
 
-use crate::{MAX_TEXT, Unreadable};
+use crate::{MAX_TEXT, ExtractError};
 
 /// Maximum unpacked size of a document, in bytes: there is more markup than text.
 const MAX_UNPACKED: u64 = 8 * MAX_TEXT as u64;
@@ -21,11 +21,11 @@ pub(crate) struct Archive<'a> {
 }
 
 impl<'a> Archive<'a> {
-    pub fn open(bytes: &'a [u8]) -> Result<Self, Unreadable> {
+    pub fn open(bytes: &'a [u8]) -> Result<Self, ExtractError> {
         if is_sealed(bytes) {
-            return Err(Unreadable::Protected);
+            return Err(ExtractError::Protected);
         }
-        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|_| Unreadable::Damaged)?;
+        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|_| ExtractError::Damaged)?;
         Ok(Self { zip, room: MAX_UNPACKED })
     }
 
@@ -33,11 +33,11 @@ impl<'a> Archive<'a> {
         self.zip.file_names().flatten().any(|known| known == name)
     }
 
-    pub fn read(&mut self, name: &str) -> Result<Vec<u8>, Unreadable> {
-        let file = self.zip.by_name(name).map_err(|_| Unreadable::Damaged)?;
+    pub fn read(&mut self, name: &str) -> Result<Vec<u8>, ExtractError> {
+        let file = self.zip.by_name(name).map_err(|_| ExtractError::Damaged)?;
         let mut bytes = Vec::new();
-        file.take(self.room + 1).read_to_end(&mut bytes).map_err(|_| Unreadable::Damaged)?;
-        self.room = self.room.checked_sub(bytes.len() as u64).ok_or(Unreadable::TooLong)?;
+        file.take(self.room + 1).read_to_end(&mut bytes).map_err(|_| ExtractError::Damaged)?;
+        self.room = self.room.checked_sub(bytes.len() as u64).ok_or(ExtractError::TooLong)?;
         Ok(bytes)
     }
 }
@@ -54,8 +54,8 @@ pub(crate) fn is_sealed(bytes: &[u8]) -> bool {
 }
 
 /// Character of an XML reference; `None` for entities that only the document's DTD defines.
-pub(crate) fn character(reference: &BytesRef<'_>) -> Result<Option<char>, Unreadable> {
-    let numbered = reference.resolve_char_ref().map_err(|_| Unreadable::Damaged)?;
+pub(crate) fn character(reference: &BytesRef<'_>) -> Result<Option<char>, ExtractError> {
+    let numbered = reference.resolve_char_ref().map_err(|_| ExtractError::Damaged)?;
     let name: &[u8] = reference;
     Ok(numbered.or(match name {
         b"amp" => Some('&'),
@@ -90,16 +90,16 @@ pub(crate) mod tests {
         let bytes = packed(&[("a", "six by"), ("b", "and six")]);
         let mut archive = Archive { room: 10, ..Archive::open(&bytes).unwrap() };
         assert_eq!(archive.read("a").as_deref(), Ok(b"six by".as_slice()));
-        assert_eq!(archive.read("b"), Err(Unreadable::TooLong));
-        assert_eq!(archive.read("c"), Err(Unreadable::Damaged));
+        assert_eq!(archive.read("b"), Err(ExtractError::TooLong));
+        assert_eq!(archive.read("c"), Err(ExtractError::Damaged));
         assert!(archive.has("b") && !archive.has("c"));
     }
 
     #[test]
     fn distinguishes_protected_from_damaged_documents() {
         let mut sealed = COMPOUND.to_vec();
-        assert_eq!(Archive::open(&sealed).err(), Some(Unreadable::Damaged));
+        assert_eq!(Archive::open(&sealed).err(), Some(ExtractError::Damaged));
         sealed.extend(SEALED.encode_utf16().flat_map(u16::to_le_bytes));
-        assert_eq!(Archive::open(&sealed).err(), Some(Unreadable::Protected));
+        assert_eq!(Archive::open(&sealed).err(), Some(ExtractError::Protected));
     }
 }

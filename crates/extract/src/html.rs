@@ -2,14 +2,14 @@
 
 use htmd::HtmlToMarkdown;
 
-use crate::{Section, Unreadable, markdown, tags::limit_tags};
+use crate::{Section, ExtractError, markdown, tags::limit_tags};
 
 /// Elements without text for readers.
 const SKIPPED: [&str; 8] = ["script", "style", "noscript", "template", "svg", "iframe", "nav", "form"];
 
-pub(crate) fn read(text: &str) -> Result<Vec<Section>, Unreadable> {
+pub(crate) fn read(text: &str) -> Result<Vec<Section>, ExtractError> {
     let converter = HtmlToMarkdown::builder().skip_tags(SKIPPED.to_vec()).build();
-    let converted = converter.convert(&limit_tags(text)).map_err(|_| Unreadable::Damaged)?;
+    let converted = converter.convert(&limit_tags(text)).map_err(|_| ExtractError::Damaged)?;
     // Line numbers of the converted text don't match the file.
     Ok(markdown::sections(&converted).into_iter().map(|section| Section { line: None, ..section }).collect())
 }

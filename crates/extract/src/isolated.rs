@@ -17,7 +17,7 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Document, Unreadable, page,
+    Document, ExtractError, page,
     picture::{self, ResizeTask, UploadTask},
     read,
 };
@@ -55,7 +55,7 @@ pub enum Task {
 }
 
 /// Text of a document, or the reason why there is none.
-pub type Outcome = Result<Document, Unreadable>;
+pub type Outcome = Result<Document, ExtractError>;
 
 impl Task {
     /// Processor time limit, in seconds.
@@ -93,7 +93,7 @@ impl Task {
             Self::Document { media_type, name } => {
                 // After a panic the input and all partial state are discarded.
                 let read = panic::catch_unwind(AssertUnwindSafe(|| read(media_type, name, bytes)));
-                serde_json::to_writer(&mut output, &read.unwrap_or(Err(Unreadable::Damaged)))?;
+                serde_json::to_writer(&mut output, &read.unwrap_or(Err(ExtractError::Damaged)))?;
             }
             Self::Page => serde_json::to_writer(&mut output, &page::read(&String::from_utf8_lossy(bytes)))?,
             Self::UploadedPicture(task) => picture::upload(task, &mut output)?,

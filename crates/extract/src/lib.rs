@@ -69,7 +69,7 @@ pub struct Document {
 /// Reason why no text could be extracted. Its message is shown to users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
-pub enum Unreadable {
+pub enum ExtractError {
     #[error("Files of this type can't be read as text.")]
     Type,
     #[error("This file is damaged, or isn't what it says it is.")]
@@ -145,8 +145,8 @@ pub fn is_readable(media_type: &str, name: &str) -> bool {
 }
 
 /// Extracts the text of a file: at least one section.
-pub fn read(media_type: &str, name: &str, bytes: &[u8]) -> Result<Document, Unreadable> {
-    let format = Format::of(media_type, name).ok_or(Unreadable::Type)?;
+pub fn read(media_type: &str, name: &str, bytes: &[u8]) -> Result<Document, ExtractError> {
+    let format = Format::of(media_type, name).ok_or(ExtractError::Type)?;
     let sections = match format {
         Format::Pdf => pdf::read(bytes)?,
         Format::Word => word::read(bytes)?,
@@ -163,12 +163,12 @@ pub fn read(media_type: &str, name: &str, bytes: &[u8]) -> Result<Document, Unre
     let sections: Vec<Section> = sections.into_iter().map(cleaned).filter(|section| !section.text.is_empty()).collect();
     if sections.is_empty() {
         return Err(match pages {
-            Some(pages) if pages > 0 => Unreadable::Scanned { pages },
-            _ => Unreadable::Empty,
+            Some(pages) if pages > 0 => ExtractError::Scanned { pages },
+            _ => ExtractError::Empty,
         });
     }
     if sections.iter().map(|section| section.text.len()).sum::<usize>() > MAX_TEXT {
-        return Err(Unreadable::TooLong);
+        return Err(ExtractError::TooLong);
     }
     Ok(Document { sections, pages })
 }
@@ -211,13 +211,13 @@ mod tests {
 
     #[test]
     fn rejects_files_without_text() {
-        assert_eq!(read("text/plain", "a.txt", b" \n\0\t "), Err(Unreadable::Empty));
-        assert_eq!(read("text/plain", "a.txt", b""), Err(Unreadable::Empty));
-        assert_eq!(read("text/plain", "a.txt", b"\xff\xfe"), Err(Unreadable::Empty));
-        assert_eq!(read(UNKNOWN, "a.txt", b"\x89PNG\0\x01"), Err(Unreadable::Damaged));
-        assert_eq!(read("application/pdf", "a.pdf", b"%PDF-1.7 nothing"), Err(Unreadable::Damaged));
-        assert_eq!(read(WORD, "a.docx", b"PK\x03\x04"), Err(Unreadable::Damaged));
-        assert_eq!(read("text/plain", "a.txt", &vec![b'a'; MAX_TEXT + 1]), Err(Unreadable::TooLong));
+        assert_eq!(read("text/plain", "a.txt", b" \n\0\t "), Err(ExtractError::Empty));
+        assert_eq!(read("text/plain", "a.txt", b""), Err(ExtractError::Empty));
+        assert_eq!(read("text/plain", "a.txt", b"\xff\xfe"), Err(ExtractError::Empty));
+        assert_eq!(read(UNKNOWN, "a.txt", b"\x89PNG\0\x01"), Err(ExtractError::Damaged));
+        assert_eq!(read("application/pdf", "a.pdf", b"%PDF-1.7 nothing"), Err(ExtractError::Damaged));
+        assert_eq!(read(WORD, "a.docx", b"PK\x03\x04"), Err(ExtractError::Damaged));
+        assert_eq!(read("text/plain", "a.txt", &vec![b'a'; MAX_TEXT + 1]), Err(ExtractError::TooLong));
     }
 
     #[test]

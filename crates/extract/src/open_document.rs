@@ -6,7 +6,7 @@ use quick_xml::{
 };
 
 use crate::{
-    Section, Unreadable,
+    Section, ExtractError,
     archive::{Archive, character},
     markdown,
     paragraphs::Paragraphs,
@@ -18,7 +18,7 @@ const MANIFEST: &str = "META-INF/manifest.xml";
 const MAX_SPACES: usize = 100;
 
 /// Reads a text: one section per heading.
-pub(crate) fn text(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
+pub(crate) fn text(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
     let pages = pages(&content(bytes)?)?;
     let text: String = pages.into_iter().map(|page| page.text).collect();
     // Pages exist only when the document is rendered.
@@ -26,20 +26,20 @@ pub(crate) fn text(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
 }
 
 /// Reads a presentation: one section per slide, with its number as the page.
-pub(crate) fn slides(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
+pub(crate) fn slides(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
     let pages = pages(&content(bytes)?)?;
     Ok((0..).zip(pages).map(|(number, page)| page.section(number)).collect())
 }
 
 /// Rejects documents with a password, whose files are encrypted individually.
-pub(crate) fn refuse_sealed(archive: &mut Archive<'_>) -> Result<(), Unreadable> {
+pub(crate) fn refuse_sealed(archive: &mut Archive<'_>) -> Result<(), ExtractError> {
     let mark = b"encryption-data";
     let is_sealed =
         archive.has(MANIFEST) && archive.read(MANIFEST)?.windows(mark.len()).any(|part| part == mark.as_slice());
-    if is_sealed { Err(Unreadable::Protected) } else { Ok(()) }
+    if is_sealed { Err(ExtractError::Protected) } else { Ok(()) }
 }
 
-fn content(bytes: &[u8]) -> Result<Vec<u8>, Unreadable> {
+fn content(bytes: &[u8]) -> Result<Vec<u8>, ExtractError> {
     let mut archive = Archive::open(bytes)?;
     refuse_sealed(&mut archive)?;
     archive.read(CONTENT)
@@ -60,7 +60,7 @@ impl Page {
     }
 }
 
-fn pages(xml: &[u8]) -> Result<Vec<Page>, Unreadable> {
+fn pages(xml: &[u8]) -> Result<Vec<Page>, ExtractError> {
     let mut reader = Reader::from_reader(xml);
     let mut paragraphs = Paragraphs::default();
     let mut pages = vec![Page::default()];
@@ -68,11 +68,11 @@ fn pages(xml: &[u8]) -> Result<Vec<Page>, Unreadable> {
     let (mut depth, mut level) = (0_usize, 0);
     let mut is_title = false;
     loop {
-        match reader.read_event().map_err(|_| Unreadable::Damaged)? {
+        match reader.read_event().map_err(|_| ExtractError::Damaged)? {
             Event::Start(tag) => match tag.local_name().as_ref() {
                 // Deleted text and comments.
                 b"tracked-changes" | b"annotation" | b"forms" => {
-                    reader.read_to_end(tag.name()).map_err(|_| Unreadable::Damaged)?;
+                    reader.read_to_end(tag.name()).map_err(|_| ExtractError::Damaged)?;
                 }
                 b"p" => depth += 1,
                 b"h" => {
@@ -95,7 +95,7 @@ fn pages(xml: &[u8]) -> Result<Vec<Page>, Unreadable> {
                 b"page" => end_page(&mut pages, &mut paragraphs),
                 _ => {}
             },
-            Event::Text(said) if depth > 0 => paragraphs.push(&said.decode().map_err(|_| Unreadable::Damaged)?),
+            Event::Text(said) if depth > 0 => paragraphs.push(&said.decode().map_err(|_| ExtractError::Damaged)?),
             Event::GeneralRef(name) if depth > 0 => {
                 if let Some(character) = character(&name)? {
                     paragraphs.push(character.encode_utf8(&mut [0; 4]));
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn reports_protected_documents() {
         let sealed = packed(&[(CONTENT, "\u{1}"), (MANIFEST, "<manifest:encryption-data/>")]);
-        assert_eq!(text(&sealed), Err(Unreadable::Protected));
-        assert_eq!(text(b"PK"), Err(Unreadable::Damaged));
+        assert_eq!(text(&sealed), Err(ExtractError::Protected));
+        assert_eq!(text(b"PK"), Err(ExtractError::Damaged));
     }
 }

@@ -8,9 +8,9 @@ use std::{
 use pdf_extract::{Dictionary, Document, Error, Object, ObjectId, OutputError, PlainTextOutput, output_doc_page};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::{Section, Unreadable};
+use crate::{Section, ExtractError};
 
-pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
     let mut document = Document::load_mem(bytes).map_err(|error| unreadable(&error))?;
     if document.is_encrypted() {
         // Many files have an empty user password and a password only for changes.
@@ -22,7 +22,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
     let page = |id| catch_unwind(AssertUnwindSafe(|| alone.text(id))).ok().and_then(Result::ok);
     let pages: Vec<Option<String>> = ids.into_iter().map(page).collect();
     if pages.iter().all(Option::is_none) {
-        return Err(Unreadable::Damaged);
+        return Err(ExtractError::Damaged);
     }
     let sections = pages.into_iter().zip(1..).map(|(text, page)| Section {
         text: joined(&spelled(&text.unwrap_or_default())),
@@ -32,10 +32,10 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
     Ok(sections.collect())
 }
 
-fn unreadable(error: &Error) -> Unreadable {
+fn unreadable(error: &Error) -> ExtractError {
     match error {
-        Error::Decryption(_) | Error::AlreadyEncrypted => Unreadable::Protected,
-        _ => Unreadable::Damaged,
+        Error::Decryption(_) | Error::AlreadyEncrypted => ExtractError::Protected,
+        _ => ExtractError::Damaged,
     }
 }
 
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(texts([whole, whole]), Ok(vec!["First".to_owned(), "Second".to_owned()]));
         // A page without a size.
         assert_eq!(texts(["", whole]), Ok(vec![String::new(), "Second".to_owned()]));
-        assert_eq!(texts(["", ""]), Err(Unreadable::Damaged));
+        assert_eq!(texts(["", ""]), Err(ExtractError::Damaged));
     }
 
     #[test]

@@ -6,34 +6,34 @@ use std::io::Cursor;
 use calamine::{Data, ExcelDateTime, Ods, Range, Reader, Xls, XlsError, Xlsb, Xlsx};
 
 use crate::{
-    MAX_TEXT, Section, Unreadable,
+    MAX_TEXT, Section, ExtractError,
     archive::{Archive, is_compound, is_sealed},
     open_document, table,
 };
 
-pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
     if is_sealed(bytes) {
-        return Err(Unreadable::Protected);
+        return Err(ExtractError::Protected);
     }
     if is_compound(bytes) {
         return match Xls::new(Cursor::new(bytes)) {
             Ok(book) => sheets(book),
-            Err(XlsError::Password) => Err(Unreadable::Protected),
-            Err(_) => Err(Unreadable::Damaged),
+            Err(XlsError::Password) => Err(ExtractError::Protected),
+            Err(_) => Err(ExtractError::Damaged),
         };
     }
     let mut archive = Archive::open(bytes)?;
     if archive.has(open_document::CONTENT) {
         open_document::refuse_sealed(&mut archive)?;
-        sheets(Ods::new(Cursor::new(bytes)).map_err(|_| Unreadable::Damaged)?)
+        sheets(Ods::new(Cursor::new(bytes)).map_err(|_| ExtractError::Damaged)?)
     } else if archive.has("xl/workbook.bin") {
-        sheets(Xlsb::new(Cursor::new(bytes)).map_err(|_| Unreadable::Damaged)?)
+        sheets(Xlsb::new(Cursor::new(bytes)).map_err(|_| ExtractError::Damaged)?)
     } else {
-        sheets(Xlsx::new(Cursor::new(bytes)).map_err(|_| Unreadable::Damaged)?)
+        sheets(Xlsx::new(Cursor::new(bytes)).map_err(|_| ExtractError::Damaged)?)
     }
 }
 
-fn sheets<'a, B: Reader<Cursor<&'a [u8]>>>(mut book: B) -> Result<Vec<Section>, Unreadable> {
+fn sheets<'a, B: Reader<Cursor<&'a [u8]>>>(mut book: B) -> Result<Vec<Section>, ExtractError> {
     let (mut found, mut length) = (Vec::new(), 0);
     for name in book.sheet_names() {
         // Charts have sheets of their own, without cells.
@@ -41,7 +41,7 @@ fn sheets<'a, B: Reader<Cursor<&'a [u8]>>>(mut book: B) -> Result<Vec<Section>, 
         let text = lines(&cells);
         length += text.len();
         if length > MAX_TEXT {
-            return Err(Unreadable::TooLong);
+            return Err(ExtractError::TooLong);
         }
         found.push(Section { text, heading: Some(name), ..Section::default() });
     }
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn rejects_other_files() {
-        assert_eq!(read(b"PK"), Err(Unreadable::Damaged));
-        assert_eq!(read(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), Err(Unreadable::Damaged));
+        assert_eq!(read(b"PK"), Err(ExtractError::Damaged));
+        assert_eq!(read(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), Err(ExtractError::Damaged));
     }
 }

@@ -9,7 +9,7 @@ use quick_xml::{
 };
 
 use crate::{
-    MAX_TEXT, Section, Unreadable,
+    MAX_TEXT, Section, ExtractError,
     archive::{Archive, character},
     paragraphs::Paragraphs,
 };
@@ -18,7 +18,7 @@ use crate::{
 const MAX_SLIDES: usize = 5_000;
 const FOLDER: &str = "ppt";
 
-pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
     let mut archive = Archive::open(bytes)?;
     let order = slide_ids(&archive.read("ppt/presentation.xml")?)?;
     let known = relations(&archive.read("ppt/_rels/presentation.xml.rels")?)?;
@@ -32,7 +32,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
         }
         length += text.len();
         if length > MAX_TEXT {
-            return Err(Unreadable::TooLong);
+            return Err(ExtractError::TooLong);
         }
         found.push(Section { text, page: Some(number), heading: slide.title, ..Section::default() });
     }
@@ -45,11 +45,11 @@ struct Relation {
     kind: String,
 }
 
-fn relations(xml: &[u8]) -> Result<HashMap<String, Relation>, Unreadable> {
+fn relations(xml: &[u8]) -> Result<HashMap<String, Relation>, ExtractError> {
     let mut reader = Reader::from_reader(xml);
     let mut known = HashMap::new();
     loop {
-        match reader.read_event().map_err(|_| Unreadable::Damaged)? {
+        match reader.read_event().map_err(|_| ExtractError::Damaged)? {
             Event::Start(tag) | Event::Empty(tag) if tag.local_name().as_ref() == b"Relationship" => {
                 let value = |name: &[u8]| attribute(&tag, name).unwrap_or_default();
                 known.insert(value(b"Id"), Relation { target: value(b"Target"), kind: value(b"Type") });
@@ -61,11 +61,11 @@ fn relations(xml: &[u8]) -> Result<HashMap<String, Relation>, Unreadable> {
 }
 
 /// Relationship ids of the slides, in order.
-fn slide_ids(xml: &[u8]) -> Result<Vec<String>, Unreadable> {
+fn slide_ids(xml: &[u8]) -> Result<Vec<String>, ExtractError> {
     let mut reader = Reader::from_reader(xml);
     let mut ids = Vec::new();
     loop {
-        match reader.read_event().map_err(|_| Unreadable::Damaged)? {
+        match reader.read_event().map_err(|_| ExtractError::Damaged)? {
             Event::Start(tag) | Event::Empty(tag) if tag.local_name().as_ref() == b"sldId" => {
                 // The slide's numeric id has the same name without a prefix.
                 let found = tag
@@ -74,7 +74,7 @@ fn slide_ids(xml: &[u8]) -> Result<Vec<String>, Unreadable> {
                     .find(|attribute| attribute.key.local_name().as_ref() == b"id" && attribute.key.prefix().is_some());
                 ids.extend(found.map(|found| String::from_utf8_lossy(&found.value).into_owned()));
                 if ids.len() > MAX_SLIDES {
-                    return Err(Unreadable::TooLong);
+                    return Err(ExtractError::TooLong);
                 }
             }
             Event::Eof => return Ok(ids),
@@ -83,7 +83,7 @@ fn slide_ids(xml: &[u8]) -> Result<Vec<String>, Unreadable> {
     }
 }
 
-fn notes_of(archive: &mut Archive<'_>, slide: &str) -> Result<Option<String>, Unreadable> {
+fn notes_of(archive: &mut Archive<'_>, slide: &str) -> Result<Option<String>, ExtractError> {
     let Some((folder, name)) = slide.rsplit_once('/') else { return Ok(None) };
     let named = format!("{folder}/_rels/{name}.rels");
     if !archive.has(&named) {
@@ -123,13 +123,13 @@ struct Slide {
 }
 
 /// Text of a slide's shapes, without slide numbers and dates.
-fn shapes(xml: &[u8]) -> Result<Slide, Unreadable> {
+fn shapes(xml: &[u8]) -> Result<Slide, ExtractError> {
     let mut reader = Reader::from_reader(xml);
     let (mut slide, mut paragraphs) = (Slide::default(), Paragraphs::default());
     let (mut is_text, mut is_field) = (false, false);
     let mut kind = String::new();
     loop {
-        match reader.read_event().map_err(|_| Unreadable::Damaged)? {
+        match reader.read_event().map_err(|_| ExtractError::Damaged)? {
             Event::Start(tag) | Event::Empty(tag) if tag.local_name().as_ref() == b"ph" => {
                 kind = attribute(&tag, b"type").unwrap_or_default();
             }
@@ -141,7 +141,7 @@ fn shapes(xml: &[u8]) -> Result<Slide, Unreadable> {
                 _ => {}
             },
             Event::Empty(tag) if tag.local_name().as_ref() == b"br" => paragraphs.push("\n"),
-            Event::Text(said) if is_text => paragraphs.push(&said.decode().map_err(|_| Unreadable::Damaged)?),
+            Event::Text(said) if is_text => paragraphs.push(&said.decode().map_err(|_| ExtractError::Damaged)?),
             Event::GeneralRef(name) if is_text => {
                 if let Some(character) = character(&name)? {
                     paragraphs.push(character.encode_utf8(&mut [0; 4]));
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn rejects_other_files() {
-        assert_eq!(read(b"PK"), Err(Unreadable::Damaged));
-        assert_eq!(read(&packed(&[("ppt/presentation.xml", "<p:presentation/>")])), Err(Unreadable::Damaged));
+        assert_eq!(read(b"PK"), Err(ExtractError::Damaged));
+        assert_eq!(read(&packed(&[("ppt/presentation.xml", "<p:presentation/>")])), Err(ExtractError::Damaged));
     }
 }

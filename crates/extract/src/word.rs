@@ -6,7 +6,7 @@ use quick_xml::{
 };
 
 use crate::{
-    Section, Unreadable,
+    Section, ExtractError,
     archive::{Archive, character},
     markdown,
     paragraphs::Paragraphs,
@@ -15,7 +15,7 @@ use crate::{
 /// Footnotes and endnotes.
 const NOTES: [&str; 2] = ["word/footnotes.xml", "word/endnotes.xml"];
 
-pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
     let mut archive = Archive::open(bytes)?;
     let mut said = text(&archive.read("word/document.xml")?)?;
     for part in NOTES {
@@ -23,7 +23,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
             match archive.read(part).and_then(|xml| text(&xml)) {
                 Ok(notes) => said.push_str(&notes),
                 // Damaged notes don't discard the document's own text.
-                Err(Unreadable::Damaged) => {}
+                Err(ExtractError::Damaged) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -33,12 +33,12 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
 }
 
 /// Converts paragraphs, headings and tables to Markdown.
-fn text(xml: &[u8]) -> Result<String, Unreadable> {
+fn text(xml: &[u8]) -> Result<String, ExtractError> {
     let mut reader = Reader::from_reader(xml);
     let mut paragraphs = Paragraphs::default();
     let (mut level, mut is_text) = (0, false);
     loop {
-        match reader.read_event().map_err(|_| Unreadable::Damaged)? {
+        match reader.read_event().map_err(|_| ExtractError::Damaged)? {
             Event::Start(tag) | Event::Empty(tag) if tag.local_name().as_ref() == b"pStyle" => {
                 level = heading_level(&tag);
             }
@@ -53,7 +53,7 @@ fn text(xml: &[u8]) -> Result<String, Unreadable> {
                 b"br" | b"cr" => paragraphs.push("\n"),
                 _ => {}
             },
-            Event::Text(said) if is_text => paragraphs.push(&said.decode().map_err(|_| Unreadable::Damaged)?),
+            Event::Text(said) if is_text => paragraphs.push(&said.decode().map_err(|_| ExtractError::Damaged)?),
             Event::GeneralRef(name) if is_text => {
                 if let Some(character) = character(&name)? {
                     paragraphs.push(character.encode_utf8(&mut [0; 4]));
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn rejects_other_files() {
-        assert_eq!(read(b"PK"), Err(Unreadable::Damaged));
-        assert_eq!(read(&document("<w:p><w:r></w:p>")), Err(Unreadable::Damaged));
+        assert_eq!(read(b"PK"), Err(ExtractError::Damaged));
+        assert_eq!(read(&document("<w:p><w:r></w:p>")), Err(ExtractError::Damaged));
     }
 }

@@ -4,24 +4,24 @@ use std::borrow::Cow;
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
-use crate::{MAX_TEXT, Unreadable};
+use crate::{MAX_TEXT, ExtractError};
 
 /// Maximum run of non-ASCII bytes in Windows-1252. Longer runs indicate another script, in which
 /// whole words are non-ASCII.
 const LONGEST_RUN: usize = 3;
 
 /// Decodes a text, without its byte order mark.
-pub(crate) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Unreadable> {
+pub(crate) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, ExtractError> {
     let (encoding, mark) = Encoding::for_bom(bytes).unwrap_or((UTF_8, 0));
     let bytes = &bytes[mark..];
     if bytes.len() > MAX_TEXT {
-        return Err(Unreadable::TooLong);
+        return Err(ExtractError::TooLong);
     }
     let text = match encoding.decode_without_bom_handling_and_without_replacement(bytes) {
         None if encoding == UTF_8 => western(bytes),
         text => text,
     };
-    text.ok_or(Unreadable::Damaged)
+    text.ok_or(ExtractError::Damaged)
 }
 
 /// Decodes UTF-16; `None` without a byte order mark. A truncated character becomes U+FFFD.
@@ -97,8 +97,8 @@ mod tests {
             b"\xcf\xf0\xe8\xe2\xe5\xf2",
             b"\xb8\xdb\xbf\xda",
         ] {
-            assert_eq!(text(bytes), Err(Unreadable::Damaged), "{bytes:?}");
+            assert_eq!(text(bytes), Err(ExtractError::Damaged), "{bytes:?}");
         }
-        assert_eq!(text(&vec![b'a'; MAX_TEXT + 1]), Err(Unreadable::TooLong));
+        assert_eq!(text(&vec![b'a'; MAX_TEXT + 1]), Err(ExtractError::TooLong));
     }
 }

@@ -11,7 +11,7 @@ use appcore::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dbcontext::query::messages::NamedMessage;
-use extract::{Document, Unreadable};
+use extract::{Document, ExtractError};
 use files::uploads::{
     self, Object, is_readable,
     text::{self, Source},
@@ -272,8 +272,8 @@ impl<'a> FileReader<'a> {
         let slot = self.service.work.parsing.acquire_for_job(self.owner).await;
         let document = match text::document(&self.service.files, &source, &slot).await {
             Ok(Ok(document)) => document,
-            Ok(Err(Unreadable::Scanned { pages })) => Document { sections: Vec::new(), pages: Some(pages) },
-            Ok(Err(Unreadable::Type)) => return Err(OmissionReason::Type),
+            Ok(Err(ExtractError::Scanned { pages })) => Document { sections: Vec::new(), pages: Some(pages) },
+            Ok(Err(ExtractError::Type)) => return Err(OmissionReason::Type),
             Ok(Err(_)) => return Err(OmissionReason::Unreadable),
             Err(error) if error.code() == Code::NotFound => return Err(OmissionReason::Gone),
             Err(error) => {

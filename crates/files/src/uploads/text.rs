@@ -3,7 +3,7 @@
 use appcore::AppError;
 use bytes::Bytes;
 use extract::{
-    Section, Unreadable,
+    Section, ExtractError,
     isolated::{Outcome, Task},
     page::Page,
 };
@@ -32,7 +32,7 @@ pub async fn sections(
     service: &FilesService,
     source: &Source,
     slot: &WorkSlot,
-) -> Result<Result<Vec<Section>, Unreadable>, AppError> {
+) -> Result<Result<Vec<Section>, ExtractError>, AppError> {
     Ok(document(service, source, slot).await?.map(|document| document.sections))
 }
 
@@ -40,7 +40,7 @@ pub async fn sections(
 /// [`WorkPools::parsing`].
 pub async fn document(service: &FilesService, source: &Source, _slot: &WorkSlot) -> Result<Outcome, AppError> {
     if !extract::is_readable(&source.media_type, &source.name) {
-        return Ok(Err(Unreadable::Type));
+        return Ok(Err(ExtractError::Type));
     }
     let size = u64::try_from(source.size).unwrap_or_default();
     let pieces = service.uploads.store.read(Object::Whole(source.id), 0..size).await?;
@@ -50,7 +50,7 @@ pub async fn document(service: &FilesService, source: &Source, _slot: &WorkSlot)
 /// Text of data that is not an upload. The caller holds a slot of [`WorkPools::parsing`].
 pub async fn of_bytes(name: &str, media_type: &str, bytes: Bytes, _slot: &WorkSlot) -> Result<Outcome, AppError> {
     if !extract::is_readable(media_type, name) {
-        return Ok(Err(Unreadable::Type));
+        return Ok(Err(ExtractError::Type));
     }
     parse(name, media_type, stream::iter([Ok(bytes)]).boxed()).await
 }
@@ -66,7 +66,7 @@ async fn parse(name: &str, media_type: &str, pieces: Pieces) -> Result<Outcome, 
     let parsed = reader::parse(&task, pieces).await?;
     if !parsed.is_complete {
         tracing::info!(%name, "document exceeded the limits of the reader process");
-        return Ok(Err(Unreadable::TooComplex));
+        return Ok(Err(ExtractError::TooComplex));
     }
     parsed.line(0)?.ok_or_else(|| AppError::internal(anyhow::anyhow!("reader process wrote no output")))
 }
