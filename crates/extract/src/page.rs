@@ -26,7 +26,7 @@ pub struct Page {
 
 /// Parses a page up to the end of its head.
 pub(crate) fn read(html: &str) -> Page {
-    let sink = Head::default();
+    let sink = HeadSink::default();
     let tokenizer = Tokenizer::new(sink, TokenizerOpts::default());
     let input = BufferQueue::default();
     input.push_back(StrTendril::from_slice(&limit_tags(head_of(html))));
@@ -79,13 +79,13 @@ struct Found {
 }
 
 #[derive(Default)]
-struct Head {
+struct HeadSink {
     found: RefCell<Found>,
     /// True while the title is being read.
     is_in_title: RefCell<bool>,
 }
 
-impl TokenSink for Head {
+impl TokenSink for HeadSink {
     type Handle = ();
 
     fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
@@ -100,7 +100,7 @@ impl TokenSink for Head {
     }
 }
 
-impl Head {
+impl HeadSink {
     fn tag(&self, tag: &Tag) -> TokenSinkResult<()> {
         let is_start = tag.kind == TagKind::StartTag;
         match &*tag.name {
