@@ -65,7 +65,7 @@ fn tidy(text: &str, most: usize) -> Option<String> {
 }
 
 #[derive(Default)]
-struct Found {
+struct FoundTags {
     title: Option<String>,
     description: Option<String>,
     og_title: Option<String>,
@@ -80,7 +80,7 @@ struct Found {
 
 #[derive(Default)]
 struct HeadSink {
-    found: RefCell<Found>,
+    found: RefCell<FoundTags>,
     /// True while the title is being read.
     is_in_title: RefCell<bool>,
 }
