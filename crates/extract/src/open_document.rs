@@ -9,7 +9,7 @@ use crate::{
     Section, ExtractError,
     archive::{Archive, character},
     markdown,
-    paragraphs::Paragraphs,
+    paragraphs::MarkdownBuilder,
 };
 
 pub(crate) const CONTENT: &str = "content.xml";
@@ -62,7 +62,7 @@ impl Page {
 
 fn pages(xml: &[u8]) -> Result<Vec<Page>, ExtractError> {
     let mut reader = Reader::from_reader(xml);
-    let mut paragraphs = Paragraphs::default();
+    let mut paragraphs = MarkdownBuilder::default();
     let mut pages = vec![Page::default()];
     // Notes are nested in the paragraphs that they belong to.
     let (mut depth, mut level) = (0_usize, 0);
@@ -135,7 +135,7 @@ fn pages(xml: &[u8]) -> Result<Vec<Page>, ExtractError> {
     }
 }
 
-fn end_page(pages: &mut Vec<Page>, paragraphs: &mut Paragraphs) {
+fn end_page(pages: &mut Vec<Page>, paragraphs: &mut MarkdownBuilder) {
     if let Some(page) = pages.last_mut() {
         page.text.push_str(&paragraphs.take());
     }

@@ -4,14 +4,14 @@
 const BETWEEN: &str = " | ";
 
 #[derive(Default)]
-pub(crate) struct Paragraphs {
+pub(crate) struct MarkdownBuilder {
     text: String,
     line: String,
     /// Number of open table rows; tables can be nested in cells.
     rows: usize,
 }
 
-impl Paragraphs {
+impl MarkdownBuilder {
     pub fn push(&mut self, said: &str) {
         self.line.push_str(said);
     }

@@ -11,7 +11,7 @@ use quick_xml::{
 use crate::{
     MAX_TEXT, Section, ExtractError,
     archive::{Archive, character},
-    paragraphs::Paragraphs,
+    paragraphs::MarkdownBuilder,
 };
 
 /// Maximum number of slides in a file.
@@ -125,7 +125,7 @@ struct Slide {
 /// Text of a slide's shapes, without slide numbers and dates.
 fn shapes(xml: &[u8]) -> Result<Slide, ExtractError> {
     let mut reader = Reader::from_reader(xml);
-    let (mut slide, mut paragraphs) = (Slide::default(), Paragraphs::default());
+    let (mut slide, mut paragraphs) = (Slide::default(), MarkdownBuilder::default());
     let (mut is_text, mut is_field) = (false, false);
     let mut kind = String::new();
     loop {

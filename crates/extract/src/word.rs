@@ -9,7 +9,7 @@ use crate::{
     Section, ExtractError,
     archive::{Archive, character},
     markdown,
-    paragraphs::Paragraphs,
+    paragraphs::MarkdownBuilder,
 };
 
 /// Footnotes and endnotes.
@@ -35,7 +35,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
 /// Converts paragraphs, headings and tables to Markdown.
 fn text(xml: &[u8]) -> Result<String, ExtractError> {
     let mut reader = Reader::from_reader(xml);
-    let mut paragraphs = Paragraphs::default();
+    let mut paragraphs = MarkdownBuilder::default();
     let (mut level, mut is_text) = (0, false);
     loop {
         match reader.read_event().map_err(|_| ExtractError::Damaged)? {
