@@ -17,7 +17,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
         document.decrypt("").map_err(|error| unreadable(&error))?;
     }
     let ids: Vec<ObjectId> = document.page_iter().collect();
-    let mut alone = OnePage::of(document).map_err(|error| unreadable(&error))?;
+    let mut alone = SinglePageDocument::of(document).map_err(|error| unreadable(&error))?;
     // A page that the parser can't read, or panics on, doesn't affect the others.
     let page = |id| catch_unwind(AssertUnwindSafe(|| alone.text(id))).ok().and_then(Result::ok);
     let pages: Vec<Option<String>> = ids.into_iter().map(page).collect();
@@ -41,12 +41,12 @@ fn unreadable(error: &Error) -> ExtractError {
 
 /// A document reduced to one page at a time: the parser otherwise walks all pages for each page
 /// that it reads.
-struct OnePage {
+struct SinglePageDocument {
     document: Document,
     tree: ObjectId,
 }
 
-impl OnePage {
+impl SinglePageDocument {
     fn of(mut document: Document) -> Result<Self, Error> {
         let tree = document.add_object(Dictionary::new());
         document.catalog_mut()?.set("Pages", Object::Reference(tree));
