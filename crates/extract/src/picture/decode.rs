@@ -43,7 +43,7 @@ const HASHED: u32 = 100;
 
 /// Decoding plan of an image, and the memory it needs.
 #[derive(Clone, Copy, Debug)]
-pub struct Measured {
+pub struct DecodePlan {
     format: ImageFormat,
     bytes: u64,
     /// Minimum length of the decoded image's longer side, in pixels. `None`: decoded at full size.
@@ -52,7 +52,7 @@ pub struct Measured {
     max_scans: u8,
 }
 
-impl Measured {
+impl DecodePlan {
     /// Memory needed for decoding, in MiB: part of [`MEMORY`].
     #[must_use]
     pub fn mebibytes(self) -> u32 {
@@ -74,7 +74,7 @@ pub(super) fn format(media_type: &str) -> Option<ImageFormat> {
 /// header.
 ///
 /// Returns an error if decoding would take too much memory or time, or if the header is malformed.
-pub fn measure(from: &mut (impl BufRead + Seek), media_type: &str, side: u32) -> anyhow::Result<Measured> {
+pub fn measure(from: &mut (impl BufRead + Seek), media_type: &str, side: u32) -> anyhow::Result<DecodePlan> {
     let format = format(media_type).context("unsupported image type")?;
     let length = from.seek(SeekFrom::End(0))?;
     from.rewind()?;
@@ -87,7 +87,7 @@ pub fn measure(from: &mut (impl BufRead + Seek), media_type: &str, side: u32) ->
         anyhow::ensure!(bytes <= MEMORY, "image exceeds memory limit");
         // Each scan takes the time of the whole image, however few bytes it has; one per component
         // is enough.
-        return Ok(Measured { format, bytes, reduced_to: Some(side), max_scans: frame.components });
+        return Ok(DecodePlan { format, bytes, reduced_to: Some(side), max_scans: frame.components });
     }
     let is_read_first = matches!(format, ImageFormat::Jpeg | ImageFormat::WebP);
     anyhow::ensure!(!is_read_first || length <= MAX_READ, "image exceeds size limit");
@@ -96,7 +96,7 @@ pub fn measure(from: &mut (impl BufRead + Seek), media_type: &str, side: u32) ->
     let held = if is_read_first { length } else { 0 };
     let bytes = pixels * (header.depth + header.overhead) + held + MAKING_SMALLER;
     anyhow::ensure!(bytes <= MEMORY, "image exceeds memory limit");
-    Ok(Measured { format, bytes, reduced_to: None, max_scans: MAX_SCANS })
+    Ok(DecodePlan { format, bytes, reduced_to: None, max_scans: MAX_SCANS })
 }
 
 /// Memory for decoding a JPEG at a reduced size, in bytes; `None` if it is decoded at full size or
@@ -119,7 +119,7 @@ fn held_reduced(frame: Frame, side: u32) -> Option<u64> {
     Some(u64::from(frame.components) * of_component)
 }
 
-fn decoder<'a>(from: impl BufRead + Seek + 'a, measured: Measured) -> anyhow::Result<impl ImageDecoder + 'a> {
+fn decoder<'a>(from: impl BufRead + Seek + 'a, measured: DecodePlan) -> anyhow::Result<impl ImageDecoder + 'a> {
     let is_png = measured.format == ImageFormat::Png;
     let mut limits = Limits::default();
     // The PNG decoder counts only memory other than the pixels.
@@ -137,7 +137,7 @@ struct Decoded {
     orientation: Orientation,
 }
 
-fn decode(mut from: impl BufRead + Seek, measured: Measured) -> anyhow::Result<Decoded> {
+fn decode(mut from: impl BufRead + Seek, measured: DecodePlan) -> anyhow::Result<Decoded> {
     if measured.format == ImageFormat::Jpeg {
         anyhow::ensure!(scans(&mut from, measured.max_scans)? <= measured.max_scans, "image exceeds scan limit");
         from.rewind()?;
@@ -187,7 +187,7 @@ fn rgb(cmyk: &[u8]) -> Vec<u8> {
 }
 
 /// Makes the thumbnails of an image.
-pub(super) fn thumbnails(from: impl BufRead + Seek, measured: Measured) -> anyhow::Result<Thumbnails> {
+pub(super) fn thumbnails(from: impl BufRead + Seek, measured: DecodePlan) -> anyhow::Result<Thumbnails> {
     let Decoded { picture, dimensions: (width, height), orientation } = decode(from, measured)?;
     let is_turned = matches!(
         orientation,
@@ -207,7 +207,7 @@ pub(super) fn thumbnails(from: impl BufRead + Seek, measured: Measured) -> anyho
 }
 
 /// Downscales an image to a longer side of at most `side` pixels.
-pub(super) fn resized(from: impl BufRead + Seek, measured: Measured, side: u32) -> anyhow::Result<super::Resized> {
+pub(super) fn resized(from: impl BufRead + Seek, measured: DecodePlan, side: u32) -> anyhow::Result<super::Resized> {
     let Decoded { picture, orientation, .. } = decode(from, measured)?;
     let mut picture = smaller(picture, side);
     picture.apply_orientation(orientation);
@@ -259,7 +259,7 @@ mod tests {
     }
 
     fn mebibytes(picture: &[u8]) -> Option<u32> {
-        measure(&mut Cursor::new(picture), media_type(picture), THUMBNAILS[1]).ok().map(Measured::mebibytes)
+        measure(&mut Cursor::new(picture), media_type(picture), THUMBNAILS[1]).ok().map(DecodePlan::mebibytes)
     }
 
     #[test]
@@ -326,7 +326,7 @@ mod tests {
             let jpeg = flat(brighter, adobe);
             let decoded = |reduced_to: Option<u32>| {
                 let (format, bytes) = (ImageFormat::Jpeg, MEMORY);
-                decode(Cursor::new(&jpeg), Measured { format, bytes, reduced_to, max_scans: 4 }).unwrap()
+                decode(Cursor::new(&jpeg), DecodePlan { format, bytes, reduced_to, max_scans: 4 }).unwrap()
             };
             let (whole, reduced) = (decoded(None), decoded(Some(16)));
             assert_eq!((whole.dimensions, reduced.dimensions), ((64, 64), (64, 64)));

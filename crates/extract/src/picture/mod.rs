@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use self::decode::{Measured, measure};
+pub use self::decode::{DecodePlan, measure};
 
 /// Longer sides of the thumbnails, in pixels.
 pub const THUMBNAILS: [u32; 2] = [320, 1280];

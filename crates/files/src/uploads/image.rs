@@ -17,7 +17,7 @@ use bytes::Bytes;
 pub use extract::picture::THUMBNAILS;
 use extract::{
     isolated::Task,
-    picture::{self, Copied, Measured, ResizeTask, Resized, Thumbnails, UploadTask},
+    picture::{self, Copied, DecodePlan, ResizeTask, Resized, Thumbnails, UploadTask},
 };
 
 use super::{
@@ -42,7 +42,7 @@ pub(super) struct MediaProbe {
     pub thumbnail_type: Option<&'static str>,
     pub thumbnails: Vec<(u32, Bytes)>,
     /// Set if the file is an image that can be decoded.
-    pub measured: Option<Measured>,
+    pub measured: Option<DecodePlan>,
 }
 
 impl MediaProbe {
@@ -79,7 +79,7 @@ pub(super) fn look(path: &Path, claimed: &str) -> anyhow::Result<MediaProbe> {
 /// Copies an image without its metadata to `copy`, and makes its thumbnails if it was measured. An
 /// unreadable image is treated as an ordinary file.
 pub(super) async fn process(path: PathBuf, copy: PathBuf, looked: &mut MediaProbe) -> Result<(), AppError> {
-    let (media_type, memory) = (looked.media_type.clone(), looked.measured.map(Measured::mebibytes));
+    let (media_type, memory) = (looked.media_type.clone(), looked.measured.map(DecodePlan::mebibytes));
     let written = TemporaryFile::new(copy.clone());
     let task = Task::UploadedPicture(UploadTask { media_type, path, copy, memory });
     let parsed = reader::parse_bytes(&task, Bytes::new()).await?;
@@ -113,7 +113,7 @@ pub struct SmallPicture {
 }
 
 /// Measures an image that is not an upload, for downscaling its longer side to `side` pixels.
-pub(super) fn measure_bytes(bytes: &[u8], side: u32) -> anyhow::Result<(String, Measured)> {
+pub(super) fn measure_bytes(bytes: &[u8], side: u32) -> anyhow::Result<(String, DecodePlan)> {
     let media_type = media_type::detect(bytes, UNKNOWN);
     let measured = picture::measure(&mut Cursor::new(bytes), &media_type, side)?;
     Ok((media_type, measured))
@@ -123,7 +123,7 @@ pub(super) fn measure_bytes(bytes: &[u8], side: u32) -> anyhow::Result<(String, 
 pub(super) async fn sized(
     bytes: Bytes,
     media_type: String,
-    measured: Measured,
+    measured: DecodePlan,
     side: u32,
 ) -> Result<SmallPicture, AppError> {
     let task = Task::Picture(ResizeTask { media_type, side, memory: measured.mebibytes() });

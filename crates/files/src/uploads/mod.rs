@@ -33,7 +33,7 @@ use dbcontext::{
         users,
     },
 };
-use extract::picture::{MAX_READ, Measured};
+use extract::picture::{MAX_READ, DecodePlan};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use billing::entitlements;
@@ -423,7 +423,7 @@ fn plain_name(name: &str) -> String {
 /// Acquires memory for decoding an image, held until the reader process has ended. The caller holds
 /// a slot of [`WorkPools::parsing`](platform::work_pools::WorkPools::parsing), which makes it fair:
 /// at most one image waits here.
-async fn memory(service: &FilesService, measured: Measured) -> Result<OwnedSemaphorePermit, AcquireError> {
+async fn memory(service: &FilesService, measured: DecodePlan) -> Result<OwnedSemaphorePermit, AcquireError> {
     Arc::clone(&service.uploads.decoding).acquire_many_owned(measured.mebibytes()).await
 }
 
