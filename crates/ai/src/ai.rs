@@ -18,7 +18,7 @@ use crate::{
     given::{self, PreviousResponse, Given},
     heavy::off_loop,
     settings::{SettingsError, Target},
-    shelf::SharedShelf,
+    shelf::ResponseStore,
     signatures::SignatureCache,
     takes,
     wire::Http,
@@ -45,7 +45,7 @@ pub struct Ai {
     signatures: Arc<SignatureCache>,
     given: Arc<Given>,
     /// Response store shared between instances; unset on a single instance.
-    shelf: OnceLock<Arc<dyn SharedShelf>>,
+    shelf: OnceLock<Arc<dyn ResponseStore>>,
     outgoing: Outgoing,
 }
 
@@ -216,11 +216,11 @@ impl Ai {
     }
 
     /// Sets the response store shared between instances.
-    pub fn share_on(&self, shelf: Arc<dyn SharedShelf>) {
+    pub fn share_on(&self, shelf: Arc<dyn ResponseStore>) {
         let _ = self.shelf.set(shelf);
     }
 
-    pub(crate) fn shelf(&self) -> Option<&Arc<dyn SharedShelf>> {
+    pub(crate) fn shelf(&self) -> Option<&Arc<dyn ResponseStore>> {
         self.shelf.get()
     }
 

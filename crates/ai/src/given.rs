@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::{
     GatewayError,
-    shelf::{SharedShelf, ResponsePublisher},
+    shelf::{ResponseStore, ResponsePublisher},
 };
 
 /// Memory limits per API key and in total, in bytes.
@@ -122,7 +122,7 @@ pub(crate) fn named(body: &[u8]) -> Vec<String> {
 
 impl Given {
     /// Loads these entries, and those they depend on, from the shared store.
-    pub async fn bring(&self, shelf: &dyn SharedShelf, key: ApiKeyId, named: Vec<String>) {
+    pub async fn bring(&self, shelf: &dyn ResponseStore, key: ApiKeyId, named: Vec<String>) {
         let (mut ids, mut sought, mut bytes) = (named, HashSet::new(), 0);
         while !ids.is_empty() && sought.len() < MOST_SOUGHT && bytes <= KEY_BYTES {
             let (mut unknown, mut next) = (Vec::new(), Vec::new());
@@ -469,7 +469,7 @@ mod tests {
     #[tokio::test]
     async fn resolves_responses_of_other_instances() {
         let (one, other, key) = (Arc::new(Given::default()), Arc::new(Given::default()), ApiKeyId::new());
-        let shelf: Arc<dyn SharedShelf> = Arc::new(InMemoryStore::default());
+        let shelf: Arc<dyn ResponseStore> = Arc::new(InMemoryStore::default());
         let under_way = Arc::new(UnderWay::default());
         // Alternates between two instances.
         let mut body = json!({"model": "m", "input": "one"});

@@ -66,7 +66,7 @@ pub use looks::ImageLimit;
 pub use meter::{Beside, Meter, ServedBy, ToolUses, Usage};
 pub use peek::{RequestInfo, Wanted, look};
 pub use settings::{AiSettings, Limits, ProviderSettings};
-pub use shelf::SharedShelf;
+pub use shelf::ResponseStore;
 pub use takes::OwnTakes;
 pub use transcription::{Recording, sound_tokens};
 pub use window::{estimate_tokens, turn_tokens, window};

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 /// Short-lived key-value store shared by all instances, with a size limit per API key. Failures are
 /// not reported: an entry that can't be stored or found is known only to the instance that created
 /// it.
-pub trait SharedShelf: Send + Sync {
+pub trait ResponseStore: Send + Sync {
     /// Stores entries of this API key, as name and text.
     fn keep(&self, key: ApiKeyId, texts: Vec<(String, String)>) -> BoxFuture<'static, ()>;
 
@@ -48,13 +48,13 @@ impl fmt::Debug for UnderWay {
 /// Publisher of one call's entries.
 #[derive(Clone)]
 pub(crate) struct ResponsePublisher {
-    shelf: Arc<dyn SharedShelf>,
+    shelf: Arc<dyn ResponseStore>,
     key: ApiKeyId,
     under_way: Arc<UnderWay>,
 }
 
 impl ResponsePublisher {
-    pub fn new(shelf: &Arc<dyn SharedShelf>, key: ApiKeyId, under_way: &Arc<UnderWay>) -> Self {
+    pub fn new(shelf: &Arc<dyn ResponseStore>, key: ApiKeyId, under_way: &Arc<UnderWay>) -> Self {
         Self { shelf: Arc::clone(shelf), key, under_way: Arc::clone(under_way) }
     }
 
@@ -77,7 +77,7 @@ impl fmt::Debug for ResponsePublisher {
 pub(crate) struct InMemoryStore(Mutex<std::collections::HashMap<(ApiKeyId, String), String>>);
 
 #[cfg(test)]
-impl SharedShelf for InMemoryStore {
+impl ResponseStore for InMemoryStore {
     fn keep(&self, key: ApiKeyId, texts: Vec<(String, String)>) -> BoxFuture<'static, ()> {
         self.0
             .lock()

@@ -14,7 +14,7 @@ use appcore::ApiKeyId;
 
 use crate::{
     neutral::{Event, Part, Request, ToolCall},
-    shelf::SharedShelf,
+    shelf::ResponseStore,
 };
 
 /// Maximum size of all signatures, in bytes.
@@ -44,7 +44,7 @@ impl SignatureCache {
     }
 
     /// Loads missing signatures of the request's calls from the shared store.
-    pub async fn bring(&self, shelf: &dyn SharedShelf, key: ApiKeyId, request: &Request) {
+    pub async fn bring(&self, shelf: &dyn ResponseStore, key: ApiKeyId, request: &Request) {
         let ids = self.unknown(request);
         if ids.is_empty() {
             return;

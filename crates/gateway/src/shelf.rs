@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::ai::SharedShelf;
+use ::ai::ResponseStore;
 use appcore::ApiKeyId;
 use deadpool_redis::redis::{Script, cmd};
 use futures_util::future::BoxFuture;
@@ -71,7 +71,7 @@ impl Shared {
     }
 }
 
-impl SharedShelf for RedisResponseStore {
+impl ResponseStore for RedisResponseStore {
     fn keep(&self, key: ApiKeyId, texts: Vec<(String, String)>) -> BoxFuture<'static, ()> {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
