@@ -54,14 +54,14 @@ type Hearer = Arc<dyn Fn(KeyStateChange) + Send + Sync>;
 
 /// Snapshot of the providers: configured ones first, then added ones.
 pub(crate) struct ProviderSnapshot {
-    known: Vec<Known>,
+    known: Vec<RegisteredProvider>,
     /// Default model; `None` if only the demo is available.
     default: Option<Target>,
 }
 
 /// A provider and the settings it was built from.
 #[derive(Clone)]
-pub(crate) struct Known {
+pub(crate) struct RegisteredProvider {
     pub upstream: Arc<Upstream>,
     pub settings: ProviderSettings,
     /// True if added at runtime rather than by the configuration.
@@ -94,13 +94,13 @@ impl Ai {
         };
         let shared = Http::new(settings.proxy.as_deref(), Arc::clone(&limits))?;
         let has_proxy = settings.proxy.as_deref().is_some_and(|proxy| !proxy.trim().is_empty());
-        let build = |provider: ProviderSettings| -> Result<Known, SettingsError> {
+        let build = |provider: ProviderSettings| -> Result<RegisteredProvider, SettingsError> {
             let http = match &provider.proxy {
                 Some(proxy) => Http::new(Some(proxy), Arc::clone(&limits))?,
                 None => shared.clone(),
             };
             let upstream = Arc::new(Upstream::build(&provider, http, limits.backoff)?);
-            Ok(Known { upstream, settings: provider, is_added: false })
+            Ok(RegisteredProvider { upstream, settings: provider, is_added: false })
         };
         let known = settings.providers.into_iter().map(build).collect::<Result<Vec<_>, _>>()?;
         let upstreams = ProviderSnapshot { known, default: configured_default.clone() };
@@ -126,7 +126,7 @@ impl Ai {
     /// built and those with the name of a configured one are skipped.
     pub fn replace_added(&self, added: Vec<ProviderSettings>) {
         let before = self.upstreams();
-        let mut known: Vec<Known> = before.known.iter().filter(|known| !known.is_added).cloned().collect();
+        let mut known: Vec<RegisteredProvider> = before.known.iter().filter(|known| !known.is_added).cloned().collect();
         for settings in added {
             if known.iter().any(|known| known.settings.name.eq_ignore_ascii_case(&settings.name)) {
                 tracing::warn!(provider = settings.name, "added provider skipped, name taken by a configured provider");
@@ -141,7 +141,7 @@ impl Ai {
                     continue;
                 }
             };
-            known.push(Known { upstream, settings, is_added: true });
+            known.push(RegisteredProvider { upstream, settings, is_added: true });
         }
         let wished = self.wished_default.as_deref().map(str::trim);
         let all = || {
@@ -323,7 +323,7 @@ fn demo_deployment() -> Deployment {
 }
 
 impl ProviderSnapshot {
-    pub fn known(&self) -> &[Known] {
+    pub fn known(&self) -> &[RegisteredProvider] {
         &self.known
     }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{
     Ai, AiError, ProviderSettings,
-    ai::Known,
+    ai::RegisteredProvider,
     dialect::EndpointPath,
     keys::{KeyHealth, KeyState, NoKeyAvailable},
 };
@@ -52,7 +52,7 @@ impl ProviderState {
 impl Ai {
     /// Availability of each provider, as known to this instance.
     pub fn states(&self) -> Vec<ProviderState> {
-        let state = |known: &Known| {
+        let state = |known: &RegisteredProvider| {
             let keys = known.upstream.keys.health();
             let is_ready = keys.iter().any(|key| key.state == KeyState::Ready);
             let rests = keys.iter().filter(|key| key.state == KeyState::Resting).filter_map(|key| key.wait);
@@ -69,7 +69,7 @@ impl Ai {
 
     /// Health of each provider's keys on this instance.
     pub fn health(&self) -> Vec<ProviderHealth> {
-        let health = |known: &Known| ProviderHealth {
+        let health = |known: &RegisteredProvider| ProviderHealth {
             settings: known.settings.clone(),
             is_added: known.is_added,
             keys: known.upstream.keys.health(),
