@@ -13,7 +13,7 @@ use crate::{
     meter::{Meter, searches_always},
     peek::estimate,
     shelf::UnderWay,
-    takes::OwnTakes,
+    takes::ModelParamOverrides,
 };
 
 /// API format of a client.
@@ -38,7 +38,7 @@ pub struct Deployment {
     /// Lower values are tried first.
     pub priority: u32,
     /// Configured model parameters, which override the built-in ones.
-    pub takes: Option<Arc<OwnTakes>>,
+    pub takes: Option<Arc<ModelParamOverrides>>,
 }
 
 /// Fallback deployments, by cause.

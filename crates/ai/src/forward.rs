@@ -39,7 +39,7 @@ use crate::{
     relay::{TappedStream, Tap},
     route::{Attempt, RetryPolicy, RouteAttempts},
     shelf::{ResponsePublisher, UnderWay},
-    takes::OwnTakes,
+    takes::ModelParamOverrides,
     tool_names,
     translate::{AnswerParser, FormatConverter, read_whole},
     web_pictures,
@@ -255,7 +255,7 @@ impl Ai {
         let terms = openai_responses::pass::PassthroughTerms {
             hosted: call.hands_on_tools(upstream),
             is_kept: record.is_some(),
-            thinks: attempt.takes.as_deref().and_then(OwnTakes::thinks),
+            thinks: attempt.takes.as_deref().and_then(ModelParamOverrides::thinks),
         };
         let rewrite = move |body: &Bytes, model: &str| openai_responses::pass::rewrite(body, model, terms);
         let request = rewritten(call, attempt, rewrite).await?;

@@ -67,6 +67,6 @@ pub use meter::{Beside, Meter, ServedBy, ToolUses, Usage};
 pub use peek::{RequestInfo, Wanted, look};
 pub use settings::{AiSettings, Limits, ProviderSettings};
 pub use shelf::ResponseStore;
-pub use takes::OwnTakes;
+pub use takes::ModelParamOverrides;
 pub use transcription::{Recording, sound_tokens};
 pub use window::{estimate_tokens, turn_tokens, window};

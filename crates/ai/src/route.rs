@@ -15,7 +15,7 @@ use crate::{
     AiError, Deployment, Route,
     ai::{Upstream, ProviderSnapshot},
     keys::{KeyLease, NoKeyAvailable},
-    takes::OwnTakes,
+    takes::ModelParamOverrides,
     wire::failure::Failure,
 };
 
@@ -58,7 +58,7 @@ pub(crate) struct Attempt<'a> {
     pub upstream: &'a Upstream,
     pub model: &'a str,
     /// Configured model parameters, which override the built-in ones.
-    pub takes: Option<Arc<OwnTakes>>,
+    pub takes: Option<Arc<ModelParamOverrides>>,
     pub lease: KeyLease,
     admitted: Admitted<'a>,
 }

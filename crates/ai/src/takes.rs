@@ -46,14 +46,14 @@ pub(crate) enum Thinking {
 
 /// Parameters configured by an administrator; each one overrides the built-in value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OwnTakes {
+pub struct ModelParamOverrides {
     thinking: Option<Thinking>,
     sampling: Option<Sampling>,
     most_output: Option<u64>,
     thoughts: Option<Thoughts>,
 }
 
-impl OwnTakes {
+impl ModelParamOverrides {
     /// Parses configured parameters; `most_output` is in tokens. `None` if the thinking setting is
     /// invalid.
     #[must_use]
@@ -201,7 +201,7 @@ pub(crate) fn of_question<'a>(question: &'a Request, model: &str) -> Option<&'a 
 }
 
 /// Fits a request to a model's parameters; `own` are the configured ones.
-pub(crate) fn fit<'a>(question: &'a Request, model: &str, own: Option<&OwnTakes>) -> Cow<'a, Request> {
+pub(crate) fn fit<'a>(question: &'a Request, model: &str, own: Option<&ModelParamOverrides>) -> Cow<'a, Request> {
     let own = own.map(|own| Arc::new(own.over(of(model))));
     let Some(takes) = own.as_deref().or_else(|| of(model)) else { return Cow::Borrowed(question) };
     let reasoning = question.reasoning.as_ref().and_then(|reasoning| takes.thinking.fit(reasoning));
@@ -383,7 +383,7 @@ mod tests {
         };
         let fitted = |model: &str, thinking: Option<&str>, sampling: Option<Sampling>, most: Option<u64>| {
             let said = ModelParameterLimits { thinking: thinking.map(str::to_owned), sampling, thoughts: None };
-            let own = OwnTakes::read(&said, most).unwrap();
+            let own = ModelParamOverrides::read(&said, most).unwrap();
             let fitted = fit(&question, model, Some(&own)).into_owned();
             let effort = fitted.reasoning.and_then(|reasoning| reasoning.effort);
             (effort, fitted.temperature.is_some(), fitted.max_output)
@@ -396,10 +396,10 @@ mod tests {
         assert_eq!(fitted("mine", None, Some(Sampling::Resting), None), (Some(Effort::Max), false, Some(100_000)));
 
         let said = |thinking: &str| ModelParameterLimits { thinking: Some(thinking.to_owned()), ..ModelParameterLimits::default() };
-        assert_eq!(OwnTakes::read(&said("a lot"), None), None);
-        assert!(OwnTakes::read(&ModelParameterLimits::default(), None).unwrap().is_empty());
-        assert_eq!(OwnTakes::read(&said("none"), None).unwrap().thinks(), Some(false));
-        let own = OwnTakes::read(&ModelParameterLimits { thoughts: Some(Thoughts::Always), ..ModelParameterLimits::default() }, None);
+        assert_eq!(ModelParamOverrides::read(&said("a lot"), None), None);
+        assert!(ModelParamOverrides::read(&ModelParameterLimits::default(), None).unwrap().is_empty());
+        assert_eq!(ModelParamOverrides::read(&said("none"), None).unwrap().thinks(), Some(false));
+        let own = ModelParamOverrides::read(&ModelParameterLimits { thoughts: Some(Thoughts::Always), ..ModelParameterLimits::default() }, None);
         let fitted = fit(&question, "mine", own.as_ref());
         assert_eq!(of_question(&fitted, "mine").map(|takes| takes.thoughts), Some(Thoughts::Always));
         assert_eq!(of_question(&question, "mine"), None);

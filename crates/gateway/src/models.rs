@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-use ::ai::OwnTakes;
+use ::ai::ModelParamOverrides;
 use appcore::{
     AppError, config,
     view::{ModelCapabilities, ModelDefinition, ModelDeployment, ModelPrice},
@@ -343,7 +343,7 @@ fn model(
 /// passthrough requests.
 fn longest(route: &ai::Route, known: Option<&'static prices::PriceEntry>) -> Option<u64> {
     let of = |deployment: &ai::Deployment, known: Option<&'static prices::PriceEntry>| {
-        let said = deployment.takes.as_deref().and_then(OwnTakes::most_output);
+        let said = deployment.takes.as_deref().and_then(ModelParamOverrides::most_output);
         let known = prices::find(&deployment.model).or(known);
         said.max(known.and_then(|known| known.capabilities.max_output))
     };
@@ -356,7 +356,7 @@ fn longest(route: &ai::Route, known: Option<&'static prices::PriceEntry>) -> Opt
 
 /// Converts the deployments of a definition, with its parameter overrides.
 fn deploy(definition: &ModelDefinition) -> Vec<ai::Deployment> {
-    let own = OwnTakes::read(&definition.parameters, definition.capabilities.max_output);
+    let own = ModelParamOverrides::read(&definition.parameters, definition.capabilities.max_output);
     let own = own.filter(|own| !own.is_empty()).map(Arc::new);
     let deployed = definition.deployments.iter().cloned();
     deployed

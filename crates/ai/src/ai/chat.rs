@@ -18,7 +18,7 @@ use crate::{
     peek::estimate,
     relay::TappedStream,
     route::{Attempt, RetryPolicy, RouteAttempts},
-    takes::{self, OwnTakes},
+    takes::{self, ModelParamOverrides},
     wire::{Opened, failure::Failure},
 };
 
@@ -131,7 +131,7 @@ pub(crate) fn written(
     base: &Url,
     question: &Question,
     model: &str,
-    own: Option<&OwnTakes>,
+    own: Option<&ModelParamOverrides>,
 ) -> Result<Bytes, GatewayError> {
     let fitted = takes::fit(question, model, own);
     Ok(kind.dialect().write(&fitted, model, base)?.to_string().into())

@@ -211,7 +211,7 @@ fn check(service: &GatewayService, name: &str, definition: &ModelDefinition) -> 
         return Err(AppError::field("capabilities", "invalid", message));
     }
     let is_long = definition.parameters.thinking.as_ref().is_some_and(|thinking| thinking.len() > MAX_THINKING);
-    if is_long || ::ai::OwnTakes::read(&definition.parameters, None).is_none() {
+    if is_long || ::ai::ModelParamOverrides::read(&definition.parameters, None).is_none() {
         let message = "Write `none`, `any`, or `efforts`, `adaptive`, `levels` or `budget` with what they take, such as `efforts:low,high`.";
         return Err(AppError::field("parameters.thinking", "invalid", message));
     }
