@@ -12,7 +12,7 @@ use crate::{
     given::PreviousResponse,
     meter::{Meter, searches_always},
     peek::estimate,
-    shelf::UnderWay,
+    shelf::PendingWrites,
     takes::ModelParamOverrides,
 };
 
@@ -93,7 +93,7 @@ pub struct Call {
     /// API key whose stored responses the call may refer to, and the response that it continues.
     pub(crate) of_key: Option<(ApiKeyId, Option<PreviousResponse>)>,
     /// Publication of its answer to the other instances.
-    pub(crate) under_way: Arc<UnderWay>,
+    pub(crate) under_way: Arc<PendingWrites>,
     /// Estimated input tokens, if already known.
     input: Option<u64>,
     /// Maximum output tokens, as far as known; providers count them against rate limits in advance.

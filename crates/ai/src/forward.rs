@@ -38,7 +38,7 @@ use crate::{
     neutral::{Answer, Request, Writer},
     relay::{TappedStream, Tap},
     route::{Attempt, RetryPolicy, RouteAttempts},
-    shelf::{ResponsePublisher, UnderWay},
+    shelf::{ResponsePublisher, PendingWrites},
     takes::ModelParamOverrides,
     tool_names,
     translate::{AnswerParser, FormatConverter, read_whole},
@@ -483,7 +483,7 @@ fn finish(call: Call, begun: StartedAnswer, attempt: Attempt<'_>, is_shared: boo
 
 /// Delays each frame until the preceding output is stored, so that a client can refer to what it
 /// has received.
-fn behind(frames: Frames, under_way: Arc<UnderWay>) -> Frames {
+fn behind(frames: Frames, under_way: Arc<PendingWrites>) -> Frames {
     let told = move |frame| {
         let under_way = Arc::clone(&under_way);
         async move {

@@ -416,7 +416,7 @@ fn too_much_named(place: usize) -> GatewayError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shelf::{InMemoryStore, UnderWay};
+    use crate::shelf::{InMemoryStore, PendingWrites};
 
     fn bytes(value: &Value) -> Bytes {
         value.to_string().into()
@@ -470,7 +470,7 @@ mod tests {
     async fn resolves_responses_of_other_instances() {
         let (one, other, key) = (Arc::new(Given::default()), Arc::new(Given::default()), ApiKeyId::new());
         let shelf: Arc<dyn ResponseStore> = Arc::new(InMemoryStore::default());
-        let under_way = Arc::new(UnderWay::default());
+        let under_way = Arc::new(PendingWrites::default());
         // Alternates between two instances.
         let mut body = json!({"model": "m", "input": "one"});
         for turn in 1..=3 {

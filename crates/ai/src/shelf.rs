@@ -23,9 +23,9 @@ pub trait ResponseStore: Send + Sync {
 /// Pending writes to the shared store. The end of an answer is sent after them, so that the client
 /// can refer to it at every instance.
 #[derive(Default)]
-pub(crate) struct UnderWay(Mutex<Vec<BoxFuture<'static, ()>>>);
+pub(crate) struct PendingWrites(Mutex<Vec<BoxFuture<'static, ()>>>);
 
-impl UnderWay {
+impl PendingWrites {
     fn add(&self, one: BoxFuture<'static, ()>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(one);
     }
@@ -39,7 +39,7 @@ impl UnderWay {
     }
 }
 
-impl fmt::Debug for UnderWay {
+impl fmt::Debug for PendingWrites {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("UnderWay").finish_non_exhaustive()
     }
@@ -50,11 +50,11 @@ impl fmt::Debug for UnderWay {
 pub(crate) struct ResponsePublisher {
     shelf: Arc<dyn ResponseStore>,
     key: ApiKeyId,
-    under_way: Arc<UnderWay>,
+    under_way: Arc<PendingWrites>,
 }
 
 impl ResponsePublisher {
-    pub fn new(shelf: &Arc<dyn ResponseStore>, key: ApiKeyId, under_way: &Arc<UnderWay>) -> Self {
+    pub fn new(shelf: &Arc<dyn ResponseStore>, key: ApiKeyId, under_way: &Arc<PendingWrites>) -> Self {
         Self { shelf: Arc::clone(shelf), key, under_way: Arc::clone(under_way) }
     }
 
