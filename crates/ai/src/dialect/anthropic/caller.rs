@@ -60,7 +60,7 @@ enum OpenBlock {
 
 /// A call buffered until the open block ends.
 #[derive(Debug)]
-struct Waiting {
+struct BufferedCall {
     tool: u32,
     id: String,
     name: String,
@@ -77,7 +77,7 @@ pub(crate) struct MessageWriter {
     /// Index of the next block.
     index: u32,
     open: Option<OpenBlock>,
-    waiting: Vec<Waiting>,
+    waiting: Vec<BufferedCall>,
     finish: Finish,
 }
 
@@ -203,7 +203,7 @@ impl Writer for MessageWriter {
             Event::Call { tool, id, name, .. } => {
                 if matches!(self.open, Some(OpenBlock::Call(_))) {
                     let (id, name) = (id.clone(), name.clone());
-                    self.waiting.push(Waiting { tool: *tool, id, name, arguments: String::new() });
+                    self.waiting.push(BufferedCall { tool: *tool, id, name, arguments: String::new() });
                 } else {
                     self.close(out);
                     self.start_call(*tool, id, name, out);
