@@ -51,7 +51,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Keys of one provider.
 pub struct KeyPool {
-    tell: OnceLock<Tell>,
+    tell: OnceLock<StateListener>,
     requests_per_minute: Option<u32>,
     /// First cooldown after a 429 without a delay: at most the delay before the next attempt, or
     /// each attempt would come too early.
@@ -100,7 +100,7 @@ struct DisabledKey {
 }
 
 /// Listener for state changes: the key's index, the model (`None`: all), and the change.
-type Tell = Box<dyn Fn(usize, Option<&str>, ProviderKeyChange) + Send + Sync>;
+type StateListener = Box<dyn Fn(usize, Option<&str>, ProviderKeyChange) + Send + Sync>;
 
 /// Reason why no key could be lent.
 #[derive(Debug, Clone, PartialEq, Eq)]
