@@ -63,7 +63,7 @@ pub use gateway_error::{ErrorKind, GatewayError, Rendered};
 pub use given::PreviousResponse;
 pub use health::{ProviderHealth, ProviderState};
 pub use looks::ImageLimit;
-pub use meter::{Beside, Meter, ServedBy, ToolUses, Usage};
+pub use meter::{ExtraCalls, Meter, ServedBy, ToolUses, Usage};
 pub use peek::{RequestInfo, Wanted, look};
 pub use settings::{AiSettings, Limits, ProviderSettings};
 pub use shelf::ResponseStore;

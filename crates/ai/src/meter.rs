@@ -62,7 +62,7 @@ pub struct ToolUses {
 /// Tokens of extra calls that a provider makes for an answer, such as Anthropic's compaction of the
 /// conversation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Beside {
+pub struct ExtraCalls {
     /// Includes `cached` and `cache_write`.
     pub input: u64,
     pub cached: u64,
@@ -72,7 +72,7 @@ pub struct Beside {
     pub longest: u64,
 }
 
-impl Beside {
+impl ExtraCalls {
     fn plus(self, other: Self) -> Self {
         Self {
             input: self.input.saturating_add(other.input),
@@ -118,7 +118,7 @@ pub struct Usage {
     pub images: Option<u64>,
     /// Tokens of extra calls, included in the counts above. Kept apart because long-context prices
     /// apply per call.
-    pub beside: Beside,
+    pub beside: ExtraCalls,
     /// True if at least one count is an estimate.
     pub estimated: bool,
 }
@@ -138,7 +138,7 @@ impl Usage {
             searches: later.searches.or(self.searches),
             containers: later.containers.or(self.containers),
             images: later.images.or(self.images),
-            beside: if later.beside == Beside::default() { self.beside } else { later.beside },
+            beside: if later.beside == ExtraCalls::default() { self.beside } else { later.beside },
             estimated: later.estimated,
         }
     }

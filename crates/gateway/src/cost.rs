@@ -86,7 +86,7 @@ pub(super) fn most_output(wanted: Wanted, assumed: u64, most: Option<u64>) -> u6
 mod tests {
     mod bodies;
 
-    use ::ai::Beside;
+    use ::ai::ExtraCalls;
     use appcore::view::LongPrice;
     use proptest::prelude::*;
 
@@ -158,7 +158,7 @@ mod tests {
         // A conversation that was shortened: the call that read all of it, and the one that
         // answers.
         let shortened = |input: u64, longest: u64| Usage {
-            beside: Beside { input, longest, cached: 50, output: 10, ..Beside::default() },
+            beside: ExtraCalls { input, longest, cached: 50, output: 10, ..ExtraCalls::default() },
             ..usage(100 + input, 50, 20)
         };
         assert_eq!(cost(&price, &shortened(150, 150)), MicroCredits(100 + 100 + 5 + 200), "neither is long");

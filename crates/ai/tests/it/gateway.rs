@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ai::{
-    Ai, AiSettings, AnswerBody, ApiStyle, Beside, Call, Deployment, ErrorKind, Fallbacks, Finish, Forwarded,
+    Ai, AiSettings, AnswerBody, ApiStyle, ExtraCalls, Call, Deployment, ErrorKind, Fallbacks, Finish, Forwarded,
     GatewayError, Limits, Meter, ProviderKind, ProviderSettings, Recording, Route, Secret, Usage,
 };
 use appcore::work_pool::WorkOwner;
@@ -85,7 +85,7 @@ const COUNTED: Usage = Usage {
     searches: None,
     containers: None,
     images: None,
-    beside: Beside { input: 0, cached: 0, cache_write: 0, output: 0, longest: 0 },
+    beside: ExtraCalls { input: 0, cached: 0, cache_write: 0, output: 0, longest: 0 },
     estimated: false,
 };
 

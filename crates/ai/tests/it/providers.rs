@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ai::{
-    Ai, AiError, AiSettings, Beside, ChatDelta, ChatMessage, ChatRequest, Finish, Limits, ProviderKind,
+    Ai, AiError, AiSettings, ExtraCalls, ChatDelta, ChatMessage, ChatRequest, Finish, Limits, ProviderKind,
     ProviderSettings, Route, Secret, Usage,
 };
 use appcore::breaker::Circuit;
@@ -98,7 +98,7 @@ const COUNTED: Usage = Usage {
     searches: None,
     containers: None,
     images: None,
-    beside: Beside { input: 0, cached: 0, cache_write: 0, output: 0, longest: 0 },
+    beside: ExtraCalls { input: 0, cached: 0, cache_write: 0, output: 0, longest: 0 },
     estimated: false,
 };
 

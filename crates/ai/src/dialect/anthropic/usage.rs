@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Beside, Usage, dialect::fields::counted, meter::updated};
+use crate::{ExtraCalls, Usage, dialect::fields::counted, meter::updated};
 
 /// Iterations that the totals leave out: conversation compaction, and calls to the advisor model.
 const BESIDE: [&str; 2] = ["compaction", "advisor_message"];
@@ -84,7 +84,7 @@ impl From<MessageUsage> for Usage {
         let [asked, read, written, said] = usage.beside;
         let cached = sum(&[usage.cache_read_input_tokens, read]);
         let cache_write = sum(&[usage.cache_creation_input_tokens, written]);
-        let beside = Beside {
+        let beside = ExtraCalls {
             input: sum(&[asked, read, written]).unwrap_or(0),
             cached: read.unwrap_or(0),
             cache_write: written.unwrap_or(0),
@@ -135,7 +135,7 @@ mod tests {
         let counted = Usage::from(usage);
         assert_eq!((counted.input, counted.cached), (Some(203_812), Some(12)));
         assert_eq!((counted.cache_write, counted.output), (None, Some(5_000)));
-        let beside = Beside { input: 180_807, cached: 7, cache_write: 0, output: 4_000, longest: 180_007 };
+        let beside = ExtraCalls { input: 180_807, cached: 7, cache_write: 0, output: 4_000, longest: 180_007 };
         assert_eq!(counted.beside, beside, "each of these rounds is long or not by itself");
         assert_eq!(Usage::from(MessageUsage::default()), Usage::default());
     }

@@ -10,7 +10,7 @@
 //!   tools a non-streamed answer;
 //! - chat completions search once, and each tool that runs code has one container.
 
-use ::ai::{ApiStyle, Beside, RequestInfo, Usage, look};
+use ::ai::{ApiStyle, ExtraCalls, RequestInfo, Usage, look};
 use appcore::work_pool::WorkOwner;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -197,9 +197,9 @@ proptest! {
         let images = part(allowed.images.min(allowed.calls.saturating_sub(searches)), 5);
         let beside = if allowed.times > 1 {
             let (input, output) = (part(asked, 2), part(answered, 3));
-            Beside { input, output, longest: input, cached: part(input, 6), cache_write: part(input, 7) }
+            ExtraCalls { input, output, longest: input, cached: part(input, 6), cache_write: part(input, 7) }
         } else {
-            Beside::default()
+            ExtraCalls::default()
         };
         let usage = Usage {
             beside,
