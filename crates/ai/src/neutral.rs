@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub(crate) use answer::{Answer, Block, Choice};
 
-use crate::{AiError, Finish, Usage, takes::Takes, wire::failure::Failure};
+use crate::{AiError, Finish, Usage, takes::ModelParams, wire::failure::Failure};
 
 /// A chat request.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,7 +50,7 @@ pub(crate) struct Request {
     /// Fields that only OpenAI's API knows.
     pub extra: BTreeMap<&'static str, Value>,
     /// Model parameters, if they differ from the built-in ones.
-    pub takes: Option<Arc<Takes>>,
+    pub takes: Option<Arc<ModelParams>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use crate::neutral::{Effort, Reasoning, Request};
 
 /// Parameters that a model supports.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Takes {
+pub(crate) struct ModelParams {
     pub thinking: Thinking,
     pub sampling: Sampling,
     /// Maximum output, in tokens.
@@ -83,9 +83,9 @@ impl ModelParamOverrides {
     }
 
     /// Merges with the built-in parameters.
-    fn over(&self, known: Option<&Takes>) -> Takes {
+    fn over(&self, known: Option<&ModelParams>) -> ModelParams {
         let thinking = self.thinking.as_ref().or(known.map(|known| &known.thinking));
-        Takes {
+        ModelParams {
             thinking: thinking.cloned().unwrap_or(Thinking::Any),
             sampling: self.sampling.or(known.map(|known| known.sampling)).unwrap_or(Sampling::Any),
             most_output: self.most_output.or(known.and_then(|known| known.most_output)),
@@ -94,7 +94,7 @@ impl ModelParamOverrides {
     }
 }
 
-type Rows = Vec<(String, Takes)>;
+type Rows = Vec<(String, ModelParams)>;
 
 static TABLE: LazyLock<Rows> = LazyLock::new(|| {
     let lines = include_str!("takes.tsv").lines().filter(|line| !line.starts_with('#'));
@@ -126,7 +126,7 @@ fn longest_first(mut rows: Rows) -> Rows {
     rows
 }
 
-fn read(fields: &[&str]) -> Option<Takes> {
+fn read(fields: &[&str]) -> Option<ModelParams> {
     let &[thinking, sampling, ref rest @ ..] = fields else { return None };
     let (most_output, thoughts) = match *rest {
         [] => ("", ""),
@@ -148,7 +148,7 @@ fn read(fields: &[&str]) -> Option<Takes> {
         "always" => Thoughts::Always,
         _ => return None,
     };
-    Some(Takes { thinking, sampling, most_output, thoughts })
+    Some(ModelParams { thinking, sampling, most_output, thoughts })
 }
 
 fn read_thinking(thinking: &str) -> Option<Thinking> {
@@ -174,7 +174,7 @@ fn read_thinking(thinking: &str) -> Option<Thinking> {
 }
 
 /// Parameters of a model, by its provider's name. `None` if unknown.
-pub(crate) fn of(model: &str) -> Option<&'static Takes> {
+pub(crate) fn of(model: &str) -> Option<&'static ModelParams> {
     let plain = plain(model);
     let mut rows = OWN.get().into_iter().flatten().chain(TABLE.iter());
     rows.find(|(name, _)| fits(name, &plain)).map(|(_, takes)| takes)
@@ -196,7 +196,7 @@ pub(crate) fn fits(name: &str, plain: &str) -> bool {
 }
 
 /// Parameters to which a request was [fitted](fit).
-pub(crate) fn of_question<'a>(question: &'a Request, model: &str) -> Option<&'a Takes> {
+pub(crate) fn of_question<'a>(question: &'a Request, model: &str) -> Option<&'a ModelParams> {
     question.takes.as_deref().or_else(|| of(model))
 }
 
@@ -306,7 +306,7 @@ mod tests {
             (&["none", "any", "many"], None),
             (&["none", "any", "1", "known", "more"], None),
         ] {
-            let found = found.map(|(thinking, sampling, most_output, thoughts)| Takes {
+            let found = found.map(|(thinking, sampling, most_output, thoughts)| ModelParams {
                 thinking,
                 sampling,
                 most_output,
