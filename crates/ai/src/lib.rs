@@ -64,7 +64,7 @@ pub use given::PreviousResponse;
 pub use health::{ProviderHealth, ProviderState};
 pub use looks::ImageLimit;
 pub use meter::{ExtraCalls, Meter, ServedBy, ToolUses, Usage};
-pub use peek::{RequestInfo, Wanted, look};
+pub use peek::{RequestInfo, TokenEstimate, look};
 pub use settings::{AiSettings, Limits, ProviderSettings};
 pub use shelf::ResponseStore;
 pub use takes::ModelParamOverrides;

@@ -36,14 +36,14 @@ pub struct RequestInfo<'a> {
     pub stream: bool,
     /// True if the caller wants reproducible answers: temperature zero or a seed.
     pub is_repeatable: bool,
-    pub wanted: Wanted,
+    pub wanted: TokenEstimate,
     /// Normalised body, if it differs from the original.
     pub mended: Option<Bytes>,
 }
 
 /// Maximum usage of a call, from which its reservation follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted {
+pub struct TokenEstimate {
     /// Estimated input tokens.
     pub input: u64,
     /// Maximum tokens of one answer; `None`: unlimited.
@@ -64,7 +64,7 @@ pub struct Wanted {
     pub is_shortened: bool,
 }
 
-impl Wanted {
+impl TokenEstimate {
     /// Usage of one text answer.
     #[must_use]
     pub fn words(input: u64, max_output: Option<u64>) -> Self {
@@ -179,7 +179,7 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'_>, Gat
     let is_shortened = style == ApiStyle::Messages && may_have(body, SHORTENING.as_slice());
     let input = survey.tokens;
     let is_repeatable = head.seed.is_some() || head.temperature.is_some_and(is_zero);
-    let wanted = Wanted { input, max_output, predicted, choices, has_sound, tools, has_open_tools, is_shortened };
+    let wanted = TokenEstimate { input, max_output, predicted, choices, has_sound, tools, has_open_tools, is_shortened };
     Ok(RequestInfo { model, stream, is_repeatable, wanted, mended: None })
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::ai::{ErrorKind, GatewayError, Meter, Route, ToolUses, Usage, Wanted};
+use ::ai::{ErrorKind, GatewayError, Meter, Route, ToolUses, Usage, TokenEstimate};
 use appcore::{
     ApiKeyId, AppError, Code, Timestamp, UserId, WorkspaceId,
     auth::Scope,
@@ -43,7 +43,7 @@ const MAX_TEXT: usize = 200;
 pub struct CallRequest<'a> {
     pub model: &'a str,
     pub request_id: &'a str,
-    pub wanted: Wanted,
+    pub wanted: TokenEstimate,
 }
 
 /// Reason for refusing a call.
@@ -325,7 +325,7 @@ async fn admit(
     };
     let tools = if has_tools { request.wanted.tools } else { ToolUses::default() };
     let has_open_tools = has_tools && request.wanted.has_open_tools;
-    let request = CallRequest { wanted: Wanted { tools, has_open_tools, ..request.wanted }, ..request };
+    let request = CallRequest { wanted: TokenEstimate { tools, has_open_tools, ..request.wanted }, ..request };
     let most_output = service.most_output(&model, endpoint, request.wanted);
     // Without an output limit, only the actual output tokens are counted.
     let output = request.wanted.max_output.map_or(0, |_| most_output);
@@ -406,17 +406,17 @@ fn note_refused(
 
 impl GatewayService {
     /// Returns the maximum cost of a call.
-    pub(super) fn worst_case(&self, model: &Model, endpoint: GatewayEndpoint, wanted: Wanted) -> Amounts {
+    pub(super) fn worst_case(&self, model: &Model, endpoint: GatewayEndpoint, wanted: TokenEstimate) -> Amounts {
         let output = self.most_output(model, endpoint, wanted);
         let always = u64::from(model.route.searches_always());
         let tools = ToolUses { searches: wanted.tools.searches.max(always), ..wanted.tools };
-        let wanted = Wanted { tools, ..wanted };
+        let wanted = TokenEstimate { tools, ..wanted };
         let cost = model.price.as_ref().map_or(MicroCredits::ZERO, |price| worst_cost(price, wanted, output));
         Amounts { cost, tokens: count(Some(wanted.input.saturating_add(output))), count: 1 }
     }
 
     /// Returns the maximum number of output tokens of all choices of a call.
-    fn most_output(&self, model: &Model, endpoint: GatewayEndpoint, wanted: Wanted) -> u64 {
+    fn most_output(&self, model: &Model, endpoint: GatewayEndpoint, wanted: TokenEstimate) -> u64 {
         if endpoint == GatewayEndpoint::Embeddings {
             return 0;
         }

@@ -1,6 +1,6 @@
 //! Cost of calls.
 
-use ::ai::{ToolUses, Usage, Wanted};
+use ::ai::{ToolUses, Usage, TokenEstimate};
 use appcore::{credits::MicroCredits, view::ModelPrice};
 
 /// Returns the cost of the given usage. The long-input price is determined separately for internal
@@ -51,7 +51,7 @@ fn of_tools(price: &ModelPrice, ToolUses { searches, containers, images }: ToolU
 
 /// Returns the maximum cost of a call with this many output tokens: each token is charged at the
 /// highest rate that may apply.
-pub(super) fn worst_cost(price: &ModelPrice, wanted: Wanted, output: u64) -> MicroCredits {
+pub(super) fn worst_cost(price: &ModelPrice, wanted: TokenEstimate, output: u64) -> MicroCredits {
     let sound = |price: Option<MicroCredits>| price.filter(|_| wanted.has_sound);
     let dearest =
         |usual: MicroCredits, others: &[Option<MicroCredits>]| others.iter().copied().flatten().fold(usual, Ord::max);
@@ -77,7 +77,7 @@ pub(super) fn worst_cost(price: &ModelPrice, wanted: Wanted, output: u64) -> Mic
 /// Returns the maximum number of output tokens of a call. Without a limit in the request, `assumed`
 /// tokens are reserved, because the longest possible answer would exceed every small budget. `most`
 /// is the model's maximum.
-pub(super) fn most_output(wanted: Wanted, assumed: u64, most: Option<u64>) -> u64 {
+pub(super) fn most_output(wanted: TokenEstimate, assumed: u64, most: Option<u64>) -> u64 {
     let each = wanted.max_output.unwrap_or(assumed);
     each.min(most.unwrap_or(u64::MAX)).saturating_add(wanted.predicted).saturating_mul(wanted.choices)
 }
@@ -209,7 +209,7 @@ mod tests {
             let part = |of: u64, share: usize| of * shares[share] / 100;
             let [searches, containers, images] = most_uses;
             let tools = ToolUses { searches, containers, images };
-            let wanted = Wanted { tools, choices, has_sound, ..Wanted::words(input, Some(most)) };
+            let wanted = TokenEstimate { tools, choices, has_sound, ..TokenEstimate::words(input, Some(most)) };
             let (asked, answered) = (part(input, 0), part(most * choices, 1));
             let spoken = if has_sound { part(answered, 2) } else { 0 };
             let heard = if has_sound { part(asked, 3) } else { 0 };

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use ::ai::{ApiStyle, Call, ErrorKind, GatewayError, Route, Wanted};
+use ::ai::{ApiStyle, Call, ErrorKind, GatewayError, Route, TokenEstimate};
 use appcore::{Code, credits::MicroCredits, view::GatewayEndpoint};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
@@ -90,7 +90,7 @@ pub async fn embed(
     service.check_price(&model.name, Some(model.as_ref())).map_err(refused)?;
     let body = json!({ "model": &*model.name, "input": texts, "encoding_format": "base64" }).to_string();
     let estimated = texts.iter().map(|text| ::ai::estimate_tokens(text) as u64).sum();
-    let amount = service.worst_case(model, GatewayEndpoint::Embeddings, Wanted::words(estimated, None));
+    let amount = service.worst_case(model, GatewayEndpoint::Embeddings, TokenEstimate::words(estimated, None));
     let held = service.hold_beside(payer, amount).await.map_err(refused)?;
     let (created_at, began) = (service.clock.now(), Instant::now());
     let call = Call::new(ApiStyle::Chat, body.into(), Arc::clone(&embedder.route), request_id.to_string())

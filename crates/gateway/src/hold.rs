@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, future::poll_fn, sync::Arc, task::Poll};
 
-use ::ai::{Usage, Wanted};
+use ::ai::{Usage, TokenEstimate};
 use appcore::{
     AppError, Code, UserId, WorkspaceId,
     credits::MicroCredits,
@@ -251,7 +251,7 @@ pub async fn queue_answers(
     answers: u64,
 ) -> Result<Option<PendingReservations>, AppError> {
     let context = service.config.ai.context_tokens as u64;
-    let amounts = service.worst_of_answer(service.find_model(model).as_deref(), Wanted::words(context, None), 1);
+    let amounts = service.worst_of_answer(service.find_model(model).as_deref(), TokenEstimate::words(context, None), 1);
     let bill = service.bill(asker.into(), &service.budgets_of(asker), QuotaMetric::Answers, amounts);
     if bill.is_empty() {
         return Ok(None);
@@ -294,7 +294,7 @@ pub async fn hold_round(service: &Arc<GatewayService>, asker: BillingIdentity, r
     let model = service.find_model(round.model);
     let count = i64::from(round.is_first);
     let worst =
-        service.worst_of_answer(model.as_deref(), Wanted::words(round.estimated_input, round.max_output), count);
+        service.worst_of_answer(model.as_deref(), TokenEstimate::words(round.estimated_input, round.max_output), count);
     let adopted = match round.queued {
         Some(id) => service.billing.holds.adopt(id).await?,
         None => None,
@@ -347,7 +347,7 @@ impl ModelCallReservation {
 }
 
 impl GatewayService {
-    fn worst_of_answer(&self, model: Option<&Model>, wanted: Wanted, count: i64) -> Amounts {
+    fn worst_of_answer(&self, model: Option<&Model>, wanted: TokenEstimate, count: i64) -> Amounts {
         let worst = model.map_or_else(Amounts::default, |model| self.worst_case(model, GatewayEndpoint::Chat, wanted));
         Amounts { count, ..worst }
     }

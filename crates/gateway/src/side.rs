@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::ai::{Meter, Wanted};
+use ::ai::{Meter, TokenEstimate};
 use appcore::view::GatewayEndpoint;
 use platform::work_pools::WorkOwner;
 use uuid::Uuid;
@@ -33,7 +33,7 @@ impl InternalModelCall {
     ) -> Result<Self, Refusal> {
         service.check_price(&model.name, Some(model.as_ref()))?;
         let has_sound = endpoint == GatewayEndpoint::Transcriptions;
-        let worst = service.worst_case(model, endpoint, Wanted { has_sound, ..Wanted::words(estimated_input, None) });
+        let worst = service.worst_case(model, endpoint, TokenEstimate { has_sound, ..TokenEstimate::words(estimated_input, None) });
         let held = service.hold_beside(asker, worst).await?;
         Ok(Self { held, asker, model: Arc::clone(model), endpoint })
     }

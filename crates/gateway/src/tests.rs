@@ -7,7 +7,7 @@ mod price_tests;
 
 use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
-use ::ai::{ToolUses, Usage, Wanted};
+use ::ai::{ToolUses, Usage, TokenEstimate};
 use appcore::{
     ApiKeyId, Code, Timestamp, UserId,
     auth::{Principal, Scope},
@@ -112,7 +112,7 @@ async fn caller(service: &GatewayService, key: &str) -> GatewayCaller {
 }
 
 fn request(model: &str) -> CallRequest<'_> {
-    CallRequest { model, request_id: "req-1", wanted: Wanted::words(100, Some(10)) }
+    CallRequest { model, request_id: "req-1", wanted: TokenEstimate::words(100, Some(10)) }
 }
 
 async fn ask(service: &Arc<GatewayService>, caller: &GatewayCaller, model: &str) -> Result<Admission, Refusal> {

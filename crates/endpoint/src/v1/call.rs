@@ -7,7 +7,7 @@ use std::{
 };
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
-use ai::{Ai, AnswerBody, ApiStyle, Call, Forwarded, GatewayError, Meter, RequestInfo, Wanted};
+use ai::{Ai, AnswerBody, ApiStyle, Call, Forwarded, GatewayError, Meter, RequestInfo, TokenEstimate};
 use appcore::{AppError, Code, view::GatewayEndpoint};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -146,7 +146,7 @@ impl<'a> CallContext<'a> {
         &mut self,
         endpoint: GatewayEndpoint,
         model: &str,
-        wanted: Wanted,
+        wanted: TokenEstimate,
     ) -> Result<Admission, GatewayError> {
         let caller = caller(self.ctx).await.map_err(|error| failure::told(&error))?;
         self.admit_caller(&caller, endpoint, model, wanted).await
@@ -157,7 +157,7 @@ impl<'a> CallContext<'a> {
         caller: &GatewayCaller,
         endpoint: GatewayEndpoint,
         model: &str,
-        wanted: Wanted,
+        wanted: TokenEstimate,
     ) -> Result<Admission, GatewayError> {
         let request = CallRequest { model, request_id: &self.request_id, wanted };
         let admitted = gateway::authorize(&self.ctx.app().gateway, caller, endpoint, request).await;
