@@ -15,7 +15,7 @@ use crate::{
     AiError, AiSettings, ApiStyle, Deployment, GatewayError, Limits, ProviderKind, ProviderSettings, Route,
     demo::Demo,
     dialect::{costly, openai_chat},
-    given::{self, PreviousResponse, Given},
+    given::{self, PreviousResponse, StoredResponses},
     heavy::off_loop,
     settings::{SettingsError, Target},
     shelf::ResponseStore,
@@ -43,7 +43,7 @@ pub struct Ai {
     demo: Demo,
     limits: Arc<Limits>,
     signatures: Arc<SignatureCache>,
-    given: Arc<Given>,
+    given: Arc<StoredResponses>,
     /// Response store shared between instances; unset on a single instance.
     shelf: OnceLock<Arc<dyn ResponseStore>>,
     outgoing: Outgoing,
@@ -211,7 +211,7 @@ impl Ai {
         &self.signatures
     }
 
-    pub(crate) fn given(&self) -> &Arc<Given> {
+    pub(crate) fn given(&self) -> &Arc<StoredResponses> {
         &self.given
     }
 

@@ -40,7 +40,7 @@ const MOST_SOUGHT: usize = 10_000;
 const OVERHEAD: usize = 128;
 
 #[derive(Debug, Default)]
-pub(crate) struct Given(Mutex<ResponsesState>);
+pub(crate) struct StoredResponses(Mutex<ResponsesState>);
 
 #[derive(Debug, Default)]
 struct ResponsesState {
@@ -86,7 +86,7 @@ pub struct PreviousResponse {
 /// Stores the response to one request once it is complete.
 #[derive(Debug, Clone)]
 pub(crate) struct ResponseRecorder {
-    given: Arc<Given>,
+    given: Arc<StoredResponses>,
     key: ApiKeyId,
     body: Bytes,
     followed: Option<PreviousResponse>,
@@ -120,7 +120,7 @@ pub(crate) fn named(body: &[u8]) -> Vec<String> {
     previous.into_iter().chain(references).take(MOST_SOUGHT).collect()
 }
 
-impl Given {
+impl StoredResponses {
     /// Loads these entries, and those they depend on, from the shared store.
     pub async fn bring(&self, shelf: &dyn ResponseStore, key: ApiKeyId, named: Vec<String>) {
         let (mut ids, mut sought, mut bytes) = (named, HashSet::new(), 0);
@@ -326,7 +326,7 @@ struct RequestBody<'a> {
 }
 
 impl ResponseRecorder {
-    pub fn new(given: &Arc<Given>, key: ApiKeyId, body: &Bytes, followed: Option<&PreviousResponse>) -> Self {
+    pub fn new(given: &Arc<StoredResponses>, key: ApiKeyId, body: &Bytes, followed: Option<&PreviousResponse>) -> Self {
         Self { given: Arc::clone(given), key, body: body.clone(), followed: followed.cloned(), sharing: None }
     }
 
@@ -422,7 +422,7 @@ mod tests {
         value.to_string().into()
     }
 
-    fn filled(given: &Given, key: ApiKeyId, body: &Value) -> Result<Value, Option<String>> {
+    fn filled(given: &StoredResponses, key: ApiKeyId, body: &Value) -> Result<Value, Option<String>> {
         let filled = given.fill_in(key, &bytes(body)).map_err(|error| error.param)?;
         Ok(filled.map_or(Value::Null, |(body, _)| serde_json::from_slice(&body).unwrap()))
     }
@@ -436,7 +436,7 @@ mod tests {
     }
 
     /// Makes a call and stores the response, like the gateway.
-    fn ask(given: &Arc<Given>, key: ApiKeyId, body: &Value, answer: &Value) -> Value {
+    fn ask(given: &Arc<StoredResponses>, key: ApiKeyId, body: &Value, answer: &Value) -> Value {
         let filled = given.fill_in(key, &bytes(body)).unwrap();
         let (body, followed) = filled.map_or((bytes(body), None), |(body, followed)| (body, Some(followed)));
         ResponseRecorder::new(given, key, &body, followed.as_ref()).keep(answer);
@@ -445,7 +445,7 @@ mod tests {
 
     #[test]
     fn continues_a_conversation_by_response_id() {
-        let (given, key) = (Arc::new(Given::default()), ApiKeyId::new());
+        let (given, key) = (Arc::new(StoredResponses::default()), ApiKeyId::new());
         let first = json!({"model": "m", "input": "one", "instructions": "be brief"});
         ask(&given, key, &first, &json!({"id": "resp_1", "output": [thought(), call()]}));
         let result = json!({"type": "function_call_output", "call_id": "c1", "output": "1"});
@@ -468,7 +468,7 @@ mod tests {
 
     #[tokio::test]
     async fn resolves_responses_of_other_instances() {
-        let (one, other, key) = (Arc::new(Given::default()), Arc::new(Given::default()), ApiKeyId::new());
+        let (one, other, key) = (Arc::new(StoredResponses::default()), Arc::new(StoredResponses::default()), ApiKeyId::new());
         let shelf: Arc<dyn ResponseStore> = Arc::new(InMemoryStore::default());
         let under_way = Arc::new(PendingWrites::default());
         // Alternates between two instances.
@@ -491,7 +491,7 @@ mod tests {
         let (said, none) = (["msg_1", "msg_2", "msg_3"].map(Value::from), Value::Null);
         assert_eq!(ids, [&none, &said[0], &none, &said[1], &none, &said[2], &none]);
         let named_alone = json!({"model": "m", "input": [{"type": "item_reference", "id": "msg_1"}]});
-        let (third, stranger) = (Given::default(), ApiKeyId::new());
+        let (third, stranger) = (StoredResponses::default(), ApiKeyId::new());
         for (key, is_known) in [(key, true), (stranger, false)] {
             third.bring(&*shelf, key, named(&bytes(&named_alone))).await;
             assert_eq!(filled(&third, key, &named_alone).is_ok(), is_known);
@@ -500,7 +500,7 @@ mod tests {
 
     #[test]
     fn resolves_item_references() {
-        let (given, key) = (Arc::new(Given::default()), ApiKeyId::new());
+        let (given, key) = (Arc::new(StoredResponses::default()), ApiKeyId::new());
         let reference = |id: &str| json!({"type": "item_reference", "id": id});
         let asked = |items: Value| json!({"model": "m", "input": items});
         ask(&given, key, &asked(json!("x")), &json!({"id": "resp_1", "output": [thought(), call()]}));
@@ -516,7 +516,7 @@ mod tests {
 
     #[test]
     fn limits_the_size_of_referenced_items() {
-        let (given, key) = (Arc::new(Given::default()), ApiKeyId::new());
+        let (given, key) = (Arc::new(StoredResponses::default()), ApiKeyId::new());
         let long = json!({"id": "msg_1", "type": "message", "role": "assistant", "content": "x".repeat(KEY_BYTES / 2)});
         ask(&given, key, &json!({"model": "m", "input": "x"}), &json!({"id": "resp_1", "output": [long]}));
         let naming = |times: usize| json!({"model": "m", "input": vec![json!({"type": "item_reference", "id": "msg_1"}); times]});
@@ -526,7 +526,7 @@ mod tests {
 
     #[test]
     fn ignores_responses_with_store_false() {
-        let (given, key) = (Arc::new(Given::default()), ApiKeyId::new());
+        let (given, key) = (Arc::new(StoredResponses::default()), ApiKeyId::new());
         let private = json!({"model": "m", "input": "x", "store": false});
         ask(&given, key, &private, &json!({"id": "resp_1", "output": [call()]}));
         assert_eq!((given.find(key, "resp_1").is_some(), given.find(key, "fc_1").is_some()), (false, false));
@@ -534,7 +534,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn evicts_expired_and_excess_entries() {
-        let (given, key) = (Arc::new(Given::default()), ApiKeyId::new());
+        let (given, key) = (Arc::new(StoredResponses::default()), ApiKeyId::new());
         let large = |number: usize| {
             json!({"id": format!("resp_{number}"), "output": [
             {"id": format!("msg_{number}"), "type": "message", "content": "x".repeat(KEY_BYTES / 4)}]})
