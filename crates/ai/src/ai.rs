@@ -39,7 +39,7 @@ pub struct Ai {
     /// HTTP client of providers without a proxy of their own.
     shared: Http,
     has_proxy: bool,
-    hearer: OnceLock<Hearer>,
+    hearer: OnceLock<KeyListener>,
     demo: Demo,
     limits: Arc<Limits>,
     signatures: Arc<SignatureCache>,
@@ -50,7 +50,7 @@ pub struct Ai {
 }
 
 /// Listener for key state changes on this instance.
-type Hearer = Arc<dyn Fn(KeyStateChange) + Send + Sync>;
+type KeyListener = Arc<dyn Fn(KeyStateChange) + Send + Sync>;
 
 /// Snapshot of the providers: configured ones first, then added ones.
 pub(crate) struct ProviderSnapshot {
@@ -189,7 +189,7 @@ impl Ai {
     /// Sets the listener for key state changes; other instances apply them with
     /// [`hear`](Self::hear).
     pub fn tell_to(&self, hearer: impl Fn(KeyStateChange) + Send + Sync + 'static) {
-        let hearer: Hearer = Arc::new(hearer);
+        let hearer: KeyListener = Arc::new(hearer);
         let _ = self.hearer.set(Arc::clone(&hearer));
         for known in self.upstreams().known() {
             known.upstream.tell_to(&hearer);

@@ -19,7 +19,7 @@ use reqwest::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Hearer, KeyStateChange};
+use super::{KeyListener, KeyStateChange};
 use crate::{
     AiError, ProviderKind, ProviderSettings,
     dialect::{EndpointPath, costly},
@@ -92,7 +92,7 @@ impl Upstream {
         self.hosted_tools && of_key.is_none_or(|passes| passes.contains(&RestrictedParameter::HostedTools))
     }
 
-    pub(super) fn tell_to(&self, hearer: &Hearer) {
+    pub(super) fn tell_to(&self, hearer: &KeyListener) {
         let (hearer, provider) = (Arc::clone(hearer), self.name.clone());
         self.keys.tell_to(move |key, model, fate| {
             hearer(KeyStateChange { provider: provider.clone(), key, model: model.map(str::to_owned), fate });
