@@ -45,13 +45,13 @@ const DAY: i64 = 86_400_000;
 /// after it was opened. Whoever connects after the question reads what they have by themselves.
 pub struct EntitlementNotifier {
     /// Those for whom there was something within the last second.
-    changed: Mutex<HashMap<UserId, Changed>>,
+    changed: Mutex<HashMap<UserId, UserState>>,
     /// The instance, for what is told later.
     service: Weak<BillingService>,
 }
 
 /// Somebody of whom something has changed.
-struct Changed {
+struct UserState {
     search: Search,
     /// Whether something has changed that was not asked for yet.
     has_more: bool,
@@ -90,7 +90,7 @@ impl EntitlementNotifier {
                 changed.get_mut().has_more = true;
                 None
             }
-            Entry::Vacant(place) => Some(place.insert(Changed::new(Search::Closed, true)).found()),
+            Entry::Vacant(place) => Some(place.insert(UserState::new(Search::Closed, true)).found()),
         }
     }
 
@@ -106,7 +106,7 @@ impl EntitlementNotifier {
                 }
                 None
             }
-            Entry::Vacant(place) => Some(place.insert(Changed::new(Search::Found, false)).found()),
+            Entry::Vacant(place) => Some(place.insert(UserState::new(Search::Found, false)).found()),
         }
     }
 
@@ -126,12 +126,12 @@ impl EntitlementNotifier {
         Step::End
     }
 
-    fn changed(&self) -> MutexGuard<'_, HashMap<UserId, Changed>> {
+    fn changed(&self) -> MutexGuard<'_, HashMap<UserId, UserState>> {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Changed {
+impl UserState {
     fn new(search: Search, has_more: bool) -> Self {
         Self { search, has_more, found: Arc::default() }
     }
