@@ -195,20 +195,20 @@ pub async fn read_workspace(
 
 /// When a subscription that holds goes on, or ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct RenewalDates {
     pub renews_at: Option<Timestamp>,
     pub cancel_at: Option<Timestamp>,
     pub trial_ends_at: Option<Timestamp>,
 }
 
-pub(crate) fn standing(row: &subscription::Model) -> Standing {
+pub(crate) fn standing(row: &subscription::Model) -> RenewalDates {
     match state(row) {
-        Ok(SubscriptionState::Active) => Standing { renews_at: Some(row.period_end), ..Standing::default() },
+        Ok(SubscriptionState::Active) => RenewalDates { renews_at: Some(row.period_end), ..RenewalDates::default() },
         Ok(SubscriptionState::Trialing) => {
             let end = Some(row.period_end);
-            Standing { cancel_at: end, trial_ends_at: end, renews_at: None }
+            RenewalDates { cancel_at: end, trial_ends_at: end, renews_at: None }
         }
-        _ => Standing { cancel_at: Some(row.ends_at), ..Standing::default() },
+        _ => RenewalDates { cancel_at: Some(row.ends_at), ..RenewalDates::default() },
     }
 }
 
