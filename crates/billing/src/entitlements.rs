@@ -29,7 +29,7 @@ use uuid::Uuid;
 use crate::{
     BillingService,
     holds::{Amounts, Purse},
-    ledger::{self, Holder},
+    ledger::{self, AccountHolder},
     storage,
 };
 
@@ -150,7 +150,7 @@ pub async fn read(service: &BillingService, user_id: UserId) -> Result<Entitleme
     let subscription = plan_rows::subscription(service.db.reader(), user_id, now).await?;
     let standing = subscription.as_ref().map(standing);
     let plan = current_plan(service, subscription.as_ref()).await?;
-    let (credits, quotas) = (credits(service, Holder::Person(user_id)).await?, quotas(service, user_id, now).await?);
+    let (credits, quotas) = (credits(service, AccountHolder::Person(user_id)).await?, quotas(service, user_id, now).await?);
     let trial_ends_at = standing.and_then(|standing| standing.trial_ends_at);
     Ok(Entitlements { plan, credits: Some(credits), quotas, trial_ends_at })
 }
@@ -183,7 +183,7 @@ pub async fn read_workspace(
     }
     let now = service.clock.now();
     let held = subscription_rows::of(service.db.reader(), id.0).await?.filter(|row| row.ends_at > now);
-    let credits = credits(service, Holder::Workspace(id)).await?;
+    let credits = credits(service, AccountHolder::Workspace(id)).await?;
     Ok(WorkspaceEntitlements {
         workspace_id: id,
         pays: credits.available > MicroCredits::ZERO,
@@ -233,7 +233,7 @@ async fn current_plan(
 }
 
 /// What is on an account. What this instance holds in advance is not shown as held, and what it has not booked yet is spent.
-pub async fn credits(service: &BillingService, holder: Holder) -> Result<Credits, AppError> {
+pub async fn credits(service: &BillingService, holder: AccountHolder) -> Result<Credits, AppError> {
     let account = holder.account();
     let Some(mut row) = ledger_rows::account(service.db.reader(), account).await? else { return Ok(ledger::none()) };
     let (unused, spent) = service.holds.unseen(Purse::Credits(account));

@@ -21,7 +21,7 @@ use appcore::{
 };
 use billing::{
     BillingService, credits,
-    ledger::{self, Holder},
+    ledger::{self, AccountHolder},
 };
 use dbcontext::query::{
     budgets::{self as rows, BudgetId},

@@ -11,7 +11,7 @@ use dbcontext::{
 use futures_util::{Stream, stream};
 use platform::csv::{inert, table};
 
-use super::Holder;
+use super::AccountHolder;
 use crate::{BillingService, payments::subscriptions::Payer};
 
 /// Entries that are read at once.
@@ -37,7 +37,7 @@ pub fn export(
 /// Anybody's account as a table, or all of them, for administrators.
 pub fn export_of(
     service: Arc<BillingService>,
-    holder: Option<Holder>,
+    holder: Option<AccountHolder>,
     period: Period,
 ) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
     let (from, to) = (period.from.unwrap_or(Timestamp(0)), period.to.unwrap_or_else(|| far(service.clock.now())));
@@ -45,7 +45,7 @@ pub fn export_of(
         return Err(AppError::field("from", "invalid", "The beginning must be before the end."));
     }
     let (after, before) = rows::id_at(from, to);
-    let wanted = EntryFilter { account_id: holder.map(Holder::account), from, to, before };
+    let wanted = EntryFilter { account_id: holder.map(AccountHolder::account), from, to, before };
     let header = stream::once(async { table(vec![HEADER.map(str::to_owned)]) });
     let pieces = stream::try_unfold((service, Some(after)), move |(service, after)| async move {
         let Some(after) = after else { return Ok(None) };

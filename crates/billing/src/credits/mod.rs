@@ -18,7 +18,7 @@ use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
 pub use self::export::{Period, export, export_of};
-pub use crate::ledger::{Holder, verify};
+pub use crate::ledger::{AccountHolder, verify};
 use crate::{
     BillingService,
     ledger::{Books, Source, figures},
@@ -36,7 +36,7 @@ pub async fn list(service: &BillingService, payer: Payer, page: PageRequest) -> 
 /// Anybody's account, for administrators.
 pub async fn list_of(
     service: &BillingService,
-    holder: Holder,
+    holder: AccountHolder,
     page: PageRequest,
 ) -> Result<Page<LedgerEntry>, AppError> {
     let account = holder.account();
@@ -60,7 +60,7 @@ pub async fn list_of(
 pub async fn give(
     service: &BillingService,
     by: &Confirmed,
-    holder: Holder,
+    holder: AccountHolder,
     amount: MicroCredits,
     reason: String,
 ) -> Result<Credits, AppError> {
@@ -71,8 +71,8 @@ pub async fn give(
         return Err(AppError::field("amount", "invalid", "This must be something, and at most a million credits."));
     }
     match holder {
-        Holder::Person(id) => drop(users::by_id(service.db.reader(), id).await?.ok_or(Code::NotFound)?),
-        Holder::Workspace(id) => drop(workspaces::name(service.db.reader(), id).await?.ok_or(Code::NotFound)?),
+        AccountHolder::Person(id) => drop(users::by_id(service.db.reader(), id).await?.ok_or(Code::NotFound)?),
+        AccountHolder::Workspace(id) => drop(workspaces::name(service.db.reader(), id).await?.ok_or(Code::NotFound)?),
     }
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut books = Books::open(&tx, holder, service.clock.now()).await?;

@@ -7,7 +7,7 @@ use dbcontext::query::ledger as rows;
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::{Book, Holder};
+use super::{Book, AccountHolder};
 
 /// Accounts that a transaction has locked.
 pub struct Books(BTreeMap<Uuid, Book>);
@@ -33,7 +33,7 @@ impl Books {
     }
 
     /// Locks an account, and opens it where there is none yet.
-    pub async fn open<C: ConnectionTrait>(txn: &C, holder: Holder, now: Timestamp) -> Result<Self, AppError> {
+    pub async fn open<C: ConnectionTrait>(txn: &C, holder: AccountHolder, now: Timestamp) -> Result<Self, AppError> {
         let id = holder.account();
         rows::insert_missing(txn, &[id], holder.kind(), now).await?;
         Self::lock(txn, &[id], now).await

@@ -32,12 +32,12 @@ const SWEEP: u64 = 500;
 
 /// Whose an account is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holder {
+pub enum AccountHolder {
     Person(UserId),
     Workspace(WorkspaceId),
 }
 
-impl Holder {
+impl AccountHolder {
     /// The one of the two that is named.
     pub fn named(person: Option<UserId>, workspace: Option<WorkspaceId>) -> Result<Self, AppError> {
         match (person, workspace) {

@@ -16,7 +16,7 @@ use super::{
     deliver::{deliver, follow_payments, misfit},
     price, receipts, refund, stage, subscriptions,
 };
-use crate::{BillingService, entitlements, ledger::Holder};
+use crate::{BillingService, entitlements, ledger::AccountHolder};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Applied {
@@ -454,6 +454,6 @@ pub(super) fn tell(service: &BillingService, before: &payment::Model, after: &pa
     entitlements::tell(service, after.user_id);
     balances::stir(service);
     if let Some(id) = after.workspace_id {
-        balances::tell_changed(service, Holder::Workspace(id));
+        balances::tell_changed(service, AccountHolder::Workspace(id));
     }
 }

@@ -30,7 +30,7 @@ use super::{
     reconcile::AT_ONCE,
     topups::{self, Standing},
 };
-use crate::{BillingService, entitlements, ledger::Holder};
+use crate::{BillingService, entitlements, ledger::AccountHolder};
 
 /// Accounts that one look claims, and that it finds at once.
 const MOST: u64 = 100;
@@ -74,12 +74,12 @@ pub(crate) async fn follow(service: Weak<BillingService>, mut changed: mpsc::Unb
 }
 
 /// Tells those concerned that an account has changed by a transaction that is committed.
-pub(crate) fn tell_changed(service: &BillingService, holder: Holder) {
+pub(crate) fn tell_changed(service: &BillingService, holder: AccountHolder) {
     stir(service);
     match holder {
-        Holder::Person(id) => entitlements::tell(service, id),
+        AccountHolder::Person(id) => entitlements::tell(service, id),
         // Its members' use may be paid from it from now on.
-        Holder::Workspace(id) => note_payer(service, id),
+        AccountHolder::Workspace(id) => note_payer(service, id),
     }
 }
 
@@ -130,7 +130,7 @@ async fn look_at(service: &BillingService, id: Uuid, is_claimed: bool) -> Result
     let threshold = threshold(&tx, &account).await?;
     let warned = account.is_low;
     account.is_low = account.balance < threshold;
-    let holder = Holder::of(&account)?;
+    let holder = AccountHolder::of(&account)?;
     let told = if account.is_low && !warned { warn(service, &tx, holder, &account).await? } else { Vec::new() };
     let top_up = match rows::lock_top_up(&tx, id).await? {
         Some(row) => topups::advance(service, &tx, row, account.balance, now).await?,
@@ -166,12 +166,12 @@ pub(super) async fn threshold<C: ConnectionTrait>(
 async fn warn<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
-    holder: Holder,
+    holder: AccountHolder,
     account: &ledger_account::Model,
 ) -> Result<Vec<UserId>, AppError> {
     let (told, workspace) = match holder {
-        Holder::Person(id) => (vec![id], None),
-        Holder::Workspace(id) => (rows::payers(txn, id).await?, workspaces::name(txn, id).await?),
+        AccountHolder::Person(id) => (vec![id], None),
+        AccountHolder::Workspace(id) => (rows::payers(txn, id).await?, workspaces::name(txn, id).await?),
     };
     let now = service.clock.now();
     for user_id in &told {
@@ -185,7 +185,7 @@ async fn warn<C: ConnectionTrait>(
     Ok(told)
 }
 
-fn tell(service: &BillingService, user_id: UserId, holder: Holder, balance: MicroCredits, threshold: MicroCredits) {
+fn tell(service: &BillingService, user_id: UserId, holder: AccountHolder, balance: MicroCredits, threshold: MicroCredits) {
     let event = Event::CreditsLow { workspace_id: holder.workspace(), balance, threshold };
     match Envelope::seal(&event, Topic::User(user_id), service.clock.now()) {
         Ok(envelope) => drop(service.bus.publish(vec![BusMessage::Envelope(envelope.into())])),
@@ -194,10 +194,10 @@ fn tell(service: &BillingService, user_id: UserId, holder: Holder, balance: Micr
 }
 
 /// The page on which credits are bought.
-pub(super) fn page_of(holder: Holder) -> String {
+pub(super) fn page_of(holder: AccountHolder) -> String {
     match holder {
-        Holder::Workspace(id) => format!("plans/billing?workspace_id={id}"),
-        Holder::Person(_) => "plans/billing".to_owned(),
+        AccountHolder::Workspace(id) => format!("plans/billing?workspace_id={id}"),
+        AccountHolder::Person(_) => "plans/billing".to_owned(),
     }
 }
 
@@ -225,7 +225,7 @@ pub struct LowBalance {
 }
 
 /// How somebody's account is watched, or a workspace's.
-pub(super) async fn low_balance(service: &BillingService, holder: Holder) -> Result<LowBalance, AppError> {
+pub(super) async fn low_balance(service: &BillingService, holder: AccountHolder) -> Result<LowBalance, AppError> {
     let db = service.db.writer();
     let Some(account) = ledger_rows::account(db, holder.account()).await? else {
         return Ok(LowBalance { threshold: MicroCredits::ZERO, is_chosen: false, is_low: false });
@@ -238,7 +238,7 @@ pub(super) async fn low_balance(service: &BillingService, holder: Holder) -> Res
 /// Chooses below which balance an account's holder is warned. None: the usual; zero: never.
 pub(super) async fn choose(
     service: &BillingService,
-    holder: Holder,
+    holder: AccountHolder,
     threshold: Option<MicroCredits>,
 ) -> Result<(), AppError> {
     if threshold.is_some_and(|amount| !(0..=MOST_CREDITS).contains(&amount.0)) {
@@ -259,7 +259,7 @@ pub(super) async fn choose(
 /// An account, opened where it was not there, and locked.
 pub(super) async fn open<C: ConnectionTrait>(
     txn: &C,
-    holder: Holder,
+    holder: AccountHolder,
     now: appcore::Timestamp,
 ) -> Result<ledger_account::Model, AppError> {
     let id = holder.account();
@@ -267,7 +267,7 @@ pub(super) async fn open<C: ConnectionTrait>(
     ledger_rows::lock(txn, &[id]).await?.pop().ok_or_else(|| Code::NotFound.into())
 }
 
-impl Holder {
+impl AccountHolder {
     /// Whose a stored account is.
     pub(crate) fn of(account: &ledger_account::Model) -> Result<Self, AppError> {
         match account.kind.as_str() {

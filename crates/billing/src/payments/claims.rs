@@ -13,7 +13,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{deliver::source_of, stage};
-use crate::ledger::{Books, EntryKind, Holder, Source};
+use crate::ledger::{Books, EntryKind, AccountHolder, Source};
 
 /// All that is claimed of a payment whose row is locked.
 pub(super) struct Claims {
@@ -202,9 +202,9 @@ async fn receivers<C: ConnectionTrait>(txn: &C, row: &payment::Model) -> Result<
 }
 
 /// Whose an account is that gets something by a payment: its workspace's, or that of somebody who has a seat or has paid.
-pub(super) fn holder_of(row: &payment::Model, account: Uuid) -> Holder {
+pub(super) fn holder_of(row: &payment::Model, account: Uuid) -> AccountHolder {
     let workspace = row.workspace_id.filter(|id| id.0 == account);
-    workspace.map_or(Holder::Person(UserId(account)), Holder::Workspace)
+    workspace.map_or(AccountHolder::Person(UserId(account)), AccountHolder::Workspace)
 }
 
 /// The part of credits that goes with a part of what was paid, parts of a micro-credit counted as whole ones.

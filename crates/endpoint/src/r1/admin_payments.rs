@@ -11,7 +11,7 @@ use appcore::{
     },
 };
 use billing::{
-    credits::{self, Holder},
+    credits::{self, AccountHolder},
     payments::{self, Wanted},
 };
 use identity::accounts::Confirmed;
@@ -332,7 +332,7 @@ impl Endpoint for ListLedgerOf {
     type Response = Page<LedgerEntry>;
 
     async fn handle(ctx: &Ctx, request: ListLedgerOfRequest) -> Result<Reply<Page<LedgerEntry>>, AppError> {
-        let holder = Holder::named(request.user_id, request.workspace_id)?;
+        let holder = AccountHolder::named(request.user_id, request.workspace_id)?;
         Ok(Reply::of(credits::list_of(ctx.billing(), holder, request.page).await?))
     }
 }
@@ -358,7 +358,7 @@ impl Endpoint for GiveCredits {
 
     async fn handle(ctx: &Ctx, request: GiveCreditsRequest, by: &Confirmed) -> Result<Reply<Credits>, AppError> {
         let GiveCreditsRequest { user_id, workspace_id, amount, reason } = request;
-        let holder = Holder::named(user_id, workspace_id)?;
+        let holder = AccountHolder::named(user_id, workspace_id)?;
         Ok(Reply::of(credits::give(ctx.billing(), by, holder, amount, reason).await?))
     }
 }

@@ -9,7 +9,7 @@ use appcore::{
     view::{CreditSettings, Revenue, RevenueGrouping},
 };
 use billing::{
-    credits::{self, Holder, Period},
+    credits::{self, AccountHolder, Period},
     payments::{
         self,
         subscriptions::Payer,
@@ -187,7 +187,7 @@ impl Endpoint for ExportAnyLedger {
         let ExportAnyLedgerRequest { from, to, user_id, workspace_id } = request;
         let holder = match (user_id, workspace_id) {
             (None, None) => None,
-            (person, workspace) => Some(Holder::named(person, workspace)?),
+            (person, workspace) => Some(AccountHolder::named(person, workspace)?),
         };
         Ok(table(credits::export_of(Arc::clone(ctx.billing()), holder, Period { from, to })?))
     }

@@ -93,7 +93,7 @@ async fn growing_stream_owes_nothing_that_was_reserved() {
         let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
         priced(&service, &anna).await;
         // All but a hundred are reserved in the end.
-        let (holder, present) = (Holder::Person(anna.user_id), MicroCredits(82_220));
+        let (holder, present) = (AccountHolder::Person(anna.user_id), MicroCredits(82_220));
         credits::give(&service.billing, &confirmed(&service, &anna).await, holder, present, "A present".to_owned())
             .await
             .unwrap();

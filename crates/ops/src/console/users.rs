@@ -4,7 +4,7 @@ use appcore::{
     AppError, Code, UserId,
     view::{AdminUserDetails, UserRole},
 };
-use billing::{credits::Holder, entitlements};
+use billing::{credits::AccountHolder, entitlements};
 use dbcontext::query::admin_users as rows;
 
 use crate::OpsService;
@@ -15,7 +15,7 @@ pub async fn user(service: &OpsService, id: UserId) -> Result<AdminUserDetails, 
     let user = rows::find(db, id, service.clock.now()).await?.ok_or(Code::NotFound)?;
     let belongings = rows::belongings(db, id, service.clock.now()).await?;
     let credits = if service.billing.is_charging() {
-        Some(entitlements::credits(&service.billing, Holder::Person(id)).await?)
+        Some(entitlements::credits(&service.billing, AccountHolder::Person(id)).await?)
     } else {
         None
     };
