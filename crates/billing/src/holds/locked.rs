@@ -76,7 +76,7 @@ impl Locked {
         let limited = limits.into_keys().collect();
         let owners: Vec<Uuid> = owners.into_iter().collect();
         let mut books = Books::lock(txn, &owners, now).await?;
-        books.all_mut().for_each(crate::ledger::Book::expire);
+        books.all_mut().for_each(crate::ledger::LedgerAccount::expire);
         let (charges, counter_holds, credit_holds) = (BTreeMap::new(), Vec::new(), Vec::new());
         Ok(Self { counters, limited, books, charges, counter_holds, credit_holds, now })
     }
@@ -87,7 +87,7 @@ impl Locked {
             Purse::Counter(counter) => self.limit(counter).map(|row| row.spending_limit - row.spent - row.held),
             // Who never had an account has nothing.
             Purse::Credits(account) => {
-                Some(self.books.get(account).map_or(MicroCredits::ZERO, crate::ledger::Book::available))
+                Some(self.books.get(account).map_or(MicroCredits::ZERO, crate::ledger::LedgerAccount::available))
             }
         }
     }

@@ -28,7 +28,7 @@ fn instances(db: &Database, clock: &Clock) -> Vec<Arc<Holds>> {
     (0..2).map(|_| Holds::start(db.clone(), clock.clone(), EXPIRY).0).collect()
 }
 
-async fn in_books(db: &Database, account: Uuid, now: Timestamp, change: impl FnOnce(&mut crate::ledger::Book)) {
+async fn in_books(db: &Database, account: Uuid, now: Timestamp, change: impl FnOnce(&mut crate::ledger::LedgerAccount)) {
     let tx = db.begin().await.unwrap();
     let mut books = Books::open(&tx, AccountHolder::Person(UserId(account)), now).await.unwrap();
     change(books.only().unwrap());

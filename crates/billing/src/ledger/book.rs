@@ -65,7 +65,7 @@ impl Source {
 
 /// An account that is locked, and what was done to it.
 #[derive(Clone, Debug)]
-pub struct Book {
+pub struct LedgerAccount {
     pub account: ledger_account::Model,
     /// What expires first comes first.
     pub grants: Vec<credit_grant::Model>,
@@ -78,7 +78,7 @@ pub struct Book {
     now: Timestamp,
 }
 
-impl Book {
+impl LedgerAccount {
     pub fn new(account: ledger_account::Model, grants: Vec<credit_grant::Model>, now: Timestamp) -> Self {
         Self {
             account,

@@ -7,10 +7,10 @@ use dbcontext::query::ledger as rows;
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::{Book, AccountHolder};
+use super::{LedgerAccount, AccountHolder};
 
 /// Accounts that a transaction has locked.
-pub struct Books(BTreeMap<Uuid, Book>);
+pub struct Books(BTreeMap<Uuid, LedgerAccount>);
 
 impl Books {
     /// Locks these accounts, where they are there.
@@ -22,8 +22,8 @@ impl Books {
         ids.sort_unstable();
         ids.dedup();
         let accounts = rows::lock(txn, &ids).await?;
-        let mut books: BTreeMap<Uuid, Book> =
-            accounts.into_iter().map(|account| (account.id, Book::new(account, Vec::new(), now))).collect();
+        let mut books: BTreeMap<Uuid, LedgerAccount> =
+            accounts.into_iter().map(|account| (account.id, LedgerAccount::new(account, Vec::new(), now))).collect();
         for grant in rows::grants(txn, &ids).await? {
             if let Some(book) = books.get_mut(&grant.account_id) {
                 book.grants.push(grant);
@@ -39,26 +39,26 @@ impl Books {
         Self::lock(txn, &[id], now).await
     }
 
-    pub fn get(&self, id: Uuid) -> Option<&Book> {
+    pub fn get(&self, id: Uuid) -> Option<&LedgerAccount> {
         self.0.get(&id)
     }
 
-    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Book> {
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut LedgerAccount> {
         self.0.values_mut()
     }
 
-    pub fn get_mut(&mut self, id: Uuid) -> Option<&mut Book> {
+    pub fn get_mut(&mut self, id: Uuid) -> Option<&mut LedgerAccount> {
         self.0.get_mut(&id)
     }
 
     /// The only account.
-    pub fn only(&mut self) -> Result<&mut Book, AppError> {
+    pub fn only(&mut self) -> Result<&mut LedgerAccount, AppError> {
         self.0.values_mut().next().ok_or_else(|| AppError::internal(anyhow::anyhow!("an account is not there")))
     }
 
     /// Writes back what was changed.
     pub async fn store<C: ConnectionTrait>(self, txn: &C) -> Result<(), AppError> {
-        let mut books: Vec<Book> = self.0.into_values().filter(|book| !book.entries.is_empty()).collect();
+        let mut books: Vec<LedgerAccount> = self.0.into_values().filter(|book| !book.entries.is_empty()).collect();
         let (mut entries, mut new_grants, mut used) = (Vec::new(), Vec::new(), Vec::new());
         for book in &mut books {
             book.watch();

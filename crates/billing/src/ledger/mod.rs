@@ -23,7 +23,7 @@ use dbcontext::{
 use uuid::Uuid;
 
 pub use self::{
-    book::{Book, EntryKind, Source},
+    book::{LedgerAccount, EntryKind, Source},
     books::Books,
 };
 

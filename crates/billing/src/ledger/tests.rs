@@ -7,13 +7,13 @@ use dbcontext::{Database, entity::ledger_account, query::ledger as rows};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{Book, Books, EntryKind, AccountHolder, Source, verify};
+use super::{LedgerAccount, Books, EntryKind, AccountHolder, Source, verify};
 use stage::stages;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const EXPIRY: Duration = Duration::from_secs(80);
 
-fn empty() -> Book {
+fn empty() -> LedgerAccount {
     let zero = MicroCredits::ZERO;
     let account = ledger_account::Model {
         id: Uuid::from_u128(99),
@@ -27,11 +27,11 @@ fn empty() -> Book {
         is_due: false,
         created_at: NOW,
     };
-    Book::new(account, Vec::new(), NOW)
+    LedgerAccount::new(account, Vec::new(), NOW)
 }
 
 /// What the entries come to, and what is left of grants.
-fn check(book: &Book) {
+fn check(book: &LedgerAccount) {
     let signed = |kinds: &[&str], inside: bool| -> i64 {
         let entries = book.entries.iter().filter(|entry| kinds.contains(&entry.kind.as_str()) == inside);
         entries.map(|entry| if entry.to_account == book.account.id { entry.amount.0 } else { -entry.amount.0 }).sum()
