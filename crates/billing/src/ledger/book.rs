@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 /// Accounts that have no row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum House {
+pub enum HouseAccount {
     /// What is kept back for what is under way.
     Holds,
     /// What was used.
@@ -19,7 +19,7 @@ pub enum House {
     Debts,
 }
 
-impl House {
+impl HouseAccount {
     const fn id(self) -> Uuid {
         Uuid::from_u128(match self {
             Self::Holds => 1,
@@ -97,7 +97,7 @@ impl LedgerAccount {
 
     /// Books a purchase: credits that don't expire, or do.
     pub fn buy(&mut self, credits: MicroCredits, source: &Source, expires_at: Option<Timestamp>) {
-        self.gain(credits, House::Sales, EntryKind::Purchase, source, expires_at, None);
+        self.gain(credits, HouseAccount::Sales, EntryKind::Purchase, source, expires_at, None);
     }
 
     /// Gives credits away.
@@ -108,22 +108,22 @@ impl LedgerAccount {
         expires_at: Option<Timestamp>,
         note: Option<String>,
     ) {
-        self.gain(credits, House::Grants, EntryKind::Grant, source, expires_at, note);
+        self.gain(credits, HouseAccount::Grants, EntryKind::Grant, source, expires_at, note);
     }
 
     /// Takes credits away again, as far as they are there; the rest is owed.
     pub fn take_away(&mut self, credits: MicroCredits, source: &Source, note: Option<String>) {
-        self.lose(credits, House::Grants, EntryKind::Take, source, note, None);
+        self.lose(credits, HouseAccount::Grants, EntryKind::Take, source, note, None);
     }
 
     /// Takes back what a payment bought: what is unspent of it first.
     pub fn take_back(&mut self, credits: MicroCredits, source: &Source, kind: EntryKind, payment: &str) {
-        self.lose(credits, House::Sales, kind, source, None, Some(payment));
+        self.lose(credits, HouseAccount::Sales, kind, source, None, Some(payment));
     }
 
     /// Gives back what was [taken back](Self::take_back).
     pub fn return_taken(&mut self, credits: MicroCredits, source: &Source, kind: EntryKind) {
-        self.gain(credits, House::Sales, kind, source, None, None);
+        self.gain(credits, HouseAccount::Sales, kind, source, None, None);
     }
 
     /// Keeps an amount back for what is under way. It is [posted](Self::post_held) with what else is held and freed.
@@ -143,15 +143,15 @@ impl LedgerAccount {
     pub fn post_held(&mut self, source: &Source) {
         let kept = std::mem::take(&mut self.kept);
         if kept > MicroCredits::ZERO {
-            self.post(EntryKind::Hold, House::Holds, MicroCredits(-kept.0), source, None);
+            self.post(EntryKind::Hold, HouseAccount::Holds, MicroCredits(-kept.0), source, None);
         } else if kept < MicroCredits::ZERO {
-            self.post(EntryKind::Release, House::Holds, MicroCredits(-kept.0), source, None);
+            self.post(EntryKind::Release, HouseAccount::Holds, MicroCredits(-kept.0), source, None);
         }
     }
 
     /// Books what something cost.
     pub fn charge(&mut self, cost: MicroCredits, source: &Source) {
-        self.lose(cost, House::Revenue, EntryKind::Settle, source, None, None);
+        self.lose(cost, HouseAccount::Revenue, EntryKind::Settle, source, None, None);
     }
 
     /// What was released may be owed.
@@ -161,7 +161,7 @@ impl LedgerAccount {
             self.account.owed = self.account.owed - paid;
             self.account.balance = self.account.balance - paid;
             self.consume(paid, None);
-            self.post(EntryKind::OwedPaid, House::Debts, MicroCredits(-paid.0), source, None);
+            self.post(EntryKind::OwedPaid, HouseAccount::Debts, MicroCredits(-paid.0), source, None);
         }
     }
 
@@ -186,7 +186,7 @@ impl LedgerAccount {
             self.account.balance = self.account.balance - lost;
             // What is still held of it expires later, and leaves less.
             let source = Source::new("grant", format_args!("{id}:{}", left.0));
-            self.post(EntryKind::Expire, House::Grants, MicroCredits(-lost.0), &source, None);
+            self.post(EntryKind::Expire, HouseAccount::Grants, MicroCredits(-lost.0), &source, None);
         }
     }
 
@@ -200,7 +200,7 @@ impl LedgerAccount {
     fn gain(
         &mut self,
         credits: MicroCredits,
-        from: House,
+        from: HouseAccount,
         kind: EntryKind,
         source: &Source,
         expires_at: Option<Timestamp>,
@@ -221,7 +221,7 @@ impl LedgerAccount {
     fn lose(
         &mut self,
         credits: MicroCredits,
-        to: House,
+        to: HouseAccount,
         kind: EntryKind,
         source: &Source,
         note: Option<String>,
@@ -235,7 +235,7 @@ impl LedgerAccount {
         if missing > MicroCredits::ZERO {
             self.account.owed += missing;
             self.account.balance += missing;
-            self.post(EntryKind::Owed, House::Debts, missing, source, None);
+            self.post(EntryKind::Owed, HouseAccount::Debts, missing, source, None);
         }
         self.account.balance = self.account.balance - credits;
         self.consume(there, first);
@@ -275,7 +275,7 @@ impl LedgerAccount {
     }
 
     /// `amount` is less than nothing where the account loses it.
-    fn post(&mut self, kind: EntryKind, house: House, amount: MicroCredits, source: &Source, note: Option<String>) {
+    fn post(&mut self, kind: EntryKind, house: HouseAccount, amount: MicroCredits, source: &Source, note: Option<String>) {
         let (account, house) = (self.account.id, house.id());
         let (from_account, to_account) = if amount >= MicroCredits::ZERO { (house, account) } else { (account, house) };
         self.entries.push(ledger_entry::Model {
