@@ -21,7 +21,7 @@ pub use self::export::{Period, export, export_of};
 pub use crate::ledger::{AccountHolder, verify};
 use crate::{
     BillingService,
-    ledger::{Books, Source, figures},
+    ledger::{Books, PostingSource, figures},
     payments::{balances, subscriptions::Payer},
 };
 
@@ -76,7 +76,7 @@ pub async fn give(
     }
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut books = Books::open(&tx, holder, service.clock.now()).await?;
-    let source = Source::new("admin", Uuid::now_v7());
+    let source = PostingSource::new("admin", Uuid::now_v7());
     let book = books.only()?;
     if amount > MicroCredits::ZERO {
         book.give(amount, &source, None, Some(reason));

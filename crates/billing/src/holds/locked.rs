@@ -20,7 +20,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{Purse, begin_anew, period_of, resets_at};
-use crate::ledger::{Books, Source};
+use crate::ledger::{Books, PostingSource};
 
 /// What an account pays for in this transaction.
 #[derive(Clone, Copy, Debug)]
@@ -194,11 +194,11 @@ impl Locked {
     /// Writes everything back. An account gets one entry for what was held and freed, and one for what was paid.
     pub async fn store<C: ConnectionTrait>(mut self, txn: &C) -> Result<(), AppError> {
         for book in self.books.all_mut() {
-            let moved = Source::new("hold", Uuid::now_v7());
+            let moved = PostingSource::new("hold", Uuid::now_v7());
             book.post_held(&moved);
             match self.charges.get(&book.account.id) {
                 Some(Charge { cost, source }) => {
-                    let source = Source::new("usage", source);
+                    let source = PostingSource::new("usage", source);
                     book.charge(*cost, &source);
                     book.pay_debts(&source);
                 }

@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::{Amounts, HeldFor, Holds, Left, Origin, Purse, Settlement, settle};
-use crate::ledger::{self, Books, EntryKind, AccountHolder, Source, verify};
+use crate::ledger::{self, Books, EntryKind, AccountHolder, PostingSource, verify};
 
 /// When the stages stand still: their own holds are kept by the same clock.
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -38,7 +38,7 @@ async fn in_books(db: &Database, account: Uuid, now: Timestamp, change: impl FnO
 
 async fn account(db: &Database, credits: i64) -> Uuid {
     let id = Uuid::now_v7();
-    in_books(db, id, NOW, |book| book.buy(MicroCredits(credits), &Source::new("payment", id), None)).await;
+    in_books(db, id, NOW, |book| book.buy(MicroCredits(credits), &PostingSource::new("payment", id), None)).await;
     id
 }
 
@@ -213,7 +213,7 @@ async fn an_account_on_which_nothing_can_be_booked_keeps_no_other_waiting() {
         let accounts: [Uuid; 3] = std::array::from_fn(|_| Uuid::now_v7());
         for id in accounts {
             let until = Some(NOW.plus(EXPIRY));
-            in_books(&db, id, NOW, |book| book.buy(MicroCredits(100), &Source::new("payment", id), until)).await;
+            in_books(&db, id, NOW, |book| book.buy(MicroCredits(100), &PostingSource::new("payment", id), until)).await;
             assert!(take(&holds, id, 60, Origin::Own).await.is_some());
         }
         damage(&db, accounts[1], 60).await;
@@ -409,7 +409,7 @@ impl Play {
                     is_disputed: false,
                 };
                 let expires_at = expires.map(|seconds| now.plus(Duration::from_secs(seconds)));
-                let source = Source::new("payment", &purchase.id);
+                let source = PostingSource::new("payment", &purchase.id);
                 in_books(&self.db, account, now, |book| book.buy(purchase.amount, &source, expires_at)).await;
                 self.purchases.push(purchase);
             }
@@ -453,7 +453,7 @@ impl Play {
             return;
         }
         *fact(purchase) = true;
-        let source = Source::new("back", format_args!("{}:{step}", self.account));
+        let source = PostingSource::new("back", format_args!("{}:{step}", self.account));
         let (amount, id) = (purchase.amount, purchase.id.clone());
         in_books(&self.db, self.account, now, |book| book.take_back(amount, &source, kind, &id)).await;
     }
@@ -464,7 +464,7 @@ impl Play {
         if !std::mem::take(fact(purchase)) {
             return;
         }
-        let (source, amount) = (Source::new("back", format_args!("{}:{step}", self.account)), purchase.amount);
+        let (source, amount) = (PostingSource::new("back", format_args!("{}:{step}", self.account)), purchase.amount);
         in_books(&self.db, self.account, now, |book| book.return_taken(amount, &source, kind)).await;
     }
 

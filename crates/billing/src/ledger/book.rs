@@ -52,12 +52,12 @@ pub enum EntryKind {
 
 /// What something is booked for. Together with the kind of the entry it is unique.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct PostingSource {
     pub name: &'static str,
     pub id: String,
 }
 
-impl Source {
+impl PostingSource {
     pub fn new(name: &'static str, id: impl ToString) -> Self {
         Self { name, id: id.to_string() }
     }
@@ -96,7 +96,7 @@ impl LedgerAccount {
     }
 
     /// Books a purchase: credits that don't expire, or do.
-    pub fn buy(&mut self, credits: MicroCredits, source: &Source, expires_at: Option<Timestamp>) {
+    pub fn buy(&mut self, credits: MicroCredits, source: &PostingSource, expires_at: Option<Timestamp>) {
         self.gain(credits, HouseAccount::Sales, EntryKind::Purchase, source, expires_at, None);
     }
 
@@ -104,7 +104,7 @@ impl LedgerAccount {
     pub fn give(
         &mut self,
         credits: MicroCredits,
-        source: &Source,
+        source: &PostingSource,
         expires_at: Option<Timestamp>,
         note: Option<String>,
     ) {
@@ -112,17 +112,17 @@ impl LedgerAccount {
     }
 
     /// Takes credits away again, as far as they are there; the rest is owed.
-    pub fn take_away(&mut self, credits: MicroCredits, source: &Source, note: Option<String>) {
+    pub fn take_away(&mut self, credits: MicroCredits, source: &PostingSource, note: Option<String>) {
         self.lose(credits, HouseAccount::Grants, EntryKind::Take, source, note, None);
     }
 
     /// Takes back what a payment bought: what is unspent of it first.
-    pub fn take_back(&mut self, credits: MicroCredits, source: &Source, kind: EntryKind, payment: &str) {
+    pub fn take_back(&mut self, credits: MicroCredits, source: &PostingSource, kind: EntryKind, payment: &str) {
         self.lose(credits, HouseAccount::Sales, kind, source, None, Some(payment));
     }
 
     /// Gives back what was [taken back](Self::take_back).
-    pub fn return_taken(&mut self, credits: MicroCredits, source: &Source, kind: EntryKind) {
+    pub fn return_taken(&mut self, credits: MicroCredits, source: &PostingSource, kind: EntryKind) {
         self.gain(credits, HouseAccount::Sales, kind, source, None, None);
     }
 
@@ -140,7 +140,7 @@ impl LedgerAccount {
     }
 
     /// Posts what was held and freed, as one entry.
-    pub fn post_held(&mut self, source: &Source) {
+    pub fn post_held(&mut self, source: &PostingSource) {
         let kept = std::mem::take(&mut self.kept);
         if kept > MicroCredits::ZERO {
             self.post(EntryKind::Hold, HouseAccount::Holds, MicroCredits(-kept.0), source, None);
@@ -150,12 +150,12 @@ impl LedgerAccount {
     }
 
     /// Books what something cost.
-    pub fn charge(&mut self, cost: MicroCredits, source: &Source) {
+    pub fn charge(&mut self, cost: MicroCredits, source: &PostingSource) {
         self.lose(cost, HouseAccount::Revenue, EntryKind::Settle, source, None, None);
     }
 
     /// What was released may be owed.
-    pub fn pay_debts(&mut self, source: &Source) {
+    pub fn pay_debts(&mut self, source: &PostingSource) {
         let paid = self.account.owed.min(self.available());
         if paid > MicroCredits::ZERO {
             self.account.owed = self.account.owed - paid;
@@ -185,7 +185,7 @@ impl LedgerAccount {
             }
             self.account.balance = self.account.balance - lost;
             // What is still held of it expires later, and leaves less.
-            let source = Source::new("grant", format_args!("{id}:{}", left.0));
+            let source = PostingSource::new("grant", format_args!("{id}:{}", left.0));
             self.post(EntryKind::Expire, HouseAccount::Grants, MicroCredits(-lost.0), &source, None);
         }
     }
@@ -202,7 +202,7 @@ impl LedgerAccount {
         credits: MicroCredits,
         from: HouseAccount,
         kind: EntryKind,
-        source: &Source,
+        source: &PostingSource,
         expires_at: Option<Timestamp>,
         note: Option<String>,
     ) {
@@ -223,7 +223,7 @@ impl LedgerAccount {
         credits: MicroCredits,
         to: HouseAccount,
         kind: EntryKind,
-        source: &Source,
+        source: &PostingSource,
         note: Option<String>,
         first: Option<&str>,
     ) {
@@ -242,7 +242,7 @@ impl LedgerAccount {
         self.post(kind, to, MicroCredits(-credits.0), source, note);
     }
 
-    fn add_grant(&mut self, credits: MicroCredits, source: &Source, expires_at: Option<Timestamp>) {
+    fn add_grant(&mut self, credits: MicroCredits, source: &PostingSource, expires_at: Option<Timestamp>) {
         let grant = credit_grant::Model {
             id: Uuid::now_v7(),
             account_id: self.account.id,
@@ -275,7 +275,7 @@ impl LedgerAccount {
     }
 
     /// `amount` is less than nothing where the account loses it.
-    fn post(&mut self, kind: EntryKind, house: HouseAccount, amount: MicroCredits, source: &Source, note: Option<String>) {
+    fn post(&mut self, kind: EntryKind, house: HouseAccount, amount: MicroCredits, source: &PostingSource, note: Option<String>) {
         let (account, house) = (self.account.id, house.id());
         let (from_account, to_account) = if amount >= MicroCredits::ZERO { (house, account) } else { (account, house) };
         self.entries.push(ledger_entry::Model {

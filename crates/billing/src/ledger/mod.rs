@@ -23,7 +23,7 @@ use dbcontext::{
 use uuid::Uuid;
 
 pub use self::{
-    book::{LedgerAccount, EntryKind, Source},
+    book::{LedgerAccount, EntryKind, PostingSource},
     books::Books,
 };
 

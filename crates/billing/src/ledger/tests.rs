@@ -7,7 +7,7 @@ use dbcontext::{Database, entity::ledger_account, query::ledger as rows};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{LedgerAccount, Books, EntryKind, AccountHolder, Source, verify};
+use super::{LedgerAccount, Books, EntryKind, AccountHolder, PostingSource, verify};
 use stage::stages;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -78,7 +78,7 @@ proptest! {
         let mut book = empty();
         let mut holds: Vec<i64> = Vec::new();
         for (number, deed) in deeds.into_iter().enumerate() {
-            let source = Source::new("test", number);
+            let source = PostingSource::new("test", number);
             let at = |expires: bool| expires.then_some(NOW);
             match deed {
                 Deed::Buy(amount, expires) => book.buy(MicroCredits(amount), &source, at(expires)),
@@ -116,17 +116,17 @@ proptest! {
 #[test]
 fn what_expires_first_is_used_first_and_what_is_held_does_not_expire() {
     let mut book = empty();
-    book.buy(MicroCredits(100), &Source::new("payment", 1), None);
-    book.give(MicroCredits(50), &Source::new("gift", 2), Some(NOW.plus(EXPIRY)), None);
-    book.charge(MicroCredits(30), &Source::new("usage", 3));
+    book.buy(MicroCredits(100), &PostingSource::new("payment", 1), None);
+    book.give(MicroCredits(50), &PostingSource::new("gift", 2), Some(NOW.plus(EXPIRY)), None);
+    book.charge(MicroCredits(30), &PostingSource::new("usage", 3));
     let left: Vec<i64> = book.new_grants.iter().map(|grant| grant.remaining.0).collect();
     assert_eq!(left, [100, 20]);
 
     let mut book = empty();
-    book.give(MicroCredits(50), &Source::new("gift", 1), Some(NOW), None);
+    book.give(MicroCredits(50), &PostingSource::new("gift", 1), Some(NOW), None);
     book.grants = std::mem::take(&mut book.new_grants);
     book.hold(MicroCredits(20));
-    book.post_held(&Source::new("hold", 2));
+    book.post_held(&PostingSource::new("hold", 2));
     book.expire();
     assert_eq!((book.account.balance, book.available()), (MicroCredits(20), MicroCredits::ZERO));
     check(&book);
@@ -135,11 +135,11 @@ fn what_expires_first_is_used_first_and_what_is_held_does_not_expire() {
 #[test]
 fn what_is_taken_back_beyond_the_balance_is_owed_and_paid_by_the_next_credits() {
     let mut book = empty();
-    book.buy(MicroCredits(100), &Source::new("payment", 1), None);
-    book.charge(MicroCredits(70), &Source::new("usage", 2));
-    book.take_back(MicroCredits(100), &Source::new("refund", 3), EntryKind::Refund, "1");
+    book.buy(MicroCredits(100), &PostingSource::new("payment", 1), None);
+    book.charge(MicroCredits(70), &PostingSource::new("usage", 2));
+    book.take_back(MicroCredits(100), &PostingSource::new("refund", 3), EntryKind::Refund, "1");
     assert_eq!((book.account.balance, book.account.owed), (MicroCredits::ZERO, MicroCredits(70)));
-    book.buy(MicroCredits(100), &Source::new("payment", 4), None);
+    book.buy(MicroCredits(100), &PostingSource::new("payment", 4), None);
     assert_eq!((book.account.balance, book.account.owed), (MicroCredits(30), MicroCredits::ZERO));
     check(&book);
 }
@@ -148,7 +148,7 @@ async fn account(db: &Database, credits: i64) -> Uuid {
     let id = Uuid::now_v7();
     let tx = db.begin().await.unwrap();
     let mut books = Books::open(&tx, AccountHolder::Person(UserId(id)), NOW).await.unwrap();
-    books.only().unwrap().buy(MicroCredits(credits), &Source::new("payment", id), None);
+    books.only().unwrap().buy(MicroCredits(credits), &PostingSource::new("payment", id), None);
     books.store(&tx).await.unwrap();
     tx.commit().await.unwrap();
     id
@@ -166,7 +166,7 @@ async fn the_same_thing_is_not_booked_twice_and_a_wrong_balance_is_found() {
         let id = account(&db, 100).await;
         let tx = db.begin().await.unwrap();
         let mut books = Books::open(&tx, AccountHolder::Person(UserId(id)), NOW).await.unwrap();
-        books.only().unwrap().buy(MicroCredits(100), &Source::new("payment", id), None);
+        books.only().unwrap().buy(MicroCredits(100), &PostingSource::new("payment", id), None);
         assert!(books.store(&tx).await.is_err());
         drop(tx);
         adds_up(&db).await;

@@ -13,7 +13,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{deliver::source_of, stage};
-use crate::ledger::{Books, EntryKind, AccountHolder, Source};
+use crate::ledger::{Books, EntryKind, AccountHolder, PostingSource};
 
 /// All that is claimed of a payment whose row is locked.
 pub(super) struct Claims {
@@ -37,11 +37,11 @@ impl Claim<'_> {
         Self::Refund { id: refund.id, reversals: refund.reversals }
     }
 
-    fn source(self, row: &payment::Model) -> Source {
+    fn source(self, row: &payment::Model) -> PostingSource {
         match self {
-            Self::Refund { id, reversals: 0 } => Source::new("refund", id),
-            Self::Refund { id, reversals } => Source::new("refund", format_args!("{id}:{reversals}")),
-            Self::Dispute(reference) => Source::new("dispute", format_args!("{}:{reference}", row.id)),
+            Self::Refund { id, reversals: 0 } => PostingSource::new("refund", id),
+            Self::Refund { id, reversals } => PostingSource::new("refund", format_args!("{id}:{reversals}")),
+            Self::Dispute(reference) => PostingSource::new("dispute", format_args!("{}:{reference}", row.id)),
         }
     }
 
@@ -215,10 +215,10 @@ fn part(row: &payment::Model, credits: MicroCredits, amount: i64) -> MicroCredit
 }
 
 /// What something is booked for in one of several accounts.
-fn part_of(source: &Source, row: &payment::Model, account: Uuid) -> Source {
+fn part_of(source: &PostingSource, row: &payment::Model, account: Uuid) -> PostingSource {
     if row.workspace_id.is_none() {
         source.clone()
     } else {
-        Source::new(source.name, format_args!("{}:{account}", source.id))
+        PostingSource::new(source.name, format_args!("{}:{account}", source.id))
     }
 }

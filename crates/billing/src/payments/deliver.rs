@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     BillingService,
-    ledger::{Books, Source},
+    ledger::{Books, PostingSource},
 };
 
 /// Gives the payer what was paid for.
@@ -423,11 +423,11 @@ pub(super) async fn seat<C: ConnectionTrait>(
 }
 
 /// What a purchase of an account's is booked for.
-pub(super) fn source_of(row: &payment::Model, account: Uuid) -> Source {
+pub(super) fn source_of(row: &payment::Model, account: Uuid) -> PostingSource {
     if account == row.user_id.0 && row.workspace_id.is_none() {
-        Source::new("payment", row.id)
+        PostingSource::new("payment", row.id)
     } else {
-        Source::new("payment", format_args!("{}:{account}", row.id))
+        PostingSource::new("payment", format_args!("{}:{account}", row.id))
     }
 }
 

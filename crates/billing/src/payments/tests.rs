@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::{Order, apply, begin, inbox, plans, refund, subscriptions::Payer};
 use crate::{
     BillingService,
-    ledger::{self, Books, AccountHolder, Source},
+    ledger::{self, Books, AccountHolder, PostingSource},
     tests::instance,
 };
 
@@ -171,12 +171,12 @@ impl Buyer {
         match deed {
             Deed::Gift(amount) => {
                 let expires_at = Some(now.plus(Duration::from_secs(2 * 3_600)));
-                book.give(MicroCredits(amount), &Source::new("test", id), expires_at, None);
+                book.give(MicroCredits(amount), &PostingSource::new("test", id), expires_at, None);
             }
             Deed::Hold(amount) if MicroCredits(amount) <= book.available() => {
                 let amount = MicroCredits(amount);
                 book.hold(amount);
-                book.post_held(&Source::new("hold", id));
+                book.post_held(&PostingSource::new("hold", id));
                 let expires_at = now.plus(Duration::from_secs(60));
                 let hold = NewCreditReservation { id, account_id: self.user_id.0, amount, expires_at };
                 ledger_rows::insert_holds(&tx, &[hold]).await.unwrap();
@@ -185,7 +185,7 @@ impl Buyer {
             Deed::Settle(_) | Deed::Release => {
                 if let Some((hold, amount)) = self.holds.pop() {
                     assert_eq!(ledger_rows::remove_holds(&tx, &[hold]).await.unwrap().len(), 1);
-                    let source = Source::new("usage", id);
+                    let source = PostingSource::new("usage", id);
                     book.free(MicroCredits(amount));
                     book.post_held(&source);
                     if let Deed::Settle(cost) = deed {

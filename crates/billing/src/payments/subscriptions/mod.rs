@@ -46,7 +46,7 @@ use super::plans;
 pub(super) use crate::entitlements::state;
 use crate::{
     BillingService, entitlements,
-    ledger::{Books, AccountHolder, Source},
+    ledger::{Books, AccountHolder, PostingSource},
 };
 
 /// The most seats that a workspace buys.
@@ -334,7 +334,7 @@ pub async fn try_out(service: &BillingService, by: &Principal, plan_id: PlanId) 
     }
     let mut books = Books::open(&tx, AccountHolder::Person(by.user_id), now).await?;
     let credits = MicroCredits(i64::try_from(part).unwrap_or(0));
-    books.only()?.give(credits, &Source::new("trial", row.id), Some(end), None);
+    books.only()?.give(credits, &PostingSource::new("trial", row.id), Some(end), None);
     books.store(&tx).await?;
     tx.commit().await.map_err(app_error)?;
     tell(service, &row);
