@@ -21,7 +21,7 @@ pub use self::export::{Period, export, export_of};
 pub use crate::ledger::{AccountHolder, verify};
 use crate::{
     BillingService,
-    ledger::{Books, PostingSource, figures},
+    ledger::{LockedAccounts, PostingSource, figures},
     payments::{balances, subscriptions::Payer},
 };
 
@@ -75,7 +75,7 @@ pub async fn give(
         AccountHolder::Workspace(id) => drop(workspaces::name(service.db.reader(), id).await?.ok_or(Code::NotFound)?),
     }
     let tx = service.db.begin().await.map_err(app_error)?;
-    let mut books = Books::open(&tx, holder, service.clock.now()).await?;
+    let mut books = LockedAccounts::open(&tx, holder, service.clock.now()).await?;
     let source = PostingSource::new("admin", Uuid::now_v7());
     let book = books.only()?;
     if amount > MicroCredits::ZERO {

@@ -20,7 +20,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{Purse, begin_anew, period_of, resets_at};
-use crate::ledger::{Books, PostingSource};
+use crate::ledger::{LockedAccounts, PostingSource};
 
 /// What an account pays for in this transaction.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ pub(super) struct Locked {
     counters: BTreeMap<CounterId, budget::Model>,
     /// The quotas that plans limit now.
     limited: BTreeSet<CounterId>,
-    books: Books,
+    books: LockedAccounts,
     charges: BTreeMap<Uuid, Charge>,
     counter_holds: Vec<counters::NewBudgetReservation>,
     credit_holds: Vec<accounts::NewCreditReservation>,
@@ -75,7 +75,7 @@ impl Locked {
         let counters = lock_counters(txn, ids, &limits, now).await?;
         let limited = limits.into_keys().collect();
         let owners: Vec<Uuid> = owners.into_iter().collect();
-        let mut books = Books::lock(txn, &owners, now).await?;
+        let mut books = LockedAccounts::lock(txn, &owners, now).await?;
         books.all_mut().for_each(crate::ledger::LedgerAccount::expire);
         let (charges, counter_holds, credit_holds) = (BTreeMap::new(), Vec::new(), Vec::new());
         Ok(Self { counters, limited, books, charges, counter_holds, credit_holds, now })

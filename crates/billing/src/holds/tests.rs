@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::{Amounts, HeldFor, Holds, Left, Origin, Purse, Settlement, settle};
-use crate::ledger::{self, Books, EntryKind, AccountHolder, PostingSource, verify};
+use crate::ledger::{self, LockedAccounts, EntryKind, AccountHolder, PostingSource, verify};
 
 /// When the stages stand still: their own holds are kept by the same clock.
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -30,7 +30,7 @@ fn instances(db: &Database, clock: &Clock) -> Vec<Arc<Holds>> {
 
 async fn in_books(db: &Database, account: Uuid, now: Timestamp, change: impl FnOnce(&mut crate::ledger::LedgerAccount)) {
     let tx = db.begin().await.unwrap();
-    let mut books = Books::open(&tx, AccountHolder::Person(UserId(account)), now).await.unwrap();
+    let mut books = LockedAccounts::open(&tx, AccountHolder::Person(UserId(account)), now).await.unwrap();
     change(books.only().unwrap());
     books.store(&tx).await.unwrap();
     tx.commit().await.unwrap();

@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::{LedgerAccount, AccountHolder};
 
 /// Accounts that a transaction has locked.
-pub struct Books(BTreeMap<Uuid, LedgerAccount>);
+pub struct LockedAccounts(BTreeMap<Uuid, LedgerAccount>);
 
-impl Books {
+impl LockedAccounts {
     /// Locks these accounts, where they are there.
     pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Timestamp) -> Result<Self, AppError> {
         if ids.is_empty() {

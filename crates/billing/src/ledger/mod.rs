@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 pub use self::{
     book::{LedgerAccount, EntryKind, PostingSource},
-    books::Books,
+    books::LockedAccounts,
 };
 
 /// Accounts with expired credits that are found at once.
@@ -93,7 +93,7 @@ pub(crate) async fn expire(db: &Database, now: Timestamp) -> Result<(), AppError
 
 async fn expire_account(db: &Database, account: Uuid, now: Timestamp) -> Result<(), AppError> {
     let tx = db.begin().await.map_err(app_error)?;
-    let mut books = Books::lock(&tx, &[account], now).await?;
+    let mut books = LockedAccounts::lock(&tx, &[account], now).await?;
     if let Some(book) = books.get_mut(account) {
         book.expire();
     }

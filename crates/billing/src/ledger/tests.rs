@@ -7,7 +7,7 @@ use dbcontext::{Database, entity::ledger_account, query::ledger as rows};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{LedgerAccount, Books, EntryKind, AccountHolder, PostingSource, verify};
+use super::{LedgerAccount, LockedAccounts, EntryKind, AccountHolder, PostingSource, verify};
 use stage::stages;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -147,7 +147,7 @@ fn what_is_taken_back_beyond_the_balance_is_owed_and_paid_by_the_next_credits() 
 async fn account(db: &Database, credits: i64) -> Uuid {
     let id = Uuid::now_v7();
     let tx = db.begin().await.unwrap();
-    let mut books = Books::open(&tx, AccountHolder::Person(UserId(id)), NOW).await.unwrap();
+    let mut books = LockedAccounts::open(&tx, AccountHolder::Person(UserId(id)), NOW).await.unwrap();
     books.only().unwrap().buy(MicroCredits(credits), &PostingSource::new("payment", id), None);
     books.store(&tx).await.unwrap();
     tx.commit().await.unwrap();
@@ -165,7 +165,7 @@ async fn the_same_thing_is_not_booked_twice_and_a_wrong_balance_is_found() {
         let db = stage.database().await;
         let id = account(&db, 100).await;
         let tx = db.begin().await.unwrap();
-        let mut books = Books::open(&tx, AccountHolder::Person(UserId(id)), NOW).await.unwrap();
+        let mut books = LockedAccounts::open(&tx, AccountHolder::Person(UserId(id)), NOW).await.unwrap();
         books.only().unwrap().buy(MicroCredits(100), &PostingSource::new("payment", id), None);
         assert!(books.store(&tx).await.is_err());
         drop(tx);

@@ -13,7 +13,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{deliver::source_of, stage};
-use crate::ledger::{Books, EntryKind, AccountHolder, PostingSource};
+use crate::ledger::{LockedAccounts, EntryKind, AccountHolder, PostingSource};
 
 /// All that is claimed of a payment whose row is locked.
 pub(super) struct Claims {
@@ -133,7 +133,7 @@ impl Claims {
             if missing <= MicroCredits::ZERO {
                 continue;
             }
-            let mut books = Books::open(txn, holder_of(row, share.account), now).await?;
+            let mut books = LockedAccounts::open(txn, holder_of(row, share.account), now).await?;
             let source = part_of(&claim.source(row), row, share.account);
             books.only()?.take_back(missing, &source, claim.kinds()[0], &source_of(row, share.account).id);
             books.store(txn).await?;
@@ -155,7 +155,7 @@ impl Claims {
             if excess <= MicroCredits::ZERO {
                 continue;
             }
-            let mut books = Books::open(txn, holder_of(row, share.account), now).await?;
+            let mut books = LockedAccounts::open(txn, holder_of(row, share.account), now).await?;
             let source = part_of(&claim.source(row), row, share.account);
             books.only()?.return_taken(excess, &source, claim.kinds()[1]);
             books.store(txn).await?;

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     BillingService,
-    ledger::{Books, PostingSource},
+    ledger::{LockedAccounts, PostingSource},
 };
 
 /// Gives the payer what was paid for.
@@ -324,7 +324,7 @@ async fn give<C: ConnectionTrait>(
     accounts.sort_unstable();
     accounts.dedup();
     for account in &accounts {
-        let mut books = Books::open(txn, holder_of(row, *account), now).await?;
+        let mut books = LockedAccounts::open(txn, holder_of(row, *account), now).await?;
         books.only()?.buy(credits, &source_of(row, *account), expires_at);
         books.store(txn).await?;
     }

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::{Order, apply, begin, inbox, plans, refund, subscriptions::Payer};
 use crate::{
     BillingService,
-    ledger::{self, Books, AccountHolder, PostingSource},
+    ledger::{self, LockedAccounts, AccountHolder, PostingSource},
     tests::instance,
 };
 
@@ -165,7 +165,7 @@ impl Buyer {
     async fn use_credits(&mut self, service: &BillingService, deed: Deed) {
         let now = service.clock.now();
         let tx = service.db.begin().await.unwrap();
-        let mut books = Books::open(&tx, AccountHolder::Person(self.user_id), now).await.unwrap();
+        let mut books = LockedAccounts::open(&tx, AccountHolder::Person(self.user_id), now).await.unwrap();
         let book = books.only().unwrap();
         let id = Uuid::now_v7();
         match deed {

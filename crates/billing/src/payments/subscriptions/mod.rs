@@ -46,7 +46,7 @@ use super::plans;
 pub(super) use crate::entitlements::state;
 use crate::{
     BillingService, entitlements,
-    ledger::{Books, AccountHolder, PostingSource},
+    ledger::{LockedAccounts, AccountHolder, PostingSource},
 };
 
 /// The most seats that a workspace buys.
@@ -332,7 +332,7 @@ pub async fn try_out(service: &BillingService, by: &Principal, plan_id: PlanId) 
     if !rows::insert(&tx, row.clone()).await? {
         return Err(wrong_state("A trial is for those who haven't had a plan yet."));
     }
-    let mut books = Books::open(&tx, AccountHolder::Person(by.user_id), now).await?;
+    let mut books = LockedAccounts::open(&tx, AccountHolder::Person(by.user_id), now).await?;
     let credits = MicroCredits(i64::try_from(part).unwrap_or(0));
     books.only()?.give(credits, &PostingSource::new("trial", row.id), Some(end), None);
     books.store(&tx).await?;
