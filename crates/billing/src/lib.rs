@@ -23,7 +23,7 @@ use platform::{Core, start_error};
 use crate::{
     entitlements::EntitlementNotifier,
     holds::Holds,
-    payers::Payers,
+    payers::WorkspacePayers,
     payments::{Payments, balances, plans},
 };
 
@@ -35,7 +35,7 @@ pub struct BillingService {
     /// Holds of calls in budgets, quotas and credits.
     pub holds: Arc<Holds>,
     /// Workspaces whose credits pay for their members' calls.
-    pub payers: Payers,
+    pub payers: WorkspacePayers,
     entitlement_notifier: EntitlementNotifier,
 }
 
@@ -50,7 +50,7 @@ impl BillingService {
             identity,
             payments,
             holds,
-            payers: Payers::default(),
+            payers: WorkspacePayers::default(),
             entitlement_notifier: EntitlementNotifier::new(service.clone()),
         });
         if service.is_charging() {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 const REST: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
-pub struct Payers(RwLock<HashMap<Uuid, Option<Shortfall>>>);
+pub struct WorkspacePayers(RwLock<HashMap<Uuid, Option<Shortfall>>>);
 
 /// An account had less than this.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ struct Shortfall {
     until: Instant,
 }
 
-impl Payers {
+impl WorkspacePayers {
     /// These have accounts.
     pub fn replace(&self, accounts: Vec<Uuid>) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -72,7 +72,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_account_that_had_too_little_rests_for_as_much_until_there_is_news() {
-        let (payers, id) = (Payers::default(), WorkspaceId::new());
+        let (payers, id) = (WorkspacePayers::default(), WorkspaceId::new());
         let may = |amount| payers.may_pay(id, MicroCredits(amount), Instant::now());
         assert!(!may(1), "it has no account");
         payers.fell_short(id.0, MicroCredits(1), Instant::now());
