@@ -14,7 +14,7 @@ use appcore::credits::MicroCredits;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Amounts, HeldFor, Named, Origin, Purse};
+use super::{Amounts, HeldFor, CallLimits, Origin, Purse};
 
 /// A purse is busy when its calls follow each other within this time.
 const BUSY: Duration = Duration::from_millis(200);
@@ -136,7 +136,7 @@ impl Blocks {
     }
 
     /// Takes amounts from the blocks of all of these purses, or from none. With those that are to be reserved anew.
-    pub fn take(&self, purses: &Named, amounts: Amounts, now: Instant) -> Option<(HeldFor, Vec<Purse>)> {
+    pub fn take(&self, purses: &CallLimits, amounts: Amounts, now: Instant) -> Option<(HeldFor, Vec<Purse>)> {
         let mut blocks = self.lock();
         let has_room = |purse: &Purse| blocks.get(purse).is_some_and(|block| block.has_room(amounts.of(*purse), now));
         if !purses.iter().flatten().all(has_room) {
@@ -160,7 +160,7 @@ impl Blocks {
     }
 
     /// A call was let in without blocks. Those purses that are busy, and of which blocks are to be reserved.
-    pub fn note(&self, purses: &Named, amounts: Amounts, now: Instant) -> Vec<Purse> {
+    pub fn note(&self, purses: &CallLimits, amounts: Amounts, now: Instant) -> Vec<Purse> {
         let mut blocks = self.lock();
         let mut busy = Vec::new();
         for purse in purses.iter().flatten() {
@@ -316,7 +316,7 @@ mod tests {
         Purse::Credits(Uuid::nil())
     }
 
-    fn named() -> Named {
+    fn named() -> CallLimits {
         [Some(purse()), None, None, None, None, None]
     }
 

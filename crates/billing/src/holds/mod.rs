@@ -47,7 +47,7 @@ const MOST: usize = 6;
 const BLOCK_SHARE: i64 = 20;
 
 /// The purses that one call counts against.
-type Named = [Option<Purse>; MOST];
+type CallLimits = [Option<Purse>; MOST];
 
 /// The holds of this instance.
 pub struct Holds {
@@ -71,7 +71,7 @@ pub struct Holds {
 struct Take {
     id: Uuid,
     amounts: Amounts,
-    purses: Named,
+    purses: CallLimits,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -217,7 +217,7 @@ impl Holds {
         Ok(taken)
     }
 
-    async fn decide(&self, purses: Named, amounts: Amounts) -> Result<Result<Option<HeldFor>, Shortage>, AppError> {
+    async fn decide(&self, purses: CallLimits, amounts: Amounts) -> Result<Result<Option<HeldFor>, Shortage>, AppError> {
         let take = Take { id: Uuid::now_v7(), amounts, purses };
         let (db, clock, expiry) = (self.db.clone(), self.clock.clone(), self.expiry);
         let decide = move |takes: Vec<Take>| {
