@@ -22,7 +22,7 @@ use platform::{Core, start_error};
 
 use crate::{
     entitlements::EntitlementNotifier,
-    holds::Holds,
+    holds::Reservations,
     payers::WorkspacePayers,
     payments::{Payments, balances, plans},
 };
@@ -33,7 +33,7 @@ pub struct BillingService {
     pub identity: Arc<IdentityService>,
     pub payments: Payments,
     /// Holds of calls in budgets, quotas and credits.
-    pub holds: Arc<Holds>,
+    pub holds: Arc<Reservations>,
     /// Workspaces whose credits pay for their members' calls.
     pub payers: WorkspacePayers,
     entitlement_notifier: EntitlementNotifier,
@@ -44,7 +44,7 @@ impl BillingService {
     pub async fn build(identity: Arc<IdentityService>) -> anyhow::Result<Arc<Self>> {
         let core = Arc::clone(&identity.core);
         let payments = Payments::build(&core.config)?;
-        let (holds, changed) = Holds::start(core.db.clone(), core.clock.clone(), core.config.holds.expiry);
+        let (holds, changed) = Reservations::start(core.db.clone(), core.clock.clone(), core.config.holds.expiry);
         let service = Arc::new_cyclic(|service| Self {
             core,
             identity,

@@ -17,7 +17,7 @@ use std::{
 };
 
 use appcore::{AppError, Clock};
-use billing::holds::{self, Holds, Settlement};
+use billing::holds::{self, Reservations, Settlement};
 use dbcontext::{
     Database,
     constraint::app_error,
@@ -57,7 +57,7 @@ pub(super) struct UsageLedger(Arc<Shared>);
 struct Shared {
     db: Database,
     clock: Clock,
-    holds: Arc<Holds>,
+    holds: Arc<Reservations>,
     queue: Mutex<Queue>,
     journal: Journal,
     calls: WakeSignals,
@@ -95,7 +95,7 @@ struct Queue {
 }
 
 impl UsageLedger {
-    pub fn start(db: Database, clock: Clock, holds: Arc<Holds>, journal: Journal) -> Self {
+    pub fn start(db: Database, clock: Clock, holds: Arc<Reservations>, journal: Journal) -> Self {
         let writer = Self(Arc::new(Shared {
             db,
             clock,

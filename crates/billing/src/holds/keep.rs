@@ -19,7 +19,7 @@ use platform::bisect::in_halves;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use super::{Amounts, HeldFor, Holds, Locked, MOST, Origin, Purse, Which};
+use super::{Amounts, HeldFor, Reservations, Locked, MOST, Origin, Purse, Which};
 use crate::ledger;
 
 /// Expired holds that one transaction releases.
@@ -57,12 +57,12 @@ impl From<accounts::CreditReservation> for Expired {
     }
 }
 
-pub(super) fn start(holds: &Arc<Holds>) {
+pub(super) fn start(holds: &Arc<Reservations>) {
     tokio::spawn(keep(Arc::downgrade(holds), holds.expiry / 4));
     tokio::spawn(tend(Arc::downgrade(holds)));
 }
 
-async fn keep(holds: Weak<Holds>, every: Duration) {
+async fn keep(holds: Weak<Reservations>, every: Duration) {
     let mut tick = interval(every.max(Duration::from_millis(100)));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -80,7 +80,7 @@ async fn keep(holds: Weak<Holds>, every: Duration) {
     }
 }
 
-async fn tend(holds: Weak<Holds>) {
+async fn tend(holds: Weak<Reservations>) {
     let mut tick = interval(TEND);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -92,7 +92,7 @@ async fn tend(holds: Weak<Holds>) {
 }
 
 /// What is held under a name, which lasts from now on for as long as a new hold.
-pub(super) async fn adopt(holds: &Holds, id: Uuid) -> Result<Option<HeldFor>, AppError> {
+pub(super) async fn adopt(holds: &Reservations, id: Uuid) -> Result<Option<HeldFor>, AppError> {
     holds.renew_these(&[id], &[id]).await?;
     let db = holds.db.writer();
     let mut held = HeldFor { holds: [None; MOST], amounts: Amounts::default(), origin: Origin::Own };
@@ -115,7 +115,7 @@ pub(super) async fn adopt(holds: &Holds, id: Uuid) -> Result<Option<HeldFor>, Ap
     Ok(Some(held))
 }
 
-impl Holds {
+impl Reservations {
     /// As if this instance had died.
     #[cfg(test)]
     pub fn forget_all(&self) {

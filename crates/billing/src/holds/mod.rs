@@ -50,7 +50,7 @@ const BLOCK_SHARE: i64 = 20;
 type CallLimits = [Option<Purse>; MOST];
 
 /// The holds of this instance.
-pub struct Holds {
+pub struct Reservations {
     db: Database,
     clock: Clock,
     expiry: Duration,
@@ -181,7 +181,7 @@ impl Settlement {
     }
 }
 
-impl Holds {
+impl Reservations {
     /// With those of whom something changes.
     pub fn start(db: Database, clock: Clock, expiry: Duration) -> (Arc<Self>, mpsc::UnboundedReceiver<UserId>) {
         let (changed, changes) = mpsc::unbounded_channel();

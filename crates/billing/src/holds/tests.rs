@@ -17,15 +17,15 @@ use stage::stages;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use super::{Amounts, HeldFor, Holds, Left, Origin, Purse, Settlement, settle};
+use super::{Amounts, HeldFor, Reservations, Left, Origin, Purse, Settlement, settle};
 use crate::ledger::{self, LockedAccounts, EntryKind, AccountHolder, PostingSource, verify};
 
 /// When the stages stand still: their own holds are kept by the same clock.
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const EXPIRY: Duration = Duration::from_secs(80);
 
-fn instances(db: &Database, clock: &Clock) -> Vec<Arc<Holds>> {
-    (0..2).map(|_| Holds::start(db.clone(), clock.clone(), EXPIRY).0).collect()
+fn instances(db: &Database, clock: &Clock) -> Vec<Arc<Reservations>> {
+    (0..2).map(|_| Reservations::start(db.clone(), clock.clone(), EXPIRY).0).collect()
 }
 
 async fn in_books(db: &Database, account: Uuid, now: Timestamp, change: impl FnOnce(&mut crate::ledger::LedgerAccount)) {
@@ -42,13 +42,13 @@ async fn account(db: &Database, credits: i64) -> Uuid {
     id
 }
 
-async fn take(holds: &Arc<Holds>, account: Uuid, amount: i64, origin: Origin) -> Option<HeldFor> {
+async fn take(holds: &Arc<Reservations>, account: Uuid, amount: i64, origin: Origin) -> Option<HeldFor> {
     let amounts = Amounts::cost(MicroCredits(amount));
     holds.take(&[Purse::Credits(account)], amounts, origin).await.unwrap().ok().flatten()
 }
 
 /// Books what a call cost that has ended, and comes back with what was booked.
-async fn book(db: &Database, holds: &Holds, held: HeldFor, cost: i64, now: Timestamp) -> Option<Settlement> {
+async fn book(db: &Database, holds: &Reservations, held: HeldFor, cost: i64, now: Timestamp) -> Option<Settlement> {
     let settlement = holds.end(held, Amounts::cost(MicroCredits(cost)), Uuid::now_v7())?;
     let _turn = holds.turn().await;
     let tx = db.begin().await.unwrap();
@@ -312,7 +312,7 @@ async fn racing_calls_never_pass_a_quota_and_the_next_day_begins_anew() {
         let user_id = subscriber(&db, 10, NOW.plus(day * 2)).await;
         let counter = CounterId::Quota(QuotaMetric::GatewayCalls, user_id);
         let one = Amounts { count: 1, ..Amounts::default() };
-        let ask = move |holds: &Arc<Holds>| {
+        let ask = move |holds: &Arc<Reservations>| {
             let holds = Arc::clone(holds);
             async move { holds.take(&[Purse::Counter(counter)], one, Origin::Blocks).await.unwrap() }
         };
@@ -388,7 +388,7 @@ struct Purchase {
 struct Play {
     db: Database,
     clock: Clock,
-    instances: Vec<Arc<Holds>>,
+    instances: Vec<Arc<Reservations>>,
     account: Uuid,
     purchases: Vec<Purchase>,
     under_way: Vec<(usize, HeldFor)>,
