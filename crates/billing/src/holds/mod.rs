@@ -54,7 +54,7 @@ pub struct Reservations {
     db: Database,
     clock: Clock,
     expiry: Duration,
-    takes: Arc<Batcher<Take, Verdict>>,
+    takes: Arc<Batcher<ReservationRequest, Verdict>>,
     /// Those of calls that are under way here.
     live: DashMap<Uuid, ()>,
     blocks: Blocks,
@@ -68,7 +68,7 @@ pub struct Reservations {
 
 /// What one call asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Take {
+struct ReservationRequest {
     id: Uuid,
     amounts: Amounts,
     purses: CallLimits,
@@ -218,9 +218,9 @@ impl Reservations {
     }
 
     async fn decide(&self, purses: CallLimits, amounts: Amounts) -> Result<Result<Option<HeldFor>, Shortage>, AppError> {
-        let take = Take { id: Uuid::now_v7(), amounts, purses };
+        let take = ReservationRequest { id: Uuid::now_v7(), amounts, purses };
         let (db, clock, expiry) = (self.db.clone(), self.clock.clone(), self.expiry);
-        let decide = move |takes: Vec<Take>| {
+        let decide = move |takes: Vec<ReservationRequest>| {
             let (db, now) = (db.clone(), clock.now());
             async move { decide_all(&db, takes, now, now.plus(expiry)).await }
         };
@@ -387,10 +387,10 @@ async fn grant(db: &Database, wishes: &[Wish], now: Timestamp, expires_at: Times
 /// Decides takes in their order: the first that fits gets what there is.
 async fn decide_all(
     db: &Database,
-    takes: Vec<Take>,
+    takes: Vec<ReservationRequest>,
     now: Timestamp,
     expires_at: Timestamp,
-) -> Result<HashMap<Take, Verdict>, AppError> {
+) -> Result<HashMap<ReservationRequest, Verdict>, AppError> {
     let tx = db.begin().await.map_err(app_error)?;
     let mut purses = Locked::open(&tx, takes.iter().flat_map(|take| take.purses.into_iter().flatten()), now).await?;
     let mut verdicts = HashMap::with_capacity(takes.len());
@@ -408,7 +408,7 @@ async fn decide_all(
     Ok(verdicts)
 }
 
-fn decide(purses: &mut Locked, take: &Take, expires_at: Timestamp) -> Verdict {
+fn decide(purses: &mut Locked, take: &ReservationRequest, expires_at: Timestamp) -> Verdict {
     let mut any = false;
     for purse in take.purses.iter().flatten() {
         let Some(left) = purses.left(*purse) else { continue };
