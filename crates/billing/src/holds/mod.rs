@@ -54,7 +54,7 @@ pub struct Reservations {
     db: Database,
     clock: Clock,
     expiry: Duration,
-    takes: Arc<Batcher<ReservationRequest, Verdict>>,
+    takes: Arc<Batcher<ReservationRequest, ReservationDecision>>,
     /// Those of calls that are under way here.
     live: DashMap<Uuid, ()>,
     blocks: Blocks,
@@ -75,7 +75,7 @@ struct ReservationRequest {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Verdict {
+enum ReservationDecision {
     /// The amounts are held.
     Held,
     Refused(Shortage),
@@ -225,14 +225,14 @@ impl Reservations {
             async move { decide_all(&db, takes, now, now.plus(expiry)).await }
         };
         Ok(match self.takes.ask(take, decide).await? {
-            Verdict::Held => {
+            ReservationDecision::Held => {
                 self.live.insert(take.id, ());
                 self.tell(purses.iter().flatten());
                 let holds = purses.map(|purse| purse.map(|purse| (purse, take.id)));
                 Ok(Some(HeldFor { holds, amounts, origin: Origin::Own }))
             }
-            Verdict::Refused(shortage) => Err(shortage),
-            Verdict::Unlimited => Ok(None),
+            ReservationDecision::Refused(shortage) => Err(shortage),
+            ReservationDecision::Unlimited => Ok(None),
         })
     }
 
@@ -390,7 +390,7 @@ async fn decide_all(
     takes: Vec<ReservationRequest>,
     now: Timestamp,
     expires_at: Timestamp,
-) -> Result<HashMap<ReservationRequest, Verdict>, AppError> {
+) -> Result<HashMap<ReservationRequest, ReservationDecision>, AppError> {
     let tx = db.begin().await.map_err(app_error)?;
     let mut purses = Locked::open(&tx, takes.iter().flat_map(|take| take.purses.into_iter().flatten()), now).await?;
     let mut verdicts = HashMap::with_capacity(takes.len());
@@ -398,7 +398,7 @@ async fn decide_all(
         let verdict = decide(&mut purses, &take, expires_at);
         verdicts.insert(take, verdict);
     }
-    if verdicts.values().all(|verdict| *verdict != Verdict::Held) {
+    if verdicts.values().all(|verdict| *verdict != ReservationDecision::Held) {
         // Nothing to keep; a period that began anew is found again.
         tx.rollback().await.map_err(app_error)?;
         return Ok(verdicts);
@@ -408,7 +408,7 @@ async fn decide_all(
     Ok(verdicts)
 }
 
-fn decide(purses: &mut Locked, take: &ReservationRequest, expires_at: Timestamp) -> Verdict {
+fn decide(purses: &mut Locked, take: &ReservationRequest, expires_at: Timestamp) -> ReservationDecision {
     let mut any = false;
     for purse in take.purses.iter().flatten() {
         let Some(left) = purses.left(*purse) else { continue };
@@ -416,16 +416,16 @@ fn decide(purses: &mut Locked, take: &ReservationRequest, expires_at: Timestamp)
         // Each takes something of it: budgets and credits are not asked for what costs nothing.
         if left < take.amounts.of(*purse) || left <= MicroCredits::ZERO {
             let (used, limit, resets_at) = purses.figures(*purse);
-            return Verdict::Refused(Shortage { purse: *purse, used, limit, resets_at });
+            return ReservationDecision::Refused(Shortage { purse: *purse, used, limit, resets_at });
         }
     }
     if !any {
-        return Verdict::Unlimited;
+        return ReservationDecision::Unlimited;
     }
     for purse in take.purses.iter().flatten() {
         purses.hold(*purse, take.id, take.amounts.of(*purse), expires_at);
     }
-    Verdict::Held
+    ReservationDecision::Held
 }
 
 /// Books what calls cost and releases what was held for them, in the caller's transaction. A cost whose hold has expired is booked too.
