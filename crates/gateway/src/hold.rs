@@ -10,7 +10,7 @@ use appcore::{
 };
 use billing::{
     entitlements,
-    holds::{Amounts, HeldFor, Left, Origin, Purse, Settlement},
+    holds::{Amounts, Reservation, Left, Origin, Purse, Settlement},
 };
 use dbcontext::{entity::usage_request, query::budgets::BudgetId};
 use futures_util::future::try_join_all;
@@ -29,7 +29,7 @@ use crate::{
 pub struct ReservationGuard {
     gateway: Arc<GatewayService>,
     /// Several if the call turned out to be longer than estimated.
-    held: Vec<HeldFor>,
+    held: Vec<Reservation>,
 }
 
 /// Spending limits and credits that a use of models counts against. The paying account stays the
@@ -110,7 +110,7 @@ impl GatewayService {
         bill: &ChargePlan,
         amounts: Amounts,
         origin: Origin,
-    ) -> Result<Option<HeldFor>, Refusal> {
+    ) -> Result<Option<Reservation>, Refusal> {
         let taken = self.take(&bill.purses, amounts, origin).await;
         let (Some(account), Some(otherwise)) = (bill.account(), bill.fallback_account) else { return taken };
         match taken {
@@ -127,7 +127,7 @@ impl GatewayService {
         purses: &[Purse],
         amounts: Amounts,
         origin: Origin,
-    ) -> Result<Option<HeldFor>, Refusal> {
+    ) -> Result<Option<Reservation>, Refusal> {
         let taken = self.billing.holds.take(purses, amounts, origin).await.map_err(Refusal::Failed)?;
         let Err(shortage) = taken else { return taken.map_err(Refusal::from) };
         // Finished calls may not be released yet, and allotments may hold unused amounts.
@@ -169,7 +169,7 @@ impl GatewayService {
 impl ReservationGuard {
     /// Account whose credits are reserved, if any.
     pub(super) fn account(&self) -> Option<Uuid> {
-        self.held.iter().find_map(HeldFor::account)
+        self.held.iter().find_map(Reservation::account)
     }
 
     /// True if nothing limits the cost.
@@ -229,7 +229,7 @@ impl PendingReservations {
     /// Ids by which the workers find the reservations, one per answer.
     #[must_use]
     pub fn ids(&self) -> Vec<Uuid> {
-        self.0.iter().flat_map(|held| &held.held).filter_map(HeldFor::id).collect()
+        self.0.iter().flat_map(|held| &held.held).filter_map(Reservation::id).collect()
     }
 
     /// Leaves the reservations to the workers of the queued answers; they expire if no worker takes

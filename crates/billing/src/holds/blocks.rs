@@ -14,7 +14,7 @@ use appcore::credits::MicroCredits;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Amounts, HeldFor, CallLimits, Origin, Purse};
+use super::{Amounts, Reservation, CallLimits, Origin, Purse};
 
 /// A purse is busy when its calls follow each other within this time.
 const BUSY: Duration = Duration::from_millis(200);
@@ -136,13 +136,13 @@ impl Blocks {
     }
 
     /// Takes amounts from the blocks of all of these purses, or from none. With those that are to be reserved anew.
-    pub fn take(&self, purses: &CallLimits, amounts: Amounts, now: Instant) -> Option<(HeldFor, Vec<Purse>)> {
+    pub fn take(&self, purses: &CallLimits, amounts: Amounts, now: Instant) -> Option<(Reservation, Vec<Purse>)> {
         let mut blocks = self.lock();
         let has_room = |purse: &Purse| blocks.get(purse).is_some_and(|block| block.has_room(amounts.of(*purse), now));
         if !purses.iter().flatten().all(has_room) {
             return None;
         }
-        let (mut due, mut held) = (Vec::new(), HeldFor { holds: [None; super::MOST], amounts, origin: Origin::Blocks });
+        let (mut due, mut held) = (Vec::new(), Reservation { holds: [None; super::MOST], amounts, origin: Origin::Blocks });
         for (place, purse) in held.holds.iter_mut().zip(purses.iter().flatten()) {
             let block = blocks.get_mut(purse)?;
             let amount = amounts.of(*purse);
@@ -179,7 +179,7 @@ impl Blocks {
     }
 
     /// A call that took from blocks is over, and cost this.
-    pub fn end(&self, held: &HeldFor, cost: Amounts) {
+    pub fn end(&self, held: &Reservation, cost: Amounts) {
         self.change(held, |purse, block| {
             block.in_use = block.in_use - held.amounts.of(purse);
             block.owed += cost.of(purse);
@@ -187,7 +187,7 @@ impl Blocks {
     }
 
     /// What a call cost stands in the database.
-    pub fn booked(&self, held: &HeldFor, cost: Amounts) {
+    pub fn booked(&self, held: &Reservation, cost: Amounts) {
         self.change(held, |purse, block| {
             let cost = cost.of(purse);
             block.owed = block.owed - cost;
@@ -196,11 +196,11 @@ impl Blocks {
     }
 
     /// What a call cost will never stand there.
-    pub fn forgotten(&self, held: &HeldFor, cost: Amounts) {
+    pub fn forgotten(&self, held: &Reservation, cost: Amounts) {
         self.change(held, |purse, block| block.owed = block.owed - cost.of(purse));
     }
 
-    fn change(&self, held: &HeldFor, change: impl Fn(Purse, &mut Block)) {
+    fn change(&self, held: &Reservation, change: impl Fn(Purse, &mut Block)) {
         let mut blocks = self.lock();
         for (purse, id) in held.holds.iter().flatten() {
             if let Some(block) = blocks.get_mut(purse).filter(|block| block.id == *id) {

@@ -19,7 +19,7 @@ use platform::bisect::in_halves;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use super::{Amounts, HeldFor, Reservations, Locked, MOST, Origin, Purse, Which};
+use super::{Amounts, Reservation, Reservations, Locked, MOST, Origin, Purse, Which};
 use crate::ledger;
 
 /// Expired holds that one transaction releases.
@@ -92,10 +92,10 @@ async fn tend(holds: Weak<Reservations>) {
 }
 
 /// What is held under a name, which lasts from now on for as long as a new hold.
-pub(super) async fn adopt(holds: &Reservations, id: Uuid) -> Result<Option<HeldFor>, AppError> {
+pub(super) async fn adopt(holds: &Reservations, id: Uuid) -> Result<Option<Reservation>, AppError> {
     holds.renew_these(&[id], &[id]).await?;
     let db = holds.db.writer();
-    let mut held = HeldFor { holds: [None; MOST], amounts: Amounts::default(), origin: Origin::Own };
+    let mut held = Reservation { holds: [None; MOST], amounts: Amounts::default(), origin: Origin::Own };
     let mut found: Vec<(Purse, MicroCredits)> = Vec::with_capacity(MOST);
     for row in counters::reservations(db, &[id]).await? {
         found.push((Purse::Counter(CounterId::of(&row.scope, row.scope_id)?), row.amount));

@@ -97,7 +97,7 @@ pub struct Shortage {
 
 /// What is held for a call. It is settled with its usage row, or released when it is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeldFor {
+pub struct Reservation {
     /// The holds, each in its purse.
     holds: [Option<(Purse, Uuid)>; MOST],
     amounts: Amounts,
@@ -126,13 +126,13 @@ pub struct Left {
 /// What a finished call changes in its purses.
 #[derive(Clone, Copy, Debug)]
 pub struct Settlement {
-    held: HeldFor,
+    held: Reservation,
     cost: Amounts,
     /// The call's row, by which it is booked once.
     source: Uuid,
 }
 
-impl HeldFor {
+impl Reservation {
     /// The name of what is held for one call alone.
     pub fn id(&self) -> Option<Uuid> {
         self.holds.iter().flatten().next().map(|(_, id)| *id)
@@ -158,7 +158,7 @@ impl Settlement {
             *place = Some((*purse, left.map_or(Uuid::nil(), |left| left.hold)));
         }
         let origin = if left.is_some_and(|left| left.is_block) { Origin::LeftBlock } else { Origin::Own };
-        Self { held: HeldFor { holds, amounts: Amounts::default(), origin }, cost, source }
+        Self { held: Reservation { holds, amounts: Amounts::default(), origin }, cost, source }
     }
 
     /// Credits that are held for it.
@@ -198,7 +198,7 @@ impl Reservations {
         purses: &[Purse],
         amounts: Amounts,
         origin: Origin,
-    ) -> Result<Result<Option<HeldFor>, Shortage>, AppError> {
+    ) -> Result<Result<Option<Reservation>, Shortage>, AppError> {
         let mut named = [None; MOST];
         for (place, purse) in named.iter_mut().zip(purses) {
             *place = Some(*purse);
@@ -217,7 +217,7 @@ impl Reservations {
         Ok(taken)
     }
 
-    async fn decide(&self, purses: CallLimits, amounts: Amounts) -> Result<Result<Option<HeldFor>, Shortage>, AppError> {
+    async fn decide(&self, purses: CallLimits, amounts: Amounts) -> Result<Result<Option<Reservation>, Shortage>, AppError> {
         let take = ReservationRequest { id: Uuid::now_v7(), amounts, purses };
         let (db, clock, expiry) = (self.db.clone(), self.clock.clone(), self.expiry);
         let decide = move |takes: Vec<ReservationRequest>| {
@@ -229,7 +229,7 @@ impl Reservations {
                 self.live.insert(take.id, ());
                 self.tell(purses.iter().flatten());
                 let holds = purses.map(|purse| purse.map(|purse| (purse, take.id)));
-                Ok(Some(HeldFor { holds, amounts, origin: Origin::Own }))
+                Ok(Some(Reservation { holds, amounts, origin: Origin::Own }))
             }
             ReservationDecision::Refused(shortage) => Err(shortage),
             ReservationDecision::Unlimited => Ok(None),
@@ -237,7 +237,7 @@ impl Reservations {
     }
 
     /// Renews from now on what is held under this name, perhaps by another instance. None: nothing is held any more.
-    pub async fn adopt(&self, id: Uuid) -> Result<Option<HeldFor>, AppError> {
+    pub async fn adopt(&self, id: Uuid) -> Result<Option<Reservation>, AppError> {
         let adopted = keep::adopt(self, id).await?;
         if adopted.is_some() {
             self.live.insert(id, ());
@@ -246,14 +246,14 @@ impl Reservations {
     }
 
     /// Another instance may end it: here it is not renewed any more.
-    pub fn let_go(&self, held: &HeldFor) {
+    pub fn let_go(&self, held: &Reservation) {
         for (_, id) in held.holds.iter().flatten() {
             self.live.remove(id);
         }
     }
 
     /// The call is over and cost this. What is to be booked, if anything is.
-    pub fn end(&self, held: HeldFor, cost: Amounts, source: Uuid) -> Option<Settlement> {
+    pub fn end(&self, held: Reservation, cost: Amounts, source: Uuid) -> Option<Settlement> {
         match held.origin {
             Origin::Own | Origin::LeftBlock => self.let_go(&held),
             Origin::Blocks => self.blocks.end(&held, cost),

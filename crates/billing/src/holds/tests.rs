@@ -17,7 +17,7 @@ use stage::stages;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use super::{Amounts, HeldFor, Reservations, Left, Origin, Purse, Settlement, settle};
+use super::{Amounts, Reservation, Reservations, Left, Origin, Purse, Settlement, settle};
 use crate::ledger::{self, LockedAccounts, EntryKind, AccountHolder, PostingSource, verify};
 
 /// When the stages stand still: their own holds are kept by the same clock.
@@ -42,13 +42,13 @@ async fn account(db: &Database, credits: i64) -> Uuid {
     id
 }
 
-async fn take(holds: &Arc<Reservations>, account: Uuid, amount: i64, origin: Origin) -> Option<HeldFor> {
+async fn take(holds: &Arc<Reservations>, account: Uuid, amount: i64, origin: Origin) -> Option<Reservation> {
     let amounts = Amounts::cost(MicroCredits(amount));
     holds.take(&[Purse::Credits(account)], amounts, origin).await.unwrap().ok().flatten()
 }
 
 /// Books what a call cost that has ended, and comes back with what was booked.
-async fn book(db: &Database, holds: &Reservations, held: HeldFor, cost: i64, now: Timestamp) -> Option<Settlement> {
+async fn book(db: &Database, holds: &Reservations, held: Reservation, cost: i64, now: Timestamp) -> Option<Settlement> {
     let settlement = holds.end(held, Amounts::cost(MicroCredits(cost)), Uuid::now_v7())?;
     let _turn = holds.turn().await;
     let tx = db.begin().await.unwrap();
@@ -391,7 +391,7 @@ struct Play {
     instances: Vec<Arc<Reservations>>,
     account: Uuid,
     purchases: Vec<Purchase>,
-    under_way: Vec<(usize, HeldFor)>,
+    under_way: Vec<(usize, Reservation)>,
     charged: i64,
     steps: usize,
 }
