@@ -10,7 +10,7 @@ use appcore::{
 };
 use billing::{
     entitlements,
-    holds::{Amounts, Reservation, Left, Origin, Purse, Settlement},
+    holds::{Amounts, Reservation, OrphanedReservation, Origin, Purse, Settlement},
 };
 use dbcontext::{entity::usage_request, query::budgets::BudgetId};
 use futures_util::future::try_join_all;
@@ -57,7 +57,7 @@ impl ChargePlan {
 
     /// Returns settlements for a call that was finished by a killed process, with its remaining
     /// reservations. The first settlement carries the cost.
-    pub fn booking(&self, cost: Amounts, source: Uuid, left: &[Left]) -> Vec<Settlement> {
+    pub fn booking(&self, cost: Amounts, source: Uuid, left: &[OrphanedReservation]) -> Vec<Settlement> {
         let credits: Vec<Purse> = self.purses.iter().filter(|purse| purse.account().is_some()).copied().collect();
         let (first, others) = (left.first().copied(), left.iter().skip(1));
         let others = others.map(|left| Settlement::booking(&credits, Amounts::default(), source, Some(*left)));

@@ -16,7 +16,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use billing::holds::Left;
+use billing::holds::OrphanedReservation;
 use dbcontext::entity::usage_request;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -59,7 +59,7 @@ struct JournalLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<Uuid>,
     #[serde(skip_serializing_if = "<[Left]>::is_empty")]
-    held: &'a [Left],
+    held: &'a [OrphanedReservation],
 }
 
 #[derive(Debug, Deserialize)]
@@ -70,7 +70,7 @@ pub(super) struct JournalEntry {
     #[serde(default)]
     pub account: Option<Uuid>,
     #[serde(default)]
-    pub held: Vec<Left>,
+    pub held: Vec<OrphanedReservation>,
 }
 
 /// Rows left behind by processes that have ended.
@@ -100,7 +100,7 @@ impl Journal {
     }
 
     /// Appends a row. Calls must be serialised with each other and with [`Self::turn_over`].
-    pub fn keep(&self, row: &usage_request::Model, model: &str, account: Option<Uuid>, held: &[Left]) {
+    pub fn keep(&self, row: &usage_request::Model, model: &str, account: Option<Uuid>, held: &[OrphanedReservation]) {
         let Some(files) = &self.files else { return };
         // Starts with a newline, because the previous line may be incomplete after a full disk.
         let mut line = vec![b'\n'];

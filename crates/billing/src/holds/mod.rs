@@ -117,7 +117,7 @@ pub enum Origin {
 
 /// Credits that are held for a call, as whoever books the call knows them when this program was killed before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Left {
+pub struct OrphanedReservation {
     hold: Uuid,
     account: Uuid,
     is_block: bool,
@@ -151,7 +151,7 @@ impl Reservation {
 impl Settlement {
     /// Books what a call cost that a program had finished which was killed. What it held of these credits is freed with it, or drawn where that is a block, as far
     /// as it is still there: so nothing is owed for what was held.
-    pub fn booking(purses: &[Purse], cost: Amounts, source: Uuid, left: Option<Left>) -> Self {
+    pub fn booking(purses: &[Purse], cost: Amounts, source: Uuid, left: Option<OrphanedReservation>) -> Self {
         let mut holds = [None; MOST];
         for (place, purse) in holds.iter_mut().zip(purses) {
             let left = left.filter(|left| purse.account() == Some(left.account));
@@ -162,11 +162,11 @@ impl Settlement {
     }
 
     /// Credits that are held for it.
-    pub fn left(&self) -> Option<Left> {
+    pub fn left(&self) -> Option<OrphanedReservation> {
         let is_block = self.held.origin != Origin::Own;
         self.held.holds.iter().flatten().find_map(|(purse, hold)| {
             let account = purse.account().filter(|_| !hold.is_nil())?;
-            Some(Left { hold: *hold, account, is_block })
+            Some(OrphanedReservation { hold: *hold, account, is_block })
         })
     }
 

@@ -17,7 +17,7 @@ use stage::stages;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use super::{Amounts, Reservation, Reservations, Left, Origin, Purse, Settlement, settle};
+use super::{Amounts, Reservation, Reservations, OrphanedReservation, Origin, Purse, Settlement, settle};
 use crate::ledger::{self, LockedAccounts, EntryKind, AccountHolder, PostingSource, verify};
 
 /// When the stages stand still: their own holds are kept by the same clock.
@@ -109,7 +109,7 @@ async fn what_a_killed_program_held_pays_for_what_it_had_finished() {
         let db = stage.database().await;
         let instances = instances(&db, &Clock::stopped_at(NOW));
         let account = account(&db, 1_000).await;
-        let restarted = async |cost: i64, left: Option<Left>| {
+        let restarted = async |cost: i64, left: Option<OrphanedReservation>| {
             let cost = Amounts::cost(MicroCredits(cost));
             let settlement = Settlement::booking(&[Purse::Credits(account)], cost, Uuid::now_v7(), left);
             let tx = db.begin().await.unwrap();
@@ -126,7 +126,7 @@ async fn what_a_killed_program_held_pays_for_what_it_had_finished() {
         assert_eq!(figures(&db, account).await, (300, 0, 0));
         // Of a block the rest stays held until it expires.
         let block = take(&instances[0], account, 300, Origin::Own).await.unwrap();
-        let block = Left { hold: block.id().unwrap(), account, is_block: true };
+        let block = OrphanedReservation { hold: block.id().unwrap(), account, is_block: true };
         restarted(100, Some(block)).await;
         assert_eq!(figures(&db, account).await, (200, 200, 0));
         restarted(200, Some(block)).await;
