@@ -33,7 +33,7 @@ const MOST_CALLS: i64 = 512;
 const LEAST_CALLS: i64 = 4;
 
 #[derive(Default)]
-pub(super) struct Blocks(Mutex<HashMap<Purse, Block>>);
+pub(super) struct LocalAllotments(Mutex<HashMap<Purse, Block>>);
 
 #[derive(Debug)]
 struct Block {
@@ -129,7 +129,7 @@ impl Block {
     }
 }
 
-impl Blocks {
+impl LocalAllotments {
     // The state is consistent between any two statements, so a poisoned lock is safe to use.
     fn lock(&self) -> MutexGuard<'_, HashMap<Purse, Block>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -321,8 +321,8 @@ mod tests {
     }
 
     /// A block with room for so many calls.
-    fn reserved(calls: i64) -> Blocks {
-        let (blocks, now) = (Blocks::default(), Instant::now());
+    fn reserved(calls: i64) -> LocalAllotments {
+        let (blocks, now) = (LocalAllotments::default(), Instant::now());
         assert!(blocks.take(&named(), CALL, now).is_none());
         assert!(blocks.note(&named(), CALL, now).is_empty(), "one call alone is not busy");
         assert_eq!(blocks.note(&named(), CALL, now), [purse()]);
@@ -394,7 +394,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn that_there_is_no_limit_is_remembered_until_news_of_one() {
-        let blocks = Blocks::default();
+        let blocks = LocalAllotments::default();
         _ = blocks.note(&named(), CALL, Instant::now());
         assert_eq!(blocks.note(&named(), CALL, Instant::now()), [purse()]);
         let grant = |limitless: bool, amount| {

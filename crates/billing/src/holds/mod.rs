@@ -33,7 +33,7 @@ use tokio::{
 use uuid::Uuid;
 
 use self::{
-    blocks::{Blocks, Grant, Wish},
+    blocks::{LocalAllotments, Grant, Wish},
     locked::{Locked, Which},
 };
 pub use self::{
@@ -57,7 +57,7 @@ pub struct Reservations {
     takes: Arc<Batcher<ReservationRequest, ReservationDecision>>,
     /// Those of calls that are under way here.
     live: DashMap<Uuid, ()>,
-    blocks: Blocks,
+    blocks: LocalAllotments,
     /// What changes blocks in the database goes one after the other, each with what it changes here.
     turn: Mutex<()>,
     /// Those of whom something has changed, for those who tell them.
@@ -185,7 +185,7 @@ impl Reservations {
     /// With those of whom something changes.
     pub fn start(db: Database, clock: Clock, expiry: Duration) -> (Arc<Self>, mpsc::UnboundedReceiver<UserId>) {
         let (changed, changes) = mpsc::unbounded_channel();
-        let (takes, live, blocks, turn) = (Arc::default(), DashMap::new(), Blocks::default(), Mutex::default());
+        let (takes, live, blocks, turn) = (Arc::default(), DashMap::new(), LocalAllotments::default(), Mutex::default());
         let runtime = Handle::current();
         let holds = Arc::new(Self { db, clock, expiry, takes, live, blocks, turn, changed, runtime });
         keep::start(&holds);
