@@ -33,10 +33,10 @@ const MOST_CALLS: i64 = 512;
 const LEAST_CALLS: i64 = 4;
 
 #[derive(Default)]
-pub(super) struct LocalAllotments(Mutex<HashMap<Purse, Block>>);
+pub(super) struct LocalAllotments(Mutex<HashMap<Purse, Allotment>>);
 
 #[derive(Debug)]
-struct Block {
+struct Allotment {
     /// The hold's.
     id: Uuid,
     /// What the database holds for it.
@@ -85,7 +85,7 @@ pub(super) struct Grant {
     pub is_limitless: bool,
 }
 
-impl Block {
+impl Allotment {
     fn new(usual: MicroCredits, now: Instant) -> Self {
         Self {
             id: Uuid::now_v7(),
@@ -131,7 +131,7 @@ impl Block {
 
 impl LocalAllotments {
     // The state is consistent between any two statements, so a poisoned lock is safe to use.
-    fn lock(&self) -> MutexGuard<'_, HashMap<Purse, Block>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Purse, Allotment>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -166,7 +166,7 @@ impl LocalAllotments {
         for purse in purses.iter().flatten() {
             let amount = amounts.of(*purse);
             let Some(block) = blocks.get_mut(purse) else {
-                blocks.insert(*purse, Block::new(amount, now));
+                blocks.insert(*purse, Allotment::new(amount, now));
                 continue;
             };
             let is_busy = now.duration_since(block.used_at) < BUSY;
@@ -200,7 +200,7 @@ impl LocalAllotments {
         self.change(held, |purse, block| block.owed = block.owed - cost.of(purse));
     }
 
-    fn change(&self, held: &Reservation, change: impl Fn(Purse, &mut Block)) {
+    fn change(&self, held: &Reservation, change: impl Fn(Purse, &mut Allotment)) {
         let mut blocks = self.lock();
         for (purse, id) in held.holds.iter().flatten() {
             if let Some(block) = blocks.get_mut(purse).filter(|block| block.id == *id) {
@@ -277,7 +277,7 @@ impl LocalAllotments {
     /// Closes the blocks that have something free, or no limit, of these purses. They come back, to be given back.
     pub fn close(&self, is_meant: impl Fn(&Purse) -> bool) -> Vec<Purse> {
         let mut blocks = self.lock();
-        let has_something = |block: &Block| block.is_limitless || block.amount > block.needed();
+        let has_something = |block: &Allotment| block.is_limitless || block.amount > block.needed();
         let meant = blocks.iter_mut().filter(|(purse, block)| is_meant(purse) && has_something(block));
         meant
             .map(|(purse, block)| {
