@@ -63,7 +63,7 @@ struct Allotment {
 
 /// What is to be reserved of one purse.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wish {
+pub(super) struct AllotmentRequest {
     pub purse: Purse,
     pub id: Uuid,
     /// What calls have taken already.
@@ -77,7 +77,7 @@ pub(super) struct Wish {
 /// What was reserved.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grant {
-    pub wish: Wish,
+    pub wish: AllotmentRequest,
     pub amount: MicroCredits,
     /// Whether the purse has that much.
     pub is_covered: bool,
@@ -210,12 +210,12 @@ impl LocalAllotments {
     }
 
     /// What is to be reserved of these purses.
-    pub fn wishes(&self, purses: &[Purse]) -> Vec<Wish> {
+    pub fn wishes(&self, purses: &[Purse]) -> Vec<AllotmentRequest> {
         let blocks = self.lock();
         let wish = |purse: &Purse| {
             let block = blocks.get(purse)?;
             let calls = |calls: i64| MicroCredits(block.usual.0.max(1).saturating_mul(calls));
-            Some(Wish {
+            Some(AllotmentRequest {
                 purse: *purse,
                 id: block.id,
                 needed: block.needed(),
@@ -246,7 +246,7 @@ impl LocalAllotments {
     }
 
     /// Nothing could be reserved.
-    pub fn not_granted(&self, wishes: &[Wish], now: Instant) {
+    pub fn not_granted(&self, wishes: &[AllotmentRequest], now: Instant) {
         let mut blocks = self.lock();
         for wish in wishes {
             if let Some(block) = blocks.get_mut(&wish.purse) {

@@ -33,7 +33,7 @@ use tokio::{
 use uuid::Uuid;
 
 use self::{
-    blocks::{LocalAllotments, Grant, Wish},
+    blocks::{LocalAllotments, Grant, AllotmentRequest},
     locked::{Locked, Which},
 };
 pub use self::{
@@ -358,7 +358,7 @@ impl Reservations {
 }
 
 /// Sets what is held for blocks. What calls took meanwhile stays theirs: only a closed block becomes smaller.
-async fn grant(db: &Database, wishes: &[Wish], now: Timestamp, expires_at: Timestamp) -> Result<Vec<Grant>, AppError> {
+async fn grant(db: &Database, wishes: &[AllotmentRequest], now: Timestamp, expires_at: Timestamp) -> Result<Vec<Grant>, AppError> {
     let tx = db.begin().await.map_err(app_error)?;
     let mut purses = Locked::open(&tx, wishes.iter().map(|wish| wish.purse), now).await?;
     let removed = purses.remove(&tx, wishes.iter().map(|wish| (wish.purse, wish.id)), Which::All).await?;
