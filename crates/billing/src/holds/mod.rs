@@ -33,7 +33,7 @@ use tokio::{
 use uuid::Uuid;
 
 use self::{
-    blocks::{LocalAllotments, Grant, AllotmentRequest},
+    blocks::{LocalAllotments, AllotmentGrant, AllotmentRequest},
     locked::{Locked, Which},
 };
 pub use self::{
@@ -358,7 +358,7 @@ impl Reservations {
 }
 
 /// Sets what is held for blocks. What calls took meanwhile stays theirs: only a closed block becomes smaller.
-async fn grant(db: &Database, wishes: &[AllotmentRequest], now: Timestamp, expires_at: Timestamp) -> Result<Vec<Grant>, AppError> {
+async fn grant(db: &Database, wishes: &[AllotmentRequest], now: Timestamp, expires_at: Timestamp) -> Result<Vec<AllotmentGrant>, AppError> {
     let tx = db.begin().await.map_err(app_error)?;
     let mut purses = Locked::open(&tx, wishes.iter().map(|wish| wish.purse), now).await?;
     let removed = purses.remove(&tx, wishes.iter().map(|wish| (wish.purse, wish.id)), Which::All).await?;
@@ -367,7 +367,7 @@ async fn grant(db: &Database, wishes: &[AllotmentRequest], now: Timestamp, expir
     for wish in wishes {
         let before = before.get(&wish.id).copied().unwrap_or_default();
         let Some(left) = purses.left(wish.purse) else {
-            grants.push(Grant { wish: *wish, amount: MicroCredits::ZERO, is_covered: true, is_limitless: true });
+            grants.push(AllotmentGrant { wish: *wish, amount: MicroCredits::ZERO, is_covered: true, is_limitless: true });
             continue;
         };
         let share = MicroCredits((left - wish.needed).0 / BLOCK_SHARE);
@@ -377,7 +377,7 @@ async fn grant(db: &Database, wishes: &[AllotmentRequest], now: Timestamp, expir
         let amount = if matches!(wish.purse, Purse::Credits(_)) { wanted.min(left) } else { wanted };
         purses.hold(wish.purse, wish.id, amount, expires_at);
         let is_covered = wish.is_closed || wanted <= left;
-        grants.push(Grant { wish: *wish, amount, is_covered, is_limitless: false });
+        grants.push(AllotmentGrant { wish: *wish, amount, is_covered, is_limitless: false });
     }
     purses.store(&tx).await?;
     tx.commit().await.map_err(app_error)?;
