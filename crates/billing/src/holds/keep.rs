@@ -31,7 +31,7 @@ const TEND: Duration = Duration::from_millis(500);
 
 /// Whose holds are swept.
 #[derive(Clone, Copy)]
-enum Of {
+enum HoldTable {
     /// Budgets and quotas.
     Counters,
     Accounts,
@@ -153,12 +153,12 @@ impl Reservations {
     /// Releases what has expired. A hold that can't be released keeps no other.
     pub async fn sweep(&self) -> Result<(), AppError> {
         let now = self.clock.now();
-        let of_counters = self.sweep_all(Of::Counters, now).await;
-        let of_accounts = self.sweep_all(Of::Accounts, now).await;
+        let of_counters = self.sweep_all(HoldTable::Counters, now).await;
+        let of_accounts = self.sweep_all(HoldTable::Accounts, now).await;
         of_counters.and(of_accounts)
     }
 
-    async fn sweep_all(&self, of: Of, now: Timestamp) -> Result<(), AppError> {
+    async fn sweep_all(&self, of: HoldTable, now: Timestamp) -> Result<(), AppError> {
         let mut after = FIRST;
         loop {
             let part = self.expired(of, now, after).await?;
@@ -176,13 +176,13 @@ impl Reservations {
     }
 
     /// Some that have expired, behind the one that `after` names.
-    async fn expired(&self, of: Of, now: Timestamp, after: (Timestamp, Uuid)) -> Result<Vec<Expired>, AppError> {
+    async fn expired(&self, of: HoldTable, now: Timestamp, after: (Timestamp, Uuid)) -> Result<Vec<Expired>, AppError> {
         let db = self.db.reader();
         Ok(match of {
-            Of::Counters => {
+            HoldTable::Counters => {
                 counters::expired(db, now, after, SWEEP_HOLDS).await?.into_iter().map(Expired::from).collect()
             }
-            Of::Accounts => {
+            HoldTable::Accounts => {
                 accounts::expired_holds(db, now, after, SWEEP_HOLDS).await?.into_iter().map(Expired::from).collect()
             }
         })
