@@ -30,7 +30,7 @@ struct Charge {
     source: Uuid,
 }
 
-pub(super) struct Locked {
+pub(super) struct LockedLimits {
     counters: BTreeMap<CounterId, budget::Model>,
     /// The quotas that plans limit now.
     limited: BTreeSet<CounterId>,
@@ -58,7 +58,7 @@ pub(super) enum Which {
     Expired,
 }
 
-impl Locked {
+impl LockedLimits {
     pub async fn open<C: ConnectionTrait>(
         txn: &C,
         purses: impl IntoIterator<Item = Purse>,

@@ -34,7 +34,7 @@ use uuid::Uuid;
 
 use self::{
     blocks::{LocalAllotments, AllotmentGrant, AllotmentRequest},
-    locked::{Locked, Which},
+    locked::{LockedLimits, Which},
 };
 pub use self::{
     period::{begin_anew, period_of, resets_at, start_of},
@@ -360,7 +360,7 @@ impl Reservations {
 /// Sets what is held for blocks. What calls took meanwhile stays theirs: only a closed block becomes smaller.
 async fn grant(db: &Database, wishes: &[AllotmentRequest], now: Timestamp, expires_at: Timestamp) -> Result<Vec<AllotmentGrant>, AppError> {
     let tx = db.begin().await.map_err(app_error)?;
-    let mut purses = Locked::open(&tx, wishes.iter().map(|wish| wish.purse), now).await?;
+    let mut purses = LockedLimits::open(&tx, wishes.iter().map(|wish| wish.purse), now).await?;
     let removed = purses.remove(&tx, wishes.iter().map(|wish| (wish.purse, wish.id)), Which::All).await?;
     let before: HashMap<Uuid, MicroCredits> = removed.iter().map(|hold| (hold.id, hold.amount)).collect();
     let mut grants = Vec::with_capacity(wishes.len());
@@ -392,7 +392,7 @@ async fn decide_all(
     expires_at: Timestamp,
 ) -> Result<HashMap<ReservationRequest, ReservationDecision>, AppError> {
     let tx = db.begin().await.map_err(app_error)?;
-    let mut purses = Locked::open(&tx, takes.iter().flat_map(|take| take.purses.into_iter().flatten()), now).await?;
+    let mut purses = LockedLimits::open(&tx, takes.iter().flat_map(|take| take.purses.into_iter().flatten()), now).await?;
     let mut verdicts = HashMap::with_capacity(takes.len());
     for take in takes {
         let verdict = decide(&mut purses, &take, expires_at);
@@ -408,7 +408,7 @@ async fn decide_all(
     Ok(verdicts)
 }
 
-fn decide(purses: &mut Locked, take: &ReservationRequest, expires_at: Timestamp) -> ReservationDecision {
+fn decide(purses: &mut LockedLimits, take: &ReservationRequest, expires_at: Timestamp) -> ReservationDecision {
     let mut any = false;
     for purse in take.purses.iter().flatten() {
         let Some(left) = purses.left(*purse) else { continue };
@@ -434,7 +434,7 @@ pub async fn settle<C: ConnectionTrait>(txn: &C, settlements: &[Settlement], now
         return Ok(());
     }
     let holds = || settlements.iter().flat_map(|one| one.held.holds.into_iter().flatten().map(move |hold| (one, hold)));
-    let mut purses = Locked::open(txn, holds().map(|(_, (purse, _))| purse), now).await?;
+    let mut purses = LockedLimits::open(txn, holds().map(|(_, (purse, _))| purse), now).await?;
     let mut drawn: HashMap<Uuid, MicroCredits> = HashMap::new();
     for (Settlement { held, cost, source }, (purse, id)) in holds() {
         let cost = cost.of(purse);
