@@ -43,7 +43,7 @@ pub(super) struct LockedLimits {
 
 /// A hold that was removed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Removed {
+pub(super) struct RemovedHold {
     pub id: Uuid,
     pub purse: Purse,
     pub amount: MicroCredits,
@@ -134,7 +134,7 @@ impl LockedLimits {
         txn: &C,
         holds: impl IntoIterator<Item = (Purse, Uuid)>,
         which: Which,
-    ) -> Result<Vec<Removed>, AppError> {
+    ) -> Result<Vec<RemovedHold>, AppError> {
         let (mut counter_ids, mut credit_ids) = (BTreeSet::new(), BTreeSet::new());
         for (purse, id) in holds {
             match purse {
@@ -156,7 +156,7 @@ impl LockedLimits {
                     counted.held = counted.held - row.amount;
                 }
                 let purse = Purse::Counter(counter);
-                removed.push(Removed { id: row.id, purse, amount: row.amount, expires_at: row.expires_at });
+                removed.push(RemovedHold { id: row.id, purse, amount: row.amount, expires_at: row.expires_at });
             }
         }
         if !credit_ids.is_empty() {
@@ -169,7 +169,7 @@ impl LockedLimits {
                     book.free(row.amount);
                 }
                 let purse = Purse::Credits(row.account_id);
-                removed.push(Removed { id: row.id, purse, amount: row.amount, expires_at: row.expires_at });
+                removed.push(RemovedHold { id: row.id, purse, amount: row.amount, expires_at: row.expires_at });
             }
         }
         Ok(removed)
