@@ -19,7 +19,7 @@ use platform::bisect::in_halves;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use super::{Amounts, Reservation, Reservations, LockedLimits, MOST, Origin, Purse, Which};
+use super::{Amounts, Reservation, Reservations, LockedLimits, MOST, Origin, Purse, RemovalFilter};
 use crate::ledger;
 
 /// Expired holds that one transaction releases.
@@ -204,7 +204,7 @@ impl Reservations {
         }
         let tx = self.db.begin().await.map_err(app_error)?;
         let mut purses = LockedLimits::open(&tx, expired.iter().map(|(purse, _)| *purse), now).await?;
-        let removed = purses.remove(&tx, expired.iter().copied(), Which::Expired).await?;
+        let removed = purses.remove(&tx, expired.iter().copied(), RemovalFilter::Expired).await?;
         purses.store(&tx).await?;
         tx.commit().await.map_err(app_error)?;
         tracing::info!(holds = removed.len(), "what was held for calls that nobody settled is free again");

@@ -52,7 +52,7 @@ pub(super) struct RemovedHold {
 
 /// Which holds are removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Which {
+pub(super) enum RemovalFilter {
     All,
     /// Those that have expired by now, and that nobody has renewed meanwhile.
     Expired,
@@ -133,7 +133,7 @@ impl LockedLimits {
         &mut self,
         txn: &C,
         holds: impl IntoIterator<Item = (Purse, Uuid)>,
-        which: Which,
+        which: RemovalFilter,
     ) -> Result<Vec<RemovedHold>, AppError> {
         let (mut counter_ids, mut credit_ids) = (BTreeSet::new(), BTreeSet::new());
         for (purse, id) in holds {
@@ -147,8 +147,8 @@ impl LockedLimits {
         let mut removed = Vec::new();
         if !counter_ids.is_empty() {
             let rows = match which {
-                Which::All => counters::remove_holds(txn, &counter_ids).await?,
-                Which::Expired => counters::remove_expired(txn, &counter_ids, self.now).await?,
+                RemovalFilter::All => counters::remove_holds(txn, &counter_ids).await?,
+                RemovalFilter::Expired => counters::remove_expired(txn, &counter_ids, self.now).await?,
             };
             for row in rows {
                 let counter = CounterId::of(&row.scope, row.scope_id)?;
@@ -161,8 +161,8 @@ impl LockedLimits {
         }
         if !credit_ids.is_empty() {
             let rows = match which {
-                Which::All => accounts::remove_holds(txn, &credit_ids).await?,
-                Which::Expired => accounts::remove_expired(txn, &credit_ids, self.now).await?,
+                RemovalFilter::All => accounts::remove_holds(txn, &credit_ids).await?,
+                RemovalFilter::Expired => accounts::remove_expired(txn, &credit_ids, self.now).await?,
             };
             for row in rows {
                 if let Some(book) = self.books.get_mut(row.account_id) {

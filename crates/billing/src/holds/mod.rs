@@ -34,7 +34,7 @@ use uuid::Uuid;
 
 use self::{
     blocks::{LocalAllotments, AllotmentGrant, AllotmentRequest},
-    locked::{LockedLimits, Which},
+    locked::{LockedLimits, RemovalFilter},
 };
 pub use self::{
     period::{begin_anew, period_of, resets_at, start_of},
@@ -361,7 +361,7 @@ impl Reservations {
 async fn grant(db: &Database, wishes: &[AllotmentRequest], now: Timestamp, expires_at: Timestamp) -> Result<Vec<AllotmentGrant>, AppError> {
     let tx = db.begin().await.map_err(app_error)?;
     let mut purses = LockedLimits::open(&tx, wishes.iter().map(|wish| wish.purse), now).await?;
-    let removed = purses.remove(&tx, wishes.iter().map(|wish| (wish.purse, wish.id)), Which::All).await?;
+    let removed = purses.remove(&tx, wishes.iter().map(|wish| (wish.purse, wish.id)), RemovalFilter::All).await?;
     let before: HashMap<Uuid, MicroCredits> = removed.iter().map(|hold| (hold.id, hold.amount)).collect();
     let mut grants = Vec::with_capacity(wishes.len());
     for wish in wishes {
@@ -443,7 +443,7 @@ pub async fn settle<C: ConnectionTrait>(txn: &C, settlements: &[Settlement], now
             *drawn.entry(id).or_default() += cost;
         }
     }
-    let removed = purses.remove(txn, holds().map(|(_, hold)| hold), Which::All).await?;
+    let removed = purses.remove(txn, holds().map(|(_, hold)| hold), RemovalFilter::All).await?;
     // What is left of a block stays reserved.
     for hold in removed {
         if let Some(cost) = drawn.get(&hold.id) {
