@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use crate::{
     BillingService,
-    holds::{Amounts, Purse},
+    holds::{Amounts, SpendingLimit},
     ledger::{self, AccountHolder},
     storage,
 };
@@ -236,7 +236,7 @@ async fn current_plan(
 pub async fn credits(service: &BillingService, holder: AccountHolder) -> Result<Credits, AppError> {
     let account = holder.account();
     let Some(mut row) = ledger_rows::account(service.db.reader(), account).await? else { return Ok(ledger::none()) };
-    let (unused, spent) = service.holds.unseen(Purse::Credits(account));
+    let (unused, spent) = service.holds.unseen(SpendingLimit::Credits(account));
     row.held = (row.held - unused).max(MicroCredits::ZERO);
     row.balance = (row.balance - spent).max(row.held);
     Ok(ledger::figures(&row, ledger_rows::granted(service.db.reader(), account).await?))
@@ -275,7 +275,7 @@ pub(crate) async fn uses(
         if *metric == QuotaMetric::Storage {
             return identity::membership::quota::kept(*metric, stored, *limit);
         }
-        let (_, ended) = service.holds.unseen(Purse::Counter(CounterId::Quota(*metric, user_id)));
+        let (_, ended) = service.holds.unseen(SpendingLimit::Counter(CounterId::Quota(*metric, user_id)));
         let used = counted.get(metric.as_str()).copied().unwrap_or(0) + ended.0;
         QuotaUse { metric: *metric, used, limit: *limit, resets_at: Some(Timestamp(today.0 + DAY)) }
     };
@@ -284,8 +284,8 @@ pub(crate) async fn uses(
 
 /// What a use of models counts against beside budgets: the quotas of its user's plan, and the credits on the account that pays for it. Whatever
 /// asks a model goes ahead only where all of these have room.
-pub fn add_purses(purses: &mut Vec<Purse>, user_id: UserId, metric: QuotaMetric, amounts: Amounts, account: Uuid) {
-    let quota = |metric| Purse::Counter(CounterId::Quota(metric, user_id));
+pub fn add_purses(purses: &mut Vec<SpendingLimit>, user_id: UserId, metric: QuotaMetric, amounts: Amounts, account: Uuid) {
+    let quota = |metric| SpendingLimit::Counter(CounterId::Quota(metric, user_id));
     // What goes on is counted already.
     if amounts.count > 0 {
         purses.push(quota(metric));
@@ -295,7 +295,7 @@ pub fn add_purses(purses: &mut Vec<Purse>, user_id: UserId, metric: QuotaMetric,
     }
     // What costs nothing needs no credits.
     if amounts.cost > MicroCredits::ZERO {
-        purses.push(Purse::Credits(account));
+        purses.push(SpendingLimit::Credits(account));
     }
 }
 

@@ -13,7 +13,7 @@ use appcore::{
     credits::MicroCredits,
     view::{BudgetScope, GatewayEndpoint, ModelPrice, QuotaMetric, QuotaUse},
 };
-use billing::holds::{Amounts, Origin, Purse, Shortage};
+use billing::holds::{Amounts, Origin, SpendingLimit, Shortage};
 use bytes::Bytes;
 use dbcontext::query::budgets::CounterId;
 use platform::{
@@ -127,9 +127,9 @@ impl Refusal {
 impl From<Shortage> for Refusal {
     fn from(Shortage { purse, used, limit, resets_at }: Shortage) -> Self {
         match purse {
-            Purse::Credits(_) => Self::OutOfCredits,
-            Purse::Counter(CounterId::Budget(budget)) => Self::OutOfBudget(ExhaustedBudget { scope: budget.scope, resets_at }),
-            Purse::Counter(CounterId::Quota(metric, _)) => {
+            SpendingLimit::Credits(_) => Self::OutOfCredits,
+            SpendingLimit::Counter(CounterId::Budget(budget)) => Self::OutOfBudget(ExhaustedBudget { scope: budget.scope, resets_at }),
+            SpendingLimit::Counter(CounterId::Quota(metric, _)) => {
                 Self::QuotaReached(QuotaUse { metric, used, limit, resets_at })
             }
         }

@@ -10,7 +10,7 @@ use appcore::{
 };
 use billing::{
     entitlements,
-    holds::{Amounts, Reservation, OrphanedReservation, Origin, Purse, Settlement},
+    holds::{Amounts, Reservation, OrphanedReservation, Origin, SpendingLimit, Settlement},
 };
 use dbcontext::{entity::usage_request, query::budgets::BudgetId};
 use futures_util::future::try_join_all;
@@ -36,7 +36,7 @@ pub struct ReservationGuard {
 /// same until the end.
 #[derive(Clone, Debug)]
 pub(super) struct ChargePlan {
-    purses: Vec<Purse>,
+    purses: Vec<SpendingLimit>,
     /// Fallback account, if the first one has too little.
     fallback_account: Option<Uuid>,
 }
@@ -58,7 +58,7 @@ impl ChargePlan {
     /// Returns settlements for a call that was finished by a killed process, with its remaining
     /// reservations. The first settlement carries the cost.
     pub fn booking(&self, cost: Amounts, source: Uuid, left: &[OrphanedReservation]) -> Vec<Settlement> {
-        let credits: Vec<Purse> = self.purses.iter().filter(|purse| purse.account().is_some()).copied().collect();
+        let credits: Vec<SpendingLimit> = self.purses.iter().filter(|purse| purse.account().is_some()).copied().collect();
         let (first, others) = (left.first().copied(), left.iter().skip(1));
         let others = others.map(|left| Settlement::booking(&credits, Amounts::default(), source, Some(*left)));
         std::iter::once(Settlement::booking(&self.purses, cost, source, first)).chain(others).collect()
@@ -71,7 +71,7 @@ impl ChargePlan {
 
     /// Returns the bill with the given account as payer.
     fn of(&self, account: Uuid) -> Self {
-        let other = |purse: &Purse| if purse.account().is_some() { Purse::Credits(account) } else { *purse };
+        let other = |purse: &SpendingLimit| if purse.account().is_some() { SpendingLimit::Credits(account) } else { *purse };
         Self { purses: self.purses.iter().map(other).collect(), fallback_account: None }
     }
 }
@@ -124,7 +124,7 @@ impl GatewayService {
 
     async fn take(
         self: &Arc<Self>,
-        purses: &[Purse],
+        purses: &[SpendingLimit],
         amounts: Amounts,
         origin: Origin,
     ) -> Result<Option<Reservation>, Refusal> {
@@ -153,7 +153,7 @@ impl GatewayService {
     /// Builds the bill of a use of models. Free use counts against no budget and needs no credits.
     pub(super) fn bill(&self, payer: Payer, budgets: &[BudgetId], metric: QuotaMetric, amounts: Amounts) -> ChargePlan {
         let budgets = if amounts.cost > MicroCredits::ZERO { budgets } else { &[] };
-        let mut purses: Vec<Purse> = budgets.iter().map(|budget| (*budget).into()).collect();
+        let mut purses: Vec<SpendingLimit> = budgets.iter().map(|budget| (*budget).into()).collect();
         if !self.billing.is_charging() {
             return ChargePlan { purses, fallback_account: None };
         }

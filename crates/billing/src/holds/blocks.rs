@@ -14,7 +14,7 @@ use appcore::credits::MicroCredits;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Amounts, Reservation, CallLimits, Origin, Purse};
+use super::{Amounts, Reservation, CallLimits, Origin, SpendingLimit};
 
 /// A purse is busy when its calls follow each other within this time.
 const BUSY: Duration = Duration::from_millis(200);
@@ -33,7 +33,7 @@ const MOST_CALLS: i64 = 512;
 const LEAST_CALLS: i64 = 4;
 
 #[derive(Default)]
-pub(super) struct LocalAllotments(Mutex<HashMap<Purse, Allotment>>);
+pub(super) struct LocalAllotments(Mutex<HashMap<SpendingLimit, Allotment>>);
 
 #[derive(Debug)]
 struct Allotment {
@@ -64,7 +64,7 @@ struct Allotment {
 /// What is to be reserved of one purse.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AllotmentRequest {
-    pub purse: Purse,
+    pub purse: SpendingLimit,
     pub id: Uuid,
     /// What calls have taken already.
     pub needed: MicroCredits,
@@ -131,14 +131,14 @@ impl Allotment {
 
 impl LocalAllotments {
     // The state is consistent between any two statements, so a poisoned lock is safe to use.
-    fn lock(&self) -> MutexGuard<'_, HashMap<Purse, Allotment>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<SpendingLimit, Allotment>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes amounts from the blocks of all of these purses, or from none. With those that are to be reserved anew.
-    pub fn take(&self, purses: &CallLimits, amounts: Amounts, now: Instant) -> Option<(Reservation, Vec<Purse>)> {
+    pub fn take(&self, purses: &CallLimits, amounts: Amounts, now: Instant) -> Option<(Reservation, Vec<SpendingLimit>)> {
         let mut blocks = self.lock();
-        let has_room = |purse: &Purse| blocks.get(purse).is_some_and(|block| block.has_room(amounts.of(*purse), now));
+        let has_room = |purse: &SpendingLimit| blocks.get(purse).is_some_and(|block| block.has_room(amounts.of(*purse), now));
         if !purses.iter().flatten().all(has_room) {
             return None;
         }
@@ -160,7 +160,7 @@ impl LocalAllotments {
     }
 
     /// A call was let in without blocks. Those purses that are busy, and of which blocks are to be reserved.
-    pub fn note(&self, purses: &CallLimits, amounts: Amounts, now: Instant) -> Vec<Purse> {
+    pub fn note(&self, purses: &CallLimits, amounts: Amounts, now: Instant) -> Vec<SpendingLimit> {
         let mut blocks = self.lock();
         let mut busy = Vec::new();
         for purse in purses.iter().flatten() {
@@ -200,7 +200,7 @@ impl LocalAllotments {
         self.change(held, |purse, block| block.owed = block.owed - cost.of(purse));
     }
 
-    fn change(&self, held: &Reservation, change: impl Fn(Purse, &mut Allotment)) {
+    fn change(&self, held: &Reservation, change: impl Fn(SpendingLimit, &mut Allotment)) {
         let mut blocks = self.lock();
         for (purse, id) in held.holds.iter().flatten() {
             if let Some(block) = blocks.get_mut(purse).filter(|block| block.id == *id) {
@@ -210,9 +210,9 @@ impl LocalAllotments {
     }
 
     /// What is to be reserved of these purses.
-    pub fn wishes(&self, purses: &[Purse]) -> Vec<AllotmentRequest> {
+    pub fn wishes(&self, purses: &[SpendingLimit]) -> Vec<AllotmentRequest> {
         let blocks = self.lock();
-        let wish = |purse: &Purse| {
+        let wish = |purse: &SpendingLimit| {
             let block = blocks.get(purse)?;
             let calls = |calls: i64| MicroCredits(block.usual.0.max(1).saturating_mul(calls));
             Some(AllotmentRequest {
@@ -256,7 +256,7 @@ impl LocalAllotments {
     }
 
     /// The blocks that are to be reserved anew: what was closed or is idle is given back, what is used is confirmed.
-    pub fn due(&self, now: Instant) -> Vec<Purse> {
+    pub fn due(&self, now: Instant) -> Vec<SpendingLimit> {
         let mut blocks = self.lock();
         blocks.retain(|_, block| {
             let is_empty = block.amount == MicroCredits::ZERO && block.needed() == MicroCredits::ZERO;
@@ -275,7 +275,7 @@ impl LocalAllotments {
     }
 
     /// Closes the blocks that have something free, or no limit, of these purses. They come back, to be given back.
-    pub fn close(&self, is_meant: impl Fn(&Purse) -> bool) -> Vec<Purse> {
+    pub fn close(&self, is_meant: impl Fn(&SpendingLimit) -> bool) -> Vec<SpendingLimit> {
         let mut blocks = self.lock();
         let has_something = |block: &Allotment| block.is_limitless || block.amount > block.needed();
         let meant = blocks.iter_mut().filter(|(purse, block)| is_meant(purse) && has_something(block));
@@ -288,14 +288,14 @@ impl LocalAllotments {
     }
 
     /// The holds in the database.
-    pub fn holds(&self) -> Vec<(Purse, Uuid)> {
+    pub fn holds(&self) -> Vec<(SpendingLimit, Uuid)> {
         let blocks = self.lock();
         let reserved = blocks.iter().filter(|(_, block)| block.amount > MicroCredits::ZERO);
         reserved.map(|(purse, block)| (*purse, block.id)).collect()
     }
 
     /// What is held for a purse's block without a call that has taken it, and what was spent but is not booked yet.
-    pub fn unseen(&self, purse: Purse) -> (MicroCredits, MicroCredits) {
+    pub fn unseen(&self, purse: SpendingLimit) -> (MicroCredits, MicroCredits) {
         let blocks = self.lock();
         blocks.get(&purse).map_or_else(Default::default, |block| (block.amount - block.in_use, block.owed))
     }
@@ -312,8 +312,8 @@ mod tests {
 
     const CALL: Amounts = Amounts::cost(MicroCredits(100));
 
-    fn purse() -> Purse {
-        Purse::Credits(Uuid::nil())
+    fn purse() -> SpendingLimit {
+        SpendingLimit::Credits(Uuid::nil())
     }
 
     fn named() -> CallLimits {

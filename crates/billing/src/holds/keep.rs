@@ -19,7 +19,7 @@ use platform::bisect::in_halves;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use super::{Amounts, Reservation, Reservations, LockedLimits, MOST, Origin, Purse, RemovalFilter};
+use super::{Amounts, Reservation, Reservations, LockedLimits, MOST, Origin, SpendingLimit, RemovalFilter};
 use crate::ledger;
 
 /// Expired holds that one transaction releases.
@@ -41,19 +41,19 @@ enum HoldTable {
 struct Expired {
     id: Uuid,
     expires_at: Timestamp,
-    purse: Result<Purse, AppError>,
+    purse: Result<SpendingLimit, AppError>,
 }
 
 impl From<counters::BudgetReservation> for Expired {
     fn from(hold: counters::BudgetReservation) -> Self {
-        let purse = CounterId::of(&hold.scope, hold.scope_id).map(Purse::Counter);
+        let purse = CounterId::of(&hold.scope, hold.scope_id).map(SpendingLimit::Counter);
         Self { id: hold.id, expires_at: hold.expires_at, purse }
     }
 }
 
 impl From<accounts::CreditReservation> for Expired {
     fn from(hold: accounts::CreditReservation) -> Self {
-        Self { id: hold.id, expires_at: hold.expires_at, purse: Ok(Purse::Credits(hold.account_id)) }
+        Self { id: hold.id, expires_at: hold.expires_at, purse: Ok(SpendingLimit::Credits(hold.account_id)) }
     }
 }
 
@@ -96,20 +96,20 @@ pub(super) async fn adopt(holds: &Reservations, id: Uuid) -> Result<Option<Reser
     holds.renew_these(&[id], &[id]).await?;
     let db = holds.db.writer();
     let mut held = Reservation { holds: [None; MOST], amounts: Amounts::default(), origin: Origin::Own };
-    let mut found: Vec<(Purse, MicroCredits)> = Vec::with_capacity(MOST);
+    let mut found: Vec<(SpendingLimit, MicroCredits)> = Vec::with_capacity(MOST);
     for row in counters::reservations(db, &[id]).await? {
-        found.push((Purse::Counter(CounterId::of(&row.scope, row.scope_id)?), row.amount));
+        found.push((SpendingLimit::Counter(CounterId::of(&row.scope, row.scope_id)?), row.amount));
     }
-    found.extend(accounts::reservations(db, &[id]).await?.into_iter().map(|row| (Purse::Credits(row.account_id), row.amount)));
+    found.extend(accounts::reservations(db, &[id]).await?.into_iter().map(|row| (SpendingLimit::Credits(row.account_id), row.amount)));
     if found.is_empty() {
         return Ok(None);
     }
     for (place, (purse, amount)) in held.holds.iter_mut().zip(found) {
         *place = Some((purse, id));
         match purse {
-            Purse::Counter(CounterId::Quota(QuotaMetric::Tokens, _)) => held.amounts.tokens = amount.0,
-            Purse::Counter(CounterId::Quota(..)) => held.amounts.count = amount.0,
-            Purse::Counter(CounterId::Budget(_)) | Purse::Credits(_) => held.amounts.cost = amount,
+            SpendingLimit::Counter(CounterId::Quota(QuotaMetric::Tokens, _)) => held.amounts.tokens = amount.0,
+            SpendingLimit::Counter(CounterId::Quota(..)) => held.amounts.count = amount.0,
+            SpendingLimit::Counter(CounterId::Budget(_)) | SpendingLimit::Credits(_) => held.amounts.cost = amount,
         }
     }
     Ok(Some(held))
@@ -128,8 +128,8 @@ impl Reservations {
         let mut in_accounts = in_counters.clone();
         for (purse, id) in self.blocks.holds() {
             match purse {
-                Purse::Counter(_) => in_counters.push(id),
-                Purse::Credits(_) => in_accounts.push(id),
+                SpendingLimit::Counter(_) => in_counters.push(id),
+                SpendingLimit::Credits(_) => in_accounts.push(id),
             }
         }
         self.renew_these(&in_counters, &in_accounts).await
@@ -189,8 +189,8 @@ impl Reservations {
     }
 
     /// Releases these together, or in smaller parts where one of them is in the way. That one is tried again with the next sweep.
-    async fn release(&self, expired: &[(Purse, Uuid)], now: Timestamp) -> Result<(), AppError> {
-        let work = |some: Vec<(Purse, Uuid)>| async move { self.release_together(&some, now).await.map(Some) };
+    async fn release(&self, expired: &[(SpendingLimit, Uuid)], now: Timestamp) -> Result<(), AppError> {
+        let work = |some: Vec<(SpendingLimit, Uuid)>| async move { self.release_together(&some, now).await.map(Some) };
         let rest = in_halves(expired, usize::MAX, |_| self.db.is_available(), work).await;
         for ((_, hold), error) in &rest.failed {
             tracing::warn!(%error, %hold, "an expired hold could not be released");
@@ -198,7 +198,7 @@ impl Reservations {
         rest.error.map_or(Ok(()), Err)
     }
 
-    async fn release_together(&self, expired: &[(Purse, Uuid)], now: Timestamp) -> Result<(), AppError> {
+    async fn release_together(&self, expired: &[(SpendingLimit, Uuid)], now: Timestamp) -> Result<(), AppError> {
         if expired.is_empty() {
             return Ok(());
         }

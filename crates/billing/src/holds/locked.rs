@@ -19,7 +19,7 @@ use dbcontext::{
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::{Purse, begin_anew, period_of, resets_at};
+use super::{SpendingLimit, begin_anew, period_of, resets_at};
 use crate::ledger::{LockedAccounts, PostingSource};
 
 /// What an account pays for in this transaction.
@@ -45,7 +45,7 @@ pub(super) struct LockedLimits {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RemovedHold {
     pub id: Uuid,
-    pub purse: Purse,
+    pub purse: SpendingLimit,
     pub amount: MicroCredits,
     pub expires_at: Timestamp,
 }
@@ -61,14 +61,14 @@ pub(super) enum RemovalFilter {
 impl LockedLimits {
     pub async fn open<C: ConnectionTrait>(
         txn: &C,
-        purses: impl IntoIterator<Item = Purse>,
+        purses: impl IntoIterator<Item = SpendingLimit>,
         now: Timestamp,
     ) -> Result<Self, AppError> {
         let (mut ids, mut owners) = (BTreeSet::new(), BTreeSet::new());
         for purse in purses {
             match purse {
-                Purse::Counter(counter) => _ = ids.insert(counter),
-                Purse::Credits(account) => _ = owners.insert(account),
+                SpendingLimit::Counter(counter) => _ = ids.insert(counter),
+                SpendingLimit::Credits(account) => _ = owners.insert(account),
             }
         }
         let limits = limits(txn, &ids, now).await?;
@@ -82,11 +82,11 @@ impl LockedLimits {
     }
 
     /// What is left of it; none where nothing is limited.
-    pub fn left(&self, purse: Purse) -> Option<MicroCredits> {
+    pub fn left(&self, purse: SpendingLimit) -> Option<MicroCredits> {
         match purse {
-            Purse::Counter(counter) => self.limit(counter).map(|row| row.spending_limit - row.spent - row.held),
+            SpendingLimit::Counter(counter) => self.limit(counter).map(|row| row.spending_limit - row.spent - row.held),
             // Who never had an account has nothing.
-            Purse::Credits(account) => {
+            SpendingLimit::Credits(account) => {
                 Some(self.books.get(account).map_or(MicroCredits::ZERO, crate::ledger::LedgerAccount::available))
             }
         }
@@ -98,20 +98,20 @@ impl LockedLimits {
     }
 
     /// What is used or held of how much, and when it begins anew.
-    pub fn figures(&self, purse: Purse) -> (i64, i64, Option<Timestamp>) {
-        let Purse::Counter(counter) = purse else { return (0, 0, None) };
+    pub fn figures(&self, purse: SpendingLimit) -> (i64, i64, Option<Timestamp>) {
+        let SpendingLimit::Counter(counter) = purse else { return (0, 0, None) };
         self.counters.get(&counter).map_or((0, 0, None), |row| {
             ((row.spent + row.held).0, row.spending_limit.0, resets_at(period_of(row), self.now))
         })
     }
 
     /// Holds an amount that is there.
-    pub fn hold(&mut self, purse: Purse, id: Uuid, amount: MicroCredits, expires_at: Timestamp) {
+    pub fn hold(&mut self, purse: SpendingLimit, id: Uuid, amount: MicroCredits, expires_at: Timestamp) {
         if amount <= MicroCredits::ZERO {
             return;
         }
         match purse {
-            Purse::Counter(counter) => {
+            SpendingLimit::Counter(counter) => {
                 if self.limit(counter).is_some()
                     && let Some(row) = self.counters.get_mut(&counter)
                 {
@@ -119,7 +119,7 @@ impl LockedLimits {
                     self.counter_holds.push(counters::NewBudgetReservation { id, counter, amount, expires_at });
                 }
             }
-            Purse::Credits(account) => {
+            SpendingLimit::Credits(account) => {
                 if let Some(book) = self.books.get_mut(account) {
                     book.hold(amount);
                     self.credit_holds.push(accounts::NewCreditReservation { id, account_id: account, amount, expires_at });
@@ -132,14 +132,14 @@ impl LockedLimits {
     pub async fn remove<C: ConnectionTrait>(
         &mut self,
         txn: &C,
-        holds: impl IntoIterator<Item = (Purse, Uuid)>,
+        holds: impl IntoIterator<Item = (SpendingLimit, Uuid)>,
         which: RemovalFilter,
     ) -> Result<Vec<RemovedHold>, AppError> {
         let (mut counter_ids, mut credit_ids) = (BTreeSet::new(), BTreeSet::new());
         for (purse, id) in holds {
             match purse {
-                Purse::Counter(_) => counter_ids.insert(id),
-                Purse::Credits(_) => credit_ids.insert(id),
+                SpendingLimit::Counter(_) => counter_ids.insert(id),
+                SpendingLimit::Credits(_) => credit_ids.insert(id),
             };
         }
         let (counter_ids, credit_ids): (Vec<_>, Vec<_>) =
@@ -155,7 +155,7 @@ impl LockedLimits {
                 if let Some(counted) = self.counters.get_mut(&counter) {
                     counted.held = counted.held - row.amount;
                 }
-                let purse = Purse::Counter(counter);
+                let purse = SpendingLimit::Counter(counter);
                 removed.push(RemovedHold { id: row.id, purse, amount: row.amount, expires_at: row.expires_at });
             }
         }
@@ -168,7 +168,7 @@ impl LockedLimits {
                 if let Some(book) = self.books.get_mut(row.account_id) {
                     book.free(row.amount);
                 }
-                let purse = Purse::Credits(row.account_id);
+                let purse = SpendingLimit::Credits(row.account_id);
                 removed.push(RemovedHold { id: row.id, purse, amount: row.amount, expires_at: row.expires_at });
             }
         }
@@ -176,18 +176,18 @@ impl LockedLimits {
     }
 
     /// Books what something cost, once by its source.
-    pub fn spend(&mut self, purse: Purse, cost: MicroCredits, source: Uuid) {
+    pub fn spend(&mut self, purse: SpendingLimit, cost: MicroCredits, source: Uuid) {
         match purse {
-            Purse::Counter(counter) => {
+            SpendingLimit::Counter(counter) => {
                 if let Some(row) = self.counters.get_mut(&counter) {
                     row.spent += cost;
                 }
             }
-            Purse::Credits(account) if cost > MicroCredits::ZERO => {
+            SpendingLimit::Credits(account) if cost > MicroCredits::ZERO => {
                 let charge = self.charges.entry(account).or_insert(Charge { cost: MicroCredits::ZERO, source });
                 charge.cost += cost;
             }
-            Purse::Credits(_) => {}
+            SpendingLimit::Credits(_) => {}
         }
     }
 

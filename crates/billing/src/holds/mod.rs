@@ -38,7 +38,7 @@ use self::{
 };
 pub use self::{
     period::{begin_anew, period_of, resets_at, start_of},
-    purse::{Amounts, Purse},
+    purse::{Amounts, SpendingLimit},
 };
 
 /// The most purses that one call counts against: budgets of its key, its person and its workspace, two quotas, and credits.
@@ -47,7 +47,7 @@ const MOST: usize = 6;
 const BLOCK_SHARE: i64 = 20;
 
 /// The purses that one call counts against.
-type CallLimits = [Option<Purse>; MOST];
+type CallLimits = [Option<SpendingLimit>; MOST];
 
 /// The holds of this instance.
 pub struct Reservations {
@@ -87,7 +87,7 @@ enum ReservationDecision {
 /// A purse that has too little left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shortage {
-    pub purse: Purse,
+    pub purse: SpendingLimit,
     /// What is used and held, of how much, where that is counted.
     pub used: i64,
     pub limit: i64,
@@ -99,7 +99,7 @@ pub struct Shortage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reservation {
     /// The holds, each in its purse.
-    holds: [Option<(Purse, Uuid)>; MOST],
+    holds: [Option<(SpendingLimit, Uuid)>; MOST],
     amounts: Amounts,
     origin: Origin,
 }
@@ -151,7 +151,7 @@ impl Reservation {
 impl Settlement {
     /// Books what a call cost that a program had finished which was killed. What it held of these credits is freed with it, or drawn where that is a block, as far
     /// as it is still there: so nothing is owed for what was held.
-    pub fn booking(purses: &[Purse], cost: Amounts, source: Uuid, left: Option<OrphanedReservation>) -> Self {
+    pub fn booking(purses: &[SpendingLimit], cost: Amounts, source: Uuid, left: Option<OrphanedReservation>) -> Self {
         let mut holds = [None; MOST];
         for (place, purse) in holds.iter_mut().zip(purses) {
             let left = left.filter(|left| purse.account() == Some(left.account));
@@ -195,7 +195,7 @@ impl Reservations {
     /// Holds amounts in all of these purses, or in none.
     pub async fn take(
         self: &Arc<Self>,
-        purses: &[Purse],
+        purses: &[SpendingLimit],
         amounts: Amounts,
         origin: Origin,
     ) -> Result<Result<Option<Reservation>, Shortage>, AppError> {
@@ -298,14 +298,14 @@ impl Reservations {
     }
 
     /// Gives back what blocks have free, of these purses, or of all. Whether there was something.
-    pub async fn give_back(&self, purses: Option<&[Purse]>) -> Result<bool, AppError> {
+    pub async fn give_back(&self, purses: Option<&[SpendingLimit]>) -> Result<bool, AppError> {
         let closed = self.blocks.close(|purse| purses.is_none_or(|meant| meant.contains(purse)));
         self.reserve(&closed).await?;
         Ok(!closed.is_empty())
     }
 
     /// What is held in advance of a purse without a call that has taken it, and what was spent but is not booked yet.
-    pub fn unseen(&self, purse: Purse) -> (MicroCredits, MicroCredits) {
+    pub fn unseen(&self, purse: SpendingLimit) -> (MicroCredits, MicroCredits) {
         self.blocks.unseen(purse)
     }
 
@@ -315,14 +315,14 @@ impl Reservations {
     }
 
     /// At the end of the program nobody is told any more.
-    fn tell<'a>(&self, purses: impl IntoIterator<Item = &'a Purse>) {
+    fn tell<'a>(&self, purses: impl IntoIterator<Item = &'a SpendingLimit>) {
         let owners: BTreeSet<UserId> = purses.into_iter().filter_map(|purse| purse.owner()).collect();
         for owner in owners {
             let _ = self.changed.send(owner);
         }
     }
 
-    fn reserve_soon(self: &Arc<Self>, due: Vec<Purse>) {
+    fn reserve_soon(self: &Arc<Self>, due: Vec<SpendingLimit>) {
         if due.is_empty() {
             return;
         }
@@ -330,14 +330,14 @@ impl Reservations {
         self.runtime.spawn(async move { holds.reserve_or_say(&due).await });
     }
 
-    async fn reserve_or_say(&self, due: &[Purse]) {
+    async fn reserve_or_say(&self, due: &[SpendingLimit]) {
         if let Err(error) = self.reserve(due).await {
             tracing::warn!(%error, "nothing could be reserved for the next calls");
         }
     }
 
     /// Reserves blocks anew.
-    async fn reserve(&self, due: &[Purse]) -> Result<(), AppError> {
+    async fn reserve(&self, due: &[SpendingLimit]) -> Result<(), AppError> {
         if due.is_empty() {
             return Ok(());
         }
@@ -374,7 +374,7 @@ async fn grant(db: &Database, wishes: &[AllotmentRequest], now: Timestamp, expir
         let extra = if share < wish.least { MicroCredits::ZERO } else { share.min(wish.extra) };
         let wanted = if wish.is_closed { wish.needed } else { before.max(wish.needed + extra) };
         // An account is never taken below what is on it, not even for what calls have taken from a block that had expired.
-        let amount = if matches!(wish.purse, Purse::Credits(_)) { wanted.min(left) } else { wanted };
+        let amount = if matches!(wish.purse, SpendingLimit::Credits(_)) { wanted.min(left) } else { wanted };
         purses.hold(wish.purse, wish.id, amount, expires_at);
         let is_covered = wish.is_closed || wanted <= left;
         grants.push(AllotmentGrant { wish: *wish, amount, is_covered, is_limitless: false });

@@ -6,20 +6,20 @@ use uuid::Uuid;
 
 /// What a call counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Purse {
+pub enum SpendingLimit {
     /// A budget, or a quota of somebody's plan.
     Counter(CounterId),
     /// The credits of an account.
     Credits(Uuid),
 }
 
-impl From<BudgetId> for Purse {
+impl From<BudgetId> for SpendingLimit {
     fn from(id: BudgetId) -> Self {
         Self::Counter(id.into())
     }
 }
 
-impl Purse {
+impl SpendingLimit {
     /// The key, person or workspace that it is of.
     pub fn id(self) -> Uuid {
         match self {
@@ -71,16 +71,16 @@ impl Amounts {
     }
 
     /// How much of this, in its own unit.
-    pub fn of(self, purse: Purse) -> MicroCredits {
+    pub fn of(self, purse: SpendingLimit) -> MicroCredits {
         use appcore::view::QuotaMetric;
         match purse {
-            Purse::Credits(_) | Purse::Counter(CounterId::Budget(_)) => self.cost,
-            Purse::Counter(CounterId::Quota(QuotaMetric::Tokens, _)) => MicroCredits(self.tokens),
-            Purse::Counter(CounterId::Quota(QuotaMetric::Answers | QuotaMetric::GatewayCalls, _)) => {
+            SpendingLimit::Credits(_) | SpendingLimit::Counter(CounterId::Budget(_)) => self.cost,
+            SpendingLimit::Counter(CounterId::Quota(QuotaMetric::Tokens, _)) => MicroCredits(self.tokens),
+            SpendingLimit::Counter(CounterId::Quota(QuotaMetric::Answers | QuotaMetric::GatewayCalls, _)) => {
                 MicroCredits(self.count)
             }
             // What is kept is not used up by calls.
-            Purse::Counter(CounterId::Quota(QuotaMetric::Storage | QuotaMetric::Members, _)) => MicroCredits::ZERO,
+            SpendingLimit::Counter(CounterId::Quota(QuotaMetric::Storage | QuotaMetric::Members, _)) => MicroCredits::ZERO,
         }
     }
 }

@@ -17,7 +17,7 @@ use stage::stages;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use super::{Amounts, Reservation, Reservations, OrphanedReservation, Origin, Purse, Settlement, settle};
+use super::{Amounts, Reservation, Reservations, OrphanedReservation, Origin, SpendingLimit, Settlement, settle};
 use crate::ledger::{self, LockedAccounts, EntryKind, AccountHolder, PostingSource, verify};
 
 /// When the stages stand still: their own holds are kept by the same clock.
@@ -44,7 +44,7 @@ async fn account(db: &Database, credits: i64) -> Uuid {
 
 async fn take(holds: &Arc<Reservations>, account: Uuid, amount: i64, origin: Origin) -> Option<Reservation> {
     let amounts = Amounts::cost(MicroCredits(amount));
-    holds.take(&[Purse::Credits(account)], amounts, origin).await.unwrap().ok().flatten()
+    holds.take(&[SpendingLimit::Credits(account)], amounts, origin).await.unwrap().ok().flatten()
 }
 
 /// Books what a call cost that has ended, and comes back with what was booked.
@@ -111,7 +111,7 @@ async fn what_a_killed_program_held_pays_for_what_it_had_finished() {
         let account = account(&db, 1_000).await;
         let restarted = async |cost: i64, left: Option<OrphanedReservation>| {
             let cost = Amounts::cost(MicroCredits(cost));
-            let settlement = Settlement::booking(&[Purse::Credits(account)], cost, Uuid::now_v7(), left);
+            let settlement = Settlement::booking(&[SpendingLimit::Credits(account)], cost, Uuid::now_v7(), left);
             let tx = db.begin().await.unwrap();
             settle(&tx, &[settlement], NOW).await.unwrap();
             tx.commit().await.unwrap();
@@ -153,7 +153,7 @@ async fn a_busy_account_is_drawn_from_blocks_and_used_to_the_end() {
                     served += 1;
                 }
                 // As the gateway does before it refuses.
-                holds.give_back(Some(&[Purse::Credits(account)])).await.unwrap();
+                holds.give_back(Some(&[SpendingLimit::Credits(account)])).await.unwrap();
             }
             assert!(served <= CALLS);
             if before == served {
@@ -314,7 +314,7 @@ async fn racing_calls_never_pass_a_quota_and_the_next_day_begins_anew() {
         let one = Amounts { count: 1, ..Amounts::default() };
         let ask = move |holds: &Arc<Reservations>| {
             let holds = Arc::clone(holds);
-            async move { holds.take(&[Purse::Counter(counter)], one, Origin::Blocks).await.unwrap() }
+            async move { holds.take(&[SpendingLimit::Counter(counter)], one, Origin::Blocks).await.unwrap() }
         };
         let asked: Vec<_> = (0..100).map(|number| tokio::spawn(ask(&instances[number % 2]))).collect();
         let (mut held, mut refused) = (Vec::new(), Vec::new());
