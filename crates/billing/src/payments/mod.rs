@@ -171,7 +171,7 @@ pub async fn read(service: &BillingService, by: &Principal, id: Uuid) -> Result<
 /// Everybody's payments, the newest first.
 pub async fn list_all(
     service: &BillingService,
-    wanted: Wanted,
+    wanted: PaymentFilter,
     page: PageRequest,
 ) -> Result<Page<AdminPayment>, AppError> {
     let filter = rows::Filter {
@@ -187,7 +187,7 @@ pub async fn list_all(
 
 /// Which payments an administrator wants to see; none: all.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wanted {
+pub struct PaymentFilter {
     pub status: Option<PaymentStatus>,
     pub gateway: Option<GatewayName>,
     pub user_id: Option<UserId>,
