@@ -18,7 +18,7 @@ use crate::BillingService;
 
 /// How something is charged.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct How {
+pub(super) struct ChargeOptions {
     pub presence: Presence,
     /// Another try with this number is no other charge.
     pub attempt: i64,
@@ -26,7 +26,7 @@ pub(super) struct How {
     pub ask: bool,
 }
 
-impl How {
+impl ChargeOptions {
     /// The payer is there, and can confirm it.
     pub const PRESENT: Self = Self { presence: Presence::There, attempt: 1, ask: false };
 }
@@ -36,7 +36,7 @@ pub(super) async fn charge(
     service: &BillingService,
     payment: &payment::Model,
     method: &payment_method::Model,
-    how: How,
+    how: ChargeOptions,
 ) -> Result<Option<Charged>, AppError> {
     let gateway = gateway_of(service, payment)?;
     let recurring = gateway.recurring().ok_or(Code::GatewayOff)?;
@@ -119,7 +119,7 @@ pub(super) async fn charge_present(
     row: &payment::Model,
     method: &payment_method::Model,
 ) -> Result<payment::Model, AppError> {
-    if let Some(Charged { snapshot, redirect_url }) = charge(service, row, method, How::PRESENT).await? {
+    if let Some(Charged { snapshot, redirect_url }) = charge(service, row, method, ChargeOptions::PRESENT).await? {
         if let Some(url) = redirect_url {
             let tx = service.db.begin().await.map_err(app_error)?;
             let mut locked = rows::lock(&tx, row.id).await?.ok_or(Code::NotFound)?;

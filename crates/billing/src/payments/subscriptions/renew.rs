@@ -17,7 +17,7 @@ use crate::{
     BillingService,
     payments::{
         self,
-        charges::{self, How, apply_charge},
+        charges::{self, ChargeOptions, apply_charge},
         deliver, plans,
         reconcile::AT_ONCE,
     },
@@ -241,7 +241,7 @@ pub(in crate::payments) async fn charged(
     attempt: i64,
     ask: bool,
 ) -> Result<Option<Snapshot>, AppError> {
-    let how = How { presence: Presence::Away, attempt, ask };
+    let how = ChargeOptions { presence: Presence::Away, attempt, ask };
     Ok(charges::charge(service, payment, method, how).await?.map(|charged| charged.snapshot))
 }
 
