@@ -36,7 +36,7 @@ pub(super) const BILLING: &str = "/plans/billing";
 
 /// What is to be bought.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct CheckoutRequest {
     pub plan_id: PlanId,
     /// None: that of the method.
     pub gateway: Option<GatewayName>,
@@ -153,7 +153,7 @@ pub(super) fn begun(
 }
 
 /// Begins a payment, or finds the one that was begun by this key.
-pub async fn begin(service: &BillingService, payer: Payer, order: Order) -> Result<Begun, AppError> {
+pub async fn begin(service: &BillingService, payer: Payer, order: CheckoutRequest) -> Result<Begun, AppError> {
     let method = match order.method_id {
         Some(id) => Some(subscriptions::own_method(service, payer, id).await?),
         None => None,

@@ -21,7 +21,7 @@ use sea_orm::ConnectionTrait as _;
 use stage::{PASSWORD, email, principal, sign_in, sign_up, stages};
 use uuid::Uuid;
 
-use super::{Order, apply, begin, inbox, plans, refund, subscriptions::Payer};
+use super::{CheckoutRequest, apply, begin, inbox, plans, refund, subscriptions::Payer};
 use crate::{
     BillingService,
     ledger::{self, LockedAccounts, AccountHolder, PostingSource},
@@ -116,7 +116,7 @@ impl Buyer {
         let plan_id = offered.iter().find(|plan| plan.name == "500 credits").unwrap().id;
         let mut buyer = Self { user_id, payments: Vec::new(), told: Vec::new(), holds: Vec::new() };
         for _ in 0..payments {
-            let order = Order {
+            let order = CheckoutRequest {
                 plan_id,
                 gateway: Some(GatewayName::DEMO),
                 method_id: None,

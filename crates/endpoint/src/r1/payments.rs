@@ -6,7 +6,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Payment, PaymentStatus, Price},
 };
-use billing::payments::{self, Begun, Order, inbox, subscriptions::Payer};
+use billing::payments::{self, Begun, CheckoutRequest, inbox, subscriptions::Payer};
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
 use payment::{Currency, Delivery, DemoOutcome, GatewayName, Telling};
@@ -88,7 +88,7 @@ impl Endpoint for BeginPayment {
             seats,
         } = request;
         let unknown = |field: &'static str| AppError::field(field, "invalid", "This isn't known here.");
-        let order = Order {
+        let order = CheckoutRequest {
             plan_id,
             gateway: gateway.map(|name| name.parse::<GatewayName>()).transpose().map_err(|_| unknown("gateway"))?,
             method_id: payment_method_id,

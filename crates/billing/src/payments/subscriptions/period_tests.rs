@@ -40,7 +40,7 @@ use super::{
 };
 use crate::{
     BillingService, ledger,
-    payments::{self, Order, plans, subscriptions},
+    payments::{self, CheckoutRequest, plans, subscriptions},
     tests::instance,
 };
 
@@ -121,7 +121,7 @@ impl Group {
         let role = |is_guest| if is_guest { WorkspaceRole::Guest } else { WorkspaceRole::Member };
         match step {
             Step::Buy(plan, seats) => {
-                let order = Order { seats: Some(seats), ..order(self.plans[plan]) };
+                let order = CheckoutRequest { seats: Some(seats), ..order(self.plans[plan]) };
                 if let Some(begun) = allowed(payments::begin(service, self.payer(), order).await) {
                     tell(service, &self.owner, begun.payment_id, DemoOutcome::Paid).await;
                 }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{KeepMethodJob, PayOrder, Payer, cancel, change, course, forget, methods, pay, resume, state, use_method};
 use crate::{
     BillingService, ledger,
-    payments::{self, Order, apply, plans, setups, subscriptions},
+    payments::{self, CheckoutRequest, apply, plans, setups, subscriptions},
     tests::instance,
 };
 
@@ -104,8 +104,8 @@ async fn saved(service: &BillingService, payer: Payer, which: usize) -> Option<P
     kept.items.get(which).map(|method| PaymentMethodId(method.id))
 }
 
-pub(super) fn order(plan_id: PlanId) -> Order {
-    Order {
+pub(super) fn order(plan_id: PlanId) -> CheckoutRequest {
+    CheckoutRequest {
         plan_id,
         gateway: Some(GatewayName::DEMO),
         method_id: None,
@@ -130,7 +130,7 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
         Deed::BuySaved(plan, which) => {
             if let Some(id) = saved(service, payer, which).await
                 && let Some(begun) = allowed(
-                    payments::begin(service, payer, Order { method_id: Some(id), gateway: None, ..order(plans[plan]) })
+                    payments::begin(service, payer, CheckoutRequest { method_id: Some(id), gateway: None, ..order(plans[plan]) })
                         .await,
                 )
             {
