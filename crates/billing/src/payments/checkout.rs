@@ -57,7 +57,7 @@ pub struct CheckoutRequest {
 
 /// Where it is paid, or where the payer sees what became of it.
 #[derive(Clone, Debug)]
-pub struct Begun {
+pub struct StartedCheckout {
     pub payment_id: Uuid,
     pub redirect_url: String,
     pub expires_at: Timestamp,
@@ -65,14 +65,14 @@ pub struct Begun {
 }
 
 /// A payment as it has begun. What has nowhere to be paid any more leads to its result.
-pub(super) fn begun_of(service: &BillingService, row: &payment::Model) -> Result<Begun, AppError> {
+pub(super) fn begun_of(service: &BillingService, row: &payment::Model) -> Result<StartedCheckout, AppError> {
     let place = row.redirect_url.clone().filter(|_| stage(row).is_ok_and(Stage::is_open));
     let redirect_url = match place {
         Some(url) => url,
         None => address_of(&service.config, &result_of(row))?.to_string(),
     };
     let status = row.status.parse().map_err(AppError::internal)?;
-    Ok(Begun { payment_id: row.id, redirect_url, expires_at: row.expires_at, status })
+    Ok(StartedCheckout { payment_id: row.id, redirect_url, expires_at: row.expires_at, status })
 }
 
 /// The page that tells what became of a payment.
@@ -153,7 +153,7 @@ pub(super) fn begun(
 }
 
 /// Begins a payment, or finds the one that was begun by this key.
-pub async fn begin(service: &BillingService, payer: Payer, order: CheckoutRequest) -> Result<Begun, AppError> {
+pub async fn begin(service: &BillingService, payer: Payer, order: CheckoutRequest) -> Result<StartedCheckout, AppError> {
     let method = match order.method_id {
         Some(id) => Some(subscriptions::own_method(service, payer, id).await?),
         None => None,
@@ -260,7 +260,7 @@ pub(super) async fn open(
     row: payment::Model,
     plan: &PricingPlan,
     address: Option<IpAddr>,
-) -> Result<Begun, AppError> {
+) -> Result<StartedCheckout, AppError> {
     let gateway = super::gateway_of(service, &row)?;
     let return_url = return_url(service, &row)?;
     let notify_url = address_of(&service.config, &format!("/r1/payments/webhooks/{}", row.gateway))?;

@@ -50,7 +50,7 @@ use uuid::Uuid;
 use self::checkout::begun;
 use self::subscriptions::Payer;
 pub use self::{
-    checkout::{Begun, CheckoutRequest, begin, finish},
+    checkout::{StartedCheckout, CheckoutRequest, begin, finish},
     compare::{close as close_difference, differences},
     demo::end_demo,
     health::{health, test},

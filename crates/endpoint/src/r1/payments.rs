@@ -6,7 +6,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Payment, PaymentStatus, Price},
 };
-use billing::payments::{self, Begun, CheckoutRequest, inbox, subscriptions::Payer};
+use billing::payments::{self, StartedCheckout, CheckoutRequest, inbox, subscriptions::Payer};
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
 use payment::{Currency, Delivery, DemoOutcome, GatewayName, Telling};
@@ -58,9 +58,9 @@ pub struct BegunPayment {
     pub status: PaymentStatus,
 }
 
-impl From<Begun> for BegunPayment {
-    fn from(begun: Begun) -> Self {
-        let Begun { payment_id, redirect_url, expires_at, status } = begun;
+impl From<StartedCheckout> for BegunPayment {
+    fn from(begun: StartedCheckout) -> Self {
+        let StartedCheckout { payment_id, redirect_url, expires_at, status } = begun;
         Self { payment_id: PaymentId(payment_id), redirect_url, expires_at, status }
     }
 }

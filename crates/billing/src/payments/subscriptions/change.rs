@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{MOST_SEATS, Payer, Purpose, interval_of, methods, price_of, state, tell, view, wrong_state};
 use crate::{
     BillingService, entitlements,
-    payments::{self, Begun, charges, checkout, plans},
+    payments::{self, StartedCheckout, charges, checkout, plans},
 };
 
 /// What became of a change.
@@ -222,7 +222,7 @@ pub struct PayOrder {
 }
 
 /// Begins a payment of the next period by hand.
-pub async fn pay(service: &BillingService, payer: Payer, order: PayOrder) -> Result<Begun, AppError> {
+pub async fn pay(service: &BillingService, payer: Payer, order: PayOrder) -> Result<StartedCheckout, AppError> {
     let PayOrder { gateway, method_id, return_url, address } = order;
     let now = service.clock.now();
     let method = match method_id {
