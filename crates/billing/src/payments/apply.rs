@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::{
     balances,
-    claims::{Claim, Claims},
+    claims::{Claim, Reversals},
     deliver::{deliver, follow_payments, misfit},
     price, receipts, refund, stage, subscriptions,
 };
@@ -226,7 +226,7 @@ pub(super) async fn is_given_back<C: ConnectionTrait>(
     if stage(row)? == Stage::Paid || row.currency != money.currency.code() {
         return Ok(false);
     }
-    let back = Claims::read(db, row.id).await?.given_back();
+    let back = Reversals::read(db, row.id).await?.given_back();
     Ok(back > 0 && back >= money.amount)
 }
 
@@ -272,7 +272,7 @@ async fn refunded<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<(), AppError> {
     let RefundNews { ref reference, ours, money, state, at } = *told;
-    let mut claims = Claims::read(txn, row.id).await?;
+    let mut claims = Reversals::read(txn, row.id).await?;
     let is_meant = |refund: &payment_refund::Model| {
         refund.reference.as_ref() == Some(reference) || ours.is_some_and(|id| refund.id.0 == id)
     };
@@ -315,7 +315,7 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
     row: &mut payment::Model,
-    claims: &mut Claims,
+    claims: &mut Reversals,
     id: PaymentRefundId,
     state: RefundState,
     at: Option<Timestamp>,
@@ -390,7 +390,7 @@ async fn disputed<C: ConnectionTrait>(
     state: DisputeState,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let mut claims = Claims::read(txn, row.id).await?;
+    let mut claims = Reversals::read(txn, row.id).await?;
     let gone = claims.gone();
     let told = money.map(|money| (money.amount, money.currency.code()));
     let place = match claims.disputes.iter().position(|dispute| dispute.reference == reference) {

@@ -16,7 +16,7 @@ use super::{deliver::source_of, stage};
 use crate::ledger::{LockedAccounts, EntryKind, AccountHolder, PostingSource};
 
 /// All that is claimed of a payment whose row is locked.
-pub(super) struct Claims {
+pub(super) struct Reversals {
     pub refunds: Vec<payment_refund::Model>,
     pub disputes: Vec<payment_dispute::Model>,
 }
@@ -63,7 +63,7 @@ fn holds(dispute: &payment_dispute::Model) -> bool {
     dispute.state != DisputeState::Won.as_str()
 }
 
-impl Claims {
+impl Reversals {
     pub async fn read<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Self, AppError> {
         Ok(Self { refunds: rows::refunds(txn, id).await?, disputes: rows::disputes(txn, id).await? })
     }

@@ -20,7 +20,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{
-    claims::{Claims, holder_of},
+    claims::{Reversals, holder_of},
     plans,
     subscriptions::{self, KeepMethodJob, Purpose, interval_of},
 };
@@ -335,7 +335,7 @@ async fn give<C: ConnectionTrait>(
 /// What is left of a payment.
 struct Unspent<'a> {
     row: &'a payment::Model,
-    claims: Claims,
+    claims: Reversals,
     /// Credits that it pays for and that nobody was granted, without those that refunds and disputes claim.
     credits: MicroCredits,
     /// Of `row.amount`, what nothing claims.
@@ -348,7 +348,7 @@ struct Unspent<'a> {
 impl<'a> Unspent<'a> {
     async fn read<C: ConnectionTrait>(txn: &C, row: &'a payment::Model, user: Uuid) -> Result<Self, AppError> {
         let of_plan = plan_rows::by_id(txn, row.plan_id).await?.ok_or(Code::NotFound)?.credits;
-        let claims = Claims::read(txn, row.id).await?;
+        let claims = Reversals::read(txn, row.id).await?;
         let mut credits = claims.unclaimed(row, paid_credits(row, of_plan));
         let granted = rows::credits_of(txn, row.id).await?;
         for one in &granted {
@@ -507,7 +507,7 @@ async fn standing<'a, C: ConnectionTrait>(
     for one in all.iter().filter(|one| one.period == period) {
         let is_change = one.purpose.parse::<Purpose>()? == Purpose::Change;
         let base = one.base_payment_id.or(before).filter(|_| is_change);
-        let is_gone = Claims::read(txn, one.id).await?.gone() >= one.amount;
+        let is_gone = Reversals::read(txn, one.id).await?.gone() >= one.amount;
         if is_gone || base.is_some_and(|base| fallen.contains(&base)) {
             fallen.insert(one.id);
         } else {

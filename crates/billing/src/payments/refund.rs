@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use super::{
     apply,
-    claims::{Claim, Claims},
+    claims::{Claim, Reversals},
     details, gateway_of, known, stage,
     subscriptions::wrong_state,
     view,
@@ -53,7 +53,7 @@ pub async fn refund(
     if stage(&row)? != Stage::Paid {
         return Err(AppError::refused(Code::WrongState, "Only what was paid can be refunded."));
     }
-    let mut claims = Claims::read(&tx, row.id).await?;
+    let mut claims = Reversals::read(&tx, row.id).await?;
     let left = row.amount - claims.claimed();
     if left <= 0 && claims.is_disputed() {
         return Err(AppError::refused(
@@ -215,7 +215,7 @@ async fn end(service: &BillingService, attempt: &Attempt, said: Said) -> Result<
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut row = rows::lock(&tx, attempt.row.id).await?.ok_or(Code::NotFound)?;
     let before = row.clone();
-    let mut claims = Claims::read(&tx, row.id).await?;
+    let mut claims = Reversals::read(&tx, row.id).await?;
     let Some(refund) = claims.refunds.iter_mut().find(|refund| refund.id == id) else { return Ok(()) };
     // Where another try has begun meanwhile, that one may be done.
     let is_newest = refund.attempts == attempt.refund.attempts;
@@ -268,7 +268,7 @@ pub async fn decide_refund(
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut row = rows::lock(&tx, payment_id).await?.ok_or(Code::NotFound)?;
     let before = row.clone();
-    let mut claims = Claims::read(&tx, row.id).await?;
+    let mut claims = Reversals::read(&tx, row.id).await?;
     let refund = claims.refunds.iter_mut().find(|refund| refund.id == refund_id).ok_or(Code::NotFound)?;
     if refund.state != RefundState::Pending.as_str() {
         return Err(wrong_state("This refund has ended already."));

@@ -15,7 +15,7 @@ use identity::accounts::Confirmed;
 use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
-use super::{admin_views, apply, claims::Claims, reconcile, refund, stage, subscriptions::wrong_state, view};
+use super::{admin_views, apply, claims::Reversals, reconcile, refund, stage, subscriptions::wrong_state, view};
 use crate::BillingService;
 
 /// The most events and refunds of a payment that are shown.
@@ -90,7 +90,7 @@ pub async fn release(
     }
     let before = row.clone();
     let is_paid = stage(&row)? == Stage::Paid;
-    let given_back = Claims::read(&tx, id).await?.given_back();
+    let given_back = Reversals::read(&tx, id).await?.given_back();
     match decision {
         // It was paid, and something about a refund didn't fit.
         ReleaseAs::Asked if is_paid => apply::restate(&mut row)?,
@@ -129,7 +129,7 @@ pub async fn release(
     apply::waiting(service, &tx, &mut row, now).await?;
     let mut refunded = None;
     if decision == ReleaseAs::Refused && row.charge.is_some() {
-        let left = row.amount - Claims::read(&tx, id).await?.given_back();
+        let left = row.amount - Reversals::read(&tx, id).await?.given_back();
         if left > 0 {
             // Nothing was given for it, so nothing is taken.
             let mut refund = refund::new(row.id, left, reason.clone(), Some(by.user_id), now);
