@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::{
     balances,
-    claims::{Claim, Reversals},
+    claims::{Reversal, Reversals},
     deliver::{deliver, follow_payments, misfit},
     price, receipts, refund, stage, subscriptions,
 };
@@ -293,7 +293,7 @@ async fn refunded<C: ConnectionTrait>(
             });
             let place = claims.refunds.len() - 1;
             if state != RefundState::Failed {
-                let claim = Claim::of(&claims.refunds[place]);
+                let claim = Reversal::of(&claims.refunds[place]);
                 claims.refunds[place].credits = claims.take(txn, row, claim, now).await?;
             }
             place
@@ -338,7 +338,7 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
     }
     if is_reversed {
         refund.reversals += 1;
-        let claim = Claim::of(refund);
+        let claim = Reversal::of(refund);
         claims.refunds[place].credits = claims.take(txn, row, claim, now).await?;
     }
     let refund = &mut claims.refunds[place];
@@ -358,7 +358,7 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
         refund.credits = MicroCredits::ZERO;
     }
     rows::put_refund(txn, refund.clone()).await?;
-    let claim = Claim::of(refund);
+    let claim = Reversal::of(refund);
     if after == RefundState::Failed && before != after {
         claims.give_back(txn, row, claim, now).await?;
     }
@@ -415,7 +415,7 @@ async fn disputed<C: ConnectionTrait>(
             });
             let place = claims.disputes.len() - 1;
             // While it is open nobody spends what it is about. One that is won at once takes nothing.
-            claims.disputes[place].credits = claims.take(txn, row, Claim::Dispute(reference), now).await?;
+            claims.disputes[place].credits = claims.take(txn, row, Reversal::Dispute(reference), now).await?;
             place
         }
     };
@@ -439,7 +439,7 @@ async fn disputed<C: ConnectionTrait>(
     dispute.state = after.as_str().to_owned();
     rows::put_dispute(txn, dispute.clone()).await?;
     if is_won {
-        claims.give_back(txn, row, Claim::Dispute(reference), now).await?;
+        claims.give_back(txn, row, Reversal::Dispute(reference), now).await?;
     }
     row.is_disputed = claims.is_disputed();
     follow_money(service, txn, row, (gone, claims.gone()), now).await?;

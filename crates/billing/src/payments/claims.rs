@@ -23,7 +23,7 @@ pub(super) struct Reversals {
 
 /// One of them, which credits come or go for.
 #[derive(Clone, Copy)]
-pub(super) enum Claim<'a> {
+pub(super) enum Reversal<'a> {
     Refund {
         id: PaymentRefundId,
         /// How often it was done after it had failed: what is booked for it then is booked under another name.
@@ -32,7 +32,7 @@ pub(super) enum Claim<'a> {
     Dispute(&'a str),
 }
 
-impl Claim<'_> {
+impl Reversal<'_> {
     pub const fn of(refund: &payment_refund::Model) -> Self {
         Self::Refund { id: refund.id, reversals: refund.reversals }
     }
@@ -105,18 +105,18 @@ impl Reversals {
     }
 
     /// The newest refund or dispute that takes credits. None: nothing is claimed.
-    pub fn current(&self) -> Option<Claim<'_>> {
-        let refund = self.refunds.iter().rev().find(|refund| counts(refund)).map(Claim::of);
+    pub fn current(&self) -> Option<Reversal<'_>> {
+        let refund = self.refunds.iter().rev().find(|refund| counts(refund)).map(Reversal::of);
         let dispute = || self.disputes.iter().rev().find(|dispute| holds(dispute));
-        refund.or_else(|| dispute().map(|dispute| Claim::Dispute(&dispute.reference)))
+        refund.or_else(|| dispute().map(|dispute| Reversal::Dispute(&dispute.reference)))
     }
 
-    fn all(&self) -> impl Iterator<Item = Claim<'_>> {
+    fn all(&self) -> impl Iterator<Item = Reversal<'_>> {
         let refunds = self.refunds.iter().flat_map(|refund| {
             let id = refund.id;
-            (0..=refund.reversals).map(move |reversals| Claim::Refund { id, reversals })
+            (0..=refund.reversals).map(move |reversals| Reversal::Refund { id, reversals })
         });
-        refunds.chain(self.disputes.iter().map(|dispute| Claim::Dispute(&dispute.reference)))
+        refunds.chain(self.disputes.iter().map(|dispute| Reversal::Dispute(&dispute.reference)))
     }
 
     /// Takes the credits back that go with what is claimed now, as far as they aren't taken already, and says how many that were.
@@ -124,7 +124,7 @@ impl Reversals {
         &self,
         txn: &C,
         row: &payment::Model,
-        claim: Claim<'_>,
+        claim: Reversal<'_>,
         now: Timestamp,
     ) -> Result<MicroCredits, AppError> {
         let mut all = MicroCredits::ZERO;
@@ -147,7 +147,7 @@ impl Reversals {
         &self,
         txn: &C,
         row: &payment::Model,
-        claim: Claim<'_>,
+        claim: Reversal<'_>,
         now: Timestamp,
     ) -> Result<(), AppError> {
         for share in self.shares(txn, row).await? {
