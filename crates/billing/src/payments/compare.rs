@@ -41,7 +41,7 @@ const MOST: u64 = 20_000;
 
 /// What doesn't fit.
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+enum DifferenceKind {
     /// The gateway took money for something that isn't known here.
     UnknownHere,
     /// The gateway says that it is paid.
@@ -53,7 +53,7 @@ enum Kind {
     Refund,
 }
 
-impl Kind {
+impl DifferenceKind {
     const fn as_str(self) -> &'static str {
         match self {
             Self::UnknownHere => "unknown_here",
@@ -144,7 +144,7 @@ impl Comparison<'_> {
                     Some(row) => self.listed(row, one).await,
                     None => {
                         let theirs = Some((one.money.amount, one.money.currency));
-                        self.differs(Kind::UnknownHere, &one.charge, None, None, theirs, false).await
+                        self.differs(DifferenceKind::UnknownHere, &one.charge, None, None, theirs, false).await
                     }
                 };
                 self.note(&one.charge, compared)?;
@@ -155,7 +155,7 @@ impl Comparison<'_> {
         for row in reconciliation::paid_between(service.db.writer(), name, from, until, MOST).await? {
             if row.charge.as_deref().is_some_and(|charge| !told.contains(charge)) {
                 let (ours, subject) = (Some(row.amount), row.id.to_string());
-                let compared = self.differs(Kind::NotPaidThere, &subject, Some(&row), ours, None, false).await;
+                let compared = self.differs(DifferenceKind::NotPaidThere, &subject, Some(&row), ours, None, false).await;
                 self.note(&subject, compared)?;
             }
         }
@@ -188,7 +188,7 @@ impl Comparison<'_> {
         if stage(row)? == Stage::Paid && one.refunded > row.refunded {
             let theirs = Some((one.refunded, one.money.currency));
             let subject = row.id.to_string();
-            return self.differs(Kind::Refund, &subject, Some(row), Some(row.refunded), theirs, false).await;
+            return self.differs(DifferenceKind::Refund, &subject, Some(row), Some(row.refunded), theirs, false).await;
         }
         self.equal.push(row.id);
         Ok(())
@@ -224,7 +224,7 @@ impl Comparison<'_> {
             }
             _ if stage(row)? == Stage::Paid => {
                 let ours = Some(row.amount);
-                self.differs(Kind::NotPaidThere, &row.id.to_string(), Some(row), ours, None, false).await?;
+                self.differs(DifferenceKind::NotPaidThere, &row.id.to_string(), Some(row), ours, None, false).await?;
             }
             _ => self.equal.push(row.id),
         }
@@ -246,11 +246,11 @@ impl Comparison<'_> {
                 return Ok(true);
             }
             let is_healed = stage(&after)? == Stage::Paid;
-            self.differs(Kind::NotPaidHere, &subject, Some(row), None, theirs, is_healed).await?;
+            self.differs(DifferenceKind::NotPaidHere, &subject, Some(row), None, theirs, is_healed).await?;
             return Ok(is_healed);
         }
         if (row.amount, row.currency.as_str()) != (amount, currency.code()) {
-            self.differs(Kind::Amount, &subject, Some(row), Some(row.amount), theirs, false).await?;
+            self.differs(DifferenceKind::Amount, &subject, Some(row), Some(row.amount), theirs, false).await?;
             return Ok(false);
         }
         Ok(true)
@@ -258,7 +258,7 @@ impl Comparison<'_> {
 
     async fn differs(
         &self,
-        kind: Kind,
+        kind: DifferenceKind,
         subject: &str,
         row: Option<&payment::Model>,
         ours: Option<i64>,
