@@ -333,7 +333,7 @@ async fn give<C: ConnectionTrait>(
 }
 
 /// What is left of a payment.
-struct Unspent<'a> {
+struct RemainingCredits<'a> {
     row: &'a payment::Model,
     claims: Reversals,
     /// Credits that it pays for and that nobody was granted, without those that refunds and disputes claim.
@@ -345,7 +345,7 @@ struct Unspent<'a> {
     is_full: bool,
 }
 
-impl<'a> Unspent<'a> {
+impl<'a> RemainingCredits<'a> {
     async fn read<C: ConnectionTrait>(txn: &C, row: &'a payment::Model, user: Uuid) -> Result<Self, AppError> {
         let of_plan = plan_rows::by_id(txn, row.plan_id).await?.ok_or(Code::NotFound)?.credits;
         let claims = Reversals::read(txn, row.id).await?;
@@ -390,7 +390,7 @@ pub(super) async fn seat<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<(), AppError> {
     let Some((current, earlier)) = payments.split_last() else { return Ok(()) };
-    let current = Unspent::read(txn, current, user).await?;
+    let current = RemainingCredits::read(txn, current, user).await?;
     let taken = rows::credits_of(txn, current.row.id).await?.len();
     let free = usize::try_from(held.seats).unwrap_or(0).saturating_sub(taken);
     // While all of its money is disputed or on its way back, nobody takes a seat.
@@ -400,7 +400,7 @@ pub(super) async fn seat<C: ConnectionTrait>(
     let mut sources = vec![current];
     let mut had_some = false;
     for row in earlier.iter().rev() {
-        let one = Unspent::read(txn, row, user).await?;
+        let one = RemainingCredits::read(txn, row, user).await?;
         had_some |= one.has_user && one.unclaimed > 0;
         if !one.has_user && !one.is_full {
             sources.push(one);
