@@ -519,7 +519,7 @@ async fn standing<'a, C: ConnectionTrait>(
 }
 
 /// A period that was paid earlier and isn't over.
-struct Earlier<'a> {
+struct EarlierPeriod<'a> {
     /// The last of its payments that stands.
     paid: &'a payment::Model,
     starts_at: Timestamp,
@@ -531,7 +531,7 @@ async fn running_before<'a, C: ConnectionTrait>(
     all: &'a [payment::Model],
     period: Option<i64>,
     now: Timestamp,
-) -> Result<Option<Earlier<'a>>, AppError> {
+) -> Result<Option<EarlierPeriod<'a>>, AppError> {
     let is_running = |one: &&payment::Model| one.period < period && one.period_end.is_some_and(|end| end > now);
     let periods: BTreeSet<_> = all.iter().filter(is_running).map(|one| one.period).collect();
     for period in periods.into_iter().rev() {
@@ -540,7 +540,7 @@ async fn running_before<'a, C: ConnectionTrait>(
             continue;
         };
         if let Some(paid) = standing(txn, all, period).await? {
-            return Ok(Some(Earlier { paid, starts_at, period_end }));
+            return Ok(Some(EarlierPeriod { paid, starts_at, period_end }));
         }
     }
     Ok(None)
