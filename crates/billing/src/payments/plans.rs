@@ -23,7 +23,7 @@ const MAX_CREDITS: i64 = 1_000_000_000_000;
 
 /// What an administrator says of a plan.
 #[derive(Clone, Debug)]
-pub struct Definition {
+pub struct PlanDefinition {
     pub name: String,
     pub kind: PlanKind,
     pub interval: Option<PlanInterval>,
@@ -84,7 +84,7 @@ pub(super) fn family(plan: &pricing_plan::Model) -> PlanId {
 }
 
 fn row(
-    definition: Definition,
+    definition: PlanDefinition,
     (id, family): (PlanId, Option<PlanId>),
     position: i64,
     created_at: Timestamp,
@@ -107,7 +107,7 @@ fn row(
     })
 }
 
-fn check(definition: &Definition) -> Result<(), AppError> {
+fn check(definition: &PlanDefinition) -> Result<(), AppError> {
     let refused = |field: &'static str, sentence: &'static str| Err(AppError::field(field, "invalid", sentence));
     let is_text = |text: &str| !text.trim().is_empty() && text.chars().count() <= MAX_TEXT && !text.contains('\0');
     if !is_text(&definition.name) {
@@ -148,7 +148,7 @@ fn check(definition: &Definition) -> Result<(), AppError> {
 pub async fn create(
     service: &BillingService,
     by: &Principal,
-    mut definition: Definition,
+    mut definition: PlanDefinition,
 ) -> Result<PricingPlan, AppError> {
     check(&definition)?;
     normalize(&mut definition);
@@ -166,13 +166,13 @@ pub async fn change(
     service: &BillingService,
     by: &Principal,
     id: PlanId,
-    edit: impl FnOnce(&mut Definition),
+    edit: impl FnOnce(&mut PlanDefinition),
 ) -> Result<PricingPlan, AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut old = rows::lock(&tx, id).await?.ok_or(Code::NotFound)?;
     let (position, created_at, kept) = (old.position, old.created_at, (id, old.family));
     let seen = view(old.clone())?;
-    let before = Definition {
+    let before = PlanDefinition {
         name: seen.name,
         kind: seen.kind,
         interval: seen.interval,
@@ -188,7 +188,7 @@ pub async fn change(
     check(&after)?;
     normalize(&mut after);
     // What it promises; whether it is offered may change.
-    let is_same = row(Definition { is_active: before.is_active, ..after.clone() }, kept, position, created_at)? == old;
+    let is_same = row(PlanDefinition { is_active: before.is_active, ..after.clone() }, kept, position, created_at)? == old;
     let changed = if is_same || !rows::is_sold(&tx, id).await? {
         let changed = row(after, kept, position, created_at)?;
         rows::store(&tx, changed.clone()).await?;
@@ -206,7 +206,7 @@ pub async fn change(
     view(changed)
 }
 
-fn normalize(definition: &mut Definition) {
+fn normalize(definition: &mut PlanDefinition) {
     for price in &mut definition.prices {
         price.currency.make_ascii_uppercase();
     }
@@ -226,7 +226,7 @@ pub(crate) async fn seed(db: &Database, now: Timestamp) -> Result<(), AppError> 
                 features: &[&str]| {
         let [usd, jpy, vnd] = prices;
         let price = |currency: Currency, amount| Price { currency: currency.code().to_owned(), amount };
-        let definition = Definition {
+        let definition = PlanDefinition {
             name: name.to_owned(),
             kind: if interval.is_some() { PlanKind::Subscription } else { PlanKind::Credits },
             interval,

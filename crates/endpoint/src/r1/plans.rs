@@ -10,7 +10,7 @@ use appcore::{
 };
 use billing::payments::{
     self,
-    plans::{self, Definition},
+    plans::{self, PlanDefinition},
 };
 use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
@@ -95,7 +95,7 @@ impl Endpoint for CreatePlan {
     async fn handle(ctx: &Ctx, request: CreatePlanRequest, by: &Confirmed) -> Result<Reply<PricingPlan>, AppError> {
         let CreatePlanRequest { name, kind, interval, prices, credits, quotas, features, trial_days, is_active } =
             request;
-        let definition = Definition {
+        let definition = PlanDefinition {
             name,
             kind,
             interval,
@@ -133,7 +133,7 @@ impl Endpoint for ChangePlan {
 
     async fn handle(ctx: &Ctx, request: ChangePlanRequest, by: &Confirmed) -> Result<Reply<PricingPlan>, AppError> {
         let ChangePlanRequest { id, name, prices, credits, quotas, features, trial_days, is_active } = request;
-        let edit = |plan: &mut Definition| {
+        let edit = |plan: &mut PlanDefinition| {
             plan.name = name.unwrap_or_else(|| std::mem::take(&mut plan.name));
             plan.prices = prices.unwrap_or_else(|| std::mem::take(&mut plan.prices));
             plan.credits = credits.unwrap_or(plan.credits);

@@ -303,7 +303,7 @@ async fn offer(service: &BillingService, by: &Principal) -> Vec<PlanId> {
         ("Small", PlanInterval::Year, 10_000),
         ("Large", PlanInterval::Year, 30_000),
     ] {
-        let definition = plans::Definition {
+        let definition = plans::PlanDefinition {
             name: name.to_owned(),
             kind: PlanKind::Subscription,
             interval: Some(interval),
