@@ -132,7 +132,7 @@ struct Attempt {
 }
 
 /// What a try has come to.
-enum Said {
+enum AttemptOutcome {
     Told(Refunded),
     /// It was not done, and won't be.
     Refused(String),
@@ -174,10 +174,10 @@ fn wait(first: Duration, tries: i64) -> Option<Duration> {
     Some(next)
 }
 
-async fn ask(service: &BillingService, attempt: &Attempt) -> Said {
+async fn ask(service: &BillingService, attempt: &Attempt) -> AttemptOutcome {
     let (gateway, payment) = match (gateway_of(service, &attempt.row), known(service, &attempt.row)) {
         (Ok(gateway), Ok(payment)) => (gateway, payment),
-        (Err(error), _) | (_, Err(error)) => return Said::Unknown(error.to_string()),
+        (Err(error), _) | (_, Err(error)) => return AttemptOutcome::Unknown(error.to_string()),
     };
     let refund = &attempt.refund;
     let order = RefundOrder {
@@ -189,28 +189,28 @@ async fn ask(service: &BillingService, attempt: &Attempt) -> Said {
     };
     if !attempt.is_first {
         match gateway.fetch_refund(&order).await {
-            Ok(Some(found)) => return Said::Told(found),
+            Ok(Some(found)) => return AttemptOutcome::Told(found),
             Ok(None) if gateway.repeats_refunds() && order.reference.is_none() => {}
-            Ok(None) => return Said::Unknown("it doesn't know this refund".to_owned()),
+            Ok(None) => return AttemptOutcome::Unknown("it doesn't know this refund".to_owned()),
             // That it won't tell is nothing about the refund.
-            Err(error) => return Said::Unknown(error.to_string()),
+            Err(error) => return AttemptOutcome::Unknown(error.to_string()),
         }
     }
     match gateway.refund(&order).await {
-        Ok(refunded) => Said::Told(refunded),
-        Err(error @ GatewayError::Away(_)) => Said::Unknown(error.to_string()),
-        Err(GatewayError::Refused(reason)) if attempt.is_first => Said::Refused(reason),
+        Ok(refunded) => AttemptOutcome::Told(refunded),
+        Err(error @ GatewayError::Away(_)) => AttemptOutcome::Unknown(error.to_string()),
+        Err(GatewayError::Refused(reason)) if attempt.is_first => AttemptOutcome::Refused(reason),
         // An earlier try may have been done meanwhile, and be why.
         Err(GatewayError::Refused(reason)) => match gateway.fetch_refund(&order).await {
-            Ok(Some(found)) => Said::Told(found),
-            Ok(None) => Said::Refused(reason),
-            Err(error) => Said::Unknown(error.to_string()),
+            Ok(Some(found)) => AttemptOutcome::Told(found),
+            Ok(None) => AttemptOutcome::Refused(reason),
+            Err(error) => AttemptOutcome::Unknown(error.to_string()),
         },
     }
 }
 
 /// What a try has come to, under the payment's lock.
-async fn end(service: &BillingService, attempt: &Attempt, said: Said) -> Result<(), AppError> {
+async fn end(service: &BillingService, attempt: &Attempt, said: AttemptOutcome) -> Result<(), AppError> {
     let (id, now) = (attempt.refund.id, service.clock.now());
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut row = rows::lock(&tx, attempt.row.id).await?.ok_or(Code::NotFound)?;
@@ -220,20 +220,20 @@ async fn end(service: &BillingService, attempt: &Attempt, said: Said) -> Result<
     // Where another try has begun meanwhile, that one may be done.
     let is_newest = refund.attempts == attempt.refund.attempts;
     let state = match said {
-        Said::Told(refunded) => {
+        AttemptOutcome::Told(refunded) => {
             // The gateway may have told of it meanwhile.
             refund.reference.get_or_insert(refunded.reference);
             refund.last_answer = None;
             Some(refunded.state)
         }
-        Said::Refused(reason) if is_newest => {
+        AttemptOutcome::Refused(reason) if is_newest => {
             tracing::error!(reason, refund = %id, "a refund is refused: the credits are given back");
             refund.last_answer = Some(shortened(&reason));
             Some(RefundState::Failed)
         }
         // It was told of meanwhile.
-        Said::Refused(_) | Said::Unknown(_) if refund.state != RefundState::Pending.as_str() => None,
-        Said::Refused(reason) | Said::Unknown(reason) => {
+        AttemptOutcome::Refused(_) | AttemptOutcome::Unknown(_) if refund.state != RefundState::Pending.as_str() => None,
+        AttemptOutcome::Refused(reason) | AttemptOutcome::Unknown(reason) => {
             tracing::warn!(reason, refund = %id, "a refund is not certain yet: it is asked about again");
             refund.last_answer = Some(shortened(&reason));
             None
