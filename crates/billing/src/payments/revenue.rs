@@ -42,10 +42,10 @@ pub async fn revenue(
     };
     let (from, to) = (Timestamp(first * DAY), Timestamp((last + 1) * DAY));
     let db = service.db.reader();
-    let mut sums: BTreeMap<&str, Sum> = keys.iter().map(|(_, key)| (key.as_str(), Sum::default())).collect();
+    let mut sums: BTreeMap<&str, GroupSum> = keys.iter().map(|(_, key)| (key.as_str(), GroupSum::default())).collect();
     let names: BTreeMap<i64, &str> = keys.iter().map(|(day, key)| (*day, key.as_str())).collect();
-    let mut total = Sum::default();
-    let mut add = |day: i64, change: &dyn Fn(&mut Sum)| {
+    let mut total = GroupSum::default();
+    let mut add = |day: i64, change: &dyn Fn(&mut GroupSum)| {
         if let Some(sum) = names.get(&day).and_then(|key| sums.get_mut(key)) {
             change(sum);
             change(&mut total);
@@ -97,12 +97,12 @@ pub async fn revenue(
 
 /// What belongs to one group.
 #[derive(Debug, Default)]
-struct Sum {
+struct GroupSum {
     money: BTreeMap<String, RevenueMoney>,
     credits: RevenueCredits,
 }
 
-impl Sum {
+impl GroupSum {
     fn of(&mut self, currency: &str) -> &mut RevenueMoney {
         let new = || RevenueMoney { currency: currency.to_owned(), ..RevenueMoney::default() };
         self.money.entry(currency.to_owned()).or_insert_with(new)
