@@ -41,7 +41,7 @@ const LOOK: u64 = 100;
 
 /// Where something is saved.
 #[derive(Clone, Debug)]
-pub struct BegunSetup {
+pub struct StartedSetup {
     pub setup_id: PaymentMethodSetupId,
     pub redirect_url: String,
     pub expires_at: Timestamp,
@@ -81,7 +81,7 @@ pub async fn begin(
     payer: Payer,
     name: GatewayName,
     return_url: Option<String>,
-) -> Result<BegunSetup, AppError> {
+) -> Result<StartedSetup, AppError> {
     if !service.payments.is_on(name) {
         return Err(Code::GatewayOff.into());
     }
@@ -124,7 +124,7 @@ pub async fn begin(
     locked.redirect_url = Some(made.redirect_url.clone());
     rows::store_setup(&tx, locked).await?;
     tx.commit().await.map_err(app_error)?;
-    Ok(BegunSetup { setup_id: row.id, redirect_url: made.redirect_url, expires_at: row.expires_at })
+    Ok(StartedSetup { setup_id: row.id, redirect_url: made.redirect_url, expires_at: row.expires_at })
 }
 
 /// One of the caller's own.
