@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use super::{
     reconcile::AT_ONCE,
-    topups::{self, Standing},
+    topups::{self, TopUpStep},
 };
 use crate::{BillingService, entitlements, ledger::AccountHolder};
 
@@ -134,7 +134,7 @@ async fn look_at(service: &BillingService, id: Uuid, is_claimed: bool) -> Result
     let told = if account.is_low && !warned { warn(service, &tx, holder, &account).await? } else { Vec::new() };
     let top_up = match rows::lock_top_up(&tx, id).await? {
         Some(row) => topups::advance(service, &tx, row, account.balance, now).await?,
-        None => Standing::default(),
+        None => TopUpStep::default(),
     };
     let low_at = Some(threshold).filter(|_| !account.is_low);
     account.check_threshold = low_at.max(top_up.watch_at).filter(|at| *at > MicroCredits::ZERO);

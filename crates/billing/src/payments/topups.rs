@@ -29,7 +29,7 @@ use crate::BillingService;
 
 /// What is to be done about an account, and below which balance there will be more.
 #[derive(Debug, Default)]
-pub(super) struct Standing {
+pub(super) struct TopUpStep {
     pub watch_at: Option<MicroCredits>,
     pub to_charge: Option<payment::Model>,
 }
@@ -52,7 +52,7 @@ pub(super) async fn advance<C: ConnectionTrait>(
     mut row: credit_top_up::Model,
     balance: MicroCredits,
     now: Timestamp,
-) -> Result<Standing, AppError> {
+) -> Result<TopUpStep, AppError> {
     let before = row.clone();
     let mut to_charge = None;
     if let Some(id) = row.payment_id {
@@ -89,7 +89,7 @@ pub(super) async fn advance<C: ConnectionTrait>(
         row.updated_at = now;
         rows::put_top_up(txn, row).await?;
     }
-    Ok(Standing { watch_at, to_charge })
+    Ok(TopUpStep { watch_at, to_charge })
 }
 
 /// Writes down the purchase that is to be charged, where everything is still as it was chosen. None: not now.
