@@ -36,7 +36,7 @@ pub(super) struct TopUpStep {
 
 /// What somebody chooses.
 #[derive(Clone, Debug)]
-pub struct TopUpOrder {
+pub struct TopUpRequest {
     pub plan_id: PlanId,
     pub method_id: PaymentMethodId,
     /// None: the plan's first that the method's gateway takes.
@@ -221,7 +221,7 @@ pub async fn set_low_balance(
 }
 
 /// Has credits bought by themselves from now on, also where that had stopped.
-pub async fn set_top_up(service: &BillingService, payer: Payer, order: TopUpOrder) -> Result<CreditSettings, AppError> {
+pub async fn set_top_up(service: &BillingService, payer: Payer, order: TopUpRequest) -> Result<CreditSettings, AppError> {
     let plan = plan_rows::by_id(service.db.reader(), order.plan_id).await?.filter(|plan| plan.is_active);
     let plan = plan.map(plans::view).transpose()?.filter(|plan| plan.kind == PlanKind::Credits);
     let plan = plan.ok_or_else(|| AppError::field("plan_id", "invalid", "Choose one of the packs of credits."))?;

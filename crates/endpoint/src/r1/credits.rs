@@ -13,7 +13,7 @@ use billing::{
     payments::{
         self,
         subscriptions::Payer,
-        topups::{self, TopUpOrder},
+        topups::{self, TopUpRequest},
     },
 };
 use bytes::Bytes;
@@ -138,7 +138,7 @@ impl Endpoint for SetTopUp {
         let SetTopUpRequest { plan_id, method_id, currency, threshold, monthly_limit, workspace_id: _ } = request;
         let unknown = || AppError::field("currency", "invalid", "This currency isn't known here.");
         let currency = currency.map(|code| code.parse().map_err(|_| unknown())).transpose()?;
-        let order = TopUpOrder { plan_id, method_id, currency, threshold, monthly_limit };
+        let order = TopUpRequest { plan_id, method_id, currency, threshold, monthly_limit };
         Ok(Reply::of(topups::set_top_up(ctx.billing(), *payer, order).await?))
     }
 }
