@@ -24,7 +24,7 @@ use crate::{
 
 /// What became of a change.
 #[derive(Clone, Debug)]
-pub struct Changed {
+pub struct ChangeResult {
     pub subscription: Subscription,
     pub payment_id: Option<Uuid>,
     /// Where the difference is paid, if it is not paid yet.
@@ -134,7 +134,7 @@ pub async fn change(
     seats: Option<i64>,
     shown: Option<Price>,
     address: Option<IpAddr>,
-) -> Result<Changed, AppError> {
+) -> Result<ChangeResult, AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     let row = rows::lock_of(&tx, payer.account()).await?.ok_or(Code::NotFound)?;
@@ -160,14 +160,14 @@ pub async fn change(
         rows::store(&tx, row.clone()).await?;
         tx.commit().await.map_err(app_error)?;
         tell(service, &row);
-        return Ok(Changed { subscription: view(service, row).await?, payment_id: None, redirect_url: None });
+        return Ok(ChangeResult { subscription: view(service, row).await?, payment_id: None, redirect_url: None });
     };
     let purpose = if is_new_period { Purpose::Restart } else { Purpose::Change };
     if let Some(open) = rows::open_payment(&tx, row.id, now).await? {
         let is_same = (open.plan_id, open.seats, open.purpose.as_str()) == (plan.id, seats, purpose.as_str());
         if is_same && open.redirect_url.is_some() {
             let (payment_id, redirect_url) = (Some(open.id), open.redirect_url);
-            return Ok(Changed { subscription: view(service, row).await?, payment_id, redirect_url });
+            return Ok(ChangeResult { subscription: view(service, row).await?, payment_id, redirect_url });
         }
         return Err(wrong_state("A payment for your plan is under way. Finish it, or wait until it has expired."));
     }
@@ -195,7 +195,7 @@ pub async fn change(
     let Some(method) = method else {
         let begun = checkout::open(service, new, &plan, address).await?;
         let redirect_url = Some(begun.redirect_url);
-        return Ok(Changed { subscription: view(service, row).await?, payment_id, redirect_url });
+        return Ok(ChangeResult { subscription: view(service, row).await?, payment_id, redirect_url });
     };
     let charged = charges::charge_present(service, &new, &method).await?;
     let redirect_url = match payments::stage(&charged)? {
@@ -207,7 +207,7 @@ pub async fn change(
         Stage::Created | Stage::Pending => charged.redirect_url,
     };
     let row = rows::of(service.db.writer(), payer.account()).await?.ok_or(Code::NotFound)?;
-    Ok(Changed { subscription: view(service, row).await?, payment_id, redirect_url })
+    Ok(ChangeResult { subscription: view(service, row).await?, payment_id, redirect_url })
 }
 
 /// How the next period is paid by hand.
