@@ -32,7 +32,7 @@ pub struct ChangeResult {
 }
 
 /// What a change comes to.
-struct Plan {
+struct CalculatedChange {
     row: subscription::Model,
     plan: PricingPlan,
     seats: i64,
@@ -53,7 +53,7 @@ pub async fn preview(
     let now = service.clock.now();
     let row = rows::of(service.db.writer(), payer.account()).await?.ok_or(Code::NotFound)?;
     let planned = plan_change(service.db.writer(), row, plan_id, seats, now).await?;
-    let Plan { row, plan, price, change, missing, .. } = planned;
+    let CalculatedChange { row, plan, price, change, missing, .. } = planned;
     let money = |amount| Price { currency: price.currency.clone(), amount };
     let (kind, due, unused, at) = match change {
         Change::Upgrade { due, unused, .. } => (PlanChange::Upgrade, due, unused, None),
@@ -87,7 +87,7 @@ async fn plan_change<C: ConnectionTrait>(
     plan_id: PlanId,
     seats: Option<i64>,
     now: Timestamp,
-) -> Result<Plan, AppError> {
+) -> Result<CalculatedChange, AppError> {
     match state(&row)? {
         SubscriptionState::Active if row.period_end > now => {}
         SubscriptionState::Canceling => return Err(wrong_state("Resume your plan first.")),
@@ -113,7 +113,7 @@ async fn plan_change<C: ConnectionTrait>(
     };
     let (from, to) = (terms(&old, before.amount, row.seats)?, terms(&plan, price.amount, seats)?);
     let change = ::payment::change(from, to, row.starts_at, row.period_end, now);
-    Ok(Plan { row, plan, seats, price, change, missing })
+    Ok(CalculatedChange { row, plan, seats, price, change, missing })
 }
 
 fn checked_seats(row: &subscription::Model, seats: Option<i64>) -> Result<i64, AppError> {
@@ -144,7 +144,7 @@ pub async fn change(
     // Nobody changes it until this stands.
     plan_rows::lock_shared(&tx, plan_id).await?.ok_or(Code::NotFound)?;
     let planned = plan_change(&tx, row, plan_id, seats, now).await?;
-    let Plan { mut row, plan, seats, price, change, missing } = planned;
+    let CalculatedChange { mut row, plan, seats, price, change, missing } = planned;
     let currency = price.currency.parse().map_err(AppError::internal)?;
     plans::check_shown(&plan, &Money::new(price.amount, currency), shown.as_ref())?;
     if missing > 0 {
