@@ -4,7 +4,7 @@ use appcore::{
     AppError, PaymentId, PaymentMethodId, PlanId, WorkspaceId,
     view::{ChangePreview, Price, Subscription},
 };
-use billing::payments::subscriptions::{self, PayOrder, Payer};
+use billing::payments::subscriptions::{self, PayRequest, Payer};
 use natter_macro::{dto, endpoint};
 use payment::GatewayName;
 
@@ -211,7 +211,7 @@ impl Endpoint for PaySubscription {
         let PaySubscriptionRequest { gateway, payment_method_id, workspace_id: _, return_url } = request;
         let unknown = || AppError::field("gateway", "invalid", "This isn't known here.");
         let gateway = gateway.map(|name| name.parse::<GatewayName>()).transpose().map_err(|_| unknown())?;
-        let order = PayOrder { gateway, method_id: payment_method_id, return_url, address: ctx.address() };
+        let order = PayRequest { gateway, method_id: payment_method_id, return_url, address: ctx.address() };
         Ok(Reply::of(subscriptions::pay(ctx.billing(), *payer, order).await?.into()))
     }
 }

@@ -212,7 +212,7 @@ pub async fn change(
 
 /// How the next period is paid by hand.
 #[derive(Clone, Debug, Default)]
-pub struct PayOrder {
+pub struct PayRequest {
     /// None: the one by which it was paid before, or that of the method.
     pub gateway: Option<GatewayName>,
     /// What was saved, to be charged at once.
@@ -222,8 +222,8 @@ pub struct PayOrder {
 }
 
 /// Begins a payment of the next period by hand.
-pub async fn pay(service: &BillingService, payer: Payer, order: PayOrder) -> Result<StartedCheckout, AppError> {
-    let PayOrder { gateway, method_id, return_url, address } = order;
+pub async fn pay(service: &BillingService, payer: Payer, order: PayRequest) -> Result<StartedCheckout, AppError> {
+    let PayRequest { gateway, method_id, return_url, address } = order;
     let now = service.clock.now();
     let method = match method_id {
         Some(id) => Some(methods::own(service, payer, id).await?),

@@ -39,7 +39,7 @@ pub(super) use self::{
     renew::{attempt_failed, charged, look},
 };
 pub use self::{
-    change::{ChangeResult, PayOrder, change, pay, preview},
+    change::{ChangeResult, PayRequest, change, pay, preview},
     methods::{forget, methods, portal, use_method},
 };
 use super::plans;

@@ -141,7 +141,7 @@ impl Group {
                 }
             }
             Step::PayNext => {
-                if let Some(begun) = allowed(pay(service, self.payer(), super::PayOrder::default()).await) {
+                if let Some(begun) = allowed(pay(service, self.payer(), super::PayRequest::default()).await) {
                     tell(service, &self.owner, begun.payment_id, DemoOutcome::Paid).await;
                 }
             }

@@ -17,7 +17,7 @@ use proptest::{
 use stage::{PASSWORD, email, principal, sign_in, sign_up, stages};
 use uuid::Uuid;
 
-use super::{KeepMethodJob, PayOrder, Payer, cancel, change, course, forget, methods, pay, resume, state, use_method};
+use super::{KeepMethodJob, PayRequest, Payer, cancel, change, course, forget, methods, pay, resume, state, use_method};
 use crate::{
     BillingService, ledger,
     payments::{self, CheckoutRequest, apply, plans, setups, subscriptions},
@@ -180,7 +180,7 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
             }
         }
         Deed::Pay => {
-            if let Some(begun) = allowed(pay(service, payer, PayOrder::default()).await) {
+            if let Some(begun) = allowed(pay(service, payer, PayRequest::default()).await) {
                 tell(service, by, begun.payment_id, DemoOutcome::Paid).await;
             }
         }
