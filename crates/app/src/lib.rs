@@ -12,7 +12,7 @@ use appcore::{
 use assistants::{AssistantsService, knowledge};
 use billing::{
     BillingService,
-    payments::{setups::FinishSetupJob, subscriptions::KeepMethodJob},
+    payments::{setups::FinishSetupJob, subscriptions::SaveMethodJob},
 };
 use conversations::{
     ConversationsService,
@@ -52,7 +52,7 @@ const JOB_KINDS: &[Kind<App>] = &[
     Kind::of::<SweepJob, FilesService>(),
     Kind::of::<TranscribeJob, ConversationsService>(),
     Kind::of::<PreviewJob, ConversationsService>(),
-    Kind::of::<KeepMethodJob, BillingService>(),
+    Kind::of::<SaveMethodJob, BillingService>(),
     Kind::of::<FinishSetupJob, BillingService>(),
     Kind::of::<BroadcastJob, ConversationsService>(),
     Kind::of::<DueJob, ConversationsService>(),

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::{
     claims::{Reversals, holder_of},
     plans,
-    subscriptions::{self, KeepMethodJob, Purpose, interval_of},
+    subscriptions::{self, SaveMethodJob, Purpose, interval_of},
 };
 use crate::{
     BillingService,
@@ -81,7 +81,7 @@ pub(super) async fn deliver<C: ConnectionTrait>(
     }
     if purpose != Purpose::Renewal && super::gateway_of(service, row).is_ok_and(|gateway| gateway.recurring().is_some())
     {
-        jobs::ask(txn, now, &KeepMethodJob { payment_id: row.id }).await?;
+        jobs::ask(txn, now, &SaveMethodJob { payment_id: row.id }).await?;
     }
     Ok(())
 }

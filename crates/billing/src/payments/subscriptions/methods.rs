@@ -24,11 +24,11 @@ use crate::{
 
 /// Keeps what a payment was made with, for the periods that follow.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct KeepMethodJob {
+pub struct SaveMethodJob {
     pub payment_id: Uuid,
 }
 
-impl Stored for KeepMethodJob {
+impl Stored for SaveMethodJob {
     const KIND: &'static str = "keep_payment_method";
 
     fn concurrency_key(&self) -> String {
@@ -40,7 +40,7 @@ impl Stored for KeepMethodJob {
     }
 }
 
-impl Job<BillingService> for KeepMethodJob {
+impl Job<BillingService> for SaveMethodJob {
     async fn run(self, work: Work<'_, BillingService>) -> Result<Ended, AppError> {
         tokio::select! {
             kept = self.keep(work.state) => kept.map(|()| Ended::Done),
@@ -50,7 +50,7 @@ impl Job<BillingService> for KeepMethodJob {
     }
 }
 
-impl KeepMethodJob {
+impl SaveMethodJob {
     /// It can be done again at any time.
     pub(super) async fn keep(self, service: &BillingService) -> Result<(), AppError> {
         let Some(payment) = payment_rows::by_id(service.db.writer(), self.payment_id).await? else { return Ok(()) };

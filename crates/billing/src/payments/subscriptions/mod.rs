@@ -32,7 +32,7 @@ use dbcontext::{
 };
 use uuid::Uuid;
 
-pub use self::methods::KeepMethodJob;
+pub use self::methods::SaveMethodJob;
 pub(super) use self::{
     change::priced,
     methods::{customer_of, own as own_method, save as save_method, view as method_view},

@@ -17,7 +17,7 @@ use proptest::{
 use stage::{PASSWORD, email, principal, sign_in, sign_up, stages};
 use uuid::Uuid;
 
-use super::{KeepMethodJob, PayRequest, Payer, cancel, change, course, forget, methods, pay, resume, state, use_method};
+use super::{SaveMethodJob, PayRequest, Payer, cancel, change, course, forget, methods, pay, resume, state, use_method};
 use crate::{
     BillingService, ledger,
     payments::{self, CheckoutRequest, apply, plans, setups, subscriptions},
@@ -94,7 +94,7 @@ pub(super) async fn all_payments(service: &BillingService, user_id: UserId) -> V
 /// Tells of a demo payment, and does the jobs that follow.
 pub(super) async fn tell(service: &BillingService, by: &Principal, id: Uuid, outcome: DemoOutcome) {
     if allowed(payments::end_demo(service, by, id, outcome).await).is_some() {
-        KeepMethodJob { payment_id: id }.keep(service).await.unwrap();
+        SaveMethodJob { payment_id: id }.keep(service).await.unwrap();
     }
 }
 
@@ -134,7 +134,7 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
                         .await,
                 )
             {
-                KeepMethodJob { payment_id: begun.payment_id }.keep(service).await.unwrap();
+                SaveMethodJob { payment_id: begun.payment_id }.keep(service).await.unwrap();
             }
         }
         Deed::Save(outcome) => {
