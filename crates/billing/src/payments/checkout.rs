@@ -20,7 +20,7 @@ use super::{
     address_of, apply,
     charges::{self, return_url},
     failed, plans, price, reconcile, stage,
-    subscriptions::{self, Payer, Purpose, priced, wrong_state},
+    subscriptions::{self, Payer, PaymentPurpose, priced, wrong_state},
 };
 use crate::BillingService;
 
@@ -136,7 +136,7 @@ pub(super) fn begun(
         paid_at: None,
         check_at: Some(now.plus(service.config.payment.reconcile_after)),
         workspace_id: None,
-        purpose: Purpose::Purchase.as_str().to_owned(),
+        purpose: PaymentPurpose::Purchase.as_str().to_owned(),
         subscription_id: None,
         period: None,
         seats: 1,

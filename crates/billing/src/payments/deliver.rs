@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::{
     claims::{Reversals, holder_of},
     plans,
-    subscriptions::{self, SaveMethodJob, Purpose, interval_of},
+    subscriptions::{self, SaveMethodJob, PaymentPurpose, interval_of},
 };
 use crate::{
     BillingService,
@@ -42,7 +42,7 @@ pub(super) async fn deliver<C: ConnectionTrait>(
     if plan.kind != PlanKind::Subscription {
         return give(txn, row, &[subscriptions::account(row)], credits, None, now).await;
     }
-    let purpose: Purpose = row.purpose.parse()?;
+    let purpose: PaymentPurpose = row.purpose.parse()?;
     let current = rows::lock_of(txn, subscriptions::account(row)).await?;
     let before = current.clone();
     let paid = match current {
@@ -61,7 +61,7 @@ pub(super) async fn deliver<C: ConnectionTrait>(
     row.subscription_id = Some(paid.id);
     row.period = Some(paid.period);
     let expires_at = Some(paid.period_end);
-    row.period_start = Some(if purpose == Purpose::Change { now } else { paid.starts_at });
+    row.period_start = Some(if purpose == PaymentPurpose::Change { now } else { paid.starts_at });
     row.period_end = expires_at;
     let changed_within = before.filter(|before| before.period == paid.period);
     if let Some(base) = changed_within.as_ref().and_then(|before| before.payment_id) {
@@ -79,7 +79,7 @@ pub(super) async fn deliver<C: ConnectionTrait>(
             }
         }
     }
-    if purpose != Purpose::Renewal && super::gateway_of(service, row).is_ok_and(|gateway| gateway.recurring().is_some())
+    if purpose != PaymentPurpose::Renewal && super::gateway_of(service, row).is_ok_and(|gateway| gateway.recurring().is_some())
     {
         jobs::ask(txn, now, &SaveMethodJob { payment_id: row.id }).await?;
     }
@@ -134,18 +134,18 @@ async fn go_on<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
     current: subscription::Model,
-    purpose: Purpose,
+    purpose: PaymentPurpose,
     row: &payment::Model,
     plan: &PricingPlan,
     now: Timestamp,
 ) -> Result<subscription::Model, AppError> {
     let paid = match purpose {
-        Purpose::Purchase | Purpose::Renewal => {
+        PaymentPurpose::Purchase | PaymentPurpose::Renewal => {
             let is_same = row.subscription_id == Some(current.id) || is_version(txn, current.plan_id, plan.id).await?;
             next_period(service, current, row, plan, is_same, now)?
         }
-        Purpose::Change | Purpose::Restart => changed(service, current, purpose, row, plan, now)?,
-        Purpose::TopUp => return Err(AppError::internal(anyhow::anyhow!("credits that were bought have no period"))),
+        PaymentPurpose::Change | PaymentPurpose::Restart => changed(service, current, purpose, row, plan, now)?,
+        PaymentPurpose::TopUp => return Err(AppError::internal(anyhow::anyhow!("credits that were bought have no period"))),
     };
     rows::store(txn, paid.clone()).await?;
     Ok(paid)
@@ -247,7 +247,7 @@ fn next_period(
 fn changed(
     service: &BillingService,
     current: subscription::Model,
-    purpose: Purpose,
+    purpose: PaymentPurpose,
     row: &payment::Model,
     plan: &PricingPlan,
     now: Timestamp,
@@ -264,7 +264,7 @@ fn changed(
         updated_at: now,
         ..current
     };
-    if purpose == Purpose::Restart {
+    if purpose == PaymentPurpose::Restart {
         let cycle = Cycle::beginning(interval_of(plan)?, now);
         next.anchor_day = i64::from(cycle.anchor_day);
         next.period += 1;
@@ -285,12 +285,12 @@ pub(super) async fn misfit<C: ConnectionTrait>(
     row: &payment::Model,
     now: Timestamp,
 ) -> Result<Option<&'static str>, AppError> {
-    let purpose: Purpose = row.purpose.parse()?;
-    if matches!(purpose, Purpose::Renewal | Purpose::TopUp) {
+    let purpose: PaymentPurpose = row.purpose.parse()?;
+    if matches!(purpose, PaymentPurpose::Renewal | PaymentPurpose::TopUp) {
         return Ok(None);
     }
     let current = rows::lock_of(txn, subscriptions::account(row)).await?;
-    if matches!(purpose, Purpose::Change | Purpose::Restart) {
+    if matches!(purpose, PaymentPurpose::Change | PaymentPurpose::Restart) {
         // A change is for the period and for the plan that it was priced against.
         let is_timely = current.is_some_and(|current| {
             let is_same_base = row.base_payment_id.is_none_or(|base| current.payment_id == Some(base));
@@ -505,7 +505,7 @@ async fn standing<'a, C: ConnectionTrait>(
     let (mut before, mut last) = (None, None);
     let mut fallen = HashSet::new();
     for one in all.iter().filter(|one| one.period == period) {
-        let is_change = one.purpose.parse::<Purpose>()? == Purpose::Change;
+        let is_change = one.purpose.parse::<PaymentPurpose>()? == PaymentPurpose::Change;
         let base = one.base_payment_id.or(before).filter(|_| is_change);
         let is_gone = Reversals::read(txn, one.id).await?.gone() >= one.amount;
         if is_gone || base.is_some_and(|base| fallen.contains(&base)) {

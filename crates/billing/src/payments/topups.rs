@@ -23,7 +23,7 @@ use time::{Date, OffsetDateTime};
 use super::{
     balances::{self, LowBalance, MOST_CREDITS},
     charges, plans, stage,
-    subscriptions::{self, Payer, Purpose, priced},
+    subscriptions::{self, Payer, PaymentPurpose, priced},
 };
 use crate::BillingService;
 
@@ -125,7 +125,7 @@ async fn begin<C: ConnectionTrait>(
     }
     let begun = super::begun(service, row.user_id, plan.id, &method.gateway, price, now);
     let payment = payment::Model {
-        purpose: Purpose::TopUp.as_str().to_owned(),
+        purpose: PaymentPurpose::TopUp.as_str().to_owned(),
         workspace_id: row.workspace_id,
         // Clients can't choose such a key: it has blanks in it.
         idempotency_key: format!("top-up {} {}", row.id, begun.id),

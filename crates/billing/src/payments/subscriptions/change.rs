@@ -16,7 +16,7 @@ use dbcontext::{
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::{MOST_SEATS, Payer, Purpose, interval_of, methods, price_of, state, tell, view, wrong_state};
+use super::{MOST_SEATS, Payer, PaymentPurpose, interval_of, methods, price_of, state, tell, view, wrong_state};
 use crate::{
     BillingService, entitlements,
     payments::{self, StartedCheckout, charges, checkout, plans},
@@ -162,7 +162,7 @@ pub async fn change(
         tell(service, &row);
         return Ok(ChangeResult { subscription: view(service, row).await?, payment_id: None, redirect_url: None });
     };
-    let purpose = if is_new_period { Purpose::Restart } else { Purpose::Change };
+    let purpose = if is_new_period { PaymentPurpose::Restart } else { PaymentPurpose::Change };
     if let Some(open) = rows::open_payment(&tx, row.id, now).await? {
         let is_same = (open.plan_id, open.seats, open.purpose.as_str()) == (plan.id, seats, purpose.as_str());
         if is_same && open.redirect_url.is_some() {
@@ -251,7 +251,7 @@ pub async fn pay(service: &BillingService, payer: Payer, order: PayRequest) -> R
         return match open.redirect_url {
             Some(_)
                 if open.gateway == name.as_str()
-                    && open.purpose == Purpose::Purchase.as_str()
+                    && open.purpose == PaymentPurpose::Purchase.as_str()
                     && open.method_id == method_id =>
             {
                 checkout::begun_of(service, &open)

@@ -54,7 +54,7 @@ pub(super) const MOST_SEATS: i64 = 1_000;
 
 /// What a payment is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(super) enum PaymentPurpose {
     /// The payer began it: credits, a first period or one more.
     Purchase,
     /// A period, charged by itself.
@@ -67,7 +67,7 @@ pub(super) enum Purpose {
     TopUp,
 }
 
-impl Purpose {
+impl PaymentPurpose {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Purchase => "purchase",
@@ -79,7 +79,7 @@ impl Purpose {
     }
 }
 
-impl std::str::FromStr for Purpose {
+impl std::str::FromStr for PaymentPurpose {
     type Err = AppError;
 
     fn from_str(text: &str) -> Result<Self, AppError> {

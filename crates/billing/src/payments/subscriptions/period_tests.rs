@@ -35,7 +35,7 @@ use stage::{PASSWORD, create_workspace, email, principal, sign_in, sign_up, stag
 use uuid::Uuid;
 
 use super::{
-    Payer, Purpose, change, pay, state,
+    Payer, PaymentPurpose, change, pay, state,
     tests::{all_payments, allowed, order, tell},
 };
 use crate::{
@@ -278,7 +278,7 @@ impl Group {
                 if gone.contains(&one.id) {
                     return false;
                 }
-                match one.base_payment_id.filter(|_| one.purpose == Purpose::Change.as_str()) {
+                match one.base_payment_id.filter(|_| one.purpose == PaymentPurpose::Change.as_str()) {
                     Some(base) => one = by_id(base),
                     None => return true,
                 }

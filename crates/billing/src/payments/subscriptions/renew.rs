@@ -12,7 +12,7 @@ use identity::mail::{self, Letter, Recipient};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::{Purpose, course, price_of, settle, state, step, tell};
+use super::{PaymentPurpose, course, price_of, settle, state, step, tell};
 use crate::{
     BillingService,
     payments::{
@@ -194,7 +194,7 @@ async fn renewal<C: ConnectionTrait>(
     let money = Money::new(price.amount, price.currency.parse().map_err(AppError::internal)?);
     let gateway = row.gateway.clone().ok_or(Code::WrongState)?;
     let payment = payment::Model {
-        purpose: Purpose::Renewal.as_str().to_owned(),
+        purpose: PaymentPurpose::Renewal.as_str().to_owned(),
         workspace_id: row.workspace_id,
         subscription_id: Some(row.id),
         period: Some(period),
