@@ -25,7 +25,7 @@ pub use self::{
 use crate::{Currency, Demo, Money};
 
 /// A gateway before it is set up: what its file says of it.
-pub(crate) struct Kind {
+pub(crate) struct GatewayKind {
     /// As it stands in paths, settings and rows.
     pub name: &'static str,
     /// As it calls itself.

@@ -17,7 +17,7 @@ mod signature;
 mod state;
 mod subscription;
 
-pub(crate) use gateway::Kind;
+pub(crate) use gateway::GatewayKind;
 pub use gateway::{
     About, Acknowledged, Answer, Attempt, Built, Charge, Charged, Checkout, Delivery, Forged, Gateway, GatewayError,
     GatewayName, Keep, Kept, Known, Listed, Listing, News, Notice, Order, Presence, Recurring, RefundNews, RefundOrder,

@@ -8,12 +8,12 @@ use std::{
 
 use appcore::config::{GatewaySettings, Setting};
 
-use super::{Built, Kind, Surroundings};
+use super::{Built, GatewayKind, Surroundings};
 use crate::gateways::{self, GATEWAYS};
 
 /// A gateway that there is a file for.
 #[derive(Clone, Copy)]
-pub struct GatewayName(&'static Kind);
+pub struct GatewayName(&'static GatewayKind);
 
 impl GatewayName {
     /// No real money: it shows how buying works.
@@ -24,7 +24,7 @@ impl GatewayName {
         GATEWAYS.into_iter().map(Self)
     }
 
-    pub(crate) const fn of(kind: &'static Kind) -> Self {
+    pub(crate) const fn of(kind: &'static GatewayKind) -> Self {
         Self(kind)
     }
 

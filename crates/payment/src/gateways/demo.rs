@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use crate::{
     About, Acknowledged, Answer, Attempt, Charge, Charged, Checkout, Currency, Delivery, Forged, Gateway, GatewayError,
-    GatewayName, Kept, Kind, Known, Listing, Money, News, Notice, Order, Presence, Recurring, RefundOrder, RefundState,
+    GatewayName, Kept, GatewayKind, Known, Listing, Money, News, Notice, Order, Presence, Recurring, RefundOrder, RefundState,
     Refunded, Remote, SetupOrder, SetupState, Snapshot, Unbuilt, Unreadable, Verified, signature::Hash,
 };
 
-pub(crate) static KIND: Kind = Kind {
+pub(crate) static KIND: GatewayKind = GatewayKind {
     name: "demo",
     label: "Demo",
     settings: Settings::SETTINGS,

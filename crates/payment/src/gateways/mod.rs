@@ -6,10 +6,10 @@ mod paypal;
 mod stripe;
 mod vnpay;
 
-use crate::Kind;
+use crate::GatewayKind;
 
 /// Every gateway, in the order in which they are offered. To add one, write its file, and name it here.
-pub(crate) static GATEWAYS: [&Kind; 5] = [&demo::KIND, &stripe::KIND, &paypal::KIND, &momo::KIND, &vnpay::KIND];
+pub(crate) static GATEWAYS: [&GatewayKind; 5] = [&demo::KIND, &stripe::KIND, &paypal::KIND, &momo::KIND, &vnpay::KIND];
 
 #[cfg(test)]
 mod tests {

@@ -14,13 +14,13 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, Kind, Known,
+    About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     Listing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable, Verified,
     http::Http,
     signature::{Hash, joined},
 };
 
-pub(crate) static KIND: Kind = Kind {
+pub(crate) static KIND: GatewayKind = GatewayKind {
     name: "momo",
     label: "MoMo",
     settings: Settings::SETTINGS,

@@ -19,12 +19,12 @@ use uuid::Uuid;
 
 use self::fields::{Answered, Signed, Unfinished, amount, encoded, local, read, refund_status, refunded};
 use crate::{
-    About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, Kind, Known,
+    About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     Listing, Money, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, Telling, Unreadable, Verified,
     http::Http, signature::Hash,
 };
 
-pub(crate) static KIND: Kind = Kind {
+pub(crate) static KIND: GatewayKind = GatewayKind {
     name: "vnpay",
     label: "VNPAY",
     settings: Settings::SETTINGS,

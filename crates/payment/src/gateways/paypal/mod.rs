@@ -29,12 +29,12 @@ use self::{
     objects::{Capture, Event, PaypalOrder, Refund, captured, is_captured, read},
 };
 use crate::{
-    Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, Kind, Known,
+    Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     Listing, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, Unreadable, Verified,
     http::{Http, Reply},
 };
 
-pub(crate) static KIND: Kind = Kind {
+pub(crate) static KIND: GatewayKind = GatewayKind {
     name: "paypal",
     label: "PayPal",
     settings: Settings::SETTINGS,

@@ -20,13 +20,13 @@ use url::Url;
 
 use self::objects::{Event, Reference, Refund, RefundedCharge, Refunds, Session, about_intent, of_dispute, of_session};
 use crate::{
-    About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, Kind, Known,
+    About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     Listing, News, Notice, Order, Recurring, RefundOrder, Refunded, Remote, Snapshot, Unreadable, Verified,
     http::{Http, Reply},
     signature::Hash,
 };
 
-pub(crate) static KIND: Kind = Kind {
+pub(crate) static KIND: GatewayKind = GatewayKind {
     name: "stripe",
     label: "Stripe",
     settings: Settings::SETTINGS,
