@@ -32,11 +32,11 @@ pub(crate) struct GatewayKind {
     pub label: &'static str,
     /// All that can be set of it: `payment.{name}.enabled`, and what it needs.
     pub settings: &'static [Setting],
-    pub build: fn(&GatewaySettings, &Surroundings) -> Built,
+    pub build: fn(&GatewaySettings, &Surroundings) -> BuildResult,
 }
 
 /// A gateway that is set up, or why it can't be.
-pub type Built = Result<Arc<dyn Gateway>, Unbuilt>;
+pub type BuildResult = Result<Arc<dyn Gateway>, Unbuilt>;
 
 /// What a gateway is built in.
 #[derive(Clone, Debug)]

@@ -19,7 +19,7 @@ mod subscription;
 
 pub(crate) use gateway::GatewayKind;
 pub use gateway::{
-    About, Acknowledged, Answer, Attempt, Built, Charge, Charged, Checkout, Delivery, Forged, Gateway, GatewayError,
+    About, Acknowledged, Answer, Attempt, BuildResult, Charge, Charged, Checkout, Delivery, Forged, Gateway, GatewayError,
     GatewayName, Keep, Kept, Known, Listed, Listing, News, Notice, Order, Presence, Recurring, RefundNews, RefundOrder,
     Refunded, Remote, SetupOrder, SetupState, Snapshot, Surroundings, Telling, Unbuilt, UnknownGateway, Unreadable,
     Verified, settings,
