@@ -32,7 +32,7 @@ pub(crate) struct GatewayKind {
     pub label: &'static str,
     /// All that can be set of it: `payment.{name}.enabled`, and what it needs.
     pub settings: &'static [Setting],
-    pub build: fn(&GatewaySettings, &Surroundings) -> BuildResult,
+    pub build: fn(&GatewaySettings, &PaymentContext) -> BuildResult,
 }
 
 /// A gateway that is set up, or why it can't be.
@@ -40,7 +40,7 @@ pub type BuildResult = Result<Arc<dyn Gateway>, Unbuilt>;
 
 /// What a gateway is built in.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct PaymentContext {
     /// Where browsers reach this server.
     pub public_url: Url,
 }

@@ -32,7 +32,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use ::payment::{Currency, Demo, Gateway, GatewayError, GatewayName, Known, Money, Stage, Surroundings};
+use ::payment::{Currency, Demo, Gateway, GatewayError, GatewayName, Known, Money, Stage, PaymentContext};
 use appcore::{
     AppError, Code, PlanId, UserId,
     auth::Principal,
@@ -76,7 +76,7 @@ pub struct Payments {
 
 impl Payments {
     pub(crate) fn build(config: &Config) -> anyhow::Result<Self> {
-        let around = Surroundings { public_url: public_url(config)? };
+        let around = PaymentContext { public_url: public_url(config)? };
         let mut gateways = BTreeMap::new();
         for name in GatewayName::all() {
             if let Some(settings) = config.payment.gateways.get(name.as_str()).filter(|one| one.is_enabled()) {

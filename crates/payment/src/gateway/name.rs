@@ -8,7 +8,7 @@ use std::{
 
 use appcore::config::{GatewaySettings, Setting};
 
-use super::{BuildResult, GatewayKind, Surroundings};
+use super::{BuildResult, GatewayKind, PaymentContext};
 use crate::gateways::{self, GATEWAYS};
 
 /// A gateway that there is a file for.
@@ -41,7 +41,7 @@ impl GatewayName {
     }
 
     /// By what is set of it.
-    pub fn build(self, settings: &GatewaySettings, around: &Surroundings) -> BuildResult {
+    pub fn build(self, settings: &GatewaySettings, around: &PaymentContext) -> BuildResult {
         (self.0.build)(settings, around)
     }
 

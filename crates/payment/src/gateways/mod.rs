@@ -19,7 +19,7 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::{Currency, Gateway, GatewayName, Surroundings, Telling};
+    use crate::{Currency, Gateway, GatewayName, PaymentContext, Telling};
 
     fn table() -> SettingsTable {
         SettingsTable::with(crate::settings())
@@ -44,7 +44,7 @@ mod tests {
             .collect();
         let environment = variables.iter().map(|(name, value)| (name.into(), value.into()));
         let config = config::load_table(&table(), None, environment).unwrap().config;
-        let around = Surroundings { public_url: Url::parse("https://chat.test").unwrap() };
+        let around = PaymentContext { public_url: Url::parse("https://chat.test").unwrap() };
         GatewayName::all().map(|name| name.build(&config.payment.gateways[name.as_str()], &around).unwrap()).collect()
     }
 
