@@ -36,7 +36,7 @@ pub(crate) struct GatewayKind {
 }
 
 /// A gateway that is set up, or why it can't be.
-pub type BuildResult = Result<Arc<dyn Gateway>, Unbuilt>;
+pub type BuildResult = Result<Arc<dyn Gateway>, BuildError>;
 
 /// What a gateway is built in.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ pub struct PaymentContext {
 
 /// Why a gateway can't be built.
 #[derive(Debug, thiserror::Error)]
-pub enum Unbuilt {
+pub enum BuildError {
     #[error(transparent)]
     Settings(#[from] ConfigError),
     #[error(transparent)]

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     About, Acknowledged, Answer, Attempt, Charge, Charged, Checkout, Currency, Delivery, Forged, Gateway, GatewayError,
     GatewayName, Kept, GatewayKind, Known, Listing, Money, News, Notice, Order, Presence, Recurring, RefundOrder, RefundState,
-    Refunded, Remote, SetupOrder, SetupState, Snapshot, Unbuilt, Unreadable, Verified, signature::Hash,
+    Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, Unreadable, Verified, signature::Hash,
 };
 
 pub(crate) static KIND: GatewayKind = GatewayKind {
@@ -22,7 +22,7 @@ pub(crate) static KIND: GatewayKind = GatewayKind {
     build: |settings, around| {
         let Settings {} = settings.read()?;
         // Only this instance signs with it, and only this instance verifies it.
-        let secret = token::random_token().map_err(|error| Unbuilt::Random(error.to_string()))?;
+        let secret = token::random_token().map_err(|error| BuildError::Random(error.to_string()))?;
         Ok(Arc::new(Demo::new(Secret::from(secret), around.public_url.clone())))
     },
 };
