@@ -69,7 +69,7 @@ pub enum GatewayError {
 
 /// A payment as a gateway lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedPayment {
     /// As we have named it there.
     pub payment_id: Option<Uuid>,
     /// [`Snapshot::charge`].
@@ -83,7 +83,7 @@ pub struct Listed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listing {
     /// All that was paid.
-    Charges(Vec<Listed>),
+    Charges(Vec<ListedPayment>),
     /// It doesn't list payments: each of them has to be asked about.
     Each,
     /// It would, and doesn't allow it to us: each of them has to be asked about.

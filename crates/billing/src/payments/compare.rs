@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use ::payment::{Currency, Gateway, Listed, Listing, Money, Remote, Snapshot, Stage};
+use ::payment::{Currency, Gateway, ListedPayment, Listing, Money, Remote, Snapshot, Stage};
 use appcore::{
     AppError, Code, PaymentDifferenceId, Timestamp,
     auth::Principal,
@@ -129,7 +129,7 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    async fn with_list(&mut self, listed: Vec<Listed>, from: Timestamp, until: Timestamp) -> Result<(), AppError> {
+    async fn with_list(&mut self, listed: Vec<ListedPayment>, from: Timestamp, until: Timestamp) -> Result<(), AppError> {
         let (service, name) = (self.service, self.gateway.name().as_str());
         for part in listed.chunks(PART as usize) {
             let ids = part.iter().filter_map(|one| one.payment_id).collect();
@@ -181,7 +181,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    async fn listed(&mut self, row: &payment::Model, one: &Listed) -> Result<(), AppError> {
+    async fn listed(&mut self, row: &payment::Model, one: &ListedPayment) -> Result<(), AppError> {
         if !self.is_paid(row, one.money.amount, one.money.currency).await? {
             return Ok(());
         }

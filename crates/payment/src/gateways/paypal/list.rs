@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::{Paypal, objects::Amount};
-use crate::{GatewayError, Listed, Listing, Money};
+use crate::{GatewayError, ListedPayment, Listing, Money};
 
 /// Transactions of one page. PayPal gives up to 500, which might be longer than an answer may be.
 const PAGE_SIZE: u32 = 200;
@@ -65,7 +65,7 @@ impl Transaction {
 }
 
 /// Payments with what went back for them.
-fn listed(found: Vec<Transaction>) -> Vec<Listed> {
+fn listed(found: Vec<Transaction>) -> Vec<ListedPayment> {
     let mut refunded: HashMap<String, i64> = HashMap::new();
     for refund in found.iter().filter(|one| one.is_refund()) {
         let amount = refund.transaction_amount.without_sign();
@@ -77,7 +77,7 @@ fn listed(found: Vec<Transaction>) -> Vec<Listed> {
     let named = |name: &Option<String>| name.as_deref().and_then(|id| id.parse().ok());
     payments
         .filter_map(|one| {
-            Some(Listed {
+            Some(ListedPayment {
                 payment_id: named(&one.custom_field).or_else(|| named(&one.invoice_id)),
                 money: one.transaction_amount.money()?,
                 refunded: refunded.get(&one.transaction_id).copied().unwrap_or_default(),
@@ -179,8 +179,8 @@ mod tests {
             transaction("F1", "T0400", "S", "5.00", None, None),
         ]);
         let money = |amount| Money::new(amount, Currency::Usd);
-        let ours = Listed { payment_id: id.parse().ok(), charge: "C1".to_owned(), money: money(600), refunded: 200 };
-        let other = Listed { payment_id: None, charge: "C2".to_owned(), money: money(300), refunded: 0 };
+        let ours = ListedPayment { payment_id: id.parse().ok(), charge: "C1".to_owned(), money: money(600), refunded: 200 };
+        let other = ListedPayment { payment_id: None, charge: "C2".to_owned(), money: money(300), refunded: 0 };
         assert_eq!(found, [ours, other]);
     }
 }

@@ -11,7 +11,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    About, Attempt, Charge, Charged, Checkout, GatewayError, Kept, Known, Listed, Money, News, Presence, Recurring,
+    About, Attempt, Charge, Charged, Checkout, GatewayError, Kept, Known, ListedPayment, Money, News, Presence, Recurring,
     Remote, SetupOrder, SetupState, Snapshot,
 };
 
@@ -181,11 +181,11 @@ struct Taken {
 }
 
 impl Taken {
-    fn listed(self) -> Option<Listed> {
+    fn listed(self) -> Option<ListedPayment> {
         if self.status.as_deref() != Some("succeeded") {
             return None;
         }
-        Some(Listed {
+        Some(ListedPayment {
             payment_id: self.metadata.and_then(|metadata| metadata.payment_id),
             charge: self.payment_intent.map_or(self.id, Reference::into_id),
             money: Money::new(self.amount, self.currency.parse().ok()?),
@@ -196,7 +196,7 @@ impl Taken {
 
 impl Stripe {
     /// All charges of a time.
-    pub(crate) async fn charges(&self, from: Timestamp, until: Timestamp) -> Result<Vec<Listed>, GatewayError> {
+    pub(crate) async fn charges(&self, from: Timestamp, until: Timestamp) -> Result<Vec<ListedPayment>, GatewayError> {
         let (mut listed, mut after) = (Vec::new(), String::new());
         for _ in 0..MOST_PAGES {
             let (from, until) = (from.seconds(), until.seconds());
