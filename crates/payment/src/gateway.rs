@@ -81,7 +81,7 @@ pub struct ListedPayment {
 
 /// What a gateway can say of a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listing {
+pub enum PaymentListing {
     /// All that was paid.
     Charges(Vec<ListedPayment>),
     /// It doesn't list payments: each of them has to be asked about.
@@ -119,7 +119,7 @@ pub trait Gateway: Send + Sync {
     }
 
     /// What was paid in a time, as far as it can say so.
-    async fn list(&self, from: Timestamp, until: Timestamp) -> Result<Listing, GatewayError>;
+    async fn list(&self, from: Timestamp, until: Timestamp) -> Result<PaymentListing, GatewayError>;
 
     /// Asks for something that changes nothing: whether it answers, and knows us.
     async fn probe(&self, now: Timestamp) -> Result<(), GatewayError>;

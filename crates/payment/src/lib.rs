@@ -20,7 +20,7 @@ mod subscription;
 pub(crate) use gateway::GatewayKind;
 pub use gateway::{
     About, Acknowledged, Answer, Attempt, BuildResult, Charge, Charged, Checkout, Delivery, Forged, Gateway, GatewayError,
-    GatewayName, Keep, Kept, Known, ListedPayment, Listing, News, Notice, Order, Presence, Recurring, RefundNews, RefundOrder,
+    GatewayName, Keep, Kept, Known, ListedPayment, PaymentListing, News, Notice, Order, Presence, Recurring, RefundNews, RefundOrder,
     Refunded, Remote, SetupOrder, SetupState, Snapshot, PaymentContext, Telling, BuildError, UnknownGateway, Unreadable,
     Verified, settings,
 };

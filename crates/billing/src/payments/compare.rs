@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use ::payment::{Currency, Gateway, ListedPayment, Listing, Money, Remote, Snapshot, Stage};
+use ::payment::{Currency, Gateway, ListedPayment, PaymentListing, Money, Remote, Snapshot, Stage};
 use appcore::{
     AppError, Code, PaymentDifferenceId, Timestamp,
     auth::Principal,
@@ -90,9 +90,9 @@ async fn compare(service: &BillingService, gateway: &dyn Gateway, day: Timestamp
     let mut comparison =
         Comparison { service, gateway, now: service.clock.now(), equal: Vec::new(), is_whole: true, in_vain: 0 };
     let compared = match gateway.list(from, until).await.map_err(failed)? {
-        Listing::Charges(listed) => comparison.with_list(listed, from, until).await,
-        Listing::Each => comparison.one_by_one(from, until).await,
-        Listing::Denied => {
+        PaymentListing::Charges(listed) => comparison.with_list(listed, from, until).await,
+        PaymentListing::Each => comparison.one_by_one(from, until).await,
+        PaymentListing::Denied => {
             let name = gateway.name().as_str();
             tracing::warn!(
                 gateway = name,

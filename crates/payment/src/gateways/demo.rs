@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     About, Acknowledged, Answer, Attempt, Charge, Charged, Checkout, Currency, Delivery, Forged, Gateway, GatewayError,
-    GatewayName, Kept, GatewayKind, Known, Listing, Money, News, Notice, Order, Presence, Recurring, RefundOrder, RefundState,
+    GatewayName, Kept, GatewayKind, Known, PaymentListing, Money, News, Notice, Order, Presence, Recurring, RefundOrder, RefundState,
     Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, Unreadable, Verified, signature::Hash,
 };
 
@@ -189,8 +189,8 @@ impl Gateway for Demo {
         self.refund(order).await.map(Some)
     }
 
-    async fn list(&self, _: Timestamp, _: Timestamp) -> Result<Listing, GatewayError> {
-        Ok(Listing::Each)
+    async fn list(&self, _: Timestamp, _: Timestamp) -> Result<PaymentListing, GatewayError> {
+        Ok(PaymentListing::Each)
     }
 
     async fn probe(&self, _: Timestamp) -> Result<(), GatewayError> {

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    Listing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable, Verified,
+    PaymentListing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable, Verified,
     http::Http,
     signature::{Hash, joined},
 };
@@ -310,8 +310,8 @@ impl Gateway for Momo {
         }
     }
 
-    async fn list(&self, _: Timestamp, _: Timestamp) -> Result<Listing, GatewayError> {
-        Ok(Listing::Each)
+    async fn list(&self, _: Timestamp, _: Timestamp) -> Result<PaymentListing, GatewayError> {
+        Ok(PaymentListing::Each)
     }
 
     /// It is asked about an order that nobody has made.

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use self::fields::{Answered, Signed, Unfinished, amount, encoded, local, read, refund_status, refunded};
 use crate::{
     About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    Listing, Money, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, Telling, Unreadable, Verified,
+    PaymentListing, Money, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, Telling, Unreadable, Verified,
     http::Http, signature::Hash,
 };
 
@@ -254,8 +254,8 @@ impl Gateway for Vnpay {
         false
     }
 
-    async fn list(&self, _: Timestamp, _: Timestamp) -> Result<Listing, GatewayError> {
-        Ok(Listing::Each)
+    async fn list(&self, _: Timestamp, _: Timestamp) -> Result<PaymentListing, GatewayError> {
+        Ok(PaymentListing::Each)
     }
 
     /// It is asked about an order that nobody has made.

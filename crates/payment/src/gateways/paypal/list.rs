@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::{Paypal, objects::Amount};
-use crate::{GatewayError, ListedPayment, Listing, Money};
+use crate::{GatewayError, ListedPayment, PaymentListing, Money};
 
 /// Transactions of one page. PayPal gives up to 500, which might be longer than an answer may be.
 const PAGE_SIZE: u32 = 200;
@@ -94,17 +94,17 @@ impl Amount {
 }
 
 impl Paypal {
-    pub(crate) async fn transactions(&self, from: Timestamp, until: Timestamp) -> Result<Listing, GatewayError> {
+    pub(crate) async fn transactions(&self, from: Timestamp, until: Timestamp) -> Result<PaymentListing, GatewayError> {
         let mut found = Vec::new();
         let mut start = from;
         while start < until {
             let end = Timestamp((start.0 + DAY).min(until.0));
             if !self.transactions_of(start, end, &mut found).await? {
-                return Ok(Listing::Denied);
+                return Ok(PaymentListing::Denied);
             }
             start = end;
         }
-        Ok(Listing::Charges(listed(found)))
+        Ok(PaymentListing::Charges(listed(found)))
     }
 
     /// The transactions of a day at the most. False: the app may not search.

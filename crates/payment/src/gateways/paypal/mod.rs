@@ -30,7 +30,7 @@ use self::{
 };
 use crate::{
     Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    Listing, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, Unreadable, Verified,
+    PaymentListing, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, Unreadable, Verified,
     http::{Http, Reply},
 };
 
@@ -304,7 +304,7 @@ impl Gateway for Paypal {
         Ok(refunds.find(|refund| refund.custom_id.as_deref() == Some(id.as_str())).map(Refund::told))
     }
 
-    async fn list(&self, from: Timestamp, until: Timestamp) -> Result<Listing, GatewayError> {
+    async fn list(&self, from: Timestamp, until: Timestamp) -> Result<PaymentListing, GatewayError> {
         self.transactions(from, until).await
     }
 

@@ -21,7 +21,7 @@ use url::Url;
 use self::objects::{Event, Reference, Refund, RefundedCharge, Refunds, Session, about_intent, of_dispute, of_session};
 use crate::{
     About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    Listing, News, Notice, Order, Recurring, RefundOrder, Refunded, Remote, Snapshot, Unreadable, Verified,
+    PaymentListing, News, Notice, Order, Recurring, RefundOrder, Refunded, Remote, Snapshot, Unreadable, Verified,
     http::{Http, Reply},
     signature::Hash,
 };
@@ -215,8 +215,8 @@ impl Gateway for Stripe {
         }
     }
 
-    async fn list(&self, from: Timestamp, until: Timestamp) -> Result<Listing, GatewayError> {
-        self.charges(from, until).await.map(Listing::Charges)
+    async fn list(&self, from: Timestamp, until: Timestamp) -> Result<PaymentListing, GatewayError> {
+        self.charges(from, until).await.map(PaymentListing::Charges)
     }
 
     async fn probe(&self, _: Timestamp) -> Result<(), GatewayError> {
