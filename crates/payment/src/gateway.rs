@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use self::{
     name::{GatewayName, UnknownGateway, settings},
-    notices::{About, Acknowledged, Answer, Delivery, Forged, News, Notice, RefundNews, Telling, Unreadable, Verified},
+    notices::{About, Acknowledged, Answer, Delivery, Forged, News, Notice, RefundNews, PaymentWebhookTransport, Unreadable, Verified},
     orders::{
         Attempt, Charge, Charged, Checkout, Keep, Kept, Known, Order, Presence, RefundOrder, Refunded, Remote,
         SetupOrder, SetupState, Snapshot,
@@ -125,8 +125,8 @@ pub trait Gateway: Send + Sync {
     async fn probe(&self, now: Timestamp) -> Result<(), GatewayError>;
 
     /// How it tells of what has become of something.
-    fn telling(&self) -> Telling {
-        Telling::Body
+    fn telling(&self) -> PaymentWebhookTransport {
+        PaymentWebhookTransport::Body
     }
 
     /// Whether a request is the gateway's. There is no default: a gateway that can't say so must not be believed.

@@ -1,6 +1,6 @@
 //! What gateways tell: verified, then stored and applied in one transaction.
 
-use ::payment::{About, Acknowledged, Answer, Delivery, Forged, Gateway, GatewayName, News, Notice, Telling};
+use ::payment::{About, Acknowledged, Answer, Delivery, Forged, Gateway, GatewayName, News, Notice, PaymentWebhookTransport};
 use appcore::{AppError, Code, PaymentMethodSetupId};
 use dbcontext::{constraint::app_error, entity::payment_event, query::payments as rows};
 
@@ -11,7 +11,7 @@ use crate::BillingService;
 pub const MAX_EVENT: usize = 256 * 1024;
 
 /// How a gateway of this instance tells.
-pub fn telling(service: &BillingService, name: GatewayName) -> Result<Telling, AppError> {
+pub fn telling(service: &BillingService, name: GatewayName) -> Result<PaymentWebhookTransport, AppError> {
     service.payments.gateway(name).map(|gateway| gateway.telling()).ok_or_else(|| Code::NotFound.into())
 }
 

@@ -9,7 +9,7 @@ use appcore::{
 use billing::payments::{self, StartedCheckout, CheckoutRequest, inbox, subscriptions::Payer};
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
-use payment::{Currency, Delivery, DemoOutcome, GatewayName, Telling};
+use payment::{Currency, Delivery, DemoOutcome, GatewayName, PaymentWebhookTransport};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Redirect, Reply};
 
@@ -215,7 +215,7 @@ impl Endpoint for ReceivePaymentEvent {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: ReceivePaymentEventRequest) -> Result<Reply<Raw>, AppError> {
-        receive(ctx, &request.gateway, Telling::Body, &request.body).await
+        receive(ctx, &request.gateway, PaymentWebhookTransport::Body, &request.body).await
     }
 }
 
@@ -234,7 +234,7 @@ impl Endpoint for ReceivePaymentEventByQuery {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: ReceivePaymentEventByQueryRequest) -> Result<Reply<Raw>, AppError> {
-        receive(ctx, &request.gateway, Telling::Query, &[]).await
+        receive(ctx, &request.gateway, PaymentWebhookTransport::Query, &[]).await
     }
 }
 
@@ -242,7 +242,7 @@ fn named(gateway: &str) -> Result<GatewayName, AppError> {
     gateway.parse().map_err(|_| Code::NotFound.into())
 }
 
-async fn receive(ctx: &Ctx, gateway: &str, by: Telling, body: &[u8]) -> Result<Reply<Raw>, AppError> {
+async fn receive(ctx: &Ctx, gateway: &str, by: PaymentWebhookTransport, body: &[u8]) -> Result<Reply<Raw>, AppError> {
     let gateway = named(gateway)?;
     if inbox::telling(ctx.billing(), gateway)? != by {
         return Err(Code::NotFound.into());

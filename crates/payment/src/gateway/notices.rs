@@ -9,7 +9,7 @@ use crate::{DisputeState, Money, RefundState};
 
 /// How a gateway tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Telling {
+pub enum PaymentWebhookTransport {
     /// By a POST, in a body of JSON.
     Body,
     /// By a GET, in its query.

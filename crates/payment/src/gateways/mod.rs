@@ -19,7 +19,7 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::{Currency, Gateway, GatewayName, PaymentContext, Telling};
+    use crate::{Currency, Gateway, GatewayName, PaymentContext, PaymentWebhookTransport};
 
     fn table() -> SettingsTable {
         SettingsTable::with(crate::settings())
@@ -116,8 +116,8 @@ mod tests {
             let taken = if taken.len() == Currency::ALL.len() { "all currencies".to_owned() } else { taken.join(", ") };
             let charges = if gateway.recurring().is_some() { "yes" } else { "no: the payer is mailed a link" };
             let tells = match gateway.telling() {
-                Telling::Body => "POST",
-                Telling::Query => "GET",
+                PaymentWebhookTransport::Body => "POST",
+                PaymentWebhookTransport::Query => "GET",
             };
             let name = gateway.name();
             let _ = writeln!(table, "| `{name}` | {} | {taken} | {charges} | {tells} |", name.label());

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use self::fields::{Answered, Signed, Unfinished, amount, encoded, local, read, refund_status, refunded};
 use crate::{
     About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, Money, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, Telling, Unreadable, Verified,
+    PaymentListing, Money, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, Unreadable, Verified,
     http::Http, signature::Hash,
 };
 
@@ -268,8 +268,8 @@ impl Gateway for Vnpay {
         self.fetch(&nobodys).await.map(drop)
     }
 
-    fn telling(&self) -> Telling {
-        Telling::Query
+    fn telling(&self) -> PaymentWebhookTransport {
+        PaymentWebhookTransport::Query
     }
 
     async fn verify(&self, delivery: &Delivery<'_>) -> Result<Verified, Forged> {
