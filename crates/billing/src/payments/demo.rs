@@ -1,6 +1,6 @@
 //! The end of a demo payment: the payer chooses it, and it takes the way of a real one.
 
-use ::payment::{Delivery, DemoOutcome, Gateway as _};
+use ::payment::{WebhookRequest, DemoOutcome, Gateway as _};
 use appcore::{AppError, Code, auth::Principal, view::Payment};
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ pub async fn end_demo(
     }
     let (body, (name, signature)) = demo.event(id, outcome, price(&row)?);
     let header = move |asked: &str| (asked == name).then(|| signature.clone());
-    let delivery = Delivery { header: &header, query: "", body: &body, now: service.clock.now() };
+    let delivery = WebhookRequest { header: &header, query: "", body: &body, now: service.clock.now() };
     let answer = inbox::receive(service, demo.name(), &delivery).await?;
     if answer.status >= 500 {
         return Err(AppError::unavailable(anyhow::anyhow!("the event was not applied")));

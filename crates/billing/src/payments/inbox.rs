@@ -1,6 +1,6 @@
 //! What gateways tell: verified, then stored and applied in one transaction.
 
-use ::payment::{About, Acknowledged, Answer, Delivery, Forged, Gateway, GatewayName, News, Notice, PaymentWebhookTransport};
+use ::payment::{About, Acknowledged, Answer, WebhookRequest, Forged, Gateway, GatewayName, News, Notice, PaymentWebhookTransport};
 use appcore::{AppError, Code, PaymentMethodSetupId};
 use dbcontext::{constraint::app_error, entity::payment_event, query::payments as rows};
 
@@ -16,7 +16,7 @@ pub fn telling(service: &BillingService, name: GatewayName) -> Result<PaymentWeb
 }
 
 /// Takes a delivery, and says what the gateway wants to hear. An error of ours is told as such, so that it comes again.
-pub async fn receive(service: &BillingService, name: GatewayName, delivery: &Delivery<'_>) -> Result<Answer, AppError> {
+pub async fn receive(service: &BillingService, name: GatewayName, delivery: &WebhookRequest<'_>) -> Result<Answer, AppError> {
     let gateway = service.payments.gateway(name).ok_or(Code::NotFound)?;
     let outcome = match take(service, gateway.as_ref(), delivery).await {
         Ok(outcome) => outcome,
@@ -31,7 +31,7 @@ pub async fn receive(service: &BillingService, name: GatewayName, delivery: &Del
 async fn take(
     service: &BillingService,
     gateway: &dyn Gateway,
-    delivery: &Delivery<'_>,
+    delivery: &WebhookRequest<'_>,
 ) -> Result<Acknowledged, AppError> {
     let name = gateway.name().as_str();
     let verified = match gateway.verify(delivery).await {

@@ -9,7 +9,7 @@ use appcore::{
 use billing::payments::{self, StartedCheckout, CheckoutRequest, inbox, subscriptions::Payer};
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
-use payment::{Currency, Delivery, DemoOutcome, GatewayName, PaymentWebhookTransport};
+use payment::{Currency, WebhookRequest, DemoOutcome, GatewayName, PaymentWebhookTransport};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Redirect, Reply};
 
@@ -256,7 +256,7 @@ async fn receive(ctx: &Ctx, gateway: &str, by: PaymentWebhookTransport, body: &[
         .collect();
     let header = |asked: &str| headers.iter().find(|(name, _)| name == asked).map(|(_, value)| value.clone());
     let query = ctx.http().query_string().to_owned();
-    let delivery = Delivery { header: &header, query: &query, body, now: ctx.app().clock.now() };
+    let delivery = WebhookRequest { header: &header, query: &query, body, now: ctx.app().clock.now() };
     let answer = inbox::receive(ctx.billing(), gateway, &delivery).await?;
     let status = StatusCode::from_u16(answer.status).map_err(AppError::internal)?;
     Ok(Reply::bytes(answer.content_type, Bytes::from(answer.body)).status(status))

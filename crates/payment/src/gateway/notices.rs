@@ -18,7 +18,7 @@ pub enum PaymentWebhookTransport {
 
 /// A request of a gateway's, as it came.
 #[derive(Clone, Copy)]
-pub struct Delivery<'a> {
+pub struct WebhookRequest<'a> {
     /// The value of a header, by its name in small letters.
     pub header: &'a (dyn Fn(&str) -> Option<String> + Sync),
     pub query: &'a str,

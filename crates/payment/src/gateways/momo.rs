@@ -14,7 +14,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     PaymentListing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable, Verified,
     http::Http,
     signature::{Hash, joined},
@@ -324,7 +324,7 @@ impl Gateway for Momo {
         self.fetch(&nobodys).await.map(drop)
     }
 
-    async fn verify(&self, delivery: &Delivery<'_>) -> Result<Verified, Forged> {
+    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<Verified, Forged> {
         let unreadable = Forged::Signature("the notice can't be read");
         let Ok(fields) = serde_json::from_slice::<Fields>(delivery.body) else { return Err(unreadable) };
         let values = NOTICE.map(|name| text(&fields, name));
@@ -467,7 +467,7 @@ mod tests {
         assert!(signature.starts_with("de77a91557f9eb5f"), "{signature}");
         let verify = async |body: &[u8]| {
             let header = |_: &str| None;
-            momo.verify(&Delivery { header: &header, query: "", body, now: Timestamp(0) }).await
+            momo.verify(&WebhookRequest { header: &header, query: "", body, now: Timestamp(0) }).await
         };
         let good = notice(&signature);
         let verified = verify(&good).await.unwrap();

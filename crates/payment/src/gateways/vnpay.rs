@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use self::fields::{Answered, Signed, Unfinished, amount, encoded, local, read, refund_status, refunded};
 use crate::{
-    About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     PaymentListing, Money, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, Unreadable, Verified,
     http::Http, signature::Hash,
 };
@@ -272,7 +272,7 @@ impl Gateway for Vnpay {
         PaymentWebhookTransport::Query
     }
 
-    async fn verify(&self, delivery: &Delivery<'_>) -> Result<Verified, Forged> {
+    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<Verified, Forged> {
         let Signed { raw, encoded, signature } =
             read(delivery.query).ok_or(Forged::Signature("there is no signature"))?;
         let signed = [raw, encoded]

@@ -29,7 +29,7 @@ use self::{
     objects::{Capture, Event, PaypalOrder, Refund, captured, is_captured, read},
 };
 use crate::{
-    Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    Acknowledged, Answer, Checkout, Currency, WebhookRequest, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     PaymentListing, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, Unreadable, Verified,
     http::{Http, Reply},
 };
@@ -314,7 +314,7 @@ impl Gateway for Paypal {
         self.token().await.map(drop)
     }
 
-    async fn verify(&self, delivery: &Delivery<'_>) -> Result<Verified, Forged> {
+    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<Verified, Forged> {
         let header = |name: &str| (delivery.header)(name).ok_or(Forged::Signature("a header is missing"));
         let (id, time) = (header("paypal-transmission-id")?, header("paypal-transmission-time")?);
         let (algorithm, signature) = (header("paypal-auth-algo")?, header("paypal-transmission-sig")?);

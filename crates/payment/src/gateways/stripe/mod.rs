@@ -20,7 +20,7 @@ use url::Url;
 
 use self::objects::{Event, Reference, Refund, RefundedCharge, Refunds, Session, about_intent, of_dispute, of_session};
 use crate::{
-    About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     PaymentListing, News, Notice, Order, Recurring, RefundOrder, Refunded, Remote, Snapshot, Unreadable, Verified,
     http::{Http, Reply},
     signature::Hash,
@@ -224,7 +224,7 @@ impl Gateway for Stripe {
         Ok(())
     }
 
-    async fn verify(&self, delivery: &Delivery<'_>) -> Result<Verified, Forged> {
+    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<Verified, Forged> {
         let header = (delivery.header)("stripe-signature").ok_or(Forged::Signature("there is no signature"))?;
         check(&header, delivery.body, &self.webhook_secrets, delivery.now)?;
         Ok(Verified(delivery.body.to_vec()))

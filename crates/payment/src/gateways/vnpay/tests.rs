@@ -87,7 +87,7 @@ async fn a_notice_is_signed_as_it_came_however_it_is_encoded() {
     let vnpay = vnpay();
     let header = |_: &str| None;
     let verify =
-        async |query: &str| vnpay.verify(&Delivery { header: &header, query, body: b"", now: Timestamp(0) }).await;
+        async |query: &str| vnpay.verify(&WebhookRequest { header: &header, query, body: b"", now: Timestamp(0) }).await;
     // Blanks, signs that forms encode and others don't, and small hex.
     for (sent, meant) in [
         ("A*B", "A*B"),
@@ -156,7 +156,7 @@ async fn a_notice_is_believed_when_it_is_signed_and_paid_when_both_codes_say_so(
     let vnpay = vnpay();
     let header = |_: &str| None;
     let verify =
-        async |query: &str| vnpay.verify(&Delivery { header: &header, query, body: b"", now: Timestamp(0) }).await;
+        async |query: &str| vnpay.verify(&WebhookRequest { header: &header, query, body: b"", now: Timestamp(0) }).await;
     let signed = |code: &str, status: &str| {
         let fields = format!(
             "vnp_Amount=24900000&vnp_OrderInfo=250+credits&vnp_ResponseCode={code}&vnp_TmnCode=TMN&vnp_TransactionNo=9\
