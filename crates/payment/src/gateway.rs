@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use self::{
     name::{GatewayName, UnknownGateway, settings},
-    notices::{About, Acknowledged, Answer, WebhookRequest, Forged, News, Notice, RefundNews, PaymentWebhookTransport, Unreadable, Verified},
+    notices::{About, Acknowledged, Answer, WebhookRequest, Forged, News, Notice, RefundNews, PaymentWebhookTransport, Unreadable, VerifiedWebhook},
     orders::{
         Attempt, Charge, Charged, Checkout, Keep, Kept, Known, Order, Presence, RefundOrder, Refunded, Remote,
         SetupOrder, SetupState, Snapshot,
@@ -130,10 +130,10 @@ pub trait Gateway: Send + Sync {
     }
 
     /// Whether a request is the gateway's. There is no default: a gateway that can't say so must not be believed.
-    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<Verified, Forged>;
+    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, Forged>;
 
     /// What a verified request says.
-    fn classify(&self, verified: &Verified) -> Result<Notice, Unreadable>;
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, Unreadable>;
 
     /// What is so of a notice whose word is not enough to give credits, or that doesn't say all: the gateway is asked, at this moment. Any other
     /// notice stays as it is.

@@ -22,7 +22,7 @@ pub use gateway::{
     About, Acknowledged, Answer, Attempt, BuildResult, Charge, Charged, Checkout, WebhookRequest, Forged, Gateway, GatewayError,
     GatewayName, Keep, Kept, Known, ListedPayment, PaymentListing, News, Notice, Order, Presence, Recurring, RefundNews, RefundOrder,
     Refunded, Remote, SetupOrder, SetupState, Snapshot, PaymentContext, PaymentWebhookTransport, BuildError, UnknownGateway, Unreadable,
-    Verified, settings,
+    VerifiedWebhook, settings,
 };
 pub use gateways::demo::{Demo, Outcome as DemoOutcome, SetupOutcome as DemoSetupOutcome};
 pub use money::{Currency, Money};

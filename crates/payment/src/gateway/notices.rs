@@ -28,9 +28,9 @@ pub struct WebhookRequest<'a> {
 
 /// A request that is proven to be the gateway's: only gateways can make one.
 #[derive(Debug)]
-pub struct Verified(pub(crate) Vec<u8>);
+pub struct VerifiedWebhook(pub(crate) Vec<u8>);
 
-impl Verified {
+impl VerifiedWebhook {
     /// What was signed, to be kept.
     #[must_use]
     pub fn raw(&self) -> &[u8] {

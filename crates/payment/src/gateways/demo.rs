@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     About, Acknowledged, Answer, Attempt, Charge, Charged, Checkout, Currency, WebhookRequest, Forged, Gateway, GatewayError,
     GatewayName, Kept, GatewayKind, Known, PaymentListing, Money, News, Notice, Order, Presence, Recurring, RefundOrder, RefundState,
-    Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, Unreadable, Verified, signature::Hash,
+    Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, Unreadable, VerifiedWebhook, signature::Hash,
 };
 
 pub(crate) static KIND: GatewayKind = GatewayKind {
@@ -197,15 +197,15 @@ impl Gateway for Demo {
         Ok(())
     }
 
-    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<Verified, Forged> {
+    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, Forged> {
         let signature = (delivery.header)(SIGNATURE).ok_or(Forged::Signature("there is no signature"))?;
         if !Hash::Sha256.is_signed(self.secret.expose(), delivery.body, &signature) {
             return Err(Forged::Signature("the signature is wrong"));
         }
-        Ok(Verified(delivery.body.to_vec()))
+        Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
 
-    fn classify(&self, verified: &Verified) -> Result<Notice, Unreadable> {
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, Unreadable> {
         let event: Event = serde_json::from_slice(verified.raw()).map_err(|_| Unreadable)?;
         let news = match event.outcome {
             Outcome::Paid => News::Paid { money: event.money, charge: Some(event.payment_id.to_string()) },

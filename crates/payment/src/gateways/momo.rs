@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable, Verified,
+    PaymentListing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable, VerifiedWebhook,
     http::Http,
     signature::{Hash, joined},
 };
@@ -324,7 +324,7 @@ impl Gateway for Momo {
         self.fetch(&nobodys).await.map(drop)
     }
 
-    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<Verified, Forged> {
+    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, Forged> {
         let unreadable = Forged::Signature("the notice can't be read");
         let Ok(fields) = serde_json::from_slice::<Fields>(delivery.body) else { return Err(unreadable) };
         let values = NOTICE.map(|name| text(&fields, name));
@@ -334,10 +334,10 @@ impl Gateway for Momo {
         if !Hash::Sha256.is_signed(self.secret_key.expose(), joined(&signed).as_bytes(), &signature) {
             return Err(Forged::Signature("the signature is wrong"));
         }
-        Ok(Verified(delivery.body.to_vec()))
+        Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
 
-    fn classify(&self, verified: &Verified) -> Result<Notice, Unreadable> {
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, Unreadable> {
         let fields: Fields = serde_json::from_slice(verified.raw()).map_err(|_| Unreadable)?;
         let number = |name: &str| text(&fields, name).parse::<i64>().map_err(|_| Unreadable);
         let (order, transaction, code) = (text(&fields, "orderId"), text(&fields, "transId"), number("resultCode")?);

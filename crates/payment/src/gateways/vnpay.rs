@@ -20,7 +20,7 @@ use uuid::Uuid;
 use self::fields::{Answered, Signed, Unfinished, amount, encoded, local, read, refund_status, refunded};
 use crate::{
     About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, Money, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, Unreadable, Verified,
+    PaymentListing, Money, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, Unreadable, VerifiedWebhook,
     http::Http, signature::Hash,
 };
 
@@ -272,16 +272,16 @@ impl Gateway for Vnpay {
         PaymentWebhookTransport::Query
     }
 
-    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<Verified, Forged> {
+    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, Forged> {
         let Signed { raw, encoded, signature } =
             read(delivery.query).ok_or(Forged::Signature("there is no signature"))?;
         let signed = [raw, encoded]
             .into_iter()
             .find(|message| Hash::Sha512.is_signed(self.hash_secret.expose(), message.as_bytes(), &signature));
-        signed.map(|message| Verified(message.into_bytes())).ok_or(Forged::Signature("the signature is wrong"))
+        signed.map(|message| VerifiedWebhook(message.into_bytes())).ok_or(Forged::Signature("the signature is wrong"))
     }
 
-    fn classify(&self, verified: &Verified) -> Result<Notice, Unreadable> {
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, Unreadable> {
         let fields: BTreeMap<String, String> = form_urlencoded::parse(verified.raw()).into_owned().collect();
         let text = |name: &str| fields.get(name).map_or("", String::as_str);
         let (order, code, status) = (text("vnp_TxnRef"), text("vnp_ResponseCode"), text("vnp_TransactionStatus"));

@@ -30,7 +30,7 @@ use self::{
 };
 use crate::{
     Acknowledged, Answer, Checkout, Currency, WebhookRequest, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, Unreadable, Verified,
+    PaymentListing, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, Unreadable, VerifiedWebhook,
     http::{Http, Reply},
 };
 
@@ -314,7 +314,7 @@ impl Gateway for Paypal {
         self.token().await.map(drop)
     }
 
-    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<Verified, Forged> {
+    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, Forged> {
         let header = |name: &str| (delivery.header)(name).ok_or(Forged::Signature("a header is missing"));
         let (id, time) = (header("paypal-transmission-id")?, header("paypal-transmission-time")?);
         let (algorithm, signature) = (header("paypal-auth-algo")?, header("paypal-transmission-sig")?);
@@ -368,10 +368,10 @@ impl Gateway for Paypal {
                 }
             }
         }
-        Ok(Verified(delivery.body.to_vec()))
+        Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
 
-    fn classify(&self, verified: &Verified) -> Result<Notice, Unreadable> {
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, Unreadable> {
         let event: Event = serde_json::from_slice(verified.raw()).map_err(|_| Unreadable)?;
         let at = event.create_time.as_deref().and_then(|at| Timestamp::parse(at).ok());
         let (about, news) = read(&event.event_type, event.resource, at)?;

@@ -21,7 +21,7 @@ use url::Url;
 use self::objects::{Event, Reference, Refund, RefundedCharge, Refunds, Session, about_intent, of_dispute, of_session};
 use crate::{
     About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, News, Notice, Order, Recurring, RefundOrder, Refunded, Remote, Snapshot, Unreadable, Verified,
+    PaymentListing, News, Notice, Order, Recurring, RefundOrder, Refunded, Remote, Snapshot, Unreadable, VerifiedWebhook,
     http::{Http, Reply},
     signature::Hash,
 };
@@ -224,13 +224,13 @@ impl Gateway for Stripe {
         Ok(())
     }
 
-    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<Verified, Forged> {
+    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, Forged> {
         let header = (delivery.header)("stripe-signature").ok_or(Forged::Signature("there is no signature"))?;
         check(&header, delivery.body, &self.webhook_secrets, delivery.now)?;
-        Ok(Verified(delivery.body.to_vec()))
+        Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
 
-    fn classify(&self, verified: &Verified) -> Result<Notice, Unreadable> {
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, Unreadable> {
         let event: Event<'_> = serde_json::from_slice(verified.raw()).map_err(|_| Unreadable)?;
         let is_ours = event.livemode == self.is_live();
         let (about, news) = match event.kind.as_str() {

@@ -80,7 +80,7 @@ async fn that_something_of_a_charge_was_refunded_is_no_news_by_itself() {
             r#"{{"id":"evt_1","type":"charge.refunded","livemode":{live},"data":{{"object":{{"id":"ch_1","amount_refunded":300,
                    "payment_intent":{intent}}}}}}}"#
         );
-        stripe.classify(&Verified(body.into_bytes())).unwrap()
+        stripe.classify(&VerifiedWebhook(body.into_bytes())).unwrap()
     };
     let told = event(false, r#""pi_1""#);
     assert_eq!((&told.about, &told.news), (&About::Charge("pi_1".to_owned()), &News::Refunds(Vec::new())));
@@ -135,7 +135,7 @@ fn a_session_is_only_paid_when_it_says_so() {
             r#"{{"id":"evt_1","type":"{kind}","livemode":{live},"data":{{"object":{{"id":"cs_1","payment_status":"{status}",
                    "amount_total":500,"currency":"vnd","payment_intent":"pi_1","client_reference_id":"{id}"}}}}}}"#
         );
-        stripe.classify(&Verified(body.into_bytes())).unwrap()
+        stripe.classify(&VerifiedWebhook(body.into_bytes())).unwrap()
     };
     let paid = event("checkout.session.completed", "paid", false);
     let money = Money::new(500, Currency::Vnd);
@@ -144,15 +144,15 @@ fn a_session_is_only_paid_when_it_says_so() {
     assert_eq!(event("checkout.session.completed", "unpaid", false).news, News::Pending);
     assert_eq!(event("checkout.session.something_new", "paid", false).news, News::Other);
     assert!(!event("checkout.session.completed", "paid", true).is_ours, "real money, where tests are meant");
-    assert_eq!(stripe.classify(&Verified(b"[]".to_vec())), Err(Unreadable));
+    assert_eq!(stripe.classify(&VerifiedWebhook(b"[]".to_vec())), Err(Unreadable));
     let setup = format!(
         r#"{{"id":"evt_1","type":"checkout.session.completed","data":{{"object":{{"id":"cs_1","mode":"setup",
                "payment_status":"no_payment_required","client_reference_id":"{id}"}}}}}}"#
     );
-    let setup = stripe.classify(&Verified(setup.into_bytes())).unwrap();
+    let setup = stripe.classify(&VerifiedWebhook(setup.into_bytes())).unwrap();
     assert_eq!((setup.about, setup.news), (About::Setup(id), News::Other), "nothing was bought");
     let other = r#"{"id":"evt_1","type":"checkout.session.completed","data":{"object":{"id":"cs_2","payment_status":"paid",
             "amount_total":500,"currency":"chf"}}}"#;
-    let other = stripe.classify(&Verified(other.as_bytes().to_vec())).unwrap();
+    let other = stripe.classify(&VerifiedWebhook(other.as_bytes().to_vec())).unwrap();
     assert_eq!(other.news, News::Foreign, "another program of the account's sells for francs");
 }
