@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use self::{
     name::{GatewayName, UnknownGateway, settings},
-    notices::{About, Acknowledged, Answer, WebhookRequest, Forged, News, Notice, RefundNews, PaymentWebhookTransport, Unreadable, VerifiedWebhook},
+    notices::{About, Acknowledged, Answer, WebhookRequest, VerifyError, News, Notice, RefundNews, PaymentWebhookTransport, Unreadable, VerifiedWebhook},
     orders::{
         Attempt, Charge, Charged, Checkout, Keep, Kept, Known, Order, Presence, RefundOrder, Refunded, Remote,
         SetupOrder, SetupState, Snapshot,
@@ -130,7 +130,7 @@ pub trait Gateway: Send + Sync {
     }
 
     /// Whether a request is the gateway's. There is no default: a gateway that can't say so must not be believed.
-    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, Forged>;
+    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError>;
 
     /// What a verified request says.
     fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, Unreadable>;

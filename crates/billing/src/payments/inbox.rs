@@ -1,6 +1,6 @@
 //! What gateways tell: verified, then stored and applied in one transaction.
 
-use ::payment::{About, Acknowledged, Answer, WebhookRequest, Forged, Gateway, GatewayName, News, Notice, PaymentWebhookTransport};
+use ::payment::{About, Acknowledged, Answer, WebhookRequest, VerifyError, Gateway, GatewayName, News, Notice, PaymentWebhookTransport};
 use appcore::{AppError, Code, PaymentMethodSetupId};
 use dbcontext::{constraint::app_error, entity::payment_event, query::payments as rows};
 
@@ -36,11 +36,11 @@ async fn take(
     let name = gateway.name().as_str();
     let verified = match gateway.verify(delivery).await {
         Ok(verified) => verified,
-        Err(Forged::Signature(reason)) => {
+        Err(VerifyError::Signature(reason)) => {
             tracing::warn!(gateway = name, reason, "an event is refused: it is not proven to be the gateway's");
             return Ok(Acknowledged::BadSignature);
         }
-        Err(Forged::Unchecked(error)) => return Err(AppError::unavailable(error)),
+        Err(VerifyError::Unchecked(error)) => return Err(AppError::unavailable(error)),
     };
     let (Ok(notice), Ok(raw)) = (gateway.classify(&verified), std::str::from_utf8(verified.raw())) else {
         tracing::error!(gateway = name, "an event is signed, but can't be read");

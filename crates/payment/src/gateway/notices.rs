@@ -40,7 +40,7 @@ impl VerifiedWebhook {
 
 /// Why a request is not believed. The text is for the log.
 #[derive(Debug, thiserror::Error)]
-pub enum Forged {
+pub enum VerifyError {
     #[error("{0}")]
     Signature(&'static str),
     /// What is needed to check it can't be had now.

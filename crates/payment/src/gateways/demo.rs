@@ -10,7 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    About, Acknowledged, Answer, Attempt, Charge, Charged, Checkout, Currency, WebhookRequest, Forged, Gateway, GatewayError,
+    About, Acknowledged, Answer, Attempt, Charge, Charged, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
     GatewayName, Kept, GatewayKind, Known, PaymentListing, Money, News, Notice, Order, Presence, Recurring, RefundOrder, RefundState,
     Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, Unreadable, VerifiedWebhook, signature::Hash,
 };
@@ -197,10 +197,10 @@ impl Gateway for Demo {
         Ok(())
     }
 
-    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, Forged> {
-        let signature = (delivery.header)(SIGNATURE).ok_or(Forged::Signature("there is no signature"))?;
+    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError> {
+        let signature = (delivery.header)(SIGNATURE).ok_or(VerifyError::Signature("there is no signature"))?;
         if !Hash::Sha256.is_signed(self.secret.expose(), delivery.body, &signature) {
-            return Err(Forged::Signature("the signature is wrong"));
+            return Err(VerifyError::Signature("the signature is wrong"));
         }
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }

@@ -14,7 +14,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     PaymentListing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable, VerifiedWebhook,
     http::Http,
     signature::{Hash, joined},
@@ -324,15 +324,15 @@ impl Gateway for Momo {
         self.fetch(&nobodys).await.map(drop)
     }
 
-    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, Forged> {
-        let unreadable = Forged::Signature("the notice can't be read");
+    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError> {
+        let unreadable = VerifyError::Signature("the notice can't be read");
         let Ok(fields) = serde_json::from_slice::<Fields>(delivery.body) else { return Err(unreadable) };
         let values = NOTICE.map(|name| text(&fields, name));
         let mut signed = vec![("accessKey", self.access_key.as_str())];
         signed.extend(NOTICE.into_iter().zip(values.iter().map(String::as_str)));
         let signature = text(&fields, "signature");
         if !Hash::Sha256.is_signed(self.secret_key.expose(), joined(&signed).as_bytes(), &signature) {
-            return Err(Forged::Signature("the signature is wrong"));
+            return Err(VerifyError::Signature("the signature is wrong"));
         }
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }

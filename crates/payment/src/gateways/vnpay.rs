@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use self::fields::{Answered, Signed, Unfinished, amount, encoded, local, read, refund_status, refunded};
 use crate::{
-    About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     PaymentListing, Money, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, Unreadable, VerifiedWebhook,
     http::Http, signature::Hash,
 };
@@ -272,13 +272,13 @@ impl Gateway for Vnpay {
         PaymentWebhookTransport::Query
     }
 
-    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, Forged> {
+    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError> {
         let Signed { raw, encoded, signature } =
-            read(delivery.query).ok_or(Forged::Signature("there is no signature"))?;
+            read(delivery.query).ok_or(VerifyError::Signature("there is no signature"))?;
         let signed = [raw, encoded]
             .into_iter()
             .find(|message| Hash::Sha512.is_signed(self.hash_secret.expose(), message.as_bytes(), &signature));
-        signed.map(|message| VerifiedWebhook(message.into_bytes())).ok_or(Forged::Signature("the signature is wrong"))
+        signed.map(|message| VerifiedWebhook(message.into_bytes())).ok_or(VerifyError::Signature("the signature is wrong"))
     }
 
     fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, Unreadable> {

@@ -15,7 +15,7 @@ use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime, pem::PemObject as 
 use url::Url;
 use webpki::{EndEntityCert, KeyUsage, aws_lc_rs::RSA_PKCS1_2048_8192_SHA256};
 
-use crate::{Forged, GatewayError, http::Http};
+use crate::{VerifyError, GatewayError, http::Http};
 
 const HOSTS: [&str; 4] = ["api.paypal.com", "api-m.paypal.com", "api.sandbox.paypal.com", "api-m.sandbox.paypal.com"];
 const PATH: &str = "/v1/notifications/certs/";
@@ -57,11 +57,11 @@ impl Certificates {
     }
 
     /// Whether the message was signed with the certificate at this address, and that certificate is PayPal's.
-    pub async fn check(&self, address: &str, message: &[u8], signature: &str, now: Timestamp) -> Result<(), Forged> {
+    pub async fn check(&self, address: &str, message: &[u8], signature: &str, now: Timestamp) -> Result<(), VerifyError> {
         if !is_paypals(address) {
-            return Err(Forged::Signature("the certificate's address is not PayPal's"));
+            return Err(VerifyError::Signature("the certificate's address is not PayPal's"));
         }
-        let signature = STANDARD.decode(signature).map_err(|_| Forged::Signature("the signature can't be read"))?;
+        let signature = STANDARD.decode(signature).map_err(|_| VerifyError::Signature("the signature can't be read"))?;
         if let Some(chain) = self.kept(address) {
             return check_chain(&chain, &self.roots, message, &signature, now);
         }
@@ -73,7 +73,7 @@ impl Certificates {
         }
         in_vain.retain(|_, at| at.elapsed() < REST);
         if in_vain.contains_key(address) || in_vain.len() >= NEW_IN_A_REST {
-            return Err(Forged::Unchecked(GatewayError::Away("the certificate was asked for in vain".to_owned())));
+            return Err(VerifyError::Unchecked(GatewayError::Away("the certificate was asked for in vain".to_owned())));
         }
         let checked = match self.fetch(address).await {
             Ok(chain) => check_chain(&chain, &self.roots, message, &signature, now).map(|()| chain),
@@ -99,12 +99,12 @@ impl Certificates {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
     }
 
-    async fn fetch(&self, address: &str) -> Result<Vec<CertificateDer<'static>>, Forged> {
-        let reply = self.http.send(self.http.client.get(address)).await.map_err(Forged::Unchecked)?;
+    async fn fetch(&self, address: &str) -> Result<Vec<CertificateDer<'static>>, VerifyError> {
+        let reply = self.http.send(self.http.client.get(address)).await.map_err(VerifyError::Unchecked)?;
         if !reply.status.is_success() {
-            return Err(Forged::Unchecked(reply.failure()));
+            return Err(VerifyError::Unchecked(reply.failure()));
         }
-        let unreadable = Forged::Signature("the certificate can't be read");
+        let unreadable = VerifyError::Signature("the certificate can't be read");
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&reply.body).take(CHAIN).collect();
         chain.map_err(|_| unreadable)
     }
@@ -131,17 +131,17 @@ fn check_chain(
     message: &[u8],
     signature: &[u8],
     now: Timestamp,
-) -> Result<(), Forged> {
-    let (leaf, others) = chain.split_first().ok_or(Forged::Signature("there is no certificate"))?;
-    let leaf = EndEntityCert::try_from(leaf).map_err(|_| Forged::Signature("the certificate can't be read"))?;
+) -> Result<(), VerifyError> {
+    let (leaf, others) = chain.split_first().ok_or(VerifyError::Signature("there is no certificate"))?;
+    let leaf = EndEntityCert::try_from(leaf).map_err(|_| VerifyError::Signature("the certificate can't be read"))?;
     let time = UnixTime::since_unix_epoch(Duration::from_secs(now.seconds().max(0).unsigned_abs()));
     leaf.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &roots.0, others, time, KeyUsage::server_auth(), None, None)
-        .map_err(|_| Forged::Signature("nobody vouches for the certificate"))?;
+        .map_err(|_| VerifyError::Signature("nobody vouches for the certificate"))?;
     if !leaf.valid_dns_names().any(|name| name.ends_with(DOMAIN)) {
-        return Err(Forged::Signature("the certificate is somebody else's"));
+        return Err(VerifyError::Signature("the certificate is somebody else's"));
     }
     leaf.verify_signature(RSA_PKCS1_2048_8192_SHA256, message, signature)
-        .map_err(|_| Forged::Signature("the signature is wrong"))
+        .map_err(|_| VerifyError::Signature("the signature is wrong"))
 }
 
 #[cfg(test)]
@@ -190,7 +190,7 @@ mod tests {
             let address = format!("https://api.paypal.com/v1/notifications/certs/CERT-{number}");
             for _ in 0..2 {
                 let checked = certificates.check(&address, MESSAGE, "AAAA", NOW).await;
-                assert!(matches!(checked, Err(Forged::Unchecked(_))), "{number}: {checked:?}");
+                assert!(matches!(checked, Err(VerifyError::Unchecked(_))), "{number}: {checked:?}");
             }
         }
         assert_eq!(certificates.in_vain.lock().await.len(), NEW_IN_A_REST, "no more than these were asked");

@@ -29,7 +29,7 @@ use self::{
     objects::{Capture, Event, PaypalOrder, Refund, captured, is_captured, read},
 };
 use crate::{
-    Acknowledged, Answer, Checkout, Currency, WebhookRequest, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     PaymentListing, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, Unreadable, VerifiedWebhook,
     http::{Http, Reply},
 };
@@ -314,21 +314,21 @@ impl Gateway for Paypal {
         self.token().await.map(drop)
     }
 
-    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, Forged> {
-        let header = |name: &str| (delivery.header)(name).ok_or(Forged::Signature("a header is missing"));
+    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError> {
+        let header = |name: &str| (delivery.header)(name).ok_or(VerifyError::Signature("a header is missing"));
         let (id, time) = (header("paypal-transmission-id")?, header("paypal-transmission-time")?);
         let (algorithm, signature) = (header("paypal-auth-algo")?, header("paypal-transmission-sig")?);
         let certificate = header("paypal-cert-url")?;
-        let moment = Timestamp::parse(&time).map_err(|_| Forged::Signature("the time can't be read"))?;
+        let moment = Timestamp::parse(&time).map_err(|_| VerifyError::Signature("the time can't be read"))?;
         // It sends an event again for three days, and signs it anew each time.
         if delivery.now.0.abs_diff(moment.0) > 4 * 86_400_000 {
-            return Err(Forged::Signature("the signature is too old, or from the future"));
+            return Err(VerifyError::Signature("the signature is too old, or from the future"));
         }
         if !algorithm.eq_ignore_ascii_case("SHA256withRSA") {
-            return Err(Forged::Signature("the algorithm is another"));
+            return Err(VerifyError::Signature("the algorithm is another"));
         }
         if !certificate::is_paypals(&certificate) {
-            return Err(Forged::Signature("the certificate's address is not PayPal's"));
+            return Err(VerifyError::Signature("the certificate's address is not PayPal's"));
         }
         match self.check {
             Check::Certificate => {
@@ -352,7 +352,7 @@ impl Gateway for Paypal {
                 )
                 .into_bytes();
                 if serde_json::from_slice::<serde::de::IgnoredAny>(delivery.body).is_err() {
-                    return Err(Forged::Signature("the body is not JSON"));
+                    return Err(VerifyError::Signature("the body is not JSON"));
                 }
                 body.extend_from_slice(delivery.body);
                 body.push(b'}');
@@ -361,10 +361,10 @@ impl Gateway for Paypal {
                     verification_status: String,
                 }
                 let path = "/v1/notifications/verify-webhook-signature";
-                let reply = self.ask(Method::POST, path, None, Some(body)).await.map_err(Forged::Unchecked)?;
-                let verdict: Verdict = reply.json().map_err(Forged::Unchecked)?;
+                let reply = self.ask(Method::POST, path, None, Some(body)).await.map_err(VerifyError::Unchecked)?;
+                let verdict: Verdict = reply.json().map_err(VerifyError::Unchecked)?;
                 if verdict.verification_status != "SUCCESS" {
-                    return Err(Forged::Signature("PayPal says that the signature is wrong"));
+                    return Err(VerifyError::Signature("PayPal says that the signature is wrong"));
                 }
             }
         }

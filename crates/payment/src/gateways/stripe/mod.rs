@@ -20,7 +20,7 @@ use url::Url;
 
 use self::objects::{Event, Reference, Refund, RefundedCharge, Refunds, Session, about_intent, of_dispute, of_session};
 use crate::{
-    About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, Forged, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     PaymentListing, News, Notice, Order, Recurring, RefundOrder, Refunded, Remote, Snapshot, Unreadable, VerifiedWebhook,
     http::{Http, Reply},
     signature::Hash,
@@ -224,8 +224,8 @@ impl Gateway for Stripe {
         Ok(())
     }
 
-    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, Forged> {
-        let header = (delivery.header)("stripe-signature").ok_or(Forged::Signature("there is no signature"))?;
+    async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError> {
+        let header = (delivery.header)("stripe-signature").ok_or(VerifyError::Signature("there is no signature"))?;
         check(&header, delivery.body, &self.webhook_secrets, delivery.now)?;
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
@@ -273,21 +273,21 @@ impl Gateway for Stripe {
 }
 
 /// `t=…,v1=…`, with several `v1` while a secret is being replaced.
-fn check(header: &str, body: &[u8], secrets: &[Secret], now: Timestamp) -> Result<(), Forged> {
+fn check(header: &str, body: &[u8], secrets: &[Secret], now: Timestamp) -> Result<(), VerifyError> {
     let parts = || header.split(',').filter_map(|part| part.trim().split_once('='));
     let stamp = parts().find(|(name, _)| *name == "t").map(|(_, value)| value);
-    let stamp = stamp.ok_or(Forged::Signature("the signature has no time"))?;
-    let seconds: i64 = stamp.parse().map_err(|_| Forged::Signature("the signature's time can't be read"))?;
+    let stamp = stamp.ok_or(VerifyError::Signature("the signature has no time"))?;
+    let seconds: i64 = stamp.parse().map_err(|_| VerifyError::Signature("the signature's time can't be read"))?;
     let mut message = format!("{stamp}.").into_bytes();
     message.extend_from_slice(body);
     let is_signed = parts().filter(|(name, _)| *name == "v1").any(|(_, signature)| {
         secrets.iter().any(|secret| Hash::Sha256.is_signed(secret.expose(), &message, signature))
     });
     if !is_signed {
-        return Err(Forged::Signature("the signature is wrong"));
+        return Err(VerifyError::Signature("the signature is wrong"));
     }
     if now.seconds().abs_diff(seconds) > TOLERANCE_SECONDS.unsigned_abs() {
-        return Err(Forged::Signature("the signature is too old, or from the future"));
+        return Err(VerifyError::Signature("the signature is too old, or from the future"));
     }
     Ok(())
 }
