@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use self::{
     name::{GatewayName, UnknownGateway, settings},
-    notices::{About, Acknowledged, Answer, WebhookRequest, VerifyError, News, Notice, RefundNews, PaymentWebhookTransport, Unreadable, VerifiedWebhook},
+    notices::{About, Acknowledged, Answer, WebhookRequest, VerifyError, News, Notice, RefundNews, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
     orders::{
         Attempt, Charge, Charged, Checkout, Keep, Kept, Known, Order, Presence, RefundOrder, Refunded, Remote,
         SetupOrder, SetupState, Snapshot,
@@ -133,7 +133,7 @@ pub trait Gateway: Send + Sync {
     async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError>;
 
     /// What a verified request says.
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, Unreadable>;
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, MalformedEvent>;
 
     /// What is so of a notice whose word is not enough to give credits, or that doesn't say all: the gateway is asked, at this moment. Any other
     /// notice stays as it is.

@@ -21,7 +21,7 @@ pub(crate) use gateway::GatewayKind;
 pub use gateway::{
     About, Acknowledged, Answer, Attempt, BuildResult, Charge, Charged, Checkout, WebhookRequest, VerifyError, Gateway, GatewayError,
     GatewayName, Keep, Kept, Known, ListedPayment, PaymentListing, News, Notice, Order, Presence, Recurring, RefundNews, RefundOrder,
-    Refunded, Remote, SetupOrder, SetupState, Snapshot, PaymentContext, PaymentWebhookTransport, BuildError, UnknownGateway, Unreadable,
+    Refunded, Remote, SetupOrder, SetupState, Snapshot, PaymentContext, PaymentWebhookTransport, BuildError, UnknownGateway, MalformedEvent,
     VerifiedWebhook, settings,
 };
 pub use gateways::demo::{Demo, Outcome as DemoOutcome, SetupOutcome as DemoSetupOutcome};

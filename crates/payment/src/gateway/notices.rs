@@ -51,7 +51,7 @@ pub enum VerifyError {
 /// A verified request that makes no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the notice can't be read")]
-pub struct Unreadable;
+pub struct MalformedEvent;
 
 /// Which payment is meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     About, Acknowledged, Answer, Attempt, Charge, Charged, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
     GatewayName, Kept, GatewayKind, Known, PaymentListing, Money, News, Notice, Order, Presence, Recurring, RefundOrder, RefundState,
-    Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, Unreadable, VerifiedWebhook, signature::Hash,
+    Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, MalformedEvent, VerifiedWebhook, signature::Hash,
 };
 
 pub(crate) static KIND: GatewayKind = GatewayKind {
@@ -205,8 +205,8 @@ impl Gateway for Demo {
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
 
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, Unreadable> {
-        let event: Event = serde_json::from_slice(verified.raw()).map_err(|_| Unreadable)?;
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, MalformedEvent> {
+        let event: Event = serde_json::from_slice(verified.raw()).map_err(|_| MalformedEvent)?;
         let news = match event.outcome {
             Outcome::Paid => News::Paid { money: event.money, charge: Some(event.payment_id.to_string()) },
             Outcome::PaidOnce => News::Paid { money: event.money, charge: Some(format!("{ONCE}{}", event.payment_id)) },

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable, VerifiedWebhook,
+    PaymentListing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::Http,
     signature::{Hash, joined},
 };
@@ -337,9 +337,9 @@ impl Gateway for Momo {
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
 
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, Unreadable> {
-        let fields: Fields = serde_json::from_slice(verified.raw()).map_err(|_| Unreadable)?;
-        let number = |name: &str| text(&fields, name).parse::<i64>().map_err(|_| Unreadable);
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, MalformedEvent> {
+        let fields: Fields = serde_json::from_slice(verified.raw()).map_err(|_| MalformedEvent)?;
+        let number = |name: &str| text(&fields, name).parse::<i64>().map_err(|_| MalformedEvent);
         let (order, transaction, code) = (text(&fields, "orderId"), text(&fields, "transId"), number("resultCode")?);
         let news = match result(code) {
             Meaning::Paid => {

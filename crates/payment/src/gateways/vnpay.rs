@@ -20,7 +20,7 @@ use uuid::Uuid;
 use self::fields::{Answered, Signed, Unfinished, amount, encoded, local, read, refund_status, refunded};
 use crate::{
     About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, Money, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, Unreadable, VerifiedWebhook,
+    PaymentListing, Money, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
     http::Http, signature::Hash,
 };
 
@@ -281,7 +281,7 @@ impl Gateway for Vnpay {
         signed.map(|message| VerifiedWebhook(message.into_bytes())).ok_or(VerifyError::Signature("the signature is wrong"))
     }
 
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, Unreadable> {
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, MalformedEvent> {
         let fields: BTreeMap<String, String> = form_urlencoded::parse(verified.raw()).into_owned().collect();
         let text = |name: &str| fields.get(name).map_or("", String::as_str);
         let (order, code, status) = (text("vnp_TxnRef"), text("vnp_ResponseCode"), text("vnp_TransactionStatus"));

@@ -30,7 +30,7 @@ use self::{
 };
 use crate::{
     Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, Unreadable, VerifiedWebhook,
+    PaymentListing, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
 };
 
@@ -371,8 +371,8 @@ impl Gateway for Paypal {
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
 
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, Unreadable> {
-        let event: Event = serde_json::from_slice(verified.raw()).map_err(|_| Unreadable)?;
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, MalformedEvent> {
+        let event: Event = serde_json::from_slice(verified.raw()).map_err(|_| MalformedEvent)?;
         let at = event.create_time.as_deref().and_then(|at| Timestamp::parse(at).ok());
         let (about, news) = read(&event.event_type, event.resource, at)?;
         Ok(Notice { event_id: event.id, kind: event.event_type, about, is_ours: true, news })

@@ -4,7 +4,7 @@ use appcore::Timestamp;
 use serde::Deserialize;
 
 use crate::{
-    About, DisputeState, GatewayError, Money, News, RefundNews, RefundState, Refunded, Remote, Snapshot, Unreadable,
+    About, DisputeState, GatewayError, Money, News, RefundNews, RefundState, Refunded, Remote, Snapshot, MalformedEvent,
 };
 
 #[derive(Deserialize)]
@@ -164,9 +164,9 @@ pub(super) fn read(
     kind: &str,
     resource: serde_json::Value,
     at: Option<Timestamp>,
-) -> Result<(About, News), Unreadable> {
-    fn parsed<T: serde::de::DeserializeOwned>(resource: serde_json::Value) -> Result<T, Unreadable> {
-        serde_json::from_value(resource).map_err(|_| Unreadable)
+) -> Result<(About, News), MalformedEvent> {
+    fn parsed<T: serde::de::DeserializeOwned>(resource: serde_json::Value) -> Result<T, MalformedEvent> {
+        serde_json::from_value(resource).map_err(|_| MalformedEvent)
     }
     Ok(match kind {
         "CHECKOUT.ORDER.APPROVED" => (About::Reference(parsed::<PaypalOrder>(resource)?.id), News::Approved),

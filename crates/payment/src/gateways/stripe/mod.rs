@@ -21,7 +21,7 @@ use url::Url;
 use self::objects::{Event, Reference, Refund, RefundedCharge, Refunds, Session, about_intent, of_dispute, of_session};
 use crate::{
     About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, News, Notice, Order, Recurring, RefundOrder, Refunded, Remote, Snapshot, Unreadable, VerifiedWebhook,
+    PaymentListing, News, Notice, Order, Recurring, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
     signature::Hash,
 };
@@ -230,8 +230,8 @@ impl Gateway for Stripe {
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
 
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, Unreadable> {
-        let event: Event<'_> = serde_json::from_slice(verified.raw()).map_err(|_| Unreadable)?;
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, MalformedEvent> {
+        let event: Event<'_> = serde_json::from_slice(verified.raw()).map_err(|_| MalformedEvent)?;
         let is_ours = event.livemode == self.is_live();
         let (about, news) = match event.kind.as_str() {
             kind if kind.starts_with("checkout.session.") => of_session(kind, event.data.read()?),

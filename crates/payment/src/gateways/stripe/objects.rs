@@ -4,7 +4,7 @@ use appcore::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::{About, Currency, DisputeState, Money, News, RefundNews, RefundState, Refunded, Unreadable};
+use crate::{About, Currency, DisputeState, Money, News, RefundNews, RefundState, Refunded, MalformedEvent};
 
 /// A checkout session.
 #[derive(Deserialize)]
@@ -144,8 +144,8 @@ pub(super) struct Data<'a> {
 }
 
 impl Data<'_> {
-    pub(super) fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, Unreadable> {
-        serde_json::from_str(self.object.get()).map_err(|_| Unreadable)
+    pub(super) fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, MalformedEvent> {
+        serde_json::from_str(self.object.get()).map_err(|_| MalformedEvent)
     }
 }
 

@@ -8,7 +8,7 @@ use time::{OffsetDateTime, UtcOffset, macros::format_description};
 use url::form_urlencoded;
 
 use super::SCALE;
-use crate::{Currency, Money, RefundState, Unreadable};
+use crate::{Currency, Money, RefundState, MalformedEvent};
 
 /// What is answered to a refund that is asked for: the code says what became of the request, and the status what became of the refund.
 /// See <https://sandbox.vnpayment.vn/apis/docs/truy-van-hoan-tien/querydr&refund.html>. 95 says that the transaction has failed; after a refund of all of it
@@ -130,10 +130,10 @@ pub(super) fn read(query: &str) -> Option<Signed> {
 }
 
 /// Dong of an amount that is written times 100.
-pub(super) fn amount(text: &str) -> Result<Money, Unreadable> {
-    let scaled: i64 = text.parse().map_err(|_| Unreadable)?;
+pub(super) fn amount(text: &str) -> Result<Money, MalformedEvent> {
+    let scaled: i64 = text.parse().map_err(|_| MalformedEvent)?;
     if scaled < 0 || scaled % SCALE != 0 {
-        return Err(Unreadable);
+        return Err(MalformedEvent);
     }
     Ok(Money::new(scaled / SCALE, Currency::Vnd))
 }
