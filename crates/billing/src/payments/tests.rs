@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::payment::{About, DisputeState, GatewayName, Money, News, Notice, RefundNews, RefundState, Stage};
+use ::payment::{WebhookSubject, DisputeState, GatewayName, Money, News, Notice, RefundNews, RefundState, Stage};
 use appcore::{Timestamp, UserId, credits::MicroCredits};
 use dbcontext::{
     entity::{ledger_entry, payment},
@@ -138,8 +138,8 @@ impl Buyer {
         let money = |amount| Money::new(amount, "USD".parse().unwrap());
         let charge = format!("ch_{id}");
         let about = match told {
-            Told::Refund(..) | Told::Dispute(..) => About::Charge(charge.clone()),
-            _ => About::Payment(id),
+            Told::Refund(..) | Told::Dispute(..) => WebhookSubject::Charge(charge.clone()),
+            _ => WebhookSubject::Payment(id),
         };
         let news = match told {
             Told::Pending => News::Pending,

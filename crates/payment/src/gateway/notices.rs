@@ -55,7 +55,7 @@ pub struct MalformedEvent;
 
 /// Which payment is meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum About {
+pub enum WebhookSubject {
     Payment(Uuid),
     /// [`Checkout::reference`](crate::Checkout::reference).
     Reference(String),
@@ -127,7 +127,7 @@ pub struct Notice {
     pub event_id: String,
     /// The gateway's word for it.
     pub kind: String,
-    pub about: About,
+    pub about: WebhookSubject,
     /// Not: it comes from another account, or from a test where real money is meant, or the other way round.
     pub is_ours: bool,
     pub news: News,

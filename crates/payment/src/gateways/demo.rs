@@ -10,7 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    About, Acknowledged, Answer, Attempt, Charge, Charged, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
+    WebhookSubject, Acknowledged, Answer, Attempt, Charge, Charged, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
     GatewayName, Kept, GatewayKind, Known, PaymentListing, Money, News, Notice, Order, Presence, Recurring, RefundOrder, RefundState,
     Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, MalformedEvent, VerifiedWebhook, signature::Hash,
 };
@@ -215,7 +215,7 @@ impl Gateway for Demo {
         Ok(Notice {
             event_id: event.id,
             kind: event.outcome.as_str().to_owned(),
-            about: About::Payment(event.payment_id),
+            about: WebhookSubject::Payment(event.payment_id),
             is_ours: true,
             news,
         })

@@ -14,7 +14,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    WebhookSubject, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     PaymentListing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::Http,
     signature::{Hash, joined},
@@ -352,7 +352,7 @@ impl Gateway for Momo {
         Ok(Notice {
             event_id: format!("{order}:{transaction}:{code}"),
             kind: format!("ipn.{code}"),
-            about: order.parse().map_or(About::Reference(order), About::Payment),
+            about: order.parse().map_or(WebhookSubject::Reference(order), WebhookSubject::Payment),
             is_ours: text(&fields, "partnerCode") == self.partner_code,
             news,
         })

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use self::fields::{Answered, Signed, Unfinished, amount, encoded, local, read, refund_status, refunded};
 use crate::{
-    About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    WebhookSubject, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     PaymentListing, Money, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
     http::Http, signature::Hash,
 };
@@ -296,7 +296,7 @@ impl Gateway for Vnpay {
         Ok(Notice {
             event_id: format!("{order}:{transaction}:{code}:{status}"),
             kind: format!("ipn.{code}.{status}"),
-            about: order.parse().map_or_else(|_| About::Reference(order.to_owned()), About::Payment),
+            about: order.parse().map_or_else(|_| WebhookSubject::Reference(order.to_owned()), WebhookSubject::Payment),
             is_ours: text("vnp_TmnCode") == self.tmn_code,
             news,
         })

@@ -4,7 +4,7 @@ use appcore::Timestamp;
 use serde::Deserialize;
 
 use crate::{
-    About, DisputeState, GatewayError, Money, News, RefundNews, RefundState, Refunded, Remote, Snapshot, MalformedEvent,
+    WebhookSubject, DisputeState, GatewayError, Money, News, RefundNews, RefundState, Refunded, Remote, Snapshot, MalformedEvent,
 };
 
 #[derive(Deserialize)]
@@ -148,11 +148,11 @@ pub(super) fn is_captured(status: &str) -> bool {
 }
 
 /// Of which payment of ours something is.
-fn of_payment(id: Option<String>) -> About {
-    id.and_then(|id| id.parse().ok()).map_or(About::Nothing, About::Payment)
+fn of_payment(id: Option<String>) -> WebhookSubject {
+    id.and_then(|id| id.parse().ok()).map_or(WebhookSubject::Nothing, WebhookSubject::Payment)
 }
 
-pub(super) fn captured(capture: Capture) -> (About, News) {
+pub(super) fn captured(capture: Capture) -> (WebhookSubject, News) {
     let about = of_payment(capture.custom_id);
     match capture.amount.money() {
         Some(money) => (about, News::Paid { money, charge: Some(capture.id) }),
@@ -164,12 +164,12 @@ pub(super) fn read(
     kind: &str,
     resource: serde_json::Value,
     at: Option<Timestamp>,
-) -> Result<(About, News), MalformedEvent> {
+) -> Result<(WebhookSubject, News), MalformedEvent> {
     fn parsed<T: serde::de::DeserializeOwned>(resource: serde_json::Value) -> Result<T, MalformedEvent> {
         serde_json::from_value(resource).map_err(|_| MalformedEvent)
     }
     Ok(match kind {
-        "CHECKOUT.ORDER.APPROVED" => (About::Reference(parsed::<PaypalOrder>(resource)?.id), News::Approved),
+        "CHECKOUT.ORDER.APPROVED" => (WebhookSubject::Reference(parsed::<PaypalOrder>(resource)?.id), News::Approved),
         "PAYMENT.CAPTURE.COMPLETED" => captured(parsed(resource)?),
         "PAYMENT.CAPTURE.PENDING" => (of_payment(parsed::<Capture>(resource)?.custom_id), News::Pending),
         "PAYMENT.CAPTURE.DENIED" | "PAYMENT.CAPTURE.DECLINED" => {
@@ -180,7 +180,7 @@ pub(super) fn read(
             let refund: Refund = parsed(resource)?;
             let charge =
                 refund.links.iter().find(|link| link.rel == "up").and_then(|link| link.href.rsplit('/').next());
-            let about = charge.map_or(About::Nothing, |charge| About::Charge(charge.to_owned()));
+            let about = charge.map_or(WebhookSubject::Nothing, |charge| WebhookSubject::Charge(charge.to_owned()));
             let Some(money) = refund.amount.money() else { return Ok((about, News::Foreign)) };
             let state = if kind.ends_with("REVERSED") { RefundState::Done } else { refund_state(&refund.status) };
             let ours = refund.custom_id.and_then(|id| id.parse().ok());
@@ -189,13 +189,13 @@ pub(super) fn read(
         "CUSTOMER.DISPUTE.CREATED" | "CUSTOMER.DISPUTE.UPDATED" | "CUSTOMER.DISPUTE.RESOLVED" => {
             let dispute: Dispute = parsed(resource)?;
             let charge = dispute.disputed_transactions.into_iter().find_map(|one| one.seller_transaction_id);
-            let about = charge.map_or(About::Nothing, About::Charge);
+            let about = charge.map_or(WebhookSubject::Nothing, WebhookSubject::Charge);
             let money = dispute.dispute_amount.and_then(|amount| amount.money());
             let ruling = dispute.dispute_outcome.filter(|_| dispute.status == "RESOLVED");
             let state = ruling.map_or(DisputeState::Open, |ruling| ruled(&ruling.outcome_code));
             (about, News::Dispute { reference: dispute.dispute_id, money, state })
         }
-        _ => (About::Nothing, News::Other),
+        _ => (WebhookSubject::Nothing, News::Other),
     })
 }
 

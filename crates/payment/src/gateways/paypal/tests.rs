@@ -1,5 +1,5 @@
 use super::{objects::refund_state, *};
-use crate::{About, DisputeState, Money, RefundState};
+use crate::{WebhookSubject, DisputeState, Money, RefundState};
 
 #[test]
 fn a_dispute_is_decided_by_words_that_are_known_and_stays_open_by_others() {
@@ -12,7 +12,7 @@ fn a_dispute_is_decided_by_words_that_are_known_and_stays_open_by_others() {
             resource["dispute_outcome"] = json!({ "outcome_code": outcome });
         }
         let (about, news) = read("CUSTOMER.DISPUTE.UPDATED", resource, None).unwrap();
-        assert_eq!(about, About::Charge("C1".to_owned()));
+        assert_eq!(about, WebhookSubject::Charge("C1".to_owned()));
         match news {
             News::Dispute { state, .. } => state,
             other => panic!("{other:?}"),

@@ -20,7 +20,7 @@ use url::Url;
 
 use self::objects::{Event, Reference, Refund, RefundedCharge, Refunds, Session, about_intent, of_dispute, of_session};
 use crate::{
-    About, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    WebhookSubject, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     PaymentListing, News, Notice, Order, Recurring, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
     signature::Hash,
@@ -243,19 +243,19 @@ impl Gateway for Stripe {
             }
             // What was refunded is asked for: an endpoint may be told of nothing else.
             "charge.refunded" => match about_intent(event.data.read::<RefundedCharge>()?.payment_intent) {
-                About::Nothing => (About::Nothing, News::Other),
+                WebhookSubject::Nothing => (WebhookSubject::Nothing, News::Other),
                 about => (about, News::Refunds(Vec::new())),
             },
             kind if kind.starts_with("charge.dispute.") => of_dispute(event.data.read()?),
             kind if kind.starts_with("payment_intent.") => charges::told(kind, &event.data.read()?),
-            _ => (About::Nothing, News::Other),
+            _ => (WebhookSubject::Nothing, News::Other),
         };
         Ok(Notice { event_id: event.id, kind: event.kind, about, is_ours, news })
     }
 
     /// That something of a charge was refunded says neither what nor how far that is.
     async fn confirm(&self, notice: Notice, now: Timestamp) -> Result<Notice, GatewayError> {
-        let (true, News::Refunds(_), About::Charge(charge)) = (notice.is_ours, &notice.news, &notice.about) else {
+        let (true, News::Refunds(_), WebhookSubject::Charge(charge)) = (notice.is_ours, &notice.news, &notice.about) else {
             return Ok(notice);
         };
         let made = self.refunds_of(charge).await?.data;

@@ -4,7 +4,7 @@ use appcore::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::{About, Currency, DisputeState, Money, News, RefundNews, RefundState, Refunded, MalformedEvent};
+use crate::{WebhookSubject, Currency, DisputeState, Money, News, RefundNews, RefundState, Refunded, MalformedEvent};
 
 /// A checkout session.
 #[derive(Deserialize)]
@@ -149,13 +149,13 @@ impl Data<'_> {
     }
 }
 
-pub(super) fn of_session(kind: &str, session: Session) -> (About, News) {
+pub(super) fn of_session(kind: &str, session: Session) -> (WebhookSubject, News) {
     let ours = session.client_reference_id.as_deref().and_then(|id| id.parse().ok());
     if session.mode.as_deref() == Some("setup") {
         // Nothing was paid: what was kept is asked for.
-        return (ours.map_or(About::Nothing, About::Setup), News::Other);
+        return (ours.map_or(WebhookSubject::Nothing, WebhookSubject::Setup), News::Other);
     }
-    let about = ours.map_or_else(|| About::Reference(session.id.clone()), About::Payment);
+    let about = ours.map_or_else(|| WebhookSubject::Reference(session.id.clone()), WebhookSubject::Payment);
     let news = match kind {
         "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
             if session.is_paid() {
@@ -174,11 +174,11 @@ pub(super) fn of_session(kind: &str, session: Session) -> (About, News) {
     (about, news)
 }
 
-pub(super) fn about_intent(intent: Option<Reference>) -> About {
-    intent.map_or(About::Nothing, |intent| About::Charge(intent.into_id()))
+pub(super) fn about_intent(intent: Option<Reference>) -> WebhookSubject {
+    intent.map_or(WebhookSubject::Nothing, |intent| WebhookSubject::Charge(intent.into_id()))
 }
 
-pub(super) fn of_dispute(dispute: Dispute) -> (About, News) {
+pub(super) fn of_dispute(dispute: Dispute) -> (WebhookSubject, News) {
     let about = about_intent(dispute.payment_intent);
     let state = match dispute.status.as_str() {
         "won" => DisputeState::Won,

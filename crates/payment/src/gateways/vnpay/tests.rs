@@ -168,7 +168,7 @@ async fn a_notice_is_believed_when_it_is_signed_and_paid_when_both_codes_say_so(
         format!("{rest}&{first}&vnp_SecureHash={signature}&utm=1")
     };
     let paid = vnpay.classify(&verify(&signed("00", "00")).await.unwrap()).unwrap();
-    assert_eq!((paid.about, paid.is_ours), (About::Payment(Uuid::from_u128(7)), true));
+    assert_eq!((paid.about, paid.is_ours), (WebhookSubject::Payment(Uuid::from_u128(7)), true));
     let money = Money::new(249_000, Currency::Vnd);
     assert_eq!(paid.news, News::Paid { money, charge: Some("9".to_owned()) });
     for (code, status, news) in [
