@@ -1,6 +1,6 @@
 //! What news change about a payment, under the lock of its row. Nothing here commits.
 
-use ::payment::{DisputeState, Money, News, Notice, RefundNews, RefundState, Stage, Standing};
+use ::payment::{DisputeState, Money, News, Notice, RefundUpdate, RefundState, Stage, Standing};
 use appcore::{AppError, PaymentRefundId, Timestamp, credits::MicroCredits};
 use dbcontext::{
     entity::{payment, payment_dispute, payment_refund},
@@ -268,10 +268,10 @@ async fn refunded<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
     row: &mut payment::Model,
-    told: &RefundNews,
+    told: &RefundUpdate,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let RefundNews { ref reference, ours, money, state, at } = *told;
+    let RefundUpdate { ref reference, ours, money, state, at } = *told;
     let mut claims = Reversals::read(txn, row.id).await?;
     let is_meant = |refund: &payment_refund::Model| {
         refund.reference.as_ref() == Some(reference) || ours.is_some_and(|id| refund.id.0 == id)

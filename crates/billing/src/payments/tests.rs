@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::payment::{WebhookSubject, DisputeState, GatewayName, Money, News, Notice, RefundNews, RefundState, Stage};
+use ::payment::{WebhookSubject, DisputeState, GatewayName, Money, News, Notice, RefundUpdate, RefundState, Stage};
 use appcore::{Timestamp, UserId, credits::MicroCredits};
 use dbcontext::{
     entity::{ledger_entry, payment},
@@ -150,7 +150,7 @@ impl Buyer {
             Told::Refund(which, state, at) => {
                 let reference = format!("re_{id}_{which}");
                 let at = Some(Timestamp(at * 1_000));
-                News::Refund(RefundNews { reference, ours: None, money: money(REFUNDS[which]), state, at })
+                News::Refund(RefundUpdate { reference, ours: None, money: money(REFUNDS[which]), state, at })
             }
             Told::Dispute(which, state) => {
                 News::Dispute { reference: format!("dp_{which}"), money: Some(money(DISPUTES[which])), state }

@@ -68,7 +68,7 @@ pub enum WebhookSubject {
 
 /// What a gateway tells of a refund.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefundNews {
+pub struct RefundUpdate {
     pub reference: String,
     /// [`RefundOrder::refund_id`](crate::RefundOrder::refund_id), where we have asked for it.
     pub ours: Option<Uuid>,
@@ -92,9 +92,9 @@ pub enum News {
     },
     Failed,
     Expired,
-    Refund(RefundNews),
+    Refund(RefundUpdate),
     /// Something was refunded: all refunds of the payment, once the gateway [was asked](crate::Gateway::confirm) for them.
-    Refunds(Vec<RefundNews>),
+    Refunds(Vec<RefundUpdate>),
     Dispute {
         reference: String,
         /// What it is about. None: the gateway doesn't say that, or in a currency that isn't known here.

@@ -4,7 +4,7 @@ use appcore::Timestamp;
 use serde::Deserialize;
 
 use crate::{
-    WebhookSubject, DisputeState, GatewayError, Money, News, RefundNews, RefundState, Refunded, Remote, Snapshot, MalformedEvent,
+    WebhookSubject, DisputeState, GatewayError, Money, News, RefundUpdate, RefundState, Refunded, Remote, Snapshot, MalformedEvent,
 };
 
 #[derive(Deserialize)]
@@ -184,7 +184,7 @@ pub(super) fn read(
             let Some(money) = refund.amount.money() else { return Ok((about, News::Foreign)) };
             let state = if kind.ends_with("REVERSED") { RefundState::Done } else { refund_state(&refund.status) };
             let ours = refund.custom_id.and_then(|id| id.parse().ok());
-            (about, News::Refund(RefundNews { reference: refund.id, ours, money, state, at }))
+            (about, News::Refund(RefundUpdate { reference: refund.id, ours, money, state, at }))
         }
         "CUSTOMER.DISPUTE.CREATED" | "CUSTOMER.DISPUTE.UPDATED" | "CUSTOMER.DISPUTE.RESOLVED" => {
             let dispute: Dispute = parsed(resource)?;

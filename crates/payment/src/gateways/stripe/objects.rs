@@ -4,7 +4,7 @@ use appcore::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::{WebhookSubject, Currency, DisputeState, Money, News, RefundNews, RefundState, Refunded, MalformedEvent};
+use crate::{WebhookSubject, Currency, DisputeState, Money, News, RefundUpdate, RefundState, Refunded, MalformedEvent};
 
 /// A checkout session.
 #[derive(Deserialize)]
@@ -107,9 +107,9 @@ impl Refund {
     }
 
     /// None: it is in a currency that isn't known here.
-    pub(super) fn news(self, at: Option<Timestamp>) -> Option<RefundNews> {
+    pub(super) fn news(self, at: Option<Timestamp>) -> Option<RefundUpdate> {
         let money = Money::new(self.amount, self.currency.parse().ok()?);
-        Some(RefundNews { ours: self.ours(), money, state: self.state(), at, reference: self.id })
+        Some(RefundUpdate { ours: self.ours(), money, state: self.state(), at, reference: self.id })
     }
 }
 
