@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use self::{
     name::{GatewayName, UnknownGateway, settings},
-    notices::{WebhookSubject, Acknowledged, Answer, WebhookRequest, VerifyError, News, Notice, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
+    notices::{WebhookSubject, Acknowledged, Answer, WebhookRequest, VerifyError, PaymentUpdate, Notice, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
     orders::{
         Attempt, Charge, Charged, Checkout, Keep, Kept, Known, Order, Presence, RefundOrder, Refunded, Remote,
         SetupOrder, SetupState, Snapshot,

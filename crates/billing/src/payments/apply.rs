@@ -1,6 +1,6 @@
 //! What news change about a payment, under the lock of its row. Nothing here commits.
 
-use ::payment::{DisputeState, Money, News, Notice, RefundUpdate, RefundState, Stage, Standing};
+use ::payment::{DisputeState, Money, PaymentUpdate, Notice, RefundUpdate, RefundState, Stage, Standing};
 use appcore::{AppError, PaymentRefundId, Timestamp, credits::MicroCredits};
 use dbcontext::{
     entity::{payment, payment_dispute, payment_refund},
@@ -47,32 +47,32 @@ pub(super) async fn news<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
     row: &mut payment::Model,
-    news: &News,
+    news: &PaymentUpdate,
     now: Timestamp,
 ) -> Result<Applied, AppError> {
     match news {
-        News::Pending => step(row, Stage::Pending)?,
-        News::Failed => {
+        PaymentUpdate::Pending => step(row, Stage::Pending)?,
+        PaymentUpdate::Failed => {
             step(row, Stage::Failed)?;
             subscriptions::attempt_failed(service, txn, row, now).await?;
         }
-        News::Expired => step(row, Stage::Expired)?,
-        News::Paid { money, charge } => return paid(service, txn, row, *money, charge.as_deref(), now).await,
-        News::Refund(_) | News::Refunds(_) if stage(row)? != Stage::Paid && row.refused_at.is_none() => {
+        PaymentUpdate::Expired => step(row, Stage::Expired)?,
+        PaymentUpdate::Paid { money, charge } => return paid(service, txn, row, *money, charge.as_deref(), now).await,
+        PaymentUpdate::Refund(_) | PaymentUpdate::Refunds(_) if stage(row)? != Stage::Paid && row.refused_at.is_none() => {
             return Ok(Applied::Waits);
         }
-        News::Dispute { .. } if stage(row)? != Stage::Paid => return Ok(Applied::Waits),
-        News::Refund(refund) => refunded(service, txn, row, refund, now).await?,
-        News::Refunds(refunds) => {
+        PaymentUpdate::Dispute { .. } if stage(row)? != Stage::Paid => return Ok(Applied::Waits),
+        PaymentUpdate::Refund(refund) => refunded(service, txn, row, refund, now).await?,
+        PaymentUpdate::Refunds(refunds) => {
             for refund in refunds {
                 refunded(service, txn, row, refund, now).await?;
             }
         }
-        News::Dispute { reference, money, state } => {
+        PaymentUpdate::Dispute { reference, money, state } => {
             disputed(service, txn, row, reference, *money, *state, now).await?
         }
-        News::Foreign => quarantine(row, "amount")?,
-        News::Approved | News::Other => {}
+        PaymentUpdate::Foreign => quarantine(row, "amount")?,
+        PaymentUpdate::Approved | PaymentUpdate::Other => {}
     }
     Ok(Applied::Done)
 }

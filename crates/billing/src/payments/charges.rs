@@ -3,7 +3,7 @@
 //! A payment is prepared at the gateway, its reference is stored, and then that very payment is charged: however often this is done, and whatever
 //! dies in between, it is paid once.
 
-use ::payment::{Attempt, Charge, Charged, GatewayError, Known, News, Presence, Remote, Snapshot, Stage};
+use ::payment::{Attempt, Charge, Charged, GatewayError, Known, PaymentUpdate, Presence, Remote, Snapshot, Stage};
 use appcore::{AppError, Code};
 use dbcontext::{
     constraint::app_error,
@@ -106,8 +106,8 @@ pub(super) async fn apply_charge(
     snapshot: Snapshot,
 ) -> Result<(), AppError> {
     let news = match snapshot.remote {
-        Remote::Paid(money) => News::Paid { money, charge: snapshot.charge },
-        Remote::Failed | Remote::Expired => News::Failed,
+        Remote::Paid(money) => PaymentUpdate::Paid { money, charge: snapshot.charge },
+        Remote::Failed | Remote::Expired => PaymentUpdate::Failed,
         Remote::Open | Remote::Approved => return Ok(()),
     };
     reconcile::apply_news(service, payment_id, Some(&news)).await

@@ -1,6 +1,6 @@
 //! What gateways tell: verified, then stored and applied in one transaction.
 
-use ::payment::{WebhookSubject, Acknowledged, Answer, WebhookRequest, VerifyError, Gateway, GatewayName, News, Notice, PaymentWebhookTransport};
+use ::payment::{WebhookSubject, Acknowledged, Answer, WebhookRequest, VerifyError, Gateway, GatewayName, PaymentUpdate, Notice, PaymentWebhookTransport};
 use appcore::{AppError, Code, PaymentMethodSetupId};
 use dbcontext::{constraint::app_error, entity::payment_event, query::payments as rows};
 
@@ -65,7 +65,7 @@ pub(super) async fn store(
     // What has to be asked is asked before anything is locked.
     let notice = gateway.confirm(notice, now).await.map_err(AppError::unavailable)?;
     let captured = match (&notice.news, &notice.about) {
-        (News::Approved, WebhookSubject::Reference(reference)) => {
+        (PaymentUpdate::Approved, WebhookSubject::Reference(reference)) => {
             match rows::by_reference(service.db.writer(), name, reference).await? {
                 Some(row) => reconcile::capture(service, &row).await?,
                 None => None,
@@ -110,14 +110,14 @@ pub(super) async fn store(
     };
     let Some(mut row) = locked else {
         let awaited_subject = match &notice.about {
-            WebhookSubject::Charge(charge) if notice.news != News::Other => Some(format!("charge:{charge}")),
+            WebhookSubject::Charge(charge) if notice.news != PaymentUpdate::Other => Some(format!("charge:{charge}")),
             _ => None,
         };
         let applied_at = awaited_subject.is_none().then_some(now);
         rows::mark_event(&tx, name, &notice.event_id, None, awaited_subject.as_deref(), applied_at).await?;
         tx.commit().await.map_err(app_error)?;
         let is_known =
-            matches!(notice.about, WebhookSubject::Nothing) || notice.news == News::Other || awaited_subject.is_some();
+            matches!(notice.about, WebhookSubject::Nothing) || notice.news == PaymentUpdate::Other || awaited_subject.is_some();
         return Ok(if is_known { Acknowledged::Applied } else { Acknowledged::UnknownPayment });
     };
     let payment_id = row.id;

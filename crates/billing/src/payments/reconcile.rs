@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::payment::{GatewayName, News, Remote, Snapshot, Stage};
+use ::payment::{GatewayName, PaymentUpdate, Remote, Snapshot, Stage};
 use appcore::{AppError, Code, Timestamp};
 use dbcontext::{constraint::app_error, entity::payment, query::payments as rows};
 use futures_util::{
@@ -150,7 +150,7 @@ pub(super) async fn ask(service: &BillingService, row: payment::Model) -> Result
     let now = service.clock.now();
     // Nobody was told where to pay.
     let news = if row.reference.is_none() {
-        (now >= row.expires_at).then_some(News::Expired)
+        (now >= row.expires_at).then_some(PaymentUpdate::Expired)
     } else {
         let gateway = gateway_of(service, &row)?;
         let found = gateway.fetch(&known(service, &row)?).await.map_err(failed)?;
@@ -163,7 +163,7 @@ pub(super) async fn ask(service: &BillingService, row: payment::Model) -> Result
 }
 
 /// Applies what a gateway has answered, under the payment's lock.
-pub(super) async fn apply_news(service: &BillingService, id: Uuid, news: Option<&News>) -> Result<(), AppError> {
+pub(super) async fn apply_news(service: &BillingService, id: Uuid, news: Option<&PaymentUpdate>) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut locked = rows::lock(&tx, id).await?.ok_or(Code::NotFound)?;
@@ -185,16 +185,16 @@ pub(super) async fn apply_news(service: &BillingService, id: Uuid, news: Option<
 }
 
 /// Takes what a payer has agreed to.
-pub(super) async fn capture(service: &BillingService, row: &payment::Model) -> Result<Option<News>, AppError> {
+pub(super) async fn capture(service: &BillingService, row: &payment::Model) -> Result<Option<PaymentUpdate>, AppError> {
     let gateway = gateway_of(service, row)?;
     Ok(news_of(gateway.capture(&known(service, row)?).await.map_err(failed)?))
 }
 
-fn news_of(snapshot: Snapshot) -> Option<News> {
+fn news_of(snapshot: Snapshot) -> Option<PaymentUpdate> {
     match snapshot.remote {
         Remote::Open | Remote::Approved => None,
-        Remote::Paid(money) => Some(News::Paid { money, charge: snapshot.charge }),
-        Remote::Failed => Some(News::Failed),
-        Remote::Expired => Some(News::Expired),
+        Remote::Paid(money) => Some(PaymentUpdate::Paid { money, charge: snapshot.charge }),
+        Remote::Failed => Some(PaymentUpdate::Failed),
+        Remote::Expired => Some(PaymentUpdate::Expired),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::payment::{WebhookSubject, DisputeState, GatewayName, Money, News, Notice, RefundUpdate, RefundState, Stage};
+use ::payment::{WebhookSubject, DisputeState, GatewayName, Money, PaymentUpdate, Notice, RefundUpdate, RefundState, Stage};
 use appcore::{Timestamp, UserId, credits::MicroCredits};
 use dbcontext::{
     entity::{ledger_entry, payment},
@@ -142,18 +142,18 @@ impl Buyer {
             _ => WebhookSubject::Payment(id),
         };
         let news = match told {
-            Told::Pending => News::Pending,
-            Told::Paid => News::Paid { money: money(PRICE), charge: Some(charge) },
-            Told::PaidOther => News::Paid { money: money(PRICE - 1), charge: Some(charge) },
-            Told::Failed => News::Failed,
-            Told::Expired => News::Expired,
+            Told::Pending => PaymentUpdate::Pending,
+            Told::Paid => PaymentUpdate::Paid { money: money(PRICE), charge: Some(charge) },
+            Told::PaidOther => PaymentUpdate::Paid { money: money(PRICE - 1), charge: Some(charge) },
+            Told::Failed => PaymentUpdate::Failed,
+            Told::Expired => PaymentUpdate::Expired,
             Told::Refund(which, state, at) => {
                 let reference = format!("re_{id}_{which}");
                 let at = Some(Timestamp(at * 1_000));
-                News::Refund(RefundUpdate { reference, ours: None, money: money(REFUNDS[which]), state, at })
+                PaymentUpdate::Refund(RefundUpdate { reference, ours: None, money: money(REFUNDS[which]), state, at })
             }
             Told::Dispute(which, state) => {
-                News::Dispute { reference: format!("dp_{which}"), money: Some(money(DISPUTES[which])), state }
+                PaymentUpdate::Dispute { reference: format!("dp_{which}"), money: Some(money(DISPUTES[which])), state }
             }
         };
         let event_id = format!("evt_{}", Uuid::now_v7());

@@ -81,7 +81,7 @@ pub struct RefundUpdate {
 
 /// What a notice says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum News {
+pub enum PaymentUpdate {
     /// The payer was there; the bank has not decided.
     Pending,
     /// The payer has agreed, and we have to capture.
@@ -107,7 +107,7 @@ pub enum News {
     Other,
 }
 
-impl News {
+impl PaymentUpdate {
     /// The money that it is about, where that is one sum.
     #[must_use]
     pub const fn money(&self) -> Option<Money> {
@@ -130,7 +130,7 @@ pub struct Notice {
     pub about: WebhookSubject,
     /// Not: it comes from another account, or from a test where real money is meant, or the other way round.
     pub is_ours: bool,
-    pub news: News,
+    pub news: PaymentUpdate,
 }
 
 /// What became of a delivery.

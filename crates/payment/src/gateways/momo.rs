@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     WebhookSubject, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
+    PaymentListing, Money, PaymentUpdate, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::Http,
     signature::{Hash, joined},
 };
@@ -343,11 +343,11 @@ impl Gateway for Momo {
         let (order, transaction, code) = (text(&fields, "orderId"), text(&fields, "transId"), number("resultCode")?);
         let news = match result(code) {
             Meaning::Paid => {
-                News::Paid { money: Money::new(number("amount")?, Currency::Vnd), charge: Some(transaction.clone()) }
+                PaymentUpdate::Paid { money: Money::new(number("amount")?, Currency::Vnd), charge: Some(transaction.clone()) }
             }
-            Meaning::Open => News::Pending,
-            Meaning::Failed => News::Failed,
-            Meaning::Expired => News::Expired,
+            Meaning::Open => PaymentUpdate::Pending,
+            Meaning::Failed => PaymentUpdate::Failed,
+            Meaning::Expired => PaymentUpdate::Expired,
         };
         Ok(Notice {
             event_id: format!("{order}:{transaction}:{code}"),
@@ -474,7 +474,7 @@ mod tests {
         let read = momo.classify(&verified).unwrap();
         assert_eq!((read.event_id.as_str(), read.is_ours), ("o1:42:0", true));
         let money = Money::new(50_000, Currency::Vnd);
-        assert_eq!(read.news, News::Paid { money, charge: Some("42".to_owned()) });
+        assert_eq!(read.news, PaymentUpdate::Paid { money, charge: Some("42".to_owned()) });
         let cheaper = String::from_utf8(good.clone()).unwrap().replace("50000", "50001");
         for bad in [cheaper.as_bytes(), b"", b"[]", b"{}", &notice("00")] {
             assert!(verify(bad).await.is_err(), "{}", String::from_utf8_lossy(bad));

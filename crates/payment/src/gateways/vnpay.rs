@@ -20,7 +20,7 @@ use uuid::Uuid;
 use self::fields::{Answered, Signed, Unfinished, amount, encoded, local, read, refund_status, refunded};
 use crate::{
     WebhookSubject, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, Money, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
+    PaymentListing, Money, PaymentUpdate, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
     http::Http, signature::Hash,
 };
 
@@ -287,11 +287,11 @@ impl Gateway for Vnpay {
         let (order, code, status) = (text("vnp_TxnRef"), text("vnp_ResponseCode"), text("vnp_TransactionStatus"));
         let transaction = text("vnp_TransactionNo");
         let news = match (code, status) {
-            ("00", "00") => News::Paid { money: amount(text("vnp_Amount"))?, charge: Some(transaction.to_owned()) },
-            ("11" | "15", _) => News::Expired,
+            ("00", "00") => PaymentUpdate::Paid { money: amount(text("vnp_Amount"))?, charge: Some(transaction.to_owned()) },
+            ("11" | "15", _) => PaymentUpdate::Expired,
             // 07: the money was taken, but VNPay looks into it.
-            ("07", _) | (_, "01" | "04" | "07") => News::Pending,
-            _ => News::Failed,
+            ("07", _) | (_, "01" | "04" | "07") => PaymentUpdate::Pending,
+            _ => PaymentUpdate::Failed,
         };
         Ok(Notice {
             event_id: format!("{order}:{transaction}:{code}:{status}"),

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use ::payment::{DemoOutcome, DisputeState, Money, News, Stage, SubscriptionState};
+use ::payment::{DemoOutcome, DisputeState, Money, PaymentUpdate, Stage, SubscriptionState};
 use appcore::{
     AppError, PlanId, Timestamp, UserId, WorkspaceId,
     auth::Principal,
@@ -159,7 +159,7 @@ impl Group {
             Step::Dispute(which, state) => {
                 if let Some(row) = self.nth(service, which).await.filter(|row| row.stage == Stage::Paid.as_str()) {
                     let money = Some(Money::new(row.amount, row.currency.parse().unwrap()));
-                    let news = News::Dispute { reference: "dp_1".to_owned(), money, state };
+                    let news = PaymentUpdate::Dispute { reference: "dp_1".to_owned(), money, state };
                     payments::reconcile::apply_news(service, row.id, Some(&news)).await.unwrap();
                 }
             }

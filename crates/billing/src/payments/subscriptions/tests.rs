@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use ::payment::{DemoOutcome, DemoSetupOutcome, DisputeState, GatewayName, Money, News, Stage};
+use ::payment::{DemoOutcome, DemoSetupOutcome, DisputeState, GatewayName, Money, PaymentUpdate, Stage};
 use appcore::{AppError, PaymentMethodId, PlanId, UserId, auth::Principal, page::PageRequest, view::PlanInterval};
 use dbcontext::{
     entity::{payment, subscription},
@@ -166,7 +166,7 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
         Deed::Dispute(which, dispute) => {
             if let Some(row) = nth(which).await.filter(|row| row.stage == Stage::Paid.as_str()) {
                 let money = Some(Money::new(row.amount, row.currency.parse().unwrap()));
-                let news = News::Dispute { reference: "dp_1".to_owned(), money, state: dispute };
+                let news = PaymentUpdate::Dispute { reference: "dp_1".to_owned(), money, state: dispute };
                 payments::reconcile::apply_news(service, row.id, Some(&news)).await.unwrap();
             }
         }

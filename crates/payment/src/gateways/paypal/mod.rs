@@ -30,7 +30,7 @@ use self::{
 };
 use crate::{
     Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
+    PaymentListing, PaymentUpdate, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
 };
 
@@ -380,7 +380,7 @@ impl Gateway for Paypal {
 
     /// What is signed of a notice is a checksum of its body, which others can have the same: that money came is asked for.
     async fn confirm(&self, notice: Notice, _: Timestamp) -> Result<Notice, GatewayError> {
-        let News::Paid { charge: Some(charge), .. } = &notice.news else { return Ok(notice) };
+        let PaymentUpdate::Paid { charge: Some(charge), .. } = &notice.news else { return Ok(notice) };
         if !is_id(charge) {
             return Err(GatewayError::Away("this is no capture of PayPal's".to_owned()));
         }

@@ -4,7 +4,7 @@ use appcore::Timestamp;
 use serde::Deserialize;
 
 use crate::{
-    WebhookSubject, DisputeState, GatewayError, Money, News, RefundUpdate, RefundState, Refunded, Remote, Snapshot, MalformedEvent,
+    WebhookSubject, DisputeState, GatewayError, Money, PaymentUpdate, RefundUpdate, RefundState, Refunded, Remote, Snapshot, MalformedEvent,
 };
 
 #[derive(Deserialize)]
@@ -152,11 +152,11 @@ fn of_payment(id: Option<String>) -> WebhookSubject {
     id.and_then(|id| id.parse().ok()).map_or(WebhookSubject::Nothing, WebhookSubject::Payment)
 }
 
-pub(super) fn captured(capture: Capture) -> (WebhookSubject, News) {
+pub(super) fn captured(capture: Capture) -> (WebhookSubject, PaymentUpdate) {
     let about = of_payment(capture.custom_id);
     match capture.amount.money() {
-        Some(money) => (about, News::Paid { money, charge: Some(capture.id) }),
-        None => (about, News::Foreign),
+        Some(money) => (about, PaymentUpdate::Paid { money, charge: Some(capture.id) }),
+        None => (about, PaymentUpdate::Foreign),
     }
 }
 
@@ -164,16 +164,16 @@ pub(super) fn read(
     kind: &str,
     resource: serde_json::Value,
     at: Option<Timestamp>,
-) -> Result<(WebhookSubject, News), MalformedEvent> {
+) -> Result<(WebhookSubject, PaymentUpdate), MalformedEvent> {
     fn parsed<T: serde::de::DeserializeOwned>(resource: serde_json::Value) -> Result<T, MalformedEvent> {
         serde_json::from_value(resource).map_err(|_| MalformedEvent)
     }
     Ok(match kind {
-        "CHECKOUT.ORDER.APPROVED" => (WebhookSubject::Reference(parsed::<PaypalOrder>(resource)?.id), News::Approved),
+        "CHECKOUT.ORDER.APPROVED" => (WebhookSubject::Reference(parsed::<PaypalOrder>(resource)?.id), PaymentUpdate::Approved),
         "PAYMENT.CAPTURE.COMPLETED" => captured(parsed(resource)?),
-        "PAYMENT.CAPTURE.PENDING" => (of_payment(parsed::<Capture>(resource)?.custom_id), News::Pending),
+        "PAYMENT.CAPTURE.PENDING" => (of_payment(parsed::<Capture>(resource)?.custom_id), PaymentUpdate::Pending),
         "PAYMENT.CAPTURE.DENIED" | "PAYMENT.CAPTURE.DECLINED" => {
-            (of_payment(parsed::<Capture>(resource)?.custom_id), News::Failed)
+            (of_payment(parsed::<Capture>(resource)?.custom_id), PaymentUpdate::Failed)
         }
         // Reversed: the buyer's bank took the money back, which is for good.
         "PAYMENT.CAPTURE.REFUNDED" | "PAYMENT.CAPTURE.REVERSED" => {
@@ -181,10 +181,10 @@ pub(super) fn read(
             let charge =
                 refund.links.iter().find(|link| link.rel == "up").and_then(|link| link.href.rsplit('/').next());
             let about = charge.map_or(WebhookSubject::Nothing, |charge| WebhookSubject::Charge(charge.to_owned()));
-            let Some(money) = refund.amount.money() else { return Ok((about, News::Foreign)) };
+            let Some(money) = refund.amount.money() else { return Ok((about, PaymentUpdate::Foreign)) };
             let state = if kind.ends_with("REVERSED") { RefundState::Done } else { refund_state(&refund.status) };
             let ours = refund.custom_id.and_then(|id| id.parse().ok());
-            (about, News::Refund(RefundUpdate { reference: refund.id, ours, money, state, at }))
+            (about, PaymentUpdate::Refund(RefundUpdate { reference: refund.id, ours, money, state, at }))
         }
         "CUSTOMER.DISPUTE.CREATED" | "CUSTOMER.DISPUTE.UPDATED" | "CUSTOMER.DISPUTE.RESOLVED" => {
             let dispute: Dispute = parsed(resource)?;
@@ -193,9 +193,9 @@ pub(super) fn read(
             let money = dispute.dispute_amount.and_then(|amount| amount.money());
             let ruling = dispute.dispute_outcome.filter(|_| dispute.status == "RESOLVED");
             let state = ruling.map_or(DisputeState::Open, |ruling| ruled(&ruling.outcome_code));
-            (about, News::Dispute { reference: dispute.dispute_id, money, state })
+            (about, PaymentUpdate::Dispute { reference: dispute.dispute_id, money, state })
         }
-        _ => (WebhookSubject::Nothing, News::Other),
+        _ => (WebhookSubject::Nothing, PaymentUpdate::Other),
     })
 }
 

@@ -14,7 +14,7 @@ fn a_dispute_is_decided_by_words_that_are_known_and_stays_open_by_others() {
         let (about, news) = read("CUSTOMER.DISPUTE.UPDATED", resource, None).unwrap();
         assert_eq!(about, WebhookSubject::Charge("C1".to_owned()));
         match news {
-            News::Dispute { state, .. } => state,
+            PaymentUpdate::Dispute { state, .. } => state,
             other => panic!("{other:?}"),
         }
     };

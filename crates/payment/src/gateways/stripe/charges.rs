@@ -11,7 +11,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    WebhookSubject, Attempt, Charge, Charged, Checkout, GatewayError, Kept, Known, ListedPayment, Money, News, Presence, Recurring,
+    WebhookSubject, Attempt, Charge, Charged, Checkout, GatewayError, Kept, Known, ListedPayment, Money, PaymentUpdate, Presence, Recurring,
     Remote, SetupOrder, SetupState, Snapshot,
 };
 
@@ -142,17 +142,17 @@ impl Intent {
 }
 
 /// What an event about an intent says.
-pub(crate) fn told(kind: &str, intent: &Intent) -> (WebhookSubject, News) {
+pub(crate) fn told(kind: &str, intent: &Intent) -> (WebhookSubject, PaymentUpdate) {
     let metadata = intent.metadata.as_ref();
     let ours = metadata.filter(|metadata| metadata.off_session.is_some()).and_then(|metadata| metadata.payment_id);
-    let Some(payment_id) = ours else { return (WebhookSubject::Nothing, News::Other) };
+    let Some(payment_id) = ours else { return (WebhookSubject::Nothing, PaymentUpdate::Other) };
     let news = match kind {
         "payment_intent.succeeded" => {
-            intent.money().map_or(News::Foreign, |money| News::Paid { money, charge: Some(intent.id.clone()) })
+            intent.money().map_or(PaymentUpdate::Foreign, |money| PaymentUpdate::Paid { money, charge: Some(intent.id.clone()) })
         }
-        "payment_intent.payment_failed" | "payment_intent.canceled" => News::Failed,
-        "payment_intent.processing" => News::Pending,
-        _ => News::Other,
+        "payment_intent.payment_failed" | "payment_intent.canceled" => PaymentUpdate::Failed,
+        "payment_intent.processing" => PaymentUpdate::Pending,
+        _ => PaymentUpdate::Other,
     };
     (WebhookSubject::Payment(payment_id), news)
 }
@@ -345,10 +345,10 @@ mod tests {
     #[test]
     fn events_about_the_intents_of_checkouts_say_nothing() {
         let (about, news) = told("payment_intent.succeeded", &intent("succeeded", false));
-        let paid = News::Paid { money: Money::new(2_400, Currency::Usd), charge: Some("pi_1".to_owned()) };
+        let paid = PaymentUpdate::Paid { money: Money::new(2_400, Currency::Usd), charge: Some("pi_1".to_owned()) };
         assert_eq!((about, news), (WebhookSubject::Payment(Uuid::from_u128(7)), paid));
         let mut of_checkout = intent("requires_payment_method", true);
         of_checkout.metadata = Some(Metadata { payment_id: Some(Uuid::from_u128(7)), off_session: None });
-        assert_eq!(told("payment_intent.payment_failed", &of_checkout), (WebhookSubject::Nothing, News::Other));
+        assert_eq!(told("payment_intent.payment_failed", &of_checkout), (WebhookSubject::Nothing, PaymentUpdate::Other));
     }
 }

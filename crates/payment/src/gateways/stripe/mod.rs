@@ -21,7 +21,7 @@ use url::Url;
 use self::objects::{Event, Reference, Refund, RefundedCharge, Refunds, Session, about_intent, of_dispute, of_session};
 use crate::{
     WebhookSubject, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, News, Notice, Order, Recurring, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
+    PaymentListing, PaymentUpdate, Notice, Order, Recurring, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
     signature::Hash,
 };
@@ -239,28 +239,28 @@ impl Gateway for Stripe {
                 let mut refund: Refund = event.data.read()?;
                 let about = about_intent(refund.payment_intent.take());
                 let at = event.created.map(|seconds| Timestamp(seconds.saturating_mul(1_000)));
-                (about, refund.news(at).map_or(News::Foreign, News::Refund))
+                (about, refund.news(at).map_or(PaymentUpdate::Foreign, PaymentUpdate::Refund))
             }
             // What was refunded is asked for: an endpoint may be told of nothing else.
             "charge.refunded" => match about_intent(event.data.read::<RefundedCharge>()?.payment_intent) {
-                WebhookSubject::Nothing => (WebhookSubject::Nothing, News::Other),
-                about => (about, News::Refunds(Vec::new())),
+                WebhookSubject::Nothing => (WebhookSubject::Nothing, PaymentUpdate::Other),
+                about => (about, PaymentUpdate::Refunds(Vec::new())),
             },
             kind if kind.starts_with("charge.dispute.") => of_dispute(event.data.read()?),
             kind if kind.starts_with("payment_intent.") => charges::told(kind, &event.data.read()?),
-            _ => (WebhookSubject::Nothing, News::Other),
+            _ => (WebhookSubject::Nothing, PaymentUpdate::Other),
         };
         Ok(Notice { event_id: event.id, kind: event.kind, about, is_ours, news })
     }
 
     /// That something of a charge was refunded says neither what nor how far that is.
     async fn confirm(&self, notice: Notice, now: Timestamp) -> Result<Notice, GatewayError> {
-        let (true, News::Refunds(_), WebhookSubject::Charge(charge)) = (notice.is_ours, &notice.news, &notice.about) else {
+        let (true, PaymentUpdate::Refunds(_), WebhookSubject::Charge(charge)) = (notice.is_ours, &notice.news, &notice.about) else {
             return Ok(notice);
         };
         let made = self.refunds_of(charge).await?.data;
         let told: Option<Vec<_>> = made.into_iter().map(|refund| refund.news(Some(now))).collect();
-        Ok(Notice { news: told.map_or(News::Foreign, News::Refunds), ..notice })
+        Ok(Notice { news: told.map_or(PaymentUpdate::Foreign, PaymentUpdate::Refunds), ..notice })
     }
 
     fn answer(&self, outcome: Acknowledged) -> Answer {

@@ -4,7 +4,7 @@ use appcore::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::{WebhookSubject, Currency, DisputeState, Money, News, RefundUpdate, RefundState, Refunded, MalformedEvent};
+use crate::{WebhookSubject, Currency, DisputeState, Money, PaymentUpdate, RefundUpdate, RefundState, Refunded, MalformedEvent};
 
 /// A checkout session.
 #[derive(Deserialize)]
@@ -149,27 +149,27 @@ impl Data<'_> {
     }
 }
 
-pub(super) fn of_session(kind: &str, session: Session) -> (WebhookSubject, News) {
+pub(super) fn of_session(kind: &str, session: Session) -> (WebhookSubject, PaymentUpdate) {
     let ours = session.client_reference_id.as_deref().and_then(|id| id.parse().ok());
     if session.mode.as_deref() == Some("setup") {
         // Nothing was paid: what was kept is asked for.
-        return (ours.map_or(WebhookSubject::Nothing, WebhookSubject::Setup), News::Other);
+        return (ours.map_or(WebhookSubject::Nothing, WebhookSubject::Setup), PaymentUpdate::Other);
     }
     let about = ours.map_or_else(|| WebhookSubject::Reference(session.id.clone()), WebhookSubject::Payment);
     let news = match kind {
         "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
             if session.is_paid() {
                 match session.money() {
-                    Some(money) => News::Paid { money, charge: session.payment_intent.map(Reference::into_id) },
-                    None => News::Foreign,
+                    Some(money) => PaymentUpdate::Paid { money, charge: session.payment_intent.map(Reference::into_id) },
+                    None => PaymentUpdate::Foreign,
                 }
             } else {
-                News::Pending
+                PaymentUpdate::Pending
             }
         }
-        "checkout.session.async_payment_failed" => News::Failed,
-        "checkout.session.expired" => News::Expired,
-        _ => News::Other,
+        "checkout.session.async_payment_failed" => PaymentUpdate::Failed,
+        "checkout.session.expired" => PaymentUpdate::Expired,
+        _ => PaymentUpdate::Other,
     };
     (about, news)
 }
@@ -178,15 +178,15 @@ pub(super) fn about_intent(intent: Option<Reference>) -> WebhookSubject {
     intent.map_or(WebhookSubject::Nothing, |intent| WebhookSubject::Charge(intent.into_id()))
 }
 
-pub(super) fn of_dispute(dispute: Dispute) -> (WebhookSubject, News) {
+pub(super) fn of_dispute(dispute: Dispute) -> (WebhookSubject, PaymentUpdate) {
     let about = about_intent(dispute.payment_intent);
     let state = match dispute.status.as_str() {
         "won" => DisputeState::Won,
         "lost" => DisputeState::Lost,
         // Somebody asks; no money has moved.
-        status if status.starts_with("warning_") => return (about, News::Other),
+        status if status.starts_with("warning_") => return (about, PaymentUpdate::Other),
         _ => DisputeState::Open,
     };
     let money = dispute.currency.parse::<Currency>().ok().map(|currency| Money::new(dispute.amount, currency));
-    (about, News::Dispute { reference: dispute.id, money, state })
+    (about, PaymentUpdate::Dispute { reference: dispute.id, money, state })
 }

@@ -83,11 +83,11 @@ async fn that_something_of_a_charge_was_refunded_is_no_news_by_itself() {
         stripe.classify(&VerifiedWebhook(body.into_bytes())).unwrap()
     };
     let told = event(false, r#""pi_1""#);
-    assert_eq!((&told.about, &told.news), (&WebhookSubject::Charge("pi_1".to_owned()), &News::Refunds(Vec::new())));
+    assert_eq!((&told.about, &told.news), (&WebhookSubject::Charge("pi_1".to_owned()), &PaymentUpdate::Refunds(Vec::new())));
     assert!(matches!(stripe.confirm(told, NOW).await, Err(GatewayError::Away(_))), "it has to be asked");
     let foreign = event(true, r#""pi_1""#);
     assert_eq!(stripe.confirm(foreign.clone(), NOW).await.unwrap(), foreign, "nobody asks about what isn't ours");
-    assert_eq!(event(false, "null").news, News::Other);
+    assert_eq!(event(false, "null").news, PaymentUpdate::Other);
 }
 
 #[test]
@@ -139,10 +139,10 @@ fn a_session_is_only_paid_when_it_says_so() {
     };
     let paid = event("checkout.session.completed", "paid", false);
     let money = Money::new(500, Currency::Vnd);
-    assert_eq!(paid.news, News::Paid { money, charge: Some("pi_1".to_owned()) });
+    assert_eq!(paid.news, PaymentUpdate::Paid { money, charge: Some("pi_1".to_owned()) });
     assert_eq!((paid.about, paid.is_ours), (WebhookSubject::Payment(id), true));
-    assert_eq!(event("checkout.session.completed", "unpaid", false).news, News::Pending);
-    assert_eq!(event("checkout.session.something_new", "paid", false).news, News::Other);
+    assert_eq!(event("checkout.session.completed", "unpaid", false).news, PaymentUpdate::Pending);
+    assert_eq!(event("checkout.session.something_new", "paid", false).news, PaymentUpdate::Other);
     assert!(!event("checkout.session.completed", "paid", true).is_ours, "real money, where tests are meant");
     assert_eq!(stripe.classify(&VerifiedWebhook(b"[]".to_vec())), Err(MalformedEvent));
     let setup = format!(
@@ -150,9 +150,9 @@ fn a_session_is_only_paid_when_it_says_so() {
                "payment_status":"no_payment_required","client_reference_id":"{id}"}}}}}}"#
     );
     let setup = stripe.classify(&VerifiedWebhook(setup.into_bytes())).unwrap();
-    assert_eq!((setup.about, setup.news), (WebhookSubject::Setup(id), News::Other), "nothing was bought");
+    assert_eq!((setup.about, setup.news), (WebhookSubject::Setup(id), PaymentUpdate::Other), "nothing was bought");
     let other = r#"{"id":"evt_1","type":"checkout.session.completed","data":{"object":{"id":"cs_2","payment_status":"paid",
             "amount_total":500,"currency":"chf"}}}"#;
     let other = stripe.classify(&VerifiedWebhook(other.as_bytes().to_vec())).unwrap();
-    assert_eq!(other.news, News::Foreign, "another program of the account's sells for francs");
+    assert_eq!(other.news, PaymentUpdate::Foreign, "another program of the account's sells for francs");
 }

@@ -170,12 +170,12 @@ async fn a_notice_is_believed_when_it_is_signed_and_paid_when_both_codes_say_so(
     let paid = vnpay.classify(&verify(&signed("00", "00")).await.unwrap()).unwrap();
     assert_eq!((paid.about, paid.is_ours), (WebhookSubject::Payment(Uuid::from_u128(7)), true));
     let money = Money::new(249_000, Currency::Vnd);
-    assert_eq!(paid.news, News::Paid { money, charge: Some("9".to_owned()) });
+    assert_eq!(paid.news, PaymentUpdate::Paid { money, charge: Some("9".to_owned()) });
     for (code, status, news) in [
-        ("00", "02", News::Failed),
-        ("24", "02", News::Failed),
-        ("11", "02", News::Expired),
-        ("07", "07", News::Pending),
+        ("00", "02", PaymentUpdate::Failed),
+        ("24", "02", PaymentUpdate::Failed),
+        ("11", "02", PaymentUpdate::Expired),
+        ("07", "07", PaymentUpdate::Pending),
     ] {
         let read = vnpay.classify(&verify(&signed(code, status)).await.unwrap()).unwrap();
         assert_eq!(read.news, news, "{code} {status}");
