@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use self::{
     name::{GatewayName, UnknownGateway, settings},
-    notices::{WebhookSubject, Acknowledged, Answer, WebhookRequest, VerifyError, PaymentUpdate, Notice, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
+    notices::{WebhookSubject, Acknowledged, Answer, WebhookRequest, VerifyError, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
     orders::{
         Attempt, Charge, Charged, Checkout, Keep, Kept, Known, Order, Presence, RefundOrder, Refunded, Remote,
         SetupOrder, SetupState, Snapshot,
@@ -133,11 +133,11 @@ pub trait Gateway: Send + Sync {
     async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError>;
 
     /// What a verified request says.
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, MalformedEvent>;
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent>;
 
     /// What is so of a notice whose word is not enough to give credits, or that doesn't say all: the gateway is asked, at this moment. Any other
     /// notice stays as it is.
-    async fn confirm(&self, notice: Notice, _now: Timestamp) -> Result<Notice, GatewayError> {
+    async fn confirm(&self, notice: PaymentWebhookEvent, _now: Timestamp) -> Result<PaymentWebhookEvent, GatewayError> {
         Ok(notice)
     }
 

@@ -1,6 +1,6 @@
 //! What news change about a payment, under the lock of its row. Nothing here commits.
 
-use ::payment::{DisputeState, Money, PaymentUpdate, Notice, RefundUpdate, RefundState, Stage, Standing};
+use ::payment::{DisputeState, Money, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, RefundState, Stage, Standing};
 use appcore::{AppError, PaymentRefundId, Timestamp, credits::MicroCredits};
 use dbcontext::{
     entity::{payment, payment_dispute, payment_refund},
@@ -32,7 +32,7 @@ pub(super) async fn apply<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
     row: &mut payment::Model,
-    notice: &Notice,
+    notice: &PaymentWebhookEvent,
     now: Timestamp,
 ) -> Result<Applied, AppError> {
     if !notice.is_ours {
@@ -90,7 +90,7 @@ pub(super) async fn waiting<C: ConnectionTrait>(
     let mut keys = vec![format!("payment:{}", row.id)];
     keys.extend(row.charge.as_ref().map(|charge| format!("charge:{charge}")));
     for event in rows::waiting(txn, &row.gateway.clone(), keys).await? {
-        let Ok(notice) = serde_json::from_str::<Notice>(&event.notice) else {
+        let Ok(notice) = serde_json::from_str::<PaymentWebhookEvent>(&event.notice) else {
             // It is set aside: what came after it has to be applied.
             tracing::error!(payment = %row.id, gateway = event.gateway, event = event.event_id, "an event that has waited can't be read");
             let awaited_subject = event.awaited_subject.as_deref();

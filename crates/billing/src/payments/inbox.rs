@@ -1,6 +1,6 @@
 //! What gateways tell: verified, then stored and applied in one transaction.
 
-use ::payment::{WebhookSubject, Acknowledged, Answer, WebhookRequest, VerifyError, Gateway, GatewayName, PaymentUpdate, Notice, PaymentWebhookTransport};
+use ::payment::{WebhookSubject, Acknowledged, Answer, WebhookRequest, VerifyError, Gateway, GatewayName, PaymentUpdate, PaymentWebhookEvent, PaymentWebhookTransport};
 use appcore::{AppError, Code, PaymentMethodSetupId};
 use dbcontext::{constraint::app_error, entity::payment_event, query::payments as rows};
 
@@ -58,7 +58,7 @@ async fn take(
 pub(super) async fn store(
     service: &BillingService,
     gateway: &dyn Gateway,
-    notice: Notice,
+    notice: PaymentWebhookEvent,
     raw: String,
 ) -> Result<Acknowledged, AppError> {
     let (name, now) = (gateway.name().as_str(), service.clock.now());
@@ -123,7 +123,7 @@ pub(super) async fn store(
     let payment_id = row.id;
     let before = row.clone();
     let notice = match captured {
-        Some(news) => Notice { news, ..notice },
+        Some(news) => PaymentWebhookEvent { news, ..notice },
         None => notice,
     };
     let applied = apply::apply(service, &tx, &mut row, &notice, now).await?;

@@ -1,6 +1,6 @@
 //! What becomes of a payment in quarantine: an administrator has looked, and decides.
 
-use ::payment::{Currency, DisputeState, Notice, RefundState, Stage};
+use ::payment::{Currency, DisputeState, PaymentWebhookEvent, RefundState, Stage};
 use appcore::{
     AppError, Code,
     credits::MicroCredits,
@@ -27,7 +27,7 @@ pub async fn details(service: &BillingService, id: Uuid) -> Result<AdminPaymentD
     let row = rows::by_id(db, id).await?.ok_or(Code::NotFound)?;
     let events = rows::events_of(db, id, MOST).await?.into_iter().map(|event| {
         // One that can't be read was set aside, and says so in the log.
-        let notice = serde_json::from_str::<Notice>(&event.notice).ok();
+        let notice = serde_json::from_str::<PaymentWebhookEvent>(&event.notice).ok();
         let money = notice.as_ref().and_then(|notice| notice.news.money());
         PaymentEvent {
             id: event.event_id,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::payment::{WebhookSubject, DisputeState, GatewayName, Money, PaymentUpdate, Notice, RefundUpdate, RefundState, Stage};
+use ::payment::{WebhookSubject, DisputeState, GatewayName, Money, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, RefundState, Stage};
 use appcore::{Timestamp, UserId, credits::MicroCredits};
 use dbcontext::{
     entity::{ledger_entry, payment},
@@ -105,7 +105,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 struct Buyer {
     user_id: UserId,
     payments: Vec<Uuid>,
-    told: Vec<Notice>,
+    told: Vec<PaymentWebhookEvent>,
     holds: Vec<(Uuid, i64)>,
 }
 
@@ -157,7 +157,7 @@ impl Buyer {
             }
         };
         let event_id = format!("evt_{}", Uuid::now_v7());
-        let notice = Notice { event_id, kind: "test".to_owned(), about, is_ours: true, news };
+        let notice = PaymentWebhookEvent { event_id, kind: "test".to_owned(), about, is_ours: true, news };
         self.told.push(notice.clone());
         deliver(service, notice).await;
     }
@@ -257,7 +257,7 @@ async fn standing(service: &BillingService, row: &payment::Model) -> (i64, i64) 
     (CREDITS, i64::try_from((i128::from(CREDITS) * claimed + whole - 1) / whole).unwrap())
 }
 
-async fn deliver(service: &BillingService, notice: Notice) {
+async fn deliver(service: &BillingService, notice: PaymentWebhookEvent) {
     let gateway = service.payments.gateway(GatewayName::DEMO).unwrap();
     inbox::store(service, gateway.as_ref(), notice, "{}".to_owned()).await.unwrap();
 }

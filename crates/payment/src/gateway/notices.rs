@@ -122,7 +122,7 @@ impl PaymentUpdate {
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notice {
+pub struct PaymentWebhookEvent {
     /// Each repetition has this id.
     pub event_id: String,
     /// The gateway's word for it.

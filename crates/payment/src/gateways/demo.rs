@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     WebhookSubject, Acknowledged, Answer, Attempt, Charge, Charged, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
-    GatewayName, Kept, GatewayKind, Known, PaymentListing, Money, PaymentUpdate, Notice, Order, Presence, Recurring, RefundOrder, RefundState,
+    GatewayName, Kept, GatewayKind, Known, PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, Order, Presence, Recurring, RefundOrder, RefundState,
     Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, MalformedEvent, VerifiedWebhook, signature::Hash,
 };
 
@@ -205,14 +205,14 @@ impl Gateway for Demo {
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
 
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, MalformedEvent> {
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent> {
         let event: Event = serde_json::from_slice(verified.raw()).map_err(|_| MalformedEvent)?;
         let news = match event.outcome {
             Outcome::Paid => PaymentUpdate::Paid { money: event.money, charge: Some(event.payment_id.to_string()) },
             Outcome::PaidOnce => PaymentUpdate::Paid { money: event.money, charge: Some(format!("{ONCE}{}", event.payment_id)) },
             Outcome::Failed => PaymentUpdate::Failed,
         };
-        Ok(Notice {
+        Ok(PaymentWebhookEvent {
             event_id: event.id,
             kind: event.outcome.as_str().to_owned(),
             about: WebhookSubject::Payment(event.payment_id),

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     WebhookSubject, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, Money, PaymentUpdate, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
+    PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::Http,
     signature::{Hash, joined},
 };
@@ -337,7 +337,7 @@ impl Gateway for Momo {
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
 
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, MalformedEvent> {
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent> {
         let fields: Fields = serde_json::from_slice(verified.raw()).map_err(|_| MalformedEvent)?;
         let number = |name: &str| text(&fields, name).parse::<i64>().map_err(|_| MalformedEvent);
         let (order, transaction, code) = (text(&fields, "orderId"), text(&fields, "transId"), number("resultCode")?);
@@ -349,7 +349,7 @@ impl Gateway for Momo {
             Meaning::Failed => PaymentUpdate::Failed,
             Meaning::Expired => PaymentUpdate::Expired,
         };
-        Ok(Notice {
+        Ok(PaymentWebhookEvent {
             event_id: format!("{order}:{transaction}:{code}"),
             kind: format!("ipn.{code}"),
             about: order.parse().map_or(WebhookSubject::Reference(order), WebhookSubject::Payment),

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use self::fields::{Answered, Signed, Unfinished, amount, encoded, local, read, refund_status, refunded};
 use crate::{
     WebhookSubject, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, Money, PaymentUpdate, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
+    PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, Order, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
     http::Http, signature::Hash,
 };
 
@@ -281,7 +281,7 @@ impl Gateway for Vnpay {
         signed.map(|message| VerifiedWebhook(message.into_bytes())).ok_or(VerifyError::Signature("the signature is wrong"))
     }
 
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, MalformedEvent> {
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent> {
         let fields: BTreeMap<String, String> = form_urlencoded::parse(verified.raw()).into_owned().collect();
         let text = |name: &str| fields.get(name).map_or("", String::as_str);
         let (order, code, status) = (text("vnp_TxnRef"), text("vnp_ResponseCode"), text("vnp_TransactionStatus"));
@@ -293,7 +293,7 @@ impl Gateway for Vnpay {
             ("07", _) | (_, "01" | "04" | "07") => PaymentUpdate::Pending,
             _ => PaymentUpdate::Failed,
         };
-        Ok(Notice {
+        Ok(PaymentWebhookEvent {
             event_id: format!("{order}:{transaction}:{code}:{status}"),
             kind: format!("ipn.{code}.{status}"),
             about: order.parse().map_or_else(|_| WebhookSubject::Reference(order.to_owned()), WebhookSubject::Payment),

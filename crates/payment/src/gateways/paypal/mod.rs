@@ -30,7 +30,7 @@ use self::{
 };
 use crate::{
     Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, PaymentUpdate, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
+    PaymentListing, PaymentUpdate, PaymentWebhookEvent, Order, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
 };
 
@@ -371,15 +371,15 @@ impl Gateway for Paypal {
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
 
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, MalformedEvent> {
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent> {
         let event: Event = serde_json::from_slice(verified.raw()).map_err(|_| MalformedEvent)?;
         let at = event.create_time.as_deref().and_then(|at| Timestamp::parse(at).ok());
         let (about, news) = read(&event.event_type, event.resource, at)?;
-        Ok(Notice { event_id: event.id, kind: event.event_type, about, is_ours: true, news })
+        Ok(PaymentWebhookEvent { event_id: event.id, kind: event.event_type, about, is_ours: true, news })
     }
 
     /// What is signed of a notice is a checksum of its body, which others can have the same: that money came is asked for.
-    async fn confirm(&self, notice: Notice, _: Timestamp) -> Result<Notice, GatewayError> {
+    async fn confirm(&self, notice: PaymentWebhookEvent, _: Timestamp) -> Result<PaymentWebhookEvent, GatewayError> {
         let PaymentUpdate::Paid { charge: Some(charge), .. } = &notice.news else { return Ok(notice) };
         if !is_id(charge) {
             return Err(GatewayError::Away("this is no capture of PayPal's".to_owned()));
@@ -390,7 +390,7 @@ impl Gateway for Paypal {
             return Err(GatewayError::Away("PayPal says that this was not captured".to_owned()));
         }
         let (about, news) = captured(capture);
-        Ok(Notice { about, news, ..notice })
+        Ok(PaymentWebhookEvent { about, news, ..notice })
     }
 
     fn answer(&self, outcome: Acknowledged) -> Answer {

@@ -21,7 +21,7 @@ use url::Url;
 use self::objects::{Event, Reference, Refund, RefundedCharge, Refunds, Session, about_intent, of_dispute, of_session};
 use crate::{
     WebhookSubject, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, PaymentUpdate, Notice, Order, Recurring, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
+    PaymentListing, PaymentUpdate, PaymentWebhookEvent, Order, Recurring, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
     signature::Hash,
 };
@@ -230,7 +230,7 @@ impl Gateway for Stripe {
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
 
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<Notice, MalformedEvent> {
+    fn classify(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent> {
         let event: Event<'_> = serde_json::from_slice(verified.raw()).map_err(|_| MalformedEvent)?;
         let is_ours = event.livemode == self.is_live();
         let (about, news) = match event.kind.as_str() {
@@ -250,17 +250,17 @@ impl Gateway for Stripe {
             kind if kind.starts_with("payment_intent.") => charges::told(kind, &event.data.read()?),
             _ => (WebhookSubject::Nothing, PaymentUpdate::Other),
         };
-        Ok(Notice { event_id: event.id, kind: event.kind, about, is_ours, news })
+        Ok(PaymentWebhookEvent { event_id: event.id, kind: event.kind, about, is_ours, news })
     }
 
     /// That something of a charge was refunded says neither what nor how far that is.
-    async fn confirm(&self, notice: Notice, now: Timestamp) -> Result<Notice, GatewayError> {
+    async fn confirm(&self, notice: PaymentWebhookEvent, now: Timestamp) -> Result<PaymentWebhookEvent, GatewayError> {
         let (true, PaymentUpdate::Refunds(_), WebhookSubject::Charge(charge)) = (notice.is_ours, &notice.news, &notice.about) else {
             return Ok(notice);
         };
         let made = self.refunds_of(charge).await?.data;
         let told: Option<Vec<_>> = made.into_iter().map(|refund| refund.news(Some(now))).collect();
-        Ok(Notice { news: told.map_or(PaymentUpdate::Foreign, PaymentUpdate::Refunds), ..notice })
+        Ok(PaymentWebhookEvent { news: told.map_or(PaymentUpdate::Foreign, PaymentUpdate::Refunds), ..notice })
     }
 
     fn answer(&self, outcome: Acknowledged) -> Answer {
