@@ -1,6 +1,6 @@
 //! What gateways tell: verified, then stored and applied in one transaction.
 
-use ::payment::{WebhookSubject, Acknowledged, Answer, WebhookRequest, VerifyError, Gateway, GatewayName, PaymentUpdate, PaymentWebhookEvent, PaymentWebhookTransport};
+use ::payment::{WebhookSubject, WebhookOutcome, Answer, WebhookRequest, VerifyError, Gateway, GatewayName, PaymentUpdate, PaymentWebhookEvent, PaymentWebhookTransport};
 use appcore::{AppError, Code, PaymentMethodSetupId};
 use dbcontext::{constraint::app_error, entity::payment_event, query::payments as rows};
 
@@ -22,7 +22,7 @@ pub async fn receive(service: &BillingService, name: GatewayName, delivery: &Web
         Ok(outcome) => outcome,
         Err(error) => {
             tracing::error!(%error, gateway = name.as_str(), "an event of a payment gateway could not be applied");
-            Acknowledged::OurFailure
+            WebhookOutcome::OurFailure
         }
     };
     Ok(gateway.answer(outcome))
@@ -32,23 +32,23 @@ async fn take(
     service: &BillingService,
     gateway: &dyn Gateway,
     delivery: &WebhookRequest<'_>,
-) -> Result<Acknowledged, AppError> {
+) -> Result<WebhookOutcome, AppError> {
     let name = gateway.name().as_str();
     let verified = match gateway.verify(delivery).await {
         Ok(verified) => verified,
         Err(VerifyError::Signature(reason)) => {
             tracing::warn!(gateway = name, reason, "an event is refused: it is not proven to be the gateway's");
-            return Ok(Acknowledged::BadSignature);
+            return Ok(WebhookOutcome::BadSignature);
         }
         Err(VerifyError::Unchecked(error)) => return Err(AppError::unavailable(error)),
     };
     let (Ok(notice), Ok(raw)) = (gateway.classify(&verified), std::str::from_utf8(verified.raw())) else {
         tracing::error!(gateway = name, "an event is signed, but can't be read");
-        return Ok(Acknowledged::BadSignature);
+        return Ok(WebhookOutcome::BadSignature);
     };
     if raw.len() > MAX_EVENT || raw.contains('\0') {
         tracing::error!(gateway = name, event = notice.event_id, "an event is too long to be kept");
-        return Ok(Acknowledged::BadSignature);
+        return Ok(WebhookOutcome::BadSignature);
     }
     let raw = raw.to_owned();
     store(service, gateway, notice, raw).await
@@ -60,7 +60,7 @@ pub(super) async fn store(
     gateway: &dyn Gateway,
     notice: PaymentWebhookEvent,
     raw: String,
-) -> Result<Acknowledged, AppError> {
+) -> Result<WebhookOutcome, AppError> {
     let (name, now) = (gateway.name().as_str(), service.clock.now());
     // What has to be asked is asked before anything is locked.
     let notice = gateway.confirm(notice, now).await.map_err(AppError::unavailable)?;
@@ -87,7 +87,7 @@ pub(super) async fn store(
         charge: None,
     };
     if !rows::insert_event(&tx, event).await? {
-        return Ok(Acknowledged::AppliedBefore);
+        return Ok(WebhookOutcome::AppliedBefore);
     }
     if let WebhookSubject::Setup(id) = notice.about {
         if notice.is_ours {
@@ -96,7 +96,7 @@ pub(super) async fn store(
         }
         rows::mark_event(&tx, name, &notice.event_id, None, None, Some(now)).await?;
         tx.commit().await.map_err(app_error)?;
-        return Ok(Acknowledged::Applied);
+        return Ok(WebhookOutcome::Applied);
     }
     let id = match &notice.about {
         WebhookSubject::Payment(id) => rows::by_id(&tx, *id).await?.filter(|row| row.gateway == name).map(|row| row.id),
@@ -118,7 +118,7 @@ pub(super) async fn store(
         tx.commit().await.map_err(app_error)?;
         let is_known =
             matches!(notice.about, WebhookSubject::Nothing) || notice.news == PaymentUpdate::Other || awaited_subject.is_some();
-        return Ok(if is_known { Acknowledged::Applied } else { Acknowledged::UnknownPayment });
+        return Ok(if is_known { WebhookOutcome::Applied } else { WebhookOutcome::UnknownPayment });
     };
     let payment_id = row.id;
     let before = row.clone();
@@ -136,5 +136,5 @@ pub(super) async fn store(
     rows::store(&tx, row.clone()).await?;
     tx.commit().await.map_err(app_error)?;
     apply::tell(service, &before, &row);
-    Ok(if applied == apply::Applied::WrongAmount { Acknowledged::WrongAmount } else { Acknowledged::Applied })
+    Ok(if applied == apply::Applied::WrongAmount { WebhookOutcome::WrongAmount } else { WebhookOutcome::Applied })
 }

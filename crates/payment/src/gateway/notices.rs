@@ -135,7 +135,7 @@ pub struct PaymentWebhookEvent {
 
 /// What became of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Acknowledged {
+pub enum WebhookOutcome {
     /// Applied now, or before.
     Applied,
     AppliedBefore,
@@ -157,10 +157,10 @@ pub struct Answer {
 impl Answer {
     /// What a gateway wants that looks at the status only.
     #[must_use]
-    pub fn by_status(outcome: Acknowledged, done: u16) -> Self {
+    pub fn by_status(outcome: WebhookOutcome, done: u16) -> Self {
         let status = match outcome {
-            Acknowledged::BadSignature => 400,
-            Acknowledged::OurFailure => 503,
+            WebhookOutcome::BadSignature => 400,
+            WebhookOutcome::OurFailure => 503,
             _ => done,
         };
         let body = if status == 204 { String::new() } else { "{}".to_owned() };

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use self::fields::{Answered, Signed, Unfinished, amount, encoded, local, read, refund_status, refunded};
 use crate::{
-    WebhookSubject, Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    WebhookSubject, WebhookOutcome, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, Order, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
     http::Http, signature::Hash,
 };
@@ -303,14 +303,14 @@ impl Gateway for Vnpay {
     }
 
     /// 200 whatever is wrong; the code tells.
-    fn answer(&self, outcome: Acknowledged) -> Answer {
+    fn answer(&self, outcome: WebhookOutcome) -> Answer {
         let (code, message) = match outcome {
-            Acknowledged::Applied => ("00", "Confirm Success"),
-            Acknowledged::AppliedBefore => ("02", "Order already confirmed"),
-            Acknowledged::UnknownPayment => ("01", "Order not Found"),
-            Acknowledged::WrongAmount => ("04", "Invalid amount"),
-            Acknowledged::BadSignature => ("97", "Invalid signature"),
-            Acknowledged::OurFailure => ("99", "Unknown error"),
+            WebhookOutcome::Applied => ("00", "Confirm Success"),
+            WebhookOutcome::AppliedBefore => ("02", "Order already confirmed"),
+            WebhookOutcome::UnknownPayment => ("01", "Order not Found"),
+            WebhookOutcome::WrongAmount => ("04", "Invalid amount"),
+            WebhookOutcome::BadSignature => ("97", "Invalid signature"),
+            WebhookOutcome::OurFailure => ("99", "Unknown error"),
         };
         let body = format!(r#"{{"RspCode":"{code}","Message":"{message}"}}"#);
         Answer { status: 200, content_type: "application/json", body }

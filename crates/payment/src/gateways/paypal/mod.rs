@@ -29,7 +29,7 @@ use self::{
     objects::{Capture, Event, PaypalOrder, Refund, captured, is_captured, read},
 };
 use crate::{
-    Acknowledged, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    WebhookOutcome, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     PaymentListing, PaymentUpdate, PaymentWebhookEvent, Order, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
 };
@@ -393,7 +393,7 @@ impl Gateway for Paypal {
         Ok(PaymentWebhookEvent { about, news, ..notice })
     }
 
-    fn answer(&self, outcome: Acknowledged) -> Answer {
+    fn answer(&self, outcome: WebhookOutcome) -> Answer {
         Answer::by_status(outcome, 200)
     }
 }
