@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use self::{
     name::{GatewayName, UnknownGateway, settings},
-    notices::{WebhookSubject, WebhookOutcome, Answer, WebhookRequest, VerifyError, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
+    notices::{WebhookSubject, WebhookOutcome, WebhookResponse, WebhookRequest, VerifyError, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
     orders::{
         Attempt, Charge, Charged, Checkout, Keep, Kept, Known, Order, Presence, RefundOrder, Refunded, Remote,
         SetupOrder, SetupState, Snapshot,
@@ -142,7 +142,7 @@ pub trait Gateway: Send + Sync {
     }
 
     /// What the gateway wants to hear.
-    fn answer(&self, outcome: WebhookOutcome) -> Answer;
+    fn answer(&self, outcome: WebhookOutcome) -> WebhookResponse;
 
     /// How it charges again what a payer has paid with before. None: it can't.
     fn recurring(&self) -> Option<&dyn Recurring> {

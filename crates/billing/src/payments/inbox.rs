@@ -1,6 +1,6 @@
 //! What gateways tell: verified, then stored and applied in one transaction.
 
-use ::payment::{WebhookSubject, WebhookOutcome, Answer, WebhookRequest, VerifyError, Gateway, GatewayName, PaymentUpdate, PaymentWebhookEvent, PaymentWebhookTransport};
+use ::payment::{WebhookSubject, WebhookOutcome, WebhookResponse, WebhookRequest, VerifyError, Gateway, GatewayName, PaymentUpdate, PaymentWebhookEvent, PaymentWebhookTransport};
 use appcore::{AppError, Code, PaymentMethodSetupId};
 use dbcontext::{constraint::app_error, entity::payment_event, query::payments as rows};
 
@@ -16,7 +16,7 @@ pub fn telling(service: &BillingService, name: GatewayName) -> Result<PaymentWeb
 }
 
 /// Takes a delivery, and says what the gateway wants to hear. An error of ours is told as such, so that it comes again.
-pub async fn receive(service: &BillingService, name: GatewayName, delivery: &WebhookRequest<'_>) -> Result<Answer, AppError> {
+pub async fn receive(service: &BillingService, name: GatewayName, delivery: &WebhookRequest<'_>) -> Result<WebhookResponse, AppError> {
     let gateway = service.payments.gateway(name).ok_or(Code::NotFound)?;
     let outcome = match take(service, gateway.as_ref(), delivery).await {
         Ok(outcome) => outcome,

@@ -148,13 +148,13 @@ pub enum WebhookOutcome {
 
 /// What a gateway wants to hear.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct WebhookResponse {
     pub status: u16,
     pub content_type: &'static str,
     pub body: String,
 }
 
-impl Answer {
+impl WebhookResponse {
     /// What a gateway wants that looks at the status only.
     #[must_use]
     pub fn by_status(outcome: WebhookOutcome, done: u16) -> Self {

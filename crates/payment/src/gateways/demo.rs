@@ -10,7 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    WebhookSubject, WebhookOutcome, Answer, Attempt, Charge, Charged, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
+    WebhookSubject, WebhookOutcome, WebhookResponse, Attempt, Charge, Charged, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
     GatewayName, Kept, GatewayKind, Known, PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, Order, Presence, Recurring, RefundOrder, RefundState,
     Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, MalformedEvent, VerifiedWebhook, signature::Hash,
 };
@@ -221,8 +221,8 @@ impl Gateway for Demo {
         })
     }
 
-    fn answer(&self, outcome: WebhookOutcome) -> Answer {
-        Answer::by_status(outcome, 200)
+    fn answer(&self, outcome: WebhookOutcome) -> WebhookResponse {
+        WebhookResponse::by_status(outcome, 200)
     }
 
     fn recurring(&self) -> Option<&dyn Recurring> {

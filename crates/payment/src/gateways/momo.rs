@@ -14,7 +14,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    WebhookSubject, WebhookOutcome, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::Http,
     signature::{Hash, joined},
@@ -358,8 +358,8 @@ impl Gateway for Momo {
         })
     }
 
-    fn answer(&self, outcome: WebhookOutcome) -> Answer {
-        Answer::by_status(outcome, 204)
+    fn answer(&self, outcome: WebhookOutcome) -> WebhookResponse {
+        WebhookResponse::by_status(outcome, 204)
     }
 }
 

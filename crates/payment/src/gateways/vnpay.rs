@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use self::fields::{Answered, Signed, Unfinished, amount, encoded, local, read, refund_status, refunded};
 use crate::{
-    WebhookSubject, WebhookOutcome, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, Order, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
     http::Http, signature::Hash,
 };
@@ -303,7 +303,7 @@ impl Gateway for Vnpay {
     }
 
     /// 200 whatever is wrong; the code tells.
-    fn answer(&self, outcome: WebhookOutcome) -> Answer {
+    fn answer(&self, outcome: WebhookOutcome) -> WebhookResponse {
         let (code, message) = match outcome {
             WebhookOutcome::Applied => ("00", "Confirm Success"),
             WebhookOutcome::AppliedBefore => ("02", "Order already confirmed"),
@@ -313,7 +313,7 @@ impl Gateway for Vnpay {
             WebhookOutcome::OurFailure => ("99", "Unknown error"),
         };
         let body = format!(r#"{{"RspCode":"{code}","Message":"{message}"}}"#);
-        Answer { status: 200, content_type: "application/json", body }
+        WebhookResponse { status: 200, content_type: "application/json", body }
     }
 }
 

@@ -29,7 +29,7 @@ use self::{
     objects::{Capture, Event, PaypalOrder, Refund, captured, is_captured, read},
 };
 use crate::{
-    WebhookOutcome, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     PaymentListing, PaymentUpdate, PaymentWebhookEvent, Order, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
 };
@@ -393,8 +393,8 @@ impl Gateway for Paypal {
         Ok(PaymentWebhookEvent { about, news, ..notice })
     }
 
-    fn answer(&self, outcome: WebhookOutcome) -> Answer {
-        Answer::by_status(outcome, 200)
+    fn answer(&self, outcome: WebhookOutcome) -> WebhookResponse {
+        WebhookResponse::by_status(outcome, 200)
     }
 }
 

@@ -20,7 +20,7 @@ use url::Url;
 
 use self::objects::{Event, Reference, Refund, RefundedCharge, Refunds, Session, about_intent, of_dispute, of_session};
 use crate::{
-    WebhookSubject, WebhookOutcome, Answer, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
     PaymentListing, PaymentUpdate, PaymentWebhookEvent, Order, Recurring, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
     signature::Hash,
@@ -263,8 +263,8 @@ impl Gateway for Stripe {
         Ok(PaymentWebhookEvent { news: told.map_or(PaymentUpdate::Foreign, PaymentUpdate::Refunds), ..notice })
     }
 
-    fn answer(&self, outcome: WebhookOutcome) -> Answer {
-        Answer::by_status(outcome, 200)
+    fn answer(&self, outcome: WebhookOutcome) -> WebhookResponse {
+        WebhookResponse::by_status(outcome, 200)
     }
 
     fn recurring(&self) -> Option<&dyn Recurring> {
