@@ -18,7 +18,7 @@ pub use self::{
     name::{GatewayName, UnknownGateway, settings},
     notices::{WebhookSubject, WebhookOutcome, WebhookResponse, WebhookRequest, VerifyError, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
     orders::{
-        Attempt, Charge, Charged, Checkout, Keep, Kept, Known, Order, Presence, RefundOrder, Refunded, Remote,
+        Attempt, Charge, Charged, Checkout, Keep, Kept, Known, CheckoutOrder, Presence, RefundOrder, Refunded, Remote,
         SetupOrder, SetupState, Snapshot,
     },
 };
@@ -99,7 +99,7 @@ pub trait Gateway: Send + Sync {
     fn limits(&self, currency: Currency) -> Option<RangeInclusive<i64>>;
 
     /// Makes the place where a payer pays. The same order again is the same place.
-    async fn create_checkout(&self, order: &Order<'_>) -> Result<Checkout, GatewayError>;
+    async fn create_checkout(&self, order: &CheckoutOrder<'_>) -> Result<Checkout, GatewayError>;
 
     /// What became of a payment.
     async fn fetch(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError>;

@@ -273,7 +273,7 @@ pub(super) async fn open(
     } else {
         (None, String::new())
     };
-    let order = ::payment::Order {
+    let order = ::payment::CheckoutOrder {
         payment_id: row.id,
         price: price(&row)?,
         title: &plan.name,

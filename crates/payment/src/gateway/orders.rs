@@ -10,7 +10,7 @@ use crate::{Money, RefundState};
 
 /// What a payer is to pay for.
 #[derive(Clone, Debug)]
-pub struct Order<'a> {
+pub struct CheckoutOrder<'a> {
     /// Also what makes a repeated request the same one.
     pub payment_id: Uuid,
     pub price: Money,

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, Attempt, Charge, Charged, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
-    GatewayName, Kept, GatewayKind, Known, PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, Order, Presence, Recurring, RefundOrder, RefundState,
+    GatewayName, Kept, GatewayKind, Known, PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, Presence, Recurring, RefundOrder, RefundState,
     Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, MalformedEvent, VerifiedWebhook, signature::Hash,
 };
 
@@ -159,7 +159,7 @@ impl Gateway for Demo {
         Some(1..=1_000_000_000)
     }
 
-    async fn create_checkout(&self, order: &Order<'_>) -> Result<Checkout, GatewayError> {
+    async fn create_checkout(&self, order: &CheckoutOrder<'_>) -> Result<Checkout, GatewayError> {
         Ok(Checkout { reference: order.payment_id.to_string(), redirect_url: self.page("payment", order.payment_id) })
     }
 

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
+    PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, RefundState, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::Http,
     signature::{Hash, joined},
 };
@@ -201,7 +201,7 @@ impl Gateway for Momo {
         (currency == Currency::Vnd).then_some(1_000..=50_000_000)
     }
 
-    async fn create_checkout(&self, order: &Order<'_>) -> Result<Checkout, GatewayError> {
+    async fn create_checkout(&self, order: &CheckoutOrder<'_>) -> Result<Checkout, GatewayError> {
         let (id, amount) = (order.payment_id.to_string(), order.price.amount.to_string());
         let (notify, back) = (order.notify_url.as_str(), order.return_url.as_str());
         let signature = self.sign(&[

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use self::fields::{Answered, Signed, Unfinished, amount, encoded, local, read, refund_status, refunded};
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, Order, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
+    PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
     http::Http, signature::Hash,
 };
 
@@ -157,7 +157,7 @@ impl Gateway for Vnpay {
         (currency == Currency::Vnd).then_some(5_000..=999_999_999)
     }
 
-    async fn create_checkout(&self, order: &Order<'_>) -> Result<Checkout, GatewayError> {
+    async fn create_checkout(&self, order: &CheckoutOrder<'_>) -> Result<Checkout, GatewayError> {
         let id = order.payment_id.simple().to_string();
         let address = order.address.map_or_else(|| HERE.to_owned(), |address| address.to_canonical().to_string());
         let fields: BTreeMap<String, String> = [

@@ -30,7 +30,7 @@ use self::{
 };
 use crate::{
     WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, PaymentUpdate, PaymentWebhookEvent, Order, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
+    PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
 };
 
@@ -230,7 +230,7 @@ impl Gateway for Paypal {
         (!matches!(currency, Currency::Vnd | Currency::Krw)).then_some(1..=1_000_000_000)
     }
 
-    async fn create_checkout(&self, order: &Order<'_>) -> Result<Checkout, GatewayError> {
+    async fn create_checkout(&self, order: &CheckoutOrder<'_>) -> Result<Checkout, GatewayError> {
         let id = order.payment_id.to_string();
         let body = json!({
             "intent": "CAPTURE",

@@ -21,7 +21,7 @@ use url::Url;
 use self::objects::{Event, Reference, Refund, RefundedCharge, Refunds, Session, about_intent, of_dispute, of_session};
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
-    PaymentListing, PaymentUpdate, PaymentWebhookEvent, Order, Recurring, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
+    PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, Recurring, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
     signature::Hash,
 };
@@ -133,7 +133,7 @@ impl Gateway for Stripe {
         Some(1..=99_999_999)
     }
 
-    async fn create_checkout(&self, order: &Order<'_>) -> Result<Checkout, GatewayError> {
+    async fn create_checkout(&self, order: &CheckoutOrder<'_>) -> Result<Checkout, GatewayError> {
         let id = order.payment_id.to_string();
         let (amount, currency) = (order.price.amount.to_string(), order.price.currency.code().to_ascii_lowercase());
         let expires_at = order.expires_at.seconds().to_string();

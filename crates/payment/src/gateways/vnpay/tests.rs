@@ -57,7 +57,7 @@ fn each_documented_code_of_a_refund_means_what_vnpay_says() {
 async fn the_address_is_signed_over_its_sorted_fields() {
     let url = |text: &str| Url::parse(text).unwrap();
     let (back, notify) = (url("https://x.test/back"), url("https://x.test/ipn"));
-    let order = Order {
+    let order = CheckoutOrder {
         payment_id: Uuid::from_u128(7),
         price: Money::new(249_000, Currency::Vnd),
         title: "250 tín dụng & more",
