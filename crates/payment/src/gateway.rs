@@ -18,7 +18,7 @@ pub use self::{
     name::{GatewayName, UnknownGateway, settings},
     notices::{WebhookSubject, WebhookOutcome, WebhookResponse, WebhookRequest, VerifyError, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
     orders::{
-        Attempt, Charge, Charged, Checkout, Keep, Kept, Known, CheckoutOrder, Presence, RefundOrder, Refunded, Remote,
+        Attempt, Charge, Charged, Checkout, MethodOwner, Kept, Known, CheckoutOrder, Presence, RefundOrder, Refunded, Remote,
         SetupOrder, SetupState, Snapshot,
     },
 };

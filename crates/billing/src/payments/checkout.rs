@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use ::payment::{Currency, GatewayError, GatewayName, Keep, Money, Stage, SubscriptionState};
+use ::payment::{Currency, GatewayError, GatewayName, MethodOwner, Money, Stage, SubscriptionState};
 use appcore::{
     AppError, Code, PaymentMethodId, PlanId, Timestamp, UserId,
     view::{PaymentStatus, PlanKind, Price, PricingPlan},
@@ -282,7 +282,7 @@ pub(super) async fn open(
         created_at: row.created_at,
         expires_at: row.expires_at,
         address,
-        keep: keeps.then_some(Keep { customer: customer.as_deref(), email: &email }),
+        keep: keeps.then_some(MethodOwner { customer: customer.as_deref(), email: &email }),
     };
     let made = gateway.create_checkout(&order).await;
     let tx = service.db.begin().await.map_err(app_error)?;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ::payment::{DemoSetupOutcome, GatewayName, Keep, SetupOrder, SetupState};
+use ::payment::{DemoSetupOutcome, GatewayName, MethodOwner, SetupOrder, SetupState};
 use appcore::{
     AppError, Code, PaymentMethodSetupId, Timestamp,
     auth::Principal,
@@ -112,7 +112,7 @@ pub async fn begin(
     let customer = subscriptions::customer_of(service, payer, name).await?;
     let order = SetupOrder {
         setup_id: row.id.0,
-        keep: Keep { customer: customer.as_deref(), email: &user.email },
+        keep: MethodOwner { customer: customer.as_deref(), email: &user.email },
         return_url: &back,
         expires_at: row.expires_at,
     };

@@ -24,12 +24,12 @@ pub struct CheckoutOrder<'a> {
     /// Where the payer calls from.
     pub address: Option<IpAddr>,
     /// What it is paid with is to be kept for later charges, where the gateway can do that.
-    pub keep: Option<Keep<'a>>,
+    pub keep: Option<MethodOwner<'a>>,
 }
 
 /// For whom a gateway is to keep what is paid with.
 #[derive(Clone, Copy, Debug)]
-pub struct Keep<'a> {
+pub struct MethodOwner<'a> {
     /// By which the gateway knows them already.
     pub customer: Option<&'a str>,
     pub email: &'a str,
@@ -52,7 +52,7 @@ pub struct Kept {
 pub struct SetupOrder<'a> {
     /// Also what makes a repeated request the same one.
     pub setup_id: Uuid,
-    pub keep: Keep<'a>,
+    pub keep: MethodOwner<'a>,
     /// Where the browser goes afterwards, however it ended.
     pub return_url: &'a Url,
     pub expires_at: Timestamp,
