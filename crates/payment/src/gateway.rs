@@ -18,7 +18,7 @@ pub use self::{
     name::{GatewayName, UnknownGateway, settings},
     notices::{WebhookSubject, WebhookOutcome, WebhookResponse, WebhookRequest, VerifyError, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
     orders::{
-        Attempt, Charge, Charged, Checkout, MethodOwner, Kept, Known, CheckoutOrder, Presence, RefundOrder, Refunded, Remote,
+        Attempt, Charge, Charged, Checkout, MethodOwner, SavedMethod, Known, CheckoutOrder, Presence, RefundOrder, Refunded, Remote,
         SetupOrder, SetupState, Snapshot,
     },
 };
@@ -162,7 +162,7 @@ pub trait Gateway: Send + Sync {
 #[async_trait]
 pub trait Recurring: Send + Sync {
     /// What was kept when this was paid. None: nothing.
-    async fn kept(&self, payment: &Known<'_>) -> Result<Option<Kept>, GatewayError>;
+    async fn kept(&self, payment: &Known<'_>) -> Result<Option<SavedMethod>, GatewayError>;
 
     /// Makes a payment that isn't charged yet, and says how the gateway calls it. The same charge again may be another payment, of which
     /// only the one whose reference was stored is ever charged.

@@ -37,7 +37,7 @@ pub struct MethodOwner<'a> {
 
 /// What a gateway has kept of a payer's. Never the number of a card.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct SavedMethod {
     pub customer: String,
     pub reference: String,
     /// Such as `visa`.
@@ -62,7 +62,7 @@ pub struct SetupOrder<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SetupState {
     Open,
-    Kept(Kept),
+    Kept(SavedMethod),
     Failed,
     Expired,
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, Attempt, Charge, Charged, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
-    GatewayName, Kept, GatewayKind, Known, PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, Presence, Recurring, RefundOrder, RefundState,
+    GatewayName, SavedMethod, GatewayKind, Known, PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, Presence, Recurring, RefundOrder, RefundState,
     Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, MalformedEvent, VerifiedWebhook, signature::Hash,
 };
 
@@ -95,13 +95,13 @@ impl SetupOutcome {
     }
 }
 
-fn kept(card: &str) -> Kept {
+fn kept(card: &str) -> SavedMethod {
     let last4 = match card {
         DECLINED_CARD => "0002",
         CONFIRMED_CARD => "3155",
         _ => "4242",
     };
-    Kept {
+    SavedMethod {
         customer: "demo".to_owned(),
         reference: card.to_owned(),
         brand: "demo".to_owned(),
@@ -236,7 +236,7 @@ impl Gateway for Demo {
 
 #[async_trait]
 impl Recurring for Demo {
-    async fn kept(&self, payment: &Known<'_>) -> Result<Option<Kept>, GatewayError> {
+    async fn kept(&self, payment: &Known<'_>) -> Result<Option<SavedMethod>, GatewayError> {
         let Some(charge) = payment.charge else { return Ok(None) };
         let usual = if charge.starts_with(ONCE) { DECLINED_CARD } else { CARD };
         Ok(Some(kept(card_of(payment.reference).unwrap_or(usual))))

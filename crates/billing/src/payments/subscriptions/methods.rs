@@ -1,6 +1,6 @@
 //! What payers have saved at a gateway. We know no more of a card than its brand, its last digits and when it expires.
 
-use ::payment::{GatewayName, Kept, SubscriptionState};
+use ::payment::{GatewayName, SavedMethod, SubscriptionState};
 use appcore::{
     AppError, Code, PaymentMethodId, Timestamp,
     page::{Page, PageRequest},
@@ -83,7 +83,7 @@ async fn put<C: ConnectionTrait>(
     txn: &C,
     payer: Payer,
     gateway: &str,
-    kept: Kept,
+    kept: SavedMethod,
     now: Timestamp,
 ) -> Result<payment_method::Model, AppError> {
     let new = payment_method::Model {
@@ -115,7 +115,7 @@ pub(in crate::payments) async fn save<C: ConnectionTrait>(
     txn: &C,
     payer: Payer,
     gateway: &str,
-    kept: Kept,
+    kept: SavedMethod,
     now: Timestamp,
 ) -> Result<(payment_method::Model, Option<subscription::Model>), AppError> {
     let held = rows::lock_of(txn, payer.account()).await?;

@@ -11,7 +11,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    WebhookSubject, Attempt, Charge, Charged, Checkout, GatewayError, Kept, Known, ListedPayment, Money, PaymentUpdate, Presence, Recurring,
+    WebhookSubject, Attempt, Charge, Charged, Checkout, GatewayError, SavedMethod, Known, ListedPayment, Money, PaymentUpdate, Presence, Recurring,
     Remote, SetupOrder, SetupState, Snapshot,
 };
 
@@ -93,13 +93,13 @@ struct Card {
 }
 
 impl WholeMethod {
-    pub(crate) fn kept(self, customer: String) -> Kept {
+    pub(crate) fn kept(self, customer: String) -> SavedMethod {
         let Self { id, kind, card } = self;
         let (brand, last4, exp) = match card {
             Some(card) => (card.brand, card.last4, Some((card.exp_month, card.exp_year))),
             None => (kind, String::new(), None),
         };
-        Kept {
+        SavedMethod {
             customer,
             reference: id,
             brand,
@@ -220,7 +220,7 @@ impl Stripe {
 
 #[async_trait]
 impl Recurring for Stripe {
-    async fn kept(&self, payment: &Known<'_>) -> Result<Option<Kept>, GatewayError> {
+    async fn kept(&self, payment: &Known<'_>) -> Result<Option<SavedMethod>, GatewayError> {
         let Some(charge) = payment.charge else { return Ok(None) };
         let intent = self.intent(charge).await?;
         let (Some(customer), Some(KeptMethod::Whole(method))) = (intent.customer, intent.payment_method) else {
