@@ -18,7 +18,7 @@ pub use self::{
     name::{GatewayName, UnknownGateway, settings},
     notices::{WebhookSubject, WebhookOutcome, WebhookResponse, WebhookRequest, VerifyError, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
     orders::{
-        Attempt, Charge, Charged, Checkout, MethodOwner, SavedMethod, Known, CheckoutOrder, Presence, RefundOrder, Refunded, Remote,
+        Attempt, ChargeOrder, Charged, Checkout, MethodOwner, SavedMethod, Known, CheckoutOrder, Presence, RefundOrder, Refunded, Remote,
         SetupOrder, SetupState, Snapshot,
     },
 };
@@ -166,7 +166,7 @@ pub trait Recurring: Send + Sync {
 
     /// Makes a payment that isn't charged yet, and says how the gateway calls it. The same charge again may be another payment, of which
     /// only the one whose reference was stored is ever charged.
-    async fn prepare(&self, charge: &Charge<'_>) -> Result<String, GatewayError>;
+    async fn prepare(&self, charge: &ChargeOrder<'_>) -> Result<String, GatewayError>;
 
     /// Charges what was prepared. The same attempt again is the same charge. What is declined is [`Remote::Failed`].
     async fn charge(&self, payment: &Known<'_>, attempt: &Attempt<'_>) -> Result<Charged, GatewayError>;

@@ -3,7 +3,7 @@
 //! A payment is prepared at the gateway, its reference is stored, and then that very payment is charged: however often this is done, and whatever
 //! dies in between, it is paid once.
 
-use ::payment::{Attempt, Charge, Charged, GatewayError, Known, PaymentUpdate, Presence, Remote, Snapshot, Stage};
+use ::payment::{Attempt, ChargeOrder, Charged, GatewayError, Known, PaymentUpdate, Presence, Remote, Snapshot, Stage};
 use appcore::{AppError, Code};
 use dbcontext::{
     constraint::app_error,
@@ -50,7 +50,7 @@ pub(super) async fn charge(
     let mut payment = payment.clone();
     if payment.reference.is_none() {
         let plan = plan_rows::by_id(service.db.reader(), payment.plan_id).await?.ok_or(Code::NotFound)?;
-        let order = Charge {
+        let order = ChargeOrder {
             payment_id: payment.id,
             price: price(&payment)?,
             title: &plan.name,

@@ -69,7 +69,7 @@ pub enum SetupState {
 
 /// A charge of what was kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Charge<'a> {
+pub struct ChargeOrder<'a> {
     /// Also what makes a repeated request the same one.
     pub payment_id: Uuid,
     pub price: Money,

@@ -10,7 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    WebhookSubject, WebhookOutcome, WebhookResponse, Attempt, Charge, Charged, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
+    WebhookSubject, WebhookOutcome, WebhookResponse, Attempt, ChargeOrder, Charged, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
     GatewayName, SavedMethod, GatewayKind, Known, PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, Presence, Recurring, RefundOrder, RefundState,
     Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, MalformedEvent, VerifiedWebhook, signature::Hash,
 };
@@ -242,7 +242,7 @@ impl Recurring for Demo {
         Ok(Some(kept(card_of(payment.reference).unwrap_or(usual))))
     }
 
-    async fn prepare(&self, charge: &Charge<'_>) -> Result<String, GatewayError> {
+    async fn prepare(&self, charge: &ChargeOrder<'_>) -> Result<String, GatewayError> {
         Ok(format!("{CHARGE}{}:{}", charge.method, charge.payment_id))
     }
 

@@ -11,7 +11,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    WebhookSubject, Attempt, Charge, Charged, Checkout, GatewayError, SavedMethod, Known, ListedPayment, Money, PaymentUpdate, Presence, Recurring,
+    WebhookSubject, Attempt, ChargeOrder, Charged, Checkout, GatewayError, SavedMethod, Known, ListedPayment, Money, PaymentUpdate, Presence, Recurring,
     Remote, SetupOrder, SetupState, Snapshot,
 };
 
@@ -229,7 +229,7 @@ impl Recurring for Stripe {
         Ok(Some(method.kept(customer.into_id())))
     }
 
-    async fn prepare(&self, charge: &Charge<'_>) -> Result<String, GatewayError> {
+    async fn prepare(&self, charge: &ChargeOrder<'_>) -> Result<String, GatewayError> {
         let (id, amount) = (charge.payment_id.to_string(), charge.price.amount.to_string());
         let currency = charge.price.currency.code().to_ascii_lowercase();
         let form = [
