@@ -18,7 +18,7 @@ pub use self::{
     name::{GatewayName, UnknownGateway, settings},
     notices::{WebhookSubject, WebhookOutcome, WebhookResponse, WebhookRequest, VerifyError, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
     orders::{
-        Attempt, ChargeOrder, Charged, Checkout, MethodOwner, SavedMethod, Known, CheckoutOrder, Presence, RefundOrder, Refunded, Remote,
+        Attempt, ChargeOrder, Charged, Checkout, MethodOwner, SavedMethod, Known, CheckoutOrder, PayerPresence, RefundOrder, Refunded, Remote,
         SetupOrder, SetupState, Snapshot,
     },
 };

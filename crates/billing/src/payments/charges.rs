@@ -3,7 +3,7 @@
 //! A payment is prepared at the gateway, its reference is stored, and then that very payment is charged: however often this is done, and whatever
 //! dies in between, it is paid once.
 
-use ::payment::{Attempt, ChargeOrder, Charged, GatewayError, Known, PaymentUpdate, Presence, Remote, Snapshot, Stage};
+use ::payment::{Attempt, ChargeOrder, Charged, GatewayError, Known, PaymentUpdate, PayerPresence, Remote, Snapshot, Stage};
 use appcore::{AppError, Code};
 use dbcontext::{
     constraint::app_error,
@@ -19,7 +19,7 @@ use crate::BillingService;
 /// How something is charged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ChargeOptions {
-    pub presence: Presence,
+    pub presence: PayerPresence,
     /// Another try with this number is no other charge.
     pub attempt: i64,
     /// It was tried before: what became of that is asked first.
@@ -28,7 +28,7 @@ pub(super) struct ChargeOptions {
 
 impl ChargeOptions {
     /// The payer is there, and can confirm it.
-    pub const PRESENT: Self = Self { presence: Presence::There, attempt: 1, ask: false };
+    pub const PRESENT: Self = Self { presence: PayerPresence::There, attempt: 1, ask: false };
 }
 
 /// Has the gateway charge a payment that is written down. None: the gateway doesn't know yet.

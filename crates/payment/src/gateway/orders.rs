@@ -76,12 +76,12 @@ pub struct ChargeOrder<'a> {
     pub title: &'a str,
     pub customer: &'a str,
     pub method: &'a str,
-    pub presence: Presence,
+    pub presence: PayerPresence,
 }
 
 /// Whether the payer is there to confirm a charge, where their bank wants that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
+pub enum PayerPresence {
     /// What wants the payer has failed.
     Away,
     /// What wants the payer sends them to their bank.
@@ -92,7 +92,7 @@ pub enum Presence {
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {
     pub method: &'a str,
-    pub presence: Presence,
+    pub presence: PayerPresence,
     /// Another try with this number is no other charge.
     pub number: i64,
     /// Where the browser goes when the payer has confirmed it.

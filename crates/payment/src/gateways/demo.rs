@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, Attempt, ChargeOrder, Charged, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
-    GatewayName, SavedMethod, GatewayKind, Known, PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, Presence, Recurring, RefundOrder, RefundState,
+    GatewayName, SavedMethod, GatewayKind, Known, PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, PayerPresence, Recurring, RefundOrder, RefundState,
     Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, MalformedEvent, VerifiedWebhook, signature::Hash,
 };
 
@@ -250,7 +250,7 @@ impl Recurring for Demo {
         if attempt.method != CONFIRMED_CARD {
             return Ok(Charged::known(self.fetch(payment).await?));
         }
-        if attempt.presence == Presence::Away {
+        if attempt.presence == PayerPresence::Away {
             return Ok(Charged::declined());
         }
         let redirect_url = Some(self.page("payment", payment.payment_id));

@@ -1,6 +1,6 @@
 //! What happens to subscriptions by itself: reminders, charges of the next period, and ends.
 
-use ::payment::{Due, Money, Presence, Remote, Snapshot, SubscriptionDeed, SubscriptionState};
+use ::payment::{Due, Money, PayerPresence, Remote, Snapshot, SubscriptionDeed, SubscriptionState};
 use appcore::{AppError, Code, Timestamp, UserId, view::PricingPlan};
 use dbcontext::{
     constraint::app_error,
@@ -241,7 +241,7 @@ pub(in crate::payments) async fn charged(
     attempt: i64,
     ask: bool,
 ) -> Result<Option<Snapshot>, AppError> {
-    let how = ChargeOptions { presence: Presence::Away, attempt, ask };
+    let how = ChargeOptions { presence: PayerPresence::Away, attempt, ask };
     Ok(charges::charge(service, payment, method, how).await?.map(|charged| charged.snapshot))
 }
 

@@ -11,7 +11,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    WebhookSubject, Attempt, ChargeOrder, Charged, Checkout, GatewayError, SavedMethod, Known, ListedPayment, Money, PaymentUpdate, Presence, Recurring,
+    WebhookSubject, Attempt, ChargeOrder, Charged, Checkout, GatewayError, SavedMethod, Known, ListedPayment, Money, PaymentUpdate, PayerPresence, Recurring,
     Remote, SetupOrder, SetupState, Snapshot,
 };
 
@@ -239,7 +239,7 @@ impl Recurring for Stripe {
             ("payment_method", charge.method),
             ("description", charge.title),
             ("metadata[payment_id]", &id),
-            ("metadata[off_session]", if charge.presence == Presence::There { "false" } else { "true" }),
+            ("metadata[off_session]", if charge.presence == PayerPresence::There { "false" } else { "true" }),
         ];
         let request = self
             .request(Method::POST, "/v1/payment_intents")
@@ -253,7 +253,7 @@ impl Recurring for Stripe {
         let path = format!("/v1/payment_intents/{}/confirm", payment.reference);
         // Which payment methods an intent takes is set at Stripe: where one of them may redirect, it wants to know where to, though a card doesn't.
         let mut form = vec![("payment_method", attempt.method), ("return_url", attempt.return_url.as_str())];
-        if attempt.presence == Presence::Away {
+        if attempt.presence == PayerPresence::Away {
             form.push(("off_session", "true"));
         }
         let request = self
