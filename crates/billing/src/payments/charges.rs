@@ -3,7 +3,7 @@
 //! A payment is prepared at the gateway, its reference is stored, and then that very payment is charged: however often this is done, and whatever
 //! dies in between, it is paid once.
 
-use ::payment::{Attempt, ChargeOrder, Charged, GatewayError, Known, PaymentUpdate, PayerPresence, Remote, Snapshot, Stage};
+use ::payment::{ChargeAttempt, ChargeOrder, Charged, GatewayError, Known, PaymentUpdate, PayerPresence, Remote, Snapshot, Stage};
 use appcore::{AppError, Code};
 use dbcontext::{
     constraint::app_error,
@@ -84,7 +84,7 @@ pub(super) async fn charge(
     }
     let return_url = return_url(service, &payment)?;
     let attempt =
-        Attempt { method: &method.reference, presence: how.presence, number: how.attempt, return_url: &return_url };
+        ChargeAttempt { method: &method.reference, presence: how.presence, number: how.attempt, return_url: &return_url };
     match recurring.charge(&asked, &attempt).await {
         Ok(Charged { snapshot: Snapshot { remote: Remote::Open | Remote::Approved, .. }, redirect_url: None }) => {
             Ok(None)

@@ -90,7 +90,7 @@ pub enum PayerPresence {
 
 /// One try to charge what was prepared.
 #[derive(Clone, Copy, Debug)]
-pub struct Attempt<'a> {
+pub struct ChargeAttempt<'a> {
     pub method: &'a str,
     pub presence: PayerPresence,
     /// Another try with this number is no other charge.

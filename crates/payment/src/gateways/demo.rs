@@ -10,7 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    WebhookSubject, WebhookOutcome, WebhookResponse, Attempt, ChargeOrder, Charged, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
+    WebhookSubject, WebhookOutcome, WebhookResponse, ChargeAttempt, ChargeOrder, Charged, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
     GatewayName, SavedMethod, GatewayKind, Known, PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, PayerPresence, Recurring, RefundOrder, RefundState,
     Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, MalformedEvent, VerifiedWebhook, signature::Hash,
 };
@@ -246,7 +246,7 @@ impl Recurring for Demo {
         Ok(format!("{CHARGE}{}:{}", charge.method, charge.payment_id))
     }
 
-    async fn charge(&self, payment: &Known<'_>, attempt: &Attempt<'_>) -> Result<Charged, GatewayError> {
+    async fn charge(&self, payment: &Known<'_>, attempt: &ChargeAttempt<'_>) -> Result<Charged, GatewayError> {
         if attempt.method != CONFIRMED_CARD {
             return Ok(Charged::known(self.fetch(payment).await?));
         }

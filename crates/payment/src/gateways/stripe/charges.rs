@@ -11,7 +11,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    WebhookSubject, Attempt, ChargeOrder, Charged, Checkout, GatewayError, SavedMethod, Known, ListedPayment, Money, PaymentUpdate, PayerPresence, Recurring,
+    WebhookSubject, ChargeAttempt, ChargeOrder, Charged, Checkout, GatewayError, SavedMethod, Known, ListedPayment, Money, PaymentUpdate, PayerPresence, Recurring,
     Remote, SetupOrder, SetupState, Snapshot,
 };
 
@@ -249,7 +249,7 @@ impl Recurring for Stripe {
         Ok(intent.id)
     }
 
-    async fn charge(&self, payment: &Known<'_>, attempt: &Attempt<'_>) -> Result<Charged, GatewayError> {
+    async fn charge(&self, payment: &Known<'_>, attempt: &ChargeAttempt<'_>) -> Result<Charged, GatewayError> {
         let path = format!("/v1/payment_intents/{}/confirm", payment.reference);
         // Which payment methods an intent takes is set at Stripe: where one of them may redirect, it wants to know where to, though a card doesn't.
         let mut form = vec![("payment_method", attempt.method), ("return_url", attempt.return_url.as_str())];
