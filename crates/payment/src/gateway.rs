@@ -18,7 +18,7 @@ pub use self::{
     name::{GatewayName, UnknownGateway, settings},
     notices::{WebhookSubject, WebhookOutcome, WebhookResponse, WebhookRequest, VerifyError, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
     orders::{
-        ChargeAttempt, ChargeOrder, Charged, Checkout, MethodOwner, SavedMethod, Known, CheckoutOrder, PayerPresence, RefundOrder, Refunded, Remote,
+        ChargeAttempt, ChargeOrder, ChargeResult, Checkout, MethodOwner, SavedMethod, Known, CheckoutOrder, PayerPresence, RefundOrder, Refunded, Remote,
         SetupOrder, SetupState, Snapshot,
     },
 };
@@ -169,7 +169,7 @@ pub trait Recurring: Send + Sync {
     async fn prepare(&self, charge: &ChargeOrder<'_>) -> Result<String, GatewayError>;
 
     /// Charges what was prepared. The same attempt again is the same charge. What is declined is [`Remote::Failed`].
-    async fn charge(&self, payment: &Known<'_>, attempt: &ChargeAttempt<'_>) -> Result<Charged, GatewayError>;
+    async fn charge(&self, payment: &Known<'_>, attempt: &ChargeAttempt<'_>) -> Result<ChargeResult, GatewayError>;
 
     /// Makes the place where a payer gives something to be kept, and pays nothing. The same order again is the same place.
     async fn create_setup(&self, order: &SetupOrder<'_>) -> Result<Checkout, GatewayError>;

@@ -3,7 +3,7 @@
 //! A payment is prepared at the gateway, its reference is stored, and then that very payment is charged: however often this is done, and whatever
 //! dies in between, it is paid once.
 
-use ::payment::{ChargeAttempt, ChargeOrder, Charged, GatewayError, Known, PaymentUpdate, PayerPresence, Remote, Snapshot, Stage};
+use ::payment::{ChargeAttempt, ChargeOrder, ChargeResult, GatewayError, Known, PaymentUpdate, PayerPresence, Remote, Snapshot, Stage};
 use appcore::{AppError, Code};
 use dbcontext::{
     constraint::app_error,
@@ -37,13 +37,13 @@ pub(super) async fn charge(
     payment: &payment::Model,
     method: &payment_method::Model,
     how: ChargeOptions,
-) -> Result<Option<Charged>, AppError> {
+) -> Result<Option<ChargeResult>, AppError> {
     let gateway = gateway_of(service, payment)?;
     let recurring = gateway.recurring().ok_or(Code::GatewayOff)?;
     let failed = |error: GatewayError| match error {
         GatewayError::Refused(reason) => {
             tracing::warn!(reason, payment = %payment.id, "a charge is refused");
-            Ok(Some(Charged::declined()))
+            Ok(Some(ChargeResult::declined()))
         }
         away @ GatewayError::Away(_) => Err(AppError::unavailable(away)),
     };
@@ -76,7 +76,7 @@ pub(super) async fn charge(
     let asked: Known<'_> = known(service, &payment)?;
     if how.ask {
         match gateway.fetch(&asked).await {
-            Ok(paid @ Snapshot { remote: Remote::Paid(_), .. }) => return Ok(Some(Charged::known(paid))),
+            Ok(paid @ Snapshot { remote: Remote::Paid(_), .. }) => return Ok(Some(ChargeResult::known(paid))),
             Ok(_) => {}
             // That it won't tell is nothing about the charge.
             Err(error) => return Err(AppError::unavailable(error)),
@@ -86,7 +86,7 @@ pub(super) async fn charge(
     let attempt =
         ChargeAttempt { method: &method.reference, presence: how.presence, number: how.attempt, return_url: &return_url };
     match recurring.charge(&asked, &attempt).await {
-        Ok(Charged { snapshot: Snapshot { remote: Remote::Open | Remote::Approved, .. }, redirect_url: None }) => {
+        Ok(ChargeResult { snapshot: Snapshot { remote: Remote::Open | Remote::Approved, .. }, redirect_url: None }) => {
             Ok(None)
         }
         Ok(charged) => Ok(Some(charged)),
@@ -119,7 +119,7 @@ pub(super) async fn charge_present(
     row: &payment::Model,
     method: &payment_method::Model,
 ) -> Result<payment::Model, AppError> {
-    if let Some(Charged { snapshot, redirect_url }) = charge(service, row, method, ChargeOptions::PRESENT).await? {
+    if let Some(ChargeResult { snapshot, redirect_url }) = charge(service, row, method, ChargeOptions::PRESENT).await? {
         if let Some(url) = redirect_url {
             let tx = service.db.begin().await.map_err(app_error)?;
             let mut locked = rows::lock(&tx, row.id).await?.ok_or(Code::NotFound)?;

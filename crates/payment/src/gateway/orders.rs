@@ -101,13 +101,13 @@ pub struct ChargeAttempt<'a> {
 
 /// What became of a try.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Charged {
+pub struct ChargeResult {
     pub snapshot: Snapshot,
     /// Where the payer confirms it.
     pub redirect_url: Option<String>,
 }
 
-impl Charged {
+impl ChargeResult {
     /// There is nothing that the payer would have to do.
     #[must_use]
     pub const fn known(snapshot: Snapshot) -> Self {

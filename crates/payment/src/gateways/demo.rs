@@ -10,7 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    WebhookSubject, WebhookOutcome, WebhookResponse, ChargeAttempt, ChargeOrder, Charged, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
+    WebhookSubject, WebhookOutcome, WebhookResponse, ChargeAttempt, ChargeOrder, ChargeResult, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
     GatewayName, SavedMethod, GatewayKind, Known, PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, PayerPresence, Recurring, RefundOrder, RefundState,
     Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, MalformedEvent, VerifiedWebhook, signature::Hash,
 };
@@ -246,15 +246,15 @@ impl Recurring for Demo {
         Ok(format!("{CHARGE}{}:{}", charge.method, charge.payment_id))
     }
 
-    async fn charge(&self, payment: &Known<'_>, attempt: &ChargeAttempt<'_>) -> Result<Charged, GatewayError> {
+    async fn charge(&self, payment: &Known<'_>, attempt: &ChargeAttempt<'_>) -> Result<ChargeResult, GatewayError> {
         if attempt.method != CONFIRMED_CARD {
-            return Ok(Charged::known(self.fetch(payment).await?));
+            return Ok(ChargeResult::known(self.fetch(payment).await?));
         }
         if attempt.presence == PayerPresence::Away {
-            return Ok(Charged::declined());
+            return Ok(ChargeResult::declined());
         }
         let redirect_url = Some(self.page("payment", payment.payment_id));
-        Ok(Charged { snapshot: Snapshot { remote: Remote::Open, charge: None }, redirect_url })
+        Ok(ChargeResult { snapshot: Snapshot { remote: Remote::Open, charge: None }, redirect_url })
     }
 
     async fn create_setup(&self, order: &SetupOrder<'_>) -> Result<Checkout, GatewayError> {

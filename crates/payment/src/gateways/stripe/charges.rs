@@ -11,7 +11,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    WebhookSubject, ChargeAttempt, ChargeOrder, Charged, Checkout, GatewayError, SavedMethod, Known, ListedPayment, Money, PaymentUpdate, PayerPresence, Recurring,
+    WebhookSubject, ChargeAttempt, ChargeOrder, ChargeResult, Checkout, GatewayError, SavedMethod, Known, ListedPayment, Money, PaymentUpdate, PayerPresence, Recurring,
     Remote, SetupOrder, SetupState, Snapshot,
 };
 
@@ -115,10 +115,10 @@ impl Intent {
         self.metadata.as_ref().is_some_and(|metadata| metadata.off_session.as_deref() == Some("false"))
     }
 
-    fn charged(self) -> Result<Charged, GatewayError> {
+    fn charged(self) -> Result<ChargeResult, GatewayError> {
         let action = self.next_action.as_ref().and_then(|action| action.redirect_to_url.as_ref());
         let redirect_url = action.map(|action| action.url.clone()).filter(|_| self.status == "requires_action");
-        Ok(Charged { redirect_url, snapshot: self.snapshot()? })
+        Ok(ChargeResult { redirect_url, snapshot: self.snapshot()? })
     }
 
     fn money(&self) -> Option<Money> {
@@ -249,7 +249,7 @@ impl Recurring for Stripe {
         Ok(intent.id)
     }
 
-    async fn charge(&self, payment: &Known<'_>, attempt: &ChargeAttempt<'_>) -> Result<Charged, GatewayError> {
+    async fn charge(&self, payment: &Known<'_>, attempt: &ChargeAttempt<'_>) -> Result<ChargeResult, GatewayError> {
         let path = format!("/v1/payment_intents/{}/confirm", payment.reference);
         // Which payment methods an intent takes is set at Stripe: where one of them may redirect, it wants to know where to, though a card doesn't.
         let mut form = vec![("payment_method", attempt.method), ("return_url", attempt.return_url.as_str())];
@@ -266,10 +266,10 @@ impl Recurring for Stripe {
         }
         match failure(&reply) {
             // Declined, or it wants the payer.
-            GatewayError::Refused(_) if reply.status == StatusCode::PAYMENT_REQUIRED => Ok(Charged::declined()),
+            GatewayError::Refused(_) if reply.status == StatusCode::PAYMENT_REQUIRED => Ok(ChargeResult::declined()),
             // Paid before, or not to be paid this way: the intent says which.
             GatewayError::Refused(reason) => match self.intent(payment.reference).await?.charged()? {
-                Charged { snapshot: Snapshot { remote: Remote::Open, .. }, redirect_url: None } => {
+                ChargeResult { snapshot: Snapshot { remote: Remote::Open, .. }, redirect_url: None } => {
                     Err(GatewayError::Refused(reason))
                 }
                 known => Ok(known),
