@@ -18,7 +18,7 @@ pub use self::{
     name::{GatewayName, UnknownGateway, settings},
     notices::{WebhookSubject, WebhookOutcome, WebhookResponse, WebhookRequest, VerifyError, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
     orders::{
-        ChargeAttempt, ChargeOrder, ChargeResult, Checkout, MethodOwner, SavedMethod, Known, CheckoutOrder, PayerPresence, RefundOrder, Refunded, Remote,
+        ChargeAttempt, ChargeOrder, ChargeResult, Checkout, MethodOwner, SavedMethod, KnownPayment, CheckoutOrder, PayerPresence, RefundOrder, Refunded, Remote,
         SetupOrder, SetupState, Snapshot,
     },
 };
@@ -102,10 +102,10 @@ pub trait Gateway: Send + Sync {
     async fn create_checkout(&self, order: &CheckoutOrder<'_>) -> Result<Checkout, GatewayError>;
 
     /// What became of a payment.
-    async fn fetch(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError>;
+    async fn fetch(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError>;
 
     /// Takes what the payer has agreed to. Where that happens by itself, it is the same as to fetch.
-    async fn capture(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError>;
+    async fn capture(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError>;
 
     /// Gives money back.
     async fn refund(&self, order: &RefundOrder<'_>) -> Result<Refunded, GatewayError>;
@@ -162,14 +162,14 @@ pub trait Gateway: Send + Sync {
 #[async_trait]
 pub trait Recurring: Send + Sync {
     /// What was kept when this was paid. None: nothing.
-    async fn kept(&self, payment: &Known<'_>) -> Result<Option<SavedMethod>, GatewayError>;
+    async fn kept(&self, payment: &KnownPayment<'_>) -> Result<Option<SavedMethod>, GatewayError>;
 
     /// Makes a payment that isn't charged yet, and says how the gateway calls it. The same charge again may be another payment, of which
     /// only the one whose reference was stored is ever charged.
     async fn prepare(&self, charge: &ChargeOrder<'_>) -> Result<String, GatewayError>;
 
     /// Charges what was prepared. The same attempt again is the same charge. What is declined is [`Remote::Failed`].
-    async fn charge(&self, payment: &Known<'_>, attempt: &ChargeAttempt<'_>) -> Result<ChargeResult, GatewayError>;
+    async fn charge(&self, payment: &KnownPayment<'_>, attempt: &ChargeAttempt<'_>) -> Result<ChargeResult, GatewayError>;
 
     /// Makes the place where a payer gives something to be kept, and pays nothing. The same order again is the same place.
     async fn create_setup(&self, order: &SetupOrder<'_>) -> Result<Checkout, GatewayError>;

@@ -20,7 +20,7 @@ mod subscription;
 pub(crate) use gateway::GatewayKind;
 pub use gateway::{
     WebhookSubject, WebhookOutcome, WebhookResponse, ChargeAttempt, BuildResult, ChargeOrder, ChargeResult, Checkout, WebhookRequest, VerifyError, Gateway, GatewayError,
-    GatewayName, MethodOwner, SavedMethod, Known, ListedPayment, PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, PayerPresence, Recurring, RefundUpdate, RefundOrder,
+    GatewayName, MethodOwner, SavedMethod, KnownPayment, ListedPayment, PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, PayerPresence, Recurring, RefundUpdate, RefundOrder,
     Refunded, Remote, SetupOrder, SetupState, Snapshot, PaymentContext, PaymentWebhookTransport, BuildError, UnknownGateway, MalformedEvent,
     VerifiedWebhook, settings,
 };

@@ -3,7 +3,7 @@
 //! A payment is prepared at the gateway, its reference is stored, and then that very payment is charged: however often this is done, and whatever
 //! dies in between, it is paid once.
 
-use ::payment::{ChargeAttempt, ChargeOrder, ChargeResult, GatewayError, Known, PaymentUpdate, PayerPresence, Remote, Snapshot, Stage};
+use ::payment::{ChargeAttempt, ChargeOrder, ChargeResult, GatewayError, KnownPayment, PaymentUpdate, PayerPresence, Remote, Snapshot, Stage};
 use appcore::{AppError, Code};
 use dbcontext::{
     constraint::app_error,
@@ -73,7 +73,7 @@ pub(super) async fn charge(
         tx.commit().await.map_err(app_error)?;
         payment = locked;
     }
-    let asked: Known<'_> = known(service, &payment)?;
+    let asked: KnownPayment<'_> = known(service, &payment)?;
     if how.ask {
         match gateway.fetch(&asked).await {
             Ok(paid @ Snapshot { remote: Remote::Paid(_), .. }) => return Ok(Some(ChargeResult::known(paid))),

@@ -32,7 +32,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use ::payment::{Currency, Demo, Gateway, GatewayError, GatewayName, Known, Money, Stage, PaymentContext};
+use ::payment::{Currency, Demo, Gateway, GatewayError, GatewayName, KnownPayment, Money, Stage, PaymentContext};
 use appcore::{
     AppError, Code, PlanId, UserId,
     auth::Principal,
@@ -130,8 +130,8 @@ fn gateway_of<'a>(service: &'a BillingService, row: &payment::Model) -> Result<&
     service.payments.gateway(name).ok_or_else(|| Code::GatewayOff.into())
 }
 
-fn known<'a>(service: &BillingService, row: &'a payment::Model) -> Result<Known<'a>, AppError> {
-    Ok(Known {
+fn known<'a>(service: &BillingService, row: &'a payment::Model) -> Result<KnownPayment<'a>, AppError> {
+    Ok(KnownPayment {
         payment_id: row.id,
         reference: row.reference.as_deref().unwrap_or_default(),
         charge: row.charge.as_deref(),

@@ -130,7 +130,7 @@ pub struct Checkout {
 
 /// What we know of a payment that is asked about.
 #[derive(Clone, Copy, Debug)]
-pub struct Known<'a> {
+pub struct KnownPayment<'a> {
     pub payment_id: Uuid,
     pub reference: &'a str,
     /// By which the gateway knows what was paid, once it was.
@@ -166,7 +166,7 @@ pub struct RefundOrder<'a> {
     /// Also what makes a repeated request the same one.
     pub refund_id: Uuid,
     pub money: Money,
-    pub payment: Known<'a>,
+    pub payment: KnownPayment<'a>,
     /// When it was written down here.
     pub created_at: Timestamp,
     /// [`Refunded::reference`], once the gateway has named it.

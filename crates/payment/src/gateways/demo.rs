@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, ChargeAttempt, ChargeOrder, ChargeResult, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
-    GatewayName, SavedMethod, GatewayKind, Known, PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, PayerPresence, Recurring, RefundOrder, RefundState,
+    GatewayName, SavedMethod, GatewayKind, KnownPayment, PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, PayerPresence, Recurring, RefundOrder, RefundState,
     Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, MalformedEvent, VerifiedWebhook, signature::Hash,
 };
 
@@ -164,7 +164,7 @@ impl Gateway for Demo {
     }
 
     /// There is nobody to ask: what was chosen came as an event, and how a charge ends follows from its card.
-    async fn fetch(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
+    async fn fetch(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         let charge = Some(payment.payment_id.to_string());
         match card_of(payment.reference) {
             Some(CARD) => return Ok(Snapshot { remote: Remote::Paid(payment.price), charge }),
@@ -176,7 +176,7 @@ impl Gateway for Demo {
         Ok(Snapshot { remote, charge: None })
     }
 
-    async fn capture(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
+    async fn capture(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         self.fetch(payment).await
     }
 
@@ -236,7 +236,7 @@ impl Gateway for Demo {
 
 #[async_trait]
 impl Recurring for Demo {
-    async fn kept(&self, payment: &Known<'_>) -> Result<Option<SavedMethod>, GatewayError> {
+    async fn kept(&self, payment: &KnownPayment<'_>) -> Result<Option<SavedMethod>, GatewayError> {
         let Some(charge) = payment.charge else { return Ok(None) };
         let usual = if charge.starts_with(ONCE) { DECLINED_CARD } else { CARD };
         Ok(Some(kept(card_of(payment.reference).unwrap_or(usual))))
@@ -246,7 +246,7 @@ impl Recurring for Demo {
         Ok(format!("{CHARGE}{}:{}", charge.method, charge.payment_id))
     }
 
-    async fn charge(&self, payment: &Known<'_>, attempt: &ChargeAttempt<'_>) -> Result<ChargeResult, GatewayError> {
+    async fn charge(&self, payment: &KnownPayment<'_>, attempt: &ChargeAttempt<'_>) -> Result<ChargeResult, GatewayError> {
         if attempt.method != CONFIRMED_CARD {
             return Ok(ChargeResult::known(self.fetch(payment).await?));
         }

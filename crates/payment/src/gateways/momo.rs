@@ -14,7 +14,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
     PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, RefundState, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::Http,
     signature::{Hash, joined},
@@ -231,7 +231,7 @@ impl Gateway for Momo {
         }
     }
 
-    async fn fetch(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
+    async fn fetch(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         let (id, request) = (payment.reference, Uuid::now_v7().to_string());
         let signature = self.sign(&[
             ("accessKey", &self.access_key),
@@ -255,7 +255,7 @@ impl Gateway for Momo {
         Ok(Snapshot { remote, charge: (found.trans_id > 0).then(|| found.trans_id.to_string()) })
     }
 
-    async fn capture(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
+    async fn capture(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         self.fetch(payment).await
     }
 
@@ -320,7 +320,7 @@ impl Gateway for Momo {
         let price = Money::new(0, Currency::Vnd);
         let reference = id.to_string();
         let nobodys =
-            Known { payment_id: id, reference: &reference, charge: None, price, created_at: now, expires_at: now, now };
+            KnownPayment { payment_id: id, reference: &reference, charge: None, price, created_at: now, expires_at: now, now };
         self.fetch(&nobodys).await.map(drop)
     }
 

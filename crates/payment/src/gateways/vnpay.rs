@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use self::fields::{Answered, Signed, Unfinished, amount, encoded, local, read, refund_status, refunded};
 use crate::{
-    WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
     PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
     http::Http, signature::Hash,
 };
@@ -105,7 +105,7 @@ impl Vnpay {
     /// What became of a transaction of a payment's, which was recorded at a moment.
     async fn query(
         &self,
-        payment: &Known<'_>,
+        payment: &KnownPayment<'_>,
         recorded_at: Timestamp,
         kind: Option<&str>,
     ) -> Result<Answered, GatewayError> {
@@ -184,7 +184,7 @@ impl Gateway for Vnpay {
         Ok(Checkout { reference: id, redirect_url })
     }
 
-    async fn fetch(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
+    async fn fetch(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         let found = self.query(payment, payment.created_at, None).await?;
         let remote = match (found.text("vnp_ResponseCode").as_str(), found.text("vnp_TransactionStatus").as_str()) {
             ("00", "00") => Remote::Paid(
@@ -201,7 +201,7 @@ impl Gateway for Vnpay {
         Ok(Snapshot { remote, charge: Some(found.text("vnp_TransactionNo")).filter(|charge| !charge.is_empty()) })
     }
 
-    async fn capture(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
+    async fn capture(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         self.fetch(payment).await
     }
 
@@ -264,7 +264,7 @@ impl Gateway for Vnpay {
         let price = Money::new(0, Currency::Vnd);
         let reference = id.simple().to_string();
         let nobodys =
-            Known { payment_id: id, reference: &reference, charge: None, price, created_at: now, expires_at: now, now };
+            KnownPayment { payment_id: id, reference: &reference, charge: None, price, created_at: now, expires_at: now, now };
         self.fetch(&nobodys).await.map(drop)
     }
 

@@ -29,7 +29,7 @@ use self::{
     objects::{Capture, Event, PaypalOrder, Refund, captured, is_captured, read},
 };
 use crate::{
-    WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
     PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
 };
@@ -252,7 +252,7 @@ impl Gateway for Paypal {
         Ok(Checkout { reference: made.id, redirect_url })
     }
 
-    async fn fetch(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
+    async fn fetch(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         let reply = self.ask(Method::GET, &format!("/v2/checkout/orders/{}", payment.reference), None, None).await?;
         // It forgets orders that nobody has agreed to.
         let is_forgotten = reply.status == StatusCode::NOT_FOUND && matches!(failure(&reply), GatewayError::Refused(_));
@@ -266,7 +266,7 @@ impl Gateway for Paypal {
         Ok(snapshot)
     }
 
-    async fn capture(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
+    async fn capture(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         let path = format!("/v2/checkout/orders/{}/capture", payment.reference);
         let request = Some(format!("capture-{}", payment.payment_id));
         let reply = self.ask(Method::POST, &path, request, Some(b"{}".to_vec())).await?;

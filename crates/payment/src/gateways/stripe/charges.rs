@@ -11,7 +11,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    WebhookSubject, ChargeAttempt, ChargeOrder, ChargeResult, Checkout, GatewayError, SavedMethod, Known, ListedPayment, Money, PaymentUpdate, PayerPresence, Recurring,
+    WebhookSubject, ChargeAttempt, ChargeOrder, ChargeResult, Checkout, GatewayError, SavedMethod, KnownPayment, ListedPayment, Money, PaymentUpdate, PayerPresence, Recurring,
     Remote, SetupOrder, SetupState, Snapshot,
 };
 
@@ -220,7 +220,7 @@ impl Stripe {
 
 #[async_trait]
 impl Recurring for Stripe {
-    async fn kept(&self, payment: &Known<'_>) -> Result<Option<SavedMethod>, GatewayError> {
+    async fn kept(&self, payment: &KnownPayment<'_>) -> Result<Option<SavedMethod>, GatewayError> {
         let Some(charge) = payment.charge else { return Ok(None) };
         let intent = self.intent(charge).await?;
         let (Some(customer), Some(KeptMethod::Whole(method))) = (intent.customer, intent.payment_method) else {
@@ -249,7 +249,7 @@ impl Recurring for Stripe {
         Ok(intent.id)
     }
 
-    async fn charge(&self, payment: &Known<'_>, attempt: &ChargeAttempt<'_>) -> Result<ChargeResult, GatewayError> {
+    async fn charge(&self, payment: &KnownPayment<'_>, attempt: &ChargeAttempt<'_>) -> Result<ChargeResult, GatewayError> {
         let path = format!("/v1/payment_intents/{}/confirm", payment.reference);
         // Which payment methods an intent takes is set at Stripe: where one of them may redirect, it wants to know where to, though a card doesn't.
         let mut form = vec![("payment_method", attempt.method), ("return_url", attempt.return_url.as_str())];

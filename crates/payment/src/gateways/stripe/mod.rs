@@ -20,7 +20,7 @@ use url::Url;
 
 use self::objects::{Event, Reference, Refund, RefundedCharge, Refunds, Session, about_intent, of_dispute, of_session};
 use crate::{
-    WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, Known,
+    WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
     PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, Recurring, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
     signature::Hash,
@@ -167,7 +167,7 @@ impl Gateway for Stripe {
         Ok(Checkout { reference: session.id, redirect_url })
     }
 
-    async fn fetch(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
+    async fn fetch(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         if charges::is_charge(payment.reference) {
             return self.intent(payment.reference).await?.snapshot();
         }
@@ -183,7 +183,7 @@ impl Gateway for Stripe {
         Ok(Snapshot { remote, charge: session.payment_intent.map(Reference::into_id) })
     }
 
-    async fn capture(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
+    async fn capture(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         self.fetch(payment).await
     }
 

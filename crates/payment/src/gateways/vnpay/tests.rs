@@ -145,7 +145,7 @@ async fn an_answer_about_another_payment_is_none() {
         let price = Money::new(1, Currency::Vnd);
         let (id, at) = (Uuid::nil(), Timestamp(0));
         let asked =
-            Known { payment_id: id, reference: "7", charge: None, price, created_at: at, expires_at: at, now: at };
+            KnownPayment { payment_id: id, reference: "7", charge: None, price, created_at: at, expires_at: at, now: at };
         let ((), found) = tokio::join!(serving, vnpay.fetch(&asked));
         assert_eq!(found.is_ok(), is_told, "{reference} {command} {found:?}");
     }
