@@ -3,7 +3,7 @@
 //! A payment is prepared at the gateway, its reference is stored, and then that very payment is charged: however often this is done, and whatever
 //! dies in between, it is paid once.
 
-use ::payment::{ChargeAttempt, ChargeOrder, ChargeResult, GatewayError, KnownPayment, PaymentUpdate, PayerPresence, Remote, Snapshot, Stage};
+use ::payment::{ChargeAttempt, ChargeOrder, ChargeResult, GatewayError, KnownPayment, PaymentUpdate, PayerPresence, RemoteState, Snapshot, Stage};
 use appcore::{AppError, Code};
 use dbcontext::{
     constraint::app_error,
@@ -76,7 +76,7 @@ pub(super) async fn charge(
     let asked: KnownPayment<'_> = known(service, &payment)?;
     if how.ask {
         match gateway.fetch(&asked).await {
-            Ok(paid @ Snapshot { remote: Remote::Paid(_), .. }) => return Ok(Some(ChargeResult::known(paid))),
+            Ok(paid @ Snapshot { remote: RemoteState::Paid(_), .. }) => return Ok(Some(ChargeResult::known(paid))),
             Ok(_) => {}
             // That it won't tell is nothing about the charge.
             Err(error) => return Err(AppError::unavailable(error)),
@@ -86,7 +86,7 @@ pub(super) async fn charge(
     let attempt =
         ChargeAttempt { method: &method.reference, presence: how.presence, number: how.attempt, return_url: &return_url };
     match recurring.charge(&asked, &attempt).await {
-        Ok(ChargeResult { snapshot: Snapshot { remote: Remote::Open | Remote::Approved, .. }, redirect_url: None }) => {
+        Ok(ChargeResult { snapshot: Snapshot { remote: RemoteState::Open | RemoteState::Approved, .. }, redirect_url: None }) => {
             Ok(None)
         }
         Ok(charged) => Ok(Some(charged)),
@@ -106,9 +106,9 @@ pub(super) async fn apply_charge(
     snapshot: Snapshot,
 ) -> Result<(), AppError> {
     let news = match snapshot.remote {
-        Remote::Paid(money) => PaymentUpdate::Paid { money, charge: snapshot.charge },
-        Remote::Failed | Remote::Expired => PaymentUpdate::Failed,
-        Remote::Open | Remote::Approved => return Ok(()),
+        RemoteState::Paid(money) => PaymentUpdate::Paid { money, charge: snapshot.charge },
+        RemoteState::Failed | RemoteState::Expired => PaymentUpdate::Failed,
+        RemoteState::Open | RemoteState::Approved => return Ok(()),
     };
     reconcile::apply_news(service, payment_id, Some(&news)).await
 }

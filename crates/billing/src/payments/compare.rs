@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use ::payment::{Currency, Gateway, ListedPayment, PaymentListing, Money, Remote, Snapshot, Stage};
+use ::payment::{Currency, Gateway, ListedPayment, PaymentListing, Money, RemoteState, Snapshot, Stage};
 use appcore::{
     AppError, Code, PaymentDifferenceId, Timestamp,
     auth::Principal,
@@ -215,9 +215,9 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    async fn one(&mut self, row: &payment::Model, remote: Remote) -> Result<(), AppError> {
+    async fn one(&mut self, row: &payment::Model, remote: RemoteState) -> Result<(), AppError> {
         match remote {
-            Remote::Paid(money) => {
+            RemoteState::Paid(money) => {
                 if self.is_paid(row, money.amount, money.currency).await? {
                     self.equal.push(row.id);
                 }

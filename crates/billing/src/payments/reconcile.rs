@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::payment::{GatewayName, PaymentUpdate, Remote, Snapshot, Stage};
+use ::payment::{GatewayName, PaymentUpdate, RemoteState, Snapshot, Stage};
 use appcore::{AppError, Code, Timestamp};
 use dbcontext::{constraint::app_error, entity::payment, query::payments as rows};
 use futures_util::{
@@ -155,7 +155,7 @@ pub(super) async fn ask(service: &BillingService, row: payment::Model) -> Result
         let gateway = gateway_of(service, &row)?;
         let found = gateway.fetch(&known(service, &row)?).await.map_err(failed)?;
         match found.remote {
-            Remote::Approved => capture(service, &row).await?,
+            RemoteState::Approved => capture(service, &row).await?,
             _ => news_of(found),
         }
     };
@@ -192,9 +192,9 @@ pub(super) async fn capture(service: &BillingService, row: &payment::Model) -> R
 
 fn news_of(snapshot: Snapshot) -> Option<PaymentUpdate> {
     match snapshot.remote {
-        Remote::Open | Remote::Approved => None,
-        Remote::Paid(money) => Some(PaymentUpdate::Paid { money, charge: snapshot.charge }),
-        Remote::Failed => Some(PaymentUpdate::Failed),
-        Remote::Expired => Some(PaymentUpdate::Expired),
+        RemoteState::Open | RemoteState::Approved => None,
+        RemoteState::Paid(money) => Some(PaymentUpdate::Paid { money, charge: snapshot.charge }),
+        RemoteState::Failed => Some(PaymentUpdate::Failed),
+        RemoteState::Expired => Some(PaymentUpdate::Expired),
     }
 }

@@ -116,7 +116,7 @@ impl ChargeResult {
 
     #[must_use]
     pub const fn declined() -> Self {
-        Self::known(Snapshot { remote: Remote::Failed, charge: None })
+        Self::known(Snapshot { remote: RemoteState::Failed, charge: None })
     }
 }
 
@@ -143,7 +143,7 @@ pub struct KnownPayment<'a> {
 
 /// What the gateway says of a payment now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Remote {
+pub enum RemoteState {
     /// The payer may still pay, or the bank has not decided.
     Open,
     /// The payer has agreed, and we have to [capture](crate::Gateway::capture).
@@ -156,7 +156,7 @@ pub enum Remote {
 /// A payment as its gateway sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    pub remote: Remote,
+    pub remote: RemoteState,
     pub charge: Option<String>,
 }
 

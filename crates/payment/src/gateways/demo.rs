@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, ChargeAttempt, ChargeOrder, ChargeResult, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
     GatewayName, SavedMethod, GatewayKind, KnownPayment, PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, PayerPresence, Recurring, RefundOrder, RefundState,
-    Refunded, Remote, SetupOrder, SetupState, Snapshot, BuildError, MalformedEvent, VerifiedWebhook, signature::Hash,
+    Refunded, RemoteState, SetupOrder, SetupState, Snapshot, BuildError, MalformedEvent, VerifiedWebhook, signature::Hash,
 };
 
 pub(crate) static KIND: GatewayKind = GatewayKind {
@@ -167,12 +167,12 @@ impl Gateway for Demo {
     async fn fetch(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         let charge = Some(payment.payment_id.to_string());
         match card_of(payment.reference) {
-            Some(CARD) => return Ok(Snapshot { remote: Remote::Paid(payment.price), charge }),
+            Some(CARD) => return Ok(Snapshot { remote: RemoteState::Paid(payment.price), charge }),
             // What became of it comes as an event.
             Some(CONFIRMED_CARD) | None => {}
-            Some(_) => return Ok(Snapshot { remote: Remote::Failed, charge }),
+            Some(_) => return Ok(Snapshot { remote: RemoteState::Failed, charge }),
         }
-        let remote = if payment.now < payment.expires_at { Remote::Open } else { Remote::Expired };
+        let remote = if payment.now < payment.expires_at { RemoteState::Open } else { RemoteState::Expired };
         Ok(Snapshot { remote, charge: None })
     }
 
@@ -254,7 +254,7 @@ impl Recurring for Demo {
             return Ok(ChargeResult::declined());
         }
         let redirect_url = Some(self.page("payment", payment.payment_id));
-        Ok(ChargeResult { snapshot: Snapshot { remote: Remote::Open, charge: None }, redirect_url })
+        Ok(ChargeResult { snapshot: Snapshot { remote: RemoteState::Open, charge: None }, redirect_url })
     }
 
     async fn create_setup(&self, order: &SetupOrder<'_>) -> Result<Checkout, GatewayError> {

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
-    PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, RefundState, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
+    PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, RefundState, Refunded, RemoteState, Snapshot, MalformedEvent, VerifiedWebhook,
     http::Http,
     signature::{Hash, joined},
 };
@@ -244,13 +244,13 @@ impl Gateway for Momo {
         });
         let found: Queried = self.ask("/v2/gateway/api/query", &body).await?;
         let remote = match result(found.result_code) {
-            Meaning::Paid => Remote::Paid(Money::new(found.amount, Currency::Vnd)),
-            Meaning::Failed => Remote::Failed,
-            Meaning::Expired => Remote::Expired,
+            Meaning::Paid => RemoteState::Paid(Money::new(found.amount, Currency::Vnd)),
+            Meaning::Failed => RemoteState::Failed,
+            Meaning::Expired => RemoteState::Expired,
             // Maintenance, a wrong signature and the like say nothing about the payment.
             Meaning::Open if matches!(found.result_code, 10..=41 | 43..=47) => return Err(found.away()),
-            Meaning::Open if found.result_code == 42 && payment.now >= payment.expires_at => Remote::Expired,
-            Meaning::Open => Remote::Open,
+            Meaning::Open if found.result_code == 42 && payment.now >= payment.expires_at => RemoteState::Expired,
+            Meaning::Open => RemoteState::Open,
         };
         Ok(Snapshot { remote, charge: (found.trans_id > 0).then(|| found.trans_id.to_string()) })
     }

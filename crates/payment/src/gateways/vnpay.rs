@@ -20,7 +20,7 @@ use uuid::Uuid;
 use self::fields::{Answered, Signed, Unfinished, amount, encoded, local, read, refund_status, refunded};
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
-    PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, Refunded, Remote, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
+    PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, Refunded, RemoteState, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
     http::Http, signature::Hash,
 };
 
@@ -187,15 +187,15 @@ impl Gateway for Vnpay {
     async fn fetch(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         let found = self.query(payment, payment.created_at, None).await?;
         let remote = match (found.text("vnp_ResponseCode").as_str(), found.text("vnp_TransactionStatus").as_str()) {
-            ("00", "00") => Remote::Paid(
+            ("00", "00") => RemoteState::Paid(
                 amount(&found.text("vnp_Amount"))
                     .map_err(|_| GatewayError::Away("the amount can't be read".to_owned()))?,
             ),
-            ("00", "02") => Remote::Failed,
-            ("00", _) => Remote::Open,
+            ("00", "02") => RemoteState::Failed,
+            ("00", _) => RemoteState::Open,
             // It doesn't know the payment: nobody came.
-            ("91", _) if payment.now >= payment.expires_at => Remote::Expired,
-            ("91", _) => Remote::Open,
+            ("91", _) if payment.now >= payment.expires_at => RemoteState::Expired,
+            ("91", _) => RemoteState::Open,
             _ => return Err(GatewayError::Away(found.reason())),
         };
         Ok(Snapshot { remote, charge: Some(found.text("vnp_TransactionNo")).filter(|charge| !charge.is_empty()) })

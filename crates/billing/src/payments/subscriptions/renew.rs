@@ -1,6 +1,6 @@
 //! What happens to subscriptions by itself: reminders, charges of the next period, and ends.
 
-use ::payment::{Due, Money, PayerPresence, Remote, Snapshot, SubscriptionDeed, SubscriptionState};
+use ::payment::{Due, Money, PayerPresence, RemoteState, Snapshot, SubscriptionDeed, SubscriptionState};
 use appcore::{AppError, Code, Timestamp, UserId, view::PricingPlan};
 use dbcontext::{
     constraint::app_error,
@@ -224,7 +224,7 @@ async fn charge(
     let found = match method {
         Some(method) => charged(service, &payment, &method, row.attempts, ask).await,
         // It was removed meanwhile.
-        None => Ok(Some(Snapshot { remote: Remote::Failed, charge: None })),
+        None => Ok(Some(Snapshot { remote: RemoteState::Failed, charge: None })),
     };
     match found {
         Ok(Some(snapshot)) => apply_charge(service, payment.id, snapshot).await,

@@ -30,7 +30,7 @@ use self::{
 };
 use crate::{
     WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
-    PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
+    PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, Refunded, RemoteState, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
 };
 
@@ -257,11 +257,11 @@ impl Gateway for Paypal {
         // It forgets orders that nobody has agreed to.
         let is_forgotten = reply.status == StatusCode::NOT_FOUND && matches!(failure(&reply), GatewayError::Refused(_));
         if is_forgotten && payment.now >= payment.expires_at {
-            return Ok(Snapshot { remote: Remote::Expired, charge: None });
+            return Ok(Snapshot { remote: RemoteState::Expired, charge: None });
         }
         let snapshot = read_as::<PaypalOrder>(reply)?.snapshot()?;
-        if snapshot.remote == Remote::Open && snapshot.charge.is_none() && payment.now >= payment.expires_at {
-            return Ok(Snapshot { remote: Remote::Expired, charge: None });
+        if snapshot.remote == RemoteState::Open && snapshot.charge.is_none() && payment.now >= payment.expires_at {
+            return Ok(Snapshot { remote: RemoteState::Expired, charge: None });
         }
         Ok(snapshot)
     }

@@ -4,7 +4,7 @@ use appcore::Timestamp;
 use serde::Deserialize;
 
 use crate::{
-    WebhookSubject, DisputeState, GatewayError, Money, PaymentUpdate, RefundUpdate, RefundState, Refunded, Remote, Snapshot, MalformedEvent,
+    WebhookSubject, DisputeState, GatewayError, Money, PaymentUpdate, RefundUpdate, RefundState, Refunded, RemoteState, Snapshot, MalformedEvent,
 };
 
 #[derive(Deserialize)]
@@ -67,15 +67,15 @@ impl PaypalOrder {
         if let Some(capture) = captures().find(|capture| is_captured(&capture.status)) {
             let money = capture.amount.money();
             let money = money.ok_or_else(|| GatewayError::Away("the amount can't be read".to_owned()))?;
-            return Ok(Snapshot { remote: Remote::Paid(money), charge: Some(capture.id.clone()) });
+            return Ok(Snapshot { remote: RemoteState::Paid(money), charge: Some(capture.id.clone()) });
         }
         let last = captures().last();
         let remote = match (self.status.as_str(), last.map(|capture| capture.status.as_str())) {
-            (_, Some("DECLINED" | "FAILED")) => Remote::Failed,
-            (_, Some(_)) => Remote::Open,
-            ("APPROVED", None) => Remote::Approved,
-            ("VOIDED", None) => Remote::Expired,
-            _ => Remote::Open,
+            (_, Some("DECLINED" | "FAILED")) => RemoteState::Failed,
+            (_, Some(_)) => RemoteState::Open,
+            ("APPROVED", None) => RemoteState::Approved,
+            ("VOIDED", None) => RemoteState::Expired,
+            _ => RemoteState::Open,
         };
         Ok(Snapshot { remote, charge: last.map(|capture| capture.id.clone()) })
     }

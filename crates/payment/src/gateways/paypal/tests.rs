@@ -109,11 +109,11 @@ fn an_order_is_paid_when_its_capture_is() {
             json!({ "id": "O1", "status": status, "purchase_units": [{ "payments": { "captures": captures } }] });
         serde_json::from_value::<PaypalOrder>(order).unwrap().snapshot().unwrap().remote
     };
-    let paid = Remote::Paid(Money::new(999, Currency::Usd));
+    let paid = RemoteState::Paid(Money::new(999, Currency::Usd));
     assert_eq!(snapshot("COMPLETED", Some("COMPLETED")), paid);
     assert_eq!(snapshot("COMPLETED", Some("PARTIALLY_REFUNDED")), paid);
-    assert_eq!(snapshot("COMPLETED", Some("PENDING")), Remote::Open);
-    assert_eq!(snapshot("COMPLETED", Some("DECLINED")), Remote::Failed);
-    assert_eq!(snapshot("COMPLETED", None), Remote::Open);
-    assert_eq!(snapshot("APPROVED", None), Remote::Approved);
+    assert_eq!(snapshot("COMPLETED", Some("PENDING")), RemoteState::Open);
+    assert_eq!(snapshot("COMPLETED", Some("DECLINED")), RemoteState::Failed);
+    assert_eq!(snapshot("COMPLETED", None), RemoteState::Open);
+    assert_eq!(snapshot("APPROVED", None), RemoteState::Approved);
 }

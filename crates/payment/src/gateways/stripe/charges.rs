@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     WebhookSubject, ChargeAttempt, ChargeOrder, ChargeResult, Checkout, GatewayError, SavedMethod, KnownPayment, ListedPayment, Money, PaymentUpdate, PayerPresence, Recurring,
-    Remote, SetupOrder, SetupState, Snapshot,
+    RemoteState, SetupOrder, SetupState, Snapshot,
 };
 
 use super::{Stripe, failure, objects::Reference};
@@ -129,13 +129,13 @@ impl Intent {
         let remote = match self.status.as_str() {
             "succeeded" => {
                 let unread = || GatewayError::Away("the currency can't be read".to_owned());
-                Remote::Paid(self.money().ok_or_else(unread)?)
+                RemoteState::Paid(self.money().ok_or_else(unread)?)
             }
-            "canceled" => Remote::Failed,
+            "canceled" => RemoteState::Failed,
             // After it was declined it waits for another method, or for the payer.
-            "requires_payment_method" if self.last_payment_error.is_some() => Remote::Failed,
-            "requires_action" if !self.is_payer_there() => Remote::Failed,
-            _ => Remote::Open,
+            "requires_payment_method" if self.last_payment_error.is_some() => RemoteState::Failed,
+            "requires_action" if !self.is_payer_there() => RemoteState::Failed,
+            _ => RemoteState::Open,
         };
         Ok(Snapshot { remote, charge: Some(self.id) })
     }
@@ -269,7 +269,7 @@ impl Recurring for Stripe {
             GatewayError::Refused(_) if reply.status == StatusCode::PAYMENT_REQUIRED => Ok(ChargeResult::declined()),
             // Paid before, or not to be paid this way: the intent says which.
             GatewayError::Refused(reason) => match self.intent(payment.reference).await?.charged()? {
-                ChargeResult { snapshot: Snapshot { remote: Remote::Open, .. }, redirect_url: None } => {
+                ChargeResult { snapshot: Snapshot { remote: RemoteState::Open, .. }, redirect_url: None } => {
                     Err(GatewayError::Refused(reason))
                 }
                 known => Ok(known),
@@ -328,18 +328,18 @@ mod tests {
     #[test]
     fn a_charge_is_paid_when_its_intent_has_succeeded_and_has_failed_when_it_was_declined() {
         let remote = |status: &str, error: bool| intent(status, error).snapshot().unwrap().remote;
-        assert_eq!(remote("succeeded", false), Remote::Paid(Money::new(2_400, Currency::Usd)));
-        assert_eq!(remote("processing", false), Remote::Open);
-        assert_eq!(remote("requires_payment_method", true), Remote::Failed);
-        assert_eq!(remote("requires_confirmation", false), Remote::Open, "it was prepared only");
-        assert_eq!(remote("requires_action", false), Remote::Failed, "the payer isn't there");
-        assert_eq!(remote("something_new", false), Remote::Open);
+        assert_eq!(remote("succeeded", false), RemoteState::Paid(Money::new(2_400, Currency::Usd)));
+        assert_eq!(remote("processing", false), RemoteState::Open);
+        assert_eq!(remote("requires_payment_method", true), RemoteState::Failed);
+        assert_eq!(remote("requires_confirmation", false), RemoteState::Open, "it was prepared only");
+        assert_eq!(remote("requires_action", false), RemoteState::Failed, "the payer isn't there");
+        assert_eq!(remote("something_new", false), RemoteState::Open);
         let mut wanted = intent("requires_action", false);
         wanted.metadata = Some(Metadata { payment_id: None, off_session: Some("false".to_owned()) });
         let url = "https://hooks.stripe.com/3d_secure".to_owned();
         wanted.next_action = Some(NextAction { redirect_to_url: Some(RedirectTo { url: url.clone() }) });
         let charged = wanted.charged().unwrap();
-        assert_eq!((charged.snapshot.remote, charged.redirect_url), (Remote::Open, Some(url)), "the payer is there");
+        assert_eq!((charged.snapshot.remote, charged.redirect_url), (RemoteState::Open, Some(url)), "the payer is there");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use url::Url;
 use self::objects::{Event, Reference, Refund, RefundedCharge, Refunds, Session, about_intent, of_dispute, of_session};
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
-    PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, Recurring, RefundOrder, Refunded, Remote, Snapshot, MalformedEvent, VerifiedWebhook,
+    PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, Recurring, RefundOrder, Refunded, RemoteState, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
     signature::Hash,
 };
@@ -175,10 +175,10 @@ impl Gateway for Stripe {
         let session: Session = self.ask(self.request(reqwest::Method::GET, &path)).await?;
         let remote = match session.status.as_deref() {
             _ if session.is_paid() => {
-                Remote::Paid(session.money().ok_or_else(|| GatewayError::Away("the amount is missing".to_owned()))?)
+                RemoteState::Paid(session.money().ok_or_else(|| GatewayError::Away("the amount is missing".to_owned()))?)
             }
-            Some("expired") => Remote::Expired,
-            _ => Remote::Open,
+            Some("expired") => RemoteState::Expired,
+            _ => RemoteState::Open,
         };
         Ok(Snapshot { remote, charge: session.payment_intent.map(Reference::into_id) })
     }
