@@ -18,7 +18,7 @@ pub use self::{
     name::{GatewayName, UnknownGateway, settings},
     notices::{WebhookSubject, WebhookOutcome, WebhookResponse, WebhookRequest, VerifyError, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
     orders::{
-        ChargeAttempt, ChargeOrder, ChargeResult, Checkout, MethodOwner, SavedMethod, KnownPayment, CheckoutOrder, PayerPresence, RefundOrder, Refunded, RemoteState,
+        ChargeAttempt, ChargeOrder, ChargeResult, Checkout, MethodOwner, SavedMethod, KnownPayment, CheckoutOrder, PayerPresence, RefundOrder, RefundResult, RemoteState,
         SetupOrder, SetupState, Snapshot,
     },
 };
@@ -108,10 +108,10 @@ pub trait Gateway: Send + Sync {
     async fn capture(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError>;
 
     /// Gives money back.
-    async fn refund(&self, order: &RefundOrder<'_>) -> Result<Refunded, GatewayError>;
+    async fn refund(&self, order: &RefundOrder<'_>) -> Result<RefundResult, GatewayError>;
 
     /// What became of a refund, without asking for it. None: the gateway has never heard of it.
-    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<Refunded>, GatewayError>;
+    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError>;
 
     /// Whether the same order again is the same refund, for as long as it is asked for.
     fn repeats_refunds(&self) -> bool {

@@ -21,7 +21,7 @@ pub(crate) use gateway::GatewayKind;
 pub use gateway::{
     WebhookSubject, WebhookOutcome, WebhookResponse, ChargeAttempt, BuildResult, ChargeOrder, ChargeResult, Checkout, WebhookRequest, VerifyError, Gateway, GatewayError,
     GatewayName, MethodOwner, SavedMethod, KnownPayment, ListedPayment, PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, PayerPresence, Recurring, RefundUpdate, RefundOrder,
-    Refunded, RemoteState, SetupOrder, SetupState, Snapshot, PaymentContext, PaymentWebhookTransport, BuildError, UnknownGateway, MalformedEvent,
+    RefundResult, RemoteState, SetupOrder, SetupState, Snapshot, PaymentContext, PaymentWebhookTransport, BuildError, UnknownGateway, MalformedEvent,
     VerifiedWebhook, settings,
 };
 pub use gateways::demo::{Demo, Outcome as DemoOutcome, SetupOutcome as DemoSetupOutcome};

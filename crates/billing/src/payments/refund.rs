@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use ::payment::{GatewayError, RefundOrder, RefundState, Refunded, Stage};
+use ::payment::{GatewayError, RefundOrder, RefundState, RefundResult, Stage};
 use appcore::{
     AppError, Code, PaymentRefundId, Timestamp, UserId,
     credits::MicroCredits,
@@ -133,7 +133,7 @@ struct Attempt {
 
 /// What a try has come to.
 enum AttemptOutcome {
-    Told(Refunded),
+    Told(RefundResult),
     /// It was not done, and won't be.
     Refused(String),
     Unknown(String),

@@ -175,7 +175,7 @@ pub struct RefundOrder<'a> {
 
 /// What the gateway made of a refund.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refunded {
+pub struct RefundResult {
     pub reference: String,
     pub state: RefundState,
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, ChargeAttempt, ChargeOrder, ChargeResult, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
     GatewayName, SavedMethod, GatewayKind, KnownPayment, PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, PayerPresence, Recurring, RefundOrder, RefundState,
-    Refunded, RemoteState, SetupOrder, SetupState, Snapshot, BuildError, MalformedEvent, VerifiedWebhook, signature::Hash,
+    RefundResult, RemoteState, SetupOrder, SetupState, Snapshot, BuildError, MalformedEvent, VerifiedWebhook, signature::Hash,
 };
 
 pub(crate) static KIND: GatewayKind = GatewayKind {
@@ -180,12 +180,12 @@ impl Gateway for Demo {
         self.fetch(payment).await
     }
 
-    async fn refund(&self, order: &RefundOrder<'_>) -> Result<Refunded, GatewayError> {
-        Ok(Refunded { reference: order.refund_id.to_string(), state: RefundState::Done })
+    async fn refund(&self, order: &RefundOrder<'_>) -> Result<RefundResult, GatewayError> {
+        Ok(RefundResult { reference: order.refund_id.to_string(), state: RefundState::Done })
     }
 
     /// Whatever was asked for was done.
-    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<Refunded>, GatewayError> {
+    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError> {
         self.refund(order).await.map(Some)
     }
 

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
-    PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, RefundState, Refunded, RemoteState, Snapshot, MalformedEvent, VerifiedWebhook,
+    PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, RefundState, RefundResult, RemoteState, Snapshot, MalformedEvent, VerifiedWebhook,
     http::Http,
     signature::{Hash, joined},
 };
@@ -259,7 +259,7 @@ impl Gateway for Momo {
         self.fetch(payment).await
     }
 
-    async fn refund(&self, order: &RefundOrder<'_>) -> Result<Refunded, GatewayError> {
+    async fn refund(&self, order: &RefundOrder<'_>) -> Result<RefundResult, GatewayError> {
         let charge = order.payment.charge.ok_or_else(|| GatewayError::Refused("nothing was paid".to_owned()))?;
         // A refund is an order of its own, about the purchase's transaction.
         let (id, amount) = (order.refund_id.to_string(), order.money.amount.to_string());
@@ -279,13 +279,13 @@ impl Gateway for Momo {
         });
         let done: Queried = self.ask("/v2/gateway/api/refund", &body).await?;
         match done.result_code {
-            0 => Ok(Refunded { reference: id, state: RefundState::Done }),
+            0 => Ok(RefundResult { reference: id, state: RefundState::Done }),
             code if is_refusal(code) => Err(done.refused()),
             _ => Err(done.away()),
         }
     }
 
-    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<Refunded>, GatewayError> {
+    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError> {
         let (id, request) = (order.refund_id.to_string(), Uuid::now_v7().to_string());
         let signature = self.sign(&[
             ("accessKey", &self.access_key),
@@ -302,7 +302,7 @@ impl Gateway for Momo {
                 let made = found.refund_trans.iter().flatten().find(|made| made.order_id == id);
                 let made = made.filter(|made| made.amount == order.money.amount);
                 let made = made.ok_or_else(|| GatewayError::Away("its answer is about another refund".to_owned()))?;
-                Ok(Some(Refunded { reference: id, state: refund_result(made.result_code) }))
+                Ok(Some(RefundResult { reference: id, state: refund_result(made.result_code) }))
             }
             // It knows no such order.
             42 => Ok(None),

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use self::fields::{Answered, Signed, Unfinished, amount, encoded, local, read, refund_status, refunded};
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
-    PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, Refunded, RemoteState, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
+    PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, RefundResult, RemoteState, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
     http::Http, signature::Hash,
 };
 
@@ -205,7 +205,7 @@ impl Gateway for Vnpay {
         self.fetch(payment).await
     }
 
-    async fn refund(&self, order: &RefundOrder<'_>) -> Result<Refunded, GatewayError> {
+    async fn refund(&self, order: &RefundOrder<'_>) -> Result<RefundResult, GatewayError> {
         let payment = order.payment;
         // It is found again by the moment at which it was written down.
         let (request, created, now) =
@@ -225,13 +225,13 @@ impl Gateway for Vnpay {
             .await?;
         match refunded(&done.text("vnp_ResponseCode"), &done.text("vnp_TransactionStatus")) {
             Ok(_) if done.text("vnp_Amount") != amount => Err(another_amount()),
-            Ok(state) => Ok(Refunded { reference: request, state }),
+            Ok(state) => Ok(RefundResult { reference: request, state }),
             Err(Unfinished::Refused) => Err(GatewayError::Refused(done.reason())),
             Err(Unfinished::Unknown) => Err(GatewayError::Away(done.reason())),
         }
     }
 
-    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<Refunded>, GatewayError> {
+    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError> {
         let found = self.query(&order.payment, order.created_at, Some(refund_kind(order))).await?;
         match found.text("vnp_ResponseCode").as_str() {
             "00" if found.text("vnp_TransactionType") != refund_kind(order) => {
@@ -240,7 +240,7 @@ impl Gateway for Vnpay {
             "00" if found.text("vnp_Amount") != order.money.amount.saturating_mul(SCALE).to_string() => {
                 Err(another_amount())
             }
-            "00" => Ok(Some(Refunded {
+            "00" => Ok(Some(RefundResult {
                 reference: order.refund_id.simple().to_string(),
                 state: refund_status(&found.text("vnp_TransactionStatus")),
             })),

@@ -30,7 +30,7 @@ use self::{
 };
 use crate::{
     WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
-    PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, Refunded, RemoteState, Snapshot, MalformedEvent, VerifiedWebhook,
+    PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, RefundResult, RemoteState, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
 };
 
@@ -280,7 +280,7 @@ impl Gateway for Paypal {
         }
     }
 
-    async fn refund(&self, order: &RefundOrder<'_>) -> Result<Refunded, GatewayError> {
+    async fn refund(&self, order: &RefundOrder<'_>) -> Result<RefundResult, GatewayError> {
         let charge = order.payment.charge.ok_or_else(|| GatewayError::Refused("nothing was paid".to_owned()))?;
         let body = json!({
             "amount": { "currency_code": order.money.currency.code(), "value": order.money.decimal() },
@@ -293,7 +293,7 @@ impl Gateway for Paypal {
     }
 
     /// The order has all refunds of its capture, with what we have named them.
-    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<Refunded>, GatewayError> {
+    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError> {
         if let Some(reference) = order.reference {
             let reply = self.ask(Method::GET, &format!("/v2/payments/refunds/{reference}"), None, None).await?;
             return Ok(Some(read_as::<Refund>(reply)?.told()));

@@ -4,7 +4,7 @@ use appcore::Timestamp;
 use serde::Deserialize;
 
 use crate::{
-    WebhookSubject, DisputeState, GatewayError, Money, PaymentUpdate, RefundUpdate, RefundState, Refunded, RemoteState, Snapshot, MalformedEvent,
+    WebhookSubject, DisputeState, GatewayError, Money, PaymentUpdate, RefundUpdate, RefundState, RefundResult, RemoteState, Snapshot, MalformedEvent,
 };
 
 #[derive(Deserialize)]
@@ -104,8 +104,8 @@ pub(super) struct Refund {
 }
 
 impl Refund {
-    pub(super) fn told(self) -> Refunded {
-        Refunded { state: refund_state(&self.status), reference: self.id }
+    pub(super) fn told(self) -> RefundResult {
+        RefundResult { state: refund_state(&self.status), reference: self.id }
     }
 }
 

@@ -21,7 +21,7 @@ use url::Url;
 use self::objects::{Event, Reference, Refund, RefundedCharge, Refunds, Session, about_intent, of_dispute, of_session};
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
-    PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, Recurring, RefundOrder, Refunded, RemoteState, Snapshot, MalformedEvent, VerifiedWebhook,
+    PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, Recurring, RefundOrder, RefundResult, RemoteState, Snapshot, MalformedEvent, VerifiedWebhook,
     http::{Http, Reply},
     signature::Hash,
 };
@@ -187,7 +187,7 @@ impl Gateway for Stripe {
         self.fetch(payment).await
     }
 
-    async fn refund(&self, order: &RefundOrder<'_>) -> Result<Refunded, GatewayError> {
+    async fn refund(&self, order: &RefundOrder<'_>) -> Result<RefundResult, GatewayError> {
         let charge = order.payment.charge.ok_or_else(|| GatewayError::Refused("nothing was paid".to_owned()))?;
         let (id, amount) = (order.refund_id.to_string(), order.money.amount.to_string());
         let form = [("payment_intent", charge), ("amount", &amount), ("metadata[refund_id]", &id)];
@@ -200,7 +200,7 @@ impl Gateway for Stripe {
     }
 
     /// Stripe forgets keys after a day; what a refund was for stays written on it.
-    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<Refunded>, GatewayError> {
+    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError> {
         if let Some(reference) = order.reference {
             let path = format!("/v1/refunds/{reference}");
             let refund: Refund = self.ask(self.request(reqwest::Method::GET, &path)).await?;

@@ -4,7 +4,7 @@ use appcore::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::{WebhookSubject, Currency, DisputeState, Money, PaymentUpdate, RefundUpdate, RefundState, Refunded, MalformedEvent};
+use crate::{WebhookSubject, Currency, DisputeState, Money, PaymentUpdate, RefundUpdate, RefundState, RefundResult, MalformedEvent};
 
 /// A checkout session.
 #[derive(Deserialize)]
@@ -102,8 +102,8 @@ impl Refund {
         self.metadata.as_ref()?.refund_id.as_deref()?.parse().ok()
     }
 
-    pub(super) fn told(self) -> Refunded {
-        Refunded { state: self.state(), reference: self.id }
+    pub(super) fn told(self) -> RefundResult {
+        RefundResult { state: self.state(), reference: self.id }
     }
 
     /// None: it is in a currency that isn't known here.
