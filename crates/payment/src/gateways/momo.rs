@@ -89,7 +89,7 @@ impl Momo {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Made {
+struct CreateResponse {
     result_code: i64,
     #[serde(default)]
     message: String,
@@ -221,7 +221,7 @@ impl Gateway for Momo {
             "amount": order.price.amount, "orderInfo": order.title, "requestId": id, "extraData": "", "lang": "vi",
             "autoCapture": true, "signature": signature,
         });
-        let made: Made = self.ask("/v2/gateway/api/create", &body).await?;
+        let made: CreateResponse = self.ask("/v2/gateway/api/create", &body).await?;
         match (made.result_code, made.pay_url) {
             (0, Some(redirect_url)) => Ok(Checkout { reference: id, redirect_url }),
             (code, _) if is_refusal(code) || matches!(result(code), Meaning::Failed | Meaning::Expired) => {
