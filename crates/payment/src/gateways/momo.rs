@@ -99,7 +99,7 @@ struct CreateResponse {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Queried {
+struct QueryResponse {
     result_code: i64,
     #[serde(default)]
     amount: i64,
@@ -111,7 +111,7 @@ struct Queried {
     refund_trans: Option<Vec<RefundMade>>,
 }
 
-impl Queried {
+impl QueryResponse {
     fn away(&self) -> GatewayError {
         GatewayError::Away(format!("{}: {}", self.result_code, self.message))
     }
@@ -242,7 +242,7 @@ impl Gateway for Momo {
         let body = json!({
             "partnerCode": self.partner_code, "requestId": request, "orderId": id, "lang": "vi", "signature": signature,
         });
-        let found: Queried = self.ask("/v2/gateway/api/query", &body).await?;
+        let found: QueryResponse = self.ask("/v2/gateway/api/query", &body).await?;
         let remote = match result(found.result_code) {
             Meaning::Paid => RemoteState::Paid(Money::new(found.amount, Currency::Vnd)),
             Meaning::Failed => RemoteState::Failed,
@@ -277,7 +277,7 @@ impl Gateway for Momo {
             "partnerCode": self.partner_code, "orderId": id, "requestId": id, "amount": order.money.amount,
             "transId": transaction, "lang": "vi", "description": "", "signature": signature,
         });
-        let done: Queried = self.ask("/v2/gateway/api/refund", &body).await?;
+        let done: QueryResponse = self.ask("/v2/gateway/api/refund", &body).await?;
         match done.result_code {
             0 => Ok(RefundResult { reference: id, state: RefundState::Done }),
             code if is_refusal(code) => Err(done.refused()),
@@ -296,7 +296,7 @@ impl Gateway for Momo {
         let body = json!({
             "partnerCode": self.partner_code, "requestId": request, "orderId": id, "lang": "vi", "signature": signature,
         });
-        let found: Queried = self.ask("/v2/gateway/api/refund/query", &body).await?;
+        let found: QueryResponse = self.ask("/v2/gateway/api/refund/query", &body).await?;
         match found.result_code {
             0 => {
                 let made = found.refund_trans.iter().flatten().find(|made| made.order_id == id);
