@@ -108,7 +108,7 @@ struct QueryResponse {
     #[serde(default)]
     message: String,
     #[serde(default)]
-    refund_trans: Option<Vec<RefundMade>>,
+    refund_trans: Option<Vec<QueriedRefund>>,
 }
 
 impl QueryResponse {
@@ -124,7 +124,7 @@ impl QueryResponse {
 /// A refund among those of a payment.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RefundMade {
+struct QueriedRefund {
     order_id: String,
     amount: i64,
     result_code: i64,
