@@ -131,7 +131,7 @@ struct QueriedRefund {
 }
 
 /// What a result code means for a payment.
-enum Meaning {
+enum PaymentResult {
     Paid,
     Open,
     Failed,
@@ -139,13 +139,13 @@ enum Meaning {
 }
 
 /// Its final words about a payment. All codes stand in <https://developers.momo.vn/v3/docs/payment/api/result-handling/resultcode>.
-fn result(code: i64) -> Meaning {
+fn result(code: i64) -> PaymentResult {
     match code {
-        0 => Meaning::Paid,
-        1005 => Meaning::Expired,
-        98 | 99 | 1001..=1004 | 1006 | 1007 | 1017 | 1026 | 2019 | 4001 | 4002 | 4100 => Meaning::Failed,
+        0 => PaymentResult::Paid,
+        1005 => PaymentResult::Expired,
+        98 | 99 | 1001..=1004 | 1006 | 1007 | 1017 | 1026 | 2019 | 4001 | 4002 | 4100 => PaymentResult::Failed,
         // Authorised, under way, about a request or a refund, or not known: it is asked about later.
-        _ => Meaning::Open,
+        _ => PaymentResult::Open,
     }
 }
 
@@ -224,7 +224,7 @@ impl Gateway for Momo {
         let made: CreateResponse = self.ask("/v2/gateway/api/create", &body).await?;
         match (made.result_code, made.pay_url) {
             (0, Some(redirect_url)) => Ok(Checkout { reference: id, redirect_url }),
-            (code, _) if is_refusal(code) || matches!(result(code), Meaning::Failed | Meaning::Expired) => {
+            (code, _) if is_refusal(code) || matches!(result(code), PaymentResult::Failed | PaymentResult::Expired) => {
                 Err(GatewayError::Refused(format!("{code}: {}", made.message)))
             }
             (code, _) => Err(GatewayError::Away(format!("{code}: {}", made.message))),
@@ -244,13 +244,13 @@ impl Gateway for Momo {
         });
         let found: QueryResponse = self.ask("/v2/gateway/api/query", &body).await?;
         let remote = match result(found.result_code) {
-            Meaning::Paid => RemoteState::Paid(Money::new(found.amount, Currency::Vnd)),
-            Meaning::Failed => RemoteState::Failed,
-            Meaning::Expired => RemoteState::Expired,
+            PaymentResult::Paid => RemoteState::Paid(Money::new(found.amount, Currency::Vnd)),
+            PaymentResult::Failed => RemoteState::Failed,
+            PaymentResult::Expired => RemoteState::Expired,
             // Maintenance, a wrong signature and the like say nothing about the payment.
-            Meaning::Open if matches!(found.result_code, 10..=41 | 43..=47) => return Err(found.away()),
-            Meaning::Open if found.result_code == 42 && payment.now >= payment.expires_at => RemoteState::Expired,
-            Meaning::Open => RemoteState::Open,
+            PaymentResult::Open if matches!(found.result_code, 10..=41 | 43..=47) => return Err(found.away()),
+            PaymentResult::Open if found.result_code == 42 && payment.now >= payment.expires_at => RemoteState::Expired,
+            PaymentResult::Open => RemoteState::Open,
         };
         Ok(Snapshot { remote, charge: (found.trans_id > 0).then(|| found.trans_id.to_string()) })
     }
@@ -342,12 +342,12 @@ impl Gateway for Momo {
         let number = |name: &str| text(&fields, name).parse::<i64>().map_err(|_| MalformedEvent);
         let (order, transaction, code) = (text(&fields, "orderId"), text(&fields, "transId"), number("resultCode")?);
         let news = match result(code) {
-            Meaning::Paid => {
+            PaymentResult::Paid => {
                 PaymentUpdate::Paid { money: Money::new(number("amount")?, Currency::Vnd), charge: Some(transaction.clone()) }
             }
-            Meaning::Open => PaymentUpdate::Pending,
-            Meaning::Failed => PaymentUpdate::Failed,
-            Meaning::Expired => PaymentUpdate::Expired,
+            PaymentResult::Open => PaymentUpdate::Pending,
+            PaymentResult::Failed => PaymentUpdate::Failed,
+            PaymentResult::Expired => PaymentUpdate::Expired,
         };
         Ok(PaymentWebhookEvent {
             event_id: format!("{order}:{transaction}:{code}"),
@@ -436,10 +436,10 @@ mod tests {
             (123_456, false, "open", false, Pending),
         ] {
             let said = match result(code) {
-                Meaning::Paid => "paid",
-                Meaning::Open => "open",
-                Meaning::Failed => "failed",
-                Meaning::Expired => "expired",
+                PaymentResult::Paid => "paid",
+                PaymentResult::Open => "open",
+                PaymentResult::Failed => "failed",
+                PaymentResult::Expired => "expired",
             };
             assert_eq!((said, is_refusal(code), refund_result(code)), (payment, is_refused, refund), "{code}");
             // What is final ends a payment, unless it is about a refund; what isn't ends none.
