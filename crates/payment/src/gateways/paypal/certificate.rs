@@ -43,7 +43,7 @@ impl Roots {
 
 type Chain = Arc<Vec<CertificateDer<'static>>>;
 
-pub(crate) struct Certificates {
+pub(crate) struct CertificateCache {
     http: Http,
     roots: Roots,
     kept: Mutex<HashMap<String, Chain>>,
@@ -51,7 +51,7 @@ pub(crate) struct Certificates {
     in_vain: tokio::sync::Mutex<HashMap<String, Instant>>,
 }
 
-impl Certificates {
+impl CertificateCache {
     pub fn new(http: Http, roots: Roots) -> Self {
         Self { http, roots, kept: Mutex::default(), in_vain: tokio::sync::Mutex::default() }
     }
@@ -185,7 +185,7 @@ mod tests {
             .unwrap();
         let mut http = Http::new(&Url::parse("https://api.paypal.com").unwrap(), Duration::from_secs(1)).unwrap();
         http.client = nowhere;
-        let certificates = Certificates::new(http, Roots::public());
+        let certificates = CertificateCache::new(http, Roots::public());
         for number in 0..50 {
             let address = format!("https://api.paypal.com/v1/notifications/certs/CERT-{number}");
             for _ in 0..2 {

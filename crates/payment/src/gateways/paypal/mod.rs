@@ -25,7 +25,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use self::{
-    certificate::{Certificates, Roots},
+    certificate::{CertificateCache, Roots},
     objects::{Capture, Event, PaypalOrder, Refund, captured, is_captured, read},
 };
 use crate::{
@@ -85,7 +85,7 @@ pub struct Paypal {
     client_secret: Secret,
     webhook_id: String,
     check: Check,
-    certificates: Certificates,
+    certificates: CertificateCache,
     /// Locked while it is fetched, so that it is fetched once.
     token: Mutex<Fetched>,
 }
@@ -107,7 +107,7 @@ impl Paypal {
         check: Check,
     ) -> Result<Self, GatewayError> {
         let http = Http::new(base_url, TIMEOUT)?;
-        let certificates = Certificates::new(http.clone(), Roots::public());
+        let certificates = CertificateCache::new(http.clone(), Roots::public());
         Ok(Self { http, client_id, client_secret, webhook_id, check, certificates, token: Mutex::default() })
     }
 
