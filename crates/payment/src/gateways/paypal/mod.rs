@@ -62,7 +62,7 @@ struct Settings {
     webhook_id: String,
     /// How PayPal's webhooks are checked: here, by the certificate that they are signed with, or by asking PayPal (api).
     #[setting(Choice(&["certificate", "api"]), default = "certificate")]
-    verify: Check,
+    verify: WebhookVerification,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -72,7 +72,7 @@ const TOKEN_MARGIN: Duration = Duration::from_secs(60);
 /// How a notice is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Check {
+pub enum WebhookVerification {
     /// Here, by the certificate that it was signed with.
     Certificate,
     /// By asking PayPal.
@@ -84,7 +84,7 @@ pub struct Paypal {
     client_id: String,
     client_secret: Secret,
     webhook_id: String,
-    check: Check,
+    check: WebhookVerification,
     certificates: CertificateCache,
     /// Locked while it is fetched, so that it is fetched once.
     token: Mutex<Fetched>,
@@ -104,7 +104,7 @@ impl Paypal {
         client_id: String,
         client_secret: Secret,
         webhook_id: String,
-        check: Check,
+        check: WebhookVerification,
     ) -> Result<Self, GatewayError> {
         let http = Http::new(base_url, TIMEOUT)?;
         let certificates = CertificateCache::new(http.clone(), Roots::public());
@@ -331,12 +331,12 @@ impl Gateway for Paypal {
             return Err(VerifyError::Signature("the certificate's address is not PayPal's"));
         }
         match self.check {
-            Check::Certificate => {
+            WebhookVerification::Certificate => {
                 let checksum = crc32fast::hash(delivery.body);
                 let message = format!("{id}|{time}|{}|{checksum}", self.webhook_id);
                 self.certificates.check(&certificate, message.as_bytes(), &signature, delivery.now).await?;
             }
-            Check::Api => {
+            WebhookVerification::Api => {
                 let text = |value: &str| serde_json::Value::from(value).to_string();
                 let (id, time, algorithm, signature, certificate, webhook) = (
                     text(&id),

@@ -72,7 +72,7 @@ async fn all_who_wait_for_a_token_are_told_together_that_there_is_none() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-    let paypal = Paypal::new(&url, "id".to_owned(), "secret".into(), "hook".to_owned(), Check::Api).unwrap();
+    let paypal = Paypal::new(&url, "id".to_owned(), "secret".into(), "hook".to_owned(), WebhookVerification::Api).unwrap();
     // Read, and never answered.
     let hanging_up = async {
         let (mut socket, _) = listener.accept().await.unwrap();
