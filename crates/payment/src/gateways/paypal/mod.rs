@@ -87,12 +87,12 @@ pub struct Paypal {
     check: WebhookVerification,
     certificates: CertificateCache,
     /// Locked while it is fetched, so that it is fetched once.
-    token: Mutex<Fetched>,
+    token: Mutex<TokenCache>,
 }
 
 /// A token that is kept, and until when it is good.
 #[derive(Default)]
-struct Fetched {
+struct TokenCache {
     token: Option<(Secret, Instant)>,
     /// Why there was none the last time, and when that was known.
     failure: Option<(GatewayError, Instant)>,
