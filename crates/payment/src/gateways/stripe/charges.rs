@@ -38,7 +38,7 @@ pub(crate) struct Intent {
     #[serde(default)]
     customer: Option<Reference>,
     #[serde(default)]
-    payment_method: Option<KeptMethod>,
+    payment_method: Option<ExpandableMethod>,
     #[serde(default)]
     last_payment_error: Option<serde::de::IgnoredAny>,
     #[serde(default)]
@@ -70,7 +70,7 @@ struct Metadata {
 /// A payment method: with all that is in it, or by its id. In this order: the second takes anything.
 #[derive(Deserialize)]
 #[serde(untagged)]
-pub(crate) enum KeptMethod {
+pub(crate) enum ExpandableMethod {
     Whole(WholeMethod),
     Id(serde::de::IgnoredAny),
 }
@@ -223,7 +223,7 @@ impl Recurring for Stripe {
     async fn kept(&self, payment: &KnownPayment<'_>) -> Result<Option<SavedMethod>, GatewayError> {
         let Some(charge) = payment.charge else { return Ok(None) };
         let intent = self.intent(charge).await?;
-        let (Some(customer), Some(KeptMethod::Whole(method))) = (intent.customer, intent.payment_method) else {
+        let (Some(customer), Some(ExpandableMethod::Whole(method))) = (intent.customer, intent.payment_method) else {
             return Ok(None);
         };
         Ok(Some(method.kept(customer.into_id())))

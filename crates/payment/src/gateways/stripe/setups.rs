@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde::Deserialize;
 
-use super::{Stripe, charges::KeptMethod, objects::Reference};
+use super::{Stripe, charges::ExpandableMethod, objects::Reference};
 use crate::{Checkout, GatewayError, SetupOrder, SetupState};
 
 /// Stripe wants one to know which ways to offer. A card is good for all.
@@ -29,7 +29,7 @@ enum SetupIntent {
         #[serde(default)]
         customer: Option<Reference>,
         #[serde(default)]
-        payment_method: Option<KeptMethod>,
+        payment_method: Option<ExpandableMethod>,
     },
     Id(serde::de::IgnoredAny),
 }
@@ -42,7 +42,7 @@ impl Session {
                 Some(SetupIntent::Whole {
                     status,
                     customer: Some(customer),
-                    payment_method: Some(KeptMethod::Whole(method)),
+                    payment_method: Some(ExpandableMethod::Whole(method)),
                 }),
             ) if status == "succeeded" => SetupState::Kept(method.kept(customer.into_id())),
             (Some("complete"), Some(SetupIntent::Whole { status, .. })) if status == "canceled" => SetupState::Failed,
