@@ -71,12 +71,12 @@ struct Metadata {
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(crate) enum ExpandableMethod {
-    Whole(WholeMethod),
+    Whole(ExpandedMethod),
     Id(serde::de::IgnoredAny),
 }
 
 #[derive(Deserialize)]
-pub(crate) struct WholeMethod {
+pub(crate) struct ExpandedMethod {
     id: String,
     #[serde(rename = "type")]
     kind: String,
@@ -92,7 +92,7 @@ struct Card {
     exp_year: i64,
 }
 
-impl WholeMethod {
+impl ExpandedMethod {
     pub(crate) fn kept(self, customer: String) -> SavedMethod {
         let Self { id, kind, card } = self;
         let (brand, last4, exp) = match card {
