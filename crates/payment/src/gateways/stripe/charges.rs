@@ -159,14 +159,14 @@ pub(crate) fn told(kind: &str, intent: &Intent) -> (WebhookSubject, PaymentUpdat
 
 #[derive(Deserialize)]
 struct Charges {
-    data: Vec<Taken>,
+    data: Vec<ListedCharge>,
     #[serde(default)]
     has_more: bool,
 }
 
 /// Money that was taken, whoever began it.
 #[derive(Deserialize)]
-struct Taken {
+struct ListedCharge {
     id: String,
     #[serde(default)]
     status: Option<String>,
@@ -180,7 +180,7 @@ struct Taken {
     metadata: Option<Metadata>,
 }
 
-impl Taken {
+impl ListedCharge {
     fn listed(self) -> Option<ListedPayment> {
         if self.status.as_deref() != Some("succeeded") {
             return None;
@@ -203,7 +203,7 @@ impl Stripe {
             let path = format!("/v1/charges?limit=100&created[gte]={from}&created[lt]={until}{after}");
             let page: Charges = self.ask(self.request(Method::GET, &path)).await?;
             let last = page.data.last().map(|charge| format!("&starting_after={}", charge.id));
-            listed.extend(page.data.into_iter().filter_map(Taken::listed));
+            listed.extend(page.data.into_iter().filter_map(ListedCharge::listed));
             match last {
                 Some(last) if page.has_more => after = last,
                 _ => return Ok(listed),
