@@ -17,7 +17,7 @@ use serde_json::json;
 use url::{Url, form_urlencoded};
 use uuid::Uuid;
 
-use self::fields::{Answered, Signed, Unfinished, amount, encoded, local, read, refund_status, refunded};
+use self::fields::{Answered, Signed, RefundFailure, amount, encoded, local, read, refund_status, refunded};
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
     PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, RefundResult, RemoteState, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
@@ -226,8 +226,8 @@ impl Gateway for Vnpay {
         match refunded(&done.text("vnp_ResponseCode"), &done.text("vnp_TransactionStatus")) {
             Ok(_) if done.text("vnp_Amount") != amount => Err(another_amount()),
             Ok(state) => Ok(RefundResult { reference: request, state }),
-            Err(Unfinished::Refused) => Err(GatewayError::Refused(done.reason())),
-            Err(Unfinished::Unknown) => Err(GatewayError::Away(done.reason())),
+            Err(RefundFailure::Refused) => Err(GatewayError::Refused(done.reason())),
+            Err(RefundFailure::Unknown) => Err(GatewayError::Away(done.reason())),
         }
     }
 

@@ -13,11 +13,11 @@ use crate::{Currency, Money, RefundState, MalformedEvent};
 /// What is answered to a refund that is asked for: the code says what became of the request, and the status what became of the refund.
 /// See <https://sandbox.vnpayment.vn/apis/docs/truy-van-hoan-tien/querydr&refund.html>. 95 says that the transaction has failed; after a refund of all of it
 /// that was done it says so too.
-pub(super) fn refunded(code: &str, status: &str) -> Result<RefundState, Unfinished> {
+pub(super) fn refunded(code: &str, status: &str) -> Result<RefundState, RefundFailure> {
     match code {
         "00" => Ok(refund_status(status)),
-        "02" | "03" | "91" | "97" => Err(Unfinished::Refused),
-        _ => Err(Unfinished::Unknown),
+        "02" | "03" | "91" | "97" => Err(RefundFailure::Refused),
+        _ => Err(RefundFailure::Unknown),
     }
 }
 
@@ -32,7 +32,7 @@ pub(super) fn refund_status(status: &str) -> RefundState {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unfinished {
+pub(super) enum RefundFailure {
     Refused,
     Unknown,
 }
