@@ -17,7 +17,7 @@ use serde_json::json;
 use url::{Url, form_urlencoded};
 use uuid::Uuid;
 
-use self::fields::{Answered, Signed, RefundFailure, amount, encoded, local, read, refund_status, refunded};
+use self::fields::{TransactionResponse, Signed, RefundFailure, amount, encoded, local, read, refund_status, refunded};
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
     PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, RefundResult, RemoteState, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
@@ -108,7 +108,7 @@ impl Vnpay {
         payment: &KnownPayment<'_>,
         recorded_at: Timestamp,
         kind: Option<&str>,
-    ) -> Result<Answered, GatewayError> {
+    ) -> Result<TransactionResponse, GatewayError> {
         let (request, recorded, now) = (Uuid::now_v7().simple().to_string(), local(recorded_at), local(payment.now));
         let message = self.query_message(&request, payment.reference, &recorded, &now);
         let mut body = json!({
@@ -122,9 +122,9 @@ impl Vnpay {
         self.ask(body).await
     }
 
-    async fn ask(&self, body: serde_json::Value) -> Result<Answered, GatewayError> {
+    async fn ask(&self, body: serde_json::Value) -> Result<TransactionResponse, GatewayError> {
         let url = self.api.url("/merchant_webapi/api/transaction");
-        let answered: Answered = self.api.json(self.api.client.post(url).json(&body)).await?;
+        let answered: TransactionResponse = self.api.json(self.api.client.post(url).json(&body)).await?;
         if !Hash::Sha512.is_signed(
             self.hash_secret.expose(),
             answered.message().as_bytes(),

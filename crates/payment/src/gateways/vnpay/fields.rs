@@ -39,14 +39,14 @@ pub(super) enum RefundFailure {
 
 /// What VNPay says about a transaction.
 #[derive(Deserialize)]
-pub(super) struct Answered {
+pub(super) struct TransactionResponse {
     #[serde(flatten)]
     pub(super) fields: BTreeMap<String, serde_json::Value>,
     #[serde(rename = "vnp_SecureHash", default)]
     pub(super) vnp_secure_hash: Option<String>,
 }
 
-impl Answered {
+impl TransactionResponse {
     pub(super) fn text(&self, name: &str) -> String {
         match self.fields.get(name) {
             Some(serde_json::Value::String(text)) => text.clone(),

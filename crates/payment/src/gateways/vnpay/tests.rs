@@ -127,7 +127,7 @@ async fn an_answer_about_another_payment_is_none() {
             "vnp_Command": command, "vnp_ResponseCode": "00", "vnp_TmnCode": "TMN", "vnp_TxnRef": reference,
             "vnp_Amount": "100", "vnp_TransactionStatus": "00", "vnp_TransactionNo": "9",
         });
-        let message = serde_json::from_value::<Answered>(answered.clone()).unwrap().message();
+        let message = serde_json::from_value::<TransactionResponse>(answered.clone()).unwrap().message();
         answered["vnp_SecureHash"] = vnpay.sign(&message).into();
         let body = answered.to_string();
         let serving = async {
