@@ -17,7 +17,7 @@ use serde_json::json;
 use url::{Url, form_urlencoded};
 use uuid::Uuid;
 
-use self::fields::{TransactionResponse, Signed, RefundFailure, amount, encoded, local, read, refund_status, refunded};
+use self::fields::{TransactionResponse, SignedQuery, RefundFailure, amount, encoded, local, read, refund_status, refunded};
 use crate::{
     WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
     PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, RefundResult, RemoteState, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
@@ -273,7 +273,7 @@ impl Gateway for Vnpay {
     }
 
     async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError> {
-        let Signed { raw, encoded, signature } =
+        let SignedQuery { raw, encoded, signature } =
             read(delivery.query).ok_or(VerifyError::Signature("there is no signature"))?;
         let signed = [raw, encoded]
             .into_iter()

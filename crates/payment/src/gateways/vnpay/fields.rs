@@ -99,7 +99,7 @@ pub(super) fn encoded(fields: &BTreeMap<String, String>) -> String {
 }
 
 /// A notice: what of it is signed, and the signature.
-pub(super) struct Signed {
+pub(super) struct SignedQuery {
     /// Its pairs as they came, by their names.
     pub(super) raw: String,
     /// The pairs, encoded as in a form: what lies between may have written them anew.
@@ -108,7 +108,7 @@ pub(super) struct Signed {
 }
 
 /// None: there is no signature, or something is there twice.
-pub(super) fn read(query: &str) -> Option<Signed> {
+pub(super) fn read(query: &str) -> Option<SignedQuery> {
     let (mut pairs, mut fields, mut signature) = (BTreeMap::new(), BTreeMap::new(), None);
     for pair in query.split('&') {
         let Some((name, value)) = form_urlencoded::parse(pair.as_bytes()).into_owned().next() else { continue };
@@ -126,7 +126,7 @@ pub(super) fn read(query: &str) -> Option<Signed> {
         }
     }
     let raw = pairs.into_values().collect::<Vec<_>>().join("&");
-    Some(Signed { raw, encoded: encoded(&fields), signature: signature? })
+    Some(SignedQuery { raw, encoded: encoded(&fields), signature: signature? })
 }
 
 /// Dong of an amount that is written times 100.
