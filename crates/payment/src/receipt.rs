@@ -74,7 +74,7 @@ pub struct Receipt {
 }
 
 /// The words on it.
-struct Words {
+struct ReceiptLabels {
     receipt: &'static str,
     credit_note: &'static str,
     number: &'static str,
@@ -92,7 +92,7 @@ struct Words {
     refunded_by: &'static str,
 }
 
-const EN: Words = Words {
+const EN: ReceiptLabels = ReceiptLabels {
     receipt: "Receipt",
     credit_note: "Credit note",
     number: "Number",
@@ -109,7 +109,7 @@ const EN: Words = Words {
     paid_by: "Paid by",
     refunded_by: "Refunded by",
 };
-const DE: Words = Words {
+const DE: ReceiptLabels = ReceiptLabels {
     receipt: "Rechnung",
     credit_note: "Gutschrift",
     number: "Nummer",
@@ -126,7 +126,7 @@ const DE: Words = Words {
     paid_by: "Bezahlt mit",
     refunded_by: "Erstattet über",
 };
-const VI: Words = Words {
+const VI: ReceiptLabels = ReceiptLabels {
     receipt: "Biên nhận",
     credit_note: "Phiếu hoàn tiền",
     number: "Số",
@@ -144,7 +144,7 @@ const VI: Words = Words {
     refunded_by: "Hoàn tiền qua",
 };
 
-const fn words(language: Language) -> &'static Words {
+const fn words(language: Language) -> &'static ReceiptLabels {
     match language {
         Language::En => &EN,
         Language::De => &DE,
@@ -171,7 +171,7 @@ struct Sheet {
 }
 
 impl Sheet {
-    fn draw(&mut self, receipt: &Receipt, words: &Words, title: &str) {
+    fn draw(&mut self, receipt: &Receipt, words: &ReceiptLabels, title: &str) {
         self.text((LEFT, 84.0), 22.0, true, title);
         let mut y = 112.0;
         let mut facts = vec![(words.number, receipt.number.clone()), (words.date, date(receipt.date))];
@@ -216,7 +216,7 @@ impl Sheet {
         self.text((LEFT, y), 9.5, false, &format!("{how}: {}", shortened(&receipt.method, 60)));
     }
 
-    fn party(&mut self, x: f32, mut y: f32, title: &str, party: &Party, words: &Words) -> f32 {
+    fn party(&mut self, x: f32, mut y: f32, title: &str, party: &Party, words: &ReceiptLabels) -> f32 {
         self.text((x, y), 8.5, false, title);
         y += 15.0;
         self.text((x, y), 10.5, true, &shortened(&party.name, 36));
