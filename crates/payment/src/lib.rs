@@ -28,5 +28,5 @@ pub use gateways::demo::{Demo, Outcome as DemoOutcome, SetupOutcome as DemoSetup
 pub use money::{Currency, Money};
 pub use pdf::PdfError;
 pub use receipt::{Party, Receipt, Tax, write as write_receipt};
-pub use state::{DisputeState, RefundState, Stage, Standing};
+pub use state::{DisputeState, RefundState, Stage, PaymentFacts};
 pub use subscription::{Change, Course, Cycle, Due, SubscriptionDeed, SubscriptionState, Terms, change};

@@ -162,7 +162,7 @@ impl DisputeState {
 
 /// All that is known of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct PaymentFacts {
     pub stage: Stage,
     pub amount: i64,
     /// What went back, refunds that are under way left out.
@@ -172,7 +172,7 @@ pub struct Standing {
     pub is_quarantined: bool,
 }
 
-impl Standing {
+impl PaymentFacts {
     #[must_use]
     pub const fn status(self) -> PaymentStatus {
         if self.is_quarantined {
@@ -246,11 +246,11 @@ mod tests {
 
     #[test]
     fn the_status_follows_from_the_facts() {
-        let paid = Standing { stage: Stage::Paid, amount: 10, refunded: 0, is_disputed: false, is_quarantined: false };
+        let paid = PaymentFacts { stage: Stage::Paid, amount: 10, refunded: 0, is_disputed: false, is_quarantined: false };
         assert_eq!(paid.status(), PaymentStatus::Paid);
-        assert_eq!(Standing { refunded: 3, ..paid }.status(), PaymentStatus::PartlyRefunded);
-        assert_eq!(Standing { refunded: 10, ..paid }.status(), PaymentStatus::Refunded);
-        assert_eq!(Standing { refunded: 3, is_disputed: true, ..paid }.status(), PaymentStatus::Disputed);
-        assert_eq!(Standing { is_quarantined: true, ..paid }.status(), PaymentStatus::Quarantined);
+        assert_eq!(PaymentFacts { refunded: 3, ..paid }.status(), PaymentStatus::PartlyRefunded);
+        assert_eq!(PaymentFacts { refunded: 10, ..paid }.status(), PaymentStatus::Refunded);
+        assert_eq!(PaymentFacts { refunded: 3, is_disputed: true, ..paid }.status(), PaymentStatus::Disputed);
+        assert_eq!(PaymentFacts { is_quarantined: true, ..paid }.status(), PaymentStatus::Quarantined);
     }
 }

@@ -1,6 +1,6 @@
 //! What news change about a payment, under the lock of its row. Nothing here commits.
 
-use ::payment::{DisputeState, Money, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, RefundState, Stage, Standing};
+use ::payment::{DisputeState, Money, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, RefundState, Stage, PaymentFacts};
 use appcore::{AppError, PaymentRefundId, Timestamp, credits::MicroCredits};
 use dbcontext::{
     entity::{payment, payment_dispute, payment_refund},
@@ -123,7 +123,7 @@ pub(super) fn quarantine(row: &mut payment::Model, reason: &str) -> Result<(), A
 
 /// The status that follows from the rest.
 pub(super) fn restate(row: &mut payment::Model) -> Result<(), AppError> {
-    let standing = Standing {
+    let standing = PaymentFacts {
         stage: stage(row)?,
         amount: row.amount,
         refunded: row.refunded,
