@@ -48,7 +48,7 @@ impl SubscriptionState {
 
 /// What happens to a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SubscriptionDeed {
+pub enum SubscriptionTransition {
     /// A period was paid.
     Paid,
     /// The payer doesn't want another period.
@@ -64,8 +64,8 @@ pub enum SubscriptionDeed {
 }
 
 /// Every step that a subscription can take. What was paid late begins it anew.
-const STEPS: &[(SubscriptionState, SubscriptionDeed, SubscriptionState)] = {
-    use SubscriptionDeed::{Cancel, End, Lapse, Paid, Resume, TakenBack};
+const STEPS: &[(SubscriptionState, SubscriptionTransition, SubscriptionState)] = {
+    use SubscriptionTransition::{Cancel, End, Lapse, Paid, Resume, TakenBack};
     use SubscriptionState::{Active, Canceling, Ended, PastDue, Trialing};
     &[
         (Trialing, Paid, Active),
@@ -90,7 +90,7 @@ const STEPS: &[(SubscriptionState, SubscriptionDeed, SubscriptionState)] = {
 impl SubscriptionState {
     /// The state after a deed. None: there is no such step.
     #[must_use]
-    pub fn step(self, deed: SubscriptionDeed) -> Option<Self> {
+    pub fn step(self, deed: SubscriptionTransition) -> Option<Self> {
         STEPS.iter().find(|(from, by, _)| (*from, *by) == (self, deed)).map(|(_, _, to)| *to)
     }
 }
@@ -305,13 +305,13 @@ mod tests {
         for &(from, deed, to) in STEPS {
             assert_eq!(from.step(deed), Some(to));
             if from == SubscriptionState::Ended {
-                assert_eq!(deed, SubscriptionDeed::Paid);
+                assert_eq!(deed, SubscriptionTransition::Paid);
             }
         }
         for &state in <SubscriptionState as strum::VariantArray>::VARIANTS {
-            assert_eq!(state.step(SubscriptionDeed::Paid), Some(SubscriptionState::Active), "{state}");
+            assert_eq!(state.step(SubscriptionTransition::Paid), Some(SubscriptionState::Active), "{state}");
         }
-        assert_eq!(SubscriptionState::Ended.step(SubscriptionDeed::Resume), None);
+        assert_eq!(SubscriptionState::Ended.step(SubscriptionTransition::Resume), None);
     }
 
     #[test]

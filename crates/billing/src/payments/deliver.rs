@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use ::payment::{Cycle, SubscriptionDeed, SubscriptionState};
+use ::payment::{Cycle, SubscriptionTransition, SubscriptionState};
 use appcore::{
     AppError, Code, PlanId, Timestamp,
     credits::MicroCredits,
@@ -465,14 +465,14 @@ pub(super) async fn follow_payments<C: ConnectionTrait>(
         follow(&mut held, earlier.paid);
         (held.starts_at, held.period_end) = (earlier.starts_at, earlier.period_end);
         held.anchor_day = 0;
-        is_in_advance.then_some(SubscriptionDeed::Cancel)
+        is_in_advance.then_some(SubscriptionTransition::Cancel)
     } else if held.starts_at > now {
         // It was paid in advance: what was paid before it still holds.
         held.period_end = held.starts_at;
-        Some(SubscriptionDeed::Cancel)
+        Some(SubscriptionTransition::Cancel)
     } else {
         held.period_end = held.period_end.min(now);
-        Some(SubscriptionDeed::TakenBack)
+        Some(SubscriptionTransition::TakenBack)
     };
     if let Some(deed) = deed {
         subscriptions::step(&mut held, deed)?;

@@ -16,7 +16,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use ::payment::{Course, Cycle, SubscriptionDeed, SubscriptionState};
+use ::payment::{Course, Cycle, SubscriptionTransition, SubscriptionState};
 use appcore::{
     AppError, Code, PlanId, Timestamp, UserId, WorkspaceId,
     auth::{Permission, Principal},
@@ -140,7 +140,7 @@ pub(super) fn cycle(row: &subscription::Model, plan: &PricingPlan) -> Result<Cyc
 }
 
 /// Takes a step, if there is such a one.
-pub(super) fn step(row: &mut subscription::Model, deed: SubscriptionDeed) -> Result<bool, AppError> {
+pub(super) fn step(row: &mut subscription::Model, deed: SubscriptionTransition) -> Result<bool, AppError> {
     let Some(next) = state(row)?.step(deed) else { return Ok(false) };
     row.state = next.as_str().to_owned();
     Ok(true)
@@ -361,18 +361,18 @@ fn mailbox(email: &str) -> Uuid {
 
 /// Ends it with the period that is paid; what isn't paid ends at once.
 pub async fn cancel(service: &BillingService, payer: Payer) -> Result<Subscription, AppError> {
-    take(service, payer, SubscriptionDeed::Cancel, "There is nothing to cancel.").await
+    take(service, payer, SubscriptionTransition::Cancel, "There is nothing to cancel.").await
 }
 
 /// Has it go on after all.
 pub async fn resume(service: &BillingService, payer: Payer) -> Result<Subscription, AppError> {
-    take(service, payer, SubscriptionDeed::Resume, "There is nothing to resume.").await
+    take(service, payer, SubscriptionTransition::Resume, "There is nothing to resume.").await
 }
 
 async fn take(
     service: &BillingService,
     payer: Payer,
-    deed: SubscriptionDeed,
+    deed: SubscriptionTransition,
     sentence: &'static str,
 ) -> Result<Subscription, AppError> {
     let now = service.clock.now();
@@ -391,7 +391,7 @@ async fn take(
         row.period_end = row.period_end.min(now);
         row.ends_at = now;
     }
-    if deed == SubscriptionDeed::Cancel {
+    if deed == SubscriptionTransition::Cancel {
         (row.next_plan_id, row.next_seats) = (None, None);
     }
     settle(service, &mut row, now)?;

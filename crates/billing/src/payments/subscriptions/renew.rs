@@ -1,6 +1,6 @@
 //! What happens to subscriptions by itself: reminders, charges of the next period, and ends.
 
-use ::payment::{Due, Money, PayerPresence, RemoteState, Snapshot, SubscriptionDeed, SubscriptionState};
+use ::payment::{Due, Money, PayerPresence, RemoteState, Snapshot, SubscriptionTransition, SubscriptionState};
 use appcore::{AppError, Code, Timestamp, UserId, view::PricingPlan};
 use dbcontext::{
     constraint::app_error,
@@ -74,13 +74,13 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
             settle(service, &mut row, now)?;
         }
         Due::Lapse => {
-            step(&mut row, SubscriptionDeed::Lapse)?;
+            step(&mut row, SubscriptionTransition::Lapse)?;
             settle(service, &mut row, now)?;
             let letter = Letter::PlanUnpaid { plan: plan.name.clone(), until: row.ends_at, page: page_of(&row) };
             mail::post(&tx, now, Recipient::User(row.user_id), letter).await?;
         }
         Due::End => {
-            step(&mut row, SubscriptionDeed::End)?;
+            step(&mut row, SubscriptionTransition::End)?;
             row.ends_at = now;
             settle(service, &mut row, now)?;
             let letter = Letter::PlanEnded { plan: plan.name.clone(), page: page_of(&row) };
@@ -94,7 +94,7 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
             let payment = renewal(service, &tx, &row, &plan, now).await?;
             // It is written down before it is done: whoever finds it like this asks what became of it.
             if due == Due::Charge {
-                step(&mut row, SubscriptionDeed::Lapse)?;
+                step(&mut row, SubscriptionTransition::Lapse)?;
                 row.attempts += 1;
                 row.is_charging = true;
                 settle(service, &mut row, now)?;
