@@ -133,7 +133,7 @@ fn moment(at: Timestamp) -> Option<OffsetDateTime> {
 
 /// What a subscription's next moment depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Course {
+pub struct SubscriptionSchedule {
     pub state: SubscriptionState,
     pub starts_at: Timestamp,
     pub period_end: Timestamp,
@@ -162,7 +162,7 @@ pub enum Due {
     End,
 }
 
-impl Course {
+impl SubscriptionSchedule {
     /// What is to be done now. None: nothing yet.
     #[must_use]
     pub fn due(&self, now: Timestamp) -> Option<Due> {
@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn a_charge_that_fails_is_tried_on_the_first_third_and_fifth_day_and_then_it_ends() {
         let day = |number: i64| Timestamp(number * 86_400_000);
-        let mut course = Course {
+        let mut course = SubscriptionSchedule {
             state: SubscriptionState::Active,
             starts_at: day(0),
             period_end: day(30),
@@ -340,9 +340,9 @@ mod tests {
         assert_eq!(course.next(), Some((day(37), Due::End)));
         course.is_charging = true;
         assert_eq!(course.due(day(40)), Some(Due::Ask), "what may have been charged is asked about before it ends");
-        let by_link = Course { state: SubscriptionState::Active, is_automatic: false, is_reminded: false, ..course };
+        let by_link = SubscriptionSchedule { state: SubscriptionState::Active, is_automatic: false, is_reminded: false, ..course };
         assert_eq!(by_link.next(), Some((day(23), Due::Remind)));
-        assert_eq!(Course { is_reminded: true, ..by_link }.next(), Some((day(30), Due::Lapse)));
+        assert_eq!(SubscriptionSchedule { is_reminded: true, ..by_link }.next(), Some((day(30), Due::Lapse)));
     }
 
     #[test]

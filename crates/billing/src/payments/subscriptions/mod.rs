@@ -16,7 +16,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use ::payment::{Course, Cycle, SubscriptionTransition, SubscriptionState};
+use ::payment::{SubscriptionSchedule, Cycle, SubscriptionTransition, SubscriptionState};
 use appcore::{
     AppError, Code, PlanId, Timestamp, UserId, WorkspaceId,
     auth::{Permission, Principal},
@@ -153,8 +153,8 @@ pub(super) fn is_automatic(service: &BillingService, row: &subscription::Model) 
     row.method_id.is_some() && gateway.is_some_and(|gateway| gateway.recurring().is_some())
 }
 
-pub(super) fn course(service: &BillingService, row: &subscription::Model) -> Result<Course, AppError> {
-    Ok(Course {
+pub(super) fn course(service: &BillingService, row: &subscription::Model) -> Result<SubscriptionSchedule, AppError> {
+    Ok(SubscriptionSchedule {
         state: state(row)?,
         starts_at: row.starts_at,
         period_end: row.period_end,
