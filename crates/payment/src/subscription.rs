@@ -151,7 +151,7 @@ pub struct SubscriptionSchedule {
 
 /// What is to be done about a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
+pub enum DueAction {
     Remind,
     /// Charge the next period; once more, where that is not the first time.
     Charge,
@@ -165,29 +165,29 @@ pub enum Due {
 impl SubscriptionSchedule {
     /// What is to be done now. None: nothing yet.
     #[must_use]
-    pub fn due(&self, now: Timestamp) -> Option<Due> {
+    pub fn due(&self, now: Timestamp) -> Option<DueAction> {
         self.next().filter(|(at, _)| *at <= now).map(|(_, due)| due)
     }
 
     /// What is to be done next, and when.
     #[must_use]
-    pub fn next(&self) -> Option<(Timestamp, Due)> {
-        let reminder = (!self.is_reminded).then(|| (self.remind_at(), Due::Remind));
+    pub fn next(&self) -> Option<(Timestamp, DueAction)> {
+        let reminder = (!self.is_reminded).then(|| (self.remind_at(), DueAction::Remind));
         match self.state {
             SubscriptionState::Ended => None,
-            SubscriptionState::Canceling => Some((self.period_end, Due::End)),
+            SubscriptionState::Canceling => Some((self.period_end, DueAction::End)),
             // A reminder that comes with the end, or after it, is none.
             SubscriptionState::Trialing => {
-                Some(reminder.filter(|(at, _)| *at < self.period_end).unwrap_or((self.period_end, Due::End)))
+                Some(reminder.filter(|(at, _)| *at < self.period_end).unwrap_or((self.period_end, DueAction::End)))
             }
             SubscriptionState::Active => {
-                let end = (self.period_end, if self.is_automatic { Due::Charge } else { Due::Lapse });
+                let end = (self.period_end, if self.is_automatic { DueAction::Charge } else { DueAction::Lapse });
                 Some(reminder.filter(|(at, _)| *at < self.period_end).unwrap_or(end))
             }
-            SubscriptionState::PastDue if self.is_charging => Some((self.period_end, Due::Ask)),
+            SubscriptionState::PastDue if self.is_charging => Some((self.period_end, DueAction::Ask)),
             SubscriptionState::PastDue => {
-                let attempt = self.attempt_at().filter(|at| *at < self.ends_at).map(|at| (at, Due::Charge));
-                Some(attempt.unwrap_or((self.ends_at, Due::End)))
+                let attempt = self.attempt_at().filter(|at| *at < self.ends_at).map(|at| (at, DueAction::Charge));
+                Some(attempt.unwrap_or((self.ends_at, DueAction::End)))
             }
         }
     }
@@ -327,22 +327,22 @@ mod tests {
             attempts: 0,
             is_charging: false,
         };
-        assert_eq!(course.next(), Some((day(27), Due::Remind)));
+        assert_eq!(course.next(), Some((day(27), DueAction::Remind)));
         course.is_reminded = true;
-        assert_eq!(course.next(), Some((day(30), Due::Charge)));
+        assert_eq!(course.next(), Some((day(30), DueAction::Charge)));
         course.state = SubscriptionState::PastDue;
         let mut days = Vec::new();
-        while let Some((at, Due::Charge)) = course.next() {
+        while let Some((at, DueAction::Charge)) = course.next() {
             days.push(at.0 / 86_400_000);
             course.attempts += 1;
         }
         assert_eq!(days, [30, 31, 33, 35]);
-        assert_eq!(course.next(), Some((day(37), Due::End)));
+        assert_eq!(course.next(), Some((day(37), DueAction::End)));
         course.is_charging = true;
-        assert_eq!(course.due(day(40)), Some(Due::Ask), "what may have been charged is asked about before it ends");
+        assert_eq!(course.due(day(40)), Some(DueAction::Ask), "what may have been charged is asked about before it ends");
         let by_link = SubscriptionSchedule { state: SubscriptionState::Active, is_automatic: false, is_reminded: false, ..course };
-        assert_eq!(by_link.next(), Some((day(23), Due::Remind)));
-        assert_eq!(SubscriptionSchedule { is_reminded: true, ..by_link }.next(), Some((day(30), Due::Lapse)));
+        assert_eq!(by_link.next(), Some((day(23), DueAction::Remind)));
+        assert_eq!(SubscriptionSchedule { is_reminded: true, ..by_link }.next(), Some((day(30), DueAction::Lapse)));
     }
 
     #[test]

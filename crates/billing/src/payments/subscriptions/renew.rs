@@ -1,6 +1,6 @@
 //! What happens to subscriptions by itself: reminders, charges of the next period, and ends.
 
-use ::payment::{Due, Money, PayerPresence, RemoteState, Snapshot, SubscriptionTransition, SubscriptionState};
+use ::payment::{DueAction, Money, PayerPresence, RemoteState, Snapshot, SubscriptionTransition, SubscriptionState};
 use appcore::{AppError, Code, Timestamp, UserId, view::PricingPlan};
 use dbcontext::{
     constraint::app_error,
@@ -67,33 +67,33 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
     let plan = plans::view(plan_rows::by_id(&tx, row.plan_id).await?.ok_or(Code::NotFound)?)?;
     let before = row.clone();
     match due {
-        Due::Remind => {
+        DueAction::Remind => {
             let letter = reminder(service, &row, &plan)?;
             row.reminded_period = row.period;
             mail::post(&tx, now, Recipient::User(row.user_id), letter).await?;
             settle(service, &mut row, now)?;
         }
-        Due::Lapse => {
+        DueAction::Lapse => {
             step(&mut row, SubscriptionTransition::Lapse)?;
             settle(service, &mut row, now)?;
             let letter = Letter::PlanUnpaid { plan: plan.name.clone(), until: row.ends_at, page: page_of(&row) };
             mail::post(&tx, now, Recipient::User(row.user_id), letter).await?;
         }
-        Due::End => {
+        DueAction::End => {
             step(&mut row, SubscriptionTransition::End)?;
             row.ends_at = now;
             settle(service, &mut row, now)?;
             let letter = Letter::PlanEnded { plan: plan.name.clone(), page: page_of(&row) };
             mail::post(&tx, now, Recipient::User(row.user_id), letter).await?;
         }
-        Due::Charge | Due::Ask => {
-            if due == Due::Charge && !may_charge(service, &tx, &mut row, &plan, now).await? {
+        DueAction::Charge | DueAction::Ask => {
+            if due == DueAction::Charge && !may_charge(service, &tx, &mut row, &plan, now).await? {
                 rows::store(&tx, row).await?;
                 return tx.commit().await.map_err(app_error);
             }
             let payment = renewal(service, &tx, &row, &plan, now).await?;
             // It is written down before it is done: whoever finds it like this asks what became of it.
-            if due == Due::Charge {
+            if due == DueAction::Charge {
                 step(&mut row, SubscriptionTransition::Lapse)?;
                 row.attempts += 1;
                 row.is_charging = true;
@@ -102,7 +102,7 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
             row.due_at = Some(now.plus(service.config.payment.reconcile_after));
             rows::store(&tx, row.clone()).await?;
             tx.commit().await.map_err(app_error)?;
-            return charge(service, &row, payment, due == Due::Ask).await;
+            return charge(service, &row, payment, due == DueAction::Ask).await;
         }
     }
     rows::store(&tx, row.clone()).await?;
