@@ -211,7 +211,7 @@ impl SubscriptionSchedule {
 
 /// What one period costs and brings, seats counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct PlanTerms {
     pub interval: PlanInterval,
     /// In the currency's smallest unit.
     pub amount: i64,
@@ -220,7 +220,7 @@ pub struct Terms {
     pub credits: i64,
 }
 
-impl Terms {
+impl PlanTerms {
     const fn all_credits(self) -> i128 {
         self.credits as i128 * self.seats as i128
     }
@@ -248,7 +248,7 @@ pub enum Change {
 /// plan begins. Where nothing would be due, the change waits for the end of the period. Credits follow the same rule as the money: those of the rest of the
 /// old period are deducted, whether they were spent or not, since they were granted with it.
 #[must_use]
-pub fn change(old: Terms, new: Terms, start: Timestamp, end: Timestamp, now: Timestamp) -> Change {
+pub fn change(old: PlanTerms, new: PlanTerms, start: Timestamp, end: Timestamp, now: Timestamp) -> Change {
     let (whole, rest) = (i128::from((end.0 - start.0).max(1)), i128::from((end.0 - now.0).max(0)));
     let part = |amount: i64| -> i64 {
         let scaled = (i128::from(amount) * rest * 2 + whole) / (whole * 2);
@@ -347,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_change_costs_the_difference_for_the_rest_of_the_period() {
-        let terms = |interval, amount, credits| Terms { interval, amount, seats: 1, credits };
+        let terms = |interval, amount, credits| PlanTerms { interval, amount, seats: 1, credits };
         let month = |amount, credits| terms(PlanInterval::Month, amount, credits);
         let (start, half, end) = (Timestamp(0), Timestamp(500), Timestamp(1_000));
         let upgrade = |unused, due, credits, is_new_period| Change::Upgrade { unused, due, credits, is_new_period };
@@ -365,7 +365,7 @@ mod tests {
     #[test]
     fn a_change_of_seats_pays_for_the_credits_of_the_seats_that_are_added() {
         let month =
-            |seats, amount, credits| Terms { interval: PlanInterval::Month, amount: amount * seats, seats, credits };
+            |seats, amount, credits| PlanTerms { interval: PlanInterval::Month, amount: amount * seats, seats, credits };
         let credits = |old, new| match change(old, new, Timestamp(0), Timestamp(1_000), Timestamp(500)) {
             Change::Upgrade { credits, .. } => Some(credits * new.seats),
             Change::Downgrade => None,

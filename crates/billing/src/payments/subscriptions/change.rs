@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ::payment::{Change, Currency, Gateway, GatewayName, Money, Stage, SubscriptionState, Terms};
+use ::payment::{Change, Currency, Gateway, GatewayName, Money, Stage, SubscriptionState, PlanTerms};
 use appcore::{
     AppError, Code, PaymentMethodId, PlanId, Timestamp,
     credits::MicroCredits,
@@ -108,8 +108,8 @@ async fn plan_change<C: ConnectionTrait>(
     }
     let price = price_of(&plan, &subscription::Model { seats, ..row.clone() }).ok_or_else(refused)?;
     let before = price_of(&old, &row).ok_or_else(refused)?;
-    let terms = |plan: &PricingPlan, amount, seats| -> Result<Terms, AppError> {
-        Ok(Terms { interval: interval_of(plan)?, amount, seats, credits: plan.credits.0 })
+    let terms = |plan: &PricingPlan, amount, seats| -> Result<PlanTerms, AppError> {
+        Ok(PlanTerms { interval: interval_of(plan)?, amount, seats, credits: plan.credits.0 })
     };
     let (from, to) = (terms(&old, before.amount, row.seats)?, terms(&plan, price.amount, seats)?);
     let change = ::payment::change(from, to, row.starts_at, row.period_end, now);
