@@ -29,4 +29,4 @@ pub use money::{Currency, Money};
 pub use pdf::PdfError;
 pub use receipt::{Party, Receipt, Tax, write as write_receipt};
 pub use state::{DisputeState, RefundState, Stage, PaymentFacts};
-pub use subscription::{Change, SubscriptionSchedule, Cycle, DueAction, SubscriptionTransition, SubscriptionState, PlanTerms, change};
+pub use subscription::{CalculatedPrice, SubscriptionSchedule, Cycle, DueAction, SubscriptionTransition, SubscriptionState, PlanTerms, change};

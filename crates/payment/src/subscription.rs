@@ -228,7 +228,7 @@ impl PlanTerms {
 
 /// What a change of plan or seats comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum CalculatedPrice {
     /// At once, against a payment.
     Upgrade {
         /// What the rest of the period is worth that was paid.
@@ -248,7 +248,7 @@ pub enum Change {
 /// plan begins. Where nothing would be due, the change waits for the end of the period. Credits follow the same rule as the money: those of the rest of the
 /// old period are deducted, whether they were spent or not, since they were granted with it.
 #[must_use]
-pub fn change(old: PlanTerms, new: PlanTerms, start: Timestamp, end: Timestamp, now: Timestamp) -> Change {
+pub fn change(old: PlanTerms, new: PlanTerms, start: Timestamp, end: Timestamp, now: Timestamp) -> CalculatedPrice {
     let (whole, rest) = (i128::from((end.0 - start.0).max(1)), i128::from((end.0 - now.0).max(0)));
     let part = |amount: i64| -> i64 {
         let scaled = (i128::from(amount) * rest * 2 + whole) / (whole * 2);
@@ -259,7 +259,7 @@ pub fn change(old: PlanTerms, new: PlanTerms, start: Timestamp, end: Timestamp, 
     let price = if is_new_period { new.amount } else { part(new.amount) };
     let due = price.saturating_sub(unused);
     if due <= 0 {
-        return Change::Downgrade;
+        return CalculatedPrice::Downgrade;
     }
     let more = if is_new_period {
         new.all_credits() - (old.all_credits() * rest + whole - 1) / whole
@@ -267,7 +267,7 @@ pub fn change(old: PlanTerms, new: PlanTerms, start: Timestamp, end: Timestamp, 
         (new.all_credits() - old.all_credits()) * rest / whole
     };
     let credits = i64::try_from(more.max(0) / i128::from(new.seats.max(1))).unwrap_or(i64::MAX);
-    Change::Upgrade { unused, due, credits, is_new_period }
+    CalculatedPrice::Upgrade { unused, due, credits, is_new_period }
 }
 
 #[cfg(test)]
@@ -350,16 +350,16 @@ mod tests {
         let terms = |interval, amount, credits| PlanTerms { interval, amount, seats: 1, credits };
         let month = |amount, credits| terms(PlanInterval::Month, amount, credits);
         let (start, half, end) = (Timestamp(0), Timestamp(500), Timestamp(1_000));
-        let upgrade = |unused, due, credits, is_new_period| Change::Upgrade { unused, due, credits, is_new_period };
+        let upgrade = |unused, due, credits, is_new_period| CalculatedPrice::Upgrade { unused, due, credits, is_new_period };
         assert_eq!(change(month(2_400, 20), month(7_900, 80), start, end, half), upgrade(1_200, 2_750, 30, false));
-        assert_eq!(change(month(7_900, 80), month(2_400, 20), start, end, half), Change::Downgrade);
-        assert_eq!(change(month(2_400, 20), month(2_400, 20), start, end, half), Change::Downgrade);
+        assert_eq!(change(month(7_900, 80), month(2_400, 20), start, end, half), CalculatedPrice::Downgrade);
+        assert_eq!(change(month(2_400, 20), month(2_400, 20), start, end, half), CalculatedPrice::Downgrade);
         let year = terms(PlanInterval::Year, 24_000, 240);
         assert_eq!(change(month(2_400, 20), year, start, end, half), upgrade(1_200, 22_800, 230, true));
-        assert_eq!(change(year, month(2_400, 20), start, end, half), Change::Downgrade);
+        assert_eq!(change(year, month(2_400, 20), start, end, half), CalculatedPrice::Downgrade);
         // Two periods that were paid in advance.
         assert_eq!(change(month(10, 0), month(20, 0), start, end, Timestamp(-1_000)), upgrade(20, 20, 0, false));
-        assert_eq!(change(month(3, 0), month(4, 0), start, end, Timestamp(999)), Change::Downgrade, "less than a cent");
+        assert_eq!(change(month(3, 0), month(4, 0), start, end, Timestamp(999)), CalculatedPrice::Downgrade, "less than a cent");
     }
 
     #[test]
@@ -367,8 +367,8 @@ mod tests {
         let month =
             |seats, amount, credits| PlanTerms { interval: PlanInterval::Month, amount: amount * seats, seats, credits };
         let credits = |old, new| match change(old, new, Timestamp(0), Timestamp(1_000), Timestamp(500)) {
-            Change::Upgrade { credits, .. } => Some(credits * new.seats),
-            Change::Downgrade => None,
+            CalculatedPrice::Upgrade { credits, .. } => Some(credits * new.seats),
+            CalculatedPrice::Downgrade => None,
         };
         assert_eq!(credits(month(5, 24, 60), month(6, 24, 60)), Some(30));
         assert_eq!(credits(month(5, 24, 60), month(5, 79, 240)), Some(450));

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ::payment::{Change, Currency, Gateway, GatewayName, Money, Stage, SubscriptionState, PlanTerms};
+use ::payment::{CalculatedPrice, Currency, Gateway, GatewayName, Money, Stage, SubscriptionState, PlanTerms};
 use appcore::{
     AppError, Code, PaymentMethodId, PlanId, Timestamp,
     credits::MicroCredits,
@@ -38,7 +38,7 @@ struct CalculatedChange {
     seats: i64,
     /// Of one period.
     price: Price,
-    change: Change,
+    change: CalculatedPrice,
     /// Members who would have no seat.
     missing: i64,
 }
@@ -56,8 +56,8 @@ pub async fn preview(
     let CalculatedChange { row, plan, price, change, missing, .. } = planned;
     let money = |amount| Price { currency: price.currency.clone(), amount };
     let (kind, due, unused, at) = match change {
-        Change::Upgrade { due, unused, .. } => (PlanChange::Upgrade, due, unused, None),
-        Change::Downgrade => (PlanChange::Downgrade, 0, 0, Some(row.period_end)),
+        CalculatedPrice::Upgrade { due, unused, .. } => (PlanChange::Upgrade, due, unused, None),
+        CalculatedPrice::Downgrade => (PlanChange::Downgrade, 0, 0, Some(row.period_end)),
     };
     Ok(ChangePreview {
         kind,
@@ -150,7 +150,7 @@ pub async fn change(
     if missing > 0 {
         return Err(wrong_state("There are more members than seats. Remove some, or take more seats."));
     }
-    let Change::Upgrade { due, credits, is_new_period, .. } = change else {
+    let CalculatedPrice::Upgrade { due, credits, is_new_period, .. } = change else {
         let is_same = plan.id == row.plan_id && seats == row.seats;
         if is_same && row.next_plan_id.is_none() {
             return Err(wrong_state("This is your plan already."));
