@@ -21,7 +21,7 @@ const CHALLENGE_TTL: Duration = Duration::from_secs(300);
 
 /// How a person authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Proof {
+pub(super) enum AuthMethod {
     Password,
     /// A provider of identities has said so.
     Identity,
@@ -71,11 +71,11 @@ pub(super) async fn admit(
     tx: &Transaction,
     service: &IdentityService,
     account: &user::Model,
-    proof: Proof,
+    proof: AuthMethod,
     device: &Device,
 ) -> Result<SignedIn, AppError> {
     must_be_active(account)?;
-    if account.second_factor && proof != Proof::Passkey {
+    if account.second_factor && proof != AuthMethod::Passkey {
         return challenge(tx, service, account.id).await.map(SignedIn::SecondFactor);
     }
     open(tx, service, account, device).await.map(|pair| SignedIn::Tokens(Box::new(pair)))
