@@ -1,7 +1,7 @@
 //! Sign-up, sign-in and sign-out.
 
 use appcore::{AppError, Code, Language, SessionId, Timestamp, view::User};
-use identity::accounts::{self, Method, PasswordChange, ProfileChange, SignUp as NewAccount, SignedIn, TokenPair};
+use identity::accounts::{self, SecondFactorMethod, PasswordChange, ProfileChange, SignUp as NewAccount, SignedIn, TokenPair};
 use middleware::{cookies, rate_limit};
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
@@ -81,12 +81,12 @@ pub enum ChallengeMethod {
     Passkey,
 }
 
-impl From<Method> for ChallengeMethod {
-    fn from(method: Method) -> Self {
+impl From<SecondFactorMethod> for ChallengeMethod {
+    fn from(method: SecondFactorMethod) -> Self {
         match method {
-            Method::Totp => Self::Totp,
-            Method::RecoveryCode => Self::RecoveryCode,
-            Method::Passkey => Self::Passkey,
+            SecondFactorMethod::Totp => Self::Totp,
+            SecondFactorMethod::RecoveryCode => Self::RecoveryCode,
+            SecondFactorMethod::Passkey => Self::Passkey,
         }
     }
 }

@@ -42,20 +42,20 @@ pub enum SignedIn {
 pub struct Challenge {
     /// Represents the person until it expires, so it is as secret as a token.
     pub handle: String,
-    pub methods: Vec<Method>,
+    pub methods: Vec<SecondFactorMethod>,
     pub expires_at: Timestamp,
 }
 
 /// What a challenge can be answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub enum SecondFactorMethod {
     Totp,
     RecoveryCode,
     /// In the place of all of it: a sign-in by passkey asks for no second factor.
     Passkey,
 }
 
-impl Method {
+impl SecondFactorMethod {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -103,12 +103,12 @@ fn must_be_active(account: &user::Model) -> Result<(), AppError> {
 
 async fn challenge(tx: &Transaction, service: &IdentityService, user_id: UserId) -> Result<Challenge, AppError> {
     let begun = pending::begin(tx, Kind::SecondFactor, Some(user_id), &(), service.clock.now(), CHALLENGE_TTL).await?;
-    let mut methods = vec![Method::Totp];
+    let mut methods = vec![SecondFactorMethod::Totp];
     if second_factors::codes_left(tx, user_id).await? > 0 {
-        methods.push(Method::RecoveryCode);
+        methods.push(SecondFactorMethod::RecoveryCode);
     }
     if passkeys::count(tx, user_id).await? > 0 {
-        methods.push(Method::Passkey);
+        methods.push(SecondFactorMethod::Passkey);
     }
     Ok(Challenge { handle: begun.handle, methods, expires_at: begun.expires_at })
 }

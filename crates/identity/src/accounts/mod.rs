@@ -45,7 +45,7 @@ mod standings;
 pub mod tickets;
 
 pub use administer::{create_admin, reset_password};
-pub use admit::{Challenge, Method, SignedIn};
+pub use admit::{Challenge, SecondFactorMethod, SignedIn};
 pub use authenticate::authenticate;
 pub use device::Device;
 pub use issue::TokenPair;
