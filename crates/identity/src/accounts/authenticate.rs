@@ -26,7 +26,7 @@ pub(super) const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
 /// What is asked of the database for those who come in at the same time.
 #[derive(Default)]
-pub(super) struct LookUps {
+pub(super) struct LookUpBatchers {
     standings: Arc<Batcher<SessionId, Option<rows::LiveSession>>>,
     touched: Arc<Batcher<SessionId, ()>>,
     pub(super) keys: Arc<Batcher<Fingerprint, Option<ApiKeyStatus>>>,

@@ -76,7 +76,7 @@ pub struct Accounts {
     proofs: Proofs,
     hashing: Hashing,
     standings: Standings,
-    lookups: authenticate::LookUps,
+    lookups: authenticate::LookUpBatchers,
     providers: identities::Providers,
     /// None: this server has no name that passkeys could be for.
     site: Option<webauthn_rs::Webauthn>,
