@@ -19,12 +19,12 @@ use super::{
 use crate::IdentityService;
 
 /// A guess that is under way.
-pub struct Guess {
+pub struct PasswordGuess {
     attempt: Attempt,
     applicant: Applicant,
 }
 
-impl Guess {
+impl PasswordGuess {
     /// Who waits for the password to be checked.
     pub(super) fn applicant(&self) -> Applicant {
         self.applicant.clone()
@@ -45,7 +45,7 @@ pub async fn begin(
     name: &str,
     account: Option<UserId>,
     device: &Device,
-) -> Result<Guess, AppError> {
+) -> Result<PasswordGuess, AppError> {
     let (settings, address, name) = (&service.config.auth, device.network(), subject(name));
     let mut subjects = vec![
         ThrottleSubject { name: format!("signin:pair:{name}:{address}"), limit: settings.failed_signins },
@@ -67,7 +67,7 @@ pub async fn begin(
     } else {
         Priority::New
     };
-    Ok(Guess { attempt, applicant: Applicant::new(priority, device) })
+    Ok(PasswordGuess { attempt, applicant: Applicant::new(priority, device) })
 }
 
 /// Redis gets fingerprints, never addresses.
