@@ -13,7 +13,7 @@ use platform::throttle::{Attempt, ThrottleSubject};
 
 use super::{
     Device,
-    hashing::{Applicant, Priority},
+    hashing::{QueuedCaller, Priority},
     known,
 };
 use crate::IdentityService;
@@ -21,12 +21,12 @@ use crate::IdentityService;
 /// A guess that is under way.
 pub struct PasswordGuess {
     attempt: Attempt,
-    applicant: Applicant,
+    applicant: QueuedCaller,
 }
 
 impl PasswordGuess {
     /// Who waits for the password to be checked.
-    pub(super) fn applicant(&self) -> Applicant {
+    pub(super) fn applicant(&self) -> QueuedCaller {
         self.applicant.clone()
     }
 
@@ -67,7 +67,7 @@ pub async fn begin(
     } else {
         Priority::New
     };
-    Ok(PasswordGuess { attempt, applicant: Applicant::new(priority, device) })
+    Ok(PasswordGuess { attempt, applicant: QueuedCaller::new(priority, device) })
 }
 
 /// Redis gets fingerprints, never addresses.

@@ -56,13 +56,13 @@ pub(super) enum Priority {
 
 /// Who waits for a hash.
 #[derive(Clone, Debug)]
-pub(super) struct Applicant {
+pub(super) struct QueuedCaller {
     priority: Priority,
     /// Those with the same one wait for each other.
     neighbourhood: String,
 }
 
-impl Applicant {
+impl QueuedCaller {
     pub(super) fn new(priority: Priority, device: &Device) -> Self {
         Self { priority, neighbourhood: device.neighbourhood() }
     }
@@ -106,14 +106,14 @@ impl Hashing {
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    pub(super) async fn hash(&self, applicant: Applicant, text: String) -> Result<String, AppError> {
+    pub(super) async fn hash(&self, applicant: QueuedCaller, text: String) -> Result<String, AppError> {
         self.run(applicant, move || password_hash::hash(&text)).await
     }
 
     /// Takes as long when nothing is stored.
     pub(super) async fn verify(
         &self,
-        applicant: Applicant,
+        applicant: QueuedCaller,
         text: String,
         stored: Option<String>,
     ) -> Result<PasswordCheck, AppError> {
@@ -122,7 +122,7 @@ impl Hashing {
 
     async fn run<T: Send + 'static>(
         &self,
-        applicant: Applicant,
+        applicant: QueuedCaller,
         work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
     ) -> Result<T, AppError> {
         let turn = self.turn(applicant).await?;
@@ -134,7 +134,7 @@ impl Hashing {
         done.await.map_err(AppError::internal)?.map_err(AppError::internal)
     }
 
-    async fn turn(&self, applicant: Applicant) -> Result<Turn, AppError> {
+    async fn turn(&self, applicant: QueuedCaller) -> Result<Turn, AppError> {
         match timeout(MAX_WAIT, self.line_up(applicant)?).await {
             Ok(Ok(turn)) => Ok(turn),
             Ok(Err(dropped)) => Err(AppError::internal(dropped)),
@@ -143,7 +143,7 @@ impl Hashing {
     }
 
     /// Takes a place in the queue, unless it is full.
-    fn line_up(&self, applicant: Applicant) -> Result<oneshot::Receiver<Turn>, AppError> {
+    fn line_up(&self, applicant: QueuedCaller) -> Result<oneshot::Receiver<Turn>, AppError> {
         let (sender, receiver) = oneshot::channel();
         let mut state = lock(&self.state);
         let max = state.max_waiting;
@@ -273,8 +273,8 @@ fn busy() -> AppError {
 mod tests {
     use super::*;
 
-    fn from(priority: Priority, address: &str) -> Applicant {
-        Applicant::new(priority, &Device::new(None, Some(address.parse().unwrap())))
+    fn from(priority: Priority, address: &str) -> QueuedCaller {
+        QueuedCaller::new(priority, &Device::new(None, Some(address.parse().unwrap())))
     }
 
     fn is_refused(result: Result<oneshot::Receiver<Turn>, AppError>) -> bool {

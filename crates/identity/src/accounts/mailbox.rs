@@ -23,7 +23,7 @@ use dbcontext::{
 use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
-    Device, api_keys::tell_revoked, guesses, hashing::Applicant, identities, password_hash::PasswordCheck,
+    Device, api_keys::tell_revoked, guesses, hashing::QueuedCaller, identities, password_hash::PasswordCheck,
     sessions::tell_ended, signin,
 };
 use crate::IdentityService;
@@ -151,7 +151,7 @@ pub async fn redeem_reset(
     let email = Email::parse(&account.email).ok();
     let password = Password::parse(&service.config.auth.password, "password", password, email.as_ref());
     let password = password.map_err(AppError::Invalid)?;
-    let stored = service.accounts.hashing.hash(Applicant::user(account.id), password.expose().to_owned()).await?;
+    let stored = service.accounts.hashing.hash(QueuedCaller::user(account.id), password.expose().to_owned()).await?;
 
     let tx = service.db.begin().await.map_err(app_error)?;
     let subject = mail_tokens::take(&tx, Purpose::PasswordReset, &hash, now).await?.ok_or(Code::TokenInvalid)?;

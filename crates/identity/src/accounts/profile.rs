@@ -19,7 +19,7 @@ use platform::{
 };
 
 use super::{
-    Device, guesses, hashing::Applicant, issue, notice::tell_others, password_hash::PasswordCheck,
+    Device, guesses, hashing::QueuedCaller, issue, notice::tell_others, password_hash::PasswordCheck,
     sessions::tell_ended, signup::parse_name,
 };
 use crate::IdentityService;
@@ -170,7 +170,7 @@ async fn verified(
     let policy = &service.config.auth.password;
     let new = Password::parse(policy, change.field, &change.new, email.as_ref()).map_err(AppError::Invalid)?;
     let guess = guesses::begin(service, &account.email, Some(account.id), &change.device).await?;
-    let (hashing, applicant) = (&service.accounts.hashing, Applicant::user(account.id));
+    let (hashing, applicant) = (&service.accounts.hashing, QueuedCaller::user(account.id));
     if hashing.verify(applicant.clone(), change.current, account.password_hash.clone()).await? == PasswordCheck::Wrong {
         guess.failed().await;
         return Err(Code::PasswordWrong.into());

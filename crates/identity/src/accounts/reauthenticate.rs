@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::{
     Device, guesses,
-    hashing::Applicant,
+    hashing::QueuedCaller,
     passkeys,
     password_hash::PasswordCheck,
     second_factor::{self, SecondFactor},
@@ -141,7 +141,7 @@ async fn examine(service: &IdentityService, account: &user::Model, proof: Proof)
             match service
                 .accounts
                 .hashing
-                .verify(Applicant::user(account.id), shown, account.password_hash.clone())
+                .verify(QueuedCaller::user(account.id), shown, account.password_hash.clone())
                 .await?
             {
                 PasswordCheck::Wrong => Err(Code::PasswordWrong.into()),
@@ -162,7 +162,7 @@ pub async fn check(
     let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     match (&account.password_hash, password) {
         (Some(stored), Some(shown)) => {
-            let applicant = Applicant::user(account.id);
+            let applicant = QueuedCaller::user(account.id);
             if service.accounts.hashing.verify(applicant, shown, Some(stored.clone())).await? == PasswordCheck::Wrong {
                 return Err(Code::PasswordWrong.into());
             }

@@ -8,7 +8,7 @@ use super::{
     Device, SignedIn,
     admit::{self, AuthMethod},
     guesses,
-    hashing::Applicant,
+    hashing::QueuedCaller,
     password_hash::PasswordCheck,
 };
 use crate::IdentityService;
@@ -44,7 +44,7 @@ pub async fn signin(
     guess.passed().await;
     let renewed = match verdict {
         PasswordCheck::RightButOutdated => {
-            Some(service.accounts.hashing.hash(Applicant::user(account.id), password.to_owned()).await?)
+            Some(service.accounts.hashing.hash(QueuedCaller::user(account.id), password.to_owned()).await?)
         }
         _ => None,
     };

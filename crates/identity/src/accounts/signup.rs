@@ -13,7 +13,7 @@ use sea_orm::ConnectionTrait;
 
 use super::{
     Device, TokenPair,
-    hashing::{Applicant, Priority},
+    hashing::{QueuedCaller, Priority},
     issue, known,
 };
 use crate::IdentityService;
@@ -57,7 +57,7 @@ pub async fn signup(service: &IdentityService, request: SignUp, device: Device) 
     let hash = service
         .accounts
         .hashing
-        .hash(Applicant::new(Priority::New, &device), newcomer.password.expose().to_owned())
+        .hash(QueuedCaller::new(Priority::New, &device), newcomer.password.expose().to_owned())
         .await?;
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
