@@ -73,7 +73,7 @@ impl QueuedCaller {
     }
 }
 
-pub(super) struct Hashing {
+pub(super) struct PasswordHasher {
     state: Arc<Mutex<State>>,
 }
 
@@ -89,7 +89,7 @@ struct State {
     place: usize,
 }
 
-impl Hashing {
+impl PasswordHasher {
     pub(super) fn new() -> Self {
         Self::with(std::thread::available_parallelism().map_or(1, usize::from), MAX_QUEUE_PER_CORE)
     }
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_turns_away_at_once_and_a_freed_turn_is_taken() {
-        let hashing = Hashing::with(1, 2);
+        let hashing = PasswordHasher::with(1, 2);
         let turn = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
         let mut second = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
         assert!(is_refused(hashing.line_up(from(Priority::New, "192.0.2.1"))), "half of the queue is its share");
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_turn_that_nobody_waits_for_any_more_goes_on() {
-        let hashing = Hashing::with(1, 10);
+        let hashing = PasswordHasher::with(1, 10);
         let turn = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
         let gone = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
         let held = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn five_hundred_people_behind_one_address_wait_and_another_address_waits_for_one_of_them() {
-        let hashing = Hashing::with(2, MAX_QUEUE_PER_CORE);
+        let hashing = PasswordHasher::with(2, MAX_QUEUE_PER_CORE);
         let from_office = || hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
         let [first, second] = [(); 2].map(|()| from_office().try_recv().unwrap());
         let mut office: Vec<_> = (0..500).map(|_| from_office()).collect();
@@ -334,7 +334,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waiting_has_an_end() {
-        let hashing = Hashing::with(1, 2);
+        let hashing = PasswordHasher::with(1, 2);
         let _turn = hashing.turn(from(Priority::New, "192.0.2.1")).await.unwrap();
         let refused = hashing.turn(from(Priority::New, "192.0.2.1")).await.map(drop).unwrap_err();
         assert_eq!(refused.code(), Code::Unavailable);
@@ -356,7 +356,7 @@ mod tests {
 
     #[test]
     fn guesses_from_many_addresses_do_not_hold_others_up() {
-        let hashing = Hashing::with(1, 200);
+        let hashing = PasswordHasher::with(1, 200);
         let turn = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
         let mut waiting = Vec::new();
         let mut come = |name, priority, address: String| {
@@ -380,7 +380,7 @@ mod tests {
 
     #[test]
     fn what_has_failed_of_late_never_has_all_cores() {
-        let hashing = Hashing::with(4, 200);
+        let hashing = PasswordHasher::with(4, 200);
         let mut doubted: Vec<_> =
             (0..4).map(|n| hashing.line_up(from(Priority::Doubted, &format!("192.0.2.{n}"))).unwrap()).collect();
         let turns: Vec<Turn> = doubted.iter_mut().filter_map(|receiver| receiver.try_recv().ok()).collect();

@@ -67,14 +67,14 @@ use std::sync::Arc;
 use appcore::{AppError, Clock, RequestSource, config::Config, event::EventBus};
 use dbcontext::Database;
 
-use self::{hashing::Hashing, keys::Keys, proofs::Proofs, standings::Standings};
+use self::{hashing::PasswordHasher, keys::Keys, proofs::Proofs, standings::Standings};
 
 /// What an instance keeps for its accounts.
 pub struct Accounts {
     keys: Arc<Keys>,
     setup: setup::Setup,
     proofs: Proofs,
-    hashing: Hashing,
+    hashing: PasswordHasher,
     standings: Standings,
     lookups: authenticate::LookUpBatchers,
     providers: identities::Providers,
@@ -92,7 +92,7 @@ impl Accounts {
             keys,
             setup: setup::Setup::load(db, config).await?,
             proofs: Proofs::new(),
-            hashing: Hashing::new(),
+            hashing: PasswordHasher::new(),
             standings: Standings::start(bus),
             lookups: Default::default(),
             providers: identities::Providers::build(&config.auth)?,
