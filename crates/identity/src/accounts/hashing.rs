@@ -134,7 +134,7 @@ impl PasswordHasher {
         done.await.map_err(AppError::internal)?.map_err(AppError::internal)
     }
 
-    async fn turn(&self, applicant: QueuedCaller) -> Result<Turn, AppError> {
+    async fn turn(&self, applicant: QueuedCaller) -> Result<HashingSlot, AppError> {
         match timeout(MAX_WAIT, self.line_up(applicant)?).await {
             Ok(Ok(turn)) => Ok(turn),
             Ok(Err(dropped)) => Err(AppError::internal(dropped)),
@@ -143,7 +143,7 @@ impl PasswordHasher {
     }
 
     /// Takes a place in the queue, unless it is full.
-    fn line_up(&self, applicant: QueuedCaller) -> Result<oneshot::Receiver<Turn>, AppError> {
+    fn line_up(&self, applicant: QueuedCaller) -> Result<oneshot::Receiver<HashingSlot>, AppError> {
         let (sender, receiver) = oneshot::channel();
         let mut state = lock(&self.state);
         let max = state.max_waiting;
@@ -161,7 +161,7 @@ impl State {
         while self.free > 0
             && let Some((priority, waiting)) = self.next()
         {
-            match waiting.send(Turn { state: Some(Arc::clone(shared)), priority }) {
+            match waiting.send(HashingSlot { state: Some(Arc::clone(shared)), priority }) {
                 Ok(()) => {
                     self.free -= 1;
                     self.doubted += usize::from(priority == Priority::Doubted);
@@ -173,7 +173,7 @@ impl State {
     }
 
     /// The next one: by the cycle, or the highest priority where that queue is empty.
-    fn next(&mut self) -> Option<(Priority, oneshot::Sender<Turn>)> {
+    fn next(&mut self) -> Option<(Priority, oneshot::Sender<HashingSlot>)> {
         let due = CYCLE[self.place];
         let may_doubt = self.doubted < self.max_doubted;
         let chosen = [due, Priority::Known, Priority::New, Priority::Doubted].into_iter().find(|priority| {
@@ -198,13 +198,13 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 struct Queue {
     /// Networks with callers waiting, in the order of their turns.
     order: VecDeque<String>,
-    waiting: HashMap<String, VecDeque<oneshot::Sender<Turn>>>,
+    waiting: HashMap<String, VecDeque<oneshot::Sender<HashingSlot>>>,
     length: usize,
 }
 
 impl Queue {
     /// False: it is full, or its neighbourhood has half of it already.
-    fn push(&mut self, neighbourhood: String, sender: oneshot::Sender<Turn>, max: usize) -> bool {
+    fn push(&mut self, neighbourhood: String, sender: oneshot::Sender<HashingSlot>, max: usize) -> bool {
         if self.length >= max {
             self.forget_gone();
         }
@@ -220,7 +220,7 @@ impl Queue {
         true
     }
 
-    fn pop(&mut self) -> Option<oneshot::Sender<Turn>> {
+    fn pop(&mut self) -> Option<oneshot::Sender<HashingSlot>> {
         let neighbourhood = self.order.pop_front()?;
         let waiting = self.waiting.get_mut(&neighbourhood)?;
         let first = waiting.pop_front();
@@ -245,13 +245,13 @@ impl Queue {
 }
 
 /// The right to hash, given back when it is dropped.
-struct Turn {
+struct HashingSlot {
     /// `None` if it never belonged to an account.
     state: Option<Arc<Mutex<State>>>,
     priority: Priority,
 }
 
-impl Drop for Turn {
+impl Drop for HashingSlot {
     fn drop(&mut self) {
         if let Some(shared) = self.state.take() {
             let mut state = lock(&shared);
@@ -277,7 +277,7 @@ mod tests {
         QueuedCaller::new(priority, &Device::new(None, Some(address.parse().unwrap())))
     }
 
-    fn is_refused(result: Result<oneshot::Receiver<Turn>, AppError>) -> bool {
+    fn is_refused(result: Result<oneshot::Receiver<HashingSlot>, AppError>) -> bool {
         result.is_err_and(|error| error.code() == Code::Unavailable && error.retry_after() == Some(RETRY_AFTER))
     }
 
@@ -341,7 +341,7 @@ mod tests {
     }
 
     /// Lets everybody hash, one after the other, and says whose turn each was.
-    fn order(mut turn: Turn, mut waiting: Vec<(&'static str, oneshot::Receiver<Turn>)>) -> Vec<&'static str> {
+    fn order(mut turn: HashingSlot, mut waiting: Vec<(&'static str, oneshot::Receiver<HashingSlot>)>) -> Vec<&'static str> {
         let mut order = Vec::new();
         while !waiting.is_empty() {
             drop(turn);
@@ -383,7 +383,7 @@ mod tests {
         let hashing = PasswordHasher::with(4, 200);
         let mut doubted: Vec<_> =
             (0..4).map(|n| hashing.line_up(from(Priority::Doubted, &format!("192.0.2.{n}"))).unwrap()).collect();
-        let turns: Vec<Turn> = doubted.iter_mut().filter_map(|receiver| receiver.try_recv().ok()).collect();
+        let turns: Vec<HashingSlot> = doubted.iter_mut().filter_map(|receiver| receiver.try_recv().ok()).collect();
         assert_eq!(turns.len(), 2);
         for n in 0..2 {
             std::mem::forget(
