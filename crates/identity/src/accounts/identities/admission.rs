@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What a new account is made of beside the identity.
-pub(super) struct Newcomer<'a> {
+pub(super) struct NewAccountData<'a> {
     pub(super) provider: &'a str,
     pub(super) name: Option<String>,
     pub(super) language: Language,
@@ -45,7 +45,7 @@ pub async fn by_id_token(
     let shown = async {
         let verified = provider.verify(id_token, nonce, service.clock.now()).await;
         let identity = verified.map_err(|error| providers::app_error(provider, error))?;
-        let newcomer = Newcomer { provider: provider.name(), name: identity.name.clone(), language };
+        let newcomer = NewAccountData { provider: provider.name(), name: identity.name.clone(), language };
         sign_in(service, identity, newcomer, &device).await
     };
     let signed_in = shown.await;
@@ -59,7 +59,7 @@ pub async fn by_id_token(
 pub(super) async fn sign_in(
     service: &IdentityService,
     identity: Identity,
-    newcomer: Newcomer<'_>,
+    newcomer: NewAccountData<'_>,
     device: &Device,
 ) -> Result<SignedIn, AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -115,7 +115,7 @@ async fn create(
     tx: &Transaction,
     service: &IdentityService,
     identity: &Identity,
-    newcomer: Newcomer<'_>,
+    newcomer: NewAccountData<'_>,
     device: &Device,
 ) -> Result<user::Model, AppError> {
     if service.config.auth.signup != config::SignUpPolicy::Open {

@@ -11,7 +11,7 @@ use platform::links;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    admission::{self, Newcomer},
+    admission::{self, NewAccountData},
     own,
     providers::app_error,
 };
@@ -161,7 +161,7 @@ async fn check(
         }
         _ => {
             let name = returned.user.as_deref().and_then(oidc::name_of_form);
-            let newcomer = Newcomer {
+            let newcomer = NewAccountData {
                 provider: provider.name(),
                 name: identity.name.clone().or(name),
                 language: returned.language,
