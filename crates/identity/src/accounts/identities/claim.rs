@@ -28,7 +28,7 @@ const ONE_MAIL_IN: Duration = Duration::from_secs(600);
 
 /// What is to be linked. Nothing in it is secret.
 #[derive(Serialize, Deserialize)]
-struct Offer {
+struct ClaimOffer {
     provider: String,
     identity: Identity,
 }
@@ -48,7 +48,7 @@ pub(super) async fn offer(
     if pending::any_since(tx, Kind::Claim.as_str(), taken.id, now.minus(ONE_MAIL_IN)).await? {
         return Ok(());
     }
-    let offer = Offer { provider: provider.to_owned(), identity: identity.clone() };
+    let offer = ClaimOffer { provider: provider.to_owned(), identity: identity.clone() };
     let new = pending::NewPendingSignIn {
         kind: Kind::Claim.as_str(),
         user_id: Some(taken.id),
@@ -67,7 +67,7 @@ pub(super) async fn offer(
 /// password in the same transaction.
 pub async fn claim(tx: &Transaction, service: &IdentityService, offer: Uuid) -> Result<UserId, AppError> {
     let row = pending::by_id(tx, Kind::Claim.as_str(), offer, service.clock.now()).await?.ok_or(Code::TokenInvalid)?;
-    let offer: Offer = serde_json::from_slice(&row.state).map_err(AppError::internal)?;
+    let offer: ClaimOffer = serde_json::from_slice(&row.state).map_err(AppError::internal)?;
     let user_id = row.user_id.ok_or(Code::TokenInvalid)?;
     let account = users::lock(tx, user_id).await?.filter(|account| account.email_verified_at.is_none());
     let account = account.ok_or(Code::TokenInvalid)?;
