@@ -14,7 +14,7 @@ mod visit;
 pub use self::{
     admission::by_id_token,
     claim::{claim, forget_other_ways},
-    own::{OwnIdentity, list, unlink},
+    own::{LinkedIdentity, list, unlink},
     providers::{ProviderName, Providers, available},
     visit::{Arrival, Departure, Returned, arrive, depart},
 };

@@ -19,7 +19,7 @@ use crate::accounts::{Confirmed, Device, authenticate::standing, methods};
 
 /// An identity that belongs to the caller.
 #[derive(Clone, Debug)]
-pub struct OwnIdentity {
+pub struct LinkedIdentity {
     pub id: IdentityId,
     pub provider: String,
     /// None: the settings don't name the provider any more.
@@ -30,11 +30,11 @@ pub struct OwnIdentity {
 }
 
 /// The caller's identities, in the order in which they were linked.
-pub async fn list(service: &IdentityService, by: &Principal, page: PageRequest) -> Result<Page<OwnIdentity>, AppError> {
+pub async fn list(service: &IdentityService, by: &Principal, page: PageRequest) -> Result<Page<LinkedIdentity>, AppError> {
     let (found, total) = rows::list(service.db.reader(), by.user_id, page).await?;
     let items = found
         .into_iter()
-        .map(|row| OwnIdentity {
+        .map(|row| LinkedIdentity {
             id: row.id,
             kind: service.accounts.providers.kind_of(&row.provider),
             provider: row.provider,
