@@ -30,7 +30,7 @@ const FRONT: &str = "/";
 const MAX_CODE_BYTES: usize = 4_096;
 
 /// Where a browser is sent.
-pub struct Departure {
+pub struct OauthRedirect {
     pub location: String,
     /// What the provider sends back with the browser.
     pub state: String,
@@ -78,7 +78,7 @@ pub async fn depart(
     provider: &str,
     next: Option<&str>,
     link_to: Option<&Principal>,
-) -> Result<Departure, AppError> {
+) -> Result<OauthRedirect, AppError> {
     let provider = service.accounts.providers.find(provider)?;
     let link_to = match link_to {
         Some(by) => Some(Confirmed::ask(service, by).await?),
@@ -103,7 +103,7 @@ pub async fn depart(
         VISIT_TTL,
     )
     .await?;
-    Ok(Departure {
+    Ok(OauthRedirect {
         location: departure.url,
         state,
         handle: begun.handle,
