@@ -7,7 +7,7 @@ use appcore::{
 };
 use identity::accounts::{
     Confirmed, SignedIn,
-    identities::{self, Arrival, Returned},
+    identities::{self, Arrival, OauthCallback},
 };
 use middleware::cookies;
 use natter_macro::{dto, endpoint};
@@ -152,7 +152,7 @@ async fn arrive(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect
     // Cookie of the sign-in that this state belongs to. Other tabs may have sign-ins of their own.
     let kept = name.and_then(|name| Some((cookies::find(ctx.http().headers(), &name)?, name)));
     let handle = kept.as_ref().map(|(handle, _)| handle.as_str());
-    let returned = Returned {
+    let returned = OauthCallback {
         state: request.state,
         code: request.code,
         error: request.error,

@@ -43,7 +43,7 @@ pub struct OauthRedirect {
 
 /// What a browser brings back.
 #[derive(Debug)]
-pub struct Returned {
+pub struct OauthCallback {
     pub state: Option<String>,
     pub code: Option<String>,
     pub error: Option<String>,
@@ -117,7 +117,7 @@ pub async fn arrive(
     service: &IdentityService,
     provider: &str,
     handle: Option<&str>,
-    returned: Returned,
+    returned: OauthCallback,
     device: Device,
 ) -> Result<Arrival, AppError> {
     let arrived = check(service, provider, handle, returned, &device).await;
@@ -131,7 +131,7 @@ async fn check(
     service: &IdentityService,
     provider: &str,
     handle: Option<&str>,
-    returned: Returned,
+    returned: OauthCallback,
     device: &Device,
 ) -> Result<Arrival, AppError> {
     let provider = service.accounts.providers.find(provider)?;
