@@ -7,7 +7,7 @@ use appcore::{
 };
 use identity::accounts::{
     Confirmed, SignedIn,
-    identities::{self, Arrival, OauthCallback},
+    identities::{self, OauthSignIn, OauthCallback},
 };
 use middleware::cookies;
 use natter_macro::{dto, endpoint};
@@ -164,7 +164,7 @@ async fn arrive(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect
     if let Some((_, name)) = kept {
         ctx.set_cookies([cookies::no_oauth(name, server)]);
     }
-    let Arrival { signed_in, next } = match arrived {
+    let OauthSignIn { signed_in, next } = match arrived {
         Ok(arrival) => arrival,
         Err(error) => return back_to_login(ctx, error),
     };

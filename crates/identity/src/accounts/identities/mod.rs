@@ -16,5 +16,5 @@ pub use self::{
     claim::{claim, forget_other_ways},
     own::{LinkedIdentity, list, unlink},
     providers::{ProviderName, Providers, available},
-    visit::{Arrival, OauthRedirect, OauthCallback, arrive, depart},
+    visit::{OauthSignIn, OauthRedirect, OauthCallback, arrive, depart},
 };

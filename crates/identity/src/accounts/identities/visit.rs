@@ -56,7 +56,7 @@ pub struct OauthCallback {
 }
 
 /// What came of it.
-pub struct Arrival {
+pub struct OauthSignIn {
     /// None: the identity was linked to who is signed in already.
     pub signed_in: Option<SignedIn>,
     /// An address on this server.
@@ -119,7 +119,7 @@ pub async fn arrive(
     handle: Option<&str>,
     returned: OauthCallback,
     device: Device,
-) -> Result<Arrival, AppError> {
+) -> Result<OauthSignIn, AppError> {
     let arrived = check(service, provider, handle, returned, &device).await;
     if arrived.as_ref().is_err_and(|error| error.code() == Code::OauthInvalid) {
         signin::note_failure(service, None, &device).await;
@@ -133,7 +133,7 @@ async fn check(
     handle: Option<&str>,
     returned: OauthCallback,
     device: &Device,
-) -> Result<Arrival, AppError> {
+) -> Result<OauthSignIn, AppError> {
     let provider = service.accounts.providers.find(provider)?;
     let now = service.clock.now();
     let handle = handle.ok_or(Code::OauthState)?;
@@ -169,7 +169,7 @@ async fn check(
             Some(admission::sign_in(service, identity, newcomer, device).await?)
         }
     };
-    Ok(Arrival { signed_in, next: visit.next })
+    Ok(OauthSignIn { signed_in, next: visit.next })
 }
 
 /// The person has turned back, or the provider has.
