@@ -65,7 +65,7 @@ pub struct OauthSignIn {
 
 /// What is remembered meanwhile.
 #[derive(Serialize, Deserialize)]
-struct Visit {
+struct OauthFlow {
     provider: String,
     trip: Return,
     next: String,
@@ -88,7 +88,7 @@ pub async fn depart(
     let redirect_uri = format!("{}/r1/auth/oauth/{}/callback", service.config.server.public_url(), provider.name());
     let departure = provider.begin(&redirect_uri).await.map_err(|error| app_error(provider, error))?;
     let state = departure.trip.state.clone();
-    let visit = Visit {
+    let visit = OauthFlow {
         provider: provider.name().to_owned(),
         trip: departure.trip,
         next: next.and_then(links::own_path).unwrap_or_else(|| FRONT.to_owned()),
@@ -139,7 +139,7 @@ async fn check(
     let handle = handle.ok_or(Code::OauthState)?;
     // Any answer uses it up: a second attempt starts over.
     let taken = pending::take(&service.db, Kind::Oauth, handle, now).await?;
-    let (user_id, visit): (_, Visit) = taken.ok_or(Code::OauthState)?;
+    let (user_id, visit): (_, OauthFlow) = taken.ok_or(Code::OauthState)?;
     let state = returned.state.unwrap_or_default();
     if visit.provider != provider.name() || token::hash_token(&state) != token::hash_token(&visit.trip.state) {
         return Err(Code::OauthState.into());
