@@ -21,14 +21,14 @@ pub struct TokenPair {
 
 /// The part of a [`TokenPair`] that is new each time; kept sealed for a repeated request.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Tokens {
+pub(super) struct IssuedTokens {
     access_token: String,
     access_expires_at: Timestamp,
     refresh_token: String,
     refresh_expires_at: Timestamp,
 }
 
-impl Tokens {
+impl IssuedTokens {
     /// Makes the tokens of a session that ends at `expires_at` at the latest.
     pub(super) fn make(
         service: &IdentityService,
@@ -76,7 +76,7 @@ pub(super) async fn open_session<C: ConnectionTrait>(
     let session_id = SessionId::new();
     let expires_at = now.plus(service.config.auth.refresh_ttl);
     let user = own_view(user);
-    let tokens = Tokens::make(service, &user, session_id, now, expires_at)?;
+    let tokens = IssuedTokens::make(service, &user, session_id, now, expires_at)?;
     let session =
         sessions::NewSession { id: session_id, user_id: user.id, seen: device.seen(&service.geoip, now), expires_at };
     sessions::insert(db, session).await?;

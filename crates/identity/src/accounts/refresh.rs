@@ -19,7 +19,7 @@ use sea_orm::ConnectionTrait;
 
 use super::{
     Device, TokenPair,
-    issue::{Tokens, own_view},
+    issue::{IssuedTokens, own_view},
     sessions::tell_ended,
 };
 use crate::IdentityService;
@@ -115,7 +115,7 @@ impl Attempt<'_> {
     ) -> Result<Option<TokenPair>, AppError> {
         let user = users::by_id(tx, session.user_id).await?.ok_or(Code::Unauthenticated)?;
         let user = own_view(&user);
-        let tokens = Tokens::make(self.service, &user, session.id, self.now, session.expires_at)?;
+        let tokens = IssuedTokens::make(self.service, &user, session.id, self.now, session.expires_at)?;
         let successor = match self.idempotency_key {
             Some(key) => {
                 let plain = serde_json::to_vec(&tokens).map_err(AppError::internal)?;
@@ -145,7 +145,7 @@ impl Attempt<'_> {
             return Ok(None);
         };
         let Ok(plain) = seal::unseal(self.shown.as_bytes(), PURPOSE, key.as_bytes(), sealed) else { return Ok(None) };
-        let tokens: Tokens = serde_json::from_slice(&plain).map_err(AppError::internal)?;
+        let tokens: IssuedTokens = serde_json::from_slice(&plain).map_err(AppError::internal)?;
         let user = users::by_id(tx, session.user_id).await?.ok_or(Code::Unauthenticated)?;
         Ok(Some(tokens.for_user(own_view(&user), session.id)))
     }
