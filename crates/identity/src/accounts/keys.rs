@@ -31,7 +31,7 @@ const BETWEEN: Duration = Duration::from_millis(100);
 const SLACK: Duration = Duration::from_secs(60);
 
 /// The keys as this instance knows them.
-pub(super) struct Keys {
+pub(super) struct SigningKeys {
     db: Database,
     config: Arc<Config>,
     clock: Clock,
@@ -40,7 +40,7 @@ pub(super) struct Keys {
     looked: Mutex<(Vec<String>, Instant)>,
 }
 
-impl Keys {
+impl SigningKeys {
     /// Reads the keys. The first instance of all makes one; of several first ones, the quickest.
     pub async fn load(db: &Database, config: &Arc<Config>, clock: &Clock) -> anyhow::Result<Arc<Self>> {
         let mut rows = signing_keys::all(db.writer()).await?;
@@ -103,7 +103,7 @@ impl Keys {
     }
 }
 
-async fn follow(keys: Weak<Keys>) {
+async fn follow(keys: Weak<SigningKeys>) {
     let mut tick = tokio::time::interval(LOOK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -67,11 +67,11 @@ use std::sync::Arc;
 use appcore::{AppError, Clock, RequestSource, config::Config, event::EventBus};
 use dbcontext::Database;
 
-use self::{hashing::PasswordHasher, keys::Keys, proofs::Proofs, standings::Standings};
+use self::{hashing::PasswordHasher, keys::SigningKeys, proofs::Proofs, standings::Standings};
 
 /// What an instance keeps for its accounts.
 pub struct Accounts {
-    keys: Arc<Keys>,
+    keys: Arc<SigningKeys>,
     setup: setup::Setup,
     proofs: Proofs,
     hashing: PasswordHasher,
@@ -85,7 +85,7 @@ pub struct Accounts {
 impl Accounts {
     /// Reads the signing keys, making the first where there is none, and starts to listen for ended sessions.
     pub async fn load(db: &Database, config: &Arc<Config>, clock: &Clock, bus: &dyn EventBus) -> anyhow::Result<Self> {
-        let keys = Keys::load(db, config, clock).await?;
+        let keys = SigningKeys::load(db, config, clock).await?;
         second_factor::seal_all(db, config).await?;
         tokio::task::spawn_blocking(password_hash::prepare).await?;
         Ok(Self {

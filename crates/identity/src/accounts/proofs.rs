@@ -9,7 +9,7 @@ use appcore::{
 };
 use moka::{policy::EvictionPolicy, sync::Cache};
 
-use super::keys::Keys;
+use super::keys::SigningKeys;
 
 const MAX_TOKENS: u64 = 40_000;
 
@@ -32,7 +32,7 @@ impl Proofs {
         Self(Cache::builder().max_capacity(MAX_TOKENS).eviction_policy(EvictionPolicy::lru()).build())
     }
 
-    pub(super) async fn check(&self, keys: &Keys, token: &str, now: Timestamp) -> Result<Proof, AccessTokenError> {
+    pub(super) async fn check(&self, keys: &SigningKeys, token: &str, now: Timestamp) -> Result<Proof, AccessTokenError> {
         // The whole token is the key, its signature too: a changed one is another one.
         let key = hash_token(token).first_chunk().copied().unwrap_or_default();
         if let Some(proof) = self.0.get(&key) {
