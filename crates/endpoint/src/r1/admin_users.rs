@@ -12,7 +12,7 @@ use appcore::{
 use conversations::offboarding;
 use identity::accounts::{
     Confirmed,
-    oversight::{self, Change, Deed, Filter, NewAccount},
+    oversight::{self, Change, BulkAction, Filter, NewAccount},
 };
 use natter_macro::{dto, endpoint};
 use ops::console;
@@ -131,9 +131,9 @@ impl Endpoint for ChangeAccounts {
         by: &Confirmed,
     ) -> Result<Reply<ChangedAccounts>, AppError> {
         let deed = match request.action {
-            AccountsAction::Suspend => Deed::Suspend,
-            AccountsAction::Restore => Deed::Restore,
-            AccountsAction::SignOut => Deed::EndSessions,
+            AccountsAction::Suspend => BulkAction::Suspend,
+            AccountsAction::Restore => BulkAction::Restore,
+            AccountsAction::SignOut => BulkAction::EndSessions,
         };
         Ok(Reply::of(oversight::several(ctx.identity(), by, &request.ids, deed, request.reason.as_deref()).await?))
     }

@@ -9,7 +9,7 @@ mod several;
 mod standing;
 
 pub use access::{NewAccount, end_session, end_sessions, invite, remove_second_factor, send_reset, sessions_of};
-pub use several::{Deed, several};
+pub use several::{BulkAction, several};
 pub use standing::{Change, change};
 
 use appcore::{

@@ -10,7 +10,7 @@ use crate::IdentityService;
 
 /// What is done to each.
 #[derive(Clone, Copy, Debug)]
-pub enum Deed {
+pub enum BulkAction {
     Suspend,
     Restore,
     EndSessions,
@@ -21,7 +21,7 @@ pub async fn several(
     service: &IdentityService,
     by: &Confirmed,
     ids: &[UserId],
-    deed: Deed,
+    deed: BulkAction,
     reason: Option<&str>,
 ) -> Result<ChangedAccounts, AppError> {
     let reason = standing::checked_reason(reason)?;
@@ -30,9 +30,9 @@ pub async fn several(
         let change =
             |status, reason: Option<&String>| Change { status: Some(status), reason: reason.cloned(), role: None };
         let changed = match deed {
-            Deed::Suspend => standing::apply(service, by, id, change(UserStatus::Suspended, reason.as_ref())).await,
-            Deed::Restore => standing::apply(service, by, id, change(UserStatus::Active, None)).await,
-            Deed::EndSessions => access::end_sessions(service, by, id).await,
+            BulkAction::Suspend => standing::apply(service, by, id, change(UserStatus::Suspended, reason.as_ref())).await,
+            BulkAction::Restore => standing::apply(service, by, id, change(UserStatus::Active, None)).await,
+            BulkAction::EndSessions => access::end_sessions(service, by, id).await,
         };
         match changed {
             Ok(()) => done.changed += 1,
