@@ -12,7 +12,7 @@ use appcore::{
 use conversations::offboarding;
 use identity::accounts::{
     Confirmed,
-    oversight::{self, Change, BulkAction, Filter, NewAccount},
+    oversight::{self, AccountChange, BulkAction, Filter, NewAccount},
 };
 use natter_macro::{dto, endpoint};
 use ops::console;
@@ -179,7 +179,7 @@ impl Endpoint for ChangeAccount {
 
     async fn handle(ctx: &Ctx, request: ChangeAccountRequest, by: &Confirmed) -> Result<Reply<AdminUser>, AppError> {
         let ChangeAccountRequest { id, role, status, reason } = request;
-        let change = Change { role, status, reason };
+        let change = AccountChange { role, status, reason };
         Ok(Reply::of(oversight::change(ctx.identity(), by, id, change).await?))
     }
 }

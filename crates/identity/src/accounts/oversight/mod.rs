@@ -10,7 +10,7 @@ mod standing;
 
 pub use access::{NewAccount, end_session, end_sessions, invite, remove_second_factor, send_reset, sessions_of};
 pub use several::{BulkAction, several};
-pub use standing::{Change, change};
+pub use standing::{AccountChange, change};
 
 use appcore::{
     AppError, Code, UserId,

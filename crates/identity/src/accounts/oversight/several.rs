@@ -5,7 +5,7 @@ use appcore::{
     view::{ChangedAccounts, SkippedAccount, UserStatus},
 };
 
-use super::{Change, Confirmed, access, standing};
+use super::{AccountChange, Confirmed, access, standing};
 use crate::IdentityService;
 
 /// What is done to each.
@@ -28,7 +28,7 @@ pub async fn several(
     let mut done = ChangedAccounts { changed: 0, skipped: Vec::new() };
     for &id in ids {
         let change =
-            |status, reason: Option<&String>| Change { status: Some(status), reason: reason.cloned(), role: None };
+            |status, reason: Option<&String>| AccountChange { status: Some(status), reason: reason.cloned(), role: None };
         let changed = match deed {
             BulkAction::Suspend => standing::apply(service, by, id, change(UserStatus::Suspended, reason.as_ref())).await,
             BulkAction::Restore => standing::apply(service, by, id, change(UserStatus::Active, None)).await,

@@ -27,7 +27,7 @@ const MAX_REASON_CHARS: usize = 200;
 
 /// What is changed of an account. What is left out stays as it is.
 #[derive(Default)]
-pub struct Change {
+pub struct AccountChange {
     pub role: Option<UserRole>,
     pub status: Option<UserStatus>,
     /// Why it is suspended.
@@ -39,7 +39,7 @@ pub async fn change(
     service: &IdentityService,
     by: &Confirmed,
     id: UserId,
-    change: Change,
+    change: AccountChange,
 ) -> Result<AdminUser, AppError> {
     apply(service, by, id, change).await?;
     after(service, id).await
@@ -56,7 +56,7 @@ pub(super) async fn apply(
     service: &IdentityService,
     by: &Confirmed,
     id: UserId,
-    change: Change,
+    change: AccountChange,
 ) -> Result<(), AppError> {
     let reason = checked_reason(change.reason.as_deref())?;
     let suspends = change.status == Some(UserStatus::Suspended);
