@@ -6,7 +6,7 @@ use appcore::{
 };
 use identity::accounts::{
     Confirmed,
-    passkeys::{self, Ceremony, Enrolling, OwnPasskey},
+    passkeys::{self, WebauthnChallenge, Enrolling, OwnPasskey},
 };
 use natter_macro::{dto, endpoint};
 use serde_json::Value;
@@ -37,7 +37,7 @@ pub struct PasskeyChallenge {
 }
 
 impl PasskeyChallenge {
-    fn reply(ceremony: Ceremony) -> Reply<Self> {
+    fn reply(ceremony: WebauthnChallenge) -> Reply<Self> {
         Reply::of(Self { challenge_id: ceremony.id, public_key: ceremony.public_key })
     }
 }

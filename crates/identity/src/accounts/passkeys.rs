@@ -46,7 +46,7 @@ const SITE: &str = "Natter";
 
 /// What a browser asks the authenticator.
 #[derive(Debug)]
-pub struct Ceremony {
+pub struct WebauthnChallenge {
     /// For the answer, once.
     pub id: String,
     /// WebAuthn's own JSON.
@@ -94,7 +94,7 @@ impl Enrolling {
 }
 
 /// Asks for a new passkey of the caller's.
-pub async fn begin_registration(service: &IdentityService, Enrolling(by): &Enrolling) -> Result<Ceremony, AppError> {
+pub async fn begin_registration(service: &IdentityService, Enrolling(by): &Enrolling) -> Result<WebauthnChallenge, AppError> {
     let site = open_site(service)?;
     let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let known = rows::credential_ids(service.db.reader(), account.id).await?;
@@ -144,7 +144,7 @@ pub async fn finish_registration(
 }
 
 /// Asks for any passkey of this site.
-pub async fn begin_sign_in(service: &IdentityService) -> Result<Ceremony, AppError> {
+pub async fn begin_sign_in(service: &IdentityService) -> Result<WebauthnChallenge, AppError> {
     let (asked, state) = open_site(service)?.start_discoverable_authentication().map_err(defect)?;
     let public_key = json(&asked.public_key)?;
     begin(service, Kind::PasskeySignIn, None, &state, public_key).await
@@ -261,9 +261,9 @@ async fn begin<T: Serialize>(
     user_id: Option<UserId>,
     state: &T,
     public_key: Value,
-) -> Result<Ceremony, AppError> {
+) -> Result<WebauthnChallenge, AppError> {
     let begun = pending::begin(service.db.writer(), kind, user_id, state, service.clock.now(), CEREMONY_TTL).await?;
-    Ok(Ceremony { id: begun.handle, public_key })
+    Ok(WebauthnChallenge { id: begun.handle, public_key })
 }
 
 async fn take<T: DeserializeOwned>(
