@@ -9,7 +9,7 @@ use appcore::{AppError, AssistantId, Code, ConversationId, WorkspaceId, auth::Pr
 use assistants::definitions::EditableAssistant;
 use billing::payments::subscriptions::Payer;
 use conversations::exports::ExportableConversation;
-use identity::accounts::{Confirmed, passkeys::Enrolling};
+use identity::accounts::{Confirmed, passkeys::PasskeyEnrolment};
 
 use crate::Ctx;
 
@@ -32,12 +32,12 @@ impl Precondition for Confirmed {
     }
 }
 
-impl Precondition for Enrolling {
+impl Precondition for PasskeyEnrolment {
     type About = ();
     const REFUSALS: &'static [Code] = &[Code::FreshSignInRequired, Code::WrongState];
 
     async fn ask(ctx: &Ctx, by: &Principal, _: &()) -> Result<Self, AppError> {
-        Enrolling::ask(ctx.identity(), by).await
+        PasskeyEnrolment::ask(ctx.identity(), by).await
     }
 }
 

@@ -6,7 +6,7 @@ use appcore::{
 };
 use identity::accounts::{
     Confirmed,
-    passkeys::{self, WebauthnChallenge, Enrolling, OwnPasskey},
+    passkeys::{self, WebauthnChallenge, PasskeyEnrolment, OwnPasskey},
 };
 use natter_macro::{dto, endpoint};
 use serde_json::Value;
@@ -58,12 +58,12 @@ impl From<OwnPasskey> for Passkey {
 }
 
 /// Start registering a passkey
-#[endpoint(POST "/r1/auth/passkeys/register/start", tag = "auth", access = Access::User, rate = RateGroup::Write, requires = Enrolling, errors(Conflict))]
+#[endpoint(POST "/r1/auth/passkeys/register/start", tag = "auth", access = Access::User, rate = RateGroup::Write, requires = PasskeyEnrolment, errors(Conflict))]
 impl Endpoint for StartPasskeyRegistration {
     type Request = NoInput;
     type Response = PasskeyChallenge;
 
-    async fn handle(ctx: &Ctx, _: NoInput, by: &Enrolling) -> Result<Reply<PasskeyChallenge>, AppError> {
+    async fn handle(ctx: &Ctx, _: NoInput, by: &PasskeyEnrolment) -> Result<Reply<PasskeyChallenge>, AppError> {
         Ok(PasskeyChallenge::reply(passkeys::begin_registration(ctx.identity(), by).await?))
     }
 }

@@ -83,9 +83,9 @@ pub(super) fn site(config: &Config) -> anyhow::Result<Option<Webauthn>> {
 
 /// A confirmed caller of a server that can have passkeys. Only [asking](Self::ask) makes one.
 #[derive(Debug)]
-pub struct Enrolling(Confirmed);
+pub struct PasskeyEnrolment(Confirmed);
 
-impl Enrolling {
+impl PasskeyEnrolment {
     /// Nobody is asked to confirm for what isn't possible here.
     pub async fn ask(service: &IdentityService, by: &Principal) -> Result<Self, AppError> {
         open_site(service)?;
@@ -94,7 +94,7 @@ impl Enrolling {
 }
 
 /// Asks for a new passkey of the caller's.
-pub async fn begin_registration(service: &IdentityService, Enrolling(by): &Enrolling) -> Result<WebauthnChallenge, AppError> {
+pub async fn begin_registration(service: &IdentityService, PasskeyEnrolment(by): &PasskeyEnrolment) -> Result<WebauthnChallenge, AppError> {
     let site = open_site(service)?;
     let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let known = rows::credential_ids(service.db.reader(), account.id).await?;
