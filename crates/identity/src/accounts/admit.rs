@@ -12,7 +12,7 @@ use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
     Device, TokenPair, issue, known,
-    pending::{self, Kind},
+    pending::{self, PendingKind},
 };
 use crate::IdentityService;
 
@@ -102,7 +102,7 @@ fn must_be_active(account: &user::Model) -> Result<(), AppError> {
 }
 
 async fn challenge(tx: &Transaction, service: &IdentityService, user_id: UserId) -> Result<Challenge, AppError> {
-    let begun = pending::begin(tx, Kind::SecondFactor, Some(user_id), &(), service.clock.now(), CHALLENGE_TTL).await?;
+    let begun = pending::begin(tx, PendingKind::SecondFactor, Some(user_id), &(), service.clock.now(), CHALLENGE_TTL).await?;
     let mut methods = vec![SecondFactorMethod::Totp];
     if second_factors::codes_left(tx, user_id).await? > 0 {
         methods.push(SecondFactorMethod::RecoveryCode);

@@ -31,7 +31,7 @@ use super::{
     Confirmed, Device, SignedIn, TokenPair,
     admit::{self, AuthMethod},
     methods,
-    pending::{self, Kind},
+    pending::{self, PendingKind},
     signin,
 };
 use crate::IdentityService;
@@ -110,7 +110,7 @@ pub async fn begin_registration(service: &IdentityService, PasskeyEnrolment(by):
     }
     let mut public_key = json(&asked.public_key)?;
     public_key["authenticatorSelection"]["residentKey"] = "required".into();
-    begin(service, Kind::PasskeyRegistration, Some(account.id), &state, public_key).await
+    begin(service, PendingKind::PasskeyRegistration, Some(account.id), &state, public_key).await
 }
 
 /// Keeps the passkey that the authenticator has made.
@@ -124,7 +124,7 @@ pub async fn finish_registration(
     let site = open_site(service)?;
     let name = name.map(|name| parse_line("name", name, MAX_NAME_CHARS)).transpose()?;
     let credential = read(credential)?;
-    let (owner, state) = take::<PasskeyRegistration>(service, Kind::PasskeyRegistration, ceremony).await?;
+    let (owner, state) = take::<PasskeyRegistration>(service, PendingKind::PasskeyRegistration, ceremony).await?;
     if owner != Some(by.user_id) {
         return Err(late());
     }
@@ -147,7 +147,7 @@ pub async fn finish_registration(
 pub async fn begin_sign_in(service: &IdentityService) -> Result<WebauthnChallenge, AppError> {
     let (asked, state) = open_site(service)?.start_discoverable_authentication().map_err(defect)?;
     let public_key = json(&asked.public_key)?;
-    begin(service, Kind::PasskeySignIn, None, &state, public_key).await
+    begin(service, PendingKind::PasskeySignIn, None, &state, public_key).await
 }
 
 /// Signs in whose passkey has answered.
@@ -201,7 +201,7 @@ async fn recognise(
 ) -> Result<(Transaction, user::Model), AppError> {
     let site = open_site(service)?;
     let credential = read(credential)?;
-    let (_, state) = take::<DiscoverableAuthentication>(service, Kind::PasskeySignIn, ceremony).await?;
+    let (_, state) = take::<DiscoverableAuthentication>(service, PendingKind::PasskeySignIn, ceremony).await?;
     let (user_id, credential_id) = site.identify_discoverable_authentication(&credential).map_err(refused)?;
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -257,7 +257,7 @@ fn open_site(service: &IdentityService) -> Result<&Webauthn, AppError> {
 
 async fn begin<T: Serialize>(
     service: &IdentityService,
-    kind: Kind,
+    kind: PendingKind,
     user_id: Option<UserId>,
     state: &T,
     public_key: Value,
@@ -268,7 +268,7 @@ async fn begin<T: Serialize>(
 
 async fn take<T: DeserializeOwned>(
     service: &IdentityService,
-    kind: Kind,
+    kind: PendingKind,
     ceremony: &str,
 ) -> Result<(Option<UserId>, T), AppError> {
     pending::take(&service.db, kind, ceremony, service.clock.now()).await?.ok_or_else(late)

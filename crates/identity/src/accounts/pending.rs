@@ -20,7 +20,7 @@ const MAX_HANDLE_BYTES: usize = 128;
 
 /// What it is that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum PendingKind {
     Oauth,
     SecondFactor,
     PasskeyRegistration,
@@ -31,7 +31,7 @@ pub enum Kind {
     ToolServer,
 }
 
-impl Kind {
+impl PendingKind {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Oauth => "oauth",
@@ -53,7 +53,7 @@ pub struct Begun {
 /// Begins something that must go on within `ttl`.
 pub async fn begin<C: ConnectionTrait, T: Serialize>(
     db: &C,
-    kind: Kind,
+    kind: PendingKind,
     user_id: Option<UserId>,
     what: &T,
     now: Timestamp,
@@ -78,7 +78,7 @@ pub async fn begin<C: ConnectionTrait, T: Serialize>(
 /// What waits under this handle; it stays there.
 pub(super) async fn find<C: ConnectionTrait>(
     db: &C,
-    kind: Kind,
+    kind: PendingKind,
     handle: &str,
     now: Timestamp,
 ) -> Result<Option<pending_sign_in::Model>, AppError> {
@@ -91,7 +91,7 @@ pub(super) async fn find<C: ConnectionTrait>(
 /// Takes the pending sign-in of this handle; only the first caller gets it.
 pub async fn take<T: DeserializeOwned>(
     db: &Database,
-    kind: Kind,
+    kind: PendingKind,
     handle: &str,
     now: Timestamp,
 ) -> Result<Option<(Option<UserId>, T)>, AppError> {

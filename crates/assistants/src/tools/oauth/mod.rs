@@ -35,7 +35,7 @@ use url::Url;
 pub(super) use access::{Access, access, give_up, want};
 pub(super) use client::enter as enter_client;
 pub use client::{ClientFields, document as client_document};
-use identity::accounts::pending::{self, Kind};
+use identity::accounts::pending::{self, PendingKind};
 use platform::links;
 use token::{Client, NoTokens, Place, Tokens, context};
 
@@ -137,7 +137,7 @@ pub async fn begin(
         next: next.and_then(links::own_path).unwrap_or_else(|| FRONT.to_owned()),
     };
     let now = service.clock.now();
-    let begun = pending::begin(service.db.writer(), Kind::ToolServer, Some(by.user_id), &visit, now, VISIT_TTL).await?;
+    let begun = pending::begin(service.db.writer(), PendingKind::ToolServer, Some(by.user_id), &visit, now, VISIT_TTL).await?;
     let mut address = found.server.authorization_endpoint;
     address.set_fragment(None);
     address
@@ -160,7 +160,7 @@ pub async fn finish(
     returned: Returned,
 ) -> Result<ToolConnected, AppError> {
     let now = service.clock.now();
-    let taken = pending::take::<Visit>(&service.db, Kind::ToolServer, &returned.state, now).await?;
+    let taken = pending::take::<Visit>(&service.db, PendingKind::ToolServer, &returned.state, now).await?;
     let (_, visit) = taken.filter(|(user, _)| *user == Some(by.user_id)).ok_or(Code::OauthState)?;
     if redirect_uri(service, returned.server_id) != visit.redirect_uri {
         return Err(failed("the browser came back to another server's address"));

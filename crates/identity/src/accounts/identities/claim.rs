@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::admission;
 use crate::IdentityService;
 use crate::{
-    accounts::{Device, pending::Kind},
+    accounts::{Device, pending::PendingKind},
     mail::{self, Letter, Recipient},
 };
 
@@ -45,12 +45,12 @@ pub(super) async fn offer(
     if taken.email_verified_at.is_some() || !identity.email_verified {
         return Ok(());
     }
-    if pending::any_since(tx, Kind::Claim.as_str(), taken.id, now.minus(ONE_MAIL_IN)).await? {
+    if pending::any_since(tx, PendingKind::Claim.as_str(), taken.id, now.minus(ONE_MAIL_IN)).await? {
         return Ok(());
     }
     let offer = ClaimOffer { provider: provider.to_owned(), identity: identity.clone() };
     let new = pending::NewPendingSignIn {
-        kind: Kind::Claim.as_str(),
+        kind: PendingKind::Claim.as_str(),
         user_id: Some(taken.id),
         // The mail has a token of its own; this handle is given to no one.
         handle_hash: token::hash_token(&token::random_token().map_err(AppError::internal)?),
@@ -66,7 +66,7 @@ pub(super) async fn offer(
 /// Gives the account to the person who answered that mail: the identity becomes its only sign-in method. The caller ends its sessions and its
 /// password in the same transaction.
 pub async fn claim(tx: &Transaction, service: &IdentityService, offer: Uuid) -> Result<UserId, AppError> {
-    let row = pending::by_id(tx, Kind::Claim.as_str(), offer, service.clock.now()).await?.ok_or(Code::TokenInvalid)?;
+    let row = pending::by_id(tx, PendingKind::Claim.as_str(), offer, service.clock.now()).await?.ok_or(Code::TokenInvalid)?;
     let offer: ClaimOffer = serde_json::from_slice(&row.state).map_err(AppError::internal)?;
     let user_id = row.user_id.ok_or(Code::TokenInvalid)?;
     let account = users::lock(tx, user_id).await?.filter(|account| account.email_verified_at.is_none());

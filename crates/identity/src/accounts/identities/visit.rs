@@ -18,7 +18,7 @@ use super::{
 use crate::IdentityService;
 use crate::accounts::{
     Confirmed, Device, SignedIn,
-    pending::{self, Kind},
+    pending::{self, PendingKind},
     signin,
 };
 
@@ -96,7 +96,7 @@ pub async fn depart(
     };
     let begun = pending::begin(
         service.db.writer(),
-        Kind::Oauth,
+        PendingKind::Oauth,
         link_to.as_ref().map(|by| by.user_id),
         &visit,
         service.clock.now(),
@@ -138,7 +138,7 @@ async fn check(
     let now = service.clock.now();
     let handle = handle.ok_or(Code::OauthState)?;
     // Any answer uses it up: a second attempt starts over.
-    let taken = pending::take(&service.db, Kind::Oauth, handle, now).await?;
+    let taken = pending::take(&service.db, PendingKind::Oauth, handle, now).await?;
     let (user_id, visit): (_, OauthFlow) = taken.ok_or(Code::OauthState)?;
     let state = returned.state.unwrap_or_default();
     if visit.provider != provider.name() || token::hash_token(&state) != token::hash_token(&visit.trip.state) {

@@ -11,7 +11,7 @@ use super::{CodeCheck, recovery, try_code, wrong};
 use crate::IdentityService;
 use crate::accounts::{
     Device, TokenPair, admit,
-    pending::{self, Kind},
+    pending::{self, PendingKind},
     signin,
 };
 
@@ -33,12 +33,12 @@ pub async fn answer_challenge(
 ) -> Result<TokenPair, AppError> {
     let now = service.clock.now();
     // What was never one of ours does not get to the write lock.
-    let found = pending::find(service.db.reader(), Kind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
+    let found = pending::find(service.db.reader(), PendingKind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
     let user_id = found.user_id.ok_or_else(wrong)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     // The account's row is locked first, as everywhere, so that there are no deadlocks.
     let account = users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(wrong)?;
-    let pending = pending::find(&tx, Kind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
+    let pending = pending::find(&tx, PendingKind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
     let verdict = try_answer(&tx, service, user_id, &answer, now).await?;
     if verdict == CodeCheck::Wrong {
         pending_sign_ins::count_failure(&tx, pending.id, MAX_FAILURES).await?;
