@@ -45,7 +45,7 @@ impl PendingKind {
 }
 
 /// What the caller gets to go on with.
-pub struct Begun {
+pub struct PendingHandle {
     pub handle: String,
     pub expires_at: Timestamp,
 }
@@ -58,7 +58,7 @@ pub async fn begin<C: ConnectionTrait, T: Serialize>(
     what: &T,
     now: Timestamp,
     ttl: Duration,
-) -> Result<Begun, AppError> {
+) -> Result<PendingHandle, AppError> {
     let handle = token::random_token().map_err(AppError::internal)?;
     let plain = serde_json::to_vec(what).map_err(AppError::internal)?;
     let state = seal::seal(handle.as_bytes(), PURPOSE, kind.as_str().as_bytes(), &plain).map_err(AppError::internal)?;
@@ -72,7 +72,7 @@ pub async fn begin<C: ConnectionTrait, T: Serialize>(
         expires_at,
     };
     rows::insert(db, new).await?;
-    Ok(Begun { handle, expires_at })
+    Ok(PendingHandle { handle, expires_at })
 }
 
 /// What waits under this handle; it stays there.
