@@ -67,13 +67,13 @@ use std::sync::Arc;
 use appcore::{AppError, Clock, RequestSource, config::Config, event::EventBus};
 use dbcontext::Database;
 
-use self::{hashing::PasswordHasher, keys::SigningKeys, proofs::Proofs, standings::Standings};
+use self::{hashing::PasswordHasher, keys::SigningKeys, proofs::VerifiedTokenCache, standings::Standings};
 
 /// What an instance keeps for its accounts.
 pub struct Accounts {
     keys: Arc<SigningKeys>,
     setup: setup::Setup,
-    proofs: Proofs,
+    proofs: VerifiedTokenCache,
     hashing: PasswordHasher,
     standings: Standings,
     lookups: authenticate::LookUpBatchers,
@@ -91,7 +91,7 @@ impl Accounts {
         Ok(Self {
             keys,
             setup: setup::Setup::load(db, config).await?,
-            proofs: Proofs::new(),
+            proofs: VerifiedTokenCache::new(),
             hashing: PasswordHasher::new(),
             standings: Standings::start(bus),
             lookups: Default::default(),

@@ -22,12 +22,12 @@ pub(super) struct VerifiedToken {
     pub(super) expires_at: i64,
 }
 
-pub(super) struct Proofs(Cache<Fingerprint, VerifiedToken>);
+pub(super) struct VerifiedTokenCache(Cache<Fingerprint, VerifiedToken>);
 
 /// Half of a token's SHA-256: too long as well to find another text for.
 type Fingerprint = [u8; 16];
 
-impl Proofs {
+impl VerifiedTokenCache {
     pub(super) fn new() -> Self {
         Self(Cache::builder().max_capacity(MAX_TOKENS).eviction_policy(EvictionPolicy::lru()).build())
     }
