@@ -2,7 +2,7 @@
 //! access.
 
 use appcore::{AppError, Timestamp};
-use identity::accounts::{self, Means, Proof, second_factor::SecondFactor};
+use identity::accounts::{self, Means, Confirmation, second_factor::SecondFactor};
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
 use serde_json::Value;
@@ -79,13 +79,13 @@ pub struct ConfirmSignInRequest {
 }
 
 impl ConfirmSignInRequest {
-    fn proof(self) -> Result<Proof, AppError> {
+    fn proof(self) -> Result<Confirmation, AppError> {
         let Self { password, code, recovery_code, challenge_id, credential } = self;
         match (password, code, recovery_code, challenge_id, credential) {
-            (Some(password), None, None, None, None) => Ok(Proof::Password(password)),
-            (None, Some(code), None, None, None) => Ok(Proof::SecondFactor(SecondFactor::Code(code))),
-            (None, None, Some(code), None, None) => Ok(Proof::SecondFactor(SecondFactor::RecoveryCode(code))),
-            (None, None, None, Some(ceremony), Some(credential)) => Ok(Proof::Passkey { ceremony, credential }),
+            (Some(password), None, None, None, None) => Ok(Confirmation::Password(password)),
+            (None, Some(code), None, None, None) => Ok(Confirmation::SecondFactor(SecondFactor::Code(code))),
+            (None, None, Some(code), None, None) => Ok(Confirmation::SecondFactor(SecondFactor::RecoveryCode(code))),
+            (None, None, None, Some(ceremony), Some(credential)) => Ok(Confirmation::Passkey { ceremony, credential }),
             _ => Err(AppError::field(
                 "password",
                 "required",

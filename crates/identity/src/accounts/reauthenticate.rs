@@ -25,7 +25,7 @@ use super::{
 use crate::IdentityService;
 
 /// The proof that a signed-in person gives.
-pub enum Proof {
+pub enum Confirmation {
     Password(String),
     SecondFactor(SecondFactor),
     /// What was asked of the authenticator, and its answer.
@@ -111,7 +111,7 @@ pub async fn freshness(service: &IdentityService, by: &Principal) -> Result<Fres
 pub async fn confirm(
     service: &IdentityService,
     by: &Principal,
-    proof: Proof,
+    proof: Confirmation,
     device: &Device,
 ) -> Result<Freshness, AppError> {
     let session = by.require_session()?;
@@ -135,9 +135,9 @@ pub async fn confirm(
     freshness(service, by).await
 }
 
-async fn examine(service: &IdentityService, account: &user::Model, proof: Proof) -> Result<(), AppError> {
+async fn examine(service: &IdentityService, account: &user::Model, proof: Confirmation) -> Result<(), AppError> {
     match proof {
-        Proof::Password(shown) => {
+        Confirmation::Password(shown) => {
             match service
                 .accounts
                 .hashing
@@ -148,8 +148,8 @@ async fn examine(service: &IdentityService, account: &user::Model, proof: Proof)
                 _ => Ok(()),
             }
         }
-        Proof::SecondFactor(answer) => second_factor::show(service, account.id, &answer).await,
-        Proof::Passkey { ceremony, credential } => passkeys::show(service, account.id, &ceremony, credential).await,
+        Confirmation::SecondFactor(answer) => second_factor::show(service, account.id, &answer).await,
+        Confirmation::Passkey { ceremony, credential } => passkeys::show(service, account.id, &ceremony, credential).await,
     }
 }
 
