@@ -2,7 +2,7 @@
 //! access.
 
 use appcore::{AppError, Timestamp};
-use identity::accounts::{self, Means, Confirmation, second_factor::SecondFactor};
+use identity::accounts::{self, ConfirmMethod, Confirmation, second_factor::SecondFactor};
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
 use serde_json::Value;
@@ -22,13 +22,13 @@ pub enum ConfirmationMethod {
     Passkey,
 }
 
-impl From<Means> for ConfirmationMethod {
-    fn from(means: Means) -> Self {
+impl From<ConfirmMethod> for ConfirmationMethod {
+    fn from(means: ConfirmMethod) -> Self {
         match means {
-            Means::Password => Self::Password,
-            Means::Totp => Self::Totp,
-            Means::RecoveryCode => Self::RecoveryCode,
-            Means::Passkey => Self::Passkey,
+            ConfirmMethod::Password => Self::Password,
+            ConfirmMethod::Totp => Self::Totp,
+            ConfirmMethod::RecoveryCode => Self::RecoveryCode,
+            ConfirmMethod::Passkey => Self::Passkey,
         }
     }
 }

@@ -55,7 +55,7 @@ pub use notice::tell_others;
 pub use picture::{pictures, remove_picture, set_picture};
 pub use profile::fill_in_presence;
 pub use profile::{PasswordChange, ProfileChange, find, me, search, update_me};
-pub use reauthenticate::{Confirmed, Freshness, Means, Confirmation, confirm, freshness};
+pub use reauthenticate::{Confirmed, Freshness, ConfirmMethod, Confirmation, confirm, freshness};
 pub use refresh::{refresh, token_family};
 pub use sessions::logout;
 pub use signin::signin;

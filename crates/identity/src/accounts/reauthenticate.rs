@@ -37,7 +37,7 @@ pub enum Confirmation {
 
 /// The methods by which a person can confirm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Means {
+pub enum ConfirmMethod {
     Password,
     Totp,
     RecoveryCode,
@@ -50,7 +50,7 @@ pub struct Freshness {
     /// None: it is not.
     pub fresh_until: Option<Timestamp>,
     /// Empty: by signing in anew.
-    pub means: Vec<Means>,
+    pub means: Vec<ConfirmMethod>,
 }
 
 /// A caller who has signed in or confirmed a moment ago. Only [asking](Self::ask) makes one.
@@ -92,15 +92,15 @@ pub async fn freshness(service: &IdentityService, by: &Principal) -> Result<Fres
     let account = users::by_id(db, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let mut means = Vec::new();
     if account.password_hash.is_some() {
-        means.push(Means::Password);
+        means.push(ConfirmMethod::Password);
     }
     if passkey_rows::count(db, account.id).await? > 0 {
-        means.push(Means::Passkey);
+        means.push(ConfirmMethod::Passkey);
     }
     if account.second_factor {
-        means.push(Means::Totp);
+        means.push(ConfirmMethod::Totp);
         if second_factors::codes_left(db, account.id).await? > 0 {
-            means.push(Means::RecoveryCode);
+            means.push(ConfirmMethod::RecoveryCode);
         }
     }
     let until = fresh_until(service, by).await?;
