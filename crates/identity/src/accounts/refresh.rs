@@ -57,7 +57,7 @@ pub async fn refresh(
         return Err(Code::Unauthenticated.into());
     }
     let tx = service.db.begin().await.map_err(app_error)?;
-    let attempt = Attempt { service, shown, idempotency_key, now: service.clock.now() };
+    let attempt = RefreshAttempt { service, shown, idempotency_key, now: service.clock.now() };
     let (token, session) = attempt.read(&tx, &hash).await?;
     if token.used_at.is_none()
         && attempt.is_live(&session)
@@ -85,14 +85,14 @@ pub async fn refresh(
     Err(Code::RefreshReused.into())
 }
 
-struct Attempt<'a> {
+struct RefreshAttempt<'a> {
     service: &'a IdentityService,
     shown: &'a str,
     idempotency_key: Option<&'a str>,
     now: Timestamp,
 }
 
-impl Attempt<'_> {
+impl RefreshAttempt<'_> {
     async fn read<C: ConnectionTrait>(
         &self,
         db: &C,
