@@ -72,7 +72,7 @@ use self::{hashing::PasswordHasher, keys::SigningKeys, proofs::VerifiedTokenCach
 /// What an instance keeps for its accounts.
 pub struct Accounts {
     keys: Arc<SigningKeys>,
-    setup: setup::Setup,
+    setup: setup::SetupToken,
     proofs: VerifiedTokenCache,
     hashing: PasswordHasher,
     standings: Standings,
@@ -90,7 +90,7 @@ impl Accounts {
         tokio::task::spawn_blocking(password_hash::prepare).await?;
         Ok(Self {
             keys,
-            setup: setup::Setup::load(db, config).await?,
+            setup: setup::SetupToken::load(db, config).await?,
             proofs: VerifiedTokenCache::new(),
             hashing: PasswordHasher::new(),
             standings: Standings::start(bus),

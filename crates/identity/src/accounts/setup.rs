@@ -17,7 +17,7 @@ use dbcontext::{Database, query::users};
 const FILE: &str = "setup-token";
 
 /// What the first account is asked for.
-pub(super) struct Setup {
+pub(super) struct SetupToken {
     /// `None` if there is an account already, or the server can't be reached from elsewhere.
     token: Option<Secret>,
     /// The token's file, unless the settings have it.
@@ -27,7 +27,7 @@ pub(super) struct Setup {
     is_over: AtomicBool,
 }
 
-impl Setup {
+impl SetupToken {
     /// Makes a token where one is needed. The same one again until there is an account.
     pub(super) async fn load(db: &Database, config: &Config) -> anyhow::Result<Self> {
         let file = config.server.data_dir.join(FILE);
