@@ -25,7 +25,7 @@ use uuid::Uuid;
 use super::{
     authenticate::TOUCH_EVERY,
     key_policy::KeyPolicy,
-    standings::{Fingerprint, KeyStanding},
+    standings::{Fingerprint, CachedKey},
 };
 use crate::IdentityService;
 
@@ -110,7 +110,7 @@ pub(super) async fn owner(service: &IdentityService, id: ApiKeyId) -> Result<Opt
     row.map(|row| read(&row).map(principal)).transpose()
 }
 
-async fn look_up(service: &IdentityService, fingerprint: Fingerprint) -> Result<Option<KeyStanding>, AppError> {
+async fn look_up(service: &IdentityService, fingerprint: Fingerprint) -> Result<Option<CachedKey>, AppError> {
     let (now, begun) = (service.clock.now(), Instant::now());
     let (db, clock) = (service.db.clone(), service.clock.clone());
     let read_all = move |asked: Vec<Fingerprint>| {
@@ -153,8 +153,8 @@ async fn touch(db: Database, ids: Vec<ApiKeyId>, now: Timestamp) -> Result<HashM
     Ok(HashMap::new())
 }
 
-fn read(row: &rows::ApiKeyStatus) -> Result<KeyStanding, AppError> {
-    Ok(KeyStanding {
+fn read(row: &rows::ApiKeyStatus) -> Result<CachedKey, AppError> {
+    Ok(CachedKey {
         id: row.id,
         user_id: row.user_id,
         role: row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
@@ -165,7 +165,7 @@ fn read(row: &rows::ApiKeyStatus) -> Result<KeyStanding, AppError> {
 }
 
 /// Without the scope `admin`, an administrator's key has the rights of an ordinary account everywhere.
-fn principal(standing: KeyStanding) -> Principal {
+fn principal(standing: CachedKey) -> Principal {
     let role = if standing.scopes.contains(Scope::Admin) { standing.role } else { UserRole::User };
     Principal {
         user_id: standing.user_id,

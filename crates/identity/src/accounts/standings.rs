@@ -37,7 +37,7 @@ pub(super) type Fingerprint = [u8; 32];
 
 /// An API key that may be used.
 #[derive(Clone, Debug)]
-pub(super) struct KeyStanding {
+pub(super) struct CachedKey {
     pub(super) id: ApiKeyId,
     pub(super) user_id: UserId,
     pub(super) role: UserRole,
@@ -46,7 +46,7 @@ pub(super) struct KeyStanding {
     pub(super) policy: Arc<KeyPolicy>,
 }
 
-impl KeyStanding {
+impl CachedKey {
     /// Whether it is the key, its owner or its workspace that has this id.
     fn concerns(&self, id: Uuid) -> bool {
         self.id.0 == id || self.user_id.0 == id || self.policy.workspace_id.is_some_and(|workspace| workspace.0 == id)
@@ -61,7 +61,7 @@ impl KeyStanding {
 pub(super) struct Standings {
     live: sync::Cache<SessionId, CachedSession>,
     ended: Cache<SessionId, ()>,
-    live_keys: sync::Cache<Fingerprint, KeyStanding>,
+    live_keys: sync::Cache<Fingerprint, CachedKey>,
     revoked_keys: Cache<ApiKeyId, ()>,
     /// When what keys and sessions may do was changed last, by the id of the key, its owner or its workspace: a look-up that began before is not kept.
     changed: Cache<Uuid, Instant>,
@@ -153,12 +153,12 @@ impl Standings {
         }
     }
 
-    pub(super) fn recall_key(&self, fingerprint: &Fingerprint) -> Option<KeyStanding> {
+    pub(super) fn recall_key(&self, fingerprint: &Fingerprint) -> Option<CachedKey> {
         self.live_keys.get(fingerprint)
     }
 
     /// Keeps what a look-up found that began at this moment.
-    pub(super) async fn remember_key(&self, fingerprint: Fingerprint, standing: KeyStanding, asked: Instant) {
+    pub(super) async fn remember_key(&self, fingerprint: Fingerprint, standing: CachedKey, asked: Instant) {
         for id in standing.concerned() {
             if self.has_changed(id, asked).await {
                 return;
