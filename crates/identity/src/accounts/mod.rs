@@ -67,7 +67,7 @@ use std::sync::Arc;
 use appcore::{AppError, Clock, RequestSource, config::Config, event::EventBus};
 use dbcontext::Database;
 
-use self::{hashing::PasswordHasher, keys::SigningKeys, proofs::VerifiedTokenCache, standings::Standings};
+use self::{hashing::PasswordHasher, keys::SigningKeys, proofs::VerifiedTokenCache, standings::CredentialStatusCache};
 
 /// What an instance keeps for its accounts.
 pub struct Accounts {
@@ -75,7 +75,7 @@ pub struct Accounts {
     setup: setup::SetupToken,
     proofs: VerifiedTokenCache,
     hashing: PasswordHasher,
-    standings: Standings,
+    standings: CredentialStatusCache,
     lookups: authenticate::LookUpBatchers,
     providers: identities::Providers,
     /// None: this server has no name that passkeys could be for.
@@ -93,7 +93,7 @@ impl Accounts {
             setup: setup::SetupToken::load(db, config).await?,
             proofs: VerifiedTokenCache::new(),
             hashing: PasswordHasher::new(),
-            standings: Standings::start(bus),
+            standings: CredentialStatusCache::start(bus),
             lookups: Default::default(),
             providers: identities::Providers::build(&config.auth)?,
             site: passkeys::site(config)?,

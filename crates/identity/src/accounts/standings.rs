@@ -58,7 +58,7 @@ impl CachedKey {
 }
 
 #[derive(Clone)]
-pub(super) struct Standings {
+pub(super) struct CredentialStatusCache {
     live: sync::Cache<SessionId, CachedSession>,
     ended: Cache<SessionId, ()>,
     live_keys: sync::Cache<Fingerprint, CachedKey>,
@@ -74,7 +74,7 @@ pub(super) enum Memory {
     Unknown,
 }
 
-impl Standings {
+impl CredentialStatusCache {
     /// Starts empty, and forgets what the bus says is over.
     pub(super) fn start(bus: &dyn EventBus) -> Self {
         let standings = Self {
@@ -238,7 +238,7 @@ mod tests {
     #[tokio::test]
     async fn an_ended_session_stays_ended_whatever_is_remembered_after() {
         let bus = MemoryBus::new();
-        let standings = Standings::start(&bus);
+        let standings = CredentialStatusCache::start(&bus);
         let id = SessionId::new();
         standings.remember(id, standing(UserId::new()), Instant::now()).await;
         assert!(matches!(standings.recall(id).await, Memory::Live(_)));
@@ -251,7 +251,7 @@ mod tests {
     #[tokio::test]
     async fn a_changed_person_and_a_gap_are_looked_up_again() {
         let bus = MemoryBus::new();
-        let standings = Standings::start(&bus);
+        let standings = CredentialStatusCache::start(&bus);
         let (user, other) = (UserId::new(), UserId::new());
         let (id, others_id) = (SessionId::new(), SessionId::new());
         let asked = Instant::now();
