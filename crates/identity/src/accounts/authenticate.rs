@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::{
     api_keys,
-    standings::{CachedSession, Fingerprint, Memory},
+    standings::{CachedSession, Fingerprint, CachedStatus},
 };
 use crate::IdentityService;
 
@@ -86,10 +86,10 @@ impl IdentityService {
 pub(super) async fn standing(service: &IdentityService, id: SessionId) -> Result<Option<CachedSession>, AppError> {
     let now = service.clock.now();
     match service.accounts.standings.recall(id).await {
-        Memory::Ended => return Ok(None),
-        Memory::Live(standing) if standing.expires_at > now => return Ok(Some(standing)),
-        Memory::Live(_) => return Ok(None),
-        Memory::Unknown => {}
+        CachedStatus::Ended => return Ok(None),
+        CachedStatus::Live(standing) if standing.expires_at > now => return Ok(Some(standing)),
+        CachedStatus::Live(_) => return Ok(None),
+        CachedStatus::Unknown => {}
     }
     let asked = Instant::now();
     let Some(row) = look_up(service, id).await? else { return Ok(None) };

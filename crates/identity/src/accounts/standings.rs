@@ -68,7 +68,7 @@ pub(super) struct CredentialStatusCache {
 }
 
 /// What is remembered of a session.
-pub(super) enum Memory {
+pub(super) enum CachedStatus {
     Live(CachedSession),
     Ended,
     Unknown,
@@ -122,11 +122,11 @@ impl CredentialStatusCache {
         }
     }
 
-    pub(super) async fn recall(&self, id: SessionId) -> Memory {
+    pub(super) async fn recall(&self, id: SessionId) -> CachedStatus {
         if self.ended.get(&id).await.is_some() {
-            return Memory::Ended;
+            return CachedStatus::Ended;
         }
-        self.live.get(&id).map_or(Memory::Unknown, Memory::Live)
+        self.live.get(&id).map_or(CachedStatus::Unknown, CachedStatus::Live)
     }
 
     /// Keeps what a look-up found that began at this moment.
@@ -241,11 +241,11 @@ mod tests {
         let standings = CredentialStatusCache::start(&bus);
         let id = SessionId::new();
         standings.remember(id, standing(UserId::new()), Instant::now()).await;
-        assert!(matches!(standings.recall(id).await, Memory::Live(_)));
+        assert!(matches!(standings.recall(id).await, CachedStatus::Live(_)));
         drop(bus.publish(vec![BusMessage::Signal(Signal::SessionsEnded(vec![id]))]));
-        until(async || matches!(standings.recall(id).await, Memory::Ended)).await;
+        until(async || matches!(standings.recall(id).await, CachedStatus::Ended)).await;
         standings.remember(id, standing(UserId::new()), Instant::now()).await;
-        assert!(matches!(standings.recall(id).await, Memory::Ended));
+        assert!(matches!(standings.recall(id).await, CachedStatus::Ended));
     }
 
     #[tokio::test]
@@ -258,11 +258,11 @@ mod tests {
         standings.remember(id, standing(user), asked).await;
         standings.remember(others_id, standing(other), asked).await;
         drop(bus.publish(vec![BusMessage::Signal(Signal::UserChanged(user))]));
-        until(async || matches!(standings.recall(id).await, Memory::Unknown)).await;
-        assert!(matches!(standings.recall(others_id).await, Memory::Live(_)));
+        until(async || matches!(standings.recall(id).await, CachedStatus::Unknown)).await;
+        assert!(matches!(standings.recall(others_id).await, CachedStatus::Live(_)));
         standings.remember(id, standing(user), asked).await;
-        assert!(matches!(standings.recall(id).await, Memory::Unknown), "what was found before the change is not kept");
+        assert!(matches!(standings.recall(id).await, CachedStatus::Unknown), "what was found before the change is not kept");
         drop(bus.publish(vec![BusMessage::Signal(Signal::Gap)]));
-        until(async || matches!(standings.recall(others_id).await, Memory::Unknown)).await;
+        until(async || matches!(standings.recall(others_id).await, CachedStatus::Unknown)).await;
     }
 }
