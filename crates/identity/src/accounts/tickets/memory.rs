@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use moka::future::Cache;
 
-use super::{Holder, TICKET_TTL, TicketStore};
+use super::{TicketHolder, TICKET_TTL, TicketStore};
 
 /// The most unused tickets of one person; the oldest are dropped.
 const MAX_TICKETS: u64 = 100_000;
 
-pub struct MemoryTickets(Cache<Vec<u8>, Holder>);
+pub struct MemoryTickets(Cache<Vec<u8>, TicketHolder>);
 
 impl MemoryTickets {
     #[must_use]
@@ -20,11 +20,11 @@ impl MemoryTickets {
 
 #[async_trait]
 impl TicketStore for MemoryTickets {
-    async fn put(&self, fingerprint: &[u8], holder: Holder) {
+    async fn put(&self, fingerprint: &[u8], holder: TicketHolder) {
         self.0.insert(fingerprint.to_vec(), holder).await;
     }
 
-    async fn take(&self, fingerprint: &[u8]) -> Option<Holder> {
+    async fn take(&self, fingerprint: &[u8]) -> Option<TicketHolder> {
         self.0.remove(fingerprint).await
     }
 }

@@ -25,7 +25,7 @@ const MAX_TICKET_BYTES: usize = 128;
 
 /// Who holds a ticket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
+pub struct TicketHolder {
     pub user_id: UserId,
     pub credential: Credential,
     pub expires_at: Timestamp,
@@ -35,16 +35,16 @@ pub struct Holder {
 #[async_trait]
 pub trait TicketStore: Send + Sync + 'static {
     /// Keeps a ticket for [`TICKET_TTL`].
-    async fn put(&self, fingerprint: &[u8], holder: Holder);
+    async fn put(&self, fingerprint: &[u8], holder: TicketHolder);
 
     /// Takes a ticket out, once.
-    async fn take(&self, fingerprint: &[u8]) -> Option<Holder>;
+    async fn take(&self, fingerprint: &[u8]) -> Option<TicketHolder>;
 }
 
 /// A new ticket for the caller.
 pub async fn issue_ticket(service: &IdentityService, by: &Principal) -> Result<String, AppError> {
     let ticket = token::random_token().map_err(AppError::internal)?;
-    let holder = Holder { user_id: by.user_id, credential: by.credential, expires_at: by.expires_at };
+    let holder = TicketHolder { user_id: by.user_id, credential: by.credential, expires_at: by.expires_at };
     service.tickets.put(&token::hash_token(&ticket), holder).await;
     Ok(ticket)
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use deadpool_redis::redis::cmd;
 use platform::redis::Redis;
 
-use super::{Holder, MemoryTickets, TICKET_TTL, TicketStore};
+use super::{TicketHolder, MemoryTickets, TICKET_TTL, TicketStore};
 
 /// How long Redis may take before it counts as away.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -23,7 +23,7 @@ impl RedisTickets {
         Self { redis, own: MemoryTickets::new() }
     }
 
-    async fn set(&self, fingerprint: &[u8], holder: &Holder) -> anyhow::Result<()> {
+    async fn set(&self, fingerprint: &[u8], holder: &TicketHolder) -> anyhow::Result<()> {
         let value = serde_json::to_vec(holder)?;
         let mut connection = self.redis.connection().await?;
         let mut command = cmd("SET");
@@ -32,7 +32,7 @@ impl RedisTickets {
         Ok(())
     }
 
-    async fn get_and_delete(&self, fingerprint: &[u8]) -> anyhow::Result<Option<Holder>> {
+    async fn get_and_delete(&self, fingerprint: &[u8]) -> anyhow::Result<Option<TicketHolder>> {
         let mut connection = self.redis.connection().await?;
         let value: Option<Vec<u8>> = cmd("GETDEL").arg(key(fingerprint)).query_async(&mut connection).await?;
         Ok(value.map(|value| serde_json::from_slice(&value)).transpose()?)
@@ -45,7 +45,7 @@ fn key(fingerprint: &[u8]) -> Vec<u8> {
 
 #[async_trait]
 impl TicketStore for RedisTickets {
-    async fn put(&self, fingerprint: &[u8], holder: Holder) {
+    async fn put(&self, fingerprint: &[u8], holder: TicketHolder) {
         let kept = self.redis.within(PATIENCE, self.set(fingerprint, &holder)).await;
         if kept.is_err() {
             tracing::debug!("Redis is away: a ticket is kept by this instance alone");
@@ -53,7 +53,7 @@ impl TicketStore for RedisTickets {
         }
     }
 
-    async fn take(&self, fingerprint: &[u8]) -> Option<Holder> {
+    async fn take(&self, fingerprint: &[u8]) -> Option<TicketHolder> {
         if let Some(holder) = self.own.take(fingerprint).await {
             return Some(holder);
         }

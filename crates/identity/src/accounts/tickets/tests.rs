@@ -8,8 +8,8 @@ use platform::redis::Redis;
 
 use super::*;
 
-fn holder() -> Holder {
-    Holder { user_id: UserId::new(), credential: Credential::Session(SessionId::new()), expires_at: Timestamp(1) }
+fn holder() -> TicketHolder {
+    TicketHolder { user_id: UserId::new(), credential: Credential::Session(SessionId::new()), expires_at: Timestamp(1) }
 }
 
 /// Fingerprints that no other run has used.
