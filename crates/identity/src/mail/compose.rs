@@ -18,7 +18,7 @@ const MAX_QUOTED_CHARS: usize = 80;
 
 /// A letter, ready to be put into an envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Written {
+pub(super) struct ComposedMail {
     pub subject: String,
     pub text: String,
     pub html: String,
@@ -45,11 +45,11 @@ pub(super) fn write(
     language: Language,
     host: &str,
     link: Option<String>,
-) -> Result<Written, AppError> {
+) -> Result<ComposedMail, AppError> {
     compose(letter, language, host, link).map_err(AppError::internal)
 }
 
-fn compose(letter: &Letter, language: Language, host: &str, link: Option<String>) -> Result<Written, minijinja::Error> {
+fn compose(letter: &Letter, language: Language, host: &str, link: Option<String>) -> Result<ComposedMail, minijinja::Error> {
     let texts = texts::of(language);
     let text = texts.of_letter(letter);
     let values = values(letter, host);
@@ -76,7 +76,7 @@ fn compose(letter: &Letter, language: Language, host: &str, link: Option<String>
             footer => sentences(&[texts.footer])?,
         })
     };
-    Ok(Written { text: page("txt")?, html: page("html")?, subject, language, unsubscribe: None })
+    Ok(ComposedMail { text: page("txt")?, html: page("html")?, subject, language, unsubscribe: None })
 }
 
 /// What the sentences speak of.

@@ -20,7 +20,7 @@ use lettre::{
 };
 use url::Url;
 
-use super::compose::Written;
+use super::compose::ComposedMail;
 
 /// How long a mail server may take for each step.
 const STEP: Duration = Duration::from_secs(10);
@@ -128,7 +128,7 @@ impl Mailer {
         Ok(true)
     }
 
-    pub(super) async fn send(&self, id: JobId, to: &Email, letter: Written) -> Result<(), Unsent> {
+    pub(super) async fn send(&self, id: JobId, to: &Email, letter: ComposedMail) -> Result<(), Unsent> {
         let message = self.envelop(id, to, letter).map_err(Unsent::NotNow)?;
         match &self.way {
             Way::Smtp(server) => match tokio::time::timeout(WHOLE, server.send(message)).await {
@@ -147,7 +147,7 @@ impl Mailer {
         }
     }
 
-    fn envelop(&self, id: JobId, to: &Email, letter: Written) -> anyhow::Result<Message> {
+    fn envelop(&self, id: JobId, to: &Email, letter: ComposedMail) -> anyhow::Result<Message> {
         // Programs that answer mails by themselves leave such ones alone (RFC 3834).
         let by_machine =
             HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
