@@ -27,7 +27,7 @@ pub struct MailJob {
 }
 
 /// Whom a letter is for, as they are when it is written.
-struct Addressee {
+struct MailRecipient {
     email: Email,
     language: Language,
     user: Option<UserId>,
@@ -127,18 +127,18 @@ impl MailJob {
     }
 
     /// `None` if there is no account to write to.
-    async fn addressee(&self, service: &IdentityService) -> Result<Option<Addressee>, AppError> {
+    async fn addressee(&self, service: &IdentityService) -> Result<Option<MailRecipient>, AppError> {
         let user = match &self.to {
             Recipient::User(id) => users::by_id(service.db.reader(), *id).await?,
             Recipient::Account(email) => users::by_email(service.db.reader(), email.as_str()).await?,
             Recipient::Address { email, language } => {
                 let (email, language) = (email.clone(), *language);
-                return Ok(Some(Addressee { email, language, user: None, is_verified: false }));
+                return Ok(Some(MailRecipient { email, language, user: None, is_verified: false }));
             }
         };
         let Some(user) = user else { return Ok(None) };
         let email = Email::parse(&user.email).map_err(|error| AppError::internal(anyhow::anyhow!(error.message)))?;
-        Ok(Some(Addressee {
+        Ok(Some(MailRecipient {
             email,
             language: Language::from_stored_tag(&user.language),
             user: Some(user.id),
