@@ -6,7 +6,7 @@ use dbcontext::{
     entity::{payment, payment_dispute, payment_refund},
     query::{payments as rows, plans as plan_rows},
 };
-use identity::mail::{self, Letter, Recipient};
+use identity::mail::{self, MailContent, Recipient};
 use sea_orm::ConnectionTrait;
 use time::OffsetDateTime;
 
@@ -244,7 +244,7 @@ pub(super) async fn settle<C: ConnectionTrait>(
     row.receipt_number = Some(number);
     step(row, Stage::Paid)?;
     deliver(service, txn, row, now).await?;
-    let letter = Letter::Paid {
+    let letter = MailContent::Paid {
         plan: plan_rows::by_id(txn, row.plan_id).await?.map(|plan| plan.name).unwrap_or_default(),
         amount: price(row)?.to_string(),
         number: format!("{year}-{number:04}"),
@@ -347,7 +347,7 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
         let (year, number) = next_number(txn, now).await?;
         (refund.credit_note_year, refund.credit_note_number, refund.refunded_at) =
             (Some(year), Some(number), Some(now));
-        let letter = Letter::Refunded {
+        let letter = MailContent::Refunded {
             amount: Money::new(refund.amount, price(row)?.currency).to_string(),
             number: format!("{year}-{number:04}"),
             page: page_of(row),

@@ -20,7 +20,7 @@ use dbcontext::{
     query::{balances as rows, ledger as ledger_rows, workspaces},
 };
 use futures_util::stream::{self, StreamExt as _};
-use identity::mail::{self, Letter, Recipient};
+use identity::mail::{self, MailContent, Recipient};
 use jobs::caught;
 use sea_orm::ConnectionTrait;
 use tokio::sync::mpsc;
@@ -175,7 +175,7 @@ async fn warn<C: ConnectionTrait>(
     };
     let now = service.clock.now();
     for user_id in &told {
-        let letter = Letter::CreditsLow {
+        let letter = MailContent::CreditsLow {
             workspace: workspace.clone(),
             credits: whole_credits(account.balance),
             page: page_of(holder),

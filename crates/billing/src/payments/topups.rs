@@ -16,7 +16,7 @@ use dbcontext::{
     entity::{credit_top_up, payment},
     query::{balances as rows, payment_methods as method_rows, payments as payment_rows, plans as plan_rows, users},
 };
-use identity::mail::{self, Letter, Recipient};
+use identity::mail::{self, MailContent, Recipient};
 use sea_orm::ConnectionTrait;
 use time::{Date, OffsetDateTime};
 
@@ -147,7 +147,7 @@ async fn stop<C: ConnectionTrait>(
         row.is_on = false;
     }
     row.stopped = Some(why.as_str().to_owned());
-    let letter = Letter::TopUpStopped { why, page: balances::page_of(Payer::from(&*row).holder()) };
+    let letter = MailContent::TopUpStopped { why, page: balances::page_of(Payer::from(&*row).holder()) };
     mail::post(txn, now, Recipient::User(row.user_id), letter).await
 }
 

@@ -16,7 +16,7 @@ use dbcontext::{
     },
 };
 use event_log::notifications::{self, BroadcastNotification};
-use identity::mail::{Letter, MailJob, Recipient};
+use identity::mail::{MailContent, MailJob, Recipient};
 use jobs::{self, Ended, Job, Stored, Work};
 use sea_orm::ConnectionTrait as _;
 use serde::{Deserialize, Serialize};
@@ -121,7 +121,7 @@ async fn send(
 ) -> Result<(), AppError> {
     let is_mailed = channels.contains(&BroadcastChannel::Mail);
     let audience = parsed(&row.audience)?;
-    let letter = Letter::Announcement { title: row.title.clone(), body: row.body.clone(), page: String::new() };
+    let letter = MailContent::Announcement { title: row.title.clone(), body: row.body.clone(), page: String::new() };
     while row.mailed_at.is_none() {
         let now = service.clock.now();
         let part = rows::concerned_after(service.db.reader(), &audience, row.last_mailed_user_id, SENT, now).await?;

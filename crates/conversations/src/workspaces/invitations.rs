@@ -21,7 +21,7 @@ use dbcontext::{
     query::{invitations as rows, users, workspaces},
 };
 use identity::{
-    mail::{self, Letter, Recipient},
+    mail::{self, MailContent, Recipient},
     membership::{ChangeNotice, admit, invitation::find},
 };
 use platform::audit::{self, Action, NewAuditEntry};
@@ -132,7 +132,7 @@ pub async fn create(
     if let (Some(email), Some(inviter)) = (email, inviter) {
         let reader = known.as_ref().unwrap_or(&inviter);
         let to = Recipient::Address { email, language: Language::from_stored_tag(&reader.language) };
-        let letter = Letter::Invitation {
+        let letter = MailContent::Invitation {
             invitation_id: row.id.0,
             workspace: workspaces::name(&tx, workspace_id).await?.unwrap_or_default(),
             inviter: inviter.display_name,

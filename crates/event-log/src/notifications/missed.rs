@@ -16,7 +16,7 @@ use dbcontext::query::{
     notifications::{self as rows, NotificationRow},
 };
 use identity::{
-    mail::{self, Letter},
+    mail::{self, MailContent},
     presence,
 };
 use jobs::{self, Ended, Job, Stored, Work};
@@ -115,7 +115,7 @@ impl DigestJob {
             let count = if one.count > 1 { format!(" ({})", one.count) } else { String::new() };
             if text.is_empty() { format!("{}{count}", one.title) } else { format!("{}{count}: {text}", one.title) }
         });
-        let letter = Letter::Missed { count, lines: lines.collect::<Vec<_>>().join("\n"), page: "activity".to_owned() };
+        let letter = MailContent::Missed { count, lines: lines.collect::<Vec<_>>().join("\n"), page: "activity".to_owned() };
         let fresh = token::random_token().map_err(AppError::internal)?;
         let token = rows::mail_token(service.db.writer(), self.user_id, &fresh).await?;
         let public = service.config.server.public_url();

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::Device;
 use crate::IdentityService;
-use crate::mail::{self, Letter, Recipient};
+use crate::mail::{self, MailContent, Recipient};
 
 /// Whether the account was signed in from this address before. Takes as long where there is no account.
 pub(super) async fn is_known<C: ConnectionTrait>(
@@ -36,7 +36,7 @@ pub(super) async fn note(
     let is_new = !known.iter().any(|known| known.network == network) || !known.iter().any(|known| known.agent == agent);
     // An unverified address may be a stranger's.
     if is_new && !known.is_empty() && account.is_verified() {
-        let letter = Letter::NewDevice {
+        let letter = MailContent::NewDevice {
             user_agent: device.name(),
             address: device.address(),
             place: device.place(&service.geoip),

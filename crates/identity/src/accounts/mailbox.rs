@@ -27,22 +27,22 @@ use super::{
     sessions::tell_ended, signin,
 };
 use crate::IdentityService;
-use crate::mail::{self, Letter, Recipient};
+use crate::mail::{self, MailContent, Recipient};
 
 /// Ours have 43 characters.
 const MAX_TOKEN_BYTES: usize = 128;
 
 /// Sends the proof of an address again, where there is an account that lacks it.
 pub async fn resend_verification(service: &IdentityService, email: &str) -> Result<(), AppError> {
-    request(service, email, Letter::Verification).await
+    request(service, email, MailContent::Verification).await
 }
 
 /// Sends the way to another password, where there is an account.
 pub async fn forgot_password(service: &IdentityService, email: &str) -> Result<(), AppError> {
-    request(service, email, Letter::PasswordReset).await
+    request(service, email, MailContent::PasswordReset).await
 }
 
-async fn request(service: &IdentityService, email: &str, letter: Letter) -> Result<(), AppError> {
+async fn request(service: &IdentityService, email: &str, letter: MailContent) -> Result<(), AppError> {
     let email = Email::parse(email).map_err(|error| AppError::Invalid(vec![error]))?;
     mail::post(service.db.writer(), service.clock.now(), Recipient::Account(email), letter).await?;
     service.wake_workers();
@@ -165,7 +165,7 @@ pub async fn redeem_reset(
     let ended = sessions::end_all(&tx, account.id, None, now).await?;
     let revoked = api_keys::revoke_all(&tx, account.id, now).await?;
     audit::record(&tx, entry(Action::PasswordReset, account.id, address)).await?;
-    mail::post(&tx, now, Recipient::User(account.id), Letter::PasswordChanged { at: now }).await?;
+    mail::post(&tx, now, Recipient::User(account.id), MailContent::PasswordChanged { at: now }).await?;
     tx.commit().await.map_err(app_error)?;
     tell_ended(service, ended).await;
     tell_revoked(service, revoked).await;

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::IdentityService;
 use crate::{
-    mail::{self, Letter, Recipient},
+    mail::{self, MailContent, Recipient},
     membership, presence,
 };
 
@@ -105,7 +105,7 @@ pub async fn update_me(service: &IdentityService, by: &Principal, change: Profil
         users::set_password(&tx, by.user_id, &hash, now).await?;
         ended = rows::end_all(&tx, by.user_id, own, now).await?;
         mail_tokens::remove(&tx, by.user_id.0).await?;
-        mail::post(&tx, now, Recipient::User(by.user_id), Letter::PasswordChanged { at: now }).await?;
+        mail::post(&tx, now, Recipient::User(by.user_id), MailContent::PasswordChanged { at: now }).await?;
         audit::record(&tx, NewAuditEntry::by(by, Action::PasswordChanged, None)).await?;
     }
     if let Some(name) = &display_name {

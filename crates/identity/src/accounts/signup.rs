@@ -18,7 +18,7 @@ use super::{
 };
 use crate::IdentityService;
 use crate::{
-    mail::{self, Letter, Recipient},
+    mail::{self, MailContent, Recipient},
     membership::{self, invitation},
 };
 
@@ -80,7 +80,7 @@ pub async fn signup(service: &IdentityService, request: SignUp, device: Device) 
         Err(AppError::Refused { code: Code::EmailTaken, message, retry_after }) => {
             tx.rollback().await.map_err(app_error)?;
             // The address's owner learns of the attempt.
-            mail::post(service.db.writer(), now, Recipient::Account(newcomer.email), Letter::SignUpAttempt).await?;
+            mail::post(service.db.writer(), now, Recipient::Account(newcomer.email), MailContent::SignUpAttempt).await?;
             service.wake_workers();
             return Err(AppError::Refused { code: Code::EmailTaken, message, retry_after });
         }
@@ -93,7 +93,7 @@ pub async fn signup(service: &IdentityService, request: SignUp, device: Device) 
     known::note(&tx, service, &user, &device).await?;
     let entry = NewAuditEntry { action: Action::SignUp, actor: Some(user.id), target: None, address: device.ip() };
     audit::record(&tx, entry).await?;
-    mail::post(&tx, now, Recipient::User(user.id), Letter::Verification).await?;
+    mail::post(&tx, now, Recipient::User(user.id), MailContent::Verification).await?;
     tx.commit().await.map_err(app_error)?;
     service.accounts.setup.end();
     service.wake_workers();

@@ -9,7 +9,7 @@ use appcore::{AppError, Language, Timestamp, line};
 use minijinja::{Environment, Value, context};
 
 use super::{
-    Letter,
+    MailContent,
     texts::{self, Text},
 };
 
@@ -41,7 +41,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
 
 /// Writes `letter` for a reader of `language`; `host` is how this installation is known to them.
 pub(super) fn write(
-    letter: &Letter,
+    letter: &MailContent,
     language: Language,
     host: &str,
     link: Option<String>,
@@ -49,7 +49,7 @@ pub(super) fn write(
     compose(letter, language, host, link).map_err(AppError::internal)
 }
 
-fn compose(letter: &Letter, language: Language, host: &str, link: Option<String>) -> Result<ComposedMail, minijinja::Error> {
+fn compose(letter: &MailContent, language: Language, host: &str, link: Option<String>) -> Result<ComposedMail, minijinja::Error> {
     let texts = texts::of(language);
     let text = texts.of_letter(letter);
     let values = values(letter, host);
@@ -80,43 +80,43 @@ fn compose(letter: &Letter, language: Language, host: &str, link: Option<String>
 }
 
 /// What the sentences speak of.
-fn values(letter: &Letter, host: &str) -> Value {
+fn values(letter: &MailContent, host: &str) -> Value {
     match letter {
-        Letter::Verification
-        | Letter::PasswordReset
-        | Letter::Welcome
-        | Letter::Test
-        | Letter::SignUpAttempt
-        | Letter::Restored => context! { host },
-        Letter::Invitation { workspace, inviter, expires_at, .. } => {
+        MailContent::Verification
+        | MailContent::PasswordReset
+        | MailContent::Welcome
+        | MailContent::Test
+        | MailContent::SignUpAttempt
+        | MailContent::Restored => context! { host },
+        MailContent::Invitation { workspace, inviter, expires_at, .. } => {
             context! { host, workspace => quotable(workspace), inviter => quotable(inviter), time => time(*expires_at) }
         }
-        Letter::Claim { provider, .. } => context! { host, provider },
-        Letter::NewDevice { user_agent, address, place, at } => {
+        MailContent::Claim { provider, .. } => context! { host, provider },
+        MailContent::NewDevice { user_agent, address, place, at } => {
             let place = place.as_ref().map(ToString::to_string);
             context! { host, user_agent, address, place, time => time(*at) }
         }
-        Letter::PasswordChanged { at } | Letter::Suspended { at } | Letter::SecondFactorRemoved { at } => {
+        MailContent::PasswordChanged { at } | MailContent::Suspended { at } | MailContent::SecondFactorRemoved { at } => {
             context! { host, time => time(*at) }
         }
-        Letter::Paid { plan, amount, number, .. } => context! { host, plan => quotable(plan), amount, number },
-        Letter::Refunded { amount, number, .. } => context! { host, amount, number },
-        Letter::ChargeFailed { plan, amount, again_at, until, .. } => {
+        MailContent::Paid { plan, amount, number, .. } => context! { host, plan => quotable(plan), amount, number },
+        MailContent::Refunded { amount, number, .. } => context! { host, amount, number },
+        MailContent::ChargeFailed { plan, amount, again_at, until, .. } => {
             let again = again_at.map(time);
             context! { host, plan => quotable(plan), amount, again, time => time(*until) }
         }
-        Letter::PlanUnpaid { plan, until, .. } => context! { host, plan => quotable(plan), time => time(*until) },
-        Letter::PlanEnded { plan, .. } => context! { host, plan => quotable(plan) },
-        Letter::PlanExpiring { plan, amount, at, .. } | Letter::PlanRenewing { plan, amount, at, .. } => {
+        MailContent::PlanUnpaid { plan, until, .. } => context! { host, plan => quotable(plan), time => time(*until) },
+        MailContent::PlanEnded { plan, .. } => context! { host, plan => quotable(plan) },
+        MailContent::PlanExpiring { plan, amount, at, .. } | MailContent::PlanRenewing { plan, amount, at, .. } => {
             context! { host, plan => quotable(plan), amount, time => time(*at) }
         }
-        Letter::CreditsLow { workspace, credits, .. } => {
+        MailContent::CreditsLow { workspace, credits, .. } => {
             context! { host, workspace => workspace.as_deref().and_then(quotable), credits }
         }
-        Letter::TopUpStopped { why, .. } => context! { host, why => why.as_str() },
-        Letter::Missed { count, lines, .. } => context! { host, count, lines },
-        Letter::Announcement { title, body, .. } => context! { host, title, body },
-        Letter::TrialEnding { plan, at, .. } => context! { host, plan => quotable(plan), time => time(*at) },
+        MailContent::TopUpStopped { why, .. } => context! { host, why => why.as_str() },
+        MailContent::Missed { count, lines, .. } => context! { host, count, lines },
+        MailContent::Announcement { title, body, .. } => context! { host, title, body },
+        MailContent::TrialEnding { plan, at, .. } => context! { host, plan => quotable(plan), time => time(*at) },
     }
 }
 

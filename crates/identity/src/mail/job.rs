@@ -11,7 +11,7 @@ use jobs::{Ended, Job, Stored, Work};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Letter, MOST, Recipient, compose, transport::Unsent};
+use super::{MailContent, MOST, Recipient, compose, transport::Unsent};
 use crate::IdentityService;
 
 /// How many letters are sent at the same time, by all instances together: a server that hangs must not keep every worker waiting.
@@ -23,7 +23,7 @@ const HAND_OVER: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailJob {
     pub to: Recipient,
-    pub letter: Letter,
+    pub letter: MailContent,
 }
 
 /// Whom a letter is for, as they are when it is written.
@@ -49,7 +49,7 @@ impl Stored for MailJob {
 
     fn subject(&self) -> Uuid {
         match (&self.to, &self.letter) {
-            (_, Letter::Invitation { invitation_id, .. }) => *invitation_id,
+            (_, MailContent::Invitation { invitation_id, .. }) => *invitation_id,
             (Recipient::User(id), _) => id.0,
             _ => Uuid::nil(),
         }
@@ -74,7 +74,7 @@ impl Job<IdentityService> for MailJob {
 pub async fn send_listed(
     work: Work<'_, IdentityService>,
     to: UserId,
-    letter: Letter,
+    letter: MailContent,
     unsubscribe: String,
 ) -> Result<Ended, AppError> {
     MailJob { to: Recipient::User(to), letter }.hand_over(work, Some(unsubscribe)).await
@@ -88,7 +88,7 @@ impl MailJob {
     async fn hand_over(&self, work: Work<'_, IdentityService>, unsubscribe: Option<String>) -> Result<Ended, AppError> {
         let service = work.state;
         let Some(addressee) = self.addressee(service).await? else { return Ok(Ended::Done) };
-        if self.letter == Letter::Verification && addressee.is_verified {
+        if self.letter == MailContent::Verification && addressee.is_verified {
             return Ok(Ended::Done);
         }
         if unsubscribe.is_some() && !addressee.is_verified {

@@ -57,7 +57,7 @@ pub enum Recipient {
 /// What is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Letter {
+pub enum MailContent {
     /// Confirm your address; only where it is not proven yet.
     Verification,
     PasswordReset,
@@ -186,7 +186,7 @@ struct Link {
     expires_at: Timestamp,
 }
 
-impl Letter {
+impl MailContent {
     const fn name(&self) -> &'static str {
         match self {
             Self::Verification => "verification",
@@ -262,7 +262,7 @@ impl Letter {
 
 /// Sends a letter to show that mail arrives, at once. The error is what the mail server said.
 pub async fn try_out(service: &IdentityService, to: &Email, language: Language) -> Result<(), String> {
-    let written = compose::write(&Letter::Test, language, &service.config.server.public_host(), None);
+    let written = compose::write(&MailContent::Test, language, &service.config.server.public_host(), None);
     let written = written.map_err(|error| error.to_string())?;
     match service.mailer.send(JobId::new(), to, written).await {
         Ok(()) => Ok(()),
@@ -272,6 +272,6 @@ pub async fn try_out(service: &IdentityService, to: &Email, language: Language) 
 }
 
 /// Asks for a letter, in the caller's transaction. It is on its way within a second; [`jobs::wake`] after the commit makes haste.
-pub async fn post<C: ConnectionTrait>(db: &C, now: Timestamp, to: Recipient, letter: Letter) -> Result<(), AppError> {
+pub async fn post<C: ConnectionTrait>(db: &C, now: Timestamp, to: Recipient, letter: MailContent) -> Result<(), AppError> {
     jobs::ask(db, now, &MailJob { to, letter }).await
 }

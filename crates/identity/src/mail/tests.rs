@@ -3,45 +3,45 @@
 use appcore::{Language, GeoLocation, Timestamp, view::StoppedTopUp};
 use uuid::Uuid;
 
-use super::{Letter, compose};
+use super::{MailContent, compose};
 
 const LINK: &str = "https://chat.example.org/verify-email?token=abc-_123";
 
-fn letters() -> Vec<Letter> {
+fn letters() -> Vec<MailContent> {
     let at = Timestamp(1_800_000_000_000);
     vec![
-        Letter::Verification,
-        Letter::PasswordReset,
-        Letter::Welcome,
-        Letter::Test,
+        MailContent::Verification,
+        MailContent::PasswordReset,
+        MailContent::Welcome,
+        MailContent::Test,
         invitation("Team", "Anna"),
-        Letter::Claim { provider: "google".to_owned(), pending: Uuid::nil() },
-        Letter::NewDevice {
+        MailContent::Claim { provider: "google".to_owned(), pending: Uuid::nil() },
+        MailContent::NewDevice {
             user_agent: Some("Firefox".to_owned()),
             address: Some("192.0.2.1".to_owned()),
             place: GeoLocation::from_stored(Some("DE"), Some("Berlin".to_owned())),
             at,
         },
-        Letter::NewDevice { user_agent: None, address: None, place: None, at },
-        Letter::PasswordChanged { at },
-        Letter::Suspended { at },
-        Letter::Restored,
-        Letter::SecondFactorRemoved { at },
-        Letter::SignUpAttempt,
-        Letter::Paid { plan: text("Team"), amount: text("24.00 USD"), number: text("2026-0001"), page: page() },
-        Letter::Refunded { amount: text("24.00 USD"), number: text("2026-0002"), page: page() },
-        Letter::ChargeFailed { plan: text("Team"), amount: text("1 VND"), again_at: Some(at), until: at, page: page() },
-        Letter::ChargeFailed { plan: text("Team"), amount: text("1 VND"), again_at: None, until: at, page: page() },
-        Letter::PlanUnpaid { plan: text("Team"), until: at, page: page() },
-        Letter::PlanEnded { plan: text("Team"), page: page() },
-        Letter::PlanExpiring { plan: text("Team"), amount: text("1 VND"), at, page: page() },
-        Letter::PlanRenewing { plan: text("Team"), amount: text("1 VND"), at, page: page() },
-        Letter::TrialEnding { plan: text("Team"), at, page: page() },
-        Letter::CreditsLow { workspace: None, credits: text("1,234.5"), page: page() },
-        Letter::CreditsLow { workspace: Some(text("Team")), credits: text("0"), page: page() },
-        Letter::TopUpStopped { why: StoppedTopUp::Declined, page: page() },
-        Letter::TopUpStopped { why: StoppedTopUp::MonthlyLimit, page: page() },
-        Letter::Announcement { title: text("Maintenance"), body: text("Tonight\n\nat **ten**"), page: page() },
+        MailContent::NewDevice { user_agent: None, address: None, place: None, at },
+        MailContent::PasswordChanged { at },
+        MailContent::Suspended { at },
+        MailContent::Restored,
+        MailContent::SecondFactorRemoved { at },
+        MailContent::SignUpAttempt,
+        MailContent::Paid { plan: text("Team"), amount: text("24.00 USD"), number: text("2026-0001"), page: page() },
+        MailContent::Refunded { amount: text("24.00 USD"), number: text("2026-0002"), page: page() },
+        MailContent::ChargeFailed { plan: text("Team"), amount: text("1 VND"), again_at: Some(at), until: at, page: page() },
+        MailContent::ChargeFailed { plan: text("Team"), amount: text("1 VND"), again_at: None, until: at, page: page() },
+        MailContent::PlanUnpaid { plan: text("Team"), until: at, page: page() },
+        MailContent::PlanEnded { plan: text("Team"), page: page() },
+        MailContent::PlanExpiring { plan: text("Team"), amount: text("1 VND"), at, page: page() },
+        MailContent::PlanRenewing { plan: text("Team"), amount: text("1 VND"), at, page: page() },
+        MailContent::TrialEnding { plan: text("Team"), at, page: page() },
+        MailContent::CreditsLow { workspace: None, credits: text("1,234.5"), page: page() },
+        MailContent::CreditsLow { workspace: Some(text("Team")), credits: text("0"), page: page() },
+        MailContent::TopUpStopped { why: StoppedTopUp::Declined, page: page() },
+        MailContent::TopUpStopped { why: StoppedTopUp::MonthlyLimit, page: page() },
+        MailContent::Announcement { title: text("Maintenance"), body: text("Tonight\n\nat **ten**"), page: page() },
     ]
 }
 
@@ -53,8 +53,8 @@ fn page() -> String {
     text("plans/billing")
 }
 
-fn invitation(workspace: &str, inviter: &str) -> Letter {
-    Letter::Invitation {
+fn invitation(workspace: &str, inviter: &str) -> MailContent {
+    MailContent::Invitation {
         invitation_id: Uuid::nil(),
         workspace: workspace.to_owned(),
         inviter: inviter.to_owned(),
@@ -89,7 +89,7 @@ fn one_credit_is_not_many() {
         (Language::De, "1,000", "noch 1,000 Credits"),
     ] {
         for workspace in [None, Some(text("Team"))] {
-            let letter = Letter::CreditsLow { workspace, credits: text(credits), page: page() };
+            let letter = MailContent::CreditsLow { workspace, credits: text(credits), page: page() };
             let written = compose::write(&letter, language, "chat.example.org", Some(LINK.to_owned())).unwrap();
             assert!(written.text.contains(said), "{}", written.text);
         }

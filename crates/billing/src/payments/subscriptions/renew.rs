@@ -8,7 +8,7 @@ use dbcontext::{
     query::{payment_methods, payments as payment_rows, plans as plan_rows, subscriptions as rows, users, workspaces},
 };
 use futures_util::stream::{self, StreamExt as _};
-use identity::mail::{self, Letter, Recipient};
+use identity::mail::{self, MailContent, Recipient};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
@@ -76,14 +76,14 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
         DueAction::Lapse => {
             step(&mut row, SubscriptionTransition::Lapse)?;
             settle(service, &mut row, now)?;
-            let letter = Letter::PlanUnpaid { plan: plan.name.clone(), until: row.ends_at, page: page_of(&row) };
+            let letter = MailContent::PlanUnpaid { plan: plan.name.clone(), until: row.ends_at, page: page_of(&row) };
             mail::post(&tx, now, Recipient::User(row.user_id), letter).await?;
         }
         DueAction::End => {
             step(&mut row, SubscriptionTransition::End)?;
             row.ends_at = now;
             settle(service, &mut row, now)?;
-            let letter = Letter::PlanEnded { plan: plan.name.clone(), page: page_of(&row) };
+            let letter = MailContent::PlanEnded { plan: plan.name.clone(), page: page_of(&row) };
             mail::post(&tx, now, Recipient::User(row.user_id), letter).await?;
         }
         DueAction::Charge | DueAction::Ask => {
@@ -113,17 +113,17 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
     Ok(())
 }
 
-fn reminder(service: &BillingService, row: &subscription::Model, plan: &PricingPlan) -> Result<Letter, AppError> {
+fn reminder(service: &BillingService, row: &subscription::Model, plan: &PricingPlan) -> Result<MailContent, AppError> {
     let (name, at, page) = (plan.name.clone(), row.period_end, page_of(row));
     if state(row)? == SubscriptionState::Trialing {
-        return Ok(Letter::TrialEnding { plan: name, at, page });
+        return Ok(MailContent::TrialEnding { plan: name, at, page });
     }
     let price = price_of(plan, row).and_then(|price| Some(Money::new(price.amount, price.currency.parse().ok()?)));
     let amount = price.map(|price| price.to_string()).unwrap_or_default();
     Ok(if super::is_automatic(service, row) {
-        Letter::PlanRenewing { plan: name, amount, at, page }
+        MailContent::PlanRenewing { plan: name, amount, at, page }
     } else {
-        Letter::PlanExpiring { plan: name, amount, at, page }
+        MailContent::PlanExpiring { plan: name, amount, at, page }
     })
 }
 
@@ -260,7 +260,7 @@ pub(in crate::payments) async fn attempt_failed<C: ConnectionTrait>(
     row.is_charging = false;
     settle(service, &mut row, now)?;
     let course = course(service, &row)?;
-    let letter = Letter::ChargeFailed {
+    let letter = MailContent::ChargeFailed {
         plan: plan_rows::by_id(txn, payment.plan_id).await?.map(|plan| plan.name).unwrap_or_default(),
         amount: payments::price(payment)?.to_string(),
         again_at: course.attempt_at().filter(|at| *at < row.ends_at),

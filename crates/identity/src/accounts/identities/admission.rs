@@ -19,7 +19,7 @@ use crate::{
         signin,
         signup::{self, parse_name},
     },
-    mail::{self, Letter, Recipient},
+    mail::{self, MailContent, Recipient},
 };
 
 /// What a new account is made of beside the identity.
@@ -150,7 +150,7 @@ async fn create(
     let entry = NewAuditEntry { action: Action::SignUp, actor: Some(account.id), target: None, address: device.ip() };
     audit::record(tx, entry).await?;
     if !identity.email_verified {
-        mail::post(tx, now, Recipient::User(account.id), Letter::Verification).await?;
+        mail::post(tx, now, Recipient::User(account.id), MailContent::Verification).await?;
     }
     insert(tx, service, &account, newcomer.provider, identity, device).await?;
     Ok(account)

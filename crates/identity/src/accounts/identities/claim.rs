@@ -18,7 +18,7 @@ use super::admission;
 use crate::IdentityService;
 use crate::{
     accounts::{Device, pending::PendingKind},
-    mail::{self, Letter, Recipient},
+    mail::{self, MailContent, Recipient},
 };
 
 /// How long the offer is valid: longer than the link of the mail, which may be late.
@@ -59,7 +59,7 @@ pub(super) async fn offer(
         expires_at: now.plus(OFFER_TTL),
     };
     let id = pending::insert(tx, new).await?;
-    let letter = Letter::Claim { provider: provider.to_owned(), pending: id };
+    let letter = MailContent::Claim { provider: provider.to_owned(), pending: id };
     mail::post(tx, now, Recipient::User(taken.id), letter).await
 }
 

@@ -25,7 +25,7 @@ use crate::{
         sessions::{tell_ended, views},
         signup,
     },
-    mail::{self, Letter, PASSWORD_RESET, Recipient, WELCOME},
+    mail::{self, MailContent, PASSWORD_RESET, Recipient, WELCOME},
 };
 
 /// Somebody who is to have an account.
@@ -60,7 +60,7 @@ pub async fn invite(
     };
     let tx = service.db.begin().await.map_err(app_error)?;
     signup::create(&tx, &service.config, row).await?;
-    let link = link(&tx, service, id, Letter::Welcome, (now, WELCOME), own_url).await?;
+    let link = link(&tx, service, id, MailContent::Welcome, (now, WELCOME), own_url).await?;
     audit::record(&tx, entry(by, Action::UserInvited, id)).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
@@ -77,7 +77,7 @@ pub async fn send_reset(
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     lock(&tx, id).await?;
-    let link = link(&tx, service, id, Letter::PasswordReset, (now, PASSWORD_RESET), own_url).await?;
+    let link = link(&tx, service, id, MailContent::PasswordReset, (now, PASSWORD_RESET), own_url).await?;
     audit::record(&tx, entry(by, Action::UserPasswordReset, id)).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
@@ -89,7 +89,7 @@ async fn link(
     tx: &Transaction,
     service: &IdentityService,
     id: UserId,
-    letter: Letter,
+    letter: MailContent,
     (now, lifetime): (Timestamp, Duration),
     own_url: &str,
 ) -> Result<SentLink, AppError> {
@@ -155,7 +155,7 @@ pub async fn remove_second_factor(service: &IdentityService, by: &Confirmed, id:
     }
     second_factors::remove(&tx, id).await?;
     users::set_second_factor(&tx, id, false, now).await?;
-    mail::post(&tx, now, Recipient::User(id), Letter::SecondFactorRemoved { at: now }).await?;
+    mail::post(&tx, now, Recipient::User(id), MailContent::SecondFactorRemoved { at: now }).await?;
     audit::record(&tx, entry(by, Action::UserSecondFactorRemoved, id)).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();

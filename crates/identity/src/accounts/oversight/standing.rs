@@ -20,7 +20,7 @@ use crate::{
         api_keys::{tell_changed, tell_revoked},
         sessions::tell_ended,
     },
-    mail::{self, Letter, Recipient},
+    mail::{self, MailContent, Recipient},
 };
 
 const MAX_REASON_CHARS: usize = 200;
@@ -80,13 +80,13 @@ pub(super) async fn apply(
             rows::suspend(&tx, id, by.user_id, reason, now).await?;
             ended = sessions::end_all(&tx, id, None, now).await?;
             keys = api_keys::ids(&tx, id).await?;
-            mail::post(&tx, now, Recipient::User(id), Letter::Suspended { at: now }).await?;
+            mail::post(&tx, now, Recipient::User(id), MailContent::Suspended { at: now }).await?;
             audit::record(&tx, entry(by, Action::UserSuspended, id)).await?;
         }
         (Some(UserStatus::Active), Some(_)) => {
             rows::restore(&tx, id, now).await?;
             keys = api_keys::ids(&tx, id).await?;
-            mail::post(&tx, now, Recipient::User(id), Letter::Restored).await?;
+            mail::post(&tx, now, Recipient::User(id), MailContent::Restored).await?;
             audit::record(&tx, entry(by, Action::UserRestored, id)).await?;
         }
         _ => {}

@@ -8,7 +8,7 @@ mod vi;
 
 use appcore::Language;
 
-use super::Letter;
+use super::MailContent;
 
 /// All that is written in one language.
 pub(super) struct Texts {
@@ -59,32 +59,32 @@ pub(super) fn of(language: Language) -> &'static Texts {
 }
 
 impl Texts {
-    pub(super) fn of_letter(&self, letter: &Letter) -> &Text {
+    pub(super) fn of_letter(&self, letter: &MailContent) -> &Text {
         match letter {
-            Letter::Verification => &self.verification,
-            Letter::PasswordReset => &self.password_reset,
-            Letter::Welcome => &self.welcome,
-            Letter::Test => &self.test,
-            Letter::Invitation { .. } => &self.invitation,
-            Letter::Claim { .. } => &self.claim,
-            Letter::NewDevice { .. } => &self.new_device,
-            Letter::PasswordChanged { .. } => &self.password_changed,
-            Letter::Suspended { .. } => &self.suspended,
-            Letter::Restored => &self.restored,
-            Letter::SecondFactorRemoved { .. } => &self.second_factor_removed,
-            Letter::SignUpAttempt => &self.sign_up_attempt,
-            Letter::Paid { .. } => &self.paid,
-            Letter::Refunded { .. } => &self.refunded,
-            Letter::ChargeFailed { .. } => &self.charge_failed,
-            Letter::PlanUnpaid { .. } => &self.plan_unpaid,
-            Letter::PlanEnded { .. } => &self.plan_ended,
-            Letter::PlanExpiring { .. } => &self.plan_expiring,
-            Letter::PlanRenewing { .. } => &self.plan_renewing,
-            Letter::TrialEnding { .. } => &self.trial_ending,
-            Letter::CreditsLow { .. } => &self.credits_low,
-            Letter::TopUpStopped { .. } => &self.top_up_stopped,
-            Letter::Missed { .. } => &self.missed,
-            Letter::Announcement { .. } => &self.announcement,
+            MailContent::Verification => &self.verification,
+            MailContent::PasswordReset => &self.password_reset,
+            MailContent::Welcome => &self.welcome,
+            MailContent::Test => &self.test,
+            MailContent::Invitation { .. } => &self.invitation,
+            MailContent::Claim { .. } => &self.claim,
+            MailContent::NewDevice { .. } => &self.new_device,
+            MailContent::PasswordChanged { .. } => &self.password_changed,
+            MailContent::Suspended { .. } => &self.suspended,
+            MailContent::Restored => &self.restored,
+            MailContent::SecondFactorRemoved { .. } => &self.second_factor_removed,
+            MailContent::SignUpAttempt => &self.sign_up_attempt,
+            MailContent::Paid { .. } => &self.paid,
+            MailContent::Refunded { .. } => &self.refunded,
+            MailContent::ChargeFailed { .. } => &self.charge_failed,
+            MailContent::PlanUnpaid { .. } => &self.plan_unpaid,
+            MailContent::PlanEnded { .. } => &self.plan_ended,
+            MailContent::PlanExpiring { .. } => &self.plan_expiring,
+            MailContent::PlanRenewing { .. } => &self.plan_renewing,
+            MailContent::TrialEnding { .. } => &self.trial_ending,
+            MailContent::CreditsLow { .. } => &self.credits_low,
+            MailContent::TopUpStopped { .. } => &self.top_up_stopped,
+            MailContent::Missed { .. } => &self.missed,
+            MailContent::Announcement { .. } => &self.announcement,
         }
     }
 }
