@@ -179,7 +179,7 @@ pub enum MailContent {
 }
 
 /// A link in a letter, before it has its token.
-struct Link {
+struct MailLink {
     purpose: Purpose,
     subject: Uuid,
     page: &'static str,
@@ -235,21 +235,21 @@ impl MailContent {
         }
     }
 
-    fn link(&self, user: Option<UserId>, now: Timestamp) -> Option<Link> {
+    fn link(&self, user: Option<UserId>, now: Timestamp) -> Option<MailLink> {
         let of_user = |purpose, page, lifetime| {
-            user.map(|user| Link { purpose, subject: user.0, page, expires_at: now.plus(lifetime) })
+            user.map(|user| MailLink { purpose, subject: user.0, page, expires_at: now.plus(lifetime) })
         };
         match self {
             Self::Verification => of_user(Purpose::Verification, "verify-email", VERIFICATION),
             Self::PasswordReset => of_user(Purpose::PasswordReset, "reset-password", PASSWORD_RESET),
             Self::Welcome => of_user(Purpose::PasswordReset, "reset-password", WELCOME),
-            Self::Invitation { invitation_id, expires_at, .. } => Some(Link {
+            Self::Invitation { invitation_id, expires_at, .. } => Some(MailLink {
                 purpose: Purpose::Invitation,
                 subject: *invitation_id,
                 page: "invite",
                 expires_at: *expires_at,
             }),
-            Self::Claim { pending, .. } => Some(Link {
+            Self::Claim { pending, .. } => Some(MailLink {
                 purpose: Purpose::Claim,
                 subject: *pending,
                 page: "verify-email",
