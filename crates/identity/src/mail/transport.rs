@@ -40,10 +40,10 @@ pub struct Mailer {
     from: Mailbox,
     host: String,
     clock: Clock,
-    way: Way,
+    way: MailTransport,
 }
 
-enum Way {
+enum MailTransport {
     Smtp(AsyncSmtpTransport<Tokio1Executor>),
     Outbox(PathBuf),
 }
@@ -110,12 +110,12 @@ impl Mailer {
                 let builder = builder.context(
                     "The setting mail.smtp_url is not the address of a mail server: smtps://…, or smtp://… with ?tls=required, opportunistic or none.",
                 )?;
-                Way::Smtp(builder.timeout(Some(STEP)).pool_config(PoolConfig::new().max_size(8)).build())
+                MailTransport::Smtp(builder.timeout(Some(STEP)).pool_config(PoolConfig::new().max_size(8)).build())
             }
             None => {
                 let folder = config.server.data_dir.join(OUTBOX);
                 tracing::info!(folder = %folder.display(), "mail.smtp_url is not set: mails are written to files");
-                Way::Outbox(folder)
+                MailTransport::Outbox(folder)
             }
         };
         Ok(Self { from, host, clock, way })
@@ -123,7 +123,7 @@ impl Mailer {
 
     /// Whether the mail server takes us; false where there is none.
     pub async fn probe(&self) -> anyhow::Result<bool> {
-        let Way::Smtp(server) = &self.way else { return Ok(false) };
+        let MailTransport::Smtp(server) = &self.way else { return Ok(false) };
         anyhow::ensure!(server.test_connection().await.map_err(explained)?, "the mail server did not greet");
         Ok(true)
     }
@@ -131,13 +131,13 @@ impl Mailer {
     pub(super) async fn send(&self, id: JobId, to: &Email, letter: ComposedMail) -> Result<(), Unsent> {
         let message = self.envelop(id, to, letter).map_err(Unsent::NotNow)?;
         match &self.way {
-            Way::Smtp(server) => match tokio::time::timeout(WHOLE, server.send(message)).await {
+            MailTransport::Smtp(server) => match tokio::time::timeout(WHOLE, server.send(message)).await {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(error)) if is_final(&error) => Err(Unsent::Refused(format!("the mail server said: {error}"))),
                 Ok(Err(error)) => Err(Unsent::NotNow(explained(error).context("the mail server"))),
                 Err(_) => Err(Unsent::NotNow(anyhow::anyhow!("the mail server did not answer in time"))),
             },
-            Way::Outbox(folder) => {
+            MailTransport::Outbox(folder) => {
                 // Their order is that of their names.
                 let at: String = self.clock.now().to_string().chars().filter(char::is_ascii_alphanumeric).collect();
                 let (folder, name) = (folder.clone(), format!("{at}-{id}"));
