@@ -11,7 +11,7 @@ use jobs::{Ended, Job, Stored, Work};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{MailContent, MOST, Recipient, compose, transport::Unsent};
+use super::{MailContent, MOST, Recipient, compose, transport::SendError};
 use crate::IdentityService;
 
 /// How many letters are sent at the same time, by all instances together: a server that hangs must not keep every worker waiting.
@@ -121,8 +121,8 @@ impl MailJob {
                 tracing::info!(job = %work.claim.id, "a mail is on its way");
                 Ok(Ended::Done)
             }
-            Err(Unsent::Refused(reason)) => Ok(Ended::Hopeless(reason)),
-            Err(Unsent::NotNow(cause)) => Err(AppError::unavailable(cause)),
+            Err(SendError::Refused(reason)) => Ok(Ended::Hopeless(reason)),
+            Err(SendError::NotNow(cause)) => Err(AppError::unavailable(cause)),
         }
     }
 

@@ -50,7 +50,7 @@ enum MailTransport {
 
 /// Why a letter is not on its way.
 #[derive(Debug)]
-pub(super) enum Unsent {
+pub(super) enum SendError {
     /// The server won't take it, now or later.
     Refused(String),
     NotNow(anyhow::Error),
@@ -128,21 +128,21 @@ impl Mailer {
         Ok(true)
     }
 
-    pub(super) async fn send(&self, id: JobId, to: &Email, letter: ComposedMail) -> Result<(), Unsent> {
-        let message = self.envelop(id, to, letter).map_err(Unsent::NotNow)?;
+    pub(super) async fn send(&self, id: JobId, to: &Email, letter: ComposedMail) -> Result<(), SendError> {
+        let message = self.envelop(id, to, letter).map_err(SendError::NotNow)?;
         match &self.way {
             MailTransport::Smtp(server) => match tokio::time::timeout(WHOLE, server.send(message)).await {
                 Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) if is_final(&error) => Err(Unsent::Refused(format!("the mail server said: {error}"))),
-                Ok(Err(error)) => Err(Unsent::NotNow(explained(error).context("the mail server"))),
-                Err(_) => Err(Unsent::NotNow(anyhow::anyhow!("the mail server did not answer in time"))),
+                Ok(Err(error)) if is_final(&error) => Err(SendError::Refused(format!("the mail server said: {error}"))),
+                Ok(Err(error)) => Err(SendError::NotNow(explained(error).context("the mail server"))),
+                Err(_) => Err(SendError::NotNow(anyhow::anyhow!("the mail server did not answer in time"))),
             },
             MailTransport::Outbox(folder) => {
                 // Their order is that of their names.
                 let at: String = self.clock.now().to_string().chars().filter(char::is_ascii_alphanumeric).collect();
                 let (folder, name) = (folder.clone(), format!("{at}-{id}"));
                 let written = tokio::task::spawn_blocking(move || put(&folder, &name, &message.formatted())).await;
-                written.map_err(anyhow::Error::new).and_then(|done| done).map_err(Unsent::NotNow)
+                written.map_err(anyhow::Error::new).and_then(|done| done).map_err(SendError::NotNow)
             }
         }
     }
