@@ -57,13 +57,13 @@ pub(super) enum SendError {
 }
 
 /// The mail server of the settings, as the library reads its address.
-struct Server {
+struct ServerAddress {
     url: Url,
     /// Whether a password goes there in clear: only where that is asked for.
     in_clear: bool,
 }
 
-impl Server {
+impl ServerAddress {
     /// The library sends a password in clear unless it is told otherwise, even where the server offers TLS. Here a password wants STARTTLS, and a server
     /// that offers none, or somebody between who hides it, gets none.
     fn of(text: &str) -> Option<Self> {
@@ -91,7 +91,7 @@ impl Server {
 /// Whether the mail server of the settings gets a password that others on the way can read.
 pub fn sends_password_in_clear(config: &Config) -> bool {
     let url = config.mail.smtp_url.as_ref();
-    url.and_then(|url| Server::of(url.expose())).is_some_and(|server| server.in_clear)
+    url.and_then(|url| ServerAddress::of(url.expose())).is_some_and(|server| server.in_clear)
 }
 
 impl Mailer {
@@ -104,7 +104,7 @@ impl Mailer {
         })?;
         let way = match &config.mail.smtp_url {
             Some(url) => {
-                let server = Server::of(url.expose());
+                let server = ServerAddress::of(url.expose());
                 let builder =
                     server.and_then(|server| AsyncSmtpTransport::<Tokio1Executor>::from_url(server.url.as_str()).ok());
                 let builder = builder.context(
@@ -249,9 +249,9 @@ mod tests {
             ("smtps://ann:pw@mail.example", "smtps://ann:pw@mail.example", false),
             ("smtps://ann:pw@mail.example?tls=none", "smtps://ann:pw@mail.example?tls=none", false),
         ] {
-            let server = Server::of(said).unwrap();
+            let server = ServerAddress::of(said).unwrap();
             assert_eq!((server.url.as_str(), server.in_clear), (read, in_clear), "{said}");
         }
-        assert!(Server::of("mail.example").is_none());
+        assert!(ServerAddress::of("mail.example").is_none());
     }
 }
