@@ -15,7 +15,7 @@ const TITLE: &str = "general";
 
 /// What is to be told once a change of somebody's place in a workspace is committed.
 #[must_use]
-pub struct Change(Option<(UserId, Event)>);
+pub struct DefaultChannelChange(Option<(UserId, Event)>);
 
 /// Makes the channel of a new workspace.
 pub async fn create<C: ConnectionTrait>(
@@ -34,25 +34,25 @@ pub async fn settle<C: ConnectionTrait>(
     user: UserId,
     role: WorkspaceRole,
     now: Timestamp,
-) -> Result<Change, AppError> {
-    let Some(id) = rows::default_of(db, workspace).await? else { return Ok(Change(None)) };
+) -> Result<DefaultChannelChange, AppError> {
+    let Some(id) = rows::default_of(db, workspace).await? else { return Ok(DefaultChannelChange(None)) };
     let is_in = members::find(db, id, user).await?.is_some();
     if is_in == sees_open_channels(role) {
-        return Ok(Change(None));
+        return Ok(DefaultChannelChange(None));
     }
     if is_in {
         members::remove(db, id, user, None).await?;
-        return Ok(Change(Some((user, Event::MemberLeft { conversation_id: id, user_id: user }))));
+        return Ok(DefaultChannelChange(Some((user, Event::MemberLeft { conversation_id: id, user_id: user }))));
     }
     if !members::join(db, id, user, now, true).await? {
         return Err(Code::Conflict.into());
     }
     let member = members::find(db, id, user).await?.ok_or(Code::NotFound)?.try_into()?;
     let last_seq = events::heads(db, [id]).await?.first().map_or(0, |(_, seq)| *seq);
-    Ok(Change(Some((user, Event::MemberJoined { conversation_id: id, member, last_seq }))))
+    Ok(DefaultChannelChange(Some((user, Event::MemberJoined { conversation_id: id, member, last_seq }))))
 }
 
-impl Change {
+impl DefaultChannelChange {
     /// Tells all connections of the person concerned, without waiting for it.
     pub fn tell(self, service: &IdentityService) {
         let Some((user, event)) = self.0 else { return };

@@ -72,7 +72,7 @@ impl Shown {
         db: &C,
         user_id: UserId,
         now: Timestamp,
-    ) -> Result<default_channel::Change, AppError> {
+    ) -> Result<default_channel::DefaultChannelChange, AppError> {
         if !rows::consume(db, self.invitation.id, now).await? {
             return Err(Code::InvitationExpired.into());
         }
