@@ -24,14 +24,14 @@ use super::{default_channel, quota};
 const MAX_TOKEN_BYTES: usize = 128;
 
 /// An invitation whose token was shown at sign-up.
-pub struct Shown {
+pub struct PresentedInvitation {
     pub invitation: invitation::Model,
     /// The token was in a mail to the invitation's address.
     by_mail: bool,
 }
 
 /// The invitation that a newcomer with this address shows, if it is for them.
-pub async fn show<C: ConnectionTrait>(db: &C, token: &str, email: &Email, now: Timestamp) -> Result<Shown, AppError> {
+pub async fn show<C: ConnectionTrait>(db: &C, token: &str, email: &Email, now: Timestamp) -> Result<PresentedInvitation, AppError> {
     let unknown = || AppError::field("invitation", "not_found", "This invitation doesn't exist.");
     let shown = find(db, token, now).await?.ok_or_else(unknown)?;
     workspaces::lock(db, shown.invitation.workspace_id).await?;
@@ -43,7 +43,7 @@ pub async fn show<C: ConnectionTrait>(db: &C, token: &str, email: &Email, now: T
     Ok(shown)
 }
 
-impl Shown {
+impl PresentedInvitation {
     /// Whether the address is known to be the newcomer's, because they have read their mail.
     pub const fn proves_address(&self) -> bool {
         self.by_mail
@@ -105,15 +105,15 @@ impl Shown {
     }
 }
 
-pub async fn find<C: ConnectionTrait>(db: &C, token: &str, now: Timestamp) -> Result<Option<Shown>, AppError> {
+pub async fn find<C: ConnectionTrait>(db: &C, token: &str, now: Timestamp) -> Result<Option<PresentedInvitation>, AppError> {
     if token.len() > MAX_TOKEN_BYTES {
         return Ok(None);
     }
     let hash = token::hash_token(token);
     if let Some(invitation) = rows::by_token(db, &hash).await? {
-        return Ok(Some(Shown { invitation, by_mail: false }));
+        return Ok(Some(PresentedInvitation { invitation, by_mail: false }));
     }
     let Some(subject) = mail_tokens::find(db, Purpose::Invitation, &hash, now).await? else { return Ok(None) };
     let found = rows::by_id(db, InvitationId(subject)).await?;
-    Ok(found.map(|invitation| Shown { invitation, by_mail: true }))
+    Ok(found.map(|invitation| PresentedInvitation { invitation, by_mail: true }))
 }
