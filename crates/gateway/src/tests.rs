@@ -27,7 +27,7 @@ use dbcontext::query::{
     budgets::{self as rows, BudgetId},
     ledger as ledger_rows, workspaces,
 };
-use identity::{IdentityService, accounts::Confirmed, membership::ChangeNotice};
+use identity::{IdentityService, accounts::Confirmed, membership::WorkspaceChangeEvent};
 use platform::rate_limits::KeyMeasure;
 use stage::{Stage, create_workspace, principal, sign_up, stages, until};
 use uuid::Uuid;

@@ -22,7 +22,7 @@ use event_log::events::ServerAction;
 use identity::{
     accounts::{Device, api_keys::tell_revoked, guesses, oversight, reauthenticate, sessions::tell_ended, tell_others},
     mail::MailJob,
-    membership::ChangeNotice,
+    membership::WorkspaceChangeEvent,
     presence,
 };
 use jobs::{self, Ended, Job, Stored, Work};
@@ -204,7 +204,7 @@ async fn leave_workspace(service: &ConversationsService, id: WorkspaceId, user_i
     emoji::end(&tx, id, now).await?;
     tx.commit().await.map_err(app_error)?;
     if let Some(heir) = heir {
-        ChangeNotice::of(id, [heir]).tell(&service.identity);
+        WorkspaceChangeEvent::of(id, [heir]).tell(&service.identity);
     }
     Ok(())
 }

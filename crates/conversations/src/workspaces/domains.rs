@@ -16,7 +16,7 @@ use dbcontext::{
     entity::user,
     query::{users, workspace_domains as rows, workspaces},
 };
-use identity::membership::{ChangeNotice, default_channel};
+use identity::membership::{WorkspaceChangeEvent, default_channel};
 use platform::audit::{self, Action, NewAuditEntry};
 
 use super::find;
@@ -64,7 +64,7 @@ pub async fn join(service: &ConversationsService, by: &Principal, id: WorkspaceI
     let channel = default_channel::settle(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceJoined, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::entered(id, by.user_id).tell(&service.identity);
+    WorkspaceChangeEvent::entered(id, by.user_id).tell(&service.identity);
     channel.tell(&service.identity);
     find(service, by, id).await
 }

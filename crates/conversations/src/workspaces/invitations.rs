@@ -22,7 +22,7 @@ use dbcontext::{
 };
 use identity::{
     mail::{self, MailContent, Recipient},
-    membership::{ChangeNotice, admit, invitation::find},
+    membership::{WorkspaceChangeEvent, admit, invitation::find},
 };
 use platform::audit::{self, Action, NewAuditEntry};
 use sea_orm::ConnectionTrait;
@@ -244,7 +244,7 @@ pub async fn accept(service: &ConversationsService, by: &Principal, token: &str)
     let channel = shown.bring_in(&tx, by.user_id, now).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::InvitationAccepted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::entered(id, by.user_id).tell(&service.identity);
+    WorkspaceChangeEvent::entered(id, by.user_id).tell(&service.identity);
     channel.tell(&service.identity);
     Ok(led_to)
 }

@@ -16,7 +16,7 @@ use dbcontext::{
 };
 use identity::{
     accounts::fill_in_presence,
-    membership::{ChangeNotice, default_channel, permitted},
+    membership::{WorkspaceChangeEvent, default_channel, permitted},
 };
 use platform::audit::{self, Action, NewAuditEntry};
 use sea_orm::ConnectionTrait;
@@ -80,7 +80,7 @@ pub async fn add_member(
     let member = rows::member(&tx, id, user.id).await?.ok_or(Code::NotFound)?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceMemberAdded, membership(id, user.id))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::entered(id, user.id).tell(&service.identity);
+    WorkspaceChangeEvent::entered(id, user.id).tell(&service.identity);
     channel.tell(&service.identity);
     view(member)
 }
@@ -140,7 +140,7 @@ pub async fn set_role(
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceRoleChanged, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
     // Includes the caller, whose own role changes with a transfer.
-    ChangeNotice::of(id, [by.user_id, user_id]).tell(&service.identity);
+    WorkspaceChangeEvent::of(id, [by.user_id, user_id]).tell(&service.identity);
     channel.tell(&service.identity);
     view(member)
 }
@@ -167,7 +167,7 @@ pub async fn remove_member(
     departure::ask(&tx, now, id, Some(user_id)).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceMemberRemoved, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::left(id, user_id).tell(&service.identity);
+    WorkspaceChangeEvent::left(id, user_id).tell(&service.identity);
     departure::take_out(service, id, user_id).await
 }
 
@@ -189,7 +189,7 @@ pub async fn leave(service: &ConversationsService, by: &Principal, id: Workspace
     departure::ask(&tx, now, id, Some(by.user_id)).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceLeft, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::left(id, by.user_id).tell(&service.identity);
+    WorkspaceChangeEvent::left(id, by.user_id).tell(&service.identity);
     departure::take_out(service, id, by.user_id).await
 }
 

@@ -33,7 +33,7 @@ use dbcontext::{
         workspaces::{self as rows, SeenWorkspace, WorkspaceKind},
     },
 };
-use identity::membership::{ChangeNotice, default_channel, permitted};
+use identity::membership::{WorkspaceChangeEvent, default_channel, permitted};
 use platform::{
     audit::{self, Action, NewAuditEntry},
     cleanup,
@@ -113,7 +113,7 @@ pub async fn create(
     workspace_domains::replace(&tx, id, &join_domains).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceCreated, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::entered(id, by.user_id).tell(&service.identity);
+    WorkspaceChangeEvent::entered(id, by.user_id).tell(&service.identity);
     channel.tell(&service.identity);
     find_in(service.db.writer(), by, id).await
 }
@@ -147,7 +147,7 @@ pub async fn update(
     }
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::to_all(id).tell(&service.identity);
+    WorkspaceChangeEvent::to_all(id).tell(&service.identity);
     find_in(service.db.writer(), by, id).await
 }
 
@@ -162,7 +162,7 @@ pub async fn delete(service: &ConversationsService, by: &Principal, id: Workspac
     end(&tx, service, id).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceDeleted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::ended(id).tell(&service.identity);
+    WorkspaceChangeEvent::ended(id).tell(&service.identity);
     departure::dissolve(service, id).await
 }
 

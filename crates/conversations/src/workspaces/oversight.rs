@@ -14,7 +14,7 @@ use dbcontext::{
 };
 use identity::{
     accounts::Confirmed,
-    membership::{ChangeNotice, default_channel},
+    membership::{WorkspaceChangeEvent, default_channel},
 };
 use platform::audit::{self, Action, NewAuditEntry};
 
@@ -78,7 +78,7 @@ pub async fn set_owner(
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceOwnerChanged, Some(format!("{id}:{owner}")))).await?;
     tx.commit().await.map_err(app_error)?;
     // Duplicates are notified once.
-    ChangeNotice::of(id, [former.unwrap_or(owner), owner]).tell(&service.identity);
+    WorkspaceChangeEvent::of(id, [former.unwrap_or(owner), owner]).tell(&service.identity);
     channel.tell(&service.identity);
     seen::find(service.db.writer(), id).await?.ok_or_else(|| Code::NotFound.into())
 }
@@ -103,6 +103,6 @@ pub async fn delete(
     end(&tx, service, id).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceRemoved, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::ended(id).tell(&service.identity);
+    WorkspaceChangeEvent::ended(id).tell(&service.identity);
     departure::dissolve(service, id).await
 }

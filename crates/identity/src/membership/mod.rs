@@ -15,7 +15,7 @@ use appcore::{
 use dbcontext::query::workspaces::{self as rows, SeenWorkspace, WorkspaceKind};
 use sea_orm::ConnectionTrait;
 
-pub use self::notice::ChangeNotice;
+pub use self::notice::WorkspaceChangeEvent;
 use crate::IdentityService;
 
 /// What everybody's own workspace is called.

@@ -12,12 +12,12 @@ use crate::IdentityService;
 
 /// The people concerned, and how what their connections follow changes.
 #[must_use]
-pub struct ChangeNotice {
+pub struct WorkspaceChangeEvent {
     workspace_id: WorkspaceId,
     concerns: Vec<(Topic, FollowChange)>,
 }
 
-impl ChangeNotice {
+impl WorkspaceChangeEvent {
     /// For everybody who is in the workspace.
     pub fn to_all(workspace_id: WorkspaceId) -> Self {
         Self { workspace_id, concerns: vec![(Topic::Workspace(workspace_id), FollowChange::None)] }
