@@ -12,12 +12,12 @@ use appcore::{AppError, UserId, view::PresenceStatus};
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is said of a person; none where no connection says anything any more.
-type Word = Option<PresenceStatus>;
+type ReportedStatus = Option<PresenceStatus>;
 
 /// People who have chosen within the last [`INTERVAL`], each with the choice that waits for its end.
 #[derive(Clone, Default)]
 pub struct Choices {
-    recent: Arc<Mutex<HashMap<UserId, Option<Word>>>>,
+    recent: Arc<Mutex<HashMap<UserId, Option<ReportedStatus>>>>,
 }
 
 impl Choices {
@@ -25,8 +25,8 @@ impl Choices {
     pub async fn run<F>(
         &self,
         person: UserId,
-        status: Word,
-        apply: impl Fn(Word) -> F + Send + 'static,
+        status: ReportedStatus,
+        apply: impl Fn(ReportedStatus) -> F + Send + 'static,
     ) -> Result<(), AppError>
     where
         F: Future<Output = Result<(), AppError>> + Send,
@@ -53,7 +53,7 @@ impl Choices {
     }
 
     /// What has been chosen meanwhile. Where nothing has, the person is forgotten.
-    fn next(&self, person: UserId) -> Option<Word> {
+    fn next(&self, person: UserId) -> Option<ReportedStatus> {
         let mut recent = self.recent();
         let waiting = recent.get_mut(&person)?.take();
         if waiting.is_none() {
@@ -62,7 +62,7 @@ impl Choices {
         waiting
     }
 
-    fn recent(&self) -> MutexGuard<'_, HashMap<UserId, Option<Word>>> {
+    fn recent(&self) -> MutexGuard<'_, HashMap<UserId, Option<ReportedStatus>>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -76,7 +76,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_persons_presence_changes_once_a_second_and_the_last_choice_wins() {
         let (choices, begin) = (Choices::default(), Instant::now());
-        let told: Arc<Mutex<Vec<(UserId, Word, u64)>>> = Arc::default();
+        let told: Arc<Mutex<Vec<(UserId, ReportedStatus, u64)>>> = Arc::default();
         let apply = |person: UserId| {
             let told = Arc::clone(&told);
             move |status| {
