@@ -27,7 +27,7 @@ pub struct IdentityService {
     pub accounts: Accounts,
     pub tickets: Arc<dyn TicketStore>,
     pub presence: Arc<dyn PresenceStore>,
-    presence_choices: presence::Choices,
+    presence_choices: presence::PresenceRateLimit,
     presence_spoken: presence::Spoken,
     mailer: Mailer,
     /// Throttle of failed sign-ins, and of other actions that are limited by person or address.
@@ -52,7 +52,7 @@ impl IdentityService {
             accounts,
             tickets,
             presence,
-            presence_choices: presence::Choices::default(),
+            presence_choices: presence::PresenceRateLimit::default(),
             presence_spoken: presence::Spoken::default(),
             mailer,
             attempts,

@@ -16,11 +16,11 @@ type ReportedStatus = Option<PresenceStatus>;
 
 /// People who have chosen within the last [`INTERVAL`], each with the choice that waits for its end.
 #[derive(Clone, Default)]
-pub struct Choices {
+pub struct PresenceRateLimit {
     recent: Arc<Mutex<HashMap<UserId, Option<ReportedStatus>>>>,
 }
 
-impl Choices {
+impl PresenceRateLimit {
     /// Applies the choice: now, or when the interval since the one before is over, unless another replaces it.
     pub async fn run<F>(
         &self,
@@ -75,7 +75,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_persons_presence_changes_once_a_second_and_the_last_choice_wins() {
-        let (choices, begin) = (Choices::default(), Instant::now());
+        let (choices, begin) = (PresenceRateLimit::default(), Instant::now());
         let told: Arc<Mutex<Vec<(UserId, ReportedStatus, u64)>>> = Arc::default();
         let apply = |person: UserId| {
             let told = Arc::clone(&told);

@@ -23,7 +23,7 @@ use appcore::{
 use dbcontext::query;
 use futures_util::future::BoxFuture;
 
-pub use choices::Choices;
+pub use choices::PresenceRateLimit;
 pub use custom::{StatusChange, set_custom};
 pub use memory::MemoryPresence;
 pub use redis::RedisPresence;
