@@ -27,7 +27,7 @@ pub use choices::PresenceRateLimit;
 pub use custom::{StatusChange, set_custom};
 pub use memory::MemoryPresence;
 pub use redis::RedisPresence;
-pub use spoken::{Speaker, Spoken};
+pub use spoken::{PresenceReporter, Spoken};
 
 use crate::IdentityService;
 
@@ -110,7 +110,7 @@ pub async fn visible(service: &IdentityService, by: UserId, people: &[UserId]) -
 
 /// A connection that may say what its person is to be shown as.
 #[must_use]
-pub fn speaker(service: &IdentityService) -> Speaker {
+pub fn speaker(service: &IdentityService) -> PresenceReporter {
     service.presence_spoken.speaker()
 }
 
@@ -118,7 +118,7 @@ pub fn speaker(service: &IdentityService) -> Speaker {
 pub async fn say(
     service: &Arc<IdentityService>,
     person: UserId,
-    speaker: Speaker,
+    speaker: PresenceReporter,
     status: PresenceStatus,
 ) -> Result<(), AppError> {
     service.presence_spoken.say(person, speaker, status);
@@ -126,7 +126,7 @@ pub async fn say(
 }
 
 /// A connection that has said something is over. Its word counts for [`GRACE`], so that a page that is loaded again changes nothing.
-pub async fn leave(service: Arc<IdentityService>, person: UserId, speaker: Speaker) {
+pub async fn leave(service: Arc<IdentityService>, person: UserId, speaker: PresenceReporter) {
     tokio::time::sleep(GRACE).await;
     if service.presence_spoken.leave(person, speaker)
         && let Err(error) = choose(&service, person).await

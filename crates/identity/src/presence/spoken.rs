@@ -13,20 +13,20 @@ use appcore::{UserId, view::PresenceStatus};
 
 /// A connection that says something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Speaker(NonZeroU64);
+pub struct PresenceReporter(NonZeroU64);
 
 #[derive(Debug, Default)]
 pub struct Spoken {
-    people: Mutex<HashMap<UserId, Vec<(Speaker, PresenceStatus)>>>,
+    people: Mutex<HashMap<UserId, Vec<(PresenceReporter, PresenceStatus)>>>,
     speakers: AtomicU64,
 }
 
 impl Spoken {
-    pub(super) fn speaker(&self) -> Speaker {
-        Speaker(NonZeroU64::MIN.saturating_add(self.speakers.fetch_add(1, Ordering::Relaxed)))
+    pub(super) fn speaker(&self) -> PresenceReporter {
+        PresenceReporter(NonZeroU64::MIN.saturating_add(self.speakers.fetch_add(1, Ordering::Relaxed)))
     }
 
-    pub(super) fn say(&self, person: UserId, speaker: Speaker, status: PresenceStatus) {
+    pub(super) fn say(&self, person: UserId, speaker: PresenceReporter, status: PresenceStatus) {
         let mut people = self.people();
         let said = people.entry(person).or_default();
         match said.iter_mut().find(|(one, _)| *one == speaker) {
@@ -36,7 +36,7 @@ impl Spoken {
     }
 
     /// A connection is over. Answers whether something else is said of the person without it.
-    pub(super) fn leave(&self, person: UserId, speaker: Speaker) -> bool {
+    pub(super) fn leave(&self, person: UserId, speaker: PresenceReporter) -> bool {
         let mut people = self.people();
         let Some(said) = people.get_mut(&person) else { return false };
         let before = most_active(said.iter().map(|(_, status)| *status));
@@ -53,7 +53,7 @@ impl Spoken {
         most_active(self.people().get(&person)?.iter().map(|(_, status)| *status))
     }
 
-    fn people(&self) -> MutexGuard<'_, HashMap<UserId, Vec<(Speaker, PresenceStatus)>>> {
+    fn people(&self) -> MutexGuard<'_, HashMap<UserId, Vec<(PresenceReporter, PresenceStatus)>>> {
         self.people.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

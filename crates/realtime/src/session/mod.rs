@@ -45,7 +45,7 @@ pub struct WsSession {
     /// Number of presence requests; only the latest one takes effect.
     watches: Rc<Cell<u64>>,
     /// Identity of this connection in the presence store, once it has reported a status.
-    speaker: Option<presence::Speaker>,
+    speaker: Option<presence::PresenceReporter>,
     _permit: Permit,
 }
 
