@@ -28,7 +28,7 @@ pub struct IdentityService {
     pub tickets: Arc<dyn TicketStore>,
     pub presence: Arc<dyn PresenceStore>,
     presence_choices: presence::PresenceRateLimit,
-    presence_spoken: presence::Spoken,
+    presence_spoken: presence::ReportedPresence,
     mailer: Mailer,
     /// Throttle of failed sign-ins, and of other actions that are limited by person or address.
     pub attempts: Throttle,
@@ -53,7 +53,7 @@ impl IdentityService {
             tickets,
             presence,
             presence_choices: presence::PresenceRateLimit::default(),
-            presence_spoken: presence::Spoken::default(),
+            presence_spoken: presence::ReportedPresence::default(),
             mailer,
             attempts,
         }))

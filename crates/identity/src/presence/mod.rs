@@ -27,7 +27,7 @@ pub use choices::PresenceRateLimit;
 pub use custom::{StatusChange, set_custom};
 pub use memory::MemoryPresence;
 pub use redis::RedisPresence;
-pub use spoken::{PresenceReporter, Spoken};
+pub use spoken::{PresenceReporter, ReportedPresence};
 
 use crate::IdentityService;
 

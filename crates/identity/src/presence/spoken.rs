@@ -16,12 +16,12 @@ use appcore::{UserId, view::PresenceStatus};
 pub struct PresenceReporter(NonZeroU64);
 
 #[derive(Debug, Default)]
-pub struct Spoken {
+pub struct ReportedPresence {
     people: Mutex<HashMap<UserId, Vec<(PresenceReporter, PresenceStatus)>>>,
     speakers: AtomicU64,
 }
 
-impl Spoken {
+impl ReportedPresence {
     pub(super) fn speaker(&self) -> PresenceReporter {
         PresenceReporter(NonZeroU64::MIN.saturating_add(self.speakers.fetch_add(1, Ordering::Relaxed)))
     }
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn the_most_active_connection_counts() {
-        let (spoken, person) = (Spoken::default(), UserId::new());
+        let (spoken, person) = (ReportedPresence::default(), UserId::new());
         let (one, two) = (spoken.speaker(), spoken.speaker());
         assert_eq!(spoken.of(person), None);
         spoken.say(person, one, PresenceStatus::Away);
