@@ -101,7 +101,7 @@ pub(crate) fn read(text: &str, keys: &KeySet, expected: &Expectation<'_>) -> Res
     if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES || subject.chars().any(char::is_control) {
         return Err(invalid("the token's subject is empty, too long or holds control characters"));
     }
-    let address = Address::of(&person, expected.trusts_email);
+    let address = TrustedEmail::of(&person, expected.trusts_email);
     Ok(Identity {
         issuer,
         email_verified: address.is_verified,
@@ -177,12 +177,12 @@ fn is_same(one: &str, other: &str) -> bool {
 }
 
 /// Somebody's address, as far as it is to be believed.
-pub(crate) struct Address {
+pub(crate) struct TrustedEmail {
     pub email: Option<String>,
     pub is_verified: bool,
 }
 
-impl Address {
+impl TrustedEmail {
     pub(crate) fn of(person: &PersonClaims, is_trusted: bool) -> Self {
         let email = person.email.as_deref().and_then(|email| Email::parse(email).ok());
         let is_verified = email.is_some() && is_trusted && person.email_verified;

@@ -11,7 +11,7 @@ use crate::{
     Identity, OidcError,
     claims::PersonClaims,
     http::{Http, request},
-    id_token::Address,
+    id_token::TrustedEmail,
 };
 
 /// Adds what the ID token did not tell.
@@ -39,6 +39,6 @@ pub(crate) async fn fill_in(
     if identity.email.is_some() {
         return Ok(Identity { name, ..identity });
     }
-    let address = Address::of(&person, trusts_email);
+    let address = TrustedEmail::of(&person, trusts_email);
     Ok(Identity { email: address.email, email_verified: address.is_verified, name, ..identity })
 }
