@@ -16,7 +16,7 @@ const REST: Duration = Duration::from_secs(60);
 const EARLY: Duration = Duration::from_secs(60);
 
 /// One thing, fetched by one request at a time: the others wait for it.
-pub(crate) struct Kept<T>(Mutex<State<T>>);
+pub(crate) struct CachedDocument<T>(Mutex<State<T>>);
 
 struct State<T> {
     entry: Option<Entry<T>>,
@@ -28,7 +28,7 @@ struct Entry<T> {
     until: Instant,
 }
 
-impl<T> Kept<T> {
+impl<T> CachedDocument<T> {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(State { entry: None, asked_early: None }))
     }
@@ -103,7 +103,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn is_fetched_when_it_is_old_and_stays_while_the_provider_is_away() {
-        let kept = Kept::new();
+        let kept = CachedDocument::new();
         let count = Cell::new(0);
         let fetch = async || {
             count.set(count.get() + 1);
@@ -115,12 +115,12 @@ mod tests {
         assert_eq!(*kept.get(fetch).await.unwrap(), 1, "it is left in peace for a minute");
         tokio::time::advance(Duration::from_secs(61)).await;
         assert_eq!(*kept.get(fetch).await.unwrap(), 2);
-        assert!(Kept::<()>::new().get(async || Err(away())).await.is_err());
+        assert!(CachedDocument::<()>::new().get(async || Err(away())).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn is_asked_for_early_once_a_minute() {
-        let kept = Kept::new();
+        let kept = CachedDocument::new();
         let count = Cell::new(0);
         let fetch = async || {
             count.set(count.get() + 1);

@@ -15,7 +15,7 @@ use crate::{
     discovery::{self, Discovery},
     http::Http,
     id_token::{self, Expectation, TokenError},
-    kept::Kept,
+    kept::CachedDocument,
     keys::KeySet,
     quirks::{self, AppleKey},
     tokens::{ClientAuth, CodeExchange, Tokens},
@@ -32,8 +32,8 @@ pub struct Provider {
     scopes: Vec<String>,
     trusts_email: bool,
     http: Http,
-    discovery: Kept<Discovery>,
-    keys: Kept<KeySet>,
+    discovery: CachedDocument<Discovery>,
+    keys: CachedDocument<KeySet>,
 }
 
 /// What we show for being ourselves.
@@ -80,8 +80,8 @@ impl Provider {
             scopes,
             trusts_email: settings.trust_email.unwrap_or(quirks::knows_addresses(settings.kind)),
             http: Http::new()?,
-            discovery: Kept::new(),
-            keys: Kept::new(),
+            discovery: CachedDocument::new(),
+            keys: CachedDocument::new(),
         })
     }
 
