@@ -45,7 +45,7 @@ enum Credential {
 }
 
 /// A browser on its way to the provider.
-pub struct Departure {
+pub struct AuthorizationRedirect {
     /// Where it is sent.
     pub url: String,
     /// What it will be known by when it comes back.
@@ -102,7 +102,7 @@ impl Provider {
     }
 
     /// Where a browser goes to sign in, to come back at `redirect_uri`.
-    pub async fn begin(&self, redirect_uri: &str) -> Result<Departure, OidcError> {
+    pub async fn begin(&self, redirect_uri: &str) -> Result<AuthorizationRedirect, OidcError> {
         let discovery = self.discovery().await?;
         check_redirect_uri(redirect_uri)?;
         let (state, nonce, verifier) = (random_text()?, random_text()?, random_text()?);
@@ -117,7 +117,7 @@ impl Provider {
         };
         let url = request.url(&discovery.authorization_endpoint);
         let trip = Return { state, nonce, verifier, redirect_uri: redirect_uri.to_owned() };
-        Ok(Departure { url: url.into(), trip })
+        Ok(AuthorizationRedirect { url: url.into(), trip })
     }
 
     /// Whom the code stands for that a browser came back with. `issuer` is the answer's own parameter (RFC 9207).
