@@ -29,5 +29,5 @@ mod user_info;
 pub use appcore::config::OauthKind as Kind;
 pub use error::OidcError;
 pub use id_token::Identity;
-pub use provider::{AuthorizationRedirect, Provider, Return};
+pub use provider::{AuthorizationRedirect, Provider, FlowState};
 pub use quirks::name_of_form;

@@ -49,12 +49,12 @@ pub struct AuthorizationRedirect {
     /// Where it is sent.
     pub url: String,
     /// What it will be known by when it comes back.
-    pub trip: Return,
+    pub trip: FlowState,
 }
 
 /// What must be known when a browser comes back.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Return {
+pub struct FlowState {
     /// What the browser brings back, so that nobody can be made to come back who never left.
     pub state: String,
     nonce: String,
@@ -116,14 +116,14 @@ impl Provider {
             answers_by_form: self.answers_by_form(),
         };
         let url = request.url(&discovery.authorization_endpoint);
-        let trip = Return { state, nonce, verifier, redirect_uri: redirect_uri.to_owned() };
+        let trip = FlowState { state, nonce, verifier, redirect_uri: redirect_uri.to_owned() };
         Ok(AuthorizationRedirect { url: url.into(), trip })
     }
 
     /// Whom the code stands for that a browser came back with. `issuer` is the answer's own parameter (RFC 9207).
     pub async fn finish(
         &self,
-        trip: &Return,
+        trip: &FlowState,
         code: &str,
         issuer: Option<&str>,
         now: Timestamp,

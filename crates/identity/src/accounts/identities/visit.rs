@@ -6,7 +6,7 @@ use appcore::{
     AppError, Code, Language, SessionId, Timestamp,
     auth::{Principal, token},
 };
-use oidc::Return;
+use oidc::FlowState;
 use platform::links;
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,7 @@ pub struct OauthSignIn {
 #[derive(Serialize, Deserialize)]
 struct OauthFlow {
     provider: String,
-    trip: Return,
+    trip: FlowState,
     next: String,
     link_to: Option<SessionId>,
 }
