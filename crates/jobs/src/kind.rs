@@ -22,7 +22,7 @@ const USUAL_PLACES: usize = 8;
 const TRACEPARENT: &str = "traceparent";
 
 /// Payload of a job. It is all that code needs to enqueue the job.
-pub trait Stored: Serialize + Sized {
+pub trait JobPayload: Serialize + Sized {
     const KIND: &'static str;
 
     /// Jobs with the same key run one at a time.
@@ -49,7 +49,7 @@ pub trait Stored: Serialize + Sized {
 }
 
 /// Handler of a job kind. `S` is the state it needs: the host, or a part of it.
-pub trait Job<S>: Stored + DeserializeOwned + Send {
+pub trait Job<S>: JobPayload + DeserializeOwned + Send {
     /// Maximum number of concurrent jobs of this kind per instance. Limits are per kind, so that
     /// slow jobs delay only their own kind.
     fn places(_config: &Config) -> usize {

@@ -38,7 +38,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 pub use self::{
-    kind::{Ended, Job, Kind, Stored, Work},
+    kind::{Ended, Job, Kind, JobPayload, Work},
     lease::{Lease, Over},
     worker::{Workers, caught, start_workers},
 };
@@ -59,7 +59,7 @@ pub trait Host: Send + Sync + 'static {
 
 /// Enqueues a job in the caller's transaction. It is found within a second; [`wake`] after the
 /// commit speeds that up.
-pub async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl Stored) -> Result<(), AppError> {
+pub async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl JobPayload) -> Result<(), AppError> {
     ask_after(db, now, job, Duration::ZERO).await
 }
 
@@ -68,7 +68,7 @@ pub async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl Stored) 
 pub async fn ask_for<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
-    job: &impl Stored,
+    job: &impl JobPayload,
     owner: impl Into<JobOwner>,
 ) -> Result<(), AppError> {
     ask_for_after(db, now, job, Duration::ZERO, owner).await
@@ -78,7 +78,7 @@ pub async fn ask_for<C: ConnectionTrait>(
 pub async fn ask_for_after<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
-    job: &impl Stored,
+    job: &impl JobPayload,
     wait: Duration,
     owner: impl Into<JobOwner>,
 ) -> Result<(), AppError> {
@@ -90,7 +90,7 @@ pub async fn ask_for_after<C: ConnectionTrait>(
 pub async fn ask_for_at<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
-    job: &impl Stored,
+    job: &impl JobPayload,
     at: Timestamp,
     owner: impl Into<JobOwner>,
 ) -> Result<(), AppError> {
@@ -102,7 +102,7 @@ pub async fn ask_for_at<C: ConnectionTrait>(
 pub async fn ask_after<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
-    job: &impl Stored,
+    job: &impl JobPayload,
     wait: Duration,
 ) -> Result<(), AppError> {
     let piece = query::jobs::insert_after(db.get_database_backend(), vec![job.new_job()?], now, wait)?;
@@ -110,7 +110,7 @@ pub async fn ask_after<C: ConnectionTrait>(
 }
 
 /// Removes the jobs of kind `J` about `subject` that have not started, in the caller's transaction.
-pub async fn cancel<J: Stored>(db: &impl ConnectionTrait, subject: Uuid) -> Result<(), AppError> {
+pub async fn cancel<J: JobPayload>(db: &impl ConnectionTrait, subject: Uuid) -> Result<(), AppError> {
     query::jobs::remove_waiting(db, J::KIND, subject).await
 }
 

@@ -318,7 +318,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{Job, Stored, ask};
+    use crate::{Job, JobPayload, ask};
 
     #[tokio::test]
     async fn panics_become_errors() {
@@ -365,7 +365,7 @@ mod tests {
         id: Uuid,
     }
 
-    impl Stored for Easy {
+    impl JobPayload for Easy {
         const KIND: &'static str = "easy";
 
         fn concurrency_key(&self) -> String {
@@ -394,7 +394,7 @@ mod tests {
         id: Uuid,
     }
 
-    impl Stored for Broken {
+    impl JobPayload for Broken {
         const KIND: &'static str = "broken";
 
         fn concurrency_key(&self) -> String {
@@ -427,7 +427,7 @@ mod tests {
         Arc::new(Program { db, bus: MemoryBus::new(), config, id: InstanceId::new(), _folder: folder })
     }
 
-    async fn ask_for(program: &Program, job: impl Stored) {
+    async fn ask_for(program: &Program, job: impl JobPayload) {
         ask(program.db.writer(), Timestamp(0), &job).await.unwrap();
     }
 

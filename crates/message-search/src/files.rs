@@ -21,7 +21,7 @@ use dbcontext::{
 };
 use extract::Section;
 use files::uploads::text::{self, Source};
-use jobs::{self, Ended, Job, Stored, Work};
+use jobs::{self, Ended, Job, JobPayload, Work};
 use platform::work_pools::{WorkOwner, job_owner};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -44,7 +44,7 @@ pub struct FileTextJob {
     pub upload_id: UploadId,
 }
 
-impl Stored for FileTextJob {
+impl JobPayload for FileTextJob {
     const KIND: &'static str = "file_text";
 
     fn concurrency_key(&self) -> String {

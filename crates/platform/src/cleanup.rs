@@ -2,7 +2,7 @@
 //! higher-level crate executes them.
 
 use appcore::{AppError, ConversationId, Timestamp, UploadId};
-use jobs::Stored;
+use jobs::JobPayload;
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -16,7 +16,7 @@ pub enum SweepJob {
     Conversation(ConversationId),
 }
 
-impl Stored for SweepJob {
+impl JobPayload for SweepJob {
     const KIND: &'static str = "sweep_uploads";
 
     fn concurrency_key(&self) -> String {
@@ -35,7 +35,7 @@ impl Stored for SweepJob {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct KnowledgeSweepJob {}
 
-impl Stored for KnowledgeSweepJob {
+impl JobPayload for KnowledgeSweepJob {
     const KIND: &'static str = "sweep_knowledge";
 
     fn concurrency_key(&self) -> String {

@@ -21,7 +21,7 @@ use appcore::{
 };
 use dbcontext::{entity::assistant, query};
 use event_log::events::{AnswerJob, StartAnswer, FinishAnswer, ServerAction};
-use jobs::{Ended, Job, Over, Stored as _, Work};
+use jobs::{Ended, Job, Over, JobPayload as _, Work};
 use platform::work_pools::job_owner;
 use tokio::{
     sync::Mutex,

@@ -22,7 +22,7 @@ use event_log::{
     access,
     events::{AnswerJob, AnswerOptions, FinishAnswer, HIDDEN, MemberAction, ServerAction},
 };
-use jobs::{self, Stored as _};
+use jobs::{self, JobPayload as _};
 use moka::{policy::EvictionPolicy, sync::Cache};
 
 use crate::AssistantsService;

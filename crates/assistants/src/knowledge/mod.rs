@@ -40,7 +40,7 @@ use dbcontext::{
 pub(crate) use consult::{Consulted, Known};
 use files::uploads::space;
 pub use holder::Shelf;
-use jobs::{self, Stored as _};
+use jobs::{self, JobPayload as _};
 pub use read::ReadJob;
 
 use self::holder::Holder;

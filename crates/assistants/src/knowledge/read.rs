@@ -13,7 +13,7 @@ use dbcontext::{
 };
 use files::uploads::text::{self, Source};
 use gateway::{self, BillingIdentity, EmbedCause, EmbedFailure, Embedded, Embedder};
-use jobs::{Ended, Job, Stored, Work};
+use jobs::{Ended, Job, JobPayload, Work};
 use platform::work_pools::{WorkOwner, job_owner};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -66,7 +66,7 @@ impl From<EmbedFailure> for Trouble {
     }
 }
 
-impl Stored for ReadJob {
+impl JobPayload for ReadJob {
     const KIND: &'static str = "read_knowledge";
 
     fn concurrency_key(&self) -> String {

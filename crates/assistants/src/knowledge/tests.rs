@@ -9,7 +9,7 @@ use dbcontext::query::{
     self,
     knowledge::{self as rows, FileRow, PieceRow, VectorsRow},
 };
-use jobs::Stored as _;
+use jobs::JobPayload as _;
 use sea_orm::ConnectionTrait as _;
 use stage::{Stage, stages};
 

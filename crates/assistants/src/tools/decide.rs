@@ -14,7 +14,7 @@ use dbcontext::{
     },
 };
 use event_log::{access, events::AnswerJob};
-use jobs::{self, Stored as _};
+use jobs::{self, JobPayload as _};
 use mcp::Tool;
 use serde_json::{Map, Value};
 

@@ -17,7 +17,7 @@ use dbcontext::{
     query::{payment_methods as rows, users},
 };
 use futures_util::stream::{self, StreamExt as _};
-use jobs::{Ended, Job, Stored, Work};
+use jobs::{Ended, Job, JobPayload, Work};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -53,7 +53,7 @@ pub struct FinishSetupJob {
     pub setup_id: PaymentMethodSetupId,
 }
 
-impl Stored for FinishSetupJob {
+impl JobPayload for FinishSetupJob {
     const KIND: &'static str = "finish_payment_setup";
 
     fn concurrency_key(&self) -> String {

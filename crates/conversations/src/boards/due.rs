@@ -11,7 +11,7 @@ use event_log::{
     access,
     notifications::{NewNotification, notify},
 };
-use jobs::{self, Ended, Job, Stored, Work};
+use jobs::{self, Ended, Job, JobPayload, Work};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
@@ -28,7 +28,7 @@ pub struct DueJob {
     pub due_at: Timestamp,
 }
 
-impl Stored for DueJob {
+impl JobPayload for DueJob {
     const KIND: &'static str = "task_due";
 
     fn concurrency_key(&self) -> String {

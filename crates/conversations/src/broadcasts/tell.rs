@@ -17,7 +17,7 @@ use dbcontext::{
 };
 use event_log::notifications::{self, BroadcastNotification};
 use identity::mail::{MailContent, MailJob, Recipient};
-use jobs::{self, Ended, Job, Stored, Work};
+use jobs::{self, Ended, Job, JobPayload, Work};
 use sea_orm::ConnectionTrait as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -36,7 +36,7 @@ pub struct BroadcastJob {
     pub broadcast_id: BroadcastId,
 }
 
-impl Stored for BroadcastJob {
+impl JobPayload for BroadcastJob {
     const KIND: &'static str = "broadcast";
 
     fn concurrency_key(&self) -> String {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use dbcontext::query::{conversations, exports, members};
 use event_log::notifications::{NewNotification, notify};
 use files::uploads::{self, Object};
-use jobs::{Ended, Job, Stored, Work};
+use jobs::{Ended, Job, JobPayload, Work};
 use platform::work_pools::WorkOwner;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -52,7 +52,7 @@ pub struct ExportJob {
     pub(crate) wanted: StoredWish,
 }
 
-impl Stored for ExportJob {
+impl JobPayload for ExportJob {
     const KIND: &'static str = "export";
 
     fn concurrency_key(&self) -> String {

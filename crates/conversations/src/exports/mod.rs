@@ -21,7 +21,7 @@ use dbcontext::{
     },
 };
 use event_log::access;
-use jobs::{self, Stored as _};
+use jobs::{self, JobPayload as _};
 use platform::cleanup::SweepJob;
 
 pub use job::ExportJob;

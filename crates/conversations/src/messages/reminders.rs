@@ -20,7 +20,7 @@ use dbcontext::{
 };
 use event_log::notifications::{self, NewNotification};
 use files::quotas;
-use jobs::{self, Ended, Job, Stored, Work};
+use jobs::{self, Ended, Job, JobPayload, Work};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -96,7 +96,7 @@ pub struct ReminderJob {
     pub reminder_id: ReminderId,
 }
 
-impl Stored for ReminderJob {
+impl JobPayload for ReminderJob {
     const KIND: &'static str = "reminder";
 
     fn concurrency_key(&self) -> String {

@@ -28,7 +28,7 @@ use event_log::{
     access,
     events::{AnswerOptions, no_such_file},
 };
-use jobs::{self, Ended, Job, Stored, Work};
+use jobs::{self, Ended, Job, JobPayload, Work};
 use platform::cleanup::SweepJob;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -337,7 +337,7 @@ pub struct ScheduledJob {
     pub scheduled_id: ScheduledId,
 }
 
-impl Stored for ScheduledJob {
+impl JobPayload for ScheduledJob {
     const KIND: &'static str = "scheduled_message";
 
     fn concurrency_key(&self) -> String {

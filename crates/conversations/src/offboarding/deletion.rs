@@ -25,7 +25,7 @@ use identity::{
     membership::WorkspaceChangeEvent,
     presence,
 };
-use jobs::{self, Ended, Job, Stored, Work};
+use jobs::{self, Ended, Job, JobPayload, Work};
 use platform::{
     audit::{self, Action, NewAuditEntry},
     cleanup,
@@ -146,7 +146,7 @@ pub struct ForgetJob {
     user_id: UserId,
 }
 
-impl Stored for ForgetJob {
+impl JobPayload for ForgetJob {
     const KIND: &'static str = "forget";
 
     fn concurrency_key(&self) -> String {

@@ -10,7 +10,7 @@ use appcore::{AppError, Code, ConversationId, Timestamp, UserId, WorkspaceId};
 use dbcontext::query::{conversations, workspaces as rows};
 use event_log::events::{Change, ServerAction};
 use futures_util::{StreamExt as _, stream};
-use jobs::{self, Ended, Job, Stored, Work};
+use jobs::{self, Ended, Job, JobPayload, Work};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -42,7 +42,7 @@ pub(super) async fn ask<C: ConnectionTrait>(
     jobs::ask_after(db, now, &DepartureJob { workspace_id, user_id }, SECOND_LOOK).await
 }
 
-impl Stored for DepartureJob {
+impl JobPayload for DepartureJob {
     const KIND: &'static str = "departure";
 
     fn concurrency_key(&self) -> String {

@@ -2,7 +2,7 @@
 //! crates above execute them.
 
 use appcore::{AssistantId, ConversationId, Country, MessageId, UploadId};
-use jobs::Stored;
+use jobs::JobPayload;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -52,7 +52,7 @@ impl AnswerJob {
     }
 }
 
-impl Stored for AnswerJob {
+impl JobPayload for AnswerJob {
     const KIND: &'static str = "answer";
 
     /// Serialises an assistant's answers within a conversation. Answers of a second model are a
@@ -76,7 +76,7 @@ pub struct TitleJob {
     pub assistant_id: AssistantId,
 }
 
-impl Stored for TitleJob {
+impl JobPayload for TitleJob {
     const KIND: &'static str = "title";
 
     fn concurrency_key(&self) -> String {
@@ -95,7 +95,7 @@ pub struct PreviewJob {
     pub message_id: MessageId,
 }
 
-impl Stored for PreviewJob {
+impl JobPayload for PreviewJob {
     const KIND: &'static str = "preview";
 
     fn concurrency_key(&self) -> String {
@@ -115,7 +115,7 @@ pub struct TranscribeJob {
     pub upload_id: UploadId,
 }
 
-impl Stored for TranscribeJob {
+impl JobPayload for TranscribeJob {
     const KIND: &'static str = "transcribe";
 
     fn concurrency_key(&self) -> String {

@@ -19,7 +19,7 @@ use identity::{
     mail::{self, MailContent},
     presence,
 };
-use jobs::{self, Ended, Job, Stored, Work};
+use jobs::{self, Ended, Job, JobPayload, Work};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -38,7 +38,7 @@ pub struct DigestJob {
     user_id: UserId,
 }
 
-impl Stored for DigestJob {
+impl JobPayload for DigestJob {
     const KIND: &'static str = "missed_mail";
 
     fn concurrency_key(&self) -> String {

@@ -1,7 +1,7 @@
 //! Payload of push jobs. They are executed by the notifications module, which knows what to show.
 
 use appcore::{ConversationId, NotificationId, UserId};
-use jobs::Stored;
+use jobs::JobPayload;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -27,7 +27,7 @@ impl PushJob {
     }
 }
 
-impl Stored for PushJob {
+impl JobPayload for PushJob {
     const KIND: &'static str = "push";
 
     /// Keeps a user's pushes in order. Retries of a single device have their own key, so that a

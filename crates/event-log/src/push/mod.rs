@@ -39,7 +39,7 @@ use uuid::Uuid;
 
 pub(crate) use deliver::{PushMessage, DeliveryOutcome, deliver};
 pub use job::PushJob;
-use jobs::Stored as _;
+use jobs::JobPayload as _;
 
 use crate::EventLogService;
 

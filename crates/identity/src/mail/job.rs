@@ -7,7 +7,7 @@ use appcore::{
     auth::{Email, token},
 };
 use dbcontext::query::{mail_tokens, users};
-use jobs::{Ended, Job, Stored, Work};
+use jobs::{Ended, Job, JobPayload, Work};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -34,7 +34,7 @@ struct MailRecipient {
     is_verified: bool,
 }
 
-impl Stored for MailJob {
+impl JobPayload for MailJob {
     const KIND: &'static str = "mail";
 
     /// Letters to one person keep their order.

@@ -11,7 +11,7 @@ use dbcontext::{
     entity::{payment_method, subscription},
     query::{payment_methods as method_rows, payments as payment_rows, subscriptions as rows},
 };
-use jobs::{Ended, Job, Stored, Work};
+use jobs::{Ended, Job, JobPayload, Work};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -28,7 +28,7 @@ pub struct SaveMethodJob {
     pub payment_id: Uuid,
 }
 
-impl Stored for SaveMethodJob {
+impl JobPayload for SaveMethodJob {
     const KIND: &'static str = "keep_payment_method";
 
     fn concurrency_key(&self) -> String {

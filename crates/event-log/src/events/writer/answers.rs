@@ -8,7 +8,7 @@ use appcore::{
     view::{Message, MessageStatus, Sender, SenderKind},
 };
 use dbcontext::query;
-use jobs::Stored as _;
+use jobs::JobPayload as _;
 
 use super::{
     batch::Batch,

@@ -19,7 +19,7 @@ use dbcontext::query::{
     jobs::NewJob,
     mentions::NewMention,
 };
-use jobs::Stored;
+use jobs::JobPayload;
 use platform::word_filter::CompiledWordFilter;
 use uuid::Uuid;
 
@@ -256,7 +256,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Enqueues a job on behalf of a user; such jobs are scheduled fairly across users.
-    pub fn ask_for(&mut self, job: &impl Stored, id: ConversationId, by: UserId) -> Result<(), AppError> {
+    pub fn ask_for(&mut self, job: &impl JobPayload, id: ConversationId, by: UserId) -> Result<(), AppError> {
         let workspace_id = self.conversation(id)?.workspace_id;
         self.ask(job.new_job_for((by, workspace_id))?);
         Ok(())

@@ -10,7 +10,7 @@ use dbcontext::{
     entity::conversation,
     query::{self, batches::LogHead, conversations::Settings},
 };
-use jobs::Stored as _;
+use jobs::JobPayload as _;
 use platform::{
     audit::{self, NewAuditEntry},
     cleanup::SweepJob,

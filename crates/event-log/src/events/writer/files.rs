@@ -11,7 +11,7 @@ use dbcontext::query::{
     self, Piece,
     uploads::{Attachment, StoredUpload},
 };
-use jobs::Stored as _;
+use jobs::JobPayload as _;
 use platform::cleanup::SweepJob;
 
 use super::{

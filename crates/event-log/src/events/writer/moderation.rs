@@ -9,7 +9,7 @@ use appcore::{
     view::{Message, MessageStatus},
 };
 use dbcontext::query;
-use jobs::Stored as _;
+use jobs::JobPayload as _;
 use platform::{audit, links, word_filter::FilterOutcome};
 
 use super::{
