@@ -62,7 +62,7 @@ pub trait Job<S>: JobPayload + DeserializeOwned + Send {
         Self::places(config).div_ceil(2)
     }
 
-    fn run(self, work: Work<'_, S>) -> impl Future<Output = Result<Ended, AppError>> + Send;
+    fn run(self, work: JobContext<'_, S>) -> impl Future<Output = Result<Ended, AppError>> + Send;
 }
 
 /// Serialised job, with the trace context if tracing is on.
@@ -88,7 +88,7 @@ pub(super) fn trace(claim: &job::Model) -> Span {
 }
 
 /// Claimed job with the state to work on.
-pub struct Work<'a, S> {
+pub struct JobContext<'a, S> {
     pub state: &'a S,
     pub claim: &'a job::Model,
     pub lease: &'a Lease,
@@ -96,21 +96,21 @@ pub struct Work<'a, S> {
     pub draining: &'a CancellationToken,
 }
 
-impl<'a, S> Work<'a, S> {
+impl<'a, S> JobContext<'a, S> {
     /// Same job with another state.
     #[must_use]
-    pub const fn on<T>(self, state: &'a T) -> Work<'a, T> {
-        Work { state, claim: self.claim, lease: self.lease, draining: self.draining }
+    pub const fn on<T>(self, state: &'a T) -> JobContext<'a, T> {
+        JobContext { state, claim: self.claim, lease: self.lease, draining: self.draining }
     }
 }
 
-impl<S> Clone for Work<'_, S> {
+impl<S> Clone for JobContext<'_, S> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<S> Copy for Work<'_, S> {}
+impl<S> Copy for JobContext<'_, S> {}
 
 /// Outcome of an attempt. An error means that the job is retried on schedule.
 #[derive(Debug, PartialEq, Eq)]
@@ -131,7 +131,7 @@ pub struct Kind<H> {
     pub(crate) name: &'static str,
     pub(crate) places: fn(&Config) -> usize,
     pub(crate) per_person: fn(&Config) -> usize,
-    pub(crate) run: for<'a> fn(Work<'a, H>) -> BoxFuture<'a, Result<Ended, AppError>>,
+    pub(crate) run: for<'a> fn(JobContext<'a, H>) -> BoxFuture<'a, Result<Ended, AppError>>,
 }
 
 impl<H: Sync> Kind<H> {
@@ -145,7 +145,7 @@ impl<H: Sync> Kind<H> {
     }
 }
 
-fn run<H: AsRef<S> + Sync, S: Sync, J: Job<S>>(work: Work<'_, H>) -> BoxFuture<'_, Result<Ended, AppError>> {
+fn run<H: AsRef<S> + Sync, S: Sync, J: Job<S>>(work: JobContext<'_, H>) -> BoxFuture<'_, Result<Ended, AppError>> {
     async move {
         let job: J = serde_json::from_str(&work.claim.payload).map_err(AppError::internal)?;
         job.run(work.on(work.state.as_ref())).await

@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Ended, Host, Kind, Lease, Work, kind, lease::LEASE, survivors, wake};
+use super::{Ended, Host, Kind, Lease, JobContext, kind, lease::LEASE, survivors, wake};
 
 /// Polling interval of an idle dispatcher.
 const POLL: Duration = Duration::from_secs(1);
@@ -229,7 +229,7 @@ async fn work<H: Host>(host: Arc<H>, taken: Taken<H>, draining: CancellationToke
     } else {
         // A panic is caught; otherwise the lease would expire and the job would be claimed again,
         // endlessly.
-        let run = (kind.run)(Work { state: &*host, claim: &claim, lease: &lease, draining: &draining });
+        let run = (kind.run)(JobContext { state: &*host, claim: &claim, lease: &lease, draining: &draining });
         span.around(caught(run)).await
     };
     if !matches!(ended, Ok(Ended::Done | Ended::HandedOn)) {
@@ -384,7 +384,7 @@ mod tests {
     }
 
     impl Job<Program> for Easy {
-        async fn run(self, _: Work<'_, Program>) -> Result<Ended, AppError> {
+        async fn run(self, _: JobContext<'_, Program>) -> Result<Ended, AppError> {
             Ok(Ended::Done)
         }
     }
@@ -407,7 +407,7 @@ mod tests {
     }
 
     impl Job<Program> for Broken {
-        async fn run(self, work: Work<'_, Program>) -> Result<Ended, AppError> {
+        async fn run(self, work: JobContext<'_, Program>) -> Result<Ended, AppError> {
             assert_eq!(work.claim.kind, Easy::KIND, "not an easy job");
             Ok(Ended::Done)
         }

@@ -21,7 +21,7 @@ use dbcontext::{
 };
 use extract::Section;
 use files::uploads::text::{self, Source};
-use jobs::{self, Ended, Job, JobPayload, Work};
+use jobs::{self, Ended, Job, JobPayload, JobContext};
 use platform::work_pools::{WorkOwner, job_owner};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -62,8 +62,8 @@ impl Job<SearchService> for FileTextJob {
         PLACES
     }
 
-    async fn run(self, work: Work<'_, SearchService>) -> Result<Ended, AppError> {
-        let Work { state: service, claim, lease, draining } = work;
+    async fn run(self, work: JobContext<'_, SearchService>) -> Result<Ended, AppError> {
+        let JobContext { state: service, claim, lease, draining } = work;
         let is_hopeless = claim.attempt - claim.attempts_before > MOST_ATTEMPTS;
         tokio::select! {
             done = self.take_out(service, job_owner(claim), is_hopeless) => done.map(|()| Ended::Done),

@@ -21,7 +21,7 @@ use appcore::{
 };
 use dbcontext::{entity::assistant, query};
 use event_log::events::{AnswerJob, StartAnswer, FinishAnswer, ServerAction};
-use jobs::{Ended, Job, Over, JobPayload as _, Work};
+use jobs::{Ended, Job, Over, JobPayload as _, JobContext};
 use platform::work_pools::job_owner;
 use tokio::{
     sync::Mutex,
@@ -82,13 +82,13 @@ impl Job<AssistantsService> for AnswerJob {
         config.ai.workers
     }
 
-    async fn run(self, work: Work<'_, AssistantsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, AssistantsService>) -> Result<Ended, AppError> {
         answer(self, work).await
     }
 }
 
 /// Runs a claimed answer job until the answer has ended or the job is handed over or lost.
-async fn answer(answer: AnswerJob, job: Work<'_, AssistantsService>) -> Result<Ended, AppError> {
+async fn answer(answer: AnswerJob, job: JobContext<'_, AssistantsService>) -> Result<Ended, AppError> {
     let service = job.state;
     match work(&answer, job).await {
         // The conversation, the assistant or the answer was deleted.
@@ -103,8 +103,8 @@ async fn answer(answer: AnswerJob, job: Work<'_, AssistantsService>) -> Result<E
     }
 }
 
-async fn work(answer: &AnswerJob, job: Work<'_, AssistantsService>) -> Result<Ended, AppError> {
-    let Work { state: service, claim, .. } = job;
+async fn work(answer: &AnswerJob, job: JobContext<'_, AssistantsService>) -> Result<Ended, AppError> {
+    let JobContext { state: service, claim, .. } = job;
     if claim.stop_requested {
         return end_as_it_is(service, answer, MessageStatus::Stopped, None).await.map(|_| Ended::Done);
     }
@@ -120,7 +120,7 @@ async fn work(answer: &AnswerJob, job: Work<'_, AssistantsService>) -> Result<En
 /// Attempt at an answer: prepare, retrieve, generate, finish.
 struct AnswerRun<'a> {
     answer: &'a AnswerJob,
-    job: Work<'a, AssistantsService>,
+    job: JobContext<'a, AssistantsService>,
     stop: Watch,
     /// Locked during tool calls, so that an interruption can wait for them.
     calling: Mutex<()>,
@@ -162,7 +162,7 @@ struct Generated {
 }
 
 impl<'a> AnswerRun<'a> {
-    fn new(answer: &'a AnswerJob, job: Work<'a, AssistantsService>) -> Self {
+    fn new(answer: &'a AnswerJob, job: JobContext<'a, AssistantsService>) -> Self {
         // Registered before the answer becomes visible, so that no stop request is missed.
         let stop = job.state.answering.watch(answer.answer_id);
         Self { answer, job, stop, calling: Mutex::new(()) }
@@ -177,7 +177,7 @@ impl<'a> AnswerRun<'a> {
 
     /// Starts the answer and builds the request from the conversation, with the offered tools.
     async fn prepare(&self) -> Result<(Prepared, Known), Exit> {
-        let (Work { state: service, claim, .. }, answer) = (self.job, self.answer);
+        let (JobContext { state: service, claim, .. }, answer) = (self.job, self.answer);
         let db = service.db.reader();
         let assistant = query::assistants::get(db, answer.assistant_id).await?;
         let Some(assistant) = assistant.filter(|row| is_usable_by(row, claim.owner)) else {
@@ -219,7 +219,7 @@ impl<'a> AnswerRun<'a> {
 
     /// Adds relevant chunks of the knowledge files to the request.
     async fn retrieve(&self, prepared: Prepared, known: Known) -> Result<(Prepared, Consulted), Exit> {
-        let Work { state: service, claim, .. } = self.job;
+        let JobContext { state: service, claim, .. } = self.job;
         let room = known.tokens;
         let asking = (&prepared.assistant, claim.owner);
         let consulted = tokio::select! {
@@ -300,7 +300,7 @@ impl<'a> AnswerRun<'a> {
 
     /// Suspends the job until the pending tool calls are decided or expire.
     async fn put_aside(&self, version: i64, until: Timestamp) -> Result<Ended, AppError> {
-        let (Work { state: service, claim, .. }, answer) = (self.job, self.answer);
+        let (JobContext { state: service, claim, .. }, answer) = (self.job, self.answer);
         let wait = Duration::from_millis(u64::try_from(until.0 - service.clock.now().0).unwrap_or(0)) + PAST_EXPIRY;
         if !query::jobs::suspend(&service.db, claim.id, claim.attempt, wait).await? {
             return Ok(Ended::Lost);
@@ -322,7 +322,7 @@ impl<'a> AnswerRun<'a> {
 
     /// Waits for an interruption; renews the lease meanwhile.
     async fn interruption(&self) -> Interruption {
-        let Work { state: service, lease, draining, .. } = self.job;
+        let JobContext { state: service, lease, draining, .. } = self.job;
         let drained = async {
             draining.cancelled().await;
             _ = timeout(CALLS_END, self.calling.lock()).await;

@@ -7,7 +7,7 @@ use ai::{ChatMessage, ChatRequest};
 use appcore::{AppError, MessageId, config::ChatTitleSource};
 use dbcontext::query;
 use event_log::events::{ServerAction, TitleJob};
-use jobs::{Ended, Job, Work};
+use jobs::{Ended, Job, JobContext};
 
 use crate::AssistantsService;
 
@@ -30,7 +30,7 @@ impl Job<AssistantsService> for TitleJob {
         PLACES
     }
 
-    async fn run(self, work: Work<'_, AssistantsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, AssistantsService>) -> Result<Ended, AppError> {
         tokio::select! {
             made = suggest_title(work.state, self) => made.map(|()| Ended::Done),
             _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),

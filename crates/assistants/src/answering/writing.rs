@@ -17,7 +17,7 @@ use dbcontext::{
 use event_log::events::{AnswerJob, Outcome, ServerAction};
 use futures_util::StreamExt as _;
 use gateway::{self, AnswerUsage, BillingIdentity, ModelCallReservation};
-use jobs::{Lease, Work};
+use jobs::{Lease, JobContext};
 use platform::work_pools::job_owner;
 use tokio::{
     sync::Mutex,
@@ -91,13 +91,13 @@ pub(super) struct Writing<'a> {
 
 impl<'a> Writing<'a> {
     pub fn new(
-        work: Work<'a, AssistantsService>,
+        work: JobContext<'a, AssistantsService>,
         answer: &'a AnswerJob,
         (assistant, model, route): (&'a assistant::Model, &'a str, Result<Arc<Route>, AiError>),
         (offer, request): (&'a Offer, ChatRequest),
         calling: &'a Mutex<()>,
     ) -> Self {
-        let Work { state: service, claim, lease, draining } = work;
+        let JobContext { state: service, claim, lease, draining } = work;
         Self { service, answer, lease, claim, draining, assistant, model, route, offer, request, calling }
     }
 

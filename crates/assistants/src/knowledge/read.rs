@@ -13,7 +13,7 @@ use dbcontext::{
 };
 use files::uploads::text::{self, Source};
 use gateway::{self, BillingIdentity, EmbedCause, EmbedFailure, Embedded, Embedder};
-use jobs::{Ended, Job, JobPayload, Work};
+use jobs::{Ended, Job, JobPayload, JobContext};
 use platform::work_pools::{WorkOwner, job_owner};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -83,8 +83,8 @@ impl Job<AssistantsService> for ReadJob {
         PLACES
     }
 
-    async fn run(self, work: Work<'_, AssistantsService>) -> Result<Ended, AppError> {
-        let Work { state: service, claim, lease, draining } = work;
+    async fn run(self, work: JobContext<'_, AssistantsService>) -> Result<Ended, AppError> {
+        let JobContext { state: service, claim, lease, draining } = work;
         let file = rows::get(service.db.writer(), self.file_id).await?;
         let holder = match &file {
             Some(file) => Holder::of(service, file).await?,

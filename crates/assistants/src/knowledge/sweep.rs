@@ -3,14 +3,14 @@
 
 use appcore::{AppError, KnowledgeFileId};
 use dbcontext::{constraint::app_error, query::knowledge as rows};
-use jobs::{self, Ended, Job, Work};
+use jobs::{self, Ended, Job, JobContext};
 use platform::cleanup::{KnowledgeSweepJob, SweepJob};
 
 use super::PART;
 use crate::AssistantsService;
 
 impl Job<AssistantsService> for KnowledgeSweepJob {
-    async fn run(self, work: Work<'_, AssistantsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, AssistantsService>) -> Result<Ended, AppError> {
         tokio::select! {
             swept = sweep(work.state) => swept.map(|()| Ended::Done),
             _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),

@@ -17,7 +17,7 @@ use dbcontext::{
     query::{payment_methods as rows, users},
 };
 use futures_util::stream::{self, StreamExt as _};
-use jobs::{Ended, Job, JobPayload, Work};
+use jobs::{Ended, Job, JobPayload, JobContext};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -66,7 +66,7 @@ impl JobPayload for FinishSetupJob {
 }
 
 impl Job<BillingService> for FinishSetupJob {
-    async fn run(self, work: Work<'_, BillingService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, BillingService>) -> Result<Ended, AppError> {
         tokio::select! {
             done = ask(work.state, self.setup_id) => done.map(|()| Ended::Done),
             _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),

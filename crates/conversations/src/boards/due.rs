@@ -11,7 +11,7 @@ use event_log::{
     access,
     notifications::{NewNotification, notify},
 };
-use jobs::{self, Ended, Job, JobPayload, Work};
+use jobs::{self, Ended, Job, JobPayload, JobContext};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
@@ -41,7 +41,7 @@ impl JobPayload for DueJob {
 }
 
 impl Job<ConversationsService> for DueJob {
-    async fn run(self, work: Work<'_, ConversationsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<Ended, AppError> {
         tokio::select! {
             reminded = remind(work.state, self) => reminded.map(|()| Ended::Done),
             _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use dbcontext::query::{conversations, exports, members};
 use event_log::notifications::{NewNotification, notify};
 use files::uploads::{self, Object};
-use jobs::{Ended, Job, JobPayload, Work};
+use jobs::{Ended, Job, JobPayload, JobContext};
 use platform::work_pools::WorkOwner;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -70,7 +70,7 @@ impl Job<ConversationsService> for ExportJob {
         1
     }
 
-    async fn run(self, work: Work<'_, ConversationsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<Ended, AppError> {
         let failures = work.claim.attempt.saturating_sub(work.claim.attempts_before).unsigned_abs();
         let is_last = work.state.config.jobs.backoff_after(failures).is_none();
         tokio::select! {

@@ -28,7 +28,7 @@ use event_log::{
     access,
     events::{AnswerOptions, no_such_file},
 };
-use jobs::{self, Ended, Job, JobPayload, Work};
+use jobs::{self, Ended, Job, JobPayload, JobContext};
 use platform::cleanup::SweepJob;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -350,7 +350,7 @@ impl JobPayload for ScheduledJob {
 }
 
 impl Job<ConversationsService> for ScheduledJob {
-    async fn run(self, work: Work<'_, ConversationsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<Ended, AppError> {
         tokio::select! {
             sent = deliver(work.state, self) => sent.map(|()| Ended::Done),
             _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),

@@ -8,12 +8,12 @@ use event_log::events::{ServerAction, SetTranscript, TranscribeJob};
 use files::uploads::Object;
 use futures_util::TryStreamExt as _;
 use gateway::{BillingIdentity, StoredRecording};
-use jobs::{Ended, Job, Work};
+use jobs::{Ended, Job, JobContext};
 
 use crate::ConversationsService;
 
 impl Job<ConversationsService> for TranscribeJob {
-    async fn run(self, work: Work<'_, ConversationsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<Ended, AppError> {
         let failures = work.claim.attempt.saturating_sub(work.claim.attempts_before).unsigned_abs();
         let is_last = work.state.config.jobs.backoff_after(failures).is_none();
         tokio::select! {

@@ -25,7 +25,7 @@ use identity::{
     membership::WorkspaceChangeEvent,
     presence,
 };
-use jobs::{self, Ended, Job, JobPayload, Work};
+use jobs::{self, Ended, Job, JobPayload, JobContext};
 use platform::{
     audit::{self, Action, NewAuditEntry},
     cleanup,
@@ -159,7 +159,7 @@ impl JobPayload for ForgetJob {
 }
 
 impl Job<ConversationsService> for ForgetJob {
-    async fn run(self, work: Work<'_, ConversationsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<Ended, AppError> {
         let forgetting = async {
             // A failure in one step doesn't stop the others; the job is retried.
             let passed_on = pass_on(work.state, self.user_id).await;

@@ -19,7 +19,7 @@ use identity::{
     mail::{self, MailContent},
     presence,
 };
-use jobs::{self, Ended, Job, JobPayload, Work};
+use jobs::{self, Ended, Job, JobPayload, JobContext};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -51,7 +51,7 @@ impl JobPayload for DigestJob {
 }
 
 impl Job<EventLogService> for DigestJob {
-    async fn run(self, work: Work<'_, EventLogService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, EventLogService>) -> Result<Ended, AppError> {
         tokio::select! {
             sent = self.send(work) => sent,
             _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
@@ -90,7 +90,7 @@ pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[Notif
 }
 
 impl DigestJob {
-    async fn send(self, work: Work<'_, EventLogService>) -> Result<Ended, AppError> {
+    async fn send(self, work: JobContext<'_, EventLogService>) -> Result<Ended, AppError> {
         let (service, now) = (work.state, work.state.clock.now());
         let settings = rows::settings(service.db.reader(), self.user_id).await?;
         let Some(minutes) = settings.mail_after_minutes else { return Ok(Ended::Done) };

@@ -3,7 +3,7 @@
 
 use appcore::{AppError, ConversationId, UploadId};
 use dbcontext::{constraint::app_error, query::uploads as rows};
-use jobs::{self, Ended, Job, Work};
+use jobs::{self, Ended, Job, JobContext};
 use platform::cleanup::SweepJob;
 
 use super::{image::THUMBNAILS, store::Object};
@@ -13,7 +13,7 @@ use crate::FilesService;
 const PART: u32 = 100;
 
 impl Job<FilesService> for SweepJob {
-    async fn run(self, work: Work<'_, FilesService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, FilesService>) -> Result<Ended, AppError> {
         let sweeping = async {
             match self {
                 Self::Upload(id) => sweep(work.state, id).await,

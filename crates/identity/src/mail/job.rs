@@ -7,7 +7,7 @@ use appcore::{
     auth::{Email, token},
 };
 use dbcontext::query::{mail_tokens, users};
-use jobs::{Ended, Job, JobPayload, Work};
+use jobs::{Ended, Job, JobPayload, JobContext};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -57,7 +57,7 @@ impl JobPayload for MailJob {
 }
 
 impl Job<IdentityService> for MailJob {
-    async fn run(self, work: Work<'_, IdentityService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, IdentityService>) -> Result<Ended, AppError> {
         let stopping = async {
             work.draining.cancelled().await;
             tokio::time::sleep(HAND_OVER).await;
@@ -72,7 +72,7 @@ impl Job<IdentityService> for MailJob {
 
 /// Sends somebody a letter of a list now, if the address is shown to be theirs. `unsubscribe` is where they get no more of them.
 pub async fn send_listed(
-    work: Work<'_, IdentityService>,
+    work: JobContext<'_, IdentityService>,
     to: UserId,
     letter: MailContent,
     unsubscribe: String,
@@ -81,11 +81,11 @@ pub async fn send_listed(
 }
 
 impl MailJob {
-    async fn send(&self, work: Work<'_, IdentityService>) -> Result<Ended, AppError> {
+    async fn send(&self, work: JobContext<'_, IdentityService>) -> Result<Ended, AppError> {
         self.hand_over(work, None).await
     }
 
-    async fn hand_over(&self, work: Work<'_, IdentityService>, unsubscribe: Option<String>) -> Result<Ended, AppError> {
+    async fn hand_over(&self, work: JobContext<'_, IdentityService>, unsubscribe: Option<String>) -> Result<Ended, AppError> {
         let service = work.state;
         let Some(addressee) = self.addressee(service).await? else { return Ok(Ended::Done) };
         if self.letter == MailContent::Verification && addressee.is_verified {

@@ -17,7 +17,7 @@ use event_log::{
 use files::uploads;
 use futures_util::future::join_all;
 use identity::membership;
-use jobs::{Ended, Job, Work};
+use jobs::{Ended, Job, JobContext};
 use outgoing::{FetchedResponse, FetchLimits};
 use platform::{
     audit::{self, Action, NewAuditEntry},
@@ -42,7 +42,7 @@ impl Job<ConversationsService> for PreviewJob {
         PLACES
     }
 
-    async fn run(self, work: Work<'_, ConversationsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<Ended, AppError> {
         tokio::select! {
             read = set_previews(work.state, self, job_owner(work.claim)) => match read {
                 // The message was deleted meanwhile.
