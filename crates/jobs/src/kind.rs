@@ -62,7 +62,7 @@ pub trait Job<S>: JobPayload + DeserializeOwned + Send {
         Self::places(config).div_ceil(2)
     }
 
-    fn run(self, work: JobContext<'_, S>) -> impl Future<Output = Result<Ended, AppError>> + Send;
+    fn run(self, work: JobContext<'_, S>) -> impl Future<Output = Result<JobOutcome, AppError>> + Send;
 }
 
 /// Serialised job, with the trace context if tracing is on.
@@ -114,7 +114,7 @@ impl<S> Copy for JobContext<'_, S> {}
 
 /// Outcome of an attempt. An error means that the job is retried on schedule.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum JobOutcome {
     Done,
     /// This instance shuts down; the job goes back to the queue.
     HandedOn,
@@ -131,7 +131,7 @@ pub struct Kind<H> {
     pub(crate) name: &'static str,
     pub(crate) places: fn(&Config) -> usize,
     pub(crate) per_person: fn(&Config) -> usize,
-    pub(crate) run: for<'a> fn(JobContext<'a, H>) -> BoxFuture<'a, Result<Ended, AppError>>,
+    pub(crate) run: for<'a> fn(JobContext<'a, H>) -> BoxFuture<'a, Result<JobOutcome, AppError>>,
 }
 
 impl<H: Sync> Kind<H> {
@@ -145,7 +145,7 @@ impl<H: Sync> Kind<H> {
     }
 }
 
-fn run<H: AsRef<S> + Sync, S: Sync, J: Job<S>>(work: JobContext<'_, H>) -> BoxFuture<'_, Result<Ended, AppError>> {
+fn run<H: AsRef<S> + Sync, S: Sync, J: Job<S>>(work: JobContext<'_, H>) -> BoxFuture<'_, Result<JobOutcome, AppError>> {
     async move {
         let job: J = serde_json::from_str(&work.claim.payload).map_err(AppError::internal)?;
         job.run(work.on(work.state.as_ref())).await

@@ -38,7 +38,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 pub use self::{
-    kind::{Ended, Job, Kind, JobPayload, JobContext},
+    kind::{JobOutcome, Job, Kind, JobPayload, JobContext},
     lease::{Lease, Over},
     worker::{Workers, caught, start_workers},
 };

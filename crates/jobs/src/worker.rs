@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Ended, Host, Kind, Lease, JobContext, kind, lease::LEASE, survivors, wake};
+use super::{JobOutcome, Host, Kind, Lease, JobContext, kind, lease::LEASE, survivors, wake};
 
 /// Polling interval of an idle dispatcher.
 const POLL: Duration = Duration::from_secs(1);
@@ -225,14 +225,14 @@ async fn work<H: Host>(host: Arc<H>, taken: Taken<H>, draining: CancellationToke
     let begun = Instant::now();
     let span = kind::trace(&claim);
     let ended = if failures(&claim) > host.config().jobs.max_attempts.saturating_add(MOST_DEATHS) {
-        Ok(Ended::Hopeless("too many crashed attempts".to_owned()))
+        Ok(JobOutcome::Hopeless("too many crashed attempts".to_owned()))
     } else {
         // A panic is caught; otherwise the lease would expire and the job would be claimed again,
         // endlessly.
         let run = (kind.run)(JobContext { state: &*host, claim: &claim, lease: &lease, draining: &draining });
         span.around(caught(run)).await
     };
-    if !matches!(ended, Ok(Ended::Done | Ended::HandedOn)) {
+    if !matches!(ended, Ok(JobOutcome::Done | JobOutcome::HandedOn)) {
         span.fail(outcome(&ended));
     }
     drop(span);
@@ -262,29 +262,29 @@ fn panicked(cause: &(dyn Any + Send)) -> AppError {
     AppError::internal(anyhow!("panicked: {}", said.unwrap_or("no message")))
 }
 
-const fn outcome(ended: &Result<Ended, AppError>) -> &'static str {
+const fn outcome(ended: &Result<JobOutcome, AppError>) -> &'static str {
     match ended {
-        Ok(Ended::Done) => "done",
-        Ok(Ended::Lost) => "lost",
-        Ok(Ended::Aside) => "aside",
-        Ok(Ended::Hopeless(_)) => "hopeless",
-        Ok(Ended::HandedOn) => "handed_on",
+        Ok(JobOutcome::Done) => "done",
+        Ok(JobOutcome::Lost) => "lost",
+        Ok(JobOutcome::Aside) => "aside",
+        Ok(JobOutcome::Hopeless(_)) => "hopeless",
+        Ok(JobOutcome::HandedOn) => "handed_on",
         Err(_) => "failed",
     }
 }
 
-async fn conclude(host: &impl Host, claim: &job::Model, ended: Result<Ended, AppError>) -> Result<(), AppError> {
+async fn conclude(host: &impl Host, claim: &job::Model, ended: Result<JobOutcome, AppError>) -> Result<(), AppError> {
     let db = host.db();
     let (id, attempt) = (claim.id, claim.attempt);
     match ended {
-        Ok(Ended::Lost) => tracing::info!(job = %id, "job taken over by another worker"),
-        Ok(Ended::Aside) => tracing::debug!(job = %id, "job suspended"),
-        Ok(Ended::Done) => _ = query::jobs::finish(db, id, attempt).await?,
-        Ok(Ended::Hopeless(reason)) => {
+        Ok(JobOutcome::Lost) => tracing::info!(job = %id, "job taken over by another worker"),
+        Ok(JobOutcome::Aside) => tracing::debug!(job = %id, "job suspended"),
+        Ok(JobOutcome::Done) => _ = query::jobs::finish(db, id, attempt).await?,
+        Ok(JobOutcome::Hopeless(reason)) => {
             tracing::error!(reason, job = %id, kind = claim.kind, "job dead-lettered");
             query::jobs::dead_letter(db, id, attempt, &reason).await?;
         }
-        Ok(Ended::HandedOn) => {
+        Ok(JobOutcome::HandedOn) => {
             query::jobs::release(db, id, attempt).await?;
             wake(host.bus());
             tracing::info!(job = %id, "job returned to queue");
@@ -384,8 +384,8 @@ mod tests {
     }
 
     impl Job<Program> for Easy {
-        async fn run(self, _: JobContext<'_, Program>) -> Result<Ended, AppError> {
-            Ok(Ended::Done)
+        async fn run(self, _: JobContext<'_, Program>) -> Result<JobOutcome, AppError> {
+            Ok(JobOutcome::Done)
         }
     }
 
@@ -407,9 +407,9 @@ mod tests {
     }
 
     impl Job<Program> for Broken {
-        async fn run(self, work: JobContext<'_, Program>) -> Result<Ended, AppError> {
+        async fn run(self, work: JobContext<'_, Program>) -> Result<JobOutcome, AppError> {
             assert_eq!(work.claim.kind, Easy::KIND, "not an easy job");
-            Ok(Ended::Done)
+            Ok(JobOutcome::Done)
         }
     }
 

@@ -21,7 +21,7 @@ use dbcontext::{
 };
 use extract::Section;
 use files::uploads::text::{self, Source};
-use jobs::{self, Ended, Job, JobPayload, JobContext};
+use jobs::{self, JobOutcome, Job, JobPayload, JobContext};
 use platform::work_pools::{WorkOwner, job_owner};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -62,13 +62,13 @@ impl Job<SearchService> for FileTextJob {
         PLACES
     }
 
-    async fn run(self, work: JobContext<'_, SearchService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, SearchService>) -> Result<JobOutcome, AppError> {
         let JobContext { state: service, claim, lease, draining } = work;
         let is_hopeless = claim.attempt - claim.attempts_before > MOST_ATTEMPTS;
         tokio::select! {
-            done = self.take_out(service, job_owner(claim), is_hopeless) => done.map(|()| Ended::Done),
-            _ = lease.keep(&service.db) => Ok(Ended::Lost),
-            () = draining.cancelled() => Ok(Ended::HandedOn),
+            done = self.take_out(service, job_owner(claim), is_hopeless) => done.map(|()| JobOutcome::Done),
+            _ = lease.keep(&service.db) => Ok(JobOutcome::Lost),
+            () = draining.cancelled() => Ok(JobOutcome::HandedOn),
         }
     }
 }

@@ -21,7 +21,7 @@ use appcore::{
 };
 use dbcontext::{entity::assistant, query};
 use event_log::events::{AnswerJob, StartAnswer, FinishAnswer, ServerAction};
-use jobs::{Ended, Job, Over, JobPayload as _, JobContext};
+use jobs::{JobOutcome, Job, Over, JobPayload as _, JobContext};
 use platform::work_pools::job_owner;
 use tokio::{
     sync::Mutex,
@@ -82,31 +82,31 @@ impl Job<AssistantsService> for AnswerJob {
         config.ai.workers
     }
 
-    async fn run(self, work: JobContext<'_, AssistantsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, AssistantsService>) -> Result<JobOutcome, AppError> {
         answer(self, work).await
     }
 }
 
 /// Runs a claimed answer job until the answer has ended or the job is handed over or lost.
-async fn answer(answer: AnswerJob, job: JobContext<'_, AssistantsService>) -> Result<Ended, AppError> {
+async fn answer(answer: AnswerJob, job: JobContext<'_, AssistantsService>) -> Result<JobOutcome, AppError> {
     let service = job.state;
     match work(&answer, job).await {
         // The conversation, the assistant or the answer was deleted.
-        Err(AppError::Refused { code: Code::NotFound, .. }) => Ok(Ended::Done),
+        Err(AppError::Refused { code: Code::NotFound, .. }) => Ok(JobOutcome::Done),
         Err(error) => {
             tracing::error!(%error, answer = %answer.answer_id, "failed to run answer job");
             // If the answer isn't visible to readers yet, it can't fail visibly, so the job's retry
             // schedule applies.
-            if fail(service, &answer, OUR_FAULT).await? { Ok(Ended::Done) } else { Err(error) }
+            if fail(service, &answer, OUR_FAULT).await? { Ok(JobOutcome::Done) } else { Err(error) }
         }
         ended => ended,
     }
 }
 
-async fn work(answer: &AnswerJob, job: JobContext<'_, AssistantsService>) -> Result<Ended, AppError> {
+async fn work(answer: &AnswerJob, job: JobContext<'_, AssistantsService>) -> Result<JobOutcome, AppError> {
     let JobContext { state: service, claim, .. } = job;
     if claim.stop_requested {
-        return end_as_it_is(service, answer, MessageStatus::Stopped, None).await.map(|_| Ended::Done);
+        return end_as_it_is(service, answer, MessageStatus::Stopped, None).await.map(|_| JobOutcome::Done);
     }
     if claim.attempt - claim.attempts_before > MOST_ATTEMPTS {
         return Err(AppError::internal(anyhow::anyhow!("too many attempts")));
@@ -128,7 +128,7 @@ struct AnswerRun<'a> {
 
 /// Early end of a run.
 enum Exit {
-    Ended(Ended),
+    Ended(JobOutcome),
     Failed(AppError),
 }
 
@@ -168,7 +168,7 @@ impl<'a> AnswerRun<'a> {
         Self { answer, job, stop, calling: Mutex::new(()) }
     }
 
-    async fn run(&self) -> Result<Ended, Exit> {
+    async fn run(&self) -> Result<JobOutcome, Exit> {
         let (prepared, known) = self.prepare().await?;
         let (prepared, consulted) = self.retrieve(prepared, known).await?;
         let generated = self.generate(prepared).await?;
@@ -185,13 +185,13 @@ impl<'a> AnswerRun<'a> {
         };
         if service.config.ai.transcription_model.is_some() && waits_for_words(service, answer).await? {
             let is_aside = query::jobs::suspend(&service.db, claim.id, claim.attempt, HEAR_AGAIN).await?;
-            return Err(Exit::Ended(if is_aside { Ended::Aside } else { Ended::Lost }));
+            return Err(Exit::Ended(if is_aside { JobOutcome::Aside } else { JobOutcome::Lost }));
         }
         let chosen = chosen_model(service, answer, &assistant).await?;
         let (model, route) = gateway::answering(&service.gateway, chosen.as_deref());
         let begun = begin(service, answer, &model).await?;
         if begun.status != MessageStatus::Streaming {
-            return Err(Exit::Ended(Ended::Done));
+            return Err(Exit::Ended(JobOutcome::Done));
         }
         let known = Known::of(service, assistant.id, (answer.conversation_id, claim.owner)).await?;
         let now = service.clock.now();
@@ -227,10 +227,10 @@ impl<'a> AnswerRun<'a> {
             interruption = self.interruption() => return Err(Exit::Ended(match interruption {
                 Interruption::Stop => {
                     end_as_it_is(service, self.answer, MessageStatus::Stopped, None).await?;
-                    Ended::Done
+                    JobOutcome::Done
                 }
-                Interruption::HandOn => Ended::HandedOn,
-                Interruption::Lost => Ended::Lost,
+                Interruption::HandOn => JobOutcome::HandedOn,
+                Interruption::Lost => JobOutcome::Lost,
             })),
         };
         let (request, context) = consulted.add_to(prepared.request, prepared.context, room);
@@ -266,10 +266,10 @@ impl<'a> AnswerRun<'a> {
                 if !draft.is_behind() {
                     store(service, answer.answer_id, draft.text()).await?;
                 }
-                return Err(Exit::Ended(Ended::HandedOn));
+                return Err(Exit::Ended(JobOutcome::HandedOn));
             }
-            Ok(Err(Trouble::Moot)) => return Err(Exit::Ended(Ended::Done)),
-            Ok(Err(Trouble::Lost)) | Err(Interruption::Lost) => return Err(Exit::Ended(Ended::Lost)),
+            Ok(Err(Trouble::Moot)) => return Err(Exit::Ended(JobOutcome::Done)),
+            Ok(Err(Trouble::Lost)) | Err(Interruption::Lost) => return Err(Exit::Ended(JobOutcome::Lost)),
         };
         if draft.has_untold() && !draft.overtakes() {
             // Publish the remainder, so that the deltas add up to the whole text for clients that
@@ -281,9 +281,9 @@ impl<'a> AnswerRun<'a> {
     }
 
     /// Stores the end of the answer.
-    async fn finish(&self, consulted: &Consulted, generated: Generated) -> Result<Ended, Exit> {
+    async fn finish(&self, consulted: &Consulted, generated: Generated) -> Result<JobOutcome, Exit> {
         if !self.job.lease.holds() {
-            return Ok(Ended::Lost);
+            return Ok(JobOutcome::Lost);
         }
         let Generated { draft, mut measure, status, reason } = generated;
         let content = if status == MessageStatus::Complete { draft.into_text() } else { draft.into_longer() };
@@ -295,15 +295,15 @@ impl<'a> AnswerRun<'a> {
             thoughts: measure.thoughts(),
         };
         store_end(self.job.state, self.answer, end).await?;
-        Ok(Ended::Done)
+        Ok(JobOutcome::Done)
     }
 
     /// Suspends the job until the pending tool calls are decided or expire.
-    async fn put_aside(&self, version: i64, until: Timestamp) -> Result<Ended, AppError> {
+    async fn put_aside(&self, version: i64, until: Timestamp) -> Result<JobOutcome, AppError> {
         let (JobContext { state: service, claim, .. }, answer) = (self.job, self.answer);
         let wait = Duration::from_millis(u64::try_from(until.0 - service.clock.now().0).unwrap_or(0)) + PAST_EXPIRY;
         if !query::jobs::suspend(&service.db, claim.id, claim.attempt, wait).await? {
-            return Ok(Ended::Lost);
+            return Ok(JobOutcome::Lost);
         }
         // A decision made before the job was suspended has not resumed it.
         let calls = query::tool_calls::of_version(service.db.writer(), answer.answer_id, version).await?;
@@ -312,12 +312,12 @@ impl<'a> AnswerRun<'a> {
         {
             service.wake_workers();
         }
-        Ok(Ended::Aside)
+        Ok(JobOutcome::Aside)
     }
 
     /// Marks the answer as failed with a reason for the reader; the job is done.
     async fn fail(&self, reason: &str) -> Result<Exit, AppError> {
-        fail(self.job.state, self.answer, reason).await.map(|_| Exit::Ended(Ended::Done))
+        fail(self.job.state, self.answer, reason).await.map(|_| Exit::Ended(JobOutcome::Done))
     }
 
     /// Waits for an interruption; renews the lease meanwhile.

@@ -7,7 +7,7 @@ use ai::{ChatMessage, ChatRequest};
 use appcore::{AppError, MessageId, config::ChatTitleSource};
 use dbcontext::query;
 use event_log::events::{ServerAction, TitleJob};
-use jobs::{Ended, Job, JobContext};
+use jobs::{JobOutcome, Job, JobContext};
 
 use crate::AssistantsService;
 
@@ -30,11 +30,11 @@ impl Job<AssistantsService> for TitleJob {
         PLACES
     }
 
-    async fn run(self, work: JobContext<'_, AssistantsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, AssistantsService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
-            made = suggest_title(work.state, self) => made.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
-            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+            made = suggest_title(work.state, self) => made.map(|()| JobOutcome::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
         }
     }
 }

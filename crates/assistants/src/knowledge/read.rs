@@ -13,7 +13,7 @@ use dbcontext::{
 };
 use files::uploads::text::{self, Source};
 use gateway::{self, BillingIdentity, EmbedCause, EmbedFailure, Embedded, Embedder};
-use jobs::{Ended, Job, JobPayload, JobContext};
+use jobs::{JobOutcome, Job, JobPayload, JobContext};
 use platform::work_pools::{WorkOwner, job_owner};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -83,7 +83,7 @@ impl Job<AssistantsService> for ReadJob {
         PLACES
     }
 
-    async fn run(self, work: JobContext<'_, AssistantsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, AssistantsService>) -> Result<JobOutcome, AppError> {
         let JobContext { state: service, claim, lease, draining } = work;
         let file = rows::get(service.db.writer(), self.file_id).await?;
         let holder = match &file {
@@ -91,7 +91,7 @@ impl Job<AssistantsService> for ReadJob {
             None => None,
         };
         // Removed meanwhile.
-        let (Some(file), Some(holder)) = (file, holder) else { return Ok(Ended::Done) };
+        let (Some(file), Some(holder)) = (file, holder) else { return Ok(JobOutcome::Done) };
         let failures = claim.attempt - claim.attempts_before;
         let reading = async {
             if failures > MOST_ATTEMPTS {
@@ -101,15 +101,15 @@ impl Job<AssistantsService> for ReadJob {
         };
         let read = tokio::select! {
             read = reading => read,
-            _ = lease.keep(&service.db) => return Ok(Ended::Lost),
-            () = draining.cancelled() => return Ok(Ended::HandedOn),
+            _ = lease.keep(&service.db) => return Ok(JobOutcome::Lost),
+            () = draining.cancelled() => return Ok(JobOutcome::HandedOn),
         };
         let is_last = service.config.jobs.backoff_after(failures.unsigned_abs()).is_none();
         let (sentence, error) = match read {
-            Ok(()) => return Ok(Ended::Done),
+            Ok(()) => return Ok(JobOutcome::Done),
             Err(Trouble::Lasting { sentence, is_ours }) => {
                 self.set(service, &holder, KnowledgeState::Failed, Some(&sentence)).await?;
-                return Ok(if is_ours { Ended::Hopeless(sentence) } else { Ended::Done });
+                return Ok(if is_ours { JobOutcome::Hopeless(sentence) } else { JobOutcome::Done });
             }
             Err(Trouble::Passing(sentence)) => (sentence.clone(), AppError::unavailable(anyhow!(sentence))),
             Err(Trouble::Ours(error)) => (OUR_FAULT.to_owned(), error),

@@ -3,18 +3,18 @@
 
 use appcore::{AppError, KnowledgeFileId};
 use dbcontext::{constraint::app_error, query::knowledge as rows};
-use jobs::{self, Ended, Job, JobContext};
+use jobs::{self, JobOutcome, Job, JobContext};
 use platform::cleanup::{KnowledgeSweepJob, SweepJob};
 
 use super::PART;
 use crate::AssistantsService;
 
 impl Job<AssistantsService> for KnowledgeSweepJob {
-    async fn run(self, work: JobContext<'_, AssistantsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, AssistantsService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
-            swept = sweep(work.state) => swept.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
-            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+            swept = sweep(work.state) => swept.map(|()| JobOutcome::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
         }
     }
 }

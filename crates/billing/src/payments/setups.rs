@@ -17,7 +17,7 @@ use dbcontext::{
     query::{payment_methods as rows, users},
 };
 use futures_util::stream::{self, StreamExt as _};
-use jobs::{Ended, Job, JobPayload, JobContext};
+use jobs::{JobOutcome, Job, JobPayload, JobContext};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -66,11 +66,11 @@ impl JobPayload for FinishSetupJob {
 }
 
 impl Job<BillingService> for FinishSetupJob {
-    async fn run(self, work: JobContext<'_, BillingService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, BillingService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
-            done = ask(work.state, self.setup_id) => done.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
-            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+            done = ask(work.state, self.setup_id) => done.map(|()| JobOutcome::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
         }
     }
 }

@@ -11,7 +11,7 @@ use event_log::{
     access,
     notifications::{NewNotification, notify},
 };
-use jobs::{self, Ended, Job, JobPayload, JobContext};
+use jobs::{self, JobOutcome, Job, JobPayload, JobContext};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
@@ -41,11 +41,11 @@ impl JobPayload for DueJob {
 }
 
 impl Job<ConversationsService> for DueJob {
-    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
-            reminded = remind(work.state, self) => reminded.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
-            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+            reminded = remind(work.state, self) => reminded.map(|()| JobOutcome::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
         }
     }
 }

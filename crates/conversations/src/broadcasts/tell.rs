@@ -17,7 +17,7 @@ use dbcontext::{
 };
 use event_log::notifications::{self, BroadcastNotification};
 use identity::mail::{MailContent, MailJob, Recipient};
-use jobs::{self, Ended, Job, JobPayload, JobContext};
+use jobs::{self, JobOutcome, Job, JobPayload, JobContext};
 use sea_orm::ConnectionTrait as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -49,11 +49,11 @@ impl JobPayload for BroadcastJob {
 }
 
 impl Job<ConversationsService> for BroadcastJob {
-    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
-            told = tell(work.state, self.broadcast_id) => told.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
-            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+            told = tell(work.state, self.broadcast_id) => told.map(|()| JobOutcome::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
         }
     }
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use dbcontext::query::{conversations, exports, members};
 use event_log::notifications::{NewNotification, notify};
 use files::uploads::{self, Object};
-use jobs::{Ended, Job, JobPayload, JobContext};
+use jobs::{JobOutcome, Job, JobPayload, JobContext};
 use platform::work_pools::WorkOwner;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -70,22 +70,22 @@ impl Job<ConversationsService> for ExportJob {
         1
     }
 
-    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<JobOutcome, AppError> {
         let failures = work.claim.attempt.saturating_sub(work.claim.attempts_before).unsigned_abs();
         let is_last = work.state.config.jobs.backoff_after(failures).is_none();
         tokio::select! {
             ended = write_or_tell(work.state, self, is_last) => ended,
-            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
-            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
         }
     }
 }
 
 /// Writes the export and notifies its owner. Only `Unavailable` is retried; after any other error
 /// or the last attempt, the owner is notified of the failure.
-async fn write_or_tell(service: &ConversationsService, job: ExportJob, is_last: bool) -> Result<Ended, AppError> {
+async fn write_or_tell(service: &ConversationsService, job: ExportJob, is_last: bool) -> Result<JobOutcome, AppError> {
     let error = match write(service, job).await {
-        Ok(upload) => return told(service, job, Some(upload)).await.map(|()| Ended::Done),
+        Ok(upload) => return told(service, job, Some(upload)).await.map(|()| JobOutcome::Done),
         Err(AppError::Unavailable(cause)) if !is_last => return Err(AppError::Unavailable(cause)),
         Err(error) => error,
     };
@@ -94,8 +94,8 @@ async fn write_or_tell(service: &ConversationsService, job: ExportJob, is_last: 
     told(service, job, None).await?;
     match error {
         AppError::Unavailable(_) => Err(error),
-        AppError::Internal(_) => Ok(Ended::Hopeless(error.to_string())),
-        _ => Ok(Ended::Done),
+        AppError::Internal(_) => Ok(JobOutcome::Hopeless(error.to_string())),
+        _ => Ok(JobOutcome::Done),
     }
 }
 

@@ -20,7 +20,7 @@ use dbcontext::{
 };
 use event_log::notifications::{self, NewNotification};
 use files::quotas;
-use jobs::{self, Ended, Job, JobPayload, JobContext};
+use jobs::{self, JobOutcome, Job, JobPayload, JobContext};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -109,11 +109,11 @@ impl JobPayload for ReminderJob {
 }
 
 impl Job<ConversationsService> for ReminderJob {
-    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
-            told = remind(work.state, self.reminder_id) => told.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
-            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+            told = remind(work.state, self.reminder_id) => told.map(|()| JobOutcome::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
         }
     }
 }

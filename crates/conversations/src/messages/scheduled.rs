@@ -28,7 +28,7 @@ use event_log::{
     access,
     events::{AnswerOptions, no_such_file},
 };
-use jobs::{self, Ended, Job, JobPayload, JobContext};
+use jobs::{self, JobOutcome, Job, JobPayload, JobContext};
 use platform::cleanup::SweepJob;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -350,11 +350,11 @@ impl JobPayload for ScheduledJob {
 }
 
 impl Job<ConversationsService> for ScheduledJob {
-    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
-            sent = deliver(work.state, self) => sent.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
-            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+            sent = deliver(work.state, self) => sent.map(|()| JobOutcome::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
         }
     }
 }

@@ -8,22 +8,22 @@ use event_log::events::{ServerAction, SetTranscript, TranscribeJob};
 use files::uploads::Object;
 use futures_util::TryStreamExt as _;
 use gateway::{BillingIdentity, StoredRecording};
-use jobs::{Ended, Job, JobContext};
+use jobs::{JobOutcome, Job, JobContext};
 
 use crate::ConversationsService;
 
 impl Job<ConversationsService> for TranscribeJob {
-    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<JobOutcome, AppError> {
         let failures = work.claim.attempt.saturating_sub(work.claim.attempts_before).unsigned_abs();
         let is_last = work.state.config.jobs.backoff_after(failures).is_none();
         tokio::select! {
             written = transcribe(work.state, self, is_last) => match written {
                 // The message was deleted meanwhile.
-                Err(error) if error.code() == Code::NotFound => Ok(Ended::Done),
-                written => written.map(|()| Ended::Done),
+                Err(error) if error.code() == Code::NotFound => Ok(JobOutcome::Done),
+                written => written.map(|()| JobOutcome::Done),
             },
-            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
-            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
         }
     }
 }

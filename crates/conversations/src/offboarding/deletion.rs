@@ -25,7 +25,7 @@ use identity::{
     membership::WorkspaceChangeEvent,
     presence,
 };
-use jobs::{self, Ended, Job, JobPayload, JobContext};
+use jobs::{self, JobOutcome, Job, JobPayload, JobContext};
 use platform::{
     audit::{self, Action, NewAuditEntry},
     cleanup,
@@ -159,7 +159,7 @@ impl JobPayload for ForgetJob {
 }
 
 impl Job<ConversationsService> for ForgetJob {
-    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<JobOutcome, AppError> {
         let forgetting = async {
             // A failure in one step doesn't stop the others; the job is retried.
             let passed_on = pass_on(work.state, self.user_id).await;
@@ -174,9 +174,9 @@ impl Job<ConversationsService> for ForgetJob {
             Ok(())
         };
         tokio::select! {
-            forgotten = forgetting => forgotten.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
-            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+            forgotten = forgetting => forgotten.map(|()| JobOutcome::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
         }
     }
 }

@@ -10,7 +10,7 @@ use appcore::{AppError, Code, ConversationId, Timestamp, UserId, WorkspaceId};
 use dbcontext::query::{conversations, workspaces as rows};
 use event_log::events::{Change, ServerAction};
 use futures_util::{StreamExt as _, stream};
-use jobs::{self, Ended, Job, JobPayload, JobContext};
+use jobs::{self, JobOutcome, Job, JobPayload, JobContext};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -55,7 +55,7 @@ impl JobPayload for DepartureJob {
 }
 
 impl Job<ConversationsService> for DepartureJob {
-    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<JobOutcome, AppError> {
         let clearing = async {
             match self.user_id {
                 Some(user) => take_out(work.state, self.workspace_id, user).await,
@@ -63,9 +63,9 @@ impl Job<ConversationsService> for DepartureJob {
             }
         };
         tokio::select! {
-            cleared = clearing => cleared.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
-            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+            cleared = clearing => cleared.map(|()| JobOutcome::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
         }
     }
 }

@@ -19,7 +19,7 @@ use identity::{
     mail::{self, MailContent},
     presence,
 };
-use jobs::{self, Ended, Job, JobPayload, JobContext};
+use jobs::{self, JobOutcome, Job, JobPayload, JobContext};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -51,11 +51,11 @@ impl JobPayload for DigestJob {
 }
 
 impl Job<EventLogService> for DigestJob {
-    async fn run(self, work: JobContext<'_, EventLogService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, EventLogService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
             sent = self.send(work) => sent,
-            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
-            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
         }
     }
 }
@@ -90,13 +90,13 @@ pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[Notif
 }
 
 impl DigestJob {
-    async fn send(self, work: JobContext<'_, EventLogService>) -> Result<Ended, AppError> {
+    async fn send(self, work: JobContext<'_, EventLogService>) -> Result<JobOutcome, AppError> {
         let (service, now) = (work.state, work.state.clock.now());
         let settings = rows::settings(service.db.reader(), self.user_id).await?;
-        let Some(minutes) = settings.mail_after_minutes else { return Ok(Ended::Done) };
+        let Some(minutes) = settings.mail_after_minutes else { return Ok(JobOutcome::Done) };
         let patience = MINUTE * u32::try_from(minutes).unwrap_or(u32::MAX);
         let missed = rows::missed(service.db.writer(), self.user_id, now, MOST).await?;
-        let Some(oldest) = missed.iter().map(|row| row.created_at).min() else { return Ok(Ended::Done) };
+        let Some(oldest) = missed.iter().map(|row| row.created_at).min() else { return Ok(JobOutcome::Done) };
         // Postponed if the oldest notification has been read meanwhile, or if the user is online
         // and about to see them.
         let left = oldest.plus(patience).0 - now.0;
@@ -105,7 +105,7 @@ impl DigestJob {
         if left > 0 || is_here {
             let wait = if left > 0 { Duration::from_millis(left.unsigned_abs()) } else { patience };
             jobs::ask_for_after(service.db.writer(), now, &self, wait, self.user_id).await?;
-            return Ok(Ended::Done);
+            return Ok(JobOutcome::Done);
         }
         let count = missed.len();
         let told: Vec<_> = missed.iter().map(|row| rows::NotificationKey { user_id: self.user_id, id: row.id }).collect();
@@ -121,7 +121,7 @@ impl DigestJob {
         let public = service.config.server.public_url();
         let unsubscribe = format!("{public}/r1/notifications/unsubscribe?token={token}");
         let ended = mail::send_listed(work.on(&*work.state.identity), self.user_id, letter, unsubscribe).await?;
-        if ended == Ended::Done {
+        if ended == JobOutcome::Done {
             rows::note_mailed(service.db.writer(), &told).await?;
         }
         Ok(ended)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use appcore::{AppError, view::PresenceStatus};
 use dbcontext::query::{notifications, push as rows, users};
-use jobs::{self, Ended, Job, JobContext};
+use jobs::{self, JobOutcome, Job, JobContext};
 use uuid::Uuid;
 
 use super::describe_one;
@@ -27,11 +27,11 @@ impl Job<EventLogService> for PushJob {
         12
     }
 
-    async fn run(self, work: JobContext<'_, EventLogService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, EventLogService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
-            pushed = self.push(work.state) => pushed.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
-            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+            pushed = self.push(work.state) => pushed.map(|()| JobOutcome::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
         }
     }
 }

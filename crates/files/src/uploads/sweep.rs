@@ -3,7 +3,7 @@
 
 use appcore::{AppError, ConversationId, UploadId};
 use dbcontext::{constraint::app_error, query::uploads as rows};
-use jobs::{self, Ended, Job, JobContext};
+use jobs::{self, JobOutcome, Job, JobContext};
 use platform::cleanup::SweepJob;
 
 use super::{image::THUMBNAILS, store::Object};
@@ -13,7 +13,7 @@ use crate::FilesService;
 const PART: u32 = 100;
 
 impl Job<FilesService> for SweepJob {
-    async fn run(self, work: JobContext<'_, FilesService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, FilesService>) -> Result<JobOutcome, AppError> {
         let sweeping = async {
             match self {
                 Self::Upload(id) => sweep(work.state, id).await,
@@ -21,9 +21,9 @@ impl Job<FilesService> for SweepJob {
             }
         };
         tokio::select! {
-            swept = sweeping => swept.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
-            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+            swept = sweeping => swept.map(|()| JobOutcome::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
         }
     }
 }

@@ -7,7 +7,7 @@ use appcore::{
     auth::{Email, token},
 };
 use dbcontext::query::{mail_tokens, users};
-use jobs::{Ended, Job, JobPayload, JobContext};
+use jobs::{JobOutcome, Job, JobPayload, JobContext};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -57,15 +57,15 @@ impl JobPayload for MailJob {
 }
 
 impl Job<IdentityService> for MailJob {
-    async fn run(self, work: JobContext<'_, IdentityService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, IdentityService>) -> Result<JobOutcome, AppError> {
         let stopping = async {
             work.draining.cancelled().await;
             tokio::time::sleep(HAND_OVER).await;
         };
         tokio::select! {
             sent = self.send(work) => sent,
-            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
-            () = stopping => Ok(Ended::HandedOn),
+            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            () = stopping => Ok(JobOutcome::HandedOn),
         }
     }
 }
@@ -76,30 +76,30 @@ pub async fn send_listed(
     to: UserId,
     letter: MailContent,
     unsubscribe: String,
-) -> Result<Ended, AppError> {
+) -> Result<JobOutcome, AppError> {
     MailJob { to: Recipient::User(to), letter }.hand_over(work, Some(unsubscribe)).await
 }
 
 impl MailJob {
-    async fn send(&self, work: JobContext<'_, IdentityService>) -> Result<Ended, AppError> {
+    async fn send(&self, work: JobContext<'_, IdentityService>) -> Result<JobOutcome, AppError> {
         self.hand_over(work, None).await
     }
 
-    async fn hand_over(&self, work: JobContext<'_, IdentityService>, unsubscribe: Option<String>) -> Result<Ended, AppError> {
+    async fn hand_over(&self, work: JobContext<'_, IdentityService>, unsubscribe: Option<String>) -> Result<JobOutcome, AppError> {
         let service = work.state;
-        let Some(addressee) = self.addressee(service).await? else { return Ok(Ended::Done) };
+        let Some(addressee) = self.addressee(service).await? else { return Ok(JobOutcome::Done) };
         if self.letter == MailContent::Verification && addressee.is_verified {
-            return Ok(Ended::Done);
+            return Ok(JobOutcome::Done);
         }
         if unsubscribe.is_some() && !addressee.is_verified {
-            return Ok(Ended::Done);
+            return Ok(JobOutcome::Done);
         }
         let subject = format!("mail:{}:{}", self.letter.name(), addressee.email.as_str());
         // What was counted once is not counted again.
         let is_limited = self.letter.page().is_none();
         if is_limited && work.claim.attempt <= 1 && !service.attempts.spend(subject, MOST).await? {
             tracing::warn!(job = %work.claim.id, letter = self.letter.name(), "an address gets no more of these for now");
-            return Ok(Ended::Done);
+            return Ok(JobOutcome::Done);
         }
         let now = service.clock.now();
         let link = match self.letter.link(addressee.user, now) {
@@ -114,14 +114,14 @@ impl MailJob {
         let mut written = compose::write(&self.letter, addressee.language, &service.config.server.public_host(), link)?;
         written.unsubscribe = unsubscribe;
         if !work.lease.holds() {
-            return Ok(Ended::Lost);
+            return Ok(JobOutcome::Lost);
         }
         match service.mailer.send(work.claim.id, &addressee.email, written).await {
             Ok(()) => {
                 tracing::info!(job = %work.claim.id, "a mail is on its way");
-                Ok(Ended::Done)
+                Ok(JobOutcome::Done)
             }
-            Err(SendError::Refused(reason)) => Ok(Ended::Hopeless(reason)),
+            Err(SendError::Refused(reason)) => Ok(JobOutcome::Hopeless(reason)),
             Err(SendError::NotNow(cause)) => Err(AppError::unavailable(cause)),
         }
     }

@@ -11,7 +11,7 @@ use dbcontext::{
     entity::{payment_method, subscription},
     query::{payment_methods as method_rows, payments as payment_rows, subscriptions as rows},
 };
-use jobs::{Ended, Job, JobPayload, JobContext};
+use jobs::{JobOutcome, Job, JobPayload, JobContext};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -41,11 +41,11 @@ impl JobPayload for SaveMethodJob {
 }
 
 impl Job<BillingService> for SaveMethodJob {
-    async fn run(self, work: JobContext<'_, BillingService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, BillingService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
-            kept = self.keep(work.state) => kept.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
-            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+            kept = self.keep(work.state) => kept.map(|()| JobOutcome::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
         }
     }
 }

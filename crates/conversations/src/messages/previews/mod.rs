@@ -17,7 +17,7 @@ use event_log::{
 use files::uploads;
 use futures_util::future::join_all;
 use identity::membership;
-use jobs::{Ended, Job, JobContext};
+use jobs::{JobOutcome, Job, JobContext};
 use outgoing::{FetchedResponse, FetchLimits};
 use platform::{
     audit::{self, Action, NewAuditEntry},
@@ -42,15 +42,15 @@ impl Job<ConversationsService> for PreviewJob {
         PLACES
     }
 
-    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<Ended, AppError> {
+    async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
             read = set_previews(work.state, self, job_owner(work.claim)) => match read {
                 // The message was deleted meanwhile.
-                Err(error) if error.code() == Code::NotFound => Ok(Ended::Done),
-                read => read.map(|()| Ended::Done),
+                Err(error) if error.code() == Code::NotFound => Ok(JobOutcome::Done),
+                read => read.map(|()| JobOutcome::Done),
             },
-            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
-            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
         }
     }
 }
