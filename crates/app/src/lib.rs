@@ -33,7 +33,7 @@ use event_log::{
 use files::FilesService;
 use gateway::GatewayService;
 use identity::{IdentityService, mail::MailJob};
-use jobs::{Kind, Workers};
+use jobs::{JobRegistration, Workers};
 use message_search::{FileTextJob, SearchService};
 use ops::OpsService;
 use platform::{
@@ -43,27 +43,27 @@ use platform::{
 };
 
 /// Job kinds that workers of this program process.
-const JOB_KINDS: &[Kind<App>] = &[
-    Kind::of::<AnswerJob, AssistantsService>(),
-    Kind::of::<TitleJob, AssistantsService>(),
-    Kind::of::<MailJob, IdentityService>(),
-    Kind::of::<ForgetJob, ConversationsService>(),
-    Kind::of::<DepartureJob, ConversationsService>(),
-    Kind::of::<SweepJob, FilesService>(),
-    Kind::of::<TranscribeJob, ConversationsService>(),
-    Kind::of::<PreviewJob, ConversationsService>(),
-    Kind::of::<SaveMethodJob, BillingService>(),
-    Kind::of::<FinishSetupJob, BillingService>(),
-    Kind::of::<BroadcastJob, ConversationsService>(),
-    Kind::of::<DueJob, ConversationsService>(),
-    Kind::of::<ExportJob, ConversationsService>(),
-    Kind::of::<ScheduledJob, ConversationsService>(),
-    Kind::of::<ReminderJob, ConversationsService>(),
-    Kind::of::<PushJob, EventLogService>(),
-    Kind::of::<DigestJob, EventLogService>(),
-    Kind::of::<knowledge::ReadJob, AssistantsService>(),
-    Kind::of::<FileTextJob, SearchService>(),
-    Kind::of::<KnowledgeSweepJob, AssistantsService>(),
+const JOB_KINDS: &[JobRegistration<App>] = &[
+    JobRegistration::of::<AnswerJob, AssistantsService>(),
+    JobRegistration::of::<TitleJob, AssistantsService>(),
+    JobRegistration::of::<MailJob, IdentityService>(),
+    JobRegistration::of::<ForgetJob, ConversationsService>(),
+    JobRegistration::of::<DepartureJob, ConversationsService>(),
+    JobRegistration::of::<SweepJob, FilesService>(),
+    JobRegistration::of::<TranscribeJob, ConversationsService>(),
+    JobRegistration::of::<PreviewJob, ConversationsService>(),
+    JobRegistration::of::<SaveMethodJob, BillingService>(),
+    JobRegistration::of::<FinishSetupJob, BillingService>(),
+    JobRegistration::of::<BroadcastJob, ConversationsService>(),
+    JobRegistration::of::<DueJob, ConversationsService>(),
+    JobRegistration::of::<ExportJob, ConversationsService>(),
+    JobRegistration::of::<ScheduledJob, ConversationsService>(),
+    JobRegistration::of::<ReminderJob, ConversationsService>(),
+    JobRegistration::of::<PushJob, EventLogService>(),
+    JobRegistration::of::<DigestJob, EventLogService>(),
+    JobRegistration::of::<knowledge::ReadJob, AssistantsService>(),
+    JobRegistration::of::<FileTextJob, SearchService>(),
+    JobRegistration::of::<KnowledgeSweepJob, AssistantsService>(),
 ];
 
 /// Instance of the program with all its services.

@@ -127,14 +127,14 @@ pub enum JobOutcome {
 }
 
 /// Type-erased job kind.
-pub struct Kind<H> {
+pub struct JobRegistration<H> {
     pub(crate) name: &'static str,
     pub(crate) places: fn(&Config) -> usize,
     pub(crate) per_person: fn(&Config) -> usize,
     pub(crate) run: for<'a> fn(JobContext<'a, H>) -> BoxFuture<'a, Result<JobOutcome, AppError>>,
 }
 
-impl<H: Sync> Kind<H> {
+impl<H: Sync> JobRegistration<H> {
     /// Kind of the jobs `J`, which run on the part `S` of the host.
     #[must_use]
     pub const fn of<J: Job<S>, S: Sync>() -> Self

@@ -38,7 +38,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 pub use self::{
-    kind::{JobOutcome, Job, Kind, JobPayload, JobContext},
+    kind::{JobOutcome, Job, JobRegistration, JobPayload, JobContext},
     lease::{Lease, Over},
     worker::{Workers, caught, start_workers},
 };

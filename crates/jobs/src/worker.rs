@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{JobOutcome, Host, Kind, Lease, JobContext, kind, lease::LEASE, survivors, wake};
+use super::{JobOutcome, Host, JobRegistration, Lease, JobContext, kind, lease::LEASE, survivors, wake};
 
 /// Polling interval of an idle dispatcher.
 const POLL: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ pub struct Workers {
 }
 
 /// Starts the workers. An instance with the role `web` has none.
-pub fn start_workers<H: Host>(host: Arc<H>, kinds: &'static [Kind<H>]) -> Workers {
+pub fn start_workers<H: Host>(host: Arc<H>, kinds: &'static [JobRegistration<H>]) -> Workers {
     let workers = Workers { draining: CancellationToken::new(), tasks: TaskTracker::new() };
     if host.config().server.role != Role::Web {
         let wake = Arc::new(Notify::new());
@@ -124,7 +124,7 @@ async fn dispatch<H: Host>(
 }
 
 /// Concurrency limits of all kinds. The kind that was claimed last is at the end.
-struct Places<H: 'static>(Vec<(&'static Kind<H>, KindPlaces)>);
+struct Places<H: 'static>(Vec<(&'static JobRegistration<H>, KindPlaces)>);
 
 /// Concurrency limit of one kind.
 struct KindPlaces {
@@ -152,8 +152,8 @@ impl Drop for Place {
 }
 
 impl<H> Places<H> {
-    fn of(kinds: &'static [Kind<H>], config: &Config) -> Self {
-        let places = |kind: &'static Kind<H>| {
+    fn of(kinds: &'static [JobRegistration<H>], config: &Config) -> Self {
+        let places = |kind: &'static JobRegistration<H>| {
             let free = Arc::new(Semaphore::new((kind.places)(config)));
             (kind, KindPlaces { free, per_person: (kind.per_person)(config), taken: Arc::default() })
         };
@@ -174,7 +174,7 @@ impl<H> Places<H> {
     /// Takes a slot and moves the kind to the end. A kind whose jobs finish as fast as they are
     /// claimed never uses up its slots: without the rotation, a thousand of them would block the
     /// kinds behind it.
-    fn take(&mut self, name: &str, owner: Option<UserId>) -> Option<(&'static Kind<H>, Place)> {
+    fn take(&mut self, name: &str, owner: Option<UserId>) -> Option<(&'static JobRegistration<H>, Place)> {
         let at = self.0.iter().position(|(kind, _)| kind.name == name)?;
         self.0[at..].rotate_left(1);
         let (kind, places) = self.0.last()?;
@@ -188,7 +188,7 @@ impl<H> Places<H> {
 
 /// Claimed job with its slot.
 struct Taken<H: 'static> {
-    kind: &'static Kind<H>,
+    kind: &'static JobRegistration<H>,
     claim: job::Model,
     lease: Lease,
     place: Place,
@@ -413,7 +413,7 @@ mod tests {
         }
     }
 
-    const KINDS: &[Kind<Program>] = &[Kind::of::<Easy, Program>(), Kind::of::<Broken, Program>()];
+    const KINDS: &[JobRegistration<Program>] = &[JobRegistration::of::<Easy, Program>(), JobRegistration::of::<Broken, Program>()];
 
     async fn program() -> Arc<Program> {
         let folder = tempfile::tempdir().unwrap();
