@@ -25,7 +25,7 @@ pub struct Lease {
 
 /// Reason for the end of a lease.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Over {
+pub enum LeaseEnd {
     /// A reader requested the job to stop.
     StopRequested,
     /// Another worker has the job or is about to get it.
@@ -45,17 +45,17 @@ impl Lease {
     }
 
     /// Renews the lease until it ends.
-    pub async fn keep(&self, db: &Database) -> Over {
+    pub async fn keep(&self, db: &Database) -> LeaseEnd {
         loop {
             tokio::time::sleep(RENEWAL).await;
             match self.renew(db).await {
-                Ok(Some(renewed)) if renewed.stop_requested => return Over::StopRequested,
+                Ok(Some(renewed)) if renewed.stop_requested => return LeaseEnd::StopRequested,
                 Ok(Some(_)) => {}
-                Ok(None) => return Over::Lost,
+                Ok(None) => return LeaseEnd::Lost,
                 Err(error) => {
                     tracing::warn!(%error, job = %self.id, "failed to renew lease");
                     if !self.holds() {
-                        return Over::Lost;
+                        return LeaseEnd::Lost;
                     }
                 }
             }

@@ -39,7 +39,7 @@ use uuid::Uuid;
 
 pub use self::{
     kind::{JobOutcome, Job, JobRegistration, JobPayload, JobContext},
-    lease::{Lease, Over},
+    lease::{Lease, LeaseEnd},
     worker::{Workers, caught, start_workers},
 };
 

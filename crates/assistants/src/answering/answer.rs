@@ -21,7 +21,7 @@ use appcore::{
 };
 use dbcontext::{entity::assistant, query};
 use event_log::events::{AnswerJob, StartAnswer, FinishAnswer, ServerAction};
-use jobs::{JobOutcome, Job, Over, JobPayload as _, JobContext};
+use jobs::{JobOutcome, Job, LeaseEnd, JobPayload as _, JobContext};
 use platform::work_pools::job_owner;
 use tokio::{
     sync::Mutex,
@@ -331,8 +331,8 @@ impl<'a> AnswerRun<'a> {
             () = self.stop.token().cancelled() => Interruption::Stop,
             () = drained => Interruption::HandOn,
             over = lease.keep(&service.db) => match over {
-                Over::StopRequested => Interruption::Stop,
-                Over::Lost => Interruption::Lost,
+                LeaseEnd::StopRequested => Interruption::Stop,
+                LeaseEnd::Lost => Interruption::Lost,
             },
         }
     }
