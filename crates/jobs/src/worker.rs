@@ -49,7 +49,7 @@ pub fn start_workers<H: Host>(host: Arc<H>, kinds: &'static [JobRegistration<H>]
         let wake = Arc::new(Notify::new());
         let listener = host.bus().subscribe();
         workers.tasks.spawn(listen(Arc::clone(&host), listener, Arc::clone(&wake), workers.draining.clone()));
-        let places = Places::of(kinds, host.config());
+        let places = JobSlots::of(kinds, host.config());
         workers.tasks.spawn(dispatch(host, places, wake, workers.draining.clone(), workers.tasks.clone()));
     }
     workers
@@ -83,7 +83,7 @@ async fn listen(host: Arc<impl Host>, mut listener: Listener, wake: Arc<Notify>,
 
 async fn dispatch<H: Host>(
     host: Arc<H>,
-    mut places: Places<H>,
+    mut places: JobSlots<H>,
     wake: Arc<Notify>,
     draining: CancellationToken,
     tasks: TaskTracker,
@@ -124,7 +124,7 @@ async fn dispatch<H: Host>(
 }
 
 /// Concurrency limits of all kinds. The kind that was claimed last is at the end.
-struct Places<H: 'static>(Vec<(&'static JobRegistration<H>, KindPlaces)>);
+struct JobSlots<H: 'static>(Vec<(&'static JobRegistration<H>, KindPlaces)>);
 
 /// Concurrency limit of one kind.
 struct KindPlaces {
@@ -151,7 +151,7 @@ impl Drop for Place {
     }
 }
 
-impl<H> Places<H> {
+impl<H> JobSlots<H> {
     fn of(kinds: &'static [JobRegistration<H>], config: &Config) -> Self {
         let places = |kind: &'static JobRegistration<H>| {
             let free = Arc::new(Semaphore::new((kind.places)(config)));
@@ -195,7 +195,7 @@ struct Taken<H: 'static> {
 }
 
 /// Claims a job of a kind with a free slot. Kinds unknown to this version wait for a newer one.
-async fn next<H: Host>(host: &H, places: &mut Places<H>) -> Result<Option<Taken<H>>, AppError> {
+async fn next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Option<Taken<H>>, AppError> {
     let (db, free) = (host.db(), places.free());
     if free.is_empty() || !db.is_available() {
         return Ok(None);
@@ -435,7 +435,7 @@ mod tests {
     async fn panicking_job_is_retried_on_schedule() {
         let (program, draining, wake) = (program().await, CancellationToken::new(), Arc::new(Notify::new()));
         ask_for(&program, Broken { id: Uuid::now_v7() }).await;
-        let mut places = Places::of(KINDS, &program.config);
+        let mut places = JobSlots::of(KINDS, &program.config);
         let taken = next(&*program, &mut places).await.unwrap().unwrap();
         let id = taken.claim.id;
         work(Arc::clone(&program), taken, draining, wake).await;
@@ -448,7 +448,7 @@ mod tests {
     async fn job_is_dead_lettered_after_too_many_crashes() {
         let (program, draining, wake) = (program().await, CancellationToken::new(), Arc::new(Notify::new()));
         ask_for(&program, Easy { id: Uuid::now_v7() }).await;
-        let mut places = Places::of(KINDS, &program.config);
+        let mut places = JobSlots::of(KINDS, &program.config);
         // No worker reports an outcome.
         for _ in 0..program.config.jobs.max_attempts + MOST_DEATHS {
             assert!(next(&*program, &mut places).await.unwrap().is_some());
@@ -469,7 +469,7 @@ mod tests {
             let job = Easy { id: Uuid::now_v7() };
             crate::ask_for(program.db.writer(), Timestamp(0), &job, (owner, workspace)).await.unwrap();
         }
-        let mut places = Places::of(KINDS, &program.config);
+        let mut places = JobSlots::of(KINDS, &program.config);
         let mut running = Vec::new();
         while let Some(taken) = next(&*program, &mut places).await.unwrap() {
             running.push(taken);
@@ -490,7 +490,7 @@ mod tests {
             ask_for(&program, Easy { id: Uuid::now_v7() }).await;
         }
         ask_for(&program, Broken { id: Uuid::now_v7() }).await;
-        let mut places = Places::of(KINDS, &program.config);
+        let mut places = JobSlots::of(KINDS, &program.config);
         let mut claimed = Vec::new();
         while let Some(taken) = next(&*program, &mut places).await.unwrap() {
             claimed.push(taken.kind.name);
