@@ -124,10 +124,10 @@ async fn dispatch<H: Host>(
 }
 
 /// Concurrency limits of all kinds. The kind that was claimed last is at the end.
-struct JobSlots<H: 'static>(Vec<(&'static JobRegistration<H>, KindPlaces)>);
+struct JobSlots<H: 'static>(Vec<(&'static JobRegistration<H>, KindSlots)>);
 
 /// Concurrency limit of one kind.
-struct KindPlaces {
+struct KindSlots {
     free: Arc<Semaphore>,
     per_person: usize,
     /// Number of running jobs per user.
@@ -155,7 +155,7 @@ impl<H> JobSlots<H> {
     fn of(kinds: &'static [JobRegistration<H>], config: &Config) -> Self {
         let places = |kind: &'static JobRegistration<H>| {
             let free = Arc::new(Semaphore::new((kind.places)(config)));
-            (kind, KindPlaces { free, per_person: (kind.per_person)(config), taken: Arc::default() })
+            (kind, KindSlots { free, per_person: (kind.per_person)(config), taken: Arc::default() })
         };
         Self(kinds.iter().map(places).collect())
     }
