@@ -135,13 +135,13 @@ struct KindSlots {
 }
 
 /// Slot of a running job, released on drop.
-struct Place {
+struct JobSlot {
     _permit: OwnedSemaphorePermit,
     taken: Arc<DashMap<UserId, usize>>,
     owner: Option<UserId>,
 }
 
-impl Drop for Place {
+impl Drop for JobSlot {
     fn drop(&mut self) {
         let Some(owner) = self.owner else { return };
         self.taken.remove_if_mut(&owner, |_, count| {
@@ -174,7 +174,7 @@ impl<H> JobSlots<H> {
     /// Takes a slot and moves the kind to the end. A kind whose jobs finish as fast as they are
     /// claimed never uses up its slots: without the rotation, a thousand of them would block the
     /// kinds behind it.
-    fn take(&mut self, name: &str, owner: Option<UserId>) -> Option<(&'static JobRegistration<H>, Place)> {
+    fn take(&mut self, name: &str, owner: Option<UserId>) -> Option<(&'static JobRegistration<H>, JobSlot)> {
         let at = self.0.iter().position(|(kind, _)| kind.name == name)?;
         self.0[at..].rotate_left(1);
         let (kind, places) = self.0.last()?;
@@ -182,7 +182,7 @@ impl<H> JobSlots<H> {
         if let Some(owner) = owner {
             *places.taken.entry(owner).or_default() += 1;
         }
-        Some((kind, Place { _permit: permit, taken: Arc::clone(&places.taken), owner }))
+        Some((kind, JobSlot { _permit: permit, taken: Arc::clone(&places.taken), owner }))
     }
 }
 
@@ -191,7 +191,7 @@ struct Taken<H: 'static> {
     kind: &'static JobRegistration<H>,
     claim: job::Model,
     lease: Lease,
-    place: Place,
+    place: JobSlot,
 }
 
 /// Claims a job of a kind with a free slot. Kinds unknown to this version wait for a newer one.
