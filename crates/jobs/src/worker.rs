@@ -187,7 +187,7 @@ impl<H> JobSlots<H> {
 }
 
 /// Claimed job with its slot.
-struct Taken<H: 'static> {
+struct ClaimedJob<H: 'static> {
     kind: &'static JobRegistration<H>,
     claim: job::Model,
     lease: Lease,
@@ -195,7 +195,7 @@ struct Taken<H: 'static> {
 }
 
 /// Claims a job of a kind with a free slot. Kinds unknown to this version wait for a newer one.
-async fn next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Option<Taken<H>>, AppError> {
+async fn next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Option<ClaimedJob<H>>, AppError> {
     let (db, free) = (host.db(), places.free());
     if free.is_empty() || !db.is_available() {
         return Ok(None);
@@ -209,7 +209,7 @@ async fn next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Option<Take
         let claimed = query::jobs::claim(db.writer(), (kind, &busy), host.instance_id(), LEASE).await?;
         let Some(claim) = claimed else { continue };
         // Only this task takes slots, so the free one is still free.
-        return Ok(places.take(kind, claim.owner).map(|(kind, place)| Taken {
+        return Ok(places.take(kind, claim.owner).map(|(kind, place)| ClaimedJob {
             kind,
             lease: Lease::new(&claim, asked),
             claim,
@@ -220,8 +220,8 @@ async fn next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Option<Take
 }
 
 /// Runs a claimed job to its end, or returns it to the queue.
-async fn work<H: Host>(host: Arc<H>, taken: Taken<H>, draining: CancellationToken, wake: Arc<Notify>) {
-    let Taken { kind, claim, lease, place } = taken;
+async fn work<H: Host>(host: Arc<H>, taken: ClaimedJob<H>, draining: CancellationToken, wake: Arc<Notify>) {
+    let ClaimedJob { kind, claim, lease, place } = taken;
     let begun = Instant::now();
     let span = kind::trace(&claim);
     let ended = if failures(&claim) > host.config().jobs.max_attempts.saturating_add(MOST_DEATHS) {
@@ -475,7 +475,7 @@ mod tests {
             running.push(taken);
         }
         let of =
-            |running: &[Taken<Program>], owner| running.iter().filter(|taken| taken.claim.owner == Some(owner)).count();
+            |running: &[ClaimedJob<Program>], owner| running.iter().filter(|taken| taken.claim.owner == Some(owner)).count();
         assert_eq!((of(&running, greedy), of(&running, other)), (4, 1), "one user gets half of the 8 slots");
         let at = running.iter().position(|taken| taken.claim.owner == Some(greedy)).unwrap();
         drop(running.remove(at));
