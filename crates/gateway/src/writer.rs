@@ -25,7 +25,7 @@ use dbcontext::{
     query::{self, usage},
 };
 use jobs::caught;
-use metrics::{Call, metrics};
+use metrics::{ProviderCall, metrics};
 use tokio::sync::{Notify, watch};
 
 use crate::journal::{Journal, JournalRotation};
@@ -268,9 +268,9 @@ impl Shared {
 }
 
 /// Converts a finished request for the metrics.
-fn call<'a>(row: &'a usage_request::Model, model: &'a str) -> Call<'a> {
+fn call<'a>(row: &'a usage_request::Model, model: &'a str) -> ProviderCall<'a> {
     let count = |number: i64| u64::try_from(number).unwrap_or(0);
-    Call {
+    ProviderCall {
         provider: &row.deployment,
         model,
         status: row.status,

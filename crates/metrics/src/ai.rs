@@ -49,7 +49,7 @@ struct Provider {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Call<'a> {
+pub struct ProviderCall<'a> {
     pub provider: &'a str,
     /// Public name of the model.
     pub model: &'a str,
@@ -90,7 +90,7 @@ impl Ai {
     }
 
     /// Records a finished call.
-    pub fn count(&self, call: &Call<'_>) {
+    pub fn count(&self, call: &ProviderCall<'_>) {
         let (provider, model) = (self.providers.known(call.provider), self.models.known(call.model));
         let outcome = match call.status {
             200..=299 => "ok",

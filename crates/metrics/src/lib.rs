@@ -36,7 +36,7 @@ pub use prometheus_client::{
 };
 
 pub use self::{
-    ai::{Ai, Call},
+    ai::{Ai, ProviderCall},
     dependencies::Dependencies,
     events::Events,
     gates::Gates,
@@ -131,7 +131,7 @@ mod tests {
         let metrics = Metrics::new();
         for n in 0..10_000 {
             let text = format!("made-up-{n}");
-            let call = Call { provider: &text, model: &text, status: 200, ..Call::default() };
+            let call = ProviderCall { provider: &text, model: &text, status: 200, ..ProviderCall::default() };
             metrics.ai.count(&call);
             metrics.http.count("BREW", "/never/matched", u16::try_from(n % 1_000).unwrap_or(0), Duration::ZERO);
         }
