@@ -7,7 +7,7 @@ use prometheus_client::{
 };
 
 /// Counters of limits and bans.
-pub struct Gates {
+pub struct Refusals {
     limited: Family<Group, Counter>,
     violations: Family<Kind, Counter>,
     bans: Counter,
@@ -31,7 +31,7 @@ struct By {
     by: &'static str,
 }
 
-impl Gates {
+impl Refusals {
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let gates = Self {
             limited: Family::default(),

@@ -39,7 +39,7 @@ pub use self::{
     ai::{Ai, ProviderCall},
     dependencies::Dependencies,
     events::Events,
-    gates::Gates,
+    gates::Refusals,
     http::{Http, Requests},
     jobs::Jobs,
     names::{Names, OTHER},
@@ -62,7 +62,7 @@ pub struct Metrics {
     pub events: Events,
     pub jobs: Jobs,
     pub ai: Ai,
-    pub gates: Gates,
+    pub gates: Refusals,
     pub search: Search,
     pub dependencies: Dependencies,
 }
@@ -78,7 +78,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix(PREFIX);
         let to = &mut registry;
         let (http, realtime, events) = (Http::register(to), Realtime::register(to), Events::register(to));
-        let (jobs, ai, gates) = (Jobs::register(to), Ai::register(to), Gates::register(to));
+        let (jobs, ai, gates) = (Jobs::register(to), Ai::register(to), Refusals::register(to));
         let (search, dependencies) = (Search::register(to), Dependencies::register(to));
         Self { registry, http, realtime, events, jobs, ai, gates, search, dependencies }
     }
