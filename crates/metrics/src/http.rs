@@ -22,12 +22,12 @@ use crate::{
 pub struct Http {
     answers: Family<Answer, Counter>,
     durations: Durations<Route>,
-    all: All,
+    all: RequestCounters,
 }
 
 /// Totals over all routes.
 #[derive(Default)]
-struct All {
+struct RequestCounters {
     errors: AtomicU64,
     took: Counts,
 }
@@ -80,7 +80,7 @@ impl Http {
         let http = Self {
             answers: Family::default(),
             durations: Family::new_with_constructor(durations),
-            all: All::default(),
+            all: RequestCounters::default(),
         };
         registry.register("http_requests", "Requests that were answered", http.answers.clone());
         registry.register(
