@@ -34,14 +34,14 @@ struct RequestCounters {
 
 /// Totals of requests up to a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Requests {
+pub struct RequestTotals {
     pub count: u64,
     /// Responses with a 5xx status.
     pub errors: u64,
     took: Spread,
 }
 
-impl Requests {
+impl RequestTotals {
     /// Difference to an earlier moment.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
@@ -117,9 +117,9 @@ impl Http {
 
 impl Http {
     /// Totals so far.
-    pub fn requests(&self) -> Requests {
+    pub fn requests(&self) -> RequestTotals {
         let took = self.all.took.read();
-        Requests { count: took.count(), errors: self.all.errors.load(Relaxed), took }
+        RequestTotals { count: took.count(), errors: self.all.errors.load(Relaxed), took }
     }
 }
 

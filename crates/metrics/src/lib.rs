@@ -40,7 +40,7 @@ pub use self::{
     dependencies::Dependencies,
     events::Events,
     gates::Refusals,
-    http::{Http, Requests},
+    http::{Http, RequestTotals},
     jobs::Jobs,
     names::{Names, OTHER},
     realtime::{Counted, Realtime},

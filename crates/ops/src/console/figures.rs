@@ -15,7 +15,7 @@ use dbcontext::{
         job_list,
     },
 };
-use metrics::{Requests, Spread, metrics};
+use metrics::{RequestTotals, Spread, metrics};
 
 use super::{KEPT, incidents};
 use crate::OpsService;
@@ -53,9 +53,9 @@ pub(super) struct Noted {
     minute: i64,
     /// Peak of the current minute.
     connections: u64,
-    requests: Requests,
+    requests: RequestTotals,
     /// Totals at the start of the minute.
-    before: Requests,
+    before: RequestTotals,
     lags: Spread,
     lags_before: Spread,
     /// Day up to which days have been aggregated.
