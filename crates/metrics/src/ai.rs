@@ -11,7 +11,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{Durations, Names};
+use crate::{Durations, BoundedNames};
 
 pub struct Ai {
     calls: Family<Outcome, Counter>,
@@ -19,8 +19,8 @@ pub struct Ai {
     cost: Family<Model, Counter>,
     first_token: Durations<Provider>,
     durations: Durations<Provider>,
-    providers: Names,
-    models: Names,
+    providers: BoundedNames,
+    models: BoundedNames,
     failed: AtomicU64,
 }
 
@@ -73,8 +73,8 @@ impl Ai {
             cost: Family::default(),
             first_token: Family::new_with_constructor(durations),
             durations: Family::new_with_constructor(durations),
-            providers: Names::default(),
-            models: Names::default(),
+            providers: BoundedNames::default(),
+            models: BoundedNames::default(),
             failed: AtomicU64::default(),
         };
         registry.register("ai_requests", "Calls of AI providers that ended, by how", ai.calls.clone());

@@ -42,7 +42,7 @@ pub use self::{
     gates::Refusals,
     http::{Http, RequestTotals},
     jobs::Jobs,
-    names::{Names, OTHER},
+    names::{BoundedNames, OTHER},
     realtime::{Counted, Realtime},
     search::Search,
     spread::Spread,

@@ -14,9 +14,9 @@ const LONGEST: usize = 100;
 
 /// First names that occurred, kept for the lifetime of the process.
 #[derive(Debug, Default)]
-pub struct Names(RwLock<BTreeSet<&'static str>>);
+pub struct BoundedNames(RwLock<BTreeSet<&'static str>>);
 
-impl Names {
+impl BoundedNames {
     /// Returns the name if it is among the first ones, or else [`OTHER`].
     pub fn known(&self, name: &str) -> &'static str {
         let find = |names: &BTreeSet<&'static str>| names.get(name).copied();

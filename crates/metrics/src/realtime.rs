@@ -9,7 +9,7 @@ use prometheus_client::{
 };
 
 use crate::{
-    Names, durations,
+    BoundedNames, durations,
     spread::{Counts, Spread},
 };
 
@@ -21,7 +21,7 @@ pub struct Realtime {
     connections: Family<Transport, Gauge>,
     received: Family<Type, Counter>,
     delivered: Family<Type, Counter>,
-    kinds: Names,
+    kinds: BoundedNames,
     fan_out: Histogram,
     lags: Counts,
     closed: Family<Close, Counter>,
@@ -58,7 +58,7 @@ impl Realtime {
             connections: Family::default(),
             received: Family::default(),
             delivered: Family::default(),
-            kinds: Names::default(),
+            kinds: BoundedNames::default(),
             fan_out: durations(),
             lags: Counts::default(),
             closed: Family::default(),
