@@ -43,7 +43,7 @@ pub use self::{
     http::{Http, RequestTotals},
     jobs::Jobs,
     names::{BoundedNames, OTHER},
-    realtime::{Counted, Realtime},
+    realtime::{ConnectionGuard, Realtime},
     search::Search,
     spread::Spread,
 };

@@ -44,9 +44,9 @@ struct Close {
 
 /// Guard that counts an open connection until it is dropped.
 #[derive(Debug)]
-pub struct Counted(Gauge);
+pub struct ConnectionGuard(Gauge);
 
-impl Drop for Counted {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.0.dec();
     }
@@ -81,11 +81,11 @@ impl Realtime {
 
     /// Counts a new connection.
     #[must_use]
-    pub fn connect(&self, transport: &'static str) -> Counted {
+    pub fn connect(&self, transport: &'static str) -> ConnectionGuard {
         debug_assert!(TRANSPORTS.contains(&transport), "{transport} is not counted");
         let gauge = self.connections.get_or_create_owned(&Transport { transport });
         gauge.inc();
-        Counted(gauge)
+        ConnectionGuard(gauge)
     }
 
     /// Number of open connections.

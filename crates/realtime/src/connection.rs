@@ -6,7 +6,7 @@ use std::rc::Rc;
 use appcore::{AppError, Code, RequestSource, auth::Principal};
 use bytes::Bytes;
 use conversations::ConnectionSubscriptions;
-use metrics::{Counted, metrics};
+use metrics::{ConnectionGuard, metrics};
 
 use crate::{
     broadcaster::Permit,
@@ -67,7 +67,7 @@ pub(crate) struct OpenConnection {
     shard: Rc<Shard>,
     out: Rc<ConnectionHandle>,
     inbox: Rc<Inbox>,
-    _counted: Counted,
+    _counted: ConnectionGuard,
 }
 
 impl OpenConnection {

@@ -17,7 +17,7 @@ use actix_web::HttpRequest;
 use appcore::{AppError, ConversationId, auth::Principal};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, future::LocalBoxFuture};
-use metrics::{Counted, metrics};
+use metrics::{ConnectionGuard, metrics};
 use rand::RngExt as _;
 use tokio::time::{Instant, Interval, Sleep};
 
@@ -113,7 +113,7 @@ struct EventStream {
     comments: Interval,
     ending: Option<BoundedResponse>,
     _permit: Permit,
-    _counted: Counted,
+    _counted: ConnectionGuard,
 }
 
 impl Stream for EventStream {
