@@ -18,7 +18,7 @@ const TRANSPORTS: [&str; 4] = ["websocket", "websocket_msgpack", "socket_io", "s
 
 /// Metrics of the event stream.
 pub struct Realtime {
-    connections: Family<Transport, Gauge>,
+    connections: Family<TransportLabel, Gauge>,
     received: Family<Type, Counter>,
     delivered: Family<Type, Counter>,
     kinds: BoundedNames,
@@ -28,7 +28,7 @@ pub struct Realtime {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Transport {
+struct TransportLabel {
     transport: &'static str,
 }
 
@@ -83,7 +83,7 @@ impl Realtime {
     #[must_use]
     pub fn connect(&self, transport: &'static str) -> ConnectionGuard {
         debug_assert!(TRANSPORTS.contains(&transport), "{transport} is not counted");
-        let gauge = self.connections.get_or_create_owned(&Transport { transport });
+        let gauge = self.connections.get_or_create_owned(&TransportLabel { transport });
         gauge.inc();
         ConnectionGuard(gauge)
     }
@@ -91,7 +91,7 @@ impl Realtime {
     /// Number of open connections.
     pub fn open(&self) -> u64 {
         let open =
-            TRANSPORTS.map(|transport| self.connections.get(&Transport { transport }).map_or(0, |gauge| gauge.get()));
+            TRANSPORTS.map(|transport| self.connections.get(&TransportLabel { transport }).map_or(0, |gauge| gauge.get()));
         open.iter().sum::<i64>().unsigned_abs()
     }
 
