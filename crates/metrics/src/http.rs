@@ -15,7 +15,7 @@ use prometheus_client::{
 
 use crate::{
     Durations, OTHER, durations,
-    spread::{Counts, Spread},
+    spread::{DurationHistogram, Spread},
 };
 
 /// Requests by route pattern.
@@ -29,7 +29,7 @@ pub struct Http {
 #[derive(Default)]
 struct RequestCounters {
     errors: AtomicU64,
-    took: Counts,
+    took: DurationHistogram,
 }
 
 /// Totals of requests up to a moment.

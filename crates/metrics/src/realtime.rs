@@ -10,7 +10,7 @@ use prometheus_client::{
 
 use crate::{
     BoundedNames, durations,
-    spread::{Counts, Spread},
+    spread::{DurationHistogram, Spread},
 };
 
 /// Known transports of connections.
@@ -23,7 +23,7 @@ pub struct Realtime {
     delivered: Family<Type, Counter>,
     kinds: BoundedNames,
     fan_out: Histogram,
-    lags: Counts,
+    lags: DurationHistogram,
     closed: Family<Close, Counter>,
 }
 
@@ -60,7 +60,7 @@ impl Realtime {
             delivered: Family::default(),
             kinds: BoundedNames::default(),
             fan_out: durations(),
-            lags: Counts::default(),
+            lags: DurationHistogram::default(),
             closed: Family::default(),
         };
         registry.register("connections", "Connections to the event stream", realtime.connections.clone());

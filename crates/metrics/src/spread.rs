@@ -9,9 +9,9 @@ use crate::DURATIONS;
 
 /// Concurrent histogram with one bucket per bound of [`DURATIONS`] and one for longer durations.
 #[derive(Debug, Default)]
-pub(crate) struct Counts([AtomicU64; DURATIONS.len() + 1]);
+pub(crate) struct DurationHistogram([AtomicU64; DURATIONS.len() + 1]);
 
-impl Counts {
+impl DurationHistogram {
     pub fn count(&self, seconds: f64) {
         let place = DURATIONS.iter().position(|bound| seconds <= *bound).unwrap_or(DURATIONS.len());
         self.0[place].fetch_add(1, Relaxed);
