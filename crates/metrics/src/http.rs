@@ -15,7 +15,7 @@ use prometheus_client::{
 
 use crate::{
     Durations, OTHER, durations,
-    spread::{DurationHistogram, Spread},
+    spread::{DurationHistogram, HistogramSnapshot},
 };
 
 /// Requests by route pattern.
@@ -38,7 +38,7 @@ pub struct RequestTotals {
     pub count: u64,
     /// Responses with a 5xx status.
     pub errors: u64,
-    took: Spread,
+    took: HistogramSnapshot,
 }
 
 impl RequestTotals {

@@ -45,7 +45,7 @@ pub use self::{
     names::{BoundedNames, OTHER},
     realtime::{ConnectionGuard, Realtime},
     search::Search,
-    spread::Spread,
+    spread::HistogramSnapshot,
 };
 
 /// Prefix of all metric names.

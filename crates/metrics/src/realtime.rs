@@ -10,7 +10,7 @@ use prometheus_client::{
 
 use crate::{
     BoundedNames, durations,
-    spread::{DurationHistogram, Spread},
+    spread::{DurationHistogram, HistogramSnapshot},
 };
 
 /// Known transports of connections.
@@ -126,7 +126,7 @@ impl Realtime {
     }
 
     /// Distribution of the delivery delay so far, once per thread with readers.
-    pub fn lags(&self) -> Spread {
+    pub fn lags(&self) -> HistogramSnapshot {
         self.lags.read()
     }
 

@@ -17,16 +17,16 @@ impl DurationHistogram {
         self.0[place].fetch_add(1, Relaxed);
     }
 
-    pub fn read(&self) -> Spread {
-        Spread(std::array::from_fn(|place| self.0[place].load(Relaxed)))
+    pub fn read(&self) -> HistogramSnapshot {
+        HistogramSnapshot(std::array::from_fn(|place| self.0[place].load(Relaxed)))
     }
 }
 
 /// Snapshot of a histogram.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spread([u64; DURATIONS.len() + 1]);
+pub struct HistogramSnapshot([u64; DURATIONS.len() + 1]);
 
-impl Spread {
+impl HistogramSnapshot {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.iter().sum()

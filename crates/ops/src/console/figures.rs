@@ -15,7 +15,7 @@ use dbcontext::{
         job_list,
     },
 };
-use metrics::{RequestTotals, Spread, metrics};
+use metrics::{RequestTotals, HistogramSnapshot, metrics};
 
 use super::{KEPT, incidents};
 use crate::OpsService;
@@ -56,8 +56,8 @@ pub(super) struct Noted {
     requests: RequestTotals,
     /// Totals at the start of the minute.
     before: RequestTotals,
-    lags: Spread,
-    lags_before: Spread,
+    lags: HistogramSnapshot,
+    lags_before: HistogramSnapshot,
     /// Day up to which days have been aggregated.
     day: i64,
 }
