@@ -34,7 +34,7 @@ pub struct OpsService {
     /// Set once the program is assembled.
     pub program: OnceLock<Box<dyn Program>>,
     /// Cached check results.
-    checks: checks::Known,
+    checks: checks::CheckCache,
     /// Serialises profiling.
     profiling: Arc<tokio::sync::Mutex<()>>,
     clock_watch: ClockMonitor,
@@ -51,7 +51,7 @@ impl OpsService {
             gateway: Arc::clone(&search.gateway),
             search,
             program: OnceLock::new(),
-            checks: checks::Known::default(),
+            checks: checks::CheckCache::default(),
             profiling: Arc::default(),
             clock_watch: ClockMonitor::default(),
         })

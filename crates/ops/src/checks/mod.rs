@@ -23,7 +23,7 @@ const GOOD_FOR: Duration = Duration::from_secs(10);
 
 /// Latest results.
 #[derive(Default)]
-pub(crate) struct Known(Mutex<Option<(Instant, Checks)>>);
+pub(crate) struct CheckCache(Mutex<Option<(Instant, Checks)>>);
 
 /// Results of all checks, at most some seconds old. Concurrent callers wait for the same run.
 pub async fn all(service: &OpsService) -> Checks {
