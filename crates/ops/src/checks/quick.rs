@@ -27,7 +27,7 @@ const BEHIND: Duration = Duration::from_secs(30);
 const JUMP_TOLD: Duration = Duration::from_secs(600);
 
 /// State of an instance's dependencies, with the check results.
-pub struct Quick {
+pub struct QuickReport {
     pub database: Dependency,
     /// `None` for a single instance without Redis.
     pub redis: Option<Dependency>,
@@ -44,7 +44,7 @@ pub struct Dependency {
     pub circuit: Option<Circuit>,
 }
 
-pub async fn look(service: &OpsService) -> Quick {
+pub async fn look(service: &OpsService) -> QuickReport {
     let (database, redis, (storage, on_disk)) = join!(database(service), redis(service), storage(service));
     let ai = ai(service);
     let ms = |dependency: &Dependency| dependency.latency.unwrap_or_default().as_millis();
@@ -80,7 +80,7 @@ pub async fn look(service: &OpsService) -> Quick {
     }
     checks.extend(search(service.search.lag().longest));
     checks.push(clock(service));
-    Quick { database, redis, storage, ai, checks }
+    QuickReport { database, redis, storage, ai, checks }
 }
 
 /// A database that responds but commits nothing is down.
