@@ -49,7 +49,7 @@ pub(super) fn start_of_minute(at: Timestamp) -> Timestamp {
 
 /// Figures already recorded by this instance.
 #[derive(Debug, Default)]
-pub(super) struct Noted {
+pub(super) struct FigureRecorder {
     minute: i64,
     /// Peak of the current minute.
     connections: u64,
@@ -62,7 +62,7 @@ pub(super) struct Noted {
     day: i64,
 }
 
-impl Noted {
+impl FigureRecorder {
     /// Records the current minute and the rest of the previous one.
     pub async fn note(&mut self, service: &OpsService) -> Result<(), AppError> {
         let now = service.clock.now();
