@@ -30,7 +30,7 @@ const BEFORE: Duration = Duration::from_secs(60);
 
 /// Open incidents, and changes that have not been recorded yet.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(super) struct IncidentMonitor {
     open: HashMap<About, Open>,
     news: Vec<News>,
     /// Last impact counter of each subject.
@@ -74,7 +74,7 @@ struct News {
     felt: u64,
 }
 
-impl Watch {
+impl IncidentMonitor {
     /// Checks the state that is known without I/O.
     pub fn look(&mut self, service: &OpsService) {
         let is_down = |circuit: Circuit| circuit != Circuit::Closed;
@@ -316,7 +316,7 @@ mod tests {
         }
     }
 
-    fn told(watch: &Watch) -> Vec<(i64, Option<i64>, u64)> {
+    fn told(watch: &IncidentMonitor) -> Vec<(i64, Option<i64>, u64)> {
         watch.news.iter().map(|news| (news.began_at.0, news.ended_at.map(|at| at.0), news.felt)).collect()
     }
 
@@ -356,7 +356,7 @@ mod tests {
 
     #[test]
     fn provider_incident_starts_when_all_keys_are_unusable_for_long() {
-        let (mut watch, at) = (Watch::default(), Timestamp);
+        let (mut watch, at) = (IncidentMonitor::default(), Timestamp);
         let one = |wait: Option<u64>, is_failing: bool, failures: u64| {
             let wait = wait.map(Duration::from_secs);
             vec![ProviderState { name: "main".to_owned(), is_failing, wait, failures }]
@@ -382,7 +382,7 @@ mod tests {
 
     #[test]
     fn refusals_between_checks_are_an_incident() {
-        let (mut watch, at) = (Watch::default(), Timestamp);
+        let (mut watch, at) = (IncidentMonitor::default(), Timestamp);
         for (is_wrong, refusals, now) in [(false, 0, 1), (false, 3, 2), (true, 3, 3), (false, 4, 4), (false, 4, 5)] {
             watch.look_at_storage(is_wrong, refusals, at(now));
         }
@@ -391,7 +391,7 @@ mod tests {
 
     #[test]
     fn records_start_and_end_once() {
-        let (mut watch, at) = (Watch::default(), Timestamp);
+        let (mut watch, at) = (IncidentMonitor::default(), Timestamp);
         // Failures before the detection count; failures after the end don't.
         let looks = [(false, 1, 10), (true, 2, 13), (true, 3, 15), (false, 4, 16), (false, 5, 20)];
         for (is_wrong, now, counted) in looks {
@@ -403,7 +403,7 @@ mod tests {
 
     #[test]
     fn records_growing_impact_of_open_incidents() {
-        let (mut watch, at) = (Watch::default(), Timestamp);
+        let (mut watch, at) = (IncidentMonitor::default(), Timestamp);
         for (dead, now) in [(0, 1), (2, 2), (7, 3), (4, 4), (0, 5)] {
             watch.tell(IncidentKind::DeadLetters, dead > 0, at(now), dead);
             watch.tell_how_much();

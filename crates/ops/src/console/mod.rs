@@ -21,7 +21,7 @@ use appcore::{
 use dbcontext::query::figures::{self as rows, Step};
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::{figures::FigureRecorder, incidents::Watch};
+use self::{figures::FigureRecorder, incidents::IncidentMonitor};
 pub use self::{profile::profile, users::user};
 use crate::OpsService;
 
@@ -37,7 +37,7 @@ pub(crate) async fn keep(service: Arc<OpsService>) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut noted_at = None;
-    let (mut noted, mut watch) = (FigureRecorder::default(), Watch::default());
+    let (mut noted, mut watch) = (FigureRecorder::default(), IncidentMonitor::default());
     loop {
         tokio::select! {
             _ = looks.tick() => {}
@@ -72,7 +72,7 @@ pub(crate) async fn keep(service: Arc<OpsService>) {
     }
 }
 
-async fn note(service: &OpsService, noted: &mut FigureRecorder, watch: &mut Watch) -> Result<(), AppError> {
+async fn note(service: &OpsService, noted: &mut FigureRecorder, watch: &mut IncidentMonitor) -> Result<(), AppError> {
     // A failing step doesn't stop the others: an instance that isn't published counts as gone.
     let figures = noted.note(service).await;
     let counted = watch.count(service).await;
