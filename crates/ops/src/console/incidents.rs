@@ -31,7 +31,7 @@ const BEFORE: Duration = Duration::from_secs(60);
 /// Open incidents, and changes that have not been recorded yet.
 #[derive(Debug, Default)]
 pub(super) struct IncidentMonitor {
-    open: HashMap<About, Open>,
+    open: HashMap<About, OpenIncident>,
     news: Vec<News>,
     /// Last impact counter of each subject.
     counted: HashMap<About, u64>,
@@ -42,7 +42,7 @@ pub(super) struct IncidentMonitor {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Open {
+struct OpenIncident {
     id: Uuid,
     began_at: Timestamp,
     /// Counter before the incident began.
@@ -156,13 +156,13 @@ impl IncidentMonitor {
         match (self.open.get_mut(&about), is_wrong) {
             (None, true) => {
                 let felt = felt(before, 0);
-                let open = Open { id: Uuid::now_v7(), began_at: now, before, felt, told: felt };
+                let open = OpenIncident { id: Uuid::now_v7(), began_at: now, before, felt, told: felt };
                 self.open.insert(about.clone(), open);
                 self.news.push(News { about, id: open.id, began_at: now, ended_at: None, felt });
             }
             (Some(open), true) => open.felt = felt(open.before, open.felt),
             (Some(open), false) => {
-                let Open { id, began_at, before, felt: most, .. } = *open;
+                let OpenIncident { id, began_at, before, felt: most, .. } = *open;
                 let felt = felt(before, most);
                 self.open.remove(&about);
                 self.news.push(News { about, id, began_at, ended_at: Some(now), felt });
@@ -175,7 +175,7 @@ impl IncidentMonitor {
     fn tell_how_much(&mut self) {
         for (about, open) in &mut self.open {
             if std::mem::replace(&mut open.told, open.felt) != open.felt {
-                let Open { id, began_at, felt, .. } = *open;
+                let OpenIncident { id, began_at, felt, .. } = *open;
                 self.news.push(News { about: about.clone(), id, began_at, ended_at: None, felt });
             }
         }
