@@ -31,10 +31,10 @@ const BEFORE: Duration = Duration::from_secs(60);
 /// Open incidents, and changes that have not been recorded yet.
 #[derive(Debug, Default)]
 pub(super) struct IncidentMonitor {
-    open: HashMap<About, OpenIncident>,
+    open: HashMap<IncidentSubject, OpenIncident>,
     news: Vec<News>,
     /// Last impact counter of each subject.
-    counted: HashMap<About, u64>,
+    counted: HashMap<IncidentSubject, u64>,
     /// True if the disk was full at the last check.
     is_full: bool,
     /// Number of refused changes at the last check.
@@ -54,12 +54,12 @@ struct OpenIncident {
 
 /// Subject of an incident: its kind, and which one if there are several.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct About {
+struct IncidentSubject {
     kind: IncidentKind,
     detail: Option<String>,
 }
 
-impl From<IncidentKind> for About {
+impl From<IncidentKind> for IncidentSubject {
     fn from(kind: IncidentKind) -> Self {
         Self { kind, detail: None }
     }
@@ -67,7 +67,7 @@ impl From<IncidentKind> for About {
 
 #[derive(Clone, Debug)]
 struct News {
-    about: About,
+    about: IncidentSubject,
     id: Uuid,
     began_at: Timestamp,
     ended_at: Option<Timestamp>,
@@ -91,12 +91,12 @@ impl IncidentMonitor {
 
     /// A single provider that fails is reported as an outage of all.
     fn look_at_providers(&mut self, states: Vec<ProviderState>, now: Timestamp) {
-        let about = |name: &str| About { kind: IncidentKind::Provider, detail: Some(name.to_owned()) };
-        let is_gone = |open: &&About| {
+        let about = |name: &str| IncidentSubject { kind: IncidentKind::Provider, detail: Some(name.to_owned()) };
+        let is_gone = |open: &&IncidentSubject| {
             open.kind == IncidentKind::Provider
                 && !states.iter().any(|state| open.detail.as_deref() == Some(state.name.as_str()))
         };
-        let gone: Vec<About> = self.open.keys().filter(is_gone).cloned().collect();
+        let gone: Vec<IncidentSubject> = self.open.keys().filter(is_gone).cloned().collect();
         for removed in gone {
             let counted = self.counted.get(&removed).copied().unwrap_or(0);
             self.tell(removed, false, now, counted);
@@ -145,7 +145,7 @@ impl IncidentMonitor {
 
     /// Opens, updates or closes an incident. `counted` is the impact counter. Its growth since the
     /// previous check belongs to a new incident, because that revealed it.
-    fn tell(&mut self, about: impl Into<About>, is_wrong: bool, now: Timestamp, counted: u64) {
+    fn tell(&mut self, about: impl Into<IncidentSubject>, is_wrong: bool, now: Timestamp, counted: u64) {
         let about = about.into();
         let before = self.counted.insert(about.clone(), counted).unwrap_or(counted);
         let felt = |before: u64, felt: u64| match about.kind {
@@ -184,7 +184,7 @@ impl IncidentMonitor {
     /// Records the changes.
     pub async fn write(&mut self, service: &OpsService) -> Result<(), AppError> {
         while let Some(News { about, id, began_at, ended_at, felt }) = self.news.first().cloned() {
-            let About { kind, detail } = about;
+            let IncidentSubject { kind, detail } = about;
             let people = match ended_at {
                 Some(ended_at) => people(service, kind, began_at, ended_at).await?,
                 None => None,
