@@ -32,7 +32,7 @@ const BEFORE: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct IncidentMonitor {
     open: HashMap<IncidentSubject, OpenIncident>,
-    news: Vec<News>,
+    news: Vec<IncidentChange>,
     /// Last impact counter of each subject.
     counted: HashMap<IncidentSubject, u64>,
     /// True if the disk was full at the last check.
@@ -66,7 +66,7 @@ impl From<IncidentKind> for IncidentSubject {
 }
 
 #[derive(Clone, Debug)]
-struct News {
+struct IncidentChange {
     about: IncidentSubject,
     id: Uuid,
     began_at: Timestamp,
@@ -158,14 +158,14 @@ impl IncidentMonitor {
                 let felt = felt(before, 0);
                 let open = OpenIncident { id: Uuid::now_v7(), began_at: now, before, felt, told: felt };
                 self.open.insert(about.clone(), open);
-                self.news.push(News { about, id: open.id, began_at: now, ended_at: None, felt });
+                self.news.push(IncidentChange { about, id: open.id, began_at: now, ended_at: None, felt });
             }
             (Some(open), true) => open.felt = felt(open.before, open.felt),
             (Some(open), false) => {
                 let OpenIncident { id, began_at, before, felt: most, .. } = *open;
                 let felt = felt(before, most);
                 self.open.remove(&about);
-                self.news.push(News { about, id, began_at, ended_at: Some(now), felt });
+                self.news.push(IncidentChange { about, id, began_at, ended_at: Some(now), felt });
             }
             (None, false) => {}
         }
@@ -176,14 +176,14 @@ impl IncidentMonitor {
         for (about, open) in &mut self.open {
             if std::mem::replace(&mut open.told, open.felt) != open.felt {
                 let OpenIncident { id, began_at, felt, .. } = *open;
-                self.news.push(News { about: about.clone(), id, began_at, ended_at: None, felt });
+                self.news.push(IncidentChange { about: about.clone(), id, began_at, ended_at: None, felt });
             }
         }
     }
 
     /// Records the changes.
     pub async fn write(&mut self, service: &OpsService) -> Result<(), AppError> {
-        while let Some(News { about, id, began_at, ended_at, felt }) = self.news.first().cloned() {
+        while let Some(IncidentChange { about, id, began_at, ended_at, felt }) = self.news.first().cloned() {
             let IncidentSubject { kind, detail } = about;
             let people = match ended_at {
                 Some(ended_at) => people(service, kind, began_at, ended_at).await?,
