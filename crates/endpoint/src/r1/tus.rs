@@ -15,7 +15,7 @@ use appcore::{AppError, Code, ConversationId, UploadId, view::UploadKind};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use files::uploads::{
-    self, Announced,
+    self, UploadMetadata,
     resumable::{self, Progress},
 };
 use natter_macro::{dto, endpoint};
@@ -80,12 +80,12 @@ impl Endpoint for CreateTusUpload {
             return Err(AppError::field("upload_concat", "invalid", sentence));
         }
         let metadata = request.upload_metadata.unwrap_or_default();
-        let announced = Announced {
+        let announced = UploadMetadata {
             name: named(&metadata, "filename").unwrap_or_default(),
             media_type: named(&metadata, "filetype").unwrap_or_default(),
             size: Some(request.upload_length),
             kind: request.kind.unwrap_or(UploadKind::File),
-            peaks: request.peaks.as_deref().map(Announced::parse_peaks).transpose()?,
+            peaks: request.peaks.as_deref().map(UploadMetadata::parse_peaks).transpose()?,
             duration_ms: request.duration_ms,
             conversation_id: request.conversation_id,
         };

@@ -9,7 +9,7 @@ use appcore::{
     view::{ConversationFile, FileKind, Upload, UploadKind},
 };
 use bytes::Bytes;
-use files::uploads::{self, Announced, FileFilter};
+use files::uploads::{self, UploadMetadata, FileFilter};
 use futures_util::{Stream, StreamExt as _, stream};
 use multer::Multipart;
 use natter_macro::{dto, endpoint};
@@ -66,19 +66,19 @@ impl Endpoint for UploadFile {
     async fn handle(ctx: &Ctx, request: UploadFileRequest) -> Result<Reply<Upload>, AppError> {
         let header = |name| ctx.http().headers().get(name).and_then(|value| value.to_str().ok());
         let content_type = header(CONTENT_TYPE).unwrap_or_default();
-        let mut announced = Announced {
+        let mut announced = UploadMetadata {
             name: request.x_filename.as_deref().map(file_name::decoded).unwrap_or_default(),
             media_type: content_type.to_owned(),
             size: header(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
             kind: request.kind.unwrap_or(UploadKind::File),
-            peaks: request.peaks.as_deref().map(Announced::parse_peaks).transpose()?,
+            peaks: request.peaks.as_deref().map(UploadMetadata::parse_peaks).transpose()?,
             duration_ms: request.duration_ms,
             conversation_id: request.conversation_id,
         };
         let body = request.body;
         if content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
             let form = read_form(content_type, body).await?;
-            announced = Announced {
+            announced = UploadMetadata {
                 name: form.name.unwrap_or(announced.name),
                 media_type: form.media_type,
                 size: Some(form.bytes.len() as u64),
@@ -94,7 +94,7 @@ impl Endpoint for UploadFile {
 /// Streams a file to storage. An aborted upload leaves nothing behind.
 async fn receive(
     ctx: &Ctx,
-    announced: Announced,
+    announced: UploadMetadata,
     pieces: impl Stream<Item = Result<Bytes, AppError>>,
 ) -> Result<Reply<Upload>, AppError> {
     let mut receiving = uploads::begin(ctx.files(), ctx.user()?, announced).await?;

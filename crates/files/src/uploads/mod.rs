@@ -80,7 +80,7 @@ impl Uploads {
 
 /// Metadata of a file before its upload.
 #[derive(Clone, Debug)]
-pub struct Announced {
+pub struct UploadMetadata {
     pub name: String,
     pub media_type: String,
     pub size: Option<u64>,
@@ -92,7 +92,7 @@ pub struct Announced {
     pub conversation_id: Option<ConversationId>,
 }
 
-impl Announced {
+impl UploadMetadata {
     /// Parses the loudness values of a recording from a query parameter.
     pub fn parse_peaks(text: &str) -> Result<Vec<u8>, AppError> {
         let peaks: Result<Vec<u8>, _> = text.split(',').map(|peak| peak.trim().parse()).collect();
@@ -113,7 +113,7 @@ pub struct Receiving {
 }
 
 /// Starts an upload after checking permission and space.
-pub async fn begin(service: &FilesService, by: &Principal, announced: Announced) -> Result<Receiving, AppError> {
+pub async fn begin(service: &FilesService, by: &Principal, announced: UploadMetadata) -> Result<Receiving, AppError> {
     let (claimed, is_measured) = (announced.media_type.clone(), announced.size.is_some());
     let (id, taken) = announce(service, by, announced).await?;
     let incoming = service.uploads.store.receive(WorkOwner::user(by.user_id)).await?;
@@ -122,8 +122,8 @@ pub async fn begin(service: &FilesService, by: &Principal, announced: Announced)
 }
 
 /// Inserts the row of an upload and reserves space for it. Returns the reserved bytes.
-async fn announce(service: &FilesService, by: &Principal, announced: Announced) -> Result<(UploadId, u64), AppError> {
-    let Announced { name, media_type, size, kind, peaks, duration_ms, conversation_id } = announced;
+async fn announce(service: &FilesService, by: &Principal, announced: UploadMetadata) -> Result<(UploadId, u64), AppError> {
+    let UploadMetadata { name, media_type, size, kind, peaks, duration_ms, conversation_id } = announced;
     if kind == UploadKind::Preview {
         return Err(AppError::field("kind", "invalid", "A file is sent as file or as voice."));
     }

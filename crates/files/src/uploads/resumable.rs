@@ -16,7 +16,7 @@ use platform::work_pools::WorkOwner;
 use uuid::Uuid;
 
 use super::{
-    Announced, UNSENT, announce,
+    UploadMetadata, UNSENT, announce,
     receive::{Incoming, Received},
     store::Object,
     sweep, take_in,
@@ -46,7 +46,7 @@ pub struct Progress {
 pub async fn create(
     service: &FilesService,
     by: &Principal,
-    announced: Announced,
+    announced: UploadMetadata,
     metadata: &str,
 ) -> Result<Progress, AppError> {
     let length = announced.size.unwrap_or_default();
