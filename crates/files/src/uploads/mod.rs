@@ -103,7 +103,7 @@ impl UploadMetadata {
 }
 
 /// Upload in progress.
-pub struct Receiving {
+pub struct ActiveUpload {
     id: UploadId,
     owner: UserId,
     incoming: Incoming,
@@ -113,12 +113,12 @@ pub struct Receiving {
 }
 
 /// Starts an upload after checking permission and space.
-pub async fn begin(service: &FilesService, by: &Principal, announced: UploadMetadata) -> Result<Receiving, AppError> {
+pub async fn begin(service: &FilesService, by: &Principal, announced: UploadMetadata) -> Result<ActiveUpload, AppError> {
     let (claimed, is_measured) = (announced.media_type.clone(), announced.size.is_some());
     let (id, taken) = announce(service, by, announced).await?;
     let incoming = service.uploads.store.receive(WorkOwner::user(by.user_id)).await?;
     let taken = (!is_measured).then_some(taken);
-    Ok(Receiving { id, owner: by.user_id, incoming, claimed, taken })
+    Ok(ActiveUpload { id, owner: by.user_id, incoming, claimed, taken })
 }
 
 /// Inserts the row of an upload and reserves space for it. Returns the reserved bytes.
@@ -165,7 +165,7 @@ async fn announce(service: &FilesService, by: &Principal, announced: UploadMetad
     Ok((new.id, taken.unsigned_abs()))
 }
 
-impl Receiving {
+impl ActiveUpload {
     /// Appends bytes.
     pub async fn write(&mut self, service: &FilesService, piece: &Bytes) -> Result<(), AppError> {
         let size = self.incoming.size() + piece.len() as u64;
