@@ -11,7 +11,7 @@ use actix_web::http::{
 };
 use appcore::{AppError, UploadId};
 use bytes::Bytes;
-use files::uploads::{self, Readable, THUMBNAILS};
+use files::uploads::{self, OpenedFile, THUMBNAILS};
 use natter_macro::{dto, endpoint};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -95,7 +95,7 @@ impl Endpoint for ReadFile {
     }
 }
 
-fn with_headers(reply: Reply<Raw>, file: &Readable, shown: Option<&str>, tag: &str) -> Reply<Raw> {
+fn with_headers(reply: Reply<Raw>, file: &OpenedFile, shown: Option<&str>, tag: &str) -> Reply<Raw> {
     let kind = if shown.is_some() { "inline" } else { "attachment" };
     let disposition = format!("{kind}; filename*=UTF-8''{}", utf8_percent_encode(&file.name, NAME));
     let reply = with(with(reply, ETAG, tag), CONTENT_DISPOSITION, &disposition);

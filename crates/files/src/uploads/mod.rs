@@ -336,7 +336,7 @@ pub async fn delete(service: &FilesService, by: &Principal, id: UploadId) -> Res
 
 /// File to be served.
 #[derive(Clone, Debug)]
-pub struct Readable {
+pub struct OpenedFile {
     pub id: UploadId,
     pub name: String,
     /// Type for displaying it inline; `None` if it is only offered for download.
@@ -356,7 +356,7 @@ pub async fn open(
     by: &Principal,
     id: UploadId,
     thumbnail: Option<u32>,
-) -> Result<Readable, AppError> {
+) -> Result<OpenedFile, AppError> {
     let row = readable(service, by, id).await?;
     if row.status != UploadStatus::Ready.as_str() {
         return Err(Code::NotFound.into());
@@ -364,7 +364,7 @@ pub async fn open(
     let tag = row.sha256.clone().unwrap_or_default();
     let Some(side) = thumbnail else {
         let size = u64::try_from(row.size.unwrap_or_default()).unwrap_or_default();
-        return Ok(Readable {
+        return Ok(OpenedFile {
             id,
             name: row.name,
             inline: inline(&row.media_type),
@@ -379,10 +379,10 @@ pub async fn open(
     let size = service.uploads.store.size(object).await?;
     let tag = format!("{tag}-{side}");
     let inline = inline(media_type);
-    Ok(Readable { id, name: row.name, inline, viewed: inline, size, tag, object })
+    Ok(OpenedFile { id, name: row.name, inline, viewed: inline, size, tag, object })
 }
 
-impl Readable {
+impl OpenedFile {
     pub async fn read(&self, service: &FilesService, range: Range<u64>) -> Result<Pieces, AppError> {
         service.uploads.store.read(self.object, range).await
     }
