@@ -52,7 +52,7 @@ pub use store::Object;
 pub use store::{Pieces, open_s3};
 
 use crate::{FilesService, quotas};
-pub use receive::{Incoming, Received};
+pub use receive::{IncomingFile, Received};
 use store::Store;
 
 /// Retention of a file that no message refers to.
@@ -106,7 +106,7 @@ impl UploadMetadata {
 pub struct ActiveUpload {
     id: UploadId,
     owner: UserId,
-    incoming: Incoming,
+    incoming: IncomingFile,
     claimed: String,
     /// Reserved bytes; `None` if the whole size is reserved.
     taken: Option<u64>,

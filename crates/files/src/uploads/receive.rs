@@ -22,7 +22,7 @@ use super::blocking;
 const GATHERED: usize = 256 * 1024;
 
 /// File being received; removed if dropped before its end.
-pub struct Incoming {
+pub struct IncomingFile {
     path: TemporaryFile,
     gathered: BytesMut,
     /// `None` during a write.
@@ -83,7 +83,7 @@ impl Drop for TemporaryFile {
     }
 }
 
-impl Incoming {
+impl IncomingFile {
     /// Creates the file. Each chunk is written in the pool `disk` on behalf of `owner`.
     pub(crate) async fn create(
         path: PathBuf,
@@ -157,7 +157,7 @@ mod tests {
     async fn large_uploads_of_one_user_do_not_delay_others() {
         let folder = tempfile::tempdir().unwrap();
         let disk = WorkPools::default().disk;
-        let create = |name: &str, owner| Incoming::create(folder.path().join(name), Floor(0), Arc::clone(&disk), owner);
+        let create = |name: &str, owner| IncomingFile::create(folder.path().join(name), Floor(0), Arc::clone(&disk), owner);
         let (greedy, other) = (user(), user());
         let part = Bytes::from(vec![7; GATHERED]);
         let mut large = create("large", greedy).await.unwrap();

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::{
     UploadMetadata, UNSENT, announce,
-    receive::{Incoming, Received},
+    receive::{IncomingFile, Received},
     store::Object,
     sweep, take_in,
 };
@@ -93,7 +93,7 @@ pub struct Appending<'a> {
     service: &'a FilesService,
     row: StoredUpload,
     progress: Progress,
-    incoming: Incoming,
+    incoming: IncomingFile,
 }
 
 /// Starts to append to the caller's upload at its current end. Returns `UploadConflict` for another

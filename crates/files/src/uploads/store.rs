@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 use super::{
     blocking,
-    receive::{Floor, Incoming, TemporaryFile},
+    receive::{Floor, IncomingFile, TemporaryFile},
 };
 
 /// Chunk size of reads and uploads to the store, in bytes.
@@ -107,8 +107,8 @@ impl Store {
     }
 
     /// Starts to receive a file on behalf of `owner`.
-    pub async fn receive(&self, owner: WorkOwner) -> Result<Incoming, AppError> {
-        Incoming::create(self.incoming(), self.floor, Arc::clone(&self.disk), owner).await
+    pub async fn receive(&self, owner: WorkOwner) -> Result<IncomingFile, AppError> {
+        IncomingFile::create(self.incoming(), self.floor, Arc::clone(&self.disk), owner).await
     }
 
     /// Refuses a file that would exceed the disk space.
