@@ -28,16 +28,16 @@ pub struct IncomingFile {
     /// `None` during a write.
     file: Option<(File, Context)>,
     size: u64,
-    floor: Floor,
+    floor: MinFreeSpace,
     disk: Arc<WorkPool>,
     owner: WorkOwner,
 }
 
 /// Minimum free disk space, in bytes, because the database may be on the same disk.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Floor(pub u64);
+pub(crate) struct MinFreeSpace(pub u64);
 
-impl Floor {
+impl MinFreeSpace {
     /// Refuses `bytes` more if they would leave less.
     pub fn check(self, place: &Path, bytes: u64) -> io::Result<()> {
         // An unreadable disk fails at the write.
@@ -87,7 +87,7 @@ impl IncomingFile {
     /// Creates the file. Each chunk is written in the pool `disk` on behalf of `owner`.
     pub(crate) async fn create(
         path: PathBuf,
-        floor: Floor,
+        floor: MinFreeSpace,
         disk: Arc<WorkPool>,
         owner: WorkOwner,
     ) -> Result<Self, AppError> {
@@ -157,7 +157,7 @@ mod tests {
     async fn large_uploads_of_one_user_do_not_delay_others() {
         let folder = tempfile::tempdir().unwrap();
         let disk = WorkPools::default().disk;
-        let create = |name: &str, owner| IncomingFile::create(folder.path().join(name), Floor(0), Arc::clone(&disk), owner);
+        let create = |name: &str, owner| IncomingFile::create(folder.path().join(name), MinFreeSpace(0), Arc::clone(&disk), owner);
         let (greedy, other) = (user(), user());
         let part = Bytes::from(vec![7; GATHERED]);
         let mut large = create("large", greedy).await.unwrap();

@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 use super::{
     blocking,
-    receive::{Floor, IncomingFile, TemporaryFile},
+    receive::{MinFreeSpace, IncomingFile, TemporaryFile},
 };
 
 /// Chunk size of reads and uploads to the store, in bytes.
@@ -74,7 +74,7 @@ pub struct Store {
     folder: Option<PathBuf>,
     incoming: PathBuf,
     data_dir: PathBuf,
-    floor: Floor,
+    floor: MinFreeSpace,
     disk: Arc<WorkPool>,
 }
 
@@ -83,7 +83,7 @@ impl Store {
     pub fn open(config: &Config, disk: Arc<WorkPool>) -> anyhow::Result<Self> {
         let settings = &config.uploads;
         let data_dir = &config.server.data_dir;
-        let floor = Floor(config.server.min_free_bytes);
+        let floor = MinFreeSpace(config.server.min_free_bytes);
         if let Some(url) = settings.url.as_deref().filter(|url| url.starts_with("s3://")) {
             let url = Url::parse(url).context("The setting uploads.url isn't an address.")?;
             let incoming = data_dir.join("incoming");
