@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use appcore::AppError;
 use bytes::Bytes;
-use files::uploads::Received;
+use files::uploads::ReceivedFile;
 use platform::work_pools::WorkOwner;
 use tokio::{sync::mpsc, task::JoinHandle};
 use zip::{ZipWriter, result::ZipError, write::SimpleFileOptions};
@@ -25,7 +25,7 @@ enum Step {
 pub(super) struct Archive {
     steps: mpsc::Sender<Step>,
     packing: JoinHandle<Result<(), ZipError>>,
-    storing: JoinHandle<Result<Received, AppError>>,
+    storing: JoinHandle<Result<ReceivedFile, AppError>>,
     size: u64,
 }
 
@@ -71,7 +71,7 @@ impl Archive {
 
     /// Finishes the archive unless `filled` is an error. If packing or storing failed, returns that
     /// error rather than the subsequent one in `filled`.
-    pub async fn finish(self, filled: Result<(), AppError>) -> Result<Received, AppError> {
+    pub async fn finish(self, filled: Result<(), AppError>) -> Result<ReceivedFile, AppError> {
         let Self { steps, packing, storing, .. } = self;
         // The tasks stop early only on an error.
         let is_stopped = steps.is_closed();

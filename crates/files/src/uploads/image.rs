@@ -24,7 +24,7 @@ use super::{
     blocking,
     media_type::{self, HEAD, UNKNOWN},
     reader,
-    receive::{Received, TemporaryFile},
+    receive::{ReceivedFile, TemporaryFile},
 };
 
 const BUFFER: usize = 256 * 1024;
@@ -36,7 +36,7 @@ const _: () = assert!(DECODING as u64 * 1024 * 1024 == picture::MEMORY);
 pub(super) struct MediaProbe {
     pub media_type: String,
     /// Copy of the image without its metadata; `None` if the file is stored unchanged.
-    pub rewritten: Option<Received>,
+    pub rewritten: Option<ReceivedFile>,
     pub dimensions: Option<(i32, i32)>,
     pub thumbhash: Option<String>,
     pub thumbnail_type: Option<&'static str>,
@@ -145,7 +145,7 @@ pub fn has_thumbnails(media_type: &str) -> bool {
 }
 
 /// Size and checksum of a written file.
-fn summed(written: TemporaryFile) -> anyhow::Result<Received> {
+fn summed(written: TemporaryFile) -> anyhow::Result<ReceivedFile> {
     let (mut context, mut size) = (Hashing::new(&SHA256), 0);
     let mut from = File::open(written.path())?;
     let mut piece = vec![0; BUFFER];
@@ -157,5 +157,5 @@ fn summed(written: TemporaryFile) -> anyhow::Result<Received> {
         context.update(&piece[..length]);
         size += length as u64;
     }
-    Ok(Received { path: written, size, sha256: hex::encode(context.finish()) })
+    Ok(ReceivedFile { path: written, size, sha256: hex::encode(context.finish()) })
 }

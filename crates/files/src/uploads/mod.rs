@@ -52,7 +52,7 @@ pub use store::Object;
 pub use store::{Pieces, open_s3};
 
 use crate::{FilesService, quotas};
-pub use receive::{IncomingFile, Received};
+pub use receive::{IncomingFile, ReceivedFile};
 use store::Store;
 
 /// Retention of a file that no message refers to.
@@ -209,7 +209,7 @@ pub async fn take_written(
     service: &FilesService,
     id: UploadId,
     media_type: &str,
-    written: Received,
+    written: ReceivedFile,
 ) -> Result<Upload, AppError> {
     take_in(service, (id, WorkOwner::System), media_type, written).await
 }
@@ -230,7 +230,7 @@ async fn take_in(
     service: &FilesService,
     (id, owner): (UploadId, WorkOwner),
     claimed: &str,
-    received: Received,
+    received: ReceivedFile,
 ) -> Result<Upload, AppError> {
     let (path, claimed) = (received.path.path(), claimed.to_owned());
     let looked_at = path.clone();

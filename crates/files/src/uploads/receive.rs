@@ -49,7 +49,7 @@ impl MinFreeSpace {
 }
 
 /// Received file.
-pub struct Received {
+pub struct ReceivedFile {
     pub(crate) path: TemporaryFile,
     pub size: u64,
     /// SHA-256, in hexadecimal digits.
@@ -109,11 +109,11 @@ impl IncomingFile {
     }
 
     /// Completes the file and synchronises it to disk.
-    pub async fn close(mut self) -> Result<Received, AppError> {
+    pub async fn close(mut self) -> Result<ReceivedFile, AppError> {
         self.flush(true).await?;
         let digest = self.file.take().map(|(_, context)| context.finish());
         let sha256 = digest.map(hex::encode).unwrap_or_default();
-        Ok(Received { path: self.path, size: self.size, sha256 })
+        Ok(ReceivedFile { path: self.path, size: self.size, sha256 })
     }
 
     async fn flush(&mut self, is_last: bool) -> Result<(), AppError> {

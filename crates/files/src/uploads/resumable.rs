@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::{
     UploadMetadata, UNSENT, announce,
-    receive::{IncomingFile, Received},
+    receive::{IncomingFile, ReceivedFile},
     store::Object,
     sweep, take_in,
 };
@@ -219,7 +219,7 @@ fn owner(row: &StoredUpload) -> WorkOwner {
     row.owner_id.map_or(WorkOwner::System, WorkOwner::user)
 }
 
-async fn gather(service: &FilesService, id: UploadId, owner: WorkOwner) -> Result<Received, AppError> {
+async fn gather(service: &FilesService, id: UploadId, owner: WorkOwner) -> Result<ReceivedFile, AppError> {
     let store = &service.uploads.store;
     let mut whole = store.receive(owner).await?;
     for part in rows::parts(service.db.writer(), id).await? {
