@@ -16,7 +16,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use files::uploads::{
     self, UploadMetadata,
-    resumable::{self, Progress},
+    resumable::{self, UploadProgress},
 };
 use natter_macro::{dto, endpoint};
 
@@ -170,7 +170,7 @@ impl Endpoint for DeleteTusUpload {
     }
 }
 
-async fn append(ctx: &Ctx, id: UploadId, offset: Option<u64>, mut body: BodyStream) -> Result<Progress, AppError> {
+async fn append(ctx: &Ctx, id: UploadId, offset: Option<u64>, mut body: BodyStream) -> Result<UploadProgress, AppError> {
     let mut appending = resumable::append(ctx.files(), ctx.user()?, id, offset).await?;
     if !is_pieces(ctx.http().headers()) {
         return Err(AppError::refused(Code::UnsupportedMediaType, format!("Send pieces of a file as {PIECES}.")));
@@ -237,7 +237,7 @@ fn empty(status: StatusCode) -> Reply<Raw> {
     with(reply, HeaderName::from_static("tus-resumable"), VERSION)
 }
 
-fn with_progress(reply: Reply<Raw>, progress: &Progress) -> Reply<Raw> {
+fn with_progress(reply: Reply<Raw>, progress: &UploadProgress) -> Reply<Raw> {
     let expires = UNIX_EPOCH + Duration::from_millis(u64::try_from(progress.expires_at.0).unwrap_or_default());
     let reply = with(reply, HeaderName::from_static("upload-offset"), &progress.offset.to_string());
     with(reply, HeaderName::from_static("upload-expires"), &httpdate::fmt_http_date(expires))

@@ -34,7 +34,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Progress of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub struct UploadProgress {
     pub id: UploadId,
     pub offset: u64,
     pub length: u64,
@@ -48,13 +48,13 @@ pub async fn create(
     by: &Principal,
     announced: UploadMetadata,
     metadata: &str,
-) -> Result<Progress, AppError> {
+) -> Result<UploadProgress, AppError> {
     let length = announced.size.unwrap_or_default();
     let (id, _) = announce(service, by, announced).await?;
     if !metadata.is_empty() {
         rows::set_metadata(service.db.writer(), id, metadata).await?;
     }
-    Ok(Progress { id, offset: 0, length, expires_at: expiry(service.clock.now()) })
+    Ok(UploadProgress { id, offset: 0, length, expires_at: expiry(service.clock.now()) })
 }
 
 fn expiry(created_at: Timestamp) -> Timestamp {
@@ -68,7 +68,7 @@ pub async fn metadata(service: &FilesService, id: UploadId) -> Result<Option<Str
 
 /// Progress of the caller's upload. An upload whose parts are complete but not joined, because an
 /// instance died, is joined now.
-pub async fn progress(service: &FilesService, by: &Principal, id: UploadId) -> Result<Progress, AppError> {
+pub async fn progress(service: &FilesService, by: &Principal, id: UploadId) -> Result<UploadProgress, AppError> {
     let (progress, row) = find(service, by, id).await?;
     if progress.offset == progress.length && row.status == UploadStatus::Pending.as_str() {
         complete(service, &row).await?;
@@ -76,7 +76,7 @@ pub async fn progress(service: &FilesService, by: &Principal, id: UploadId) -> R
     Ok(progress)
 }
 
-async fn find(service: &FilesService, by: &Principal, id: UploadId) -> Result<(Progress, StoredUpload), AppError> {
+async fn find(service: &FilesService, by: &Principal, id: UploadId) -> Result<(UploadProgress, StoredUpload), AppError> {
     let row = rows::own_unsent(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let length = u64::try_from(row.size.ok_or(Code::NotFound)?).unwrap_or_default();
     let offset = if row.status == UploadStatus::Pending.as_str() {
@@ -85,14 +85,14 @@ async fn find(service: &FilesService, by: &Principal, id: UploadId) -> Result<(P
     } else {
         length
     };
-    Ok((Progress { id, offset, length, expires_at: expiry(row.created_at) }, row))
+    Ok((UploadProgress { id, offset, length, expires_at: expiry(row.created_at) }, row))
 }
 
 /// Request that appends to an upload.
 pub struct Appending<'a> {
     service: &'a FilesService,
     row: StoredUpload,
-    progress: Progress,
+    progress: UploadProgress,
     incoming: IncomingFile,
 }
 
@@ -129,7 +129,7 @@ impl Appending<'_> {
     }
 
     /// Stores the received bytes, even if the request was interrupted, and joins a complete upload.
-    pub async fn end(mut self) -> Result<Progress, AppError> {
+    pub async fn end(mut self) -> Result<UploadProgress, AppError> {
         self.store().await?;
         if self.progress.offset == self.progress.length && self.row.status == UploadStatus::Pending.as_str() {
             complete(self.service, &self.row).await?;
