@@ -89,7 +89,7 @@ async fn find(service: &FilesService, by: &Principal, id: UploadId) -> Result<(U
 }
 
 /// Request that appends to an upload.
-pub struct Appending<'a> {
+pub struct UploadAppend<'a> {
     service: &'a FilesService,
     row: StoredUpload,
     progress: UploadProgress,
@@ -103,17 +103,17 @@ pub async fn append<'a>(
     by: &Principal,
     id: UploadId,
     offset: Option<u64>,
-) -> Result<Appending<'a>, AppError> {
+) -> Result<UploadAppend<'a>, AppError> {
     let (progress, row) = find(service, by, id).await?;
     let offset = offset.ok_or_else(|| AppError::field("upload_offset", "required", "Say where the piece belongs."))?;
     if progress.offset != offset {
         return Err(Code::UploadConflict.into());
     }
     let incoming = service.uploads.store.receive(WorkOwner::user(by.user_id)).await?;
-    Ok(Appending { service, row, progress, incoming })
+    Ok(UploadAppend { service, row, progress, incoming })
 }
 
-impl Appending<'_> {
+impl UploadAppend<'_> {
     pub async fn write(&mut self, mut piece: Bytes) -> Result<(), AppError> {
         if self.progress.offset + self.incoming.size() + piece.len() as u64 > self.progress.length {
             return Err(AppError::refused(Code::TooLarge, "There is more of the file than was announced."));
