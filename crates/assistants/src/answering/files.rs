@@ -13,7 +13,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dbcontext::query::messages::NamedMessage;
 use extract::{Document, ExtractError};
 use files::uploads::{
-    self, Object, is_readable,
+    self, StoredObject, is_readable,
     text::{self, Source},
 };
 use futures_util::StreamExt as _;
@@ -145,7 +145,7 @@ impl<'a> FileReader<'a> {
             if room.tokens == 0 {
                 return Err(OmissionReason::TooLarge);
             }
-            let bytes = self.bytes(Object::Whole(upload.id), MAX_TEXT).await?;
+            let bytes = self.bytes(StoredObject::Whole(upload.id), MAX_TEXT).await?;
             let is_cut = u64::try_from(upload.size).unwrap_or(u64::MAX) > bytes.len() as u64;
             cut(beginning(&bytes), is_cut, room)
         } else if extract::is_readable(&upload.media_type, &upload.name) {
@@ -194,21 +194,21 @@ impl<'a> FileReader<'a> {
         }
         // Falls back to the thumbnail if the larger size exceeds the limits.
         if let Some(size) = self.larger_size(upload)
-            && let Some(picture) = self.sized(upload, Object::Whole(upload.id), size, room).await
+            && let Some(picture) = self.sized(upload, StoredObject::Whole(upload.id), size, room).await
         {
             return Ok(picture);
         }
         let thumbnail = seen_size(upload);
         let size = self.picture_size.fit(thumbnail.0, thumbnail.1);
         if size != thumbnail {
-            let picture = self.sized(upload, Object::Thumbnail(upload.id, SEEN_SIDE), size, room).await;
+            let picture = self.sized(upload, StoredObject::Thumbnail(upload.id, SEEN_SIDE), size, room).await;
             return picture.ok_or(OmissionReason::TooMany);
         }
         let tokens = estimate(size);
         if tokens > room.tokens {
             return Err(OmissionReason::TooMany);
         }
-        let bytes = self.bytes(Object::Thumbnail(upload.id, SEEN_SIDE), room.picture_bytes as u64 + 1).await?;
+        let bytes = self.bytes(StoredObject::Thumbnail(upload.id, SEEN_SIDE), room.picture_bytes as u64 + 1).await?;
         let data: String = STANDARD.encode(&bytes);
         if data.len() > room.picture_bytes {
             return Err(OmissionReason::TooMany);
@@ -226,7 +226,7 @@ impl<'a> FileReader<'a> {
 
     /// Image scaled to this size, or `None` if it exceeds the limits or can't be decoded. Cached,
     /// because images of a chat are sent again with each answer.
-    async fn sized(&self, upload: &Upload, from: Object, size: (u32, u32), room: &Room) -> Option<ChatPicture> {
+    async fn sized(&self, upload: &Upload, from: StoredObject, size: (u32, u32), room: &Room) -> Option<ChatPicture> {
         let tokens = estimate(size);
         if tokens > room.tokens {
             return None;
@@ -255,7 +255,7 @@ impl<'a> FileReader<'a> {
         if pages > room.pages || tokens > room.tokens || size > most {
             return Ok(None);
         }
-        let bytes = self.bytes(Object::Whole(upload.id), most as u64).await?;
+        let bytes = self.bytes(StoredObject::Whole(upload.id), most as u64).await?;
         let (name, media_type) = (upload.name.clone(), upload.media_type.clone());
         let file = ChatFile { name, media_type, data: STANDARD.encode(&bytes).into(), tokens };
         Ok(Some(Part::Pdf { file, pages }))
@@ -287,7 +287,7 @@ impl<'a> FileReader<'a> {
     }
 
     /// First bytes of an object.
-    async fn bytes(&self, object: Object, most: u64) -> Result<Vec<u8>, OmissionReason> {
+    async fn bytes(&self, object: StoredObject, most: u64) -> Result<Vec<u8>, OmissionReason> {
         let store = &self.service.files.uploads.store;
         let found = async {
             let size = store.size(object).await?.min(most);

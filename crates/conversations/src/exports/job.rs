@@ -13,7 +13,7 @@ use appcore::{
 use bytes::Bytes;
 use dbcontext::query::{conversations, exports, members};
 use event_log::notifications::{NewNotification, notify};
-use files::uploads::{self, Object};
+use files::uploads::{self, StoredObject};
 use jobs::{JobOutcome, Job, JobPayload, JobContext};
 use platform::work_pools::WorkOwner;
 use serde::{Deserialize, Serialize};
@@ -179,7 +179,7 @@ async fn copy(
     size: u64,
 ) -> Result<(), AppError> {
     use futures_util::StreamExt as _;
-    let mut pieces = match service.files.uploads.store.read(Object::Whole(id), 0..size).await {
+    let mut pieces = match service.files.uploads.store.read(StoredObject::Whole(id), 0..size).await {
         Ok(pieces) => pieces,
         // Deleted since its message was read.
         Err(error) if error.code() == Code::NotFound => return Ok(()),

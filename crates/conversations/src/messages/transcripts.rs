@@ -5,7 +5,7 @@ use appcore::{AppError, Code, view::TranscriptState};
 use bytes::Bytes;
 use dbcontext::query::uploads::{self as rows, StoredUpload};
 use event_log::events::{ServerAction, SetTranscript, TranscribeJob};
-use files::uploads::Object;
+use files::uploads::StoredObject;
 use futures_util::TryStreamExt as _;
 use gateway::{BillingIdentity, StoredRecording};
 use jobs::{JobOutcome, Job, JobContext};
@@ -67,7 +67,7 @@ async fn transcript(
     let asker = BillingIdentity { user_id: owner, workspace_id: Some(workspace.ok_or(Code::NotFound)?) };
     let recording = StoredRecording { id: row.id, size, media_type: row.media_type };
     let read = async || {
-        let pieces = service.files.uploads.store.read(Object::Whole(row.id), 0..size).await?;
+        let pieces = service.files.uploads.store.read(StoredObject::Whole(row.id), 0..size).await?;
         let file: Vec<Bytes> = pieces.try_collect().await?;
         Ok(file.concat().into())
     };

@@ -48,7 +48,7 @@ use platform::{
 pub use previews::{drop_previews, keep_preview};
 pub use rows::FileFilter;
 pub use sent::of_conversation;
-pub use store::Object;
+pub use store::StoredObject;
 pub use store::{Pieces, open_s3};
 
 use crate::{FilesService, quotas};
@@ -258,9 +258,9 @@ async fn take_in(
         None => (received.path, received.size, received.sha256),
     };
     for (size, bytes) in looked.thumbnails {
-        store.put(Object::Thumbnail(id, size), bytes, owner).await?;
+        store.put(StoredObject::Thumbnail(id, size), bytes, owner).await?;
     }
-    store.put_file(Object::Whole(id), file).await?;
+    store.put_file(StoredObject::Whole(id), file).await?;
     let done = rows::FinishedUpload {
         media_type: looked.media_type,
         size: i64::try_from(size).unwrap_or(i64::MAX),
@@ -347,7 +347,7 @@ pub struct OpenedFile {
     pub size: u64,
     /// Entity tag, which changes with the bytes.
     pub tag: String,
-    object: Object,
+    object: StoredObject,
 }
 
 /// Opens a file or its thumbnail for the caller.
@@ -371,11 +371,11 @@ pub async fn open(
             viewed: media_type::viewed(&row.media_type),
             size,
             tag,
-            object: Object::Whole(id),
+            object: StoredObject::Whole(id),
         });
     };
     let media_type = row.thumbnail_type.as_deref().ok_or(Code::NotFound)?;
-    let object = Object::Thumbnail(id, side);
+    let object = StoredObject::Thumbnail(id, side);
     let size = service.uploads.store.size(object).await?;
     let tag = format!("{tag}-{side}");
     let inline = inline(media_type);

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::{
     UploadMetadata, UNSENT, announce,
     receive::{IncomingFile, ReceivedFile},
-    store::Object,
+    store::StoredObject,
     sweep, take_in,
 };
 use crate::FilesService;
@@ -147,7 +147,7 @@ impl UploadAppend<'_> {
         }
         let (position, size) = (stored(self.progress.offset), stored(received.size));
         let part = UploadPart { position, size, part_id: Uuid::now_v7() };
-        let object = Object::Part(self.row.id, part.part_id);
+        let object = StoredObject::Part(self.row.id, part.part_id);
         store.put_file(object, received.path).await?;
         let _slot = self.service.work.disk.acquire_for_job(owner(&self.row)).await;
         if !rows::add_part(self.service.db.writer(), self.row.id, part).await? {
@@ -224,7 +224,7 @@ async fn gather(service: &FilesService, id: UploadId, owner: WorkOwner) -> Resul
     let mut whole = store.receive(owner).await?;
     for part in rows::parts(service.db.writer(), id).await? {
         let size = u64::try_from(part.size).unwrap_or_default();
-        let mut pieces = store.read(Object::Part(id, part.part_id), 0..size).await?;
+        let mut pieces = store.read(StoredObject::Part(id, part.part_id), 0..size).await?;
         while let Some(piece) = pieces.next().await {
             whole.write(&piece?).await?;
         }

@@ -44,7 +44,7 @@ const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Object of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Object {
+pub enum StoredObject {
     Whole(UploadId),
     /// Thumbnail, by its longer side in pixels.
     Thumbnail(UploadId, u32),
@@ -52,7 +52,7 @@ pub enum Object {
     Part(UploadId, Uuid),
 }
 
-impl Object {
+impl StoredObject {
     /// Ids start with the time, so the end of the id spreads the files over folders.
     fn path(self) -> Path {
         let (id, name) = match self {
@@ -135,7 +135,7 @@ impl Store {
     }
 
     /// Moves a received file into the store. The local file is removed in any case.
-    pub(crate) async fn put_file(&self, object: Object, file: TemporaryFile) -> Result<(), AppError> {
+    pub(crate) async fn put_file(&self, object: StoredObject, file: TemporaryFile) -> Result<(), AppError> {
         let path = object.path();
         if let Some(folder) = &self.folder {
             let target = folder.join(path.as_ref());
@@ -162,7 +162,7 @@ impl Store {
     }
 
     /// Stores a small object.
-    pub async fn put(&self, object: Object, bytes: Bytes, owner: WorkOwner) -> Result<(), AppError> {
+    pub async fn put(&self, object: StoredObject, bytes: Bytes, owner: WorkOwner) -> Result<(), AppError> {
         if self.folder.is_some() {
             let file = TemporaryFile::new(self.incoming());
             let written = file.path();
@@ -179,7 +179,7 @@ impl Store {
 
     /// Streams a range of an object. The stream completes even if the object is removed meanwhile,
     /// because the file is open or the transfer has started.
-    pub async fn read(&self, object: Object, range: Range<u64>) -> Result<Pieces, AppError> {
+    pub async fn read(&self, object: StoredObject, range: Range<u64>) -> Result<Pieces, AppError> {
         if range.is_empty() {
             return Ok(stream::empty().boxed());
         }
@@ -194,12 +194,12 @@ impl Store {
         })
     }
 
-    pub async fn size(&self, object: Object) -> Result<u64, AppError> {
+    pub async fn size(&self, object: StoredObject) -> Result<u64, AppError> {
         Ok(self.objects.head(&object.path()).await.map_err(away)?.size)
     }
 
     /// Removes an object. Idempotent.
-    pub async fn remove(&self, object: Object) -> Result<(), AppError> {
+    pub async fn remove(&self, object: StoredObject) -> Result<(), AppError> {
         match self.objects.delete(&object.path()).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(away(error)),
@@ -299,7 +299,7 @@ mod tests {
         let data_dir = ("NATTER__SERVER__DATA_DIR".into(), folder.path().as_os_str().to_owned());
         let config = appcore::config::load_core(None, [data_dir]).unwrap().config;
         let store = Store::open(&config, WorkPools::default().disk).unwrap();
-        let object = Object::Whole(UploadId::new());
+        let object = StoredObject::Whole(UploadId::new());
         let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(2 * PIECE + 7).collect();
         store.put(object, Bytes::from(bytes.clone()), WorkOwner::System).await.unwrap();
         let size = bytes.len() as u64;

@@ -6,7 +6,7 @@ use dbcontext::{constraint::app_error, query::uploads as rows};
 use jobs::{self, JobOutcome, Job, JobContext};
 use platform::cleanup::SweepJob;
 
-use super::{image::THUMBNAILS, store::Object};
+use super::{image::THUMBNAILS, store::StoredObject};
 use crate::FilesService;
 
 /// Number of files per batch.
@@ -67,15 +67,15 @@ pub(super) async fn sweep(service: &FilesService, id: UploadId) -> Result<(), Ap
 pub(super) async fn remove_objects(service: &FilesService, id: UploadId) -> Result<(), AppError> {
     let store = &service.uploads.store;
     for size in THUMBNAILS {
-        store.remove(Object::Thumbnail(id, size)).await?;
+        store.remove(StoredObject::Thumbnail(id, size)).await?;
     }
-    store.remove(Object::Whole(id)).await
+    store.remove(StoredObject::Whole(id)).await
 }
 
 /// Removes the parts of a resumable upload.
 pub(super) async fn remove_parts(service: &FilesService, id: UploadId) -> Result<(), AppError> {
     for part in rows::parts(service.db.writer(), id).await? {
-        service.uploads.store.remove(Object::Part(id, part.part_id)).await?;
+        service.uploads.store.remove(StoredObject::Part(id, part.part_id)).await?;
     }
     rows::forget_parts(service.db.writer(), id).await
 }

@@ -14,7 +14,7 @@ use platform::work_pools::WorkSlot;
 
 use super::{
     reader,
-    store::{Object, Pieces},
+    store::{StoredObject, Pieces},
 };
 use crate::FilesService;
 
@@ -43,7 +43,7 @@ pub async fn document(service: &FilesService, source: &Source, _slot: &WorkSlot)
         return Ok(Err(ExtractError::Type));
     }
     let size = u64::try_from(source.size).unwrap_or_default();
-    let pieces = service.uploads.store.read(Object::Whole(source.id), 0..size).await?;
+    let pieces = service.uploads.store.read(StoredObject::Whole(source.id), 0..size).await?;
     parse(&source.name, &source.media_type, pieces).await
 }
 
