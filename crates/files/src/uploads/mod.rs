@@ -49,7 +49,7 @@ pub use previews::{drop_previews, keep_preview};
 pub use rows::FileFilter;
 pub use sent::of_conversation;
 pub use store::StoredObject;
-pub use store::{Pieces, open_s3};
+pub use store::{ByteChunks, open_s3};
 
 use crate::{FilesService, quotas};
 pub use receive::{IncomingFile, ReceivedFile};
@@ -383,7 +383,7 @@ pub async fn open(
 }
 
 impl OpenedFile {
-    pub async fn read(&self, service: &FilesService, range: Range<u64>) -> Result<Pieces, AppError> {
+    pub async fn read(&self, service: &FilesService, range: Range<u64>) -> Result<ByteChunks, AppError> {
         service.uploads.store.read(self.object, range).await
     }
 }

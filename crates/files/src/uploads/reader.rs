@@ -14,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::store::Pieces;
+use super::store::ByteChunks;
 
 /// Factor between the processor time limit of a task and its deadline, because a busy machine is
 /// slower.
@@ -47,12 +47,12 @@ pub(super) async fn parse_bytes(task: &Task, bytes: Bytes) -> Result<Parsed, App
 
 /// Runs a task in a process. Returns `Unavailable` if the process can't be started or misses its
 /// deadline, which means that the machine is busy: the process has not used up its processor time.
-pub(super) async fn parse(task: &Task, pieces: Pieces) -> Result<Parsed, AppError> {
+pub(super) async fn parse(task: &Task, pieces: ByteChunks) -> Result<Parsed, AppError> {
     let deadline = Duration::from_secs(task.seconds()) * DEADLINE_FACTOR;
     timeout(deadline, run(task, pieces)).await.map_err(AppError::unavailable)?
 }
 
-async fn run(task: &Task, mut pieces: Pieces) -> Result<Parsed, AppError> {
+async fn run(task: &Task, mut pieces: ByteChunks) -> Result<Parsed, AppError> {
     let mut child = Command::new(own_program()?)
         .arg("read-file")
         .env_clear()

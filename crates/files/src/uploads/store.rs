@@ -66,7 +66,7 @@ impl StoredObject {
 }
 
 /// Stream of an object's bytes.
-pub type Pieces = BoxStream<'static, Result<Bytes, AppError>>;
+pub type ByteChunks = BoxStream<'static, Result<Bytes, AppError>>;
 
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
@@ -179,7 +179,7 @@ impl Store {
 
     /// Streams a range of an object. The stream completes even if the object is removed meanwhile,
     /// because the file is open or the transfer has started.
-    pub async fn read(&self, object: StoredObject, range: Range<u64>) -> Result<Pieces, AppError> {
+    pub async fn read(&self, object: StoredObject, range: Range<u64>) -> Result<ByteChunks, AppError> {
         if range.is_empty() {
             return Ok(stream::empty().boxed());
         }
@@ -261,7 +261,7 @@ fn write_file(path: &FilePath, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 /// Remaining bytes of an open file, in chunks that justify a blocking call.
-fn file_pieces(file: File, length: u64) -> Pieces {
+fn file_pieces(file: File, length: u64) -> ByteChunks {
     let next = move |(mut file, left): (File, u64)| async move {
         if left == 0 {
             return Ok(None);

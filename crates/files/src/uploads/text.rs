@@ -14,7 +14,7 @@ use platform::work_pools::WorkSlot;
 
 use super::{
     reader,
-    store::{StoredObject, Pieces},
+    store::{StoredObject, ByteChunks},
 };
 use crate::FilesService;
 
@@ -61,7 +61,7 @@ pub async fn page(html: Bytes, _slot: &WorkSlot) -> Result<Option<Page>, AppErro
     reader::parse_bytes(&Task::Page, html).await?.line(0)
 }
 
-async fn parse(name: &str, media_type: &str, pieces: Pieces) -> Result<Outcome, AppError> {
+async fn parse(name: &str, media_type: &str, pieces: ByteChunks) -> Result<Outcome, AppError> {
     let task = Task::Document { media_type: media_type.to_owned(), name: name.to_owned() };
     let parsed = reader::parse(&task, pieces).await?;
     if !parsed.is_complete {
