@@ -20,7 +20,7 @@ use dbcontext::{
     },
 };
 use extract::Section;
-use files::uploads::text::{self, Source};
+use files::uploads::text::{self, TextSource};
 use jobs::{self, JobOutcome, Job, JobPayload, JobContext};
 use platform::work_pools::{WorkOwner, job_owner};
 use serde::{Deserialize, Serialize};
@@ -83,7 +83,7 @@ impl FileTextJob {
             let Some(file) = uploads::get_all(service.db.reader(), [id]).await?.pop() else { return Ok(()) };
             let size = file.size.unwrap_or_default();
             if file.status == UploadStatus::Ready.as_str() && size <= MAX_FILE {
-                let source = Source { id, name: file.name, media_type: file.media_type, size };
+                let source = TextSource { id, name: file.name, media_type: file.media_type, size };
                 let slot = service.work.parsing.acquire_for_job(owner).await;
                 text = match text::sections(&service.files, &source, &slot).await {
                     Ok(sections) => sections.map(|sections| joined(&sections)).unwrap_or_default(),

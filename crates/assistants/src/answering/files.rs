@@ -14,7 +14,7 @@ use dbcontext::query::messages::NamedMessage;
 use extract::{Document, ExtractError};
 use files::uploads::{
     self, StoredObject, is_readable,
-    text::{self, Source},
+    text::{self, TextSource},
 };
 use futures_util::StreamExt as _;
 use gateway::Model;
@@ -268,7 +268,7 @@ impl<'a> FileReader<'a> {
             return Ok(known);
         }
         let (name, media_type) = (upload.name.clone(), upload.media_type.clone());
-        let source = Source { id: upload.id, name, media_type, size: upload.size };
+        let source = TextSource { id: upload.id, name, media_type, size: upload.size };
         let slot = self.service.work.parsing.acquire_for_job(self.owner).await;
         let document = match text::document(&self.service.files, &source, &slot).await {
             Ok(Ok(document)) => document,

@@ -11,7 +11,7 @@ use dbcontext::{
     constraint::app_error,
     query::knowledge::{self as rows, FileRow, PieceRow, VectorsRow},
 };
-use files::uploads::text::{self, Source};
+use files::uploads::text::{self, TextSource};
 use gateway::{self, BillingIdentity, EmbedCause, EmbedFailure, Embedded, Embedder};
 use jobs::{JobOutcome, Job, JobPayload, JobContext};
 use platform::work_pools::{WorkOwner, job_owner};
@@ -183,7 +183,7 @@ async fn cut_file(
     file: &FileRow,
 ) -> Result<(), Trouble> {
     let source =
-        Source { id: file.upload_id, name: file.name.clone(), media_type: file.media_type.clone(), size: file.size };
+        TextSource { id: file.upload_id, name: file.name.clone(), media_type: file.media_type.clone(), size: file.size };
     let slot = service.work.parsing.acquire_for_job(owner).await;
     let sections = text::sections(&service.files, &source, &slot).await?;
     drop(slot);

@@ -20,7 +20,7 @@ use crate::FilesService;
 
 /// File to extract the text of.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct TextSource {
     pub id: appcore::UploadId,
     pub name: String,
     pub media_type: String,
@@ -30,7 +30,7 @@ pub struct Source {
 /// Text of a complete file. Errors are temporary or internal; [`Unreadable`] is permanent.
 pub async fn sections(
     service: &FilesService,
-    source: &Source,
+    source: &TextSource,
     slot: &WorkSlot,
 ) -> Result<Result<Vec<Section>, ExtractError>, AppError> {
     Ok(document(service, source, slot).await?.map(|document| document.sections))
@@ -38,7 +38,7 @@ pub async fn sections(
 
 /// Text of a complete file with its number of pages. The caller holds a slot of
 /// [`WorkPools::parsing`].
-pub async fn document(service: &FilesService, source: &Source, _slot: &WorkSlot) -> Result<Outcome, AppError> {
+pub async fn document(service: &FilesService, source: &TextSource, _slot: &WorkSlot) -> Result<Outcome, AppError> {
     if !extract::is_readable(&source.media_type, &source.name) {
         return Ok(Err(ExtractError::Type));
     }
