@@ -17,13 +17,13 @@ const AHEAD: usize = 4;
 /// Chunk size from the packing thread, in bytes.
 const PIECE: usize = 256 * 1024;
 
-enum Step {
+enum ArchiveStep {
     Begin(String),
     Bytes(Bytes),
 }
 
 pub(super) struct Archive {
-    steps: mpsc::Sender<Step>,
+    steps: mpsc::Sender<ArchiveStep>,
     packing: JoinHandle<Result<(), ZipError>>,
     storing: JoinHandle<Result<ReceivedFile, AppError>>,
     size: u64,
@@ -37,8 +37,8 @@ impl Archive {
             let mut zip = ZipWriter::new_stream(Pieces { out: packed, gathered: Vec::with_capacity(PIECE) });
             while let Some(step) = received.blocking_recv() {
                 match step {
-                    Step::Begin(name) => zip.start_file(name, SimpleFileOptions::default())?,
-                    Step::Bytes(bytes) => zip.write_all(&bytes)?,
+                    ArchiveStep::Begin(name) => zip.start_file(name, SimpleFileOptions::default())?,
+                    ArchiveStep::Bytes(bytes) => zip.write_all(&bytes)?,
                 }
             }
             zip.finish()?.into_inner().hand_on()?;
@@ -55,13 +55,13 @@ impl Archive {
     }
 
     pub async fn begin(&self, name: &str) -> Result<(), AppError> {
-        self.send(Step::Begin(name.to_owned())).await
+        self.send(ArchiveStep::Begin(name.to_owned())).await
     }
 
     pub async fn write<T: Into<Bytes>>(&mut self, bytes: T) -> Result<(), AppError> {
         let bytes = bytes.into();
         self.size += bytes.len() as u64;
-        self.send(Step::Bytes(bytes)).await
+        self.send(ArchiveStep::Bytes(bytes)).await
     }
 
     /// Uncompressed bytes written so far.
@@ -83,7 +83,7 @@ impl Archive {
         ended(packed, storing.await.map_err(AppError::internal)?)
     }
 
-    async fn send(&self, step: Step) -> Result<(), AppError> {
+    async fn send(&self, step: ArchiveStep) -> Result<(), AppError> {
         // Packing or storing has stopped early; `finish` returns the reason.
         self.steps.send(step).await.map_err(|_| AppError::unavailable(anyhow::anyhow!("failed to store export")))
     }
