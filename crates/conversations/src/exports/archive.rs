@@ -34,7 +34,7 @@ impl Archive {
         let (steps, mut received) = mpsc::channel(AHEAD);
         let (packed, mut pieces) = mpsc::channel::<Bytes>(AHEAD);
         let packing = tokio::task::spawn_blocking(move || {
-            let mut zip = ZipWriter::new_stream(Pieces { out: packed, gathered: Vec::with_capacity(PIECE) });
+            let mut zip = ZipWriter::new_stream(ChunkWriter { out: packed, gathered: Vec::with_capacity(PIECE) });
             while let Some(step) = received.blocking_recv() {
                 match step {
                     ArchiveStep::Begin(name) => zip.start_file(name, SimpleFileOptions::default())?,
@@ -101,12 +101,12 @@ fn ended<T>(packed: Result<(), ZipError>, stored: Result<T, AppError>) -> Result
 }
 
 /// Forwards compressed bytes in chunks.
-struct Pieces {
+struct ChunkWriter {
     out: mpsc::Sender<Bytes>,
     gathered: Vec<u8>,
 }
 
-impl Pieces {
+impl ChunkWriter {
     fn hand_on(&mut self) -> io::Result<()> {
         let piece = std::mem::replace(&mut self.gathered, Vec::with_capacity(PIECE));
         if piece.is_empty() {
@@ -116,7 +116,7 @@ impl Pieces {
     }
 }
 
-impl Write for Pieces {
+impl Write for ChunkWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.gathered.extend_from_slice(bytes);
         if self.gathered.len() >= PIECE {
