@@ -11,7 +11,7 @@ use time::{OffsetDateTime, macros::format_description};
 
 /// Metadata of an export: the conversation and the requested period.
 #[derive(Serialize)]
-pub(super) struct Head {
+pub(super) struct ExportHead {
     pub id: ConversationId,
     pub kind: ConversationKind,
     pub title: Option<String>,
@@ -40,7 +40,7 @@ const RUNS: [&str; 34] = [
     "xhtml", "xml", "xsl",
 ];
 
-pub(super) fn begin(format: ExportFormat, head: &Head) -> Result<Vec<u8>, AppError> {
+pub(super) fn begin(format: ExportFormat, head: &ExportHead) -> Result<Vec<u8>, AppError> {
     let people = Some(head.people.join(", ")).filter(|people| !people.is_empty());
     let title = head.title.clone().or(people).unwrap_or_else(|| "Conversation".to_owned());
     Ok(match format {
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn empty_export_is_valid_json() {
-        let head = Head {
+        let head = ExportHead {
             id: ConversationId::new(),
             kind: ConversationKind::Group,
             title: Some("A } B".to_owned()),

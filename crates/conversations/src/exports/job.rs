@@ -105,7 +105,7 @@ async fn write(service: &ConversationsService, job: ExportJob) -> Result<Upload,
     let begins_after = check(service, user_id, id).await?.hidden_until_seq();
     let row = conversations::find(service.db.reader(), user_id, id).await?.ok_or(Code::NotFound)?;
     let people = members::of_conversations(service.db.reader(), &[id], NAMED).await?;
-    let head = format::Head {
+    let head = format::ExportHead {
         id,
         kind: row.kind.parse().map_err(AppError::internal)?,
         title: row.title,
@@ -128,7 +128,7 @@ async fn write(service: &ConversationsService, job: ExportJob) -> Result<Upload,
 async fn fill(
     service: &ConversationsService,
     ExportJob { conversation_id: id, wanted, .. }: ExportJob,
-    head: &format::Head,
+    head: &format::ExportHead,
     mut after: i64,
     archive: &mut Archive,
     tell: impl Fn(u64) -> Result<(), AppError> + Send,
