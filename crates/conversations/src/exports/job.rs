@@ -30,14 +30,14 @@ const NAMED: u32 = 5;
 const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct StoredWish {
+pub(crate) struct StoredExportOptions {
     pub format: ExportFormat,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
     pub files: bool,
 }
 
-impl From<Wanted> for StoredWish {
+impl From<Wanted> for StoredExportOptions {
     fn from(Wanted { format, from, to, files }: Wanted) -> Self {
         Self { format, from, to, files }
     }
@@ -49,7 +49,7 @@ pub struct ExportJob {
     pub upload_id: UploadId,
     pub user_id: UserId,
     pub conversation_id: ConversationId,
-    pub(crate) wanted: StoredWish,
+    pub(crate) wanted: StoredExportOptions,
 }
 
 impl JobPayload for ExportJob {
