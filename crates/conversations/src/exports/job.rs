@@ -19,7 +19,7 @@ use platform::work_pools::WorkOwner;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{MEDIA_TYPE, Wanted, archive::Archive, check, format};
+use super::{MEDIA_TYPE, ExportOptions, archive::Archive, check, format};
 use crate::ConversationsService;
 
 /// Minimum interval between progress events.
@@ -37,8 +37,8 @@ pub(crate) struct StoredExportOptions {
     pub files: bool,
 }
 
-impl From<Wanted> for StoredExportOptions {
-    fn from(Wanted { format, from, to, files }: Wanted) -> Self {
+impl From<ExportOptions> for StoredExportOptions {
+    fn from(ExportOptions { format, from, to, files }: ExportOptions) -> Self {
         Self { format, from, to, files }
     }
 }

@@ -36,7 +36,7 @@ const MEDIA_TYPE: &str = "application/zip";
 
 /// Format and period of an export.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted {
+pub struct ExportOptions {
     pub format: ExportFormat,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
@@ -63,7 +63,7 @@ impl ExportableConversation {
 pub async fn begin(
     service: &ConversationsService,
     conversation: &ExportableConversation,
-    wanted: Wanted,
+    wanted: ExportOptions,
 ) -> Result<Upload, AppError> {
     let ExportableConversation { by, id, workspace_id } = conversation;
     if wanted.from.zip(wanted.to).is_some_and(|(from, to)| from > to) {

@@ -4,7 +4,7 @@ use appcore::{
     AppError, ConversationId, Timestamp,
     view::{ExportFormat, Upload},
 };
-use conversations::exports::{self, ExportableConversation, Wanted};
+use conversations::exports::{self, ExportableConversation, ExportOptions};
 use natter_macro::{dto, endpoint};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply};
@@ -40,7 +40,7 @@ impl Endpoint for ExportConversation {
         conversation: &ExportableConversation,
     ) -> Result<Reply<Upload>, AppError> {
         let ExportConversationRequest { id: _, format, from, to, files } = request;
-        let wanted = Wanted { format, from, to, files: files.unwrap_or(false) };
+        let wanted = ExportOptions { format, from, to, files: files.unwrap_or(false) };
         Ok(Reply::of(exports::begin(ctx.conversations(), conversation, wanted).await?))
     }
 }
