@@ -44,7 +44,7 @@ use event_log::{
 use files::FilesService;
 use gateway::GatewayService;
 use identity::{IdentityService, membership};
-pub use members::{NewMember, add_member, leave, member, members, remove_member, set_role};
+pub use members::{JoinedMember, add_member, leave, member, members, remove_member, set_role};
 pub use own::{OwnChange, set_own};
 use platform::{
     Core,

@@ -21,7 +21,7 @@ use crate::ConversationsService;
 
 /// New member of a conversation.
 #[derive(Clone, Debug)]
-pub enum NewMember {
+pub enum JoinedMember {
     Person(Member),
     Assistant(AssistantMember),
 }
@@ -84,7 +84,7 @@ pub async fn add_member(
     by: &Principal,
     id: ConversationId,
     who: Result<UserId, AssistantId>,
-) -> Result<NewMember, AppError> {
+) -> Result<JoinedMember, AppError> {
     let access = access::reader(&service.events, by.user_id, id).await?;
     // A guest may have a role in a conversation but still has no access to other people in the
     // workspace.
@@ -95,7 +95,7 @@ pub async fn add_member(
                 return Err(AppError::field("user_id", "not_found", "This person isn't in this workspace."));
             }
             if !access.kind.capabilities().members_are_durable {
-                return channels::add(service, by, id, user_id).await.map(NewMember::Person);
+                return channels::add(service, by, id, user_id).await.map(JoinedMember::Person);
             }
             MemberAction::AddMember { user_id }
         }
@@ -108,8 +108,8 @@ pub async fn add_member(
         }
     };
     match service.events.writer.submit(action.by(by.user_id, id)).await? {
-        Outcome::Assistant(assistant) => Ok(NewMember::Assistant(assistant)),
-        other => other.member().map(NewMember::Person),
+        Outcome::Assistant(assistant) => Ok(JoinedMember::Assistant(assistant)),
+        other => other.member().map(JoinedMember::Person),
     }
 }
 

@@ -9,7 +9,7 @@ use appcore::{
         Notify, OwnMembership, Posting,
     },
 };
-use conversations::{self, ConversationChange, Filter, NewConversation, NewMember, OwnChange};
+use conversations::{self, ConversationChange, Filter, NewConversation, JoinedMember, OwnChange};
 use event_log::{
     events,
     receipts::{self, ReceiptState},
@@ -431,8 +431,8 @@ impl Endpoint for AddMember {
             _ => return Err(AppError::field("user_id", "required", "Provide either user_id or assistant_id.")),
         };
         Ok(Reply::of(match conversations::add_member(ctx.conversations(), ctx.user()?, request.id, who).await? {
-            NewMember::Person(member) => AddedMember::Person(member),
-            NewMember::Assistant(member) => AddedMember::Assistant(member),
+            JoinedMember::Person(member) => AddedMember::Person(member),
+            JoinedMember::Assistant(member) => AddedMember::Assistant(member),
         }))
     }
 }
