@@ -164,7 +164,7 @@ async fn may_reply_to(
 
 /// New content of a message.
 #[derive(Clone, Debug)]
-pub struct Edit {
+pub struct MessageEdit {
     pub content: Content,
     /// New mentions; `None` leaves them unchanged.
     pub mentions: Option<Vec<Mention>>,
@@ -176,10 +176,10 @@ pub async fn edit(
     service: &ConversationsService,
     by: &Principal,
     message_id: MessageId,
-    edit: Edit,
+    edit: MessageEdit,
     is_confirmed: bool,
 ) -> Result<Message, AppError> {
-    let Edit { content, mentions } = edit;
+    let MessageEdit { content, mentions } = edit;
     let message = find(service, by, message_id).await?;
     let conversation_id = message.conversation_id;
     let mut here = Vec::new();

@@ -242,7 +242,7 @@ impl Endpoint for EditMessage {
 
     async fn handle(ctx: &Ctx, request: EditMessageRequest) -> Result<Reply<Message>, AppError> {
         let content = messages::content(ctx.conversations(), request.content)?;
-        let edit = messages::Edit { content, mentions: request.mentions };
+        let edit = messages::MessageEdit { content, mentions: request.mentions };
         let is_confirmed = request.confirm.unwrap_or(false);
         Ok(Reply::of(messages::edit(ctx.conversations(), ctx.user()?, request.id, edit, is_confirmed).await?))
     }
