@@ -46,7 +46,7 @@ const SKEW: Duration = Duration::from_secs(60);
 
 /// Stored content of a scheduled message, except its target and its time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Payload {
+struct ScheduledPayload {
     content: Content,
     reply_to: Option<MessageId>,
     #[serde(default)]
@@ -111,7 +111,7 @@ pub async fn create(
             format!("You can have up to {MAX_SCHEDULED} scheduled messages."),
         ));
     }
-    let payload = Payload {
+    let payload = ScheduledPayload {
         content: message.content,
         reply_to: message.reply_to,
         mentions: message.mentions,
@@ -266,11 +266,11 @@ fn check_time(now: Timestamp, at: Timestamp) -> Result<(), AppError> {
     Ok(())
 }
 
-fn written(payload: &Payload) -> Result<String, AppError> {
+fn written(payload: &ScheduledPayload) -> Result<String, AppError> {
     serde_json::to_string(payload).map_err(AppError::internal)
 }
 
-fn read(row: &ScheduledRow) -> Result<Payload, AppError> {
+fn read(row: &ScheduledRow) -> Result<ScheduledPayload, AppError> {
     serde_json::from_str(&row.payload).map_err(AppError::internal)
 }
 
