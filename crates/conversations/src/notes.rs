@@ -32,7 +32,7 @@ const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3_600);
 
 /// Content of a note, as a device sends it.
 #[derive(Clone, Debug)]
-pub struct NoteText {
+pub struct NoteInput {
     pub title: String,
     pub content: String,
     pub pinned: bool,
@@ -69,7 +69,7 @@ pub async fn put(
     service: &ConversationsService,
     by: &Principal,
     id: NoteId,
-    text: NoteText,
+    text: NoteInput,
 ) -> Result<(Note, bool), AppError> {
     let title =
         if text.title.trim().is_empty() { String::new() } else { parse_line("title", &text.title, MAX_TITLE_CHARS)? };

@@ -5,7 +5,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::Note,
 };
-use conversations::notes::{self, NoteText};
+use conversations::notes::{self, NoteInput};
 use natter_macro::{dto, endpoint};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -86,7 +86,7 @@ impl Endpoint for PutNote {
     type Response = Note;
 
     async fn handle(ctx: &Ctx, request: PutNoteRequest) -> Result<Reply<Note>, AppError> {
-        let text = NoteText {
+        let text = NoteInput {
             title: request.title.unwrap_or_default(),
             content: request.content.unwrap_or_default(),
             pinned: request.pinned.unwrap_or(false),
