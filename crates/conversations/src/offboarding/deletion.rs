@@ -70,7 +70,7 @@ pub async fn delete_me(
 }
 
 /// Deleted account, with the work left for after the commit.
-pub(super) struct Left {
+pub(super) struct DeletedAccount {
     job: ForgetJob,
     ended: Vec<SessionId>,
     revoked: Vec<ApiKeyId>,
@@ -78,7 +78,7 @@ pub(super) struct Left {
 
 /// Removes the personal data of an account that the caller has locked, and ends its sessions and
 /// API keys.
-pub(super) async fn erase(tx: &Transaction, service: &ConversationsService, user_id: UserId) -> Result<Left, AppError> {
+pub(super) async fn erase(tx: &Transaction, service: &ConversationsService, user_id: UserId) -> Result<DeletedAccount, AppError> {
     let now = service.clock.now();
     let ended = sessions::end_all(tx, user_id, None, now).await?;
     let revoked = api_keys::revoke_all(tx, user_id, now).await?;
@@ -96,10 +96,10 @@ pub(super) async fn erase(tx: &Transaction, service: &ConversationsService, user
     cleanup::ask_for_knowledge(tx, now).await?;
     let job = ForgetJob { user_id };
     jobs::ask_after(tx, now, &job, STAND_BY).await?;
-    Ok(Left { job, ended, revoked })
+    Ok(DeletedAccount { job, ended, revoked })
 }
 
-impl Left {
+impl DeletedAccount {
     /// Notifies the other instances and hands over what the account owned.
     pub(super) async fn follow_up(self, service: &ConversationsService) -> Result<(), AppError> {
         let Self { job, ended, revoked } = self;
