@@ -20,7 +20,7 @@ use conversations::{
     broadcasts::BroadcastJob,
     exports::ExportJob,
     messages::{reminders::ReminderJob, scheduled::ScheduledJob},
-    offboarding::ForgetJob,
+    offboarding::AccountCleanupJob,
     workspaces::DepartureJob,
 };
 use dbcontext::Database;
@@ -47,7 +47,7 @@ const JOB_KINDS: &[JobRegistration<App>] = &[
     JobRegistration::of::<AnswerJob, AssistantsService>(),
     JobRegistration::of::<TitleJob, AssistantsService>(),
     JobRegistration::of::<MailJob, IdentityService>(),
-    JobRegistration::of::<ForgetJob, ConversationsService>(),
+    JobRegistration::of::<AccountCleanupJob, ConversationsService>(),
     JobRegistration::of::<DepartureJob, ConversationsService>(),
     JobRegistration::of::<SweepJob, FilesService>(),
     JobRegistration::of::<TranscribeJob, ConversationsService>(),

@@ -71,7 +71,7 @@ pub async fn delete_me(
 
 /// Deleted account, with the work left for after the commit.
 pub(super) struct DeletedAccount {
-    job: ForgetJob,
+    job: AccountCleanupJob,
     ended: Vec<SessionId>,
     revoked: Vec<ApiKeyId>,
 }
@@ -94,7 +94,7 @@ pub(super) async fn erase(tx: &Transaction, service: &ConversationsService, user
     query::mcp_connections::forget_user(tx, user_id).await?;
     query::assistants::remove_creator(tx, user_id, now).await?;
     cleanup::ask_for_knowledge(tx, now).await?;
-    let job = ForgetJob { user_id };
+    let job = AccountCleanupJob { user_id };
     jobs::ask_after(tx, now, &job, STAND_BY).await?;
     Ok(DeletedAccount { job, ended, revoked })
 }
@@ -112,7 +112,7 @@ impl DeletedAccount {
         match pass_on(service, user_id).await {
             // The log is rewritten in the background.
             Ok(()) => {
-                query::jobs::make_due(service.db.writer(), ForgetJob::KIND, job.subject()).await?;
+                query::jobs::make_due(service.db.writer(), AccountCleanupJob::KIND, job.subject()).await?;
                 service.wake_workers();
             }
             Err(error) => tracing::warn!(%error, %user_id, "failed to hand over memberships, leaving it to the job"),
@@ -142,11 +142,11 @@ async fn confirmed(
 /// Hands over the memberships of a deleted account and removes the name from the event log.
 /// Idempotent.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct ForgetJob {
+pub struct AccountCleanupJob {
     user_id: UserId,
 }
 
-impl JobPayload for ForgetJob {
+impl JobPayload for AccountCleanupJob {
     const KIND: &'static str = "forget";
 
     fn concurrency_key(&self) -> String {
@@ -158,7 +158,7 @@ impl JobPayload for ForgetJob {
     }
 }
 
-impl Job<ConversationsService> for ForgetJob {
+impl Job<ConversationsService> for AccountCleanupJob {
     async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<JobOutcome, AppError> {
         let forgetting = async {
             // A failure in one step doesn't stop the others; the job is retried.

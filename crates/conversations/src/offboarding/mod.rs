@@ -9,4 +9,4 @@ pub use self::{
     deletion::delete_me,
     export::export,
 };
-pub use deletion::ForgetJob;
+pub use deletion::AccountCleanupJob;
