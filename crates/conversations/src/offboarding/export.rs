@@ -50,20 +50,20 @@ pub(super) async fn pieces(
         let pool = Arc::clone(&service.work.export);
         let mut out = Out { sender, text: Vec::new(), first: true, slot, pool, owner };
         match write(&service, &by, entry, &mut out).await {
-            Ok(()) | Err(Stopped::ReaderIsGone) => {}
-            Err(Stopped::By(error)) => _ = out.sender.send(Err(error)).await,
+            Ok(()) | Err(ExportStop::ReaderIsGone) => {}
+            Err(ExportStop::By(error)) => _ = out.sender.send(Err(error)).await,
         }
     });
     Ok(stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) }))
 }
 
 /// Reason for an early stop.
-enum Stopped {
+enum ExportStop {
     ReaderIsGone,
     By(AppError),
 }
 
-impl From<AppError> for Stopped {
+impl From<AppError> for ExportStop {
     fn from(error: AppError) -> Self {
         Self::By(error)
     }
@@ -85,7 +85,7 @@ impl Out {
         self.text.extend_from_slice(text.as_bytes());
     }
 
-    fn value(&mut self, value: &impl Serialize) -> Result<(), Stopped> {
+    fn value(&mut self, value: &impl Serialize) -> Result<(), ExportStop> {
         serde_json::to_writer(&mut self.text, value).map_err(|error| AppError::internal(error).into())
     }
 
@@ -94,7 +94,7 @@ impl Out {
         self.first = true;
     }
 
-    async fn item(&mut self, item: &impl Serialize) -> Result<(), Stopped> {
+    async fn item(&mut self, item: &impl Serialize) -> Result<(), ExportStop> {
         if !std::mem::take(&mut self.first) {
             self.text(",");
         }
@@ -102,14 +102,14 @@ impl Out {
         if self.text.len() >= PIECE { self.flush().await } else { Ok(()) }
     }
 
-    async fn flush(&mut self) -> Result<(), Stopped> {
+    async fn flush(&mut self) -> Result<(), ExportStop> {
         let piece = Ok(std::mem::take(&mut self.text));
         match self.sender.try_send(piece) {
             Ok(()) => return Ok(()),
-            Err(TrySendError::Closed(_)) => return Err(Stopped::ReaderIsGone),
+            Err(TrySendError::Closed(_)) => return Err(ExportStop::ReaderIsGone),
             Err(TrySendError::Full(piece)) => {
                 self.slot = None;
-                self.sender.send(piece).await.map_err(|_| Stopped::ReaderIsGone)?;
+                self.sender.send(piece).await.map_err(|_| ExportStop::ReaderIsGone)?;
             }
         }
         self.slot = Some(self.pool.acquire_for_job(self.owner).await);
@@ -117,9 +117,9 @@ impl Out {
     }
 
     /// Sends the last chunk.
-    async fn finish(&mut self) -> Result<(), Stopped> {
+    async fn finish(&mut self) -> Result<(), ExportStop> {
         self.slot = None;
-        self.sender.send(Ok(std::mem::take(&mut self.text))).await.map_err(|_| Stopped::ReaderIsGone)
+        self.sender.send(Ok(std::mem::take(&mut self.text))).await.map_err(|_| ExportStop::ReaderIsGone)
     }
 }
 
@@ -144,7 +144,7 @@ macro_rules! pages {
     };
 }
 
-async fn write(service: &ConversationsService, by: &Principal, entry: NewAuditEntry, out: &mut Out) -> Result<(), Stopped> {
+async fn write(service: &ConversationsService, by: &Principal, entry: NewAuditEntry, out: &mut Out) -> Result<(), ExportStop> {
     // Recorded before any data is sent, so that no export is missing from the audit log.
     audit::record(service.db.writer(), entry).await?;
     let db = service.db.reader();
@@ -222,7 +222,7 @@ async fn write_messages(
     by: &Principal,
     id: ConversationId,
     out: &mut Out,
-) -> Result<(), Stopped> {
+) -> Result<(), ExportStop> {
     let mut after = 0;
     loop {
         let part = exports::messages(service.db.reader(), by.user_id, id, after).await?;
