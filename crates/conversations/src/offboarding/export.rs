@@ -48,7 +48,7 @@ pub(super) async fn pieces(
     let slot = Some(service.work.export.acquire(owner).await?);
     tokio::spawn(async move {
         let pool = Arc::clone(&service.work.export);
-        let mut out = Out { sender, text: Vec::new(), first: true, slot, pool, owner };
+        let mut out = ExportStream { sender, text: Vec::new(), first: true, slot, pool, owner };
         match write(&service, &by, entry, &mut out).await {
             Ok(()) | Err(ExportStop::ReaderIsGone) => {}
             Err(ExportStop::By(error)) => _ = out.sender.send(Err(error)).await,
@@ -69,7 +69,7 @@ impl From<AppError> for ExportStop {
     }
 }
 
-struct Out {
+struct ExportStream {
     sender: mpsc::Sender<Result<Vec<u8>, AppError>>,
     text: Vec<u8>,
     /// True while the current list has no items.
@@ -80,7 +80,7 @@ struct Out {
     owner: WorkOwner,
 }
 
-impl Out {
+impl ExportStream {
     fn text(&mut self, text: &str) {
         self.text.extend_from_slice(text.as_bytes());
     }
@@ -144,7 +144,7 @@ macro_rules! pages {
     };
 }
 
-async fn write(service: &ConversationsService, by: &Principal, entry: NewAuditEntry, out: &mut Out) -> Result<(), ExportStop> {
+async fn write(service: &ConversationsService, by: &Principal, entry: NewAuditEntry, out: &mut ExportStream) -> Result<(), ExportStop> {
     // Recorded before any data is sent, so that no export is missing from the audit log.
     audit::record(service.db.writer(), entry).await?;
     let db = service.db.reader();
@@ -221,7 +221,7 @@ async fn write_messages(
     service: &ConversationsService,
     by: &Principal,
     id: ConversationId,
-    out: &mut Out,
+    out: &mut ExportStream,
 ) -> Result<(), ExportStop> {
     let mut after = 0;
     loop {
