@@ -45,7 +45,7 @@ use files::FilesService;
 use gateway::GatewayService;
 use identity::{IdentityService, membership};
 pub use members::{JoinedMember, add_member, leave, member, members, remove_member, set_role};
-pub use own::{OwnChange, set_own};
+pub use own::{MemberSettingsChange, set_own};
 use platform::{
     Core,
     audit::{Action, NewAuditEntry},

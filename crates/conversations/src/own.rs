@@ -13,7 +13,7 @@ use crate::ConversationsService;
 
 /// Partial update of the settings. `None` leaves a field unchanged; an inner `None` clears it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct OwnChange {
+pub struct MemberSettingsChange {
     /// An inner `None` resets it to the user's default.
     pub notify: Option<Option<Notify>>,
     pub muted_until: Option<Option<Timestamp>>,
@@ -26,7 +26,7 @@ pub async fn set_own(
     service: &ConversationsService,
     by: &Principal,
     id: ConversationId,
-    change: OwnChange,
+    change: MemberSettingsChange,
 ) -> Result<OwnMembership, AppError> {
     access::member(&service.events, by.user_id, id).await?;
     if let Some(Some(section)) = change.section_id

@@ -9,7 +9,7 @@ use appcore::{
         Notify, OwnMembership, Posting,
     },
 };
-use conversations::{self, ConversationChange, Filter, NewConversation, JoinedMember, OwnChange};
+use conversations::{self, ConversationChange, Filter, NewConversation, JoinedMember, MemberSettingsChange};
 use event_log::{
     events,
     receipts::{self, ReceiptState},
@@ -256,7 +256,7 @@ impl Endpoint for ChangeOwn {
     type Response = OwnMembership;
 
     async fn handle(ctx: &Ctx, request: ChangeOwnRequest) -> Result<Reply<OwnMembership>, AppError> {
-        let change = OwnChange {
+        let change = MemberSettingsChange {
             notify: request.notify,
             muted_until: request.muted_until,
             pinned: request.pinned,
