@@ -51,7 +51,7 @@ pub struct NewInvitation {
 }
 
 /// New invitation with the secrets that are shown once.
-pub struct MadeInvitation {
+pub struct CreatedInvitation {
     pub invitation: Invitation,
     pub token: Secret,
     pub url: String,
@@ -65,7 +65,7 @@ pub async fn create(
     workspace_id: WorkspaceId,
     new: NewInvitation,
     base_url: &str,
-) -> Result<MadeInvitation, AppError> {
+) -> Result<CreatedInvitation, AppError> {
     let now = service.clock.now();
     let role = new.role.unwrap_or(WorkspaceRole::Member);
     let (email, max_uses) = match (&new.email, new.max_uses) {
@@ -144,7 +144,7 @@ pub async fn create(
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     let url = format!("{base_url}/invite?token={token}");
-    Ok(MadeInvitation { invitation: view(row), token: token.into(), url })
+    Ok(CreatedInvitation { invitation: view(row), token: token.into(), url })
 }
 
 /// Locks the caller's account and checks that it may email another invitation.
