@@ -25,7 +25,7 @@ use super::{departure, invitations, wrong_state};
 use crate::ConversationsService;
 
 /// Request to add a member.
-pub struct NewMember {
+pub struct NewWorkspaceMember {
     pub who: Who,
     pub role: Option<WorkspaceRole>,
 }
@@ -58,7 +58,7 @@ pub async fn add_member(
     service: &ConversationsService,
     by: &Principal,
     id: WorkspaceId,
-    new: NewMember,
+    new: NewWorkspaceMember,
 ) -> Result<WorkspaceMember, AppError> {
     let role = new.role.unwrap_or(WorkspaceRole::Member);
     let tx = service.db.begin().await.map_err(app_error)?;

@@ -5,7 +5,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole},
 };
-use conversations::workspaces::{self, NewMember, Who, WorkspaceChange};
+use conversations::workspaces::{self, NewWorkspaceMember, Who, WorkspaceChange};
 use natter_macro::{dto, endpoint};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, Permission, RateGroup, Reply};
@@ -217,7 +217,7 @@ impl Endpoint for AddWorkspaceMember {
             (None, Some(email)) => Who::Email(email),
             _ => return Err(AppError::field("user_id", "required", "Provide either user_id or email.")),
         };
-        let new = NewMember { who, role: request.role };
+        let new = NewWorkspaceMember { who, role: request.role };
         let added = workspaces::add_member(ctx.conversations(), ctx.user()?, request.id, new).await?;
         Ok(Reply::of(added))
     }
