@@ -7,7 +7,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{UserRole, Workspace, WorkspaceMember, WorkspaceRole},
 };
-use conversations::workspaces::{self, NewWorkspaceMember, Who, add_member, find, list, set_role};
+use conversations::workspaces::{self, NewWorkspaceMember, MemberIdentifier, add_member, find, list, set_role};
 use identity::{
     accounts,
     membership::{self, are_together},
@@ -43,7 +43,7 @@ async fn apart(stage: &Stage) -> std::sync::Arc<App> {
 }
 
 fn by_id(id: UserId) -> NewWorkspaceMember {
-    NewWorkspaceMember { who: Who::Id(id), role: None }
+    NewWorkspaceMember { who: MemberIdentifier::Id(id), role: None }
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn users_without_common_workspace_are_invisible() {
         let team = create(&app, &anna, " Team ").await.unwrap();
         assert_eq!((team.name.as_str(), team.role, team.personal), ("Team", WorkspaceRole::Owner, false));
         let added =
-            add_member(&app.conversations, &anna, team.id, NewWorkspaceMember { who: Who::Email(email("BEN")), role: None })
+            add_member(&app.conversations, &anna, team.id, NewWorkspaceMember { who: MemberIdentifier::Email(email("BEN")), role: None })
                 .await
                 .unwrap();
         assert_eq!((added.user.id, added.role, added.user.email), (ben.user_id, WorkspaceRole::Member, None));
@@ -194,16 +194,16 @@ async fn only_managers_add_and_promote_members() {
         let code = |result: Result<_, AppError>| result.map(|_: WorkspaceMember| ()).unwrap_err().code();
         assert_eq!(code(add_member(&app.conversations, &anna, team, by_id(ben.user_id)).await), Code::AlreadyMember);
         assert_eq!(code(add_member(&app.conversations, &anna, team, by_id(UserId::new())).await), Code::NotFound);
-        let nobody = NewWorkspaceMember { who: Who::Email("nobody@example.com".to_owned()), role: None };
+        let nobody = NewWorkspaceMember { who: MemberIdentifier::Email("nobody@example.com".to_owned()), role: None };
         assert_eq!(code(add_member(&app.conversations, &anna, team, nobody).await), Code::NotFound);
         assert_eq!(
             code(
-                add_member(&app.conversations, &anna, team, NewWorkspaceMember { who: Who::Email("x".to_owned()), role: None })
+                add_member(&app.conversations, &anna, team, NewWorkspaceMember { who: MemberIdentifier::Email("x".to_owned()), role: None })
                     .await
             ),
             Code::Invalid
         );
-        let owner = NewWorkspaceMember { who: Who::Id(cleo.user_id), role: Some(WorkspaceRole::Owner) };
+        let owner = NewWorkspaceMember { who: MemberIdentifier::Id(cleo.user_id), role: Some(WorkspaceRole::Owner) };
         assert_eq!(code(add_member(&app.conversations, &anna, team, owner).await), Code::Invalid);
 
         assert_eq!(code(add_member(&app.conversations, &ben, team, by_id(cleo.user_id)).await), Code::Forbidden);
@@ -231,7 +231,7 @@ async fn only_managers_add_and_promote_members() {
             Code::Forbidden
         );
         set_role(&app.conversations, &ben, team, cleo.user_id, WorkspaceRole::Guest).await.unwrap();
-        let admin = NewWorkspaceMember { who: Who::Id(dora.user_id), role: Some(WorkspaceRole::Admin) };
+        let admin = NewWorkspaceMember { who: MemberIdentifier::Id(dora.user_id), role: Some(WorkspaceRole::Admin) };
         assert_eq!(code(add_member(&app.conversations, &ben, team, admin).await), Code::Forbidden);
 
         // Concurrent transfers of the ownership: only one succeeds.

@@ -26,11 +26,11 @@ use crate::ConversationsService;
 
 /// Request to add a member.
 pub struct NewWorkspaceMember {
-    pub who: Who,
+    pub who: MemberIdentifier,
     pub role: Option<WorkspaceRole>,
 }
 
-pub enum Who {
+pub enum MemberIdentifier {
     Id(UserId),
     /// Complete email address.
     Email(String),
@@ -66,8 +66,8 @@ pub async fn add_member(
     may_bring_in(&tx, by, id, role).await?;
     identity::membership::quota::check_members(&tx, id, role, service.clock.now()).await?;
     let user = match new.who {
-        Who::Id(user_id) => users::by_id(&tx, user_id).await?,
-        Who::Email(email) => {
+        MemberIdentifier::Id(user_id) => users::by_id(&tx, user_id).await?,
+        MemberIdentifier::Email(email) => {
             let email = Email::parse(&email).map_err(|error| AppError::Invalid(vec![error]))?;
             users::by_email(&tx, email.as_str()).await?
         }

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 
 pub use departure::{DepartureJob, submit_all};
 pub use domains::{join, offered};
-pub use members::{NewWorkspaceMember, Who, add_member, leave, members, remove_member, set_role};
+pub use members::{NewWorkspaceMember, MemberIdentifier, add_member, leave, members, remove_member, set_role};
 
 use appcore::{
     AppError, Code, WorkspaceId,

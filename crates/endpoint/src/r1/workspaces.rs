@@ -5,7 +5,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole},
 };
-use conversations::workspaces::{self, NewWorkspaceMember, Who, WorkspaceChange};
+use conversations::workspaces::{self, NewWorkspaceMember, MemberIdentifier, WorkspaceChange};
 use natter_macro::{dto, endpoint};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, Permission, RateGroup, Reply};
@@ -213,8 +213,8 @@ impl Endpoint for AddWorkspaceMember {
 
     async fn handle(ctx: &Ctx, request: AddWorkspaceMemberRequest) -> Result<Reply<WorkspaceMember>, AppError> {
         let who = match (request.user_id, request.email) {
-            (Some(id), None) => Who::Id(id),
-            (None, Some(email)) => Who::Email(email),
+            (Some(id), None) => MemberIdentifier::Id(id),
+            (None, Some(email)) => MemberIdentifier::Email(email),
             _ => return Err(AppError::field("user_id", "required", "Provide either user_id or email.")),
         };
         let new = NewWorkspaceMember { who, role: request.role };
