@@ -48,7 +48,7 @@ const MAX_OWNED: u64 = 100;
 
 /// Partial update of a workspace; `None` leaves a value unchanged.
 #[derive(Default)]
-pub struct WorkspaceChange {
+pub struct WorkspaceUpdate {
     pub name: Option<String>,
     pub join_domains: Option<Vec<String>>,
 }
@@ -123,7 +123,7 @@ pub async fn update(
     service: &ConversationsService,
     by: &Principal,
     id: WorkspaceId,
-    change: WorkspaceChange,
+    change: WorkspaceUpdate,
 ) -> Result<Workspace, AppError> {
     let name = change.name.as_deref().map(|name| parse_workspace_name("name", name, MAX_NAME_CHARS)).transpose()?;
     let tx = service.db.begin().await.map_err(app_error)?;

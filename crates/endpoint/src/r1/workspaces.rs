@@ -5,7 +5,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole},
 };
-use conversations::workspaces::{self, NewWorkspaceMember, MemberIdentifier, WorkspaceChange};
+use conversations::workspaces::{self, NewWorkspaceMember, MemberIdentifier, WorkspaceUpdate};
 use natter_macro::{dto, endpoint};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, Permission, RateGroup, Reply};
@@ -122,7 +122,7 @@ impl Endpoint for ChangeWorkspace {
     type Response = Workspace;
 
     async fn handle(ctx: &Ctx, request: ChangeWorkspaceRequest) -> Result<Reply<Workspace>, AppError> {
-        let change = WorkspaceChange { name: request.name, join_domains: request.join_domains };
+        let change = WorkspaceUpdate { name: request.name, join_domains: request.join_domains };
         let changed = workspaces::update(ctx.conversations(), ctx.user()?, request.id, change).await?;
         Ok(Reply::of(changed))
     }
