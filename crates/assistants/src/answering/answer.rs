@@ -287,7 +287,7 @@ impl<'a> AnswerRun<'a> {
         }
         let Generated { draft, mut measure, status, reason } = generated;
         let content = if status == MessageStatus::Complete { draft.into_text() } else { draft.into_longer() };
-        let end = End {
+        let end = AnswerEnd {
             figures: Some(consulted.figures(measure.figures(), &content)),
             content,
             status,
@@ -361,7 +361,7 @@ fn status_of(written: &Result<Result<Written, Trouble>, Interruption>) -> u16 {
 
 /// End of an answer, as stored.
 #[derive(Debug)]
-struct End {
+struct AnswerEnd {
     content: String,
     status: MessageStatus,
     reason: Option<String>,
@@ -402,7 +402,7 @@ async fn begin(service: &AssistantsService, answer: &AnswerJob, model: &str) -> 
 
 /// Stores the end of an answer. Retries while the database is unavailable, so that a short outage
 /// doesn't lose the text.
-async fn store_end(service: &AssistantsService, answer: &AnswerJob, end: End) -> Result<(), AppError> {
+async fn store_end(service: &AssistantsService, answer: &AnswerJob, end: AnswerEnd) -> Result<(), AppError> {
     let finish = FinishAnswer {
         answer_id: answer.answer_id,
         content: end.content,
@@ -438,7 +438,7 @@ async fn end_as_it_is(
 ) -> Result<bool, AppError> {
     match query::messages::get(service.db.writer(), answer.answer_id).await? {
         Some(message) => {
-            let end = End { content: message.content, status, reason, figures: None, thoughts: None };
+            let end = AnswerEnd { content: message.content, status, reason, figures: None, thoughts: None };
             store_end(service, answer, end).await.map(|()| true)
         }
         None => Ok(false),
