@@ -29,7 +29,7 @@ use tokio::{
 };
 
 use super::{
-    context::{self, Question},
+    context::{self, AnswerPrompt},
     draft::Draft,
     files::FileReader,
     measure::Measure,
@@ -198,7 +198,7 @@ impl<'a> AnswerRun<'a> {
         let tokens = service.config.ai.context_tokens - known.tokens;
         let files = FileReader::new(service, job_owner(claim), service.gateway.find_model(&model).as_deref(), tokens);
         let asked = context::request(db, answer, &assistant, claim.owner, tokens, now, files).await?;
-        let Some(Question { request, context, files }) = asked else {
+        let Some(AnswerPrompt { request, context, files }) = asked else {
             return Err(self.fail(QUESTION_GONE).await?);
         };
         let offer = match claim.owner {

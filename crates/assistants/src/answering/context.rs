@@ -37,7 +37,7 @@ const MAX_TOLD: usize = 20;
 const CONTEXT_MESSAGES: u64 = 100;
 
 /// Prompt of an answer.
-pub(crate) struct Question {
+pub(crate) struct AnswerPrompt {
     pub request: ChatRequest,
     /// Use of the context window.
     pub context: AnswerContext,
@@ -54,7 +54,7 @@ pub(crate) async fn request<C: ConnectionTrait>(
     context_tokens: usize,
     now: Timestamp,
     files: FileReader<'_>,
-) -> Result<Option<Question>, AppError> {
+) -> Result<Option<AnswerPrompt>, AppError> {
     let question = query::messages::get(db, answer.question_id).await?;
     let Some(question) = question.filter(|question| question.deleted_at.is_none() && question.hidden_at.is_none())
     else {
@@ -108,7 +108,7 @@ pub(crate) async fn request<C: ConnectionTrait>(
         max_tokens: assistant.max_answer_tokens.map(i32::unsigned_abs),
         ..ChatRequest::default()
     };
-    Ok(Some(Question { request, context, files }))
+    Ok(Some(AnswerPrompt { request, context, files }))
 }
 
 /// Adds the instructions for tools to a request that offers some.
