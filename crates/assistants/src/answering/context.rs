@@ -60,7 +60,7 @@ pub(crate) async fn request<C: ConnectionTrait>(
     else {
         return Ok(None);
     };
-    let Reads { after, is_alike, alone } = reads(db, &question, asker).await?;
+    let ReadableHistory { after, is_alike, alone } = reads(db, &question, asker).await?;
     let part = (after, question.seq);
     // A question in a thread gets the thread as context.
     let history = match question.thread_id {
@@ -123,7 +123,7 @@ pub(crate) fn with_tools(mut request: ChatRequest, offer: &Offer) -> ChatRequest
 
 /// Part of the conversation that an answer may use.
 #[derive(Default)]
-struct Reads {
+struct ReadableHistory {
     /// `seq` after which messages are read.
     after: i64,
     /// True if all members may read the same part of the history.
@@ -134,16 +134,16 @@ struct Reads {
 
 /// Limits the context to messages that the asker may read, so that the answer discloses nothing
 /// else.
-async fn reads<C: ConnectionTrait>(db: &C, question: &NamedMessage, asker: Option<UserId>) -> Result<Reads, AppError> {
+async fn reads<C: ConnectionTrait>(db: &C, question: &NamedMessage, asker: Option<UserId>) -> Result<ReadableHistory, AppError> {
     let sender = question.sender_id.filter(|_| question.sender_kind == SenderKind::User.as_str()).map(UserId);
-    let Some(asker) = asker.or(sender) else { return Ok(Reads::default()) };
+    let Some(asker) = asker.or(sender) else { return Ok(ReadableHistory::default()) };
     let Some(access) = query::access::find(db, question.conversation_id, asker).await? else {
-        return Ok(Reads::default());
+        return Ok(ReadableHistory::default());
     };
     // An asker who has left the conversation may at least read their own question.
     let after = if access.role.is_some() { access.hidden_until_seq() } else { question.seq - 1 };
     let alone = access.kind.capabilities().asks_every_message.then_some(asker);
-    Ok(Reads { after, is_alike: !access.hides_history(), alone })
+    Ok(ReadableHistory { after, is_alike: !access.hides_history(), alone })
 }
 
 /// True if more than one person takes part, so that messages need the names of their authors.
