@@ -20,7 +20,7 @@ pub(super) struct Draft {
 
 /// Unpublished text with its offset, in UTF-16 code units.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Piece {
+pub(super) struct TextDelta {
     pub offset: u64,
     pub text: String,
 }
@@ -103,12 +103,12 @@ impl Draft {
     }
 
     /// Takes the unpublished text and marks it as published.
-    pub fn tell(&mut self) -> Piece {
+    pub fn tell(&mut self) -> TextDelta {
         let text = self.text[self.told..].to_owned();
         let offset = self.told_units;
         self.told = self.text.len();
         self.told_units = self.units;
-        Piece { offset, text }
+        TextDelta { offset, text }
     }
 
     pub fn has_unstored(&self) -> bool {
@@ -129,11 +129,11 @@ mod tests {
     fn offsets_are_in_utf16_code_units() {
         let mut draft = Draft::default();
         draft.push("à😀");
-        assert_eq!(draft.tell(), Piece { offset: 0, text: "à😀".to_owned() });
+        assert_eq!(draft.tell(), TextDelta { offset: 0, text: "à😀".to_owned() });
         assert!(!draft.has_untold());
         draft.push("b\0c");
         draft.push("d");
-        assert_eq!(draft.tell(), Piece { offset: 3, text: "bcd".to_owned() });
+        assert_eq!(draft.tell(), TextDelta { offset: 3, text: "bcd".to_owned() });
         assert_eq!(draft.text(), "à😀bcd");
     }
 
@@ -147,7 +147,7 @@ mod tests {
         draft.overtook();
         assert!(!draft.overtakes() && !draft.has_untold());
         draft.push(" 👋");
-        assert_eq!(draft.tell(), Piece { offset: 11, text: " 👋".to_owned() });
+        assert_eq!(draft.tell(), TextDelta { offset: 11, text: " 👋".to_owned() });
         let mut shorter = Draft::after("Một hai".to_owned(), 0);
         shorter.push("Một");
         assert_eq!(shorter.into_longer(), "Một hai");
@@ -164,7 +164,7 @@ mod tests {
         assert!(!whole.is_behind() && !whole.overtakes() && !whole.has_untold());
         whole.part();
         whole.push("b");
-        assert_eq!(whole.tell(), Piece { offset: 3, text: "\n\nb".to_owned() });
+        assert_eq!(whole.tell(), TextDelta { offset: 3, text: "\n\nb".to_owned() });
     }
 
     #[test]

@@ -13,7 +13,7 @@ use appcore::{
 use gateway::ModelCallReservation;
 use tokio::time::Instant;
 
-use super::draft::Piece;
+use super::draft::TextDelta;
 
 /// Maximum stored length of the reasoning, in bytes.
 const MAX_THOUGHTS: usize = 64 * 1024;
@@ -116,11 +116,11 @@ impl Measure {
     }
 
     /// Takes the unpublished reasoning and marks it as published.
-    pub fn tell(&mut self) -> Piece {
+    pub fn tell(&mut self) -> TextDelta {
         let (text, offset) = (self.thoughts[self.told..].to_owned(), self.told_units);
         self.told = self.thoughts.len();
         self.told_units += text.encode_utf16().count() as u64;
-        Piece { offset, text }
+        TextDelta { offset, text }
     }
 
     /// Totals of the finished model calls.
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(measure.thoughts(), None);
         measure.thought("h\0m");
         measure.thought(&"ơ".repeat(MAX_THOUGHTS));
-        let piece = |offset, text: &str| Piece { offset, text: text.to_owned() };
+        let piece = |offset, text: &str| TextDelta { offset, text: text.to_owned() };
         assert!(measure.has_untold());
         let all = measure.tell();
         assert!(all.offset == 0 && all.text.starts_with("hmơ") && !measure.has_untold());

@@ -26,7 +26,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    draft::{Draft, Piece},
+    draft::{Draft, TextDelta},
     measure::{Measure, Round},
 };
 use crate::{
@@ -285,7 +285,7 @@ impl<'a> Writing<'a> {
 
     /// Publishes the new text to the conversation's viewers on every instance.
     pub fn tell(&self, draft: &mut Draft) {
-        let Piece { offset, text } = draft.tell();
+        let TextDelta { offset, text } = draft.tell();
         let (conversation_id, message_id) = (self.answer.conversation_id, self.answer.answer_id);
         self.pass(&Event::MessageDelta { conversation_id, message_id, offset, text });
     }
@@ -293,7 +293,7 @@ impl<'a> Writing<'a> {
     /// Publishes the new reasoning to the viewers.
     fn tell_thoughts(&self, measure: &mut Measure) {
         if measure.has_untold() {
-            let Piece { offset, text } = measure.tell();
+            let TextDelta { offset, text } = measure.tell();
             let (conversation_id, message_id) = (self.answer.conversation_id, self.answer.answer_id);
             self.pass(&Event::MessageReasoning { conversation_id, message_id, offset, text });
         }
