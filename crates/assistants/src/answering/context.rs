@@ -14,7 +14,7 @@ use dbcontext::{
 use event_log::events::AnswerJob;
 use sea_orm::ConnectionTrait;
 
-use super::files::{FileReader, Shown};
+use super::files::{FileReader, AttachmentInput};
 use crate::tools::Offer;
 
 /// Estimated tokens that are always left besides the question, for the overhead of the turn.
@@ -157,7 +157,7 @@ fn has_several_people(history: &[NamedMessage]) -> bool {
 }
 
 /// Message as a turn for the model, with its files; `None` if there is nothing to read.
-fn turn(message: &NamedMessage, own: AssistantId, several: bool, files: Shown) -> Option<ChatMessage> {
+fn turn(message: &NamedMessage, own: AssistantId, several: bool, files: AttachmentInput) -> Option<ChatMessage> {
     let unfinished =
         [MessageStatus::Streaming.as_str(), MessageStatus::Failed.as_str()].contains(&message.status.as_str());
     if message.deleted_at.is_some() || (message.content.is_empty() && files.text.is_empty()) || unfinished {
@@ -310,7 +310,7 @@ mod tests {
         ];
         let read = |history: &[NamedMessage]| -> Vec<ChatMessage> {
             let several = has_several_people(history);
-            history.iter().filter_map(|message| turn(message, own, several, Shown::default())).collect()
+            history.iter().filter_map(|message| turn(message, own, several, AttachmentInput::default())).collect()
         };
         let alone = [ChatMessage::user("Hi"), ChatMessage::assistant("Hello"), ChatMessage::user("Other: Me too")];
         assert_eq!(read(&history[..3]), alone);
@@ -335,7 +335,7 @@ mod tests {
         assert!(
             [deleted, failed]
                 .iter()
-                .all(|message| turn(message, AssistantId::new(), false, Shown::default()).is_none())
+                .all(|message| turn(message, AssistantId::new(), false, AttachmentInput::default()).is_none())
         );
     }
 }

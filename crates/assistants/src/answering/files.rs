@@ -61,7 +61,7 @@ pub(crate) struct FileReader<'a> {
 
 /// Attachments of one message as model input.
 #[derive(Default)]
-pub(super) struct Shown {
+pub(super) struct AttachmentInput {
     pub text: String,
     pub pictures: Vec<ChatPicture>,
     pub files: Vec<ChatFile>,
@@ -105,7 +105,7 @@ impl<'a> FileReader<'a> {
 
     /// Reads the attachments of these messages, which are ordered oldest first. The newest are read
     /// first, within the limits.
-    pub(super) async fn read(&self, history: &[NamedMessage]) -> HashMap<MessageId, Shown> {
+    pub(super) async fn read(&self, history: &[NamedMessage]) -> HashMap<MessageId, AttachmentInput> {
         let mut read = HashMap::new();
         let mut room = Room {
             pictures: MAX_PICTURES,
@@ -125,7 +125,7 @@ impl<'a> FileReader<'a> {
                     continue;
                 }
             };
-            let mut shown = Shown::default();
+            let mut shown = AttachmentInput::default();
             for upload in &attachments {
                 let part = self.part(upload, &mut room).await;
                 shown.add(upload, part);
@@ -309,7 +309,7 @@ impl<'a> FileReader<'a> {
     }
 }
 
-impl Shown {
+impl AttachmentInput {
     fn add(&mut self, upload: &Upload, part: Result<Part, OmissionReason>) {
         // The name must not close the element.
         let (name, media_type) = (without_end(&upload.name), &upload.media_type);
