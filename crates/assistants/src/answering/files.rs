@@ -69,7 +69,7 @@ pub(super) struct AttachmentInput {
 }
 
 /// Remaining limits.
-struct Room {
+struct AttachmentLimits {
     pictures: usize,
     picture_bytes: usize,
     pages: usize,
@@ -107,7 +107,7 @@ impl<'a> FileReader<'a> {
     /// first, within the limits.
     pub(super) async fn read(&self, history: &[NamedMessage]) -> HashMap<MessageId, AttachmentInput> {
         let mut read = HashMap::new();
-        let mut room = Room {
+        let mut room = AttachmentLimits {
             pictures: MAX_PICTURES,
             picture_bytes: MAX_PICTURE_BYTES,
             pages: MAX_PAGES,
@@ -135,7 +135,7 @@ impl<'a> FileReader<'a> {
         read
     }
 
-    async fn part(&self, upload: &Upload, room: &mut Room) -> Result<Part, OmissionReason> {
+    async fn part(&self, upload: &Upload, room: &mut AttachmentLimits) -> Result<Part, OmissionReason> {
         let part = if upload.kind == UploadKind::Voice {
             let text = upload.transcript.clone().ok_or(OmissionReason::NoTranscript)?;
             cut(text, false, room)
@@ -178,7 +178,7 @@ impl<'a> FileReader<'a> {
         Ok(part)
     }
 
-    async fn picture(&self, upload: &Upload, room: &Room) -> Result<ChatPicture, OmissionReason> {
+    async fn picture(&self, upload: &Upload, room: &AttachmentLimits) -> Result<ChatPicture, OmissionReason> {
         if !self.sees_pictures {
             return Err(OmissionReason::ModelBlind);
         }
@@ -226,7 +226,7 @@ impl<'a> FileReader<'a> {
 
     /// Image scaled to this size, or `None` if it exceeds the limits or can't be decoded. Cached,
     /// because images of a chat are sent again with each answer.
-    async fn sized(&self, upload: &Upload, from: StoredObject, size: (u32, u32), room: &Room) -> Option<ChatPicture> {
+    async fn sized(&self, upload: &Upload, from: StoredObject, size: (u32, u32), room: &AttachmentLimits) -> Option<ChatPicture> {
         let tokens = estimate(size);
         if tokens > room.tokens {
             return None;
@@ -247,7 +247,7 @@ impl<'a> FileReader<'a> {
     }
 
     /// Unchanged PDF, if the model reads PDFs and all pages fit.
-    async fn pdf(&self, upload: &Upload, known: &DocumentText, room: &Room) -> Result<Option<Part>, OmissionReason> {
+    async fn pdf(&self, upload: &Upload, known: &DocumentText, room: &AttachmentLimits) -> Result<Option<Part>, OmissionReason> {
         let Some(pages) = known.pages.filter(|_| self.reads_pdfs && !known.is_cut) else { return Ok(None) };
         let tokens = ChatFile::estimate(pages, &known.text);
         let most = room.pdf_bytes / 4 * 3;
@@ -429,7 +429,7 @@ impl DocumentText {
 }
 
 /// Truncates a text to the remaining token budget.
-fn cut(mut text: String, mut is_cut: bool, room: &Room) -> Result<Part, OmissionReason> {
+fn cut(mut text: String, mut is_cut: bool, room: &AttachmentLimits) -> Result<Part, OmissionReason> {
     if room.tokens == 0 {
         return Err(OmissionReason::TooLarge);
     }
@@ -481,8 +481,8 @@ mod tests {
 
     use super::*;
 
-    fn room(tokens: usize) -> Room {
-        Room { pictures: 1, picture_bytes: 1, pages: 1, pdf_bytes: 1, tokens }
+    fn room(tokens: usize) -> AttachmentLimits {
+        AttachmentLimits { pictures: 1, picture_bytes: 1, pages: 1, pdf_bytes: 1, tokens }
     }
 
     #[test]
