@@ -78,7 +78,7 @@ struct AttachmentLimits {
 }
 
 /// File in the form that the model gets.
-enum Part {
+enum FileInput {
     Picture(ChatPicture),
     Pdf { file: ChatFile, pages: usize },
     Text { text: String, is_cut: bool },
@@ -135,12 +135,12 @@ impl<'a> FileReader<'a> {
         read
     }
 
-    async fn part(&self, upload: &Upload, room: &mut AttachmentLimits) -> Result<Part, OmissionReason> {
+    async fn part(&self, upload: &Upload, room: &mut AttachmentLimits) -> Result<FileInput, OmissionReason> {
         let part = if upload.kind == UploadKind::Voice {
             let text = upload.transcript.clone().ok_or(OmissionReason::NoTranscript)?;
             cut(text, false, room)
         } else if upload.media_type.starts_with("image/") && !is_readable(&upload.media_type) {
-            self.picture(upload, room).await.map(Part::Picture)
+            self.picture(upload, room).await.map(FileInput::Picture)
         } else if is_readable(&upload.media_type) {
             if room.tokens == 0 {
                 return Err(OmissionReason::TooLarge);
@@ -163,17 +163,17 @@ impl<'a> FileReader<'a> {
             Err(OmissionReason::Type)
         }?;
         match &part {
-            Part::Picture(picture) => {
+            FileInput::Picture(picture) => {
                 room.pictures -= 1;
                 room.picture_bytes = room.picture_bytes.saturating_sub(picture.data.len());
                 room.tokens = room.tokens.saturating_sub(picture.tokens);
             }
-            Part::Pdf { file, pages } => {
+            FileInput::Pdf { file, pages } => {
                 room.pages = room.pages.saturating_sub(*pages);
                 room.pdf_bytes = room.pdf_bytes.saturating_sub(file.data.len());
                 room.tokens = room.tokens.saturating_sub(file.tokens);
             }
-            Part::Text { text, .. } => room.tokens = room.tokens.saturating_sub(estimate_tokens(text)),
+            FileInput::Text { text, .. } => room.tokens = room.tokens.saturating_sub(estimate_tokens(text)),
         }
         Ok(part)
     }
@@ -247,7 +247,7 @@ impl<'a> FileReader<'a> {
     }
 
     /// Unchanged PDF, if the model reads PDFs and all pages fit.
-    async fn pdf(&self, upload: &Upload, known: &DocumentText, room: &AttachmentLimits) -> Result<Option<Part>, OmissionReason> {
+    async fn pdf(&self, upload: &Upload, known: &DocumentText, room: &AttachmentLimits) -> Result<Option<FileInput>, OmissionReason> {
         let Some(pages) = known.pages.filter(|_| self.reads_pdfs && !known.is_cut) else { return Ok(None) };
         let tokens = ChatFile::estimate(pages, &known.text);
         let most = room.pdf_bytes / 4 * 3;
@@ -258,7 +258,7 @@ impl<'a> FileReader<'a> {
         let bytes = self.bytes(StoredObject::Whole(upload.id), most as u64).await?;
         let (name, media_type) = (upload.name.clone(), upload.media_type.clone());
         let file = ChatFile { name, media_type, data: STANDARD.encode(&bytes).into(), tokens };
-        Ok(Some(Part::Pdf { file, pages }))
+        Ok(Some(FileInput::Pdf { file, pages }))
     }
 
     /// Extracted beginning of a document's text; empty for a scanned PDF.
@@ -310,23 +310,23 @@ impl<'a> FileReader<'a> {
 }
 
 impl AttachmentInput {
-    fn add(&mut self, upload: &Upload, part: Result<Part, OmissionReason>) {
+    fn add(&mut self, upload: &Upload, part: Result<FileInput, OmissionReason>) {
         // The name must not close the element.
         let (name, media_type) = (without_end(&upload.name), &upload.media_type);
         let (how, reason, tokens) = match part {
-            Ok(Part::Picture(picture)) => {
+            Ok(FileInput::Picture(picture)) => {
                 self.say(&format!("[The picture {name:?} is attached.]"));
                 let tokens = picture.tokens;
                 self.pictures.push(picture);
                 (ContextCoverage::Whole, None, Some(tokens))
             }
-            Ok(Part::Pdf { file, .. }) => {
+            Ok(FileInput::Pdf { file, .. }) => {
                 self.say(&format!("[The document {name:?} is attached.]"));
                 let tokens = file.tokens;
                 self.files.push(file);
                 (ContextCoverage::Whole, None, Some(tokens))
             }
-            Ok(Part::Text { text, is_cut }) => {
+            Ok(FileInput::Text { text, is_cut }) => {
                 let tokens = estimate_tokens(&text);
                 // The content must not close the element.
                 let text = without_end(&text);
@@ -429,7 +429,7 @@ impl DocumentText {
 }
 
 /// Truncates a text to the remaining token budget.
-fn cut(mut text: String, mut is_cut: bool, room: &AttachmentLimits) -> Result<Part, OmissionReason> {
+fn cut(mut text: String, mut is_cut: bool, room: &AttachmentLimits) -> Result<FileInput, OmissionReason> {
     if room.tokens == 0 {
         return Err(OmissionReason::TooLarge);
     }
@@ -442,7 +442,7 @@ fn cut(mut text: String, mut is_cut: bool, room: &AttachmentLimits) -> Result<Pa
         text.truncate(end);
         is_cut = true;
     }
-    Ok(Part::Text { text, is_cut })
+    Ok(FileInput::Text { text, is_cut })
 }
 
 /// Escapes closing tags of the `file` element, in any spelling.
@@ -487,9 +487,9 @@ mod tests {
 
     #[test]
     fn truncates_text_to_the_token_budget() {
-        let text = |part: Result<Part, OmissionReason>| match part {
-            Ok(Part::Text { text, is_cut }) => (text, is_cut),
-            Ok(Part::Picture(_) | Part::Pdf { .. }) | Err(_) => panic!("no text"),
+        let text = |part: Result<FileInput, OmissionReason>| match part {
+            Ok(FileInput::Text { text, is_cut }) => (text, is_cut),
+            Ok(FileInput::Picture(_) | FileInput::Pdf { .. }) | Err(_) => panic!("no text"),
         };
         assert_eq!(text(cut("12345678".to_owned(), false, &room(2))), ("12345678".to_owned(), false));
         assert_eq!(text(cut("123456789".to_owned(), false, &room(2))), ("12345678".to_owned(), true));
