@@ -374,9 +374,9 @@ pub(crate) struct DocumentText {
 }
 
 /// Cache of document texts by upload.
-pub(crate) type DocumentTexts = Cache<UploadId, Arc<DocumentText>>;
+pub(crate) type DocumentTextCache = Cache<UploadId, Arc<DocumentText>>;
 
-pub(super) fn document_texts() -> DocumentTexts {
+pub(super) fn document_texts() -> DocumentTextCache {
     let bytes = |_: &UploadId, known: &Arc<DocumentText>| u32::try_from(known.text.len()).unwrap_or(u32::MAX).max(1);
     Cache::builder().max_capacity(KEPT_BYTES).weigher(bytes).time_to_idle(KEPT).build()
 }

@@ -32,7 +32,7 @@ pub use watch::Watch;
 pub struct Answering {
     watched: watch::Watched,
     /// Cache of extracted document texts.
-    pub(crate) texts: files::DocumentTexts,
+    pub(crate) texts: files::DocumentTextCache,
     /// Cache of images scaled for models.
     pub(crate) pictures: files::SizedPictures,
     /// Conversations in which assistants answer only if mentioned. This never changes for a
