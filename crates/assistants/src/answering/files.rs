@@ -382,9 +382,9 @@ pub(super) fn document_texts() -> DocumentTextCache {
 }
 
 /// Cache of scaled images by upload and size.
-pub(crate) type SizedPictures = Cache<(UploadId, (u32, u32)), ChatPicture>;
+pub(crate) type ScaledPictureCache = Cache<(UploadId, (u32, u32)), ChatPicture>;
 
-pub(super) fn sized_pictures() -> SizedPictures {
+pub(super) fn sized_pictures() -> ScaledPictureCache {
     let bytes = |_: &(UploadId, (u32, u32)), picture: &ChatPicture| {
         u32::try_from(picture.data.len()).unwrap_or(u32::MAX).max(1)
     };

@@ -34,7 +34,7 @@ pub struct Answering {
     /// Cache of extracted document texts.
     pub(crate) texts: files::DocumentTextCache,
     /// Cache of images scaled for models.
-    pub(crate) pictures: files::SizedPictures,
+    pub(crate) pictures: files::ScaledPictureCache,
     /// Conversations in which assistants answer only if mentioned. This never changes for a
     /// conversation.
     between_people: Cache<ConversationId, ()>,
