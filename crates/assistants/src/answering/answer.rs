@@ -32,7 +32,7 @@ use super::{
     context::{self, AnswerPrompt},
     draft::Draft,
     files::FileReader,
-    measure::Measure,
+    measure::AnswerMetrics,
     watch::Watch,
     writing::{TELL_EVERY, Trouble, Writing, Written, store},
 };
@@ -156,7 +156,7 @@ struct Prepared {
 /// Outcome of the generation.
 struct Generated {
     draft: Draft,
-    measure: Measure,
+    measure: AnswerMetrics,
     status: MessageStatus,
     reason: Option<String>,
 }
@@ -243,7 +243,7 @@ impl<'a> AnswerRun<'a> {
         let Prepared { assistant, model, route, offer, mut transcript, version, content, .. } = prepared;
         let kept = transcript.text_end(&content);
         let mut draft = Draft::after(content, kept);
-        let mut measure = Measure::begin(prepared.context, prepared.files);
+        let mut measure = AnswerMetrics::begin(prepared.context, prepared.files);
         let request = context::with_tools(prepared.request, &offer);
         let writing = Writing::new(self.job, answer, (&assistant, &model, route), (&offer, request), &self.calling);
         let written = tokio::select! {

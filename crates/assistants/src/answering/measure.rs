@@ -19,7 +19,7 @@ use super::draft::TextDelta;
 const MAX_THOUGHTS: usize = 64 * 1024;
 
 /// Measurement of one attempt at an answer.
-pub(super) struct Measure {
+pub(super) struct AnswerMetrics {
     begun: Instant,
     context: AnswerContext,
     files: Vec<ContextFile>,
@@ -53,7 +53,7 @@ impl Round {
     }
 }
 
-impl Measure {
+impl AnswerMetrics {
     /// Starts the measurement of an answer with this context and these files.
     pub fn begin(context: AnswerContext, files: Vec<ContextFile>) -> Self {
         Self {
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn sums_costs_and_takes_each_call_once() {
-        let mut measure = Measure::begin(context(), Vec::new());
+        let mut measure = AnswerMetrics::begin(context(), Vec::new());
         for cost in [Some(MicroCredits(3)), None, Some(MicroCredits(4))] {
             measure.ask(None);
             measure.wrote();
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn truncates_reasoning() {
-        let mut measure = Measure::begin(context(), Vec::new());
+        let mut measure = AnswerMetrics::begin(context(), Vec::new());
         assert_eq!(measure.thoughts(), None);
         measure.thought("h\0m");
         measure.thought(&"ơ".repeat(MAX_THOUGHTS));

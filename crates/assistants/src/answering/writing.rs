@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     draft::{Draft, TextDelta},
-    measure::{Measure, Round},
+    measure::{AnswerMetrics, Round},
 };
 use crate::{
     AssistantsService,
@@ -106,7 +106,7 @@ impl<'a> Writing<'a> {
         &self,
         transcript: &mut ToolTranscript,
         draft: &mut Draft,
-        measure: &mut Measure,
+        measure: &mut AnswerMetrics,
     ) -> Result<Written, Trouble> {
         let settings = &self.service.config.mcp;
         loop {
@@ -170,7 +170,7 @@ impl<'a> Writing<'a> {
         &self,
         request: ChatRequest,
         draft: &mut Draft,
-        measure: &mut Measure,
+        measure: &mut AnswerMetrics,
     ) -> Result<Vec<ChatCall>, Trouble> {
         let (service, answer) = (self.service, self.answer);
         let route = self.route.clone().map_err(Trouble::Provider)?;
@@ -260,7 +260,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Records and pays the last model call, with its outcome as an HTTP status.
-    pub fn pay(&self, measure: &mut Measure, status: u16) {
+    pub fn pay(&self, measure: &mut AnswerMetrics, status: u16) {
         if let Some(round) = measure.take_round() {
             let cost = self.record(round, status);
             measure.paid(cost);
@@ -291,7 +291,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Publishes the new reasoning to the viewers.
-    fn tell_thoughts(&self, measure: &mut Measure) {
+    fn tell_thoughts(&self, measure: &mut AnswerMetrics) {
         if measure.has_untold() {
             let TextDelta { offset, text } = measure.tell();
             let (conversation_id, message_id) = (self.answer.conversation_id, self.answer.answer_id);
