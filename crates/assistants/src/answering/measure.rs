@@ -30,20 +30,20 @@ pub(super) struct AnswerMetrics {
     told: usize,
     told_units: u64,
     /// Model call in progress.
-    round: Option<Round>,
+    round: Option<MeasuredCall>,
     usage: Usage,
     cost: Option<MicroCredits>,
 }
 
 /// Model call with its measurement.
-pub(super) struct Round {
+pub(super) struct MeasuredCall {
     pub meter: Arc<Meter>,
     /// Reservation of the call, if an asker is known.
     pub hold: Option<ModelCallReservation>,
     began: Instant,
 }
 
-impl Round {
+impl MeasuredCall {
     pub fn first_token(&self) -> Option<Duration> {
         self.meter.first_token_at().map(|first| first.saturating_duration_since(self.began.into_std()))
     }
@@ -73,12 +73,12 @@ impl AnswerMetrics {
 
     /// Starts a model call with its reservation. The returned meter counts its usage.
     pub fn ask(&mut self, hold: Option<ModelCallReservation>) -> Arc<Meter> {
-        let round = Round { meter: Arc::default(), hold, began: Instant::now() };
+        let round = MeasuredCall { meter: Arc::default(), hold, began: Instant::now() };
         Arc::clone(&self.round.insert(round).meter)
     }
 
     /// Takes the finished model call, so that it is paid once.
-    pub fn take_round(&mut self) -> Option<Round> {
+    pub fn take_round(&mut self) -> Option<MeasuredCall> {
         let round = self.round.take()?;
         self.usage = self.usage.plus(round.meter.usage());
         Some(round)
@@ -86,7 +86,7 @@ impl AnswerMetrics {
 
     /// Reservation of the current call, if it no longer covers the usage.
     pub fn outgrown(&mut self) -> Option<&mut ModelCallReservation> {
-        let Round { meter, hold, .. } = self.round.as_mut()?;
+        let MeasuredCall { meter, hold, .. } = self.round.as_mut()?;
         hold.as_mut().filter(|hold| hold.is_outgrown(&meter.usage()))
     }
 

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     draft::{Draft, TextDelta},
-    measure::{AnswerMetrics, Round},
+    measure::{AnswerMetrics, MeasuredCall},
 };
 use crate::{
     AssistantsService,
@@ -267,7 +267,7 @@ impl<'a> Writing<'a> {
         }
     }
 
-    fn record(&self, round: Round, status: u16) -> Option<MicroCredits> {
+    fn record(&self, round: MeasuredCall, status: u16) -> Option<MicroCredits> {
         let used = AnswerUsage {
             user_id: self.asker()?,
             workspace_id: self.assistant.workspace_id,
