@@ -30,7 +30,7 @@ pub use watch::Watch;
 
 /// Answers in progress on this instance, and caches for them.
 pub struct Answering {
-    watched: watch::Watched,
+    watched: watch::StopRegistry,
     /// Cache of extracted document texts.
     pub(crate) texts: files::DocumentTextCache,
     /// Cache of images scaled for models.
@@ -46,7 +46,7 @@ const BETWEEN_PEOPLE: u64 = 20_000;
 impl Default for Answering {
     fn default() -> Self {
         Self {
-            watched: watch::Watched::default(),
+            watched: watch::StopRegistry::default(),
             texts: files::document_texts(),
             pictures: files::sized_pictures(),
             between_people: Cache::builder()

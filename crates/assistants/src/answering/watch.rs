@@ -7,7 +7,7 @@ use dashmap::DashMap;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Default)]
-pub(super) struct Watched(Arc<DashMap<MessageId, CancellationToken>>);
+pub(super) struct StopRegistry(Arc<DashMap<MessageId, CancellationToken>>);
 
 /// Registration of an answer in progress; removed on drop.
 pub struct Watch {
@@ -16,7 +16,7 @@ pub struct Watch {
     watched: Arc<DashMap<MessageId, CancellationToken>>,
 }
 
-impl Watched {
+impl StopRegistry {
     pub(super) fn add(&self, answer: MessageId) -> Watch {
         let token = CancellationToken::new();
         self.0.insert(answer, token.clone());
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn stop_cancels_only_the_given_answer() {
-        let watched = Watched::default();
+        let watched = StopRegistry::default();
         let (first, second) = (watched.add(MessageId::new()), watched.add(MessageId::new()));
         watched.stop(first.answer);
         watched.stop(MessageId::new());
