@@ -33,7 +33,7 @@ use super::{
     draft::Draft,
     files::FileReader,
     measure::AnswerMetrics,
-    watch::Watch,
+    watch::StopRegistration,
     writing::{TELL_EVERY, Trouble, Writing, Written, store},
 };
 use crate::{
@@ -121,7 +121,7 @@ async fn work(answer: &AnswerJob, job: JobContext<'_, AssistantsService>) -> Res
 struct AnswerRun<'a> {
     answer: &'a AnswerJob,
     job: JobContext<'a, AssistantsService>,
-    stop: Watch,
+    stop: StopRegistration,
     /// Locked during tool calls, so that an interruption can wait for them.
     calling: Mutex<()>,
 }

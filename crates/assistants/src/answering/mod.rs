@@ -26,7 +26,7 @@ use jobs::{self, JobPayload as _};
 use moka::{policy::EvictionPolicy, sync::Cache};
 
 use crate::AssistantsService;
-pub use watch::Watch;
+pub use watch::StopRegistration;
 
 /// Answers in progress on this instance, and caches for them.
 pub struct Answering {
@@ -59,7 +59,7 @@ impl Default for Answering {
 
 impl Answering {
     /// Registers an answer for stop requests.
-    pub(crate) fn watch(&self, answer: MessageId) -> Watch {
+    pub(crate) fn watch(&self, answer: MessageId) -> StopRegistration {
         self.watched.add(answer)
     }
 

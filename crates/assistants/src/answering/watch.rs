@@ -10,17 +10,17 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct StopRegistry(Arc<DashMap<MessageId, CancellationToken>>);
 
 /// Registration of an answer in progress; removed on drop.
-pub struct Watch {
+pub struct StopRegistration {
     answer: MessageId,
     token: CancellationToken,
     watched: Arc<DashMap<MessageId, CancellationToken>>,
 }
 
 impl StopRegistry {
-    pub(super) fn add(&self, answer: MessageId) -> Watch {
+    pub(super) fn add(&self, answer: MessageId) -> StopRegistration {
         let token = CancellationToken::new();
         self.0.insert(answer, token.clone());
-        Watch { answer, token, watched: Arc::clone(&self.0) }
+        StopRegistration { answer, token, watched: Arc::clone(&self.0) }
     }
 
     pub(super) fn stop(&self, answer: MessageId) {
@@ -30,14 +30,14 @@ impl StopRegistry {
     }
 }
 
-impl Watch {
+impl StopRegistration {
     /// Token that is cancelled by a stop request.
     pub fn token(&self) -> &CancellationToken {
         &self.token
     }
 }
 
-impl Drop for Watch {
+impl Drop for StopRegistration {
     fn drop(&mut self) {
         self.watched.remove(&self.answer);
     }
