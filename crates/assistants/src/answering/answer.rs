@@ -34,7 +34,7 @@ use super::{
     files::FileReader,
     measure::AnswerMetrics,
     watch::StopRegistration,
-    writing::{TELL_EVERY, Trouble, Writing, Written, store},
+    writing::{TELL_EVERY, GenerationError, Writing, Written, store},
 };
 use crate::{
     AssistantsService,
@@ -254,10 +254,10 @@ impl<'a> AnswerRun<'a> {
         let (status, reason) = match written {
             Ok(Ok(Written::Whole)) => (MessageStatus::Complete, None),
             Ok(Ok(Written::Waits(until))) => return Err(Exit::Ended(self.put_aside(version, until).await?)),
-            Ok(Err(Trouble::Ours(error))) => return Err(error.into()),
+            Ok(Err(GenerationError::Ours(error))) => return Err(error.into()),
             // The text written so far is kept.
-            Ok(Err(Trouble::Refused(error))) => (MessageStatus::Failed, Some(error.sentence().into_owned())),
-            Ok(Err(Trouble::Provider(error))) => {
+            Ok(Err(GenerationError::Refused(error))) => (MessageStatus::Failed, Some(error.sentence().into_owned())),
+            Ok(Err(GenerationError::Provider(error))) => {
                 tracing::warn!(code = error.code(), answer = %answer.answer_id, "provider failed");
                 (MessageStatus::Failed, Some(error.to_string()))
             }
@@ -268,8 +268,8 @@ impl<'a> AnswerRun<'a> {
                 }
                 return Err(Exit::Ended(JobOutcome::HandedOn));
             }
-            Ok(Err(Trouble::Moot)) => return Err(Exit::Ended(JobOutcome::Done)),
-            Ok(Err(Trouble::Lost)) | Err(Interruption::Lost) => return Err(Exit::Ended(JobOutcome::Lost)),
+            Ok(Err(GenerationError::Moot)) => return Err(Exit::Ended(JobOutcome::Done)),
+            Ok(Err(GenerationError::Lost)) | Err(Interruption::Lost) => return Err(Exit::Ended(JobOutcome::Lost)),
         };
         if draft.has_untold() && !draft.overtakes() {
             // Publish the remainder, so that the deltas add up to the whole text for clients that
@@ -349,13 +349,13 @@ async fn waits_for_words(service: &AssistantsService, answer: &AnswerJob) -> Res
 }
 
 /// HTTP status that describes how a model call ended.
-fn status_of(written: &Result<Result<Written, Trouble>, Interruption>) -> u16 {
+fn status_of(written: &Result<Result<Written, GenerationError>, Interruption>) -> u16 {
     match written {
         Ok(Ok(_)) => 200,
-        Ok(Err(Trouble::Provider(_))) => 502,
-        Ok(Err(Trouble::Refused(_))) => Code::BudgetExceeded.status(),
+        Ok(Err(GenerationError::Provider(_))) => 502,
+        Ok(Err(GenerationError::Refused(_))) => Code::BudgetExceeded.status(),
         // 499: the client closed the request.
-        Ok(Err(Trouble::Moot | Trouble::Lost | Trouble::Ours(_))) | Err(_) => 499,
+        Ok(Err(GenerationError::Moot | GenerationError::Lost | GenerationError::Ours(_))) | Err(_) => 499,
     }
 }
 

@@ -43,7 +43,7 @@ const THINK_EVERY: Duration = Duration::from_millis(120);
 const STORE_EVERY: Duration = Duration::from_millis(500);
 
 /// Reason for a generation without an answer.
-pub(super) enum Trouble {
+pub(super) enum GenerationError {
     Provider(AiError),
     Ours(AppError),
     /// The asker's budget doesn't cover more.
@@ -54,7 +54,7 @@ pub(super) enum Trouble {
     Lost,
 }
 
-impl Trouble {
+impl GenerationError {
     fn of_hold(error: AppError) -> Self {
         match error.code() {
             // `Invalid` stands for a model that the workspace or the asker may not use, or that has
@@ -107,7 +107,7 @@ impl<'a> Writing<'a> {
         transcript: &mut ToolTranscript,
         draft: &mut Draft,
         measure: &mut AnswerMetrics,
-    ) -> Result<Written, Trouble> {
+    ) -> Result<Written, GenerationError> {
         let settings = &self.service.config.mcp;
         loop {
             if transcript.is_open()
@@ -119,7 +119,7 @@ impl<'a> Writing<'a> {
             request.owner = job_owner(self.claim);
             let model = self.service.gateway.find_model(self.model);
             let pictures = match model.filter(|model| model.definition.capabilities.images) {
-                Some(_) => transcript.pictures(self.service).await.map_err(Trouble::Ours)?,
+                Some(_) => transcript.pictures(self.service).await.map_err(GenerationError::Ours)?,
                 None => HashMap::new(),
             };
             request.rounds = transcript.rounds(draft.text(), pictures);
@@ -140,8 +140,8 @@ impl<'a> Writing<'a> {
             }
             let Some(asker) = self.asker() else { return Ok(Written::Whole) };
             let wanted = Wanted { answer: self.answer, asker, text: draft.text(), calls };
-            if !transcript.want(self.service, self.offer, wanted).await.map_err(Trouble::Ours)? {
-                return Err(Trouble::Moot);
+            if !transcript.want(self.service, self.offer, wanted).await.map_err(GenerationError::Ours)? {
+                return Err(GenerationError::Moot);
             }
             draft.stored();
         }
@@ -152,16 +152,16 @@ impl<'a> Writing<'a> {
     }
 
     /// Runs the pending tool calls. Returns a deadline if they wait for permission.
-    async fn call(&self, transcript: &mut ToolTranscript) -> Result<Option<Timestamp>, Trouble> {
+    async fn call(&self, transcript: &mut ToolTranscript) -> Result<Option<Timestamp>, GenerationError> {
         let _calling = self.calling.lock().await;
         let may_begin = || self.lease.holds() && !self.draining.is_cancelled();
         let ran = tools::run(self.service, self.answer, self.claim.attempt, self.offer, transcript, may_begin).await;
-        match ran.map_err(Trouble::Ours)? {
+        match ran.map_err(GenerationError::Ours)? {
             Ran::All => Ok(None),
             Ran::Waits(until) => Ok(Some(until)),
             // During shutdown the interruption is about to hand the job over.
             Ran::Lost if self.draining.is_cancelled() => pending().await,
-            Ran::Lost => Err(Trouble::Lost),
+            Ran::Lost => Err(GenerationError::Lost),
         }
     }
 
@@ -171,19 +171,19 @@ impl<'a> Writing<'a> {
         request: ChatRequest,
         draft: &mut Draft,
         measure: &mut AnswerMetrics,
-    ) -> Result<Vec<ChatCall>, Trouble> {
+    ) -> Result<Vec<ChatCall>, GenerationError> {
         let (service, answer) = (self.service, self.answer);
-        let route = self.route.clone().map_err(Trouble::Provider)?;
+        let route = self.route.clone().map_err(GenerationError::Provider)?;
         let hold = self.hold(&request).await?;
         let meter = measure.ask(hold);
-        let mut said = service.gateway.ai().chat(&route, request, &meter).await.map_err(Trouble::Provider)?;
+        let mut said = service.gateway.ai().chat(&route, request, &meter).await.map_err(GenerationError::Provider)?;
         let mut calls = Vec::new();
         // The first token is published at once.
         let mut tell_at = Instant::now();
         let (mut think_at, mut store_at) = (tell_at, tell_at + STORE_EVERY);
         loop {
             if !self.lease.holds() {
-                return Err(Trouble::Lost);
+                return Err(GenerationError::Lost);
             }
             tokio::select! {
                 // Timers first: a provider that never pauses must not starve them.
@@ -203,7 +203,7 @@ impl<'a> Writing<'a> {
                 () = sleep_until(store_at), if draft.has_unstored() => {
                     match store(service, answer.answer_id, draft.text()).await {
                         Ok(true) => draft.stored(),
-                        Ok(false) => return Err(Trouble::Moot),
+                        Ok(false) => return Err(GenerationError::Moot),
                         // Not fatal: the text is in memory, and the end of the answer may be
                         // stored.
                         Err(error) => tracing::warn!(%error, answer = %answer.answer_id, "failed to store partial answer"),
@@ -218,7 +218,7 @@ impl<'a> Writing<'a> {
                         self.tell_thoughts(measure);
                         draft.push(&text);
                         if let Some(hold) = measure.outgrown() {
-                            hold.grow().await.map_err(Trouble::of_hold)?;
+                            hold.grow().await.map_err(GenerationError::of_hold)?;
                         }
                         if draft.is_full() {
                             return Ok(Vec::new());
@@ -229,15 +229,15 @@ impl<'a> Writing<'a> {
                         tracing::info!(answer = %answer.answer_id, ?finish, ?usage, "model call finished");
                         return Ok(calls);
                     }
-                    Some(Err(error)) => return Err(Trouble::Provider(error)),
-                    None => return Err(Trouble::Provider(AiError::Cut)),
+                    Some(Err(error)) => return Err(GenerationError::Provider(error)),
+                    None => return Err(GenerationError::Provider(AiError::Cut)),
                 },
             }
         }
     }
 
     /// Reserves the cost of a model call.
-    async fn hold(&self, request: &ChatRequest) -> Result<Option<ModelCallReservation>, Trouble> {
+    async fn hold(&self, request: &ChatRequest) -> Result<Option<ModelCallReservation>, GenerationError> {
         let Some(user_id) = self.asker() else { return Ok(None) };
         let is_first = request.rounds.is_empty();
         let round = gateway::ModelCall {
@@ -251,12 +251,12 @@ impl<'a> Writing<'a> {
         let workspace_id =
             if service.gateway.may_have_budgets(user_id) || gateway::model_lists::are_there(&service.gateway) {
                 let found = query::conversations::workspace(service.db.reader(), self.answer.conversation_id).await;
-                found.map_err(Trouble::Ours)?
+                found.map_err(GenerationError::Ours)?
             } else {
                 None
             };
         let asker = BillingIdentity { user_id, workspace_id };
-        gateway::hold_round(&service.gateway, asker, round).await.map(Some).map_err(Trouble::of_hold)
+        gateway::hold_round(&service.gateway, asker, round).await.map(Some).map_err(GenerationError::of_hold)
     }
 
     /// Records and pays the last model call, with its outcome as an HTTP status.
@@ -309,14 +309,14 @@ impl<'a> Writing<'a> {
     }
 
     /// Replaces the visible text of a previous worker. An unavailable database is retried later.
-    async fn overtake(&self, draft: &mut Draft) -> Result<(), Trouble> {
+    async fn overtake(&self, draft: &mut Draft) -> Result<(), GenerationError> {
         let answer = self.answer;
         let overtake = ServerAction::ReplaceAnswerText { answer_id: answer.answer_id, content: draft.text().to_owned() };
         let change = overtake.on(answer.conversation_id);
         match self.service.events.writer.submit(change).await.and_then(Outcome::message) {
             Ok(message) if message.status == MessageStatus::Streaming => draft.overtook(),
-            Ok(_) => return Err(Trouble::Moot),
-            Err(error) if error.code() == Code::NotFound => return Err(Trouble::Moot),
+            Ok(_) => return Err(GenerationError::Moot),
+            Err(error) if error.code() == Code::NotFound => return Err(GenerationError::Moot),
             Err(error) => tracing::warn!(%error, answer = %answer.answer_id, "failed to replace partial answer"),
         }
         Ok(())
