@@ -34,7 +34,7 @@ use super::{
     files::FileReader,
     measure::AnswerMetrics,
     watch::StopRegistration,
-    writing::{TELL_EVERY, GenerationError, Writing, Written, store},
+    writing::{TELL_EVERY, GenerationError, Writing, GenerationOutcome, store},
 };
 use crate::{
     AssistantsService,
@@ -252,8 +252,8 @@ impl<'a> AnswerRun<'a> {
         };
         writing.pay(&mut measure, status_of(&written));
         let (status, reason) = match written {
-            Ok(Ok(Written::Whole)) => (MessageStatus::Complete, None),
-            Ok(Ok(Written::Waits(until))) => return Err(Exit::Ended(self.put_aside(version, until).await?)),
+            Ok(Ok(GenerationOutcome::Whole)) => (MessageStatus::Complete, None),
+            Ok(Ok(GenerationOutcome::Waits(until))) => return Err(Exit::Ended(self.put_aside(version, until).await?)),
             Ok(Err(GenerationError::Ours(error))) => return Err(error.into()),
             // The text written so far is kept.
             Ok(Err(GenerationError::Refused(error))) => (MessageStatus::Failed, Some(error.sentence().into_owned())),
@@ -349,7 +349,7 @@ async fn waits_for_words(service: &AssistantsService, answer: &AnswerJob) -> Res
 }
 
 /// HTTP status that describes how a model call ended.
-fn status_of(written: &Result<Result<Written, GenerationError>, Interruption>) -> u16 {
+fn status_of(written: &Result<Result<GenerationOutcome, GenerationError>, Interruption>) -> u16 {
     match written {
         Ok(Ok(_)) => 200,
         Ok(Err(GenerationError::Provider(_))) => 502,

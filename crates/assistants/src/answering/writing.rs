@@ -66,7 +66,7 @@ impl GenerationError {
 }
 
 /// Outcome of the generation.
-pub(super) enum Written {
+pub(super) enum GenerationOutcome {
     /// The answer is complete.
     Whole,
     /// A tool call waits for the asker's permission, until this time.
@@ -107,13 +107,13 @@ impl<'a> Writing<'a> {
         transcript: &mut ToolTranscript,
         draft: &mut Draft,
         measure: &mut AnswerMetrics,
-    ) -> Result<Written, GenerationError> {
+    ) -> Result<GenerationOutcome, GenerationError> {
         let settings = &self.service.config.mcp;
         loop {
             if transcript.is_open()
                 && let Some(until) = self.call(transcript).await?
             {
-                return Ok(Written::Waits(until));
+                return Ok(GenerationOutcome::Waits(until));
             }
             let mut request = self.request.clone();
             request.owner = job_owner(self.claim);
@@ -132,13 +132,13 @@ impl<'a> Writing<'a> {
             }
             let calls = self.write(request, draft, measure).await?;
             if calls.is_empty() {
-                return Ok(Written::Whole);
+                return Ok(GenerationOutcome::Whole);
             }
             self.pay(measure, 200);
             if draft.has_untold() && !draft.overtakes() {
                 self.tell(draft);
             }
-            let Some(asker) = self.asker() else { return Ok(Written::Whole) };
+            let Some(asker) = self.asker() else { return Ok(GenerationOutcome::Whole) };
             let wanted = Wanted { answer: self.answer, asker, text: draft.text(), calls };
             if !transcript.want(self.service, self.offer, wanted).await.map_err(GenerationError::Ours)? {
                 return Err(GenerationError::Moot);
