@@ -34,7 +34,7 @@ use super::{
     files::FileReader,
     measure::AnswerMetrics,
     watch::StopRegistration,
-    writing::{TELL_EVERY, GenerationError, Writing, GenerationOutcome, store},
+    writing::{TELL_EVERY, GenerationError, Generation, GenerationOutcome, store},
 };
 use crate::{
     AssistantsService,
@@ -245,7 +245,7 @@ impl<'a> AnswerRun<'a> {
         let mut draft = Draft::after(content, kept);
         let mut measure = AnswerMetrics::begin(prepared.context, prepared.files);
         let request = context::with_tools(prepared.request, &offer);
-        let writing = Writing::new(self.job, answer, (&assistant, &model, route), (&offer, request), &self.calling);
+        let writing = Generation::new(self.job, answer, (&assistant, &model, route), (&offer, request), &self.calling);
         let written = tokio::select! {
             written = writing.run(&mut transcript, &mut draft, &mut measure) => Ok(written),
             interruption = self.interruption() => Err(interruption),

@@ -74,7 +74,7 @@ pub(super) enum GenerationOutcome {
 }
 
 /// Context of a generation.
-pub(super) struct Writing<'a> {
+pub(super) struct Generation<'a> {
     pub service: &'a AssistantsService,
     pub answer: &'a AnswerJob,
     pub lease: &'a Lease,
@@ -89,7 +89,7 @@ pub(super) struct Writing<'a> {
     pub calling: &'a Mutex<()>,
 }
 
-impl<'a> Writing<'a> {
+impl<'a> Generation<'a> {
     pub fn new(
         work: JobContext<'a, AssistantsService>,
         answer: &'a AnswerJob,
