@@ -38,7 +38,7 @@ use super::{
 };
 use crate::{
     AssistantsService,
-    knowledge::{Consulted, Known},
+    knowledge::{Consulted, AvailableKnowledge},
     tools::{self, ToolTranscript},
 };
 
@@ -176,7 +176,7 @@ impl<'a> AnswerRun<'a> {
     }
 
     /// Starts the answer and builds the request from the conversation, with the offered tools.
-    async fn prepare(&self) -> Result<(Prepared, Known), Exit> {
+    async fn prepare(&self) -> Result<(Prepared, AvailableKnowledge), Exit> {
         let (JobContext { state: service, claim, .. }, answer) = (self.job, self.answer);
         let db = service.db.reader();
         let assistant = query::assistants::get(db, answer.assistant_id).await?;
@@ -193,7 +193,7 @@ impl<'a> AnswerRun<'a> {
         if begun.status != MessageStatus::Streaming {
             return Err(Exit::Ended(JobOutcome::Done));
         }
-        let known = Known::of(service, assistant.id, (answer.conversation_id, claim.owner)).await?;
+        let known = AvailableKnowledge::of(service, assistant.id, (answer.conversation_id, claim.owner)).await?;
         let now = service.clock.now();
         let tokens = service.config.ai.context_tokens - known.tokens;
         let files = FileReader::new(service, job_owner(claim), service.gateway.find_model(&model).as_deref(), tokens);
@@ -218,7 +218,7 @@ impl<'a> AnswerRun<'a> {
     }
 
     /// Adds relevant chunks of the knowledge files to the request.
-    async fn retrieve(&self, prepared: Prepared, known: Known) -> Result<(Prepared, Consulted), Exit> {
+    async fn retrieve(&self, prepared: Prepared, known: AvailableKnowledge) -> Result<(Prepared, Consulted), Exit> {
         let JobContext { state: service, claim, .. } = self.job;
         let room = known.tokens;
         let asking = (&prepared.assistant, claim.owner);

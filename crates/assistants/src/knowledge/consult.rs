@@ -41,7 +41,7 @@ const SEARCH_FAILED: &str = "The assistant’s files couldn’t be searched.";
 
 /// Knowledge files available to an answer.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct AvailableKnowledge {
     files: Vec<FileRow>,
     missing: u64,
     /// Tokens of the context window reserved for passages.
@@ -56,7 +56,7 @@ pub(crate) struct Consulted {
     offered: Vec<Citation>,
 }
 
-impl Known {
+impl AvailableKnowledge {
     /// Loads the files with a single query, which is the only cost for an assistant without files.
     pub async fn of(
         service: &AssistantsService,

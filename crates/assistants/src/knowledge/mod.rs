@@ -37,7 +37,7 @@ use dbcontext::{
     },
 };
 
-pub(crate) use consult::{Consulted, Known};
+pub(crate) use consult::{Consulted, AvailableKnowledge};
 use files::uploads::space;
 pub use holder::Shelf;
 use jobs::{self, JobPayload as _};
