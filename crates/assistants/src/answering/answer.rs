@@ -38,7 +38,7 @@ use super::{
 };
 use crate::{
     AssistantsService,
-    knowledge::{Consulted, AvailableKnowledge},
+    knowledge::{RetrievedKnowledge, AvailableKnowledge},
     tools::{self, ToolTranscript},
 };
 
@@ -218,7 +218,7 @@ impl<'a> AnswerRun<'a> {
     }
 
     /// Adds relevant chunks of the knowledge files to the request.
-    async fn retrieve(&self, prepared: Prepared, known: AvailableKnowledge) -> Result<(Prepared, Consulted), Exit> {
+    async fn retrieve(&self, prepared: Prepared, known: AvailableKnowledge) -> Result<(Prepared, RetrievedKnowledge), Exit> {
         let JobContext { state: service, claim, .. } = self.job;
         let room = known.tokens;
         let asking = (&prepared.assistant, claim.owner);
@@ -281,7 +281,7 @@ impl<'a> AnswerRun<'a> {
     }
 
     /// Stores the end of the answer.
-    async fn finish(&self, consulted: &Consulted, generated: Generated) -> Result<JobOutcome, Exit> {
+    async fn finish(&self, consulted: &RetrievedKnowledge, generated: Generated) -> Result<JobOutcome, Exit> {
         if !self.job.lease.holds() {
             return Ok(JobOutcome::Lost);
         }

@@ -50,7 +50,7 @@ pub(crate) struct AvailableKnowledge {
 
 /// Result of the retrieval.
 #[derive(Debug, Default)]
-pub(crate) struct Consulted {
+pub(crate) struct RetrievedKnowledge {
     knowledge: Option<AnswerKnowledge>,
     prompt: Option<String>,
     offered: Vec<Citation>,
@@ -82,17 +82,17 @@ impl AvailableKnowledge {
         (assistant, asker): (&assistant::Model, Option<UserId>),
         answer_id: MessageId,
         turns: &[ChatMessage],
-    ) -> Consulted {
+    ) -> RetrievedKnowledge {
         let missing = self.missing;
         if self.files.is_empty() && missing == 0 {
-            return Consulted::default();
+            return RetrievedKnowledge::default();
         }
         match self.look_up(service, (assistant, asker), answer_id, turns).await {
             Ok(consulted) => consulted,
             Err(reason) => {
                 let state = KnowledgeSearch::Failed;
                 let knowledge = AnswerKnowledge { state, reason: Some(reason), files: 0, missing, pieces: 0 };
-                Consulted { knowledge: Some(knowledge), ..Consulted::default() }
+                RetrievedKnowledge { knowledge: Some(knowledge), ..RetrievedKnowledge::default() }
             }
         }
     }
@@ -103,7 +103,7 @@ impl AvailableKnowledge {
         (assistant, asker): (&assistant::Model, Option<UserId>),
         answer_id: MessageId,
         turns: &[ChatMessage],
-    ) -> Result<Consulted, String> {
+    ) -> Result<RetrievedKnowledge, String> {
         if self.files.is_empty() {
             return Err("The assistant’s files aren’t ready yet.".to_owned());
         }
@@ -115,7 +115,7 @@ impl AvailableKnowledge {
         if files.is_empty() {
             return Err("The assistant’s files are being read again for another embedding model.".to_owned());
         }
-        let Some(question) = question(turns) else { return Ok(Consulted::default()) };
+        let Some(question) = question(turns) else { return Ok(RetrievedKnowledge::default()) };
         let payer = asker.or(assistant.created_by).ok_or("No one is left to pay for the search.")?;
         // The default assistant has no workspace; the files of a section have one.
         let workspace_id = assistant.workspace_id.or(files.first().map(|file| file.workspace_id));
@@ -143,7 +143,7 @@ impl AvailableKnowledge {
             missing,
             pieces: offered.len() as u64,
         };
-        Ok(Consulted { knowledge: Some(knowledge), prompt, offered })
+        Ok(RetrievedKnowledge { knowledge: Some(knowledge), prompt, offered })
     }
 }
 
@@ -239,7 +239,7 @@ fn citation(n: usize, file: &FileRow, piece: &PieceRow) -> Citation {
     }
 }
 
-impl Consulted {
+impl RetrievedKnowledge {
     /// Adds the passages to the request.
     pub fn add_to(
         &self,
@@ -363,7 +363,7 @@ mod tests {
         let (prompt, offered) = passages([&long, &short, &last].map(|piece| (&file, piece)).into_iter(), 500, "k");
         assert!(prompt.is_some());
         assert_eq!(offered.iter().map(|one| (one.n, one.piece)).collect::<Vec<_>>(), [(1, 1), (2, 2)]);
-        let consulted = Consulted { offered, ..Consulted::default() };
+        let consulted = RetrievedKnowledge { offered, ..RetrievedKnowledge::default() };
         let figures = consulted.figures(AnswerStats::default(), "So [2], and [7].");
         assert_eq!(figures.citations.iter().map(|one| one.n).collect::<Vec<_>>(), [2]);
         assert!(passages([(&file, &long)].into_iter(), 500, "k").0.is_none());

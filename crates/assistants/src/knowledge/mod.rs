@@ -37,7 +37,7 @@ use dbcontext::{
     },
 };
 
-pub(crate) use consult::{Consulted, AvailableKnowledge};
+pub(crate) use consult::{RetrievedKnowledge, AvailableKnowledge};
 use files::uploads::space;
 pub use holder::Shelf;
 use jobs::{self, JobPayload as _};
