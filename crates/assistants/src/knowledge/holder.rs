@@ -25,13 +25,13 @@ use crate::{
 
 /// Owner of knowledge files.
 #[derive(Debug)]
-pub(super) enum Holder {
+pub(super) enum KnowledgeOwner {
     Assistant(Box<assistant::Model>),
     Section { id: SectionId, user_id: UserId, workspace_id: WorkspaceId },
     Workspace { id: WorkspaceId, owner: UserId },
 }
 
-impl Holder {
+impl KnowledgeOwner {
     /// Owner of a file; `None` if it was deleted.
     pub async fn of(service: &AssistantsService, file: &FileRow) -> Result<Option<Self>, AppError> {
         let db = service.db.writer();
@@ -125,7 +125,7 @@ impl Holder {
 #[derive(Debug)]
 pub struct Shelf {
     pub(super) by: Principal,
-    pub(super) holder: Holder,
+    pub(super) holder: KnowledgeOwner,
     pub(super) workspace_id: WorkspaceId,
 }
 
@@ -133,14 +133,14 @@ impl Shelf {
     pub fn of_assistant(assistant: &EditableAssistant) -> Result<Self, AppError> {
         let row = assistant.row();
         let workspace_id = row.workspace_id.ok_or(Code::NotFound)?;
-        Ok(Self { by: assistant.by().clone(), holder: Holder::Assistant(Box::new(row.clone())), workspace_id })
+        Ok(Self { by: assistant.by().clone(), holder: KnowledgeOwner::Assistant(Box::new(row.clone())), workspace_id })
     }
 
     /// Files of a workspace, shared by all assistants in it.
     pub async fn of_workspace(service: &AssistantsService, by: &Principal, id: WorkspaceId) -> Result<Self, AppError> {
         membership::admit(&service.identity, by, id, Permission::Configure).await?;
         let owner = rows::workspace_owner(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
-        Ok(Self { by: by.clone(), holder: Holder::Workspace { id, owner }, workspace_id: id })
+        Ok(Self { by: by.clone(), holder: KnowledgeOwner::Workspace { id, owner }, workspace_id: id })
     }
 
     /// Files of a section in a workspace; `None`: the shared workspace, or else the caller's own.
@@ -152,7 +152,7 @@ impl Shelf {
     ) -> Result<Self, AppError> {
         check_owner(service, by, id).await?;
         let workspace_id = membership::resolve(&service.identity, by, workspace_id, Permission::CreateContent).await?.id;
-        let holder = Holder::Section { id, user_id: by.user_id, workspace_id };
+        let holder = KnowledgeOwner::Section { id, user_id: by.user_id, workspace_id };
         Ok(Self { by: by.clone(), holder, workspace_id })
     }
 
@@ -166,7 +166,7 @@ impl Shelf {
         check_owner(service, by, id).await?;
         let file = rows::get(service.db.reader(), file_id).await?.filter(|file| file.section_id == Some(id));
         let workspace_id = file.ok_or(Code::NotFound)?.workspace_id;
-        let holder = Holder::Section { id, user_id: by.user_id, workspace_id };
+        let holder = KnowledgeOwner::Section { id, user_id: by.user_id, workspace_id };
         Ok(Self { by: by.clone(), holder, workspace_id })
     }
 }

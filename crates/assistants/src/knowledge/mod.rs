@@ -43,7 +43,7 @@ pub use holder::Shelf;
 use jobs::{self, JobPayload as _};
 pub use read::ReadJob;
 
-use self::holder::Holder;
+use self::holder::KnowledgeOwner;
 use crate::AssistantsService;
 
 /// Polling interval for a change of the embedding model.
@@ -127,9 +127,9 @@ pub async fn give(service: &AssistantsService, shelf: &Shelf, upload_id: UploadI
     let most = service.config.knowledge.max_files;
     if rows::count(&tx, id).await? >= most {
         let sentence = match holder {
-            Holder::Assistant(_) => format!("An assistant can have up to {most} files. Remove others first."),
-            Holder::Section { .. } => format!("A project can have up to {most} files. Remove others first."),
-            Holder::Workspace { .. } => format!("A workspace can have up to {most} files. Remove others first."),
+            KnowledgeOwner::Assistant(_) => format!("An assistant can have up to {most} files. Remove others first."),
+            KnowledgeOwner::Section { .. } => format!("A project can have up to {most} files. Remove others first."),
+            KnowledgeOwner::Workspace { .. } => format!("A workspace can have up to {most} files. Remove others first."),
         };
         return Err(AppError::refused(Code::QuotaExceeded, sentence));
     }
@@ -147,7 +147,7 @@ pub async fn give(service: &AssistantsService, shelf: &Shelf, upload_id: UploadI
 }
 
 /// Refuses unreadable and too large files before the job is enqueued.
-fn check(service: &AssistantsService, holder: &Holder, upload: &StoredUpload) -> Result<(), AppError> {
+fn check(service: &AssistantsService, holder: &KnowledgeOwner, upload: &StoredUpload) -> Result<(), AppError> {
     if upload.status != UploadStatus::Ready.as_str() {
         return Err(AppError::refused(Code::WrongState, "This file hasn't been uploaded completely yet."));
     }
@@ -159,9 +159,9 @@ fn check(service: &AssistantsService, holder: &Holder, upload: &StoredUpload) ->
     if upload.size.unwrap_or_default().unsigned_abs() > most {
         let most = most / 1_000_000;
         let sentence = match holder {
-            Holder::Assistant(_) => format!("An assistant’s files can have up to {most} MB each."),
-            Holder::Section { .. } => format!("A project’s files can have up to {most} MB each."),
-            Holder::Workspace { .. } => format!("A workspace’s files can have up to {most} MB each."),
+            KnowledgeOwner::Assistant(_) => format!("An assistant’s files can have up to {most} MB each."),
+            KnowledgeOwner::Section { .. } => format!("A project’s files can have up to {most} MB each."),
+            KnowledgeOwner::Workspace { .. } => format!("A workspace’s files can have up to {most} MB each."),
         };
         return Err(AppError::refused(Code::TooLarge, sentence));
     }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{cut, holder::Holder, search::BLOCK, words};
+use super::{cut, holder::KnowledgeOwner, search::BLOCK, words};
 use crate::AssistantsService;
 
 /// Concurrent read jobs per instance.
@@ -87,7 +87,7 @@ impl Job<AssistantsService> for ReadJob {
         let JobContext { state: service, claim, lease, draining } = work;
         let file = rows::get(service.db.writer(), self.file_id).await?;
         let holder = match &file {
-            Some(file) => Holder::of(service, file).await?,
+            Some(file) => KnowledgeOwner::of(service, file).await?,
             None => None,
         };
         // Removed meanwhile.
@@ -124,7 +124,7 @@ impl ReadJob {
     async fn set(
         self,
         service: &AssistantsService,
-        holder: &Holder,
+        holder: &KnowledgeOwner,
         state: KnowledgeState,
         error: Option<&str>,
     ) -> Result<(), AppError> {
@@ -135,7 +135,7 @@ impl ReadJob {
     }
 }
 
-async fn read(service: &AssistantsService, owner: WorkOwner, holder: &Holder, file: FileRow) -> Result<(), Trouble> {
+async fn read(service: &AssistantsService, owner: WorkOwner, holder: &KnowledgeOwner, file: FileRow) -> Result<(), Trouble> {
     let job = ReadJob { file_id: file.id };
     let lasting = |sentence: &str| Trouble::Lasting { sentence: sentence.to_owned(), is_ours: false };
     let embedder = gateway::embedder(&service.gateway).ok_or_else(|| lasting(NO_MODEL))?;
@@ -179,7 +179,7 @@ async fn read(service: &AssistantsService, owner: WorkOwner, holder: &Holder, fi
 async fn cut_file(
     service: &AssistantsService,
     owner: WorkOwner,
-    holder: &Holder,
+    holder: &KnowledgeOwner,
     file: &FileRow,
 ) -> Result<(), Trouble> {
     let source =
