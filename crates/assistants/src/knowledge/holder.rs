@@ -123,13 +123,13 @@ impl KnowledgeOwner {
 /// Knowledge files that the caller may change: those of an assistant that they may change, of a
 /// section of theirs, or of a workspace that they may configure. Witness of the permission check.
 #[derive(Debug)]
-pub struct Shelf {
+pub struct EditableKnowledge {
     pub(super) by: Principal,
     pub(super) holder: KnowledgeOwner,
     pub(super) workspace_id: WorkspaceId,
 }
 
-impl Shelf {
+impl EditableKnowledge {
     pub fn of_assistant(assistant: &EditableAssistant) -> Result<Self, AppError> {
         let row = assistant.row();
         let workspace_id = row.workspace_id.ok_or(Code::NotFound)?;

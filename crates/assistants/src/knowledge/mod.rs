@@ -39,7 +39,7 @@ use dbcontext::{
 
 pub(crate) use consult::{RetrievedKnowledge, AvailableKnowledge};
 use files::uploads::space;
-pub use holder::Shelf;
+pub use holder::EditableKnowledge;
 use jobs::{self, JobPayload as _};
 pub use read::ReadJob;
 
@@ -54,7 +54,7 @@ const LOOK_ANYWAY: u32 = 120;
 const PART: usize = 100;
 
 /// Knowledge files of an assistant, a section or a workspace.
-pub async fn list(service: &AssistantsService, shelf: &Shelf) -> Result<Knowledge, AppError> {
+pub async fn list(service: &AssistantsService, shelf: &EditableKnowledge) -> Result<Knowledge, AppError> {
     let holder = &shelf.holder;
     let files = rows::list(service.db.reader(), holder.key(), shelf.workspace_id).await?;
     let files: Vec<KnowledgeFile> = files.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
@@ -82,8 +82,8 @@ pub struct Given {
 }
 
 /// Adds an upload of the caller to an assistant, a section or a workspace.
-pub async fn give(service: &AssistantsService, shelf: &Shelf, upload_id: UploadId) -> Result<Given, AppError> {
-    let Shelf { by, holder, workspace_id } = shelf;
+pub async fn give(service: &AssistantsService, shelf: &EditableKnowledge, upload_id: UploadId) -> Result<Given, AppError> {
+    let EditableKnowledge { by, holder, workspace_id } = shelf;
     let (id, workspace_id) = (holder.key(), *workspace_id);
     if gateway::embedder(&service.gateway).is_none() {
         return Err(AppError::refused(Code::WrongState, read::NO_MODEL));
@@ -171,7 +171,7 @@ fn check(service: &AssistantsService, holder: &KnowledgeOwner, upload: &StoredUp
 /// Reads a failed or delayed file again now.
 pub async fn retry(
     service: &AssistantsService,
-    shelf: &Shelf,
+    shelf: &EditableKnowledge,
     file_id: KnowledgeFileId,
 ) -> Result<KnowledgeFile, AppError> {
     let id = shelf.holder.key();
@@ -195,7 +195,7 @@ pub async fn retry(
 }
 
 /// Removes a file from an assistant, a section or a workspace, with its chunks and vectors.
-pub async fn remove(service: &AssistantsService, shelf: &Shelf, file_id: KnowledgeFileId) -> Result<(), AppError> {
+pub async fn remove(service: &AssistantsService, shelf: &EditableKnowledge, file_id: KnowledgeFileId) -> Result<(), AppError> {
     rows::find(service.db.writer(), shelf.holder.key(), file_id).await?.ok_or(Code::NotFound)?;
     sweep::remove(service, file_id).await?;
     shelf.holder.tell(service);

@@ -7,7 +7,7 @@ use appcore::{
 };
 use assistants::{
     definitions::EditableAssistant,
-    knowledge::{self, Shelf},
+    knowledge::{self, EditableKnowledge},
 };
 use natter_macro::{dto, endpoint};
 
@@ -48,7 +48,7 @@ impl Endpoint for ListKnowledge {
         _: ListKnowledgeRequest,
         assistant: &EditableAssistant,
     ) -> Result<Reply<Knowledge>, AppError> {
-        Ok(Reply::of(knowledge::list(ctx.assistants(), &Shelf::of_assistant(assistant)?).await?))
+        Ok(Reply::of(knowledge::list(ctx.assistants(), &EditableKnowledge::of_assistant(assistant)?).await?))
     }
 }
 
@@ -75,7 +75,7 @@ impl Endpoint for GiveKnowledge {
         request: GiveKnowledgeRequest,
         assistant: &EditableAssistant,
     ) -> Result<Reply<KnowledgeFile>, AppError> {
-        let given = knowledge::give(ctx.assistants(), &Shelf::of_assistant(assistant)?, request.upload_id).await?;
+        let given = knowledge::give(ctx.assistants(), &EditableKnowledge::of_assistant(assistant)?, request.upload_id).await?;
         Ok(if given.is_new { Reply::of(given.file) } else { Reply::ok(given.file) })
     }
 }
@@ -101,7 +101,7 @@ impl Endpoint for RetryKnowledge {
         request: KnowledgeFileRequest,
         assistant: &EditableAssistant,
     ) -> Result<Reply<KnowledgeFile>, AppError> {
-        Ok(Reply::of(knowledge::retry(ctx.assistants(), &Shelf::of_assistant(assistant)?, request.file_id).await?))
+        Ok(Reply::of(knowledge::retry(ctx.assistants(), &EditableKnowledge::of_assistant(assistant)?, request.file_id).await?))
     }
 }
 
@@ -118,7 +118,7 @@ impl Endpoint for RemoveKnowledge {
         request: KnowledgeFileRequest,
         assistant: &EditableAssistant,
     ) -> Result<Reply<NoData>, AppError> {
-        knowledge::remove(ctx.assistants(), &Shelf::of_assistant(assistant)?, request.file_id).await?;
+        knowledge::remove(ctx.assistants(), &EditableKnowledge::of_assistant(assistant)?, request.file_id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -142,7 +142,7 @@ impl Endpoint for ListSectionKnowledge {
     type Response = Knowledge;
 
     async fn handle(ctx: &Ctx, request: ListSectionKnowledgeRequest) -> Result<Reply<Knowledge>, AppError> {
-        let shelf = Shelf::of_section(ctx.assistants(), ctx.user()?, request.id, request.workspace_id).await?;
+        let shelf = EditableKnowledge::of_section(ctx.assistants(), ctx.user()?, request.id, request.workspace_id).await?;
         Ok(Reply::of(knowledge::list(ctx.assistants(), &shelf).await?))
     }
 }
@@ -167,7 +167,7 @@ impl Endpoint for GiveSectionKnowledge {
     type Response = KnowledgeFile;
 
     async fn handle(ctx: &Ctx, request: GiveSectionKnowledgeRequest) -> Result<Reply<KnowledgeFile>, AppError> {
-        let shelf = Shelf::of_section(ctx.assistants(), ctx.user()?, request.id, request.workspace_id).await?;
+        let shelf = EditableKnowledge::of_section(ctx.assistants(), ctx.user()?, request.id, request.workspace_id).await?;
         let given = knowledge::give(ctx.assistants(), &shelf, request.upload_id).await?;
         Ok(if given.is_new { Reply::of(given.file) } else { Reply::ok(given.file) })
     }
@@ -190,7 +190,7 @@ impl Endpoint for RetrySectionKnowledge {
     type Response = KnowledgeFile;
 
     async fn handle(ctx: &Ctx, request: SectionKnowledgeFileRequest) -> Result<Reply<KnowledgeFile>, AppError> {
-        let shelf = Shelf::of_section_file(ctx.assistants(), ctx.user()?, request.id, request.file_id).await?;
+        let shelf = EditableKnowledge::of_section_file(ctx.assistants(), ctx.user()?, request.id, request.file_id).await?;
         Ok(Reply::of(knowledge::retry(ctx.assistants(), &shelf, request.file_id).await?))
     }
 }
@@ -204,7 +204,7 @@ impl Endpoint for RemoveSectionKnowledge {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: SectionKnowledgeFileRequest) -> Result<Reply<NoData>, AppError> {
-        let shelf = Shelf::of_section_file(ctx.assistants(), ctx.user()?, request.id, request.file_id).await?;
+        let shelf = EditableKnowledge::of_section_file(ctx.assistants(), ctx.user()?, request.id, request.file_id).await?;
         knowledge::remove(ctx.assistants(), &shelf, request.file_id).await?;
         Ok(Reply::of(NoData))
     }
@@ -226,7 +226,7 @@ impl Endpoint for ListWorkspaceKnowledge {
     type Response = Knowledge;
 
     async fn handle(ctx: &Ctx, request: ListWorkspaceKnowledgeRequest) -> Result<Reply<Knowledge>, AppError> {
-        let shelf = Shelf::of_workspace(ctx.assistants(), ctx.user()?, request.id).await?;
+        let shelf = EditableKnowledge::of_workspace(ctx.assistants(), ctx.user()?, request.id).await?;
         Ok(Reply::of(knowledge::list(ctx.assistants(), &shelf).await?))
     }
 }
@@ -249,7 +249,7 @@ impl Endpoint for GiveWorkspaceKnowledge {
     type Response = KnowledgeFile;
 
     async fn handle(ctx: &Ctx, request: GiveWorkspaceKnowledgeRequest) -> Result<Reply<KnowledgeFile>, AppError> {
-        let shelf = Shelf::of_workspace(ctx.assistants(), ctx.user()?, request.id).await?;
+        let shelf = EditableKnowledge::of_workspace(ctx.assistants(), ctx.user()?, request.id).await?;
         let given = knowledge::give(ctx.assistants(), &shelf, request.upload_id).await?;
         Ok(if given.is_new { Reply::of(given.file) } else { Reply::ok(given.file) })
     }
@@ -272,7 +272,7 @@ impl Endpoint for RetryWorkspaceKnowledge {
     type Response = KnowledgeFile;
 
     async fn handle(ctx: &Ctx, request: WorkspaceKnowledgeFileRequest) -> Result<Reply<KnowledgeFile>, AppError> {
-        let shelf = Shelf::of_workspace(ctx.assistants(), ctx.user()?, request.id).await?;
+        let shelf = EditableKnowledge::of_workspace(ctx.assistants(), ctx.user()?, request.id).await?;
         Ok(Reply::of(knowledge::retry(ctx.assistants(), &shelf, request.file_id).await?))
     }
 }
@@ -286,7 +286,7 @@ impl Endpoint for RemoveWorkspaceKnowledge {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: WorkspaceKnowledgeFileRequest) -> Result<Reply<NoData>, AppError> {
-        let shelf = Shelf::of_workspace(ctx.assistants(), ctx.user()?, request.id).await?;
+        let shelf = EditableKnowledge::of_workspace(ctx.assistants(), ctx.user()?, request.id).await?;
         knowledge::remove(ctx.assistants(), &shelf, request.file_id).await?;
         Ok(Reply::of(NoData))
     }
