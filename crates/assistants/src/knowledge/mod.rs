@@ -76,13 +76,13 @@ pub async fn list(service: &AssistantsService, shelf: &EditableKnowledge) -> Res
 
 /// Added file; `is_new` is false if it had been added before.
 #[derive(Debug)]
-pub struct Given {
+pub struct AddedFile {
     pub file: KnowledgeFile,
     pub is_new: bool,
 }
 
 /// Adds an upload of the caller to an assistant, a section or a workspace.
-pub async fn give(service: &AssistantsService, shelf: &EditableKnowledge, upload_id: UploadId) -> Result<Given, AppError> {
+pub async fn give(service: &AssistantsService, shelf: &EditableKnowledge, upload_id: UploadId) -> Result<AddedFile, AppError> {
     let EditableKnowledge { by, holder, workspace_id } = shelf;
     let (id, workspace_id) = (holder.key(), *workspace_id);
     if gateway::embedder(&service.gateway).is_none() {
@@ -91,7 +91,7 @@ pub async fn give(service: &AssistantsService, shelf: &EditableKnowledge, upload
     let upload = uploaded::readable(service.db.reader(), by.user_id, upload_id).await?;
     let upload = upload.filter(|upload| upload.owner_id == Some(by.user_id)).ok_or(Code::NotFound)?;
     if let Some(known) = rows::of_upload(service.db.reader(), id, upload_id).await? {
-        return Ok(Given { file: known.try_into()?, is_new: false });
+        return Ok(AddedFile { file: known.try_into()?, is_new: false });
     }
     check(service, holder, &upload)?;
     let now = service.clock.now();
@@ -143,7 +143,7 @@ pub async fn give(service: &AssistantsService, shelf: &EditableKnowledge, upload
         service.wake_workers();
         holder.tell(service);
     }
-    Ok(Given { file: known.try_into()?, is_new })
+    Ok(AddedFile { file: known.try_into()?, is_new })
 }
 
 /// Refuses unreadable and too large files before the job is enqueued.
