@@ -39,7 +39,7 @@ pub struct ReadJob {
 }
 
 /// Reason why a file could not be read.
-enum Trouble {
+enum KnowledgeReadError {
     /// Temporary. The sentence is shown to users.
     Passing(String),
     /// Permanent until somebody acts. `is_ours`: the operator has to.
@@ -50,13 +50,13 @@ enum Trouble {
     Ours(AppError),
 }
 
-impl From<AppError> for Trouble {
+impl From<AppError> for KnowledgeReadError {
     fn from(error: AppError) -> Self {
         Self::Ours(error)
     }
 }
 
-impl From<EmbedFailure> for Trouble {
+impl From<EmbedFailure> for KnowledgeReadError {
     fn from(failure: EmbedFailure) -> Self {
         match failure.cause {
             EmbedCause::Passing => Self::Passing(failure.sentence),
@@ -95,7 +95,7 @@ impl Job<AssistantsService> for ReadJob {
         let failures = claim.attempt - claim.attempts_before;
         let reading = async {
             if failures > MOST_ATTEMPTS {
-                return Err(Trouble::Lasting { sentence: OUR_FAULT.to_owned(), is_ours: true });
+                return Err(KnowledgeReadError::Lasting { sentence: OUR_FAULT.to_owned(), is_ours: true });
             }
             read(service, job_owner(claim), &holder, file).await
         };
@@ -107,12 +107,12 @@ impl Job<AssistantsService> for ReadJob {
         let is_last = service.config.jobs.backoff_after(failures.unsigned_abs()).is_none();
         let (sentence, error) = match read {
             Ok(()) => return Ok(JobOutcome::Done),
-            Err(Trouble::Lasting { sentence, is_ours }) => {
+            Err(KnowledgeReadError::Lasting { sentence, is_ours }) => {
                 self.set(service, &holder, KnowledgeState::Failed, Some(&sentence)).await?;
                 return Ok(if is_ours { JobOutcome::Hopeless(sentence) } else { JobOutcome::Done });
             }
-            Err(Trouble::Passing(sentence)) => (sentence.clone(), AppError::unavailable(anyhow!(sentence))),
-            Err(Trouble::Ours(error)) => (OUR_FAULT.to_owned(), error),
+            Err(KnowledgeReadError::Passing(sentence)) => (sentence.clone(), AppError::unavailable(anyhow!(sentence))),
+            Err(KnowledgeReadError::Ours(error)) => (OUR_FAULT.to_owned(), error),
         };
         let state = if is_last { KnowledgeState::Failed } else { KnowledgeState::Waiting };
         self.set(service, &holder, state, Some(&sentence)).await?;
@@ -135,9 +135,9 @@ impl ReadJob {
     }
 }
 
-async fn read(service: &AssistantsService, owner: WorkOwner, holder: &KnowledgeOwner, file: FileRow) -> Result<(), Trouble> {
+async fn read(service: &AssistantsService, owner: WorkOwner, holder: &KnowledgeOwner, file: FileRow) -> Result<(), KnowledgeReadError> {
     let job = ReadJob { file_id: file.id };
-    let lasting = |sentence: &str| Trouble::Lasting { sentence: sentence.to_owned(), is_ours: false };
+    let lasting = |sentence: &str| KnowledgeReadError::Lasting { sentence: sentence.to_owned(), is_ours: false };
     let embedder = gateway::embedder(&service.gateway).ok_or_else(|| lasting(NO_MODEL))?;
     let is_current = file.space.as_deref() == Some(embedder.space.as_str());
     if is_current && file.state == KnowledgeState::Ready {
@@ -181,13 +181,13 @@ async fn cut_file(
     owner: WorkOwner,
     holder: &KnowledgeOwner,
     file: &FileRow,
-) -> Result<(), Trouble> {
+) -> Result<(), KnowledgeReadError> {
     let source =
         TextSource { id: file.upload_id, name: file.name.clone(), media_type: file.media_type.clone(), size: file.size };
     let slot = service.work.parsing.acquire_for_job(owner).await;
     let sections = text::sections(&service.files, &source, &slot).await?;
     drop(slot);
-    let sections = sections.map_err(|why| Trouble::Lasting { sentence: why.to_string(), is_ours: false })?;
+    let sections = sections.map_err(|why| KnowledgeReadError::Lasting { sentence: why.to_string(), is_ours: false })?;
     let most = service.config.knowledge.max_pieces;
     let left = most.saturating_sub(rows::pieces_beside(service.db.writer(), file.assistant_id, file.id).await?);
     let (id, left) = (file.id, usize::try_from(left).unwrap_or(usize::MAX));
@@ -202,7 +202,7 @@ async fn cut_file(
     let cut = cutting.await.map_err(AppError::internal)??.ok_or_else(|| {
         let word = holder.word();
         let sentence = format!("This {word}’s files would have more than {most} pieces with it. Remove others first.");
-        Trouble::Lasting { sentence, is_ours: false }
+        KnowledgeReadError::Lasting { sentence, is_ours: false }
     })?;
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::insert_chunks(&tx, file.id, cut, service.clock.now()).await?;
@@ -217,7 +217,7 @@ async fn embed(
     embedder: &Embedder,
     file: &FileRow,
     pieces: &[PieceRow],
-) -> Result<bool, Trouble> {
+) -> Result<bool, KnowledgeReadError> {
     let Some(first) = pieces.first().map(|piece| piece.number) else { return Ok(true) };
     let texts: Vec<String> = pieces.iter().map(|piece| cut::to_embed(&file.name, piece)).collect();
     let Embedded { vectors, cost } = gateway::embed(&service.gateway, payer, file.id.0, embedder, &texts).await?;
