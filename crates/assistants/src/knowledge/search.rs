@@ -100,8 +100,8 @@ pub(super) async fn nearest(
     let mut nearest = Nearest::to(query, most);
     for part in parts(files) {
         match part {
-            Part::Files(ids) => nearest = compare(nearest, rows::vectors(db.reader(), &ids, space).await?).await?,
-            Part::Long(id) => {
+            ScanBatch::Files(ids) => nearest = compare(nearest, rows::vectors(db.reader(), &ids, space).await?).await?,
+            ScanBatch::Long(id) => {
                 let mut first = 0;
                 loop {
                     let read = rows::vectors_from(db.reader(), (id, first), space, AT_ONCE / BLOCK).await?;
@@ -128,31 +128,31 @@ async fn compare(mut nearest: Nearest, rows: Vec<VectorsRow>) -> Result<Nearest,
 
 /// Batch of a scan.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum ScanBatch {
     Files(Vec<KnowledgeFileId>),
     /// File that exceeds one batch.
     Long(KnowledgeFileId),
 }
 
 /// Groups short files into one query and splits long ones, to bound memory.
-pub(super) fn parts(files: &[FileRow]) -> Vec<Part> {
+pub(super) fn parts(files: &[FileRow]) -> Vec<ScanBatch> {
     let mut parts = Vec::new();
     let (mut gathered, mut pieces) = (Vec::new(), 0);
     for file in files {
         let size = usize::try_from(file.pieces).unwrap_or(usize::MAX);
         if size > AT_ONCE {
-            parts.push(Part::Long(file.id));
+            parts.push(ScanBatch::Long(file.id));
             continue;
         }
         if pieces + size > AT_ONCE {
-            parts.push(Part::Files(std::mem::take(&mut gathered)));
+            parts.push(ScanBatch::Files(std::mem::take(&mut gathered)));
             pieces = 0;
         }
         gathered.push(file.id);
         pieces += size;
     }
     if !gathered.is_empty() {
-        parts.push(Part::Files(gathered));
+        parts.push(ScanBatch::Files(gathered));
     }
     parts
 }
@@ -236,7 +236,7 @@ mod tests {
         let files = [file(10), file(most + 1), file(most - 10), file(1)];
         assert_eq!(
             parts(&files),
-            [Part::Long(files[1].id), Part::Files(vec![files[0].id, files[2].id]), Part::Files(vec![files[3].id])]
+            [ScanBatch::Long(files[1].id), ScanBatch::Files(vec![files[0].id, files[2].id]), ScanBatch::Files(vec![files[3].id])]
         );
     }
 }

@@ -17,7 +17,7 @@ use dbcontext::{
 
 use super::{
     cut::to_embed,
-    search::{AT_ONCE, BLOCK, Hit, Part, parts},
+    search::{AT_ONCE, BLOCK, Hit, ScanBatch, parts},
 };
 use crate::AssistantsService;
 
@@ -176,8 +176,8 @@ pub(super) async fn said(db: &Database, files: &[FileRow], question: &str, most:
     }
     for part in parts(files) {
         match part {
-            Part::Files(ids) => ranking = look_at(ranking, rows::words(db.reader(), &ids).await?).await?,
-            Part::Long(id) => {
+            ScanBatch::Files(ids) => ranking = look_at(ranking, rows::words(db.reader(), &ids).await?).await?,
+            ScanBatch::Long(id) => {
                 let mut first = 0;
                 loop {
                     let read = rows::words_from(db.reader(), (id, first), AT_ONCE / BLOCK).await?;
