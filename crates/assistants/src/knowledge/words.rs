@@ -77,7 +77,7 @@ fn terms(text: &str) -> Vec<u32> {
 
 /// Chunk with words of the query.
 #[derive(Debug)]
-struct Seen {
+struct MatchingChunk {
     piece: ChunkId,
     length: u16,
     /// Count of each query word in the chunk.
@@ -89,7 +89,7 @@ struct Seen {
 struct Ranking {
     /// Sorted hashes of the query words.
     terms: Vec<u32>,
-    seen: Vec<Seen>,
+    seen: Vec<MatchingChunk>,
     pieces: u64,
     /// Total length of all chunks, in words.
     length: u64,
@@ -120,7 +120,7 @@ impl Ranking {
                 }
             }
             if !counts.is_empty() {
-                self.seen.push(Seen { piece: (row.file_id, number), length, counts });
+                self.seen.push(MatchingChunk { piece: (row.file_id, number), length, counts });
             }
         }
     }
@@ -135,7 +135,7 @@ impl Ranking {
                 ((pieces - having + 0.5) / (having + 0.5)).ln_1p()
             })
             .collect();
-        let score = |seen: &Seen| -> f32 {
+        let score = |seen: &MatchingChunk| -> f32 {
             let held_back = SATURATION * (1.0 - BY_LENGTH + BY_LENGTH * f32::from(seen.length) / mean.max(1.0));
             let counted = seen.counts.iter().zip(&weights).map(|(count, weight)| {
                 let count = f32::from(*count);
