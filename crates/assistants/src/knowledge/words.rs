@@ -86,7 +86,7 @@ struct MatchingChunk {
 
 /// BM25 accumulator.
 #[derive(Debug)]
-struct Ranking {
+struct Bm25Ranking {
     /// Sorted hashes of the query words.
     terms: Vec<u32>,
     seen: Vec<MatchingChunk>,
@@ -95,7 +95,7 @@ struct Ranking {
     length: u64,
 }
 
-impl Ranking {
+impl Bm25Ranking {
     fn of(question: &str) -> Self {
         let mut terms = terms(question);
         terms.truncate(MAX_TERMS);
@@ -170,7 +170,7 @@ fn piece(bytes: &[u8]) -> Option<(Piece<'_>, &[u8])> {
 
 /// The `most` chunks of these files that best match the words of a question, best first.
 pub(super) async fn said(db: &Database, files: &[FileRow], question: &str, most: usize) -> Result<Vec<Hit>, AppError> {
-    let mut ranking = Ranking::of(question);
+    let mut ranking = Bm25Ranking::of(question);
     if ranking.terms.is_empty() {
         return Ok(Vec::new());
     }
@@ -191,7 +191,7 @@ pub(super) async fn said(db: &Database, files: &[FileRow], question: &str, most:
     tokio::task::spawn_blocking(move || ranking.best(most)).await.map_err(AppError::internal)
 }
 
-async fn look_at(mut ranking: Ranking, rows: Vec<WordsRow>) -> Result<Ranking, AppError> {
+async fn look_at(mut ranking: Bm25Ranking, rows: Vec<WordsRow>) -> Result<Bm25Ranking, AppError> {
     let looking = move || {
         for row in &rows {
             ranking.look_at(row);
@@ -270,7 +270,7 @@ mod tests {
     }
 
     fn found(texts: &[&str], question: &str) -> Vec<i32> {
-        let mut ranking = Ranking::of(question);
+        let mut ranking = Bm25Ranking::of(question);
         for row in of("a.txt", &pieces(texts)) {
             ranking.look_at(&row);
         }
@@ -301,7 +301,7 @@ mod tests {
         for n in [0, 31, 32, 99] {
             assert_eq!(found(&texts, &format!("What says number{n}?"))[0], n);
         }
-        let mut ranking = Ranking::of("law");
+        let mut ranking = Bm25Ranking::of("law");
         let row = WordsRow { file_id: KnowledgeFileId::new(), first: 0, count: 9, words: vec![1, 0, 255, 255, 7] };
         ranking.look_at(&row);
         assert!(ranking.best(3).is_empty());
