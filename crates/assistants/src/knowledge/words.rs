@@ -107,7 +107,7 @@ impl Bm25Ranking {
     fn look_at(&mut self, row: &WordsRow) {
         let mut rest = row.words.as_slice();
         for number in row.first..row.first.saturating_add(row.count) {
-            let Some((Piece { length, entries }, behind)) = piece(rest) else { return };
+            let Some((ChunkWords { length, entries }, behind)) = piece(rest) else { return };
             rest = behind;
             self.pieces += 1;
             self.length += u64::from(length);
@@ -153,7 +153,7 @@ impl Bm25Ranking {
 }
 
 /// Decoded words of a chunk.
-struct Piece<'a> {
+struct ChunkWords<'a> {
     /// Length, in words.
     length: u16,
     entries: &'a [[u8; ENTRY]],
@@ -161,11 +161,11 @@ struct Piece<'a> {
 
 /// Decodes the next chunk and returns the remaining bytes. Returns `None` at the end or for
 /// malformed data.
-fn piece(bytes: &[u8]) -> Option<(Piece<'_>, &[u8])> {
+fn piece(bytes: &[u8]) -> Option<(ChunkWords<'_>, &[u8])> {
     let ([a, b, c, d], rest) = bytes.split_first_chunk::<4>()?;
     let (entries, behind) = rest.split_at_checked(usize::from(u16::from_le_bytes([*c, *d])) * ENTRY)?;
     let length = u16::from_le_bytes([*a, *b]);
-    Some((Piece { length, entries: entries.as_chunks::<ENTRY>().0 }, behind))
+    Some((ChunkWords { length, entries: entries.as_chunks::<ENTRY>().0 }, behind))
 }
 
 /// The `most` chunks of these files that best match the words of a question, best first.
