@@ -51,9 +51,9 @@ pub(super) async fn call(
     tokio::task::spawn_blocking(move || calculated(expression)).await.unwrap_or_else(|_| Err(NO_END.to_owned()))
 }
 
-struct Until(Instant);
+struct TimeLimit(Instant);
 
-impl Interrupt for Until {
+impl Interrupt for TimeLimit {
     fn should_interrupt(&self) -> bool {
         Instant::now() >= self.0
     }
@@ -67,7 +67,7 @@ fn calculated(expression: String) -> Result<String, String> {
         return Err(format!("The sign {sign:?} isn't known here. Use letters, digits and {SIGNS:?}."));
     }
     let work = move || -> Result<String, String> {
-        let until = Until(Instant::now() + PATIENCE);
+        let until = TimeLimit(Instant::now() + PATIENCE);
         let done = evaluate_with_interrupt(&expression, &mut Context::new(), &until)?;
         Ok(done.get_main_result().chars().take(LONGEST_RESULT).collect())
     };
