@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     AssistantsService,
-    tools::{self, Offer, Ran, ToolTranscript, Wanted},
+    tools::{self, Offer, CallsProgress, ToolTranscript, Wanted},
 };
 
 /// Minimum interval between two text deltas of an answer, for at most 25 per second.
@@ -157,11 +157,11 @@ impl<'a> Generation<'a> {
         let may_begin = || self.lease.holds() && !self.draining.is_cancelled();
         let ran = tools::run(self.service, self.answer, self.claim.attempt, self.offer, transcript, may_begin).await;
         match ran.map_err(GenerationError::Ours)? {
-            Ran::All => Ok(None),
-            Ran::Waits(until) => Ok(Some(until)),
+            CallsProgress::All => Ok(None),
+            CallsProgress::Waits(until) => Ok(Some(until)),
             // During shutdown the interruption is about to hand the job over.
-            Ran::Lost if self.draining.is_cancelled() => pending().await,
-            Ran::Lost => Err(GenerationError::Lost),
+            CallsProgress::Lost if self.draining.is_cancelled() => pending().await,
+            CallsProgress::Lost => Err(GenerationError::Lost),
         }
     }
 

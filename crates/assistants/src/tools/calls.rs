@@ -25,7 +25,7 @@ const GONE: &str = "This tool isn't available any more.";
 
 /// State of the calls of a round.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Ran {
+pub(crate) enum CallsProgress {
     All,
     /// Calls wait for the asker's decision until this time.
     Waits(Timestamp),
@@ -41,7 +41,7 @@ pub(crate) async fn run(
     offer: &Offer,
     transcript: &mut ToolTranscript,
     holds: impl Fn() -> bool + Sync,
-) -> Result<Ran, AppError> {
+) -> Result<CallsProgress, AppError> {
     let one_by_one = &Mutex::new(());
     loop {
         let before = statuses(&transcript.rows);
@@ -77,10 +77,10 @@ pub(crate) async fn run(
         }
     }
     if has(transcript, ToolCallStatus::Queued) || has(transcript, ToolCallStatus::Running) {
-        return Ok(Ran::Lost);
+        return Ok(CallsProgress::Lost);
     }
     // Calls without confirmation have been executed by now.
-    Ok(transcript.waits_until().map_or(Ran::All, Ran::Waits))
+    Ok(transcript.waits_until().map_or(CallsProgress::All, CallsProgress::Waits))
 }
 
 fn has(transcript: &ToolTranscript, status: ToolCallStatus) -> bool {

@@ -34,7 +34,7 @@ use appcore::{
 };
 use dbcontext::query::tool_calls::ToolCallRow;
 
-pub(crate) use calls::{Ran, run};
+pub(crate) use calls::{CallsProgress, run};
 pub use connections::Connections;
 pub use decide::{Decision, decide, find};
 use event_log::events::tool_calls::{shown_call, shown_json};
