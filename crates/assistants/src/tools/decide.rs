@@ -22,7 +22,7 @@ use super::{arguments, builtin, permissions::digest, servers, shown_json, tell, 
 use crate::AssistantsService;
 
 #[derive(Clone, Debug)]
-pub struct Decision {
+pub struct CallDecision {
     pub decision: ToolDecision,
     /// Arguments that replace those of the model.
     pub arguments: Option<Map<String, Value>>,
@@ -75,9 +75,9 @@ pub async fn decide(
     by: &Principal,
     message_id: MessageId,
     id: ToolCallId,
-    decided: Decision,
+    decided: CallDecision,
 ) -> Result<ToolCall, AppError> {
-    let Decision { decision, arguments, remember } = decided;
+    let CallDecision { decision, arguments, remember } = decided;
     if decision == ToolDecision::Deny && (arguments.is_some() || remember) {
         let field = if remember { "remember" } else { "arguments" };
         return Err(AppError::field(field, "invalid", "Only a call that is allowed has these."));

@@ -36,7 +36,7 @@ use dbcontext::query::tool_calls::ToolCallRow;
 
 pub(crate) use calls::{CallsProgress, run};
 pub use connections::Connections;
-pub use decide::{Decision, decide, find};
+pub use decide::{CallDecision, decide, find};
 use event_log::events::tool_calls::{shown_call, shown_json};
 pub(crate) use offer::{Offer, offer};
 pub use servers::ServerFields;

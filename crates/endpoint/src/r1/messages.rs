@@ -13,7 +13,7 @@ use serde::Serialize;
 use assistants::{
     answering,
     tools::{
-        self, Decision,
+        self, CallDecision,
         pictures::{self, Picture},
     },
 };
@@ -398,7 +398,7 @@ impl Endpoint for DecideToolCall {
 
     async fn handle(ctx: &Ctx, request: DecideToolCallRequest) -> Result<Reply<ToolCall>, AppError> {
         let DecideToolCallRequest { id, call_id, decision, arguments, remember } = request;
-        let decided = Decision { decision, arguments, remember: remember.unwrap_or(false) };
+        let decided = CallDecision { decision, arguments, remember: remember.unwrap_or(false) };
         Ok(Reply::of(tools::decide(ctx.assistants(), ctx.user()?, id, call_id, decided).await?))
     }
 }
