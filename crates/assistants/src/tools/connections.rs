@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    oauth::{self, Access},
+    oauth::{self, AccessToken},
     secrets,
     shareable::Shareable,
 };
@@ -149,7 +149,7 @@ impl Connections {
         &self,
         service: &AssistantsService,
         row: &McpServerRow,
-        signed_in: Option<(UserId, &Access)>,
+        signed_in: Option<(UserId, &AccessToken)>,
     ) -> Result<Arc<Client>, McpError> {
         let place = self.place(row, signed_in);
         let connect = || {
@@ -159,7 +159,7 @@ impl Connections {
         place.client.get(|client| !client.is_closed(), connect).await
     }
 
-    fn place(&self, row: &McpServerRow, signed_in: Option<(UserId, &Access)>) -> Arc<ConnectionSlot> {
+    fn place(&self, row: &McpServerRow, signed_in: Option<(UserId, &AccessToken)>) -> Arc<ConnectionSlot> {
         let mut places = self.places();
         let now = Instant::now();
         let (user, token) = signed_in.map(|(user, access)| (user, access.version)).unzip();
@@ -191,7 +191,7 @@ async fn close_idle(connections: Weak<Connections>) {
 }
 
 /// Address or program of a server, with its credentials.
-fn server(service: &AssistantsService, row: &McpServerRow, access: Option<&Access>) -> Result<Server, McpError> {
+fn server(service: &AssistantsService, row: &McpServerRow, access: Option<&AccessToken>) -> Result<Server, McpError> {
     let kept = secrets::open(row, service.config.auth.key_encryption_secret.as_ref()).map_err(|error| {
         tracing::error!(%error, server = %row.id, "failed to decrypt secrets of tool server");
         McpError::Credentials

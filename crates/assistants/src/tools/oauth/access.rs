@@ -30,7 +30,7 @@ const MAX_SCOPE: usize = 2_000;
 const CLIENT_FORGOTTEN: &str = "invalid_client";
 
 /// Access token for a server.
-pub(in crate::tools) struct Access {
+pub(in crate::tools) struct AccessToken {
     pub token: Secret,
     /// Changes with each token.
     pub version: i64,
@@ -43,7 +43,7 @@ pub(in crate::tools) async fn access(
     server: &McpServerRow,
     user: UserId,
     refused: Option<i64>,
-) -> Result<Option<Access>, McpError> {
+) -> Result<Option<AccessToken>, McpError> {
     if server.auth != McpAuth::Oauth {
         return Ok(None);
     }
@@ -57,7 +57,7 @@ pub(in crate::tools) async fn access(
         let is_good = refused != Some(row.version);
         let is_fresh = is_good && row.expires_at.is_none_or(|at| at > now.plus(MARGIN));
         let is_usable = is_good && row.expires_at.is_none_or(|at| at > now);
-        let given = Access { token: Secret::new(tokens.access.as_str()), version: row.version };
+        let given = AccessToken { token: Secret::new(tokens.access.as_str()), version: row.version };
         // A token that has just been renewed is accepted even if it expires soon.
         if is_fresh || (is_good && is_renewed) || (is_usable && tokens.refresh.is_none()) {
             return Ok(Some(given));

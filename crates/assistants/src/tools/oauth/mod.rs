@@ -32,7 +32,7 @@ use dbcontext::query::{
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-pub(super) use access::{Access, access, give_up, want};
+pub(super) use access::{AccessToken, access, give_up, want};
 pub(super) use client::enter as enter_client;
 pub use client::{ClientFields, document as client_document};
 use identity::accounts::pending::{self, PendingKind};
