@@ -29,7 +29,7 @@ pub(super) const SECRET_IN_HEADER: &str = "client_secret_basic";
 const OFFLINE: &str = "offline_access";
 
 /// Result of the discovery.
-pub(super) struct Found {
+pub(super) struct AuthDiscovery {
     /// Resource that the tokens are for (RFC 8707).
     pub resource: String,
     /// Scope to request; `None` for the default of the authorization server.
@@ -85,7 +85,7 @@ struct Challenge {
 }
 
 /// Discovers the authorization server of a tool server.
-pub(super) async fn discover(service: &AssistantsService, url: &Url) -> Result<Found, AppError> {
+pub(super) async fn discover(service: &AssistantsService, url: &Url) -> Result<AuthDiscovery, AppError> {
     let challenge = challenge(service, url).await?;
     let told = challenge.metadata.as_deref().and_then(|told| url.join(told).ok());
     let candidates = told.map_or_else(|| resource_places(url), |told| vec![told]);
@@ -112,7 +112,7 @@ pub(super) async fn discover(service: &AssistantsService, url: &Url) -> Result<F
     })?;
     check(service, &server, &issuer)?;
     let scope = scope(challenge.scope, scopes, &server);
-    Ok(Found { resource, scope, server })
+    Ok(AuthDiscovery { resource, scope, server })
 }
 
 fn check(service: &AssistantsService, server: &Metadata, issuer: &str) -> Result<(), AppError> {
