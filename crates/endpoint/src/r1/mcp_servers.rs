@@ -12,7 +12,7 @@ use appcore::{
 };
 use assistants::tools::{
     ServerFields,
-    oauth::{self, ClientFields, Returned},
+    oauth::{self, ClientFields, RedirectParams},
     server_prompts, servers,
 };
 use identity::accounts::Confirmed;
@@ -145,7 +145,7 @@ impl Endpoint for ConnectToolServer {
 
     async fn handle(ctx: &Ctx, request: ConnectToolServerRequest) -> Result<Reply<ToolConnected>, AppError> {
         let ConnectToolServerRequest { server_id, state, code, error, iss } = request;
-        let returned = Returned { server_id, state, code, error, issuer: iss };
+        let returned = RedirectParams { server_id, state, code, error, issuer: iss };
         Ok(Reply::of(oauth::finish(ctx.assistants(), ctx.user()?, returned).await?))
     }
 }

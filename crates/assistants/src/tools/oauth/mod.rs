@@ -56,7 +56,7 @@ const MAX_CODE: usize = 4_096;
 
 /// Parameters of the redirect.
 #[derive(Clone, Debug)]
-pub struct Returned {
+pub struct RedirectParams {
     /// Server in the path of the redirect.
     pub server_id: Option<McpServerId>,
     pub state: String,
@@ -157,7 +157,7 @@ pub async fn begin(
 pub async fn finish(
     service: &AssistantsService,
     by: &Principal,
-    returned: Returned,
+    returned: RedirectParams,
 ) -> Result<ToolConnected, AppError> {
     let now = service.clock.now();
     let taken = pending::take::<Visit>(&service.db, PendingKind::ToolServer, &returned.state, now).await?;
