@@ -68,7 +68,7 @@ pub struct RedirectParams {
 
 /// State of a sign-in in progress.
 #[derive(Serialize, Deserialize)]
-struct Visit {
+struct PendingSignIn {
     server_id: McpServerId,
     /// URL of the server when the sign-in started.
     url: String,
@@ -123,7 +123,7 @@ pub async fn begin(
     let (client, redirect_uri) = client::client(service, id, &found.server).await?;
     let verifier = random_token().map_err(AppError::internal)?;
     let challenge = URL_SAFE_NO_PAD.encode(hash_token(&verifier));
-    let visit = Visit {
+    let visit = PendingSignIn {
         server_id: id,
         url: url.into(),
         resource: found.resource,
@@ -160,7 +160,7 @@ pub async fn finish(
     returned: RedirectParams,
 ) -> Result<ToolConnected, AppError> {
     let now = service.clock.now();
-    let taken = pending::take::<Visit>(&service.db, PendingKind::ToolServer, &returned.state, now).await?;
+    let taken = pending::take::<PendingSignIn>(&service.db, PendingKind::ToolServer, &returned.state, now).await?;
     let (_, visit) = taken.filter(|(user, _)| *user == Some(by.user_id)).ok_or(Code::OauthState)?;
     if redirect_uri(service, returned.server_id) != visit.redirect_uri {
         return Err(failed("the browser came back to another server's address"));
