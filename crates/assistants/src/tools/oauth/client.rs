@@ -17,7 +17,7 @@ use url::Url;
 use super::{
     discovery::{DOCUMENT, Metadata, NO_SECRET, SECRET_IN_FORM, SECRET_IN_HEADER, unusable},
     redirect_uri,
-    token::Client,
+    token::OauthClient,
 };
 use crate::{AssistantsService, tools::secrets};
 
@@ -98,7 +98,7 @@ pub(super) async fn client(
     service: &AssistantsService,
     server: McpServerId,
     metadata: &Metadata,
-) -> Result<(Client, String), AppError> {
+) -> Result<(OauthClient, String), AppError> {
     let redirect_uri = redirect_uri(service, Some(server));
     let now = service.clock.now();
     let is_in_form = metadata.auth_methods().any(|method| method == SECRET_IN_FORM);
@@ -114,7 +114,7 @@ pub(super) async fn client(
                 row.secret.as_deref().map(|kept| secrets::unsealed(&context(server), (kept, row.is_sealed), key));
             let by_hand = row.issuer.is_none();
             let redirect_uri = if by_hand { super::redirect_uri(service, None) } else { redirect_uri };
-            return Ok((Client { id: row.client_id, secret: secret.transpose()?, is_in_form }, redirect_uri));
+            return Ok((OauthClient { id: row.client_id, secret: secret.transpose()?, is_in_form }, redirect_uri));
         }
     }
     // Tried before the metadata document, against the order of the protocol, because the
@@ -122,7 +122,7 @@ pub(super) async fn client(
     let Some(endpoint) = &metadata.registration_endpoint else {
         let address = address(service, Some(server));
         if metadata.client_id_metadata_document_supported && address.starts_with("https://") {
-            return Ok((Client { id: address, secret: None, is_in_form: true }, redirect_uri));
+            return Ok((OauthClient { id: address, secret: None, is_in_form: true }, redirect_uri));
         }
         return Err(unusable(&format!(
             "Its authorization server takes no new clients by itself. Register Natter there with the redirect address {}, and enter the client ID.",
@@ -145,7 +145,7 @@ pub(super) async fn client(
         expires_at: ends.then(|| Timestamp(given.client_secret_expires_at.saturating_mul(1_000))),
     };
     rows::put_client(service.db.writer(), row).await?;
-    Ok((Client { id: given.client_id, secret: given.client_secret, is_in_form }, redirect_uri))
+    Ok((OauthClient { id: given.client_id, secret: given.client_secret, is_in_form }, redirect_uri))
 }
 
 async fn register(

@@ -37,7 +37,7 @@ pub(super) use client::enter as enter_client;
 pub use client::{ClientFields, document as client_document};
 use identity::accounts::pending::{self, PendingKind};
 use platform::links;
-use token::{Client, NoTokens, Place, Tokens, context};
+use token::{OauthClient, NoTokens, Place, Tokens, context};
 
 use crate::AssistantsService;
 
@@ -77,7 +77,7 @@ struct PendingSignIn {
     names_issuer: bool,
     token_endpoint: Url,
     revocation_endpoint: Option<Url>,
-    client: Client,
+    client: OauthClient,
     redirect_uri: String,
     verifier: String,
     next: String,

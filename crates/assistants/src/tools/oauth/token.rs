@@ -25,7 +25,7 @@ const QUOTED: usize = 100;
 
 /// Client of Natter at an authorization server.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Client {
+pub(super) struct OauthClient {
     pub id: String,
     pub secret: Option<String>,
     /// True if the secret is sent in the form instead of a header.
@@ -38,7 +38,7 @@ pub(super) struct Client {
 pub(super) struct Tokens {
     pub access: String,
     pub refresh: Option<String>,
-    pub client: Client,
+    pub client: OauthClient,
     pub resource: String,
     pub token_endpoint: Url,
     pub revocation_endpoint: Option<Url>,
@@ -46,7 +46,7 @@ pub(super) struct Tokens {
 
 /// Target of a token request.
 pub(super) struct Place<'a> {
-    pub client: &'a Client,
+    pub client: &'a OauthClient,
     pub resource: &'a str,
     pub endpoint: &'a Url,
 }
@@ -165,14 +165,14 @@ pub(super) async fn revoke(service: &AssistantsService, tokens: &Tokens) {
 
 async fn post(
     service: &AssistantsService,
-    client: &Client,
+    client: &OauthClient,
     endpoint: &Url,
     fields: &[(&str, &str)],
 ) -> Result<FetchedResponse, OutgoingError> {
     service.outgoing.send(request(client, endpoint, fields), DOCUMENT).await
 }
 
-fn request(client: &Client, endpoint: &Url, fields: &[(&str, &str)]) -> OutgoingRequest {
+fn request(client: &OauthClient, endpoint: &Url, fields: &[(&str, &str)]) -> OutgoingRequest {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.extend_pairs(fields);
     let mut headers = HeaderMap::from_iter([
