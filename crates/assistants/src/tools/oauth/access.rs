@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     discovery,
-    token::{self, NoTokens, Place, Tokens, context},
+    token::{self, NoTokens, Place, ConnectionTokens, context},
 };
 use crate::AssistantsService;
 
@@ -113,7 +113,7 @@ pub(in crate::tools) async fn want(service: &AssistantsService, server: McpServe
 }
 
 /// Renews tokens that this worker has claimed.
-async fn renew(service: &AssistantsService, row: &ConnectionRow, tokens: &Tokens) -> Result<(), McpError> {
+async fn renew(service: &AssistantsService, row: &ConnectionRow, tokens: &ConnectionTokens) -> Result<(), McpError> {
     let broken = |error: AppError| broken(row.server_id, &error);
     let db = service.db.writer();
     let Some(refresh) = &tokens.refresh else {
@@ -124,7 +124,7 @@ async fn renew(service: &AssistantsService, row: &ConnectionRow, tokens: &Tokens
     match token::have(service, place, &[("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())]).await {
         Ok(given) => {
             let refresh = given.refresh.or_else(|| tokens.refresh.clone());
-            let tokens = Tokens { access: given.access, refresh, ..tokens.clone() };
+            let tokens = ConnectionTokens { access: given.access, refresh, ..tokens.clone() };
             let kept = token::kept(service, &context(row.user_id, row.server_id.0), &tokens, given.expires_at);
             rows::renew(db, row, kept.map_err(broken)?).await.map_err(broken)?;
             Ok(())

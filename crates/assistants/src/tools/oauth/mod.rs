@@ -37,7 +37,7 @@ pub(super) use client::enter as enter_client;
 pub use client::{ClientFields, document as client_document};
 use identity::accounts::pending::{self, PendingKind};
 use platform::links;
-use token::{OauthClient, NoTokens, Place, Tokens, context};
+use token::{OauthClient, NoTokens, Place, ConnectionTokens, context};
 
 use crate::AssistantsService;
 
@@ -201,7 +201,7 @@ pub async fn finish(
             return Err(failed(&why.to_string()));
         }
     };
-    let tokens = Tokens {
+    let tokens = ConnectionTokens {
         access: given.access,
         refresh: given.refresh,
         client: visit.client,

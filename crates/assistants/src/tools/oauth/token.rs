@@ -35,7 +35,7 @@ pub(super) struct OauthClient {
 /// Tokens of a connection, with what is needed to renew and revoke them. Never shown, and sent only
 /// to their authorization server and resource.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Tokens {
+pub(super) struct ConnectionTokens {
     pub access: String,
     pub refresh: Option<String>,
     pub client: OauthClient,
@@ -92,7 +92,7 @@ struct Refusal {
 pub(super) fn kept(
     service: &AssistantsService,
     context: &[u8],
-    tokens: &Tokens,
+    tokens: &ConnectionTokens,
     expires_at: Option<Timestamp>,
 ) -> Result<NewTokens, AppError> {
     let (tokens, is_sealed) = secrets::sealed(context, tokens, service.config.auth.key_encryption_secret.as_ref())?;
@@ -100,7 +100,7 @@ pub(super) fn kept(
 }
 
 /// Decrypts the tokens of a connection.
-pub(super) fn opened(row: &ConnectionRow, key: Option<&Secret>) -> Result<Tokens, AppError> {
+pub(super) fn opened(row: &ConnectionRow, key: Option<&Secret>) -> Result<ConnectionTokens, AppError> {
     secrets::unsealed(&context(row.user_id, row.server_id.0), (row.tokens.as_slice(), row.is_sealed), key)
 }
 
@@ -149,7 +149,7 @@ fn read(answer: &FetchedResponse, now: Timestamp) -> Result<Given, NoTokens> {
 }
 
 /// Revokes the tokens at the authorization server, best effort (RFC 7009).
-pub(super) async fn revoke(service: &AssistantsService, tokens: &Tokens) {
+pub(super) async fn revoke(service: &AssistantsService, tokens: &ConnectionTokens) {
     let Some(endpoint) = &tokens.revocation_endpoint else { return };
     let (token, hint) = match &tokens.refresh {
         Some(refresh) => (refresh, "refresh_token"),
