@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     discovery,
-    token::{self, NoTokens, Place, ConnectionTokens, context},
+    token::{self, NoTokens, TokenTarget, ConnectionTokens, context},
 };
 use crate::AssistantsService;
 
@@ -120,7 +120,7 @@ async fn renew(service: &AssistantsService, row: &ConnectionRow, tokens: &Connec
         rows::expire(db, row).await.map_err(broken)?;
         return Err(McpError::Unconnected);
     };
-    let place = Place { client: &tokens.client, resource: &tokens.resource, endpoint: &tokens.token_endpoint };
+    let place = TokenTarget { client: &tokens.client, resource: &tokens.resource, endpoint: &tokens.token_endpoint };
     match token::have(service, place, &[("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())]).await {
         Ok(given) => {
             let refresh = given.refresh.or_else(|| tokens.refresh.clone());

@@ -37,7 +37,7 @@ pub(super) use client::enter as enter_client;
 pub use client::{ClientFields, document as client_document};
 use identity::accounts::pending::{self, PendingKind};
 use platform::links;
-use token::{OauthClient, NoTokens, Place, ConnectionTokens, context};
+use token::{OauthClient, NoTokens, TokenTarget, ConnectionTokens, context};
 
 use crate::AssistantsService;
 
@@ -184,7 +184,7 @@ pub async fn finish(
     let code = code.ok_or_else(|| failed("no code came back"))?;
     let server = mcp_servers::find(service.db.reader(), visit.server_id).await?.filter(takes_accounts);
     let server = server.filter(|server| server.url.as_deref() == Some(visit.url.as_str())).ok_or(Code::NotFound)?;
-    let place = Place { client: &visit.client, resource: &visit.resource, endpoint: &visit.token_endpoint };
+    let place = TokenTarget { client: &visit.client, resource: &visit.resource, endpoint: &visit.token_endpoint };
     let fields = [
         ("grant_type", "authorization_code"),
         ("code", code.as_str()),

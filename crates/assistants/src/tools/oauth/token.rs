@@ -45,7 +45,7 @@ pub(super) struct ConnectionTokens {
 }
 
 /// Target of a token request.
-pub(super) struct Place<'a> {
+pub(super) struct TokenTarget<'a> {
     pub client: &'a OauthClient,
     pub resource: &'a str,
     pub endpoint: &'a Url,
@@ -112,7 +112,7 @@ pub(super) fn context(user: UserId, server: uuid::Uuid) -> Vec<u8> {
 /// Requests tokens for a code or a refresh token.
 pub(super) async fn have(
     service: &AssistantsService,
-    place: Place<'_>,
+    place: TokenTarget<'_>,
     fields: &[(&str, &str)],
 ) -> Result<Given, NoTokens> {
     let mut fields = fields.to_vec();
