@@ -52,7 +52,7 @@ pub(super) struct TokenTarget<'a> {
 }
 
 /// Token response.
-pub(super) struct Given {
+pub(super) struct TokenGrant {
     pub access: String,
     pub refresh: Option<String>,
     pub expires_at: Option<Timestamp>,
@@ -114,7 +114,7 @@ pub(super) async fn have(
     service: &AssistantsService,
     place: TokenTarget<'_>,
     fields: &[(&str, &str)],
-) -> Result<Given, NoTokens> {
+) -> Result<TokenGrant, NoTokens> {
     let mut fields = fields.to_vec();
     fields.push(("resource", place.resource));
     let sent = post(service, place.client, place.endpoint, &fields).await;
@@ -122,7 +122,7 @@ pub(super) async fn have(
     read(&answer, service.clock.now())
 }
 
-fn read(answer: &FetchedResponse, now: Timestamp) -> Result<Given, NoTokens> {
+fn read(answer: &FetchedResponse, now: Timestamp) -> Result<TokenGrant, NoTokens> {
     // Some servers refuse with a wrong status.
     if let Ok(Refusal { error }) = serde_json::from_slice(&answer.body) {
         let error: String = error.chars().filter(|char| !char.is_control()).take(QUOTED).collect();
@@ -141,7 +141,7 @@ fn read(answer: &FetchedResponse, now: Timestamp) -> Result<Given, NoTokens> {
         Value::String(text) => text.parse().ok(),
         told => told.as_u64(),
     });
-    Ok(Given {
+    Ok(TokenGrant {
         access: given.access_token,
         refresh: given.refresh_token.filter(|token| !token.is_empty()),
         expires_at: seconds.map(|seconds| now.plus(Duration::from_secs(seconds).min(LONGEST))),
