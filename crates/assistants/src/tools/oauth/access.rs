@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     discovery,
-    token::{self, NoTokens, TokenTarget, ConnectionTokens, context},
+    token::{self, TokenRequestError, TokenTarget, ConnectionTokens, context},
 };
 use crate::AssistantsService;
 
@@ -129,7 +129,7 @@ async fn renew(service: &AssistantsService, row: &ConnectionRow, tokens: &Connec
             rows::renew(db, row, kept.map_err(broken)?).await.map_err(broken)?;
             Ok(())
         }
-        Err(NoTokens::Refused(why)) => {
+        Err(TokenRequestError::Refused(why)) => {
             tracing::info!(why, server = %row.server_id, "authorization server refused token renewal");
             rows::expire(db, row).await.map_err(broken)?;
             if why == CLIENT_FORGOTTEN {
@@ -137,7 +137,7 @@ async fn renew(service: &AssistantsService, row: &ConnectionRow, tokens: &Connec
             }
             Err(McpError::Unconnected)
         }
-        Err(NoTokens::Away(why)) => {
+        Err(TokenRequestError::Away(why)) => {
             rows::release(db, row).await.map_err(broken)?;
             Err(McpError::Unreachable(format!("its authorization server doesn't renew the connection now ({why})")))
         }

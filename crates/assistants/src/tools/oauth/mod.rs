@@ -37,7 +37,7 @@ pub(super) use client::enter as enter_client;
 pub use client::{ClientFields, document as client_document};
 use identity::accounts::pending::{self, PendingKind};
 use platform::links;
-use token::{OauthClient, NoTokens, TokenTarget, ConnectionTokens, context};
+use token::{OauthClient, TokenRequestError, TokenTarget, ConnectionTokens, context};
 
 use crate::AssistantsService;
 
@@ -195,7 +195,7 @@ pub async fn finish(
         Ok(given) => given,
         Err(why) => {
             // The client is registered again at the next attempt.
-            if matches!(&why, NoTokens::Refused(error) if error == "invalid_client") {
+            if matches!(&why, TokenRequestError::Refused(error) if error == "invalid_client") {
                 forget_client(service, server.id).await?;
             }
             return Err(failed(&why.to_string()));

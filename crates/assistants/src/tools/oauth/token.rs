@@ -60,14 +60,14 @@ pub(super) struct TokenGrant {
 
 /// Failure to get tokens.
 #[derive(Debug)]
-pub(super) enum NoTokens {
+pub(super) enum TokenRequestError {
     /// Refused with this error code; the user has to sign in again.
     Refused(String),
     /// Temporary failure.
     Away(String),
 }
 
-impl std::fmt::Display for NoTokens {
+impl std::fmt::Display for TokenRequestError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (Self::Refused(why) | Self::Away(why)) = self;
         f.write_str(why)
@@ -114,25 +114,25 @@ pub(super) async fn have(
     service: &AssistantsService,
     place: TokenTarget<'_>,
     fields: &[(&str, &str)],
-) -> Result<TokenGrant, NoTokens> {
+) -> Result<TokenGrant, TokenRequestError> {
     let mut fields = fields.to_vec();
     fields.push(("resource", place.resource));
     let sent = post(service, place.client, place.endpoint, &fields).await;
-    let answer = sent.map_err(|error| NoTokens::Away(error.to_string()))?;
+    let answer = sent.map_err(|error| TokenRequestError::Away(error.to_string()))?;
     read(&answer, service.clock.now())
 }
 
-fn read(answer: &FetchedResponse, now: Timestamp) -> Result<TokenGrant, NoTokens> {
+fn read(answer: &FetchedResponse, now: Timestamp) -> Result<TokenGrant, TokenRequestError> {
     // Some servers refuse with a wrong status.
     if let Ok(Refusal { error }) = serde_json::from_slice(&answer.body) {
         let error: String = error.chars().filter(|char| !char.is_control()).take(QUOTED).collect();
         let is_passing = answer.status.is_server_error() || error == "temporarily_unavailable" || error == "slow_down";
-        return Err(if is_passing { NoTokens::Away(error) } else { NoTokens::Refused(error) });
+        return Err(if is_passing { TokenRequestError::Away(error) } else { TokenRequestError::Refused(error) });
     }
     if !answer.status.is_success() {
-        return Err(NoTokens::Away(format!("it answered {}", answer.status)));
+        return Err(TokenRequestError::Away(format!("it answered {}", answer.status)));
     }
-    let unreadable = || NoTokens::Away("its answer can't be read".to_owned());
+    let unreadable = || TokenRequestError::Away("its answer can't be read".to_owned());
     let given: Answer = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
     if !given.token_type.eq_ignore_ascii_case("bearer") || HeaderValue::from_str(&given.access_token).is_err() {
         return Err(unreadable());
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(read(&answer(200, text), Timestamp(0)).ok().unwrap().expires_at, Some(Timestamp(60_000)));
         for status in [200, 400, 401] {
             let refused = read(&answer(status, r#"{"error":"invalid_grant"}"#), Timestamp(0)).err().unwrap();
-            assert!(matches!(&refused, NoTokens::Refused(why) if why == "invalid_grant"), "{status}: {refused}");
+            assert!(matches!(&refused, TokenRequestError::Refused(why) if why == "invalid_grant"), "{status}: {refused}");
         }
         for (status, body) in [
             (500, r#"{"error":"server_error"}"#),
@@ -234,7 +234,7 @@ mod tests {
             (200, "{\"access_token\":\"a\\n\",\"token_type\":\"bearer\"}"),
         ] {
             let nothing = read(&answer(status, body), Timestamp(0)).err().unwrap();
-            assert!(matches!(nothing, NoTokens::Away(_)), "{status} {body}: {nothing}");
+            assert!(matches!(nothing, TokenRequestError::Away(_)), "{status} {body}: {nothing}");
         }
     }
 }
