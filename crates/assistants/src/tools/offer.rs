@@ -29,17 +29,17 @@ const MAX_FUNCTION: usize = 64;
 
 /// Offered tools by function name.
 #[derive(Default)]
-pub(crate) struct Offer(BTreeMap<String, Offered>);
+pub(crate) struct Offer(BTreeMap<String, OfferedFunction>);
 
 /// Offered tool with its server.
 #[derive(Clone)]
-pub(super) struct Offered {
+pub(super) struct OfferedFunction {
     pub server: Arc<McpServerRow>,
     pub tool: Tool,
     pub mode: ToolMode,
 }
 
-impl Offered {
+impl OfferedFunction {
     /// True if a call may be repeated after a crash: an administrator trusts the tool and its
     /// server declares it idempotent.
     pub fn is_repeatable(&self) -> bool {
@@ -78,7 +78,7 @@ pub(crate) async fn offer(
             let mode = mode_of(&tool, &modes);
             if is_chosen && mode != ToolMode::Off && offer.0.len() < MAX_OFFERED {
                 let name = offer.free_name(&server.name, &tool.name);
-                offer.0.insert(name, Offered { server: Arc::clone(&server), tool, mode });
+                offer.0.insert(name, OfferedFunction { server: Arc::clone(&server), tool, mode });
             }
         }
     }
@@ -92,7 +92,7 @@ impl Offer {
 
     /// Function definitions for the model.
     pub fn functions(&self) -> Vec<ChatTool> {
-        let function = |(name, offered): (&String, &Offered)| ChatTool {
+        let function = |(name, offered): (&String, &OfferedFunction)| ChatTool {
             name: name.clone(),
             description: offered.tool.description.clone().or_else(|| offered.tool.title.clone()),
             parameters: offered.tool.schema.clone(),
@@ -106,12 +106,12 @@ impl Offer {
     }
 
     /// Tool of a function.
-    pub(super) fn find(&self, function: &str) -> Option<&Offered> {
+    pub(super) fn find(&self, function: &str) -> Option<&OfferedFunction> {
         self.0.get(function)
     }
 
     /// Tool of a stored call, whatever its function name is now.
-    pub(super) fn of(&self, server: McpServerId, tool: &str) -> Option<&Offered> {
+    pub(super) fn of(&self, server: McpServerId, tool: &str) -> Option<&OfferedFunction> {
         self.0.values().find(|offered| offered.server.id == server && offered.tool.name == tool)
     }
 
@@ -155,7 +155,7 @@ mod tests {
         assert!(offer.0.contains_key("T_m_ki_m__get_it") && offer.0.contains_key("T_m_ki_m__get_it_2"));
     }
 
-    fn offered() -> Offered {
+    fn offered() -> OfferedFunction {
         let tool = Tool {
             name: "t".to_owned(),
             title: None,
@@ -164,6 +164,6 @@ mod tests {
             is_read_only: true,
             is_idempotent: true,
         };
-        Offered { server: Arc::new(super::super::secrets::tests::row()), tool, mode: ToolMode::Auto }
+        OfferedFunction { server: Arc::new(super::super::secrets::tests::row()), tool, mode: ToolMode::Auto }
     }
 }

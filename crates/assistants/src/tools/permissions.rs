@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dbcontext::query::tool_permissions::{self as rows, PermittedTool};
 use mcp::Tool;
 
-use super::{Offer, offer::Offered};
+use super::{Offer, offer::OfferedFunction};
 use crate::AssistantsService;
 
 /// Permissions of a user for an assistant.
@@ -32,7 +32,7 @@ impl Permissions {
     }
 
     /// True if a call needs confirmation.
-    pub fn asks(&self, offered: &Offered) -> bool {
+    pub fn asks(&self, offered: &OfferedFunction) -> bool {
         let is_permitted = |permitted: &PermittedTool| {
             permitted.server_id == offered.server.id
                 && permitted.tool == offered.tool.name
@@ -85,7 +85,7 @@ mod tests {
             is_idempotent: false,
         };
         let server = Arc::new(super::super::secrets::tests::row());
-        let offered = |tool: &Tool| Offered { server: Arc::clone(&server), tool: tool.clone(), mode: ToolMode::Ask };
+        let offered = |tool: &Tool| OfferedFunction { server: Arc::clone(&server), tool: tool.clone(), mode: ToolMode::Ask };
         let permitted =
             |server_id: McpServerId| PermittedTool { server_id, tool: tool.name.clone(), digest: digest(&tool) };
         let permissions = Permissions(vec![permitted(server.id)]);
@@ -96,7 +96,7 @@ mod tests {
         let changed = Tool { description: Some("Pays twice.".to_owned()), ..tool.clone() };
         assert!(permissions.asks(&offered(&changed)));
         assert!(Permissions(vec![permitted(McpServerId::new())]).asks(&offered(&tool)), "permission is per server");
-        let auto = Offered { mode: ToolMode::Auto, ..offered(&changed) };
+        let auto = OfferedFunction { mode: ToolMode::Auto, ..offered(&changed) };
         assert!(!permissions.asks(&auto));
     }
 }

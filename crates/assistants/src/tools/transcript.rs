@@ -13,7 +13,7 @@ use dbcontext::{
 };
 use event_log::events::AnswerJob;
 
-use super::{Offer, calls::parse_arguments, offer::Offered, permissions::Permissions, pictures, shown_json};
+use super::{Offer, calls::parse_arguments, offer::OfferedFunction, permissions::Permissions, pictures, shown_json};
 use crate::AssistantsService;
 
 /// Results for the model in place of a tool's result.
@@ -184,7 +184,7 @@ impl ToolTranscript {
                     status: status.to_string(),
                     result: result.map(str::to_owned),
                     picture_count: 0,
-                    is_repeatable: offered.is_some_and(Offered::is_repeatable),
+                    is_repeatable: offered.is_some_and(OfferedFunction::is_repeatable),
                     requested_by: wanted.asker,
                     text_offset: i64::try_from(text_at).unwrap_or(i64::MAX),
                     attempt: 0,
