@@ -20,7 +20,7 @@ const MAX_SHOWN: usize = 8;
 
 /// Stored image.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct StoredPicture {
     media_type: String,
     data: String,
     tokens: usize,
@@ -38,7 +38,7 @@ pub(super) async fn keep(
         let Ok(bytes) = STANDARD.decode(data) else { continue };
         if let Some(small) = uploads::small_picture(&service.files, owner, bytes).await {
             let (media_type, data) = (small.media_type.to_owned(), STANDARD.encode(&small.bytes));
-            kept.push(Kept { media_type, data, tokens: ChatPicture::estimate(small.width, small.height) });
+            kept.push(StoredPicture { media_type, data, tokens: ChatPicture::estimate(small.width, small.height) });
         }
     }
     if kept.is_empty() {
@@ -68,7 +68,7 @@ pub async fn find(
         return Err(Code::NotFound.into());
     }
     let kept = tool_calls::pictures_of(service.db.reader(), message_id, id).await?.ok_or(Code::NotFound)?;
-    let kept: Vec<Kept> = serde_json::from_str(&kept).map_err(AppError::internal)?;
+    let kept: Vec<StoredPicture> = serde_json::from_str(&kept).map_err(AppError::internal)?;
     let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1)).ok_or(Code::NotFound)?;
     let kept = kept.get(place).ok_or(Code::NotFound)?;
     let bytes = STANDARD.decode(&kept.data).map_err(AppError::internal)?;
@@ -94,9 +94,9 @@ pub(super) async fn shown(
     let rows =
         tool_calls::pictures(service.db.reader(), transcript.message_id, transcript.version, MAX_SHOWN as u64).await?;
     for row in rows {
-        let kept: Vec<Kept> = serde_json::from_str(&row.pictures).map_err(AppError::internal)?;
+        let kept: Vec<StoredPicture> = serde_json::from_str(&row.pictures).map_err(AppError::internal)?;
         let picture =
-            |kept: Kept| ChatPicture { media_type: kept.media_type, data: kept.data.into(), tokens: kept.tokens };
+            |kept: StoredPicture| ChatPicture { media_type: kept.media_type, data: kept.data.into(), tokens: kept.tokens };
         let pictures: Vec<ChatPicture> = kept.into_iter().take(left).map(picture).collect();
         left -= pictures.len();
         shown.insert(row.id, pictures);
