@@ -17,7 +17,7 @@ use url::Url;
 use super::{
     oauth::{self, AccessToken},
     secrets,
-    shareable::Shareable,
+    shareable::SharedLazy,
 };
 use crate::AssistantsService;
 
@@ -41,7 +41,7 @@ struct ConnectionSlot {
     as_of: Timestamp,
     /// Version of the access token; another version is reconnected.
     token: Option<i64>,
-    client: Arc<Shareable<Arc<Client>>>,
+    client: Arc<SharedLazy<Arc<Client>>>,
     used: Lock<Instant>,
 }
 

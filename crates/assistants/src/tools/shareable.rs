@@ -18,7 +18,7 @@ const FAILED_FOR: Duration = Duration::from_secs(10);
 
 type Attempt<T> = Shared<BoxFuture<'static, Result<T, McpError>>>;
 
-pub(super) struct Shareable<T>(Mutex<State<T>>);
+pub(super) struct SharedLazy<T>(Mutex<State<T>>);
 
 enum State<T> {
     Nothing,
@@ -27,13 +27,13 @@ enum State<T> {
     Failed { error: McpError, until: Instant },
 }
 
-impl<T> Default for Shareable<T> {
+impl<T> Default for SharedLazy<T> {
     fn default() -> Self {
         Self(Mutex::new(State::Nothing))
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> Shareable<T> {
+impl<T: Clone + Send + Sync + 'static> SharedLazy<T> {
     /// Returns the current value if it is good, or else the result of creating it.
     pub async fn get<F>(
         self: &Arc<Self>,
@@ -111,7 +111,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn callers_of_an_unresponsive_server_share_one_attempt() {
-        let (place, server) = (Arc::new(Shareable::<usize>::default()), Arc::new(Server::default()));
+        let (place, server) = (Arc::new(SharedLazy::<usize>::default()), Arc::new(Server::default()));
         let get = || place.get(|_| true, || Ok(Arc::clone(&server).ask()));
         let begun = Instant::now();
         assert!(join_all((0..20).map(|_| get())).await.iter().all(|got| *got == Err(McpError::Timeout)));
@@ -125,7 +125,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn keeps_detached_result_and_replaces_bad_one() {
         let server = Arc::new(Server { answers: Some(7), ..Server::default() });
-        let place = Arc::new(Shareable::<usize>::default());
+        let place = Arc::new(SharedLazy::<usize>::default());
         let get = |is_good: bool| place.get(move |_| is_good, || Ok(Arc::clone(&server).ask()));
         assert!(tokio::time::timeout(SILENCE / 2, get(true)).await.is_err());
         assert_eq!((get(true).await, get(true).await, server.asked()), (Ok(7), Ok(7), 1));
@@ -134,7 +134,7 @@ mod tests {
 
     #[tokio::test]
     async fn does_not_cache_failures_to_start() {
-        let place = Arc::new(Shareable::<usize>::default());
+        let place = Arc::new(SharedLazy::<usize>::default());
         let refused = place.get(|_| true, || Err::<std::future::Ready<_>, _>(McpError::Credentials)).await;
         assert_eq!(refused, Err(McpError::Credentials));
         assert_eq!(place.get(|_| true, || Ok(std::future::ready(Ok(1)))).await, Ok(1));
