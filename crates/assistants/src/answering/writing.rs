@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     AssistantsService,
-    tools::{self, Offer, CallsProgress, ToolTranscript, Wanted},
+    tools::{self, Offer, CallsProgress, ToolTranscript, RequestedCalls},
 };
 
 /// Minimum interval between two text deltas of an answer, for at most 25 per second.
@@ -139,7 +139,7 @@ impl<'a> Generation<'a> {
                 self.tell(draft);
             }
             let Some(asker) = self.asker() else { return Ok(GenerationOutcome::Whole) };
-            let wanted = Wanted { answer: self.answer, asker, text: draft.text(), calls };
+            let wanted = RequestedCalls { answer: self.answer, asker, text: draft.text(), calls };
             if !transcript.want(self.service, self.offer, wanted).await.map_err(GenerationError::Ours)? {
                 return Err(GenerationError::Moot);
             }

@@ -37,7 +37,7 @@ pub(crate) struct ToolTranscript {
 }
 
 /// Tool calls requested by a model.
-pub(crate) struct Wanted<'a> {
+pub(crate) struct RequestedCalls<'a> {
     pub answer: &'a AnswerJob,
     /// User who asked, and who decides about the calls.
     pub asker: UserId,
@@ -144,7 +144,7 @@ impl ToolTranscript {
         &mut self,
         service: &AssistantsService,
         offer: &Offer,
-        wanted: Wanted<'_>,
+        wanted: RequestedCalls<'_>,
     ) -> Result<bool, AppError> {
         let settings = &service.config.mcp;
         let now = service.clock.now();
