@@ -18,9 +18,9 @@ use crate::{
     given::{self, PreviousResponse, StoredResponses},
     heavy::off_loop,
     settings::{SettingsError, Target},
-    shelf::ResponseStore,
+    response_store::ResponseStore,
     signatures::SignatureCache,
-    takes,
+    params,
     wire::Http,
 };
 
@@ -35,11 +35,11 @@ pub struct Ai {
     configured_default: Option<Target>,
     /// Default model named by the configuration but offered by none of its providers; an added
     /// provider may offer it.
-    wished_default: Option<String>,
+    unresolved_default: Option<String>,
     /// HTTP client of providers without a proxy of their own.
     shared: Http,
     has_proxy: bool,
-    hearer: OnceLock<KeyListener>,
+    key_listener: OnceLock<KeyListener>,
     demo: Demo,
     limits: Arc<Limits>,
     signatures: Arc<SignatureCache>,
@@ -54,7 +54,7 @@ type KeyListener = Arc<dyn Fn(KeyStateChange) + Send + Sync>;
 
 /// Snapshot of the providers: configured ones first, then added ones.
 pub(crate) struct ProviderSnapshot {
-    known: Vec<RegisteredProvider>,
+    providers: Vec<RegisteredProvider>,
     /// Default model; `None` if only the demo is available.
     default: Option<Target>,
 }
@@ -83,7 +83,7 @@ impl Ai {
     /// Builds the client; returns an error naming the setting that is invalid.
     pub fn build(settings: AiSettings) -> Result<Self, SettingsError> {
         let limits = Arc::new(settings.limits.clone());
-        takes::put_before(&settings.takes).map_err(SettingsError::Takes)?;
+        params::put_before(&settings.model_params).map_err(SettingsError::Takes)?;
         let demo = Demo::new(limits.demo_pause);
         let outgoing = Outgoing::new(&settings.outgoing).map_err(|_| SettingsError::Client)?;
         let configured_default = if settings.providers.is_empty() {
@@ -103,14 +103,14 @@ impl Ai {
             Ok(RegisteredProvider { upstream, settings: provider, is_added: false })
         };
         let known = settings.providers.into_iter().map(build).collect::<Result<Vec<_>, _>>()?;
-        let upstreams = ProviderSnapshot { known, default: configured_default.clone() };
+        let upstreams = ProviderSnapshot { providers: known, default: configured_default.clone() };
         Ok(Self {
             upstreams: RwLock::new(Arc::new(upstreams)),
             configured_default,
-            wished_default: settings.default_model,
+            unresolved_default: settings.default_model,
             shared,
             has_proxy,
-            hearer: OnceLock::new(),
+            key_listener: OnceLock::new(),
             demo,
             limits,
             signatures: Arc::default(),
@@ -126,13 +126,13 @@ impl Ai {
     /// built and those with the name of a configured one are skipped.
     pub fn replace_added(&self, added: Vec<ProviderSettings>) {
         let before = self.upstreams();
-        let mut known: Vec<RegisteredProvider> = before.known.iter().filter(|known| !known.is_added).cloned().collect();
+        let mut known: Vec<RegisteredProvider> = before.providers.iter().filter(|known| !known.is_added).cloned().collect();
         for settings in added {
             if known.iter().any(|known| known.settings.name.eq_ignore_ascii_case(&settings.name)) {
                 tracing::warn!(provider = settings.name, "added provider skipped, name taken by a configured provider");
                 continue;
             }
-            let same = before.known.iter().find(|known| known.is_added && known.settings == settings);
+            let same = before.providers.iter().find(|known| known.is_added && known.settings == settings);
             let upstream = match same.map_or_else(|| self.build_added(&settings), |same| Ok(Arc::clone(&same.upstream)))
             {
                 Ok(upstream) => upstream,
@@ -143,7 +143,7 @@ impl Ai {
             };
             known.push(RegisteredProvider { upstream, settings, is_added: true });
         }
-        let wished = self.wished_default.as_deref().map(str::trim);
+        let wished = self.unresolved_default.as_deref().map(str::trim);
         let all = || {
             known.iter().enumerate().flat_map(|(at, known)| known.settings.models.iter().map(move |model| (at, model)))
         };
@@ -152,7 +152,7 @@ impl Ai {
             found.map(|(provider, model)| Target { provider, model: model.clone() })
         };
         let default = self.configured_default.clone().or_else(first);
-        *self.upstreams.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ProviderSnapshot { known, default });
+        *self.upstreams.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ProviderSnapshot { providers: known, default });
     }
 
     /// Names and models of the added providers in use.
@@ -180,7 +180,7 @@ impl Ai {
         let guarded = guarded.map_err(|_| SettingsError::BaseUrl(settings.name.clone()))?;
         let http = if self.has_proxy { self.shared.clone() } else { Http::of(guarded, Arc::clone(&self.limits)) };
         let upstream = Upstream::build(settings, http, self.limits.backoff)?;
-        if let Some(hearer) = self.hearer.get() {
+        if let Some(hearer) = self.key_listener.get() {
             upstream.tell_to(hearer);
         }
         Ok(Arc::new(upstream))
@@ -190,7 +190,7 @@ impl Ai {
     /// [`hear`](Self::hear).
     pub fn tell_to(&self, hearer: impl Fn(KeyStateChange) + Send + Sync + 'static) {
         let hearer: KeyListener = Arc::new(hearer);
-        let _ = self.hearer.set(Arc::clone(&hearer));
+        let _ = self.key_listener.set(Arc::clone(&hearer));
         for known in self.upstreams().known() {
             known.upstream.tell_to(&hearer);
         }
@@ -259,7 +259,7 @@ impl Ai {
     #[must_use]
     pub fn hands_on_searches(&self, route: &Route, of_key: Option<&[RestrictedParameter]>) -> bool {
         let hands_on =
-            |upstream: &Upstream| costly::passing(&upstream.passes, of_key).iter().any(|name| name == costly::SEARCH);
+            |upstream: &Upstream| costly::passing(&upstream.passthrough_params, of_key).iter().any(|name| name == costly::SEARCH);
         self.any_along(route, |upstream| upstream.kind.dialect().passes(ApiStyle::Chat) && hands_on(upstream))
     }
 
@@ -300,7 +300,7 @@ impl Ai {
             Some(default) => upstreams.deployment(default)?,
             None => demo_deployment(),
         };
-        Ok(Route { asked: deployment.model.clone(), deployments: vec![deployment], ..Route::default() })
+        Ok(Route { requested_model: deployment.model.clone(), deployments: vec![deployment], ..Route::default() })
     }
 
     /// Best breaker state of all providers: open only if every provider's breaker is open.
@@ -324,15 +324,15 @@ fn demo_deployment() -> Deployment {
 
 impl ProviderSnapshot {
     pub fn known(&self) -> &[RegisteredProvider] {
-        &self.known
+        &self.providers
     }
 
     pub fn find(&self, name: &str) -> Option<&Upstream> {
-        self.known.iter().map(|known| &*known.upstream).find(|upstream| upstream.name == name)
+        self.providers.iter().map(|known| &*known.upstream).find(|upstream| upstream.name == name)
     }
 
     fn deployment(&self, target: &Target) -> Result<Deployment, AiError> {
-        let known = self.known.get(target.provider).ok_or(AiError::UnknownModel)?;
+        let known = self.providers.get(target.provider).ok_or(AiError::UnknownModel)?;
         let (provider, model) = (known.settings.name.clone(), target.model.clone());
         Ok(Deployment { provider, model, weight: 1, priority: 0, takes: None })
     }

@@ -12,8 +12,8 @@ use crate::{
     given::PreviousResponse,
     meter::{Meter, searches_always},
     peek::estimate,
-    shelf::PendingWrites,
-    takes::ModelParamOverrides,
+    response_store::PendingWrites,
+    params::ModelParamOverrides,
 };
 
 /// API format of a client.
@@ -56,7 +56,7 @@ pub struct Fallbacks {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Route {
     /// Model name in the caller's request.
-    pub asked: String,
+    pub requested_model: String,
     pub deployments: Vec<Deployment>,
     pub fallbacks: Fallbacks,
 }
@@ -91,15 +91,15 @@ pub struct Call {
     /// `None`: everything that the provider passes.
     passes: Option<Arc<[RestrictedParameter]>>,
     /// API key whose stored responses the call may refer to, and the response that it continues.
-    pub(crate) of_key: Option<(ApiKeyId, Option<PreviousResponse>)>,
+    pub(crate) history: Option<(ApiKeyId, Option<PreviousResponse>)>,
     /// Publication of its answer to the other instances.
-    pub(crate) under_way: Arc<PendingWrites>,
+    pub(crate) publication: Arc<PendingWrites>,
     /// Estimated input tokens, if already known.
     input: Option<u64>,
     /// Maximum output tokens, as far as known; providers count them against rate limits in advance.
     pub most_output: u64,
     /// True if the maximum cost is reserved.
-    is_held: bool,
+    is_reserved: bool,
     /// Filled while the call runs. The billing code keeps a clone so that a call whose client
     /// disconnects is billed too.
     pub meter: Arc<Meter>,
@@ -119,11 +119,11 @@ impl Call {
             owner,
             betas,
             passes,
-            of_key,
-            under_way,
+            history: of_key,
+            publication: under_way,
             input,
             most_output,
-            is_held,
+            is_reserved: is_held,
             meter,
         }
     }
@@ -132,7 +132,7 @@ impl Call {
     /// [referred to](crate::Ai::fill_in).
     #[must_use]
     pub fn of_key(self, key: ApiKeyId, followed: Option<PreviousResponse>) -> Self {
-        Self { of_key: Some((key, followed)), ..self }
+        Self { history: Some((key, followed)), ..self }
     }
 
     /// Sets the owner.
@@ -162,16 +162,16 @@ impl Call {
     /// the caller sets no bound.
     #[must_use]
     pub fn held(self, is_held: bool) -> Self {
-        Self { is_held, ..self }
+        Self { is_reserved: is_held, ..self }
     }
 
     pub(crate) fn is_held(&self) -> bool {
-        self.is_held
+        self.is_reserved
     }
 
     /// Restricted parameters that pass to this provider.
     pub(crate) fn passing(&self, upstream: &Upstream) -> Arc<[String]> {
-        costly::passing(&upstream.passes, self.passes.as_deref())
+        costly::passing(&upstream.passthrough_params, self.passes.as_deref())
     }
 
     /// True if tools that this provider runs pass through.

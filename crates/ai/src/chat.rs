@@ -127,7 +127,7 @@ pub struct ChatRequest {
     /// Tool rounds since the last message.
     pub rounds: Vec<ChatRound>,
     /// True if the model may call no more tools.
-    pub no_more_calls: bool,
+    pub forbids_tool_calls: bool,
     /// `None`: the model's default.
     pub temperature: Option<f64>,
     /// Maximum output tokens. `None`: the model's default.

@@ -37,7 +37,7 @@ pub(crate) fn request(asked: &ChatRequest) -> Request {
         let (name, description, parameters) = (tool.name, tool.description, Some(tool.parameters));
         request.tools.push(Tool { name, description, parameters, strict: None, cached: None });
     }
-    request.tool_choice = (asked.no_more_calls && !request.tools.is_empty()).then_some(ToolChoice::None);
+    request.tool_choice = (asked.forbids_tool_calls && !request.tools.is_empty()).then_some(ToolChoice::None);
     for round in asked.rounds.iter().cloned() {
         let call =
             |ChatCall { id, name, arguments, signature }| Part::Call(ToolCall { id, name, arguments, signature });

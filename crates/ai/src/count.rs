@@ -34,8 +34,8 @@ impl Ai {
                 Ok(tokens)
             }
             Ok(None) => Ok(estimated),
-            Err(AttemptError::Told(error)) => Err(error),
-            Err(AttemptError::Failed(failure)) => {
+            Err(AttemptError::Final(error)) => Err(error),
+            Err(AttemptError::Retryable(failure)) => {
                 tracing::info!(code = failure.error.code(), "failed to count tokens, using estimate");
                 // The failure is recorded for the key, but not retried.
                 let _ = tries.failed(attempt, failure);
@@ -61,7 +61,7 @@ async fn ask(call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Op
     let upstream = attempt.upstream;
     let dialect = upstream.kind.dialect();
     // The provider's own format passes through unparsed, including fields that Natter doesn't know.
-    let request = if dialect.passes(call.style) { Request::default() } else { read(call).await.map_err(AttemptError::Told)? };
+    let request = if dialect.passes(call.style) { Request::default() } else { read(call).await.map_err(AttemptError::Final)? };
     // Requests that can't be encoded as they are, such as images by URL, are estimated.
     let Ok(Some(CountRequest { post, field })) = dialect.count(&call.body, &request, attempt.model) else {
         return Ok(None);

@@ -56,8 +56,8 @@ impl Ai {
                     attempt.succeeded();
                     return Ok(Forwarded { content_type: JSON, body: AnswerBody::Whole(body), meter: call.meter });
                 }
-                Err(AttemptError::Told(error)) => return Err(error),
-                Err(AttemptError::Failed(failure)) => {
+                Err(AttemptError::Final(error)) => return Err(error),
+                Err(AttemptError::Retryable(failure)) => {
                     call.meter.refused();
                     tries.failed(attempt, failure)?;
                 }
@@ -103,7 +103,7 @@ async fn embed(call: &Call, wish: &Arc<EmbeddingParams>, attempt: &Attempt<'_>, 
         let left = costly::without_costly(&body, &passes)?;
         kind.dialect().write_embedding(left.as_ref().unwrap_or(&body), &asked, &model)
     });
-    let posts = writing.await.map_err(AttemptError::Told)?.map_err(AttemptError::Told)?;
+    let posts = writing.await.map_err(AttemptError::Final)?.map_err(AttemptError::Final)?;
     let mut answers = Vec::with_capacity(posts.len());
     for Post { place, body } in posts {
         call.meter.sent();
@@ -115,7 +115,7 @@ async fn embed(call: &Call, wish: &Arc<EmbeddingParams>, attempt: &Attempt<'_>, 
     let (asked, model, meter) = (Arc::clone(wish), attempt.model.to_owned(), Arc::clone(&call.meter));
     let reading =
         answer_off_loop(call.owner, size, move || kind.dialect().read_embedding(answers, &asked, &model, &meter));
-    Ok(reading.await.map_err(AttemptError::Told)??)
+    Ok(reading.await.map_err(AttemptError::Final)??)
 }
 
 /// Returns the provider's answer with its vectors in the requested encoding.

@@ -20,7 +20,7 @@ pub enum AiError {
     Timeout,
     /// The stream ended before the answer was complete.
     #[error("The answer was cut off. Try again.")]
-    Cut,
+    Truncated,
     /// The answer violates the provider's protocol.
     #[error("The AI provider sent an answer Natter couldn't read. Try again.")]
     Garbled,
@@ -66,7 +66,7 @@ impl AiError {
             Self::Busy { .. } => "provider_busy",
             Self::Unavailable { .. } => "provider_unavailable",
             Self::Timeout => "provider_timeout",
-            Self::Cut => "answer_cut",
+            Self::Truncated => "answer_cut",
             Self::Garbled => "provider_garbled",
             Self::Credentials => "provider_credentials",
             Self::Quota => "provider_quota",
@@ -84,7 +84,7 @@ impl AiError {
     /// True if the same request may succeed shortly. Excludes timeouts, since the user has waited
     /// long enough.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Busy { .. } | Self::Unavailable { .. } | Self::Cut)
+        matches!(self, Self::Busy { .. } | Self::Unavailable { .. } | Self::Truncated)
     }
 
     /// True if the provider's server failed or was unreachable, regardless of request and key.

@@ -38,8 +38,8 @@ use crate::{
     neutral::{Answer, Request, Writer},
     relay::{TappedStream, Tap},
     route::{Attempt, RetryPolicy, RouteAttempts},
-    shelf::{ResponsePublisher, PendingWrites},
-    takes::ModelParamOverrides,
+    response_store::{ResponsePublisher, PendingWrites},
+    params::ModelParamOverrides,
     tool_names,
     translate::{AnswerParser, FormatConverter, read_whole},
     web_pictures,
@@ -51,13 +51,13 @@ pub(crate) const EVENTS: &str = "text/event-stream";
 
 /// Failed attempt: reported to the caller at once, or retried.
 pub(crate) enum AttemptError {
-    Told(GatewayError),
-    Failed(Failure),
+    Final(GatewayError),
+    Retryable(Failure),
 }
 
 impl<E: Into<Failure>> From<E> for AttemptError {
     fn from(failure: E) -> Self {
-        Self::Failed(failure.into())
+        Self::Retryable(failure.into())
     }
 }
 
@@ -109,12 +109,12 @@ impl Ai {
             call.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
             match self.begin(&call, &mut parsed, &attempt, deadline).await {
                 Ok(begun) => {
-                    call.under_way.settled().await;
+                    call.publication.settled().await;
                     let is_shared = self.shelf().is_some();
                     return Ok(finish(call, begun, attempt, is_shared));
                 }
-                Err(AttemptError::Told(error)) => return Err(error),
-                Err(AttemptError::Failed(failure)) => {
+                Err(AttemptError::Final(error)) => return Err(error),
+                Err(AttemptError::Retryable(failure)) => {
                     call.meter.refused();
                     tries.failed(attempt, failure)?;
                 }
@@ -125,7 +125,7 @@ impl Ai {
     /// Retry policy: one retry after a transient failure. Waits are returned at once, since every
     /// client library backs off itself.
     pub(crate) fn persistence(&self) -> RetryPolicy {
-        RetryPolicy { times: 1, wait: self.limits().backoff, patience: Duration::ZERO }
+        RetryPolicy { times: 1, wait: self.limits().backoff, max_delay: Duration::ZERO }
     }
 
     async fn begin(
@@ -150,13 +150,13 @@ impl Ai {
         let parsed = match parsed {
             Some(parsed) => parsed,
             None => {
-                let read = self.read(call).await.map_err(AttemptError::Told)?;
+                let read = self.read(call).await.map_err(AttemptError::Final)?;
                 parsed.insert(Arc::new(read))
             }
         };
         if !dialect.fetches_pictures() {
             let request = &mut Arc::make_mut(parsed).request;
-            web_pictures::bring(self.outgoing(), request).await.map_err(AttemptError::Told)?;
+            web_pictures::bring(self.outgoing(), request).await.map_err(AttemptError::Final)?;
         }
         self.translate(call, parsed, attempt, deadline).await
     }
@@ -227,7 +227,7 @@ impl Ai {
                 let whole = anthropic::caller::whole(&head(call.style, attempt.model), &answer, &usage);
                 return Ok(StartedAnswer::Whole(whole.to_string().into()));
             }
-            anthropic::pass::meter_whole(&body, &call.meter, request.pays_for_code)?;
+            anthropic::pass::meter_whole(&body, &call.meter, request.bills_code_container)?;
             return Ok(StartedAnswer::Whole(body));
         }
         let body = match upstream.http.open(response, deadline).await? {
@@ -238,7 +238,7 @@ impl Ai {
                 return self.whole_as_frames(call, attempt, (&body, None), Box::new(writer));
             }
         };
-        let tap = MessagesTap::reading(MessageEvents::new(request.pays_for_code));
+        let tap = MessagesTap::reading(MessageEvents::new(request.bills_code_container));
         let relay = self.relay(call, body, tap, deadline).await?;
         Ok(StartedAnswer::Messages(Box::new(relay)))
     }
@@ -254,7 +254,7 @@ impl Ai {
         let record = self.record(call);
         let terms = openai_responses::pass::PassthroughTerms {
             hosted: call.hands_on_tools(upstream),
-            is_kept: record.is_some(),
+            is_stored: record.is_some(),
             thinks: attempt.takes.as_deref().and_then(ModelParamOverrides::thinks),
         };
         let rewrite = move |body: &Bytes, model: &str| openai_responses::pass::rewrite(body, model, terms);
@@ -283,15 +283,15 @@ impl Ai {
 
     /// Record that stores the answer, if the caller may refer to it.
     fn record(&self, call: &Call) -> Option<ResponseRecorder> {
-        let (key, followed) = call.of_key.as_ref()?;
+        let (key, followed) = call.history.as_ref()?;
         let record = ResponseRecorder::new(self.given(), *key, &call.body, followed.as_ref());
         Some(record.shared(self.sharing(call)))
     }
 
     /// Publisher of the answer to the other instances.
     fn sharing(&self, call: &Call) -> Option<ResponsePublisher> {
-        let ((key, _), shelf) = call.of_key.as_ref().zip(self.shelf())?;
-        Some(ResponsePublisher::new(shelf, *key, &call.under_way))
+        let ((key, _), shelf) = call.history.as_ref().zip(self.shelf())?;
+        Some(ResponsePublisher::new(shelf, *key, &call.publication))
     }
 
     /// Parses a call into the provider-independent form.
@@ -299,7 +299,7 @@ impl Ai {
         let (style, body, record) = (call.style, call.body.clone(), self.record(call));
         let size = body.len();
         let mut parsed = off_loop(call.owner, size, move || ParsedCall::read(style, &body, record)).await??;
-        if let Some((shelf, (key, _))) = self.shelf().zip(call.of_key.as_ref())
+        if let Some((shelf, (key, _))) = self.shelf().zip(call.history.as_ref())
             && self.signs_calls(&call.route)
         {
             self.signatures().bring(&**shelf, *key, &parsed.request).await;
@@ -328,7 +328,7 @@ impl Ai {
         let writing = off_loop(call.owner, call.body.len(), move || {
             written(kind, &base, &question.request, &model, own.as_deref())
         });
-        let body = writing.await.map_err(AttemptError::Told)?.map_err(AttemptError::Told)?;
+        let body = writing.await.map_err(AttemptError::Final)?.map_err(AttemptError::Final)?;
         let url = upstream.address(attempt.model, stream);
         call.meter.sent();
         let response = upstream.post(call.owner, attempt, &url, body, stream, deadline).await?;
@@ -341,7 +341,7 @@ impl Ai {
                 let (answer, usage) = read_whole(&body, listener, &meter)?;
                 Ok::<_, Failure>(parsed.format.whole(&head, &answer, &usage).to_string())
             });
-            return Ok(StartedAnswer::Whole(translating.await.map_err(AttemptError::Told)??.into()));
+            return Ok(StartedAnswer::Whole(translating.await.map_err(AttemptError::Final)??.into()));
         }
         let writer = parsed.format.writer(head, call.meter.estimated_question());
         let body = match upstream.http.open(response, deadline).await? {
@@ -403,7 +403,7 @@ async fn rewritten(
         let left = costly::without_costly(&body, &passes)?;
         rewrite(left.as_ref().unwrap_or(&body), &model)
     });
-    rewriting.await.map_err(AttemptError::Told)?.map_err(AttemptError::Told)
+    rewriting.await.map_err(AttemptError::Final)?.map_err(AttemptError::Final)
 }
 
 impl ParsedCall {
@@ -465,7 +465,7 @@ fn head(style: ApiStyle, model: &str) -> AnswerHead {
 
 fn finish(call: Call, begun: StartedAnswer, attempt: Attempt<'_>, is_shared: bool) -> Forwarded {
     let lease = attempt.succeeded();
-    let under_way = call.under_way;
+    let under_way = call.publication;
     let stream = |frames: Frames| {
         let frames = if is_shared { behind(frames, under_way) } else { frames };
         (EVENTS, AnswerBody::Stream(frames))

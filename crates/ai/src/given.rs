@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::{
     GatewayError,
-    shelf::{ResponseStore, ResponsePublisher},
+    response_store::{ResponseStore, ResponsePublisher},
 };
 
 /// Memory limits per API key and in total, in bytes.
@@ -416,7 +416,7 @@ fn too_much_named(place: usize) -> GatewayError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shelf::{InMemoryStore, PendingWrites};
+    use crate::response_store::{InMemoryStore, PendingWrites};
 
     fn bytes(value: &Value) -> Bytes {
         value.to_string().into()

@@ -23,7 +23,7 @@ pub struct ProviderHealth {
     pub is_added: bool,
     pub keys: Vec<KeyHealth>,
     /// True if the circuit breaker is open.
-    pub is_resting: bool,
+    pub is_circuit_open: bool,
 }
 
 /// A provider whose keys cool down for less counts as busy, not as unavailable.
@@ -73,7 +73,7 @@ impl Ai {
             settings: known.settings.clone(),
             is_added: known.is_added,
             keys: known.upstream.keys.health(),
-            is_resting: known.upstream.breaker.is_open(),
+            is_circuit_open: known.upstream.breaker.is_open(),
         };
         self.upstreams().known().iter().map(health).collect()
     }

@@ -51,7 +51,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Keys of one provider.
 pub struct KeyPool {
-    tell: OnceLock<StateListener>,
+    listener: OnceLock<StateListener>,
     requests_per_minute: Option<u32>,
     /// First cooldown after a 429 without a delay: at most the delay before the next attempt, or
     /// each attempt would come too early.
@@ -122,17 +122,17 @@ impl KeyPool {
             slots.push(Slot::default());
         }
         let state = Mutex::new(State { slots, started: VecDeque::new() });
-        Arc::new(Self { tell: OnceLock::new(), requests_per_minute, backoff, state })
+        Arc::new(Self { listener: OnceLock::new(), requests_per_minute, backoff, state })
     }
 
     /// Sets the listener for state changes; later calls are ignored.
     pub fn tell_to(&self, hearer: impl Fn(usize, Option<&str>, ProviderKeyChange) + Send + Sync + 'static) {
-        let _ = self.tell.set(Box::new(hearer));
+        let _ = self.listener.set(Box::new(hearer));
     }
 
     fn tell(&self, key: usize, model: Option<&str>, fate: ProviderKeyChange) {
         let is_short = matches!(fate, ProviderKeyChange::Paused(milliseconds) if milliseconds < SHORTEST_TOLD);
-        if let (Some(tell), false) = (self.tell.get(), is_short) {
+        if let (Some(tell), false) = (self.listener.get(), is_short) {
             tell(key, model, fate);
         }
     }

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use crate::takes;
+use crate::params;
 
 /// Largest image that a model processes at full resolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +34,8 @@ impl ImageLimit {
     /// Size for a model, by the provider's name of it.
     #[must_use]
     pub fn of(model: &str) -> Self {
-        let plain = takes::plain(model);
-        TABLE.iter().find(|(name, _)| takes::fits(name, &plain)).map_or(Self::USUAL, |(_, size)| *size)
+        let plain = params::plain(model);
+        TABLE.iter().find(|(name, _)| params::fits(name, &plain)).map_or(Self::USUAL, |(_, size)| *size)
     }
 
     /// Minimum of two sizes, for images shown to both models.

@@ -118,7 +118,7 @@ pub struct Usage {
     pub images: Option<u64>,
     /// Tokens of extra calls, included in the counts above. Kept apart because long-context prices
     /// apply per call.
-    pub beside: ExtraCalls,
+    pub extra: ExtraCalls,
     /// True if at least one count is an estimate.
     pub estimated: bool,
 }
@@ -138,7 +138,7 @@ impl Usage {
             searches: later.searches.or(self.searches),
             containers: later.containers.or(self.containers),
             images: later.images.or(self.images),
-            beside: if later.beside == ExtraCalls::default() { self.beside } else { later.beside },
+            extra: if later.extra == ExtraCalls::default() { self.extra } else { later.extra },
             estimated: later.estimated,
         }
     }
@@ -161,7 +161,7 @@ impl Usage {
             searches: sum(self.searches, other.searches),
             containers: sum(self.containers, other.containers),
             images: sum(self.images, other.images),
-            beside: self.beside.plus(other.beside),
+            extra: self.extra.plus(other.extra),
             estimated: self.estimated || other.estimated,
         }
     }
@@ -193,7 +193,7 @@ impl Usage {
             searches: bound(self.searches),
             containers: bound(self.containers),
             images: bound(self.images),
-            beside: self.beside.bounded(),
+            extra: self.extra.bounded(),
             estimated: self.estimated,
         };
         let estimated = self.estimated || bounded != self;
@@ -222,7 +222,7 @@ pub struct Meter {
     state: Mutex<State>,
     first_token_at: OnceLock<Instant>,
     /// Estimated input tokens.
-    asked: AtomicU64,
+    estimated_input: AtomicU64,
     /// Estimated delivered output, in quarters of a token.
     delivered: AtomicU64,
     /// Reason for ending the answer early.
@@ -271,7 +271,7 @@ impl Meter {
     pub fn usage(&self) -> Usage {
         let state = self.state();
         let delivered = self.delivered.load(Ordering::Relaxed).div_ceil(4);
-        let asked = self.asked.load(Ordering::Relaxed);
+        let asked = self.estimated_input.load(Ordering::Relaxed);
         let usage = match state.reported {
             Some(usage) if state.is_final() || delivered == 0 => usage,
             // Some providers report while they stream; output delivered after the last report
@@ -301,7 +301,7 @@ impl Meter {
         let in_silence = |time: Duration| time.as_secs().saturating_mul(TOKENS_PER_SECOND);
         if usage.total() == 0 {
             let written = in_silence(now.saturating_duration_since(asked_at)).min(most);
-            let input = Some(self.asked.load(Ordering::Relaxed));
+            let input = Some(self.estimated_input.load(Ordering::Relaxed));
             return state.searched(Usage { input, output: Some(written), estimated: true, ..usage });
         }
         let began = self.first_token_at().unwrap_or(now);
@@ -377,12 +377,12 @@ impl Meter {
     }
 
     pub(crate) fn estimate_question(&self, tokens: u64) {
-        self.asked.store(tokens, Ordering::Relaxed);
+        self.estimated_input.store(tokens, Ordering::Relaxed);
     }
 
     /// Estimated input tokens.
     pub(crate) fn estimated_question(&self) -> u64 {
-        self.asked.load(Ordering::Relaxed)
+        self.estimated_input.load(Ordering::Relaxed)
     }
 
     /// Records delivered output, in quarters of a token.

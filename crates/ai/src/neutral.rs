@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub(crate) use answer::{Answer, Block, Choice};
 
-use crate::{AiError, Finish, Usage, takes::ModelParams, wire::failure::Failure};
+use crate::{AiError, Finish, Usage, params::ModelParams, wire::failure::Failure};
 
 /// A chat request.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -44,13 +44,13 @@ pub(crate) struct Request {
     pub user: Option<String>,
     /// Names of free-form tools, whose input is arbitrary text. Other providers get them as
     /// functions with one field, `input`.
-    pub free: Vec<String>,
+    pub custom_tools: Vec<String>,
     /// Original tool names by the replacement names, for tools whose names no provider accepts.
     pub renamed: BTreeMap<String, String>,
     /// Fields that only OpenAI's API knows.
     pub extra: BTreeMap<&'static str, Value>,
     /// Model parameters, if they differ from the built-in ones.
-    pub takes: Option<Arc<ModelParams>>,
+    pub params: Option<Arc<ModelParams>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -358,7 +358,7 @@ pub(crate) enum Event {
         json: String,
     },
     /// Start of a call of a free-form tool.
-    FreeCall {
+    CustomCall {
         choice: u32,
         tool: u32,
         id: String,
@@ -444,10 +444,10 @@ impl FinishTracker {
     /// which ends choices without a finish of their own.
     pub fn ends(&self, says_so: bool) -> Result<Vec<Event>, AiError> {
         if self.ends.is_empty() {
-            return Err(if says_so { AiError::Empty } else { AiError::Cut });
+            return Err(if says_so { AiError::Empty } else { AiError::Truncated });
         }
         let end = |(&choice, finish): (&u32, &Option<Finish>)| {
-            let finish = finish.or(says_so.then_some(Finish::Stop)).ok_or(AiError::Cut)?;
+            let finish = finish.or(says_so.then_some(Finish::Stop)).ok_or(AiError::Truncated)?;
             let has_calls = finish == Finish::Stop && self.calls.contains(&choice);
             Ok(Event::Finish { choice, finish: if has_calls { Finish::ToolCalls } else { finish } })
         };

@@ -36,7 +36,7 @@ pub struct RequestInfo<'a> {
     pub stream: bool,
     /// True if the caller wants reproducible answers: temperature zero or a seed.
     pub is_repeatable: bool,
-    pub wanted: TokenEstimate,
+    pub estimate: TokenEstimate,
     /// Normalised body, if it differs from the original.
     pub mended: Option<Bytes>,
 }
@@ -121,8 +121,8 @@ pub async fn look(owner: WorkOwner, style: ApiStyle, body: &Bytes) -> Result<Req
 
 impl RequestInfo<'_> {
     fn kept(self) -> RequestInfo<'static> {
-        let Self { model, stream, is_repeatable, wanted, mended } = self;
-        RequestInfo { model: Cow::Owned(model.into_owned()), stream, is_repeatable, wanted, mended }
+        let Self { model, stream, is_repeatable, estimate: wanted, mended } = self;
+        RequestInfo { model: Cow::Owned(model.into_owned()), stream, is_repeatable, estimate: wanted, mended }
     }
 }
 
@@ -180,7 +180,7 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'_>, Gat
     let input = survey.tokens;
     let is_repeatable = head.seed.is_some() || head.temperature.is_some_and(is_zero);
     let wanted = TokenEstimate { input, max_output, predicted, choices, has_sound, tools, has_open_tools, is_shortened };
-    Ok(RequestInfo { model, stream, is_repeatable, wanted, mended: None })
+    Ok(RequestInfo { model, stream, is_repeatable, estimate: wanted, mended: None })
 }
 
 /// True if audio is part of the input or of the requested output (`modalities`). Text with these

@@ -54,7 +54,7 @@ pub(crate) struct TappedStream<T: Tap> {
     _lease: Option<KeyLease>,
     ready: Option<T::Out>,
     heard_at: Instant,
-    alarm: Pin<Box<Sleep>>,
+    timeout: Pin<Box<Sleep>>,
     deadline: Instant,
     limits: Arc<Limits>,
     total: usize,
@@ -81,7 +81,7 @@ impl<T: Tap> TappedStream<T> {
             _lease: None,
             ready: None,
             heard_at,
-            alarm,
+            timeout: alarm,
             deadline,
             limits,
             total: 0,
@@ -91,7 +91,7 @@ impl<T: Tap> TappedStream<T> {
     /// Waits for the first frames. Until then another deployment can be tried.
     pub async fn first(&mut self) -> Result<(), Failure> {
         let first = std::future::poll_fn(|cx| self.poll_frames(cx)).await?;
-        self.ready = Some(first.ok_or(AiError::Cut)?);
+        self.ready = Some(first.ok_or(AiError::Truncated)?);
         Ok(())
     }
 
@@ -160,7 +160,7 @@ impl<T: Tap> TappedStream<T> {
         let out = self.tap.pass(block, &self.meter)?;
         if !was_whole && self.tap.is_whole() {
             let due = self.due();
-            self.alarm.as_mut().reset(due);
+            self.timeout.as_mut().reset(due);
         }
         Ok(out)
     }
@@ -174,12 +174,12 @@ impl<T: Tap> TappedStream<T> {
     /// Ready once the provider has been silent for too long or the deadline has passed.
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            ready!(self.alarm.poll_unpin(cx));
+            ready!(self.timeout.poll_unpin(cx));
             let due = self.due();
             if Instant::now() >= due {
                 return Poll::Ready(());
             }
-            self.alarm.as_mut().reset(due);
+            self.timeout.as_mut().reset(due);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
     AiError, Deployment, Route,
     ai::{Upstream, ProviderSnapshot},
     keys::{KeyLease, NoKeyAvailable},
-    takes::ModelParamOverrides,
+    params::ModelParamOverrides,
     wire::failure::Failure,
 };
 
@@ -27,7 +27,7 @@ pub(crate) struct RetryPolicy {
     pub wait: Duration,
     /// Maximum delay requested by a provider that is waited for; a longer one is returned to the
     /// caller. Zero: every delay is returned.
-    pub patience: Duration,
+    pub max_delay: Duration,
 }
 
 /// Attempts of one request.
@@ -188,8 +188,8 @@ impl<'a> RouteAttempts<'a> {
         }
         let error = &failure.error;
         let wait = error.retry_after().map_or(self.persistence.wait, |asked| asked.max(self.persistence.wait));
-        let too_long = error.retry_after().is_some_and(|asked| asked > self.persistence.patience);
-        let unasked_busy = self.persistence.patience.is_zero() && matches!(error, AiError::Busy { .. });
+        let too_long = error.retry_after().is_some_and(|asked| asked > self.persistence.max_delay);
+        let unasked_busy = self.persistence.max_delay.is_zero() && matches!(error, AiError::Busy { .. });
         let in_time = wait < self.deadline.saturating_duration_since(Instant::now());
         if self.persistence.times == 0 || !error.is_passing() || too_long || unasked_busy || !in_time {
             return Err(failure);

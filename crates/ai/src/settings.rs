@@ -20,7 +20,7 @@ pub struct AiSettings {
     pub model_map: BTreeMap<String, String>,
     /// Provider's name of a model, or a prefix followed by `*` → its parameters, which override the
     /// built-in table.
-    pub takes: BTreeMap<String, String>,
+    pub model_params: BTreeMap<String, String>,
     pub limits: Limits,
     /// Network access of requests that fetch addresses given by callers, beyond the public
     /// Internet.
@@ -71,7 +71,7 @@ pub struct Limits {
     pub retries: usize,
     /// Maximum delay requested by a provider that is waited for; a longer one is reported to the
     /// user (15 s).
-    pub patience: Duration,
+    pub max_retry_after: Duration,
     /// Maximum size of a stream frame, in bytes (16 MiB): an image arrives in one frame.
     pub max_frame_bytes: usize,
     /// Maximum size of an answer, in bytes (64 MiB).
@@ -89,7 +89,7 @@ impl Default for Limits {
             linger: Duration::from_secs(2),
             backoff: Duration::from_secs(1),
             retries: 3,
-            patience: Duration::from_secs(15),
+            max_retry_after: Duration::from_secs(15),
             max_frame_bytes: 16 * 1024 * 1024,
             max_answer_bytes: 64 * 1024 * 1024,
             demo_pause: Duration::from_millis(40),

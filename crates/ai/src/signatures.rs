@@ -14,7 +14,7 @@ use appcore::ApiKeyId;
 
 use crate::{
     neutral::{Event, Part, Request, ToolCall},
-    shelf::ResponseStore,
+    response_store::ResponseStore,
 };
 
 /// Maximum size of all signatures, in bytes.
@@ -121,7 +121,7 @@ fn shelf_name(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{neutral::Speaker, shelf::InMemoryStore};
+    use crate::{neutral::Speaker, response_store::InMemoryStore};
 
     #[tokio::test]
     async fn loads_signatures_of_other_instances() {

@@ -134,10 +134,10 @@ impl Ai {
                     // The recording is embedded in the request as text.
                     match off_loop(asked.owner, asked.file.len(), move || write(&asked, format).to_string()).await {
                         Ok(question) => listen(&recording, (format, question), &attempt, deadline).await,
-                        Err(error) => Err(AttemptError::Told(error)),
+                        Err(error) => Err(AttemptError::Final(error)),
                     }
                 }
-                TranscriptionMethod::None => Err(AttemptError::Told(GatewayError::invalid("This model doesn't take sound."))),
+                TranscriptionMethod::None => Err(AttemptError::Final(GatewayError::invalid("This model doesn't take sound."))),
             };
             match asked {
                 Ok(heard) => {
@@ -149,8 +149,8 @@ impl Ai {
                     };
                     return Ok(Forwarded { content_type, body, meter: Arc::clone(&recording.meter) });
                 }
-                Err(AttemptError::Told(error)) => return Err(error),
-                Err(AttemptError::Failed(failure)) => {
+                Err(AttemptError::Final(error)) => return Err(error),
+                Err(AttemptError::Retryable(failure)) => {
                     recording.meter.refused();
                     tries.failed(attempt, failure)?;
                 }
@@ -234,7 +234,7 @@ async fn listen(
 ) -> Result<StartedTranscript, AttemptError> {
     if format == Format::Diarized {
         let message = "This model can't tell speakers apart. Choose another `response_format`.";
-        return Err(AttemptError::Told(GatewayError::invalid_param("response_format", message)));
+        return Err(AttemptError::Final(GatewayError::invalid_param("response_format", message)));
     }
     let upstream = attempt.upstream;
     let url = upstream.address(attempt.model, false);

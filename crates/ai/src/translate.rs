@@ -10,7 +10,7 @@ use crate::{
     meter::{Meter, quarters},
     neutral::{Answer, Event, FinishTracker, Reader, Request, Writer},
     relay::Tap,
-    shelf::ResponsePublisher,
+    response_store::ResponsePublisher,
     signatures::{self, SignatureCache},
     wire::{
         events::{self, Splitter},
@@ -60,7 +60,7 @@ impl AnswerParser {
 
     /// Sets the free-form and renamed tools of this request.
     pub fn with_tools(self, question: &Request) -> Self {
-        Self { free: question.free.clone(), renamed: question.renamed.clone(), ..self }
+        Self { free: question.custom_tools.clone(), renamed: question.renamed.clone(), ..self }
     }
 
     /// Parses complete events of a stream.
@@ -163,7 +163,7 @@ impl AnswerParser {
             {
                 let (choice, tool) = (*choice, *tool);
                 self.free_calls.push(PendingCustomCall { choice, tool, arguments: String::new() });
-                *event = Event::FreeCall { choice, tool, id: std::mem::take(id), name: std::mem::take(name) };
+                *event = Event::CustomCall { choice, tool, id: std::mem::take(id), name: std::mem::take(name) };
             }
         }
         said.retain(|event| {
@@ -236,7 +236,7 @@ fn count(events: &[Event], meter: &Meter) {
             Event::Usage(usage) => meter.report(*usage),
             Event::Signature { .. }
             | Event::Redacted { .. }
-            | Event::FreeCall { .. }
+            | Event::CustomCall { .. }
             | Event::Input { .. }
             | Event::Logprobs { .. }
             | Event::Finish { .. } => {}

@@ -199,7 +199,7 @@ fn of_transport(error: reqwest::Error) -> AiError {
     if error.is_timeout() && !error.is_connect() {
         AiError::Timeout
     } else if error.is_body() || error.is_decode() {
-        AiError::Cut
+        AiError::Truncated
     } else {
         AiError::Unavailable { retry_after: None }
     }

@@ -30,7 +30,7 @@ fn settings(config: &config::Ai, outgoing: &config::Outgoing) -> anyhow::Result<
         proxy: config.proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
         providers: config.providers.iter().map(provider).collect::<anyhow::Result<_>>()?,
         model_map: config.model_map.iter().cloned().collect(),
-        takes: config.takes.iter().cloned().collect(),
+        model_params: config.takes.iter().cloned().collect(),
         limits: Limits { idle: config.idle_timeout, deadline: config.answer_timeout, ..Limits::default() },
         outgoing: outgoing.clone(),
     })

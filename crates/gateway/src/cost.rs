@@ -6,7 +6,7 @@ use appcore::{credits::MicroCredits, view::ModelPrice};
 /// Returns the cost of the given usage. The long-input price is determined separately for internal
 /// calls and for the one that answers.
 pub fn cost(price: &ModelPrice, usage: &Usage) -> MicroCredits {
-    let beside = usage.beside;
+    let beside = usage.extra;
     let without = |count: Option<u64>, beside: u64| count.map(|count| count.saturating_sub(beside));
     let own = Usage {
         input: without(usage.input, beside.input),
@@ -158,7 +158,7 @@ mod tests {
         // A conversation that was shortened: the call that read all of it, and the one that
         // answers.
         let shortened = |input: u64, longest: u64| Usage {
-            beside: ExtraCalls { input, longest, cached: 50, output: 10, ..ExtraCalls::default() },
+            extra: ExtraCalls { input, longest, cached: 50, output: 10, ..ExtraCalls::default() },
             ..usage(100 + input, 50, 20)
         };
         assert_eq!(cost(&price, &shortened(150, 150)), MicroCredits(100 + 100 + 5 + 200), "neither is long");

@@ -326,7 +326,7 @@ fn model(
     let fallback =
         |names: &[String]| names.iter().filter_map(|name| deployments.get(name)).flatten().cloned().collect();
     let route = ai::Route {
-        asked: name.to_owned(),
+        requested_model: name.to_owned(),
         deployments: deployed,
         fallbacks: ai::Fallbacks {
             context_length: fallback(&definition.fallbacks.context_length),

@@ -60,7 +60,7 @@ impl GatewayService {
 #[must_use]
 pub fn list(service: &GatewayService) -> Vec<AiProvider> {
     let now = service.clock.now();
-    let view = |ProviderHealth { settings, is_added, keys, is_resting }: ProviderHealth| {
+    let view = |ProviderHealth { settings, is_added, keys, is_circuit_open: is_resting }: ProviderHealth| {
         let ProviderSettings { name, kind, base_url, models, requests_per_minute, .. } = settings;
         let key = |key: KeyHealth| ProviderKey {
             id: key.id.to_string(),

@@ -31,7 +31,7 @@ pub fn answering(service: &GatewayService, asked: Option<&str>) -> (String, Resu
         (None, Some(asked)) => (asked.to_owned(), Err(AiError::UnknownModel)),
         // The default may be a model that its provider doesn't list.
         (None, None) => match service.ai().default_route() {
-            Ok(route) => (route.asked.clone(), Ok(Arc::new(route))),
+            Ok(route) => (route.requested_model.clone(), Ok(Arc::new(route))),
             Err(error) => (String::new(), Err(error)),
         },
     }

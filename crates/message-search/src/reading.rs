@@ -189,7 +189,7 @@ async fn told(
     let mut call = RecordedCall { service, asker, id, name, model, held, meter, begun, status: 499 };
     let written =
         tokio::time::timeout(PATIENCE, service.gateway.ai().text(&route, request, &call.meter, is_enough)).await;
-    let written = written.unwrap_or(Err(AiError::Cut));
+    let written = written.unwrap_or(Err(AiError::Truncated));
     call.status = if written.is_ok() { 200 } else { 502 };
     Ok((written.map_err(unavailable)?.trim().to_owned(), call.cost()))
 }

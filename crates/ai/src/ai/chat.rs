@@ -18,7 +18,7 @@ use crate::{
     peek::estimate,
     relay::TappedStream,
     route::{Attempt, RetryPolicy, RouteAttempts},
-    takes::{self, ModelParamOverrides},
+    params::{self, ModelParamOverrides},
     wire::{Opened, failure::Failure},
 };
 
@@ -40,10 +40,10 @@ impl Ai {
             };
         }
         let deadline = Instant::now() + self.limits.deadline;
-        let Limits { retries: times, backoff: wait, patience, .. } = *self.limits;
+        let Limits { retries: times, backoff: wait, max_retry_after: patience, .. } = *self.limits;
         let question = conversation::request(&request);
         let size = request.estimated_tokens().saturating_add(request.max_tokens.map_or(0, u64::from));
-        let mut tries = RouteAttempts::new(&upstreams, route, size, RetryPolicy { times, wait, patience }, deadline);
+        let mut tries = RouteAttempts::new(&upstreams, route, size, RetryPolicy { times, wait, max_delay: patience }, deadline);
         loop {
             let attempt = tries.next().await.map_err(|failure| failure.error)?;
             meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
@@ -54,8 +54,8 @@ impl Ai {
                     return Ok(answer.inspect(move |_| _ = &lease).boxed());
                 }
                 // A request that can't be encoded for the provider is reported as rejected.
-                Err(AttemptError::Told(_)) => return Err(AiError::Rejected),
-                Err(AttemptError::Failed(failure)) => {
+                Err(AttemptError::Final(_)) => return Err(AiError::Rejected),
+                Err(AttemptError::Retryable(failure)) => {
                     meter.refused();
                     tries.failed(attempt, failure).map_err(|failure| failure.error)?;
                 }
@@ -98,7 +98,7 @@ impl Ai {
     ) -> Result<ChatStream, AttemptError> {
         let upstream = attempt.upstream;
         let own = attempt.takes.as_deref();
-        let body = written(upstream.kind, &upstream.base, question, attempt.model, own).map_err(AttemptError::Told)?;
+        let body = written(upstream.kind, &upstream.base, question, attempt.model, own).map_err(AttemptError::Final)?;
         meter.estimate_question(estimate(&body));
         let url = upstream.address(attempt.model, true);
         meter.sent();
@@ -133,6 +133,6 @@ pub(crate) fn written(
     model: &str,
     own: Option<&ModelParamOverrides>,
 ) -> Result<Bytes, GatewayError> {
-    let fitted = takes::fit(question, model, own);
+    let fitted = params::fit(question, model, own);
     Ok(kind.dialect().write(&fitted, model, base)?.to_string().into())
 }

@@ -52,7 +52,7 @@ pub(crate) struct Upstream {
     /// True if requests for tools that the provider runs are passed through.
     pub hosted_tools: bool,
     /// Restricted parameters that the provider's settings pass through.
-    pub passes: Arc<[String]>,
+    pub passthrough_params: Arc<[String]>,
     pub keys: Arc<KeyPool>,
     pub breaker: Breaker,
     /// Time of the last answer, whatever its status.
@@ -75,7 +75,7 @@ impl Upstream {
             http,
             responses_url: None,
             hosted_tools: settings.hosted_tools,
-            passes: settings.passes.clone().into(),
+            passthrough_params: settings.passes.clone().into(),
             base,
             keys,
             breaker,
@@ -150,7 +150,7 @@ impl Upstream {
             if is_plain { without_stream_options(owner, &body).await?.map_or(body, |(plain, _)| plain) } else { body };
         let request = self.request(url, lease, body.clone())?;
         match self.http.send(request, is_stream, deadline).await {
-            Err(failure) if may_ask && failure.of_stream_options => {
+            Err(failure) if may_ask && failure.is_stream_options_error => {
                 // Options that the caller set are not removed: otherwise callers could avoid being
                 // metered.
                 let Some((plain, true)) = without_stream_options(owner, &body).await? else { return Err(failure) };

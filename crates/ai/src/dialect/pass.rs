@@ -66,14 +66,14 @@ pub(crate) trait EventReader: Default + Send + Unpin + 'static {
 #[derive(Debug, Default)]
 pub(crate) struct PassingTap<R> {
     reader: R,
-    has_begun: bool,
+    has_started: bool,
     /// Failure that arrived after good events.
     failed: Option<Failure>,
 }
 
 impl<R: EventReader> PassingTap<R> {
     pub fn reading(reader: R) -> Self {
-        Self { reader, has_begun: false, failed: None }
+        Self { reader, has_started: false, failed: None }
     }
 
     /// Inspects each event; returns those before a failed one.
@@ -130,7 +130,7 @@ impl<R: EventReader> Tap for PassingTap<R> {
         let is_plain = is_sound(&block, &[b":", b"event:", b"id:", b"retry:"]);
         // The first block is always inspected in full: it decides whether another deployment is
         // tried.
-        let is_first = !std::mem::replace(&mut self.has_begun, true);
+        let is_first = !std::mem::replace(&mut self.has_started, true);
         let events = if is_first || !is_plain || R::is_marked(&block) { self.look_at(&block, meter)? } else { block };
         Ok(self.passed(events))
     }

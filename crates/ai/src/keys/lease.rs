@@ -110,7 +110,7 @@ impl KeyLease {
                 }
                 true
             }
-            AiError::Unavailable { .. } | AiError::Timeout | AiError::Cut => {
+            AiError::Unavailable { .. } | AiError::Timeout | AiError::Truncated => {
                 slot.failures = slot.failures.saturating_add(1);
                 if slot.failures >= FAILURES_BEFORE_REST && !alone {
                     slot.failures = 0;

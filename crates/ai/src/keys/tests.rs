@@ -65,7 +65,7 @@ async fn ignores_failures_caused_by_the_request() {
         (400_000, AiError::Barred, true, true),
         (400_000, AiError::WrongCountry, true, true),
         (400_000, AiError::Timeout, true, true),
-        (400_000, AiError::Cut, true, true),
+        (400_000, AiError::Truncated, true, true),
     ] {
         let pool = pool(&["a"]);
         pool.lend(MODEL, size, &[]).expect("a key").failed(&error);

@@ -82,7 +82,7 @@ impl Answer {
                 let call = ToolCall { id, name, arguments: String::new(), signature };
                 self.choice(choice).blocks.push(Block::Call(call));
             }
-            Event::FreeCall { choice, id, name, .. } => {
+            Event::CustomCall { choice, id, name, .. } => {
                 let call = ToolCall { id, name, ..ToolCall::default() };
                 self.choice(choice).blocks.push(Block::FreeCall(call));
             }

@@ -5,7 +5,7 @@ use super::{survey::FILM_TOKENS, *};
 fn look(style: ApiStyle, body: &str) -> Result<(String, bool, Option<u64>, u64), String> {
     let body = Bytes::copy_from_slice(body.as_bytes());
     peek(style, &body)
-        .map(|RequestInfo { model, stream, wanted, .. }| (model.into_owned(), stream, wanted.max_output, wanted.choices))
+        .map(|RequestInfo { model, stream, estimate: wanted, .. }| (model.into_owned(), stream, wanted.max_output, wanted.choices))
         .map_err(|error| error.message().to_owned())
 }
 
@@ -30,7 +30,7 @@ fn treats_zero_as_unlimited_and_counts_predictions() {
     let text = "what was said ".repeat(1_000);
     let predicted = |prediction: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m","max_tokens":1,"prediction":{prediction}}}"#));
-        let wanted = peek(ApiStyle::Chat, &body).unwrap().wanted;
+        let wanted = peek(ApiStyle::Chat, &body).unwrap().estimate;
         (wanted.max_output, wanted.predicted)
     };
     let (limit, tokens) = predicted(&format!(r#"{{"type":"content","content":"{text}"}}"#));
@@ -42,7 +42,7 @@ fn treats_zero_as_unlimited_and_counts_predictions() {
 fn detects_compaction() {
     let is_shortened = |style: ApiStyle, edit: &str| {
         let body = format!(r#"{{"model":"m","context_management":{{"edits":[{{"type":"{edit}"}}]}}}}"#);
-        peek(style, &Bytes::from(body)).unwrap().wanted.is_shortened
+        peek(style, &Bytes::from(body)).unwrap().estimate.is_shortened
     };
     assert!(is_shortened(ApiStyle::Messages, "compact_20260112"));
     assert!(is_shortened(ApiStyle::Messages, r"compact\u005f20260112"));
@@ -57,7 +57,7 @@ async fn normalises_bodies_like_most_libraries() {
     };
     let body =
         r#"{"model":"m","stream":true,"max_tokens":4096.0,"n":1.0,"messages":[],"stream":false,"temperature":0.5}"#;
-    let RequestInfo { stream, wanted, mended, .. } = look(body).await.unwrap();
+    let RequestInfo { stream, estimate, mended, .. } = look(body).await.unwrap();
     assert_eq!((stream, wanted.max_output, wanted.choices), (false, Some(4_096), 1));
     let written = r#"{"model":"m","stream":false,"max_tokens":4096,"n":1,"messages":[],"temperature":0.5}"#;
     assert_eq!(mended.as_deref(), Some(written.as_bytes()));
@@ -73,7 +73,7 @@ async fn normalises_bodies_like_most_libraries() {
 fn detects_hosted_searches() {
     let searches = |style: ApiStyle, tools: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m","messages":[],"tools":{tools}}}"#));
-        peek(style, &body).unwrap().wanted.tools.searches
+        peek(style, &body).unwrap().estimate.tools.searches
     };
     for (tools, found) in [
         (r#"[{"type":"web_search_20250305","name":"web_search","max_uses":3},{"name":"f"}]"#, 3),
@@ -109,7 +109,7 @@ fn parses_or_rejects_billed_tools() {
 fn detects_unbounded_tools() {
     let is_open = |style: ApiStyle, rest: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m",{rest}}}"#));
-        peek(style, &body).unwrap().wanted.has_open_tools
+        peek(style, &body).unwrap().estimate.has_open_tools
     };
     assert!(is_open(ApiStyle::Messages, r#""tools":[{"type":"web_search_20250305"}]"#));
     assert!(!is_open(ApiStyle::Messages, r#""tools":[{"type":"web_search_20250305","max_uses":3},{"name":"f"}]"#));
@@ -123,7 +123,7 @@ fn detects_unbounded_tools() {
 fn detects_billed_code_containers() {
     let containers = |tools: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m","messages":[],"tools":[{tools}]}}"#));
-        peek(ApiStyle::Messages, &body).unwrap().wanted.tools.containers
+        peek(ApiStyle::Messages, &body).unwrap().estimate.tools.containers
     };
     let code = r#"{"type":"code_execution_20250825","name":"code_execution"}"#;
     assert_eq!(containers(code), 1);
@@ -140,7 +140,7 @@ fn detects_billed_code_containers() {
 fn detects_web_search_in_chat_completions() {
     let searches = |options: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m",{options}"messages":[]}}"#));
-        peek(ApiStyle::Chat, &body).unwrap().wanted.tools.searches
+        peek(ApiStyle::Chat, &body).unwrap().estimate.tools.searches
     };
     assert_eq!(searches(""), 0);
     assert_eq!(searches(r#""web_search_options":null,"#), 0);
@@ -152,7 +152,7 @@ fn detects_web_search_in_chat_completions() {
 fn detects_audio_input_and_output() {
     let has_sound = |rest: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m"{rest}}}"#));
-        peek(ApiStyle::Chat, &body).unwrap().wanted.has_sound
+        peek(ApiStyle::Chat, &body).unwrap().estimate.has_sound
     };
     assert!(has_sound(r#","modalities":["text","audio"],"audio":{"voice":"alloy"}"#));
     assert!(has_sound(r#","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}]"#));
@@ -165,7 +165,7 @@ fn detects_recordings_and_videos_in_all_formats() {
     let found = |style: ApiStyle, content: &str| {
         let field = if style == ApiStyle::Responses { "input" } else { "messages" };
         let body = format!(r#"{{"model":"m","{field}":[{{"role":"user","content":[{content}]}}]}}"#);
-        let wanted = peek(style, &Bytes::from(body)).unwrap().wanted;
+        let wanted = peek(style, &Bytes::from(body)).unwrap().estimate;
         (wanted.has_sound, wanted.input > FILM_TOKENS)
     };
     let [chat, responses, messages] = [ApiStyle::Chat, ApiStyle::Responses, ApiStyle::Messages];

@@ -56,7 +56,7 @@ impl EventReader for TranscriptEvents {
     }
 
     fn end(&mut self, _: &Meter) -> Result<&'static [u8], Failure> {
-        Err(AiError::Cut.into())
+        Err(AiError::Truncated.into())
     }
 }
 

@@ -23,7 +23,7 @@ fn limits() -> Limits {
         idle: Duration::from_millis(400),
         linger: Duration::from_millis(200),
         backoff: Duration::from_millis(10),
-        patience: Duration::from_secs(5),
+        max_retry_after: Duration::from_secs(5),
         ..Limits::default()
     }
 }
@@ -98,7 +98,7 @@ const COUNTED: Usage = Usage {
     searches: None,
     containers: None,
     images: None,
-    beside: ExtraCalls { input: 0, cached: 0, cache_write: 0, output: 0, longest: 0 },
+    extra: ExtraCalls { input: 0, cached: 0, cache_write: 0, output: 0, longest: 0 },
     estimated: false,
 };
 
@@ -225,7 +225,7 @@ async fn does_not_retry_or_reveal_rejected_credentials() {
 async fn does_not_retry_cut_streams_after_the_first_token() {
     let cut = vec![Step::Write([ok("text/event-stream"), text_chunk("Hello, ").into_bytes()].concat())];
     let (upstream, ai) = openai(vec![cut], &["k"]).await;
-    assert_eq!(ask(&ai).await, ("Hello, ".to_owned(), Err(AiError::Cut)));
+    assert_eq!(ask(&ai).await, ("Hello, ".to_owned(), Err(AiError::Truncated)));
     assert_eq!(upstream.requests().len(), 1);
 }
 
@@ -235,7 +235,7 @@ async fn reports_truncated_bodies() {
     let text = text_chunk("Hello, ");
     let cut = vec![Step::Write([head, format!("{:x}\r\n{text}\r\n40\r\ndata: ", text.len()).into_bytes()].concat())];
     let (_upstream, ai) = openai(vec![cut], &["k"]).await;
-    assert_eq!(ask(&ai).await, ("Hello, ".to_owned(), Err(AiError::Cut)));
+    assert_eq!(ask(&ai).await, ("Hello, ".to_owned(), Err(AiError::Truncated)));
 }
 
 #[tokio::test]
@@ -319,7 +319,7 @@ async fn parses_or_rejects_answers_that_are_no_streams() {
         (answer(200, "content-type: text/html\r\n", "<html>Sign in</html>"), AiError::Garbled),
         (answer(200, json, "{"), AiError::Garbled),
         (answer(200, json, r#"{"error":{"message":"no such model","code":404}}"#), AiError::UnknownModel),
-        (answer(200, json, r#"{"choices":[]}"#), AiError::Cut),
+        (answer(200, json, r#"{"choices":[]}"#), AiError::Truncated),
         (answer(302, "location: http://127.0.0.1:1/\r\n", ""), AiError::Garbled),
         (vec![Step::Write([ok("text/event-stream"), OPENAI_END.as_bytes().to_vec()].concat())], AiError::Empty),
         (answer(400, json, r#"{"error":{"message":"x"}}"#), AiError::Rejected),
@@ -434,8 +434,8 @@ async fn lets_the_socks_proxy_resolve_names() {
 async fn answers_with_the_demo_without_providers() {
     let limits = Limits { demo_pause: Duration::ZERO, ..Limits::default() };
     let ai = Ai::build(AiSettings { limits, ..AiSettings::default() }).unwrap();
-    assert_eq!(ai.default_route().unwrap().asked, "demo");
-    let other = Route { asked: "gpt".to_owned(), ..Route::default() };
+    assert_eq!(ai.default_route().unwrap().requested_model, "demo");
+    let other = Route { requested_model: "gpt".to_owned(), ..Route::default() };
     assert_eq!(ai.chat(&other, question(), &Arc::default()).await.err(), Some(AiError::UnknownModel));
     let (text, end) = ask(&ai).await;
     assert!(text.contains("no AI provider yet"));

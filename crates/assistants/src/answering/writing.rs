@@ -125,7 +125,7 @@ impl<'a> Generation<'a> {
             request.rounds = transcript.rounds(draft.text(), pictures);
             request.tools = self.offer.functions();
             transcript.name_functions(&mut request.tools);
-            request.no_more_calls =
+            request.forbids_tool_calls =
                 transcript.round_count() >= settings.max_rounds || transcript.calls() >= settings.max_calls;
             if !request.rounds.is_empty() {
                 draft.part();
@@ -230,7 +230,7 @@ impl<'a> Generation<'a> {
                         return Ok(calls);
                     }
                     Some(Err(error)) => return Err(GenerationError::Provider(error)),
-                    None => return Err(GenerationError::Provider(AiError::Cut)),
+                    None => return Err(GenerationError::Provider(AiError::Truncated)),
                 },
             }
         }

@@ -98,7 +98,7 @@ impl<'a> CallContext<'a> {
             ApiStyle::Chat | ApiStyle::Messages => None,
         };
         let (body, followed) = filled.map_or((body, None), |(body, followed)| (body, Some(followed)));
-        let RequestInfo { model, stream, is_repeatable, wanted, mended } = ai::look(owner, self.style, &body).await?;
+        let RequestInfo { model, stream, is_repeatable, estimate: wanted, mended } = ai::look(owner, self.style, &body).await?;
         let body = mended.unwrap_or(body);
         let admission = self.admit_caller(&caller, endpoint, &model, wanted).await?;
         let wish = if stream {
@@ -258,7 +258,7 @@ pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
     let asking = CallContext::new(ctx, ApiStyle::Messages);
     let answer = async {
         let caller = caller(ctx).await.map_err(|error| failure::told(&error))?;
-        let RequestInfo { model, wanted, mended, .. } = ai::look(caller.work_owner(), asking.style, &body).await?;
+        let RequestInfo { model, estimate: wanted, mended, .. } = ai::look(caller.work_owner(), asking.style, &body).await?;
         let body = mended.unwrap_or(body);
         let route = gateway::route_to_count(ctx.gateway(), &caller, &model)?;
         let call = Call::new(asking.style, body, route, asking.request_id.clone())

@@ -18,7 +18,7 @@ pub(crate) struct AnthropicReader {
     /// Call index by content block index.
     calls: BTreeMap<u64, u32>,
     /// Call blocks without arguments so far; a block that ends so is called with `{}`.
-    bare: BTreeSet<u64>,
+    without_arguments: BTreeSet<u64>,
     is_done: bool,
 }
 
@@ -33,7 +33,7 @@ impl Reader for AnthropicReader {
             Some("message_start") => self.read_usage(&event["message"]["usage"], out)?,
             Some("content_block_start") => self.read_block(index, &event["content_block"], false, out),
             Some("content_block_delta") => self.read_delta(index, &event["delta"], out),
-            Some("content_block_stop") if self.bare.remove(&index) => {
+            Some("content_block_stop") if self.without_arguments.remove(&index) => {
                 let call = self.calls.get(&index).copied();
                 out.extend(call.map(|tool| Event::Arguments { choice: 0, tool, json: "{}".to_owned() }));
             }
@@ -98,7 +98,7 @@ impl AnthropicReader {
                     let json = if input.is_object() { input.to_string() } else { "{}".to_owned() };
                     out.push(Event::Arguments { choice, tool, json });
                 } else {
-                    self.bare.insert(index);
+                    self.without_arguments.insert(index);
                 }
             }
             _ => {}
@@ -117,7 +117,7 @@ impl AnthropicReader {
             Some("input_json_delta") => {
                 let said = self.calls.get(&index).copied().zip(text("partial_json"));
                 if let Some((tool, json)) = said {
-                    self.bare.remove(&index);
+                    self.without_arguments.remove(&index);
                     out.push(Event::Arguments { choice, tool, json });
                 }
             }

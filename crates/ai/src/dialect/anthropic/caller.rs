@@ -72,23 +72,23 @@ struct BufferedCall {
 pub(crate) struct MessageWriter {
     head: AnswerHead,
     /// Estimated input tokens, sent until the provider reports the count.
-    asked: u64,
-    has_begun: bool,
+    estimated_input: u64,
+    has_started: bool,
     /// Index of the next block.
     index: u32,
     open: Option<OpenBlock>,
-    waiting: Vec<BufferedCall>,
+    buffered: Vec<BufferedCall>,
     finish: Finish,
 }
 
 impl MessageWriter {
     pub fn new(head: AnswerHead, asked: u64) -> Self {
-        Self { head, asked, has_begun: false, index: 0, open: None, waiting: Vec::new(), finish: Finish::Stop }
+        Self { head, estimated_input: asked, has_started: false, index: 0, open: None, buffered: Vec::new(), finish: Finish::Stop }
     }
 
     fn begin(&mut self, out: &mut Vec<u8>) {
-        if !std::mem::replace(&mut self.has_begun, true) {
-            let asked = Usage { input: Some(self.asked), ..Usage::default() };
+        if !std::mem::replace(&mut self.has_started, true) {
+            let asked = Usage { input: Some(self.estimated_input), ..Usage::default() };
             let message = json!({
                 "id": self.head.id, "type": "message", "role": "assistant", "model": self.head.model, "content": [],
                 "stop_reason": null, "stop_sequence": null, "usage": usage::write(&asked),
@@ -124,7 +124,7 @@ impl MessageWriter {
         if self.open.is_some() {
             self.stop(out);
         }
-        for call in std::mem::take(&mut self.waiting) {
+        for call in std::mem::take(&mut self.buffered) {
             self.start_call(call.tool, &call.id, &call.name, out);
             if !call.arguments.is_empty() {
                 self.delta(&json!({"type": "input_json_delta", "partial_json": call.arguments}), out);
@@ -168,7 +168,7 @@ fn choice_of(event: &Event) -> u32 {
         | Event::Picture { choice, .. }
         | Event::Call { choice, .. }
         | Event::Arguments { choice, .. }
-        | Event::FreeCall { choice, .. }
+        | Event::CustomCall { choice, .. }
         | Event::Input { choice, .. }
         | Event::Logprobs { choice, .. }
         | Event::Finish { choice, .. } => *choice,
@@ -203,7 +203,7 @@ impl Writer for MessageWriter {
             Event::Call { tool, id, name, .. } => {
                 if matches!(self.open, Some(OpenBlock::Call(_))) {
                     let (id, name) = (id.clone(), name.clone());
-                    self.waiting.push(BufferedCall { tool: *tool, id, name, arguments: String::new() });
+                    self.buffered.push(BufferedCall { tool: *tool, id, name, arguments: String::new() });
                 } else {
                     self.close(out);
                     self.start_call(*tool, id, name, out);
@@ -212,12 +212,12 @@ impl Writer for MessageWriter {
             Event::Arguments { tool, json: more, .. } => {
                 if self.open == Some(OpenBlock::Call(*tool)) {
                     self.delta(&json!({"type": "input_json_delta", "partial_json": more}), out);
-                } else if let Some(call) = self.waiting.iter_mut().find(|call| call.tool == *tool) {
+                } else if let Some(call) = self.buffered.iter_mut().find(|call| call.tool == *tool) {
                     call.arguments.push_str(more);
                 }
             }
             Event::Finish { finish, .. } => self.finish = *finish,
-            Event::FreeCall { .. } | Event::Input { .. } | Event::Logprobs { .. } | Event::Usage(_) => {}
+            Event::CustomCall { .. } | Event::Input { .. } | Event::Logprobs { .. } | Event::Usage(_) => {}
         }
     }
 

@@ -44,7 +44,7 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, is_held: bool) -> Result<Rewrit
         tools.filter(|_| is_held && !stream).and_then(|tools| Some((place(&body, tools), hosted::bounded(tools)?)));
     let bounded = bounded.map(|part| replace(&body, vec![part]));
     let body = bounded.unwrap_or(body);
-    Ok(RewrittenRequest { body, stream, wants_usage: true, wants_several: false, searches: false, pays_for_code })
+    Ok(RewrittenRequest { body, stream, wants_usage: true, wants_several: false, searches: false, bills_code_container: pays_for_code })
 }
 
 static SIGNATURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""signature""#));
@@ -249,7 +249,7 @@ impl EventReader for MessageEvents {
 
     fn end(&mut self, meter: &Meter) -> Result<&'static [u8], Failure> {
         if !self.has_stop {
-            return Err(AiError::Cut.into());
+            return Err(AiError::Truncated.into());
         }
         self.is_done = true;
         meter.close();

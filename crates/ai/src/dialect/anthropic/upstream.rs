@@ -11,7 +11,7 @@ use crate::{
         Effort, Format, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult, Turn,
     },
     schema,
-    takes::{self, Sampling, Thinking},
+    params::{self, Sampling, Thinking},
 };
 
 /// `max_tokens` sent if the caller sets none; the field is required.
@@ -53,10 +53,10 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
             system.take().ok_or_else(|| GatewayError::invalid_param("messages", "The conversation is empty."))?;
         messages.push(json!({"role": "user", "content": text}));
     }
-    let takes = takes::of_question(request, model);
+    let takes = params::of_question(request, model);
     let is_adaptive = takes.is_some_and(|takes| matches!(takes.thinking, Thinking::Adaptive(_)));
     let has_beginning = messages.last().is_some_and(|message| message["role"] == "assistant");
-    if has_beginning && (is_adaptive || ENDS_WITH_USER.iter().any(|name| takes::plain(model).starts_with(name))) {
+    if has_beginning && (is_adaptive || ENDS_WITH_USER.iter().any(|name| params::plain(model).starts_with(name))) {
         messages.push(json!({"role": "user", "content": "Continue."}));
     }
     if request.format == Format::Json {

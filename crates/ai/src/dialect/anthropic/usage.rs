@@ -23,9 +23,9 @@ pub(crate) struct MessageUsage {
     searches: Option<u64>,
     containers: Option<u64>,
     /// Usage of iterations outside the totals: input, cache reads, cache writes, output.
-    beside: [Option<u64>; 4],
+    extra: [Option<u64>; 4],
     /// Largest input of one of these iterations.
-    longest: Option<u64>,
+    longest_extra: Option<u64>,
 }
 
 impl From<Value> for MessageUsage {
@@ -42,9 +42,9 @@ impl From<Value> for MessageUsage {
             output_tokens: counted(&said["output_tokens"]),
             searches: counted(&said["server_tool_use"]["web_search_requests"]),
             containers: None,
-            beside: ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"]
+            extra: ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"]
                 .map(beside),
-            longest: rounds.iter().map(input).max(),
+            longest_extra: rounds.iter().map(input).max(),
         }
     }
 }
@@ -58,10 +58,10 @@ impl MessageUsage {
         self.output_tokens = updated(self.output_tokens, later.output_tokens);
         self.searches = later.searches.or(self.searches);
         self.containers = later.containers.or(self.containers);
-        for (before, later) in self.beside.iter_mut().zip(later.beside) {
+        for (before, later) in self.extra.iter_mut().zip(later.extra) {
             *before = updated(*before, later);
         }
-        self.longest = updated(self.longest, later.longest);
+        self.longest_extra = updated(self.longest_extra, later.longest_extra);
     }
 
     /// Counts a started web search. The final report replaces the count, since failed searches are
@@ -81,7 +81,7 @@ impl MessageUsage {
 impl From<MessageUsage> for Usage {
     fn from(usage: MessageUsage) -> Self {
         let sum = |counts: &[Option<u64>]| counts.iter().copied().flatten().reduce(u64::saturating_add);
-        let [asked, read, written, said] = usage.beside;
+        let [asked, read, written, said] = usage.extra;
         let cached = sum(&[usage.cache_read_input_tokens, read]);
         let cache_write = sum(&[usage.cache_creation_input_tokens, written]);
         let beside = ExtraCalls {
@@ -89,7 +89,7 @@ impl From<MessageUsage> for Usage {
             cached: read.unwrap_or(0),
             cache_write: written.unwrap_or(0),
             output: said.unwrap_or(0),
-            longest: usage.longest.unwrap_or(0),
+            longest: usage.longest_extra.unwrap_or(0),
         };
         Self {
             input: sum(&[usage.input_tokens, asked, cached, cache_write]),
@@ -98,7 +98,7 @@ impl From<MessageUsage> for Usage {
             output: sum(&[usage.output_tokens, said]),
             searches: usage.searches,
             containers: usage.containers,
-            beside,
+            extra: beside,
             ..Self::default()
         }
     }
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!((counted.input, counted.cached), (Some(203_812), Some(12)));
         assert_eq!((counted.cache_write, counted.output), (None, Some(5_000)));
         let beside = ExtraCalls { input: 180_807, cached: 7, cache_write: 0, output: 4_000, longest: 180_007 };
-        assert_eq!(counted.beside, beside, "each of these rounds is long or not by itself");
+        assert_eq!(counted.extra, beside, "each of these rounds is long or not by itself");
         assert_eq!(Usage::from(MessageUsage::default()), Usage::default());
     }
 }

@@ -92,7 +92,7 @@ pub(crate) struct ChatWriter {
     /// Beginning of every chunk.
     start: String,
     wishes: WriteOptions,
-    begun: BTreeSet<u32>,
+    started: BTreeSet<u32>,
     /// Thinking text so far, repeated with its signature.
     thinking: String,
     /// Number of images so far.
@@ -106,11 +106,11 @@ impl ChatWriter {
         let start = format!(
             r#"data: {{"id":{id},"object":"chat.completion.chunk","created":{created},"model":{model},"choices":["#
         );
-        Self { start, wishes, begun: BTreeSet::new(), thinking: String::new(), pictures: 0 }
+        Self { start, wishes, started: BTreeSet::new(), thinking: String::new(), pictures: 0 }
     }
 
     fn chunk(&mut self, choice: u32, mut delta: Value, logprobs: &Value, finish: Option<&str>, out: &mut Vec<u8>) {
-        if self.begun.insert(choice) {
+        if self.started.insert(choice) {
             delta["role"] = "assistant".into();
             if delta.get("content").is_none() && finish.is_none() {
                 delta["content"] = "".into();
@@ -164,7 +164,7 @@ impl Writer for ChatWriter {
                 let call = json!({"index": tool, "function": {"arguments": more}});
                 self.chunk(*choice, json!({"tool_calls": [call]}), &none, None, out);
             }
-            Event::FreeCall { choice, tool, id, name } => {
+            Event::CustomCall { choice, tool, id, name } => {
                 let call = json!({"index": tool, "id": id, "type": "custom", "custom": {"name": name, "input": ""}});
                 self.chunk(*choice, json!({"tool_calls": [call]}), &none, None, out);
             }

@@ -196,7 +196,7 @@ impl Tap for ChatTap {
         }
         let marked = !is_sound(&block, &[b":"])
             || self.choices.is_some()
-            || !matches!(self.roles, Roles::Said)
+            || !matches!(self.roles, Roles::Sent)
             || says_more_than_null(&USAGE, &block)
             || says_more_than_null(&FINISH, &block)
             || ERROR.find(&block).is_some()
@@ -230,7 +230,7 @@ impl Tap for ChatTap {
             return Ok(said(out));
         }
         if !self.is_whole() {
-            return Err(AiError::Cut.into());
+            return Err(AiError::Truncated.into());
         }
         self.end_frames(meter, &mut out)?;
         Ok(said(out))

@@ -62,7 +62,7 @@ pub(crate) fn read(body: &Value) -> Read<(Request, WriteOptions)> {
     for message in &messages {
         read_message(message, &mut request)?;
     }
-    request.tools = read_tools(&fields, &mut request.free)?;
+    request.tools = read_tools(&fields, &mut request.custom_tools)?;
     request.tool_choice = read_tool_choice(&fields)?;
     request.format = read_format(&fields)?;
     let options = fields.object("stream_options")?;

@@ -10,7 +10,7 @@ use crate::{
     dialect::fields::{data_url, text_of_file},
     neutral::{Effort, Event, Format, Media, MediaKind, Part, Reader, Request, Source, Speaker, Tool, ToolChoice},
     schema,
-    takes::{self, Thinking, Thoughts},
+    params::{self, Thinking, Thoughts},
     wire::failure::{self, Failure},
 };
 
@@ -39,7 +39,7 @@ enum OpenAiFamily {
 
 impl OpenAiFamily {
     fn of(model: &str) -> Self {
-        let plain = takes::plain(model);
+        let plain = params::plain(model);
         let is_of_o = |number: char| plain.strip_prefix('o').is_some_and(|rest| rest.starts_with(number));
         if ["gpt-5", "gpt-6"].iter().any(|name| plain.starts_with(name)) && !plain.contains("-chat") {
             Self::Gpt5
@@ -61,7 +61,7 @@ pub(super) fn wants_newer_limit(model: &str) -> bool {
 /// on the model doesn't reason there, and from 5.6 on the effort must be `none`. `None`: any
 /// effort.
 fn beside_tools(model: &str) -> Option<Option<&'static str>> {
-    let plain = takes::plain(model);
+    let plain = params::plain(model);
     let is_of = |names: &[&str]| names.iter().any(|name| plain.starts_with(name));
     if is_of(&["gpt-5.6", "gpt-6"]) {
         Some(Some(Effort::None.name()))
@@ -80,7 +80,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
         }
     };
     put("model", Some(model.into()));
-    let thoughts = takes::of_question(request, model).map_or(Thoughts::Never, |takes| takes.thoughts);
+    let thoughts = params::of_question(request, model).map_or(Thoughts::Never, |takes| takes.thoughts);
     put("messages", Some(messages(request, server, thoughts)));
     let kind = OpenAiFamily::of(model);
     let is_new = server == Server::OpenAi || wants_newer_limit(model);
@@ -97,7 +97,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     put("frequency_penalty", request.frequency_penalty.map(Into::into));
     put("user", request.user.as_deref().map(|user| short_user(user).into()));
     // Models before GPT-5, and servers without this parameter, reject it.
-    let is_plain = takes::of_question(request, model).is_some_and(|takes| takes.thinking == Thinking::None);
+    let is_plain = params::of_question(request, model).is_some_and(|takes| takes.thinking == Thinking::None);
     let is_verbose = kind == OpenAiFamily::Gpt5 || (server == Server::OpenAi && kind == OpenAiFamily::Other && !is_plain);
     put("verbosity", request.verbosity.clone().filter(|_| is_verbose).map(Into::into));
     if let Some(top) = request.logprobs {

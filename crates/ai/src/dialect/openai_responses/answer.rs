@@ -162,12 +162,12 @@ pub(crate) struct ResponseWriter {
     repeated: Value,
     names: FunctionNames,
     sequence: u64,
-    has_begun: bool,
+    has_started: bool,
     output: Vec<Value>,
     open: Option<OpenItem>,
     calls: Vec<OpenCall>,
     /// Calls of free-form tools.
-    free: Vec<OpenCall>,
+    custom_calls: Vec<OpenCall>,
     finish: Finish,
     record: Option<ResponseRecorder>,
 }
@@ -181,11 +181,11 @@ impl ResponseWriter {
             repeated,
             names,
             sequence: 0,
-            has_begun: false,
+            has_started: false,
             output,
             open: None,
             calls,
-            free,
+            custom_calls: free,
             finish: Finish::Stop,
             record,
         }
@@ -200,7 +200,7 @@ impl ResponseWriter {
     }
 
     fn begin(&mut self, out: &mut Vec<u8>) {
-        if !std::mem::replace(&mut self.has_begun, true) {
+        if !std::mem::replace(&mut self.has_started, true) {
             for kind in ["response.created", "response.in_progress"] {
                 let response = response(&self.head, &self.repeated, "in_progress", &[], None);
                 self.event(kind, json!({ "response": response }), out);
@@ -380,18 +380,18 @@ impl Writer for ResponseWriter {
                 let delta = json!({"item_id": open.id, "output_index": open.index, "delta": more});
                 self.event("response.function_call_arguments.delta", delta, out);
             }
-            Event::FreeCall { choice: 0, tool, id: call_id, name } => {
+            Event::CustomCall { choice: 0, tool, id: call_id, name } => {
                 if let Some(open) = self.open.take() {
                     self.close_open(&open, out);
                 }
                 let call = ToolCall { id: call_id.clone(), name: name.clone(), ..ToolCall::default() };
                 let id = new_id("ctc");
                 let index = self.add(free_call(&id, "in_progress", &call), out);
-                self.free.push(OpenCall { id, index, tool: *tool, call });
+                self.custom_calls.push(OpenCall { id, index, tool: *tool, call });
             }
             Event::Input { choice: 0, tool, text } => {
-                let Some(place) = self.free.iter().position(|open| open.tool == *tool) else { return };
-                let OpenCall { id, index, mut call, .. } = self.free.swap_remove(place);
+                let Some(place) = self.custom_calls.iter().position(|open| open.tool == *tool) else { return };
+                let OpenCall { id, index, mut call, .. } = self.custom_calls.swap_remove(place);
                 call.arguments.clone_from(text);
                 let at = |field: &str| json!({"item_id": id, "output_index": index, field: text});
                 self.event("response.custom_tool_call_input.delta", at("delta"), out);

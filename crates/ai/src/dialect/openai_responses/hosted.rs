@@ -81,7 +81,7 @@ pub(super) struct BilledUses {
     searches: u64,
     images: u64,
     /// Items of images that are counted but not complete.
-    begun: BTreeSet<String>,
+    started_images: BTreeSet<String>,
     containers: BTreeSet<String>,
     /// Largest container memory, in GiB.
     gigabytes: u64,
@@ -108,7 +108,7 @@ impl BilledUses {
 
     /// Counts a partial image. Returns true if it is the first of its item.
     pub fn note_seen(&mut self, partial: &Value) -> bool {
-        let is_new = partial["item_id"].as_str().is_some_and(|item| self.begun.insert(item.to_owned()));
+        let is_new = partial["item_id"].as_str().is_some_and(|item| self.started_images.insert(item.to_owned()));
         self.images += u64::from(is_new);
         is_new
     }
@@ -123,7 +123,7 @@ impl BilledUses {
                 return true;
             }
             Some("image_generation_call") if !has_failed => {
-                let is_counted = item["id"].as_str().is_some_and(|id| self.begun.remove(id));
+                let is_counted = item["id"].as_str().is_some_and(|id| self.started_images.remove(id));
                 self.images += u64::from(!is_counted);
                 return !is_counted;
             }

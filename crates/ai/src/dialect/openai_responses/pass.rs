@@ -183,6 +183,6 @@ impl EventReader for ResponseEvents {
     }
 
     fn end(&mut self, _: &Meter) -> Result<&'static [u8], Failure> {
-        Err(AiError::Cut.into())
+        Err(AiError::Truncated.into())
     }
 }

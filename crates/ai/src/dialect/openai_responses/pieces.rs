@@ -39,7 +39,7 @@ pub(crate) fn of_stream(body: &[u8]) -> Result<Bytes, Failure> {
             _ => {}
         }
     }
-    Err(AiError::Cut.into())
+    Err(AiError::Truncated.into())
 }
 
 /// Writes a response as stream events.
@@ -193,7 +193,7 @@ mod tests {
     fn rejects_cut_and_failed_streams() {
         let text = frames(&response("completed"));
         let cut = &text[..text.len() / 2];
-        assert_eq!(of_stream(cut).unwrap_err(), AiError::Cut.into());
+        assert_eq!(of_stream(cut).unwrap_err(), AiError::Truncated.into());
         let failed =
             "event: error\ndata: {\"type\":\"error\",\"code\":\"rate_limit_exceeded\",\"message\":\"slow\"}\n\n";
         assert_eq!(of_stream(failed.as_bytes()).unwrap_err().error, AiError::Busy { retry_after: None });

@@ -116,7 +116,7 @@ fn read_tool(tool: &Fields<'_>, request: &mut Request) -> Read<()> {
         "custom" => {
             let grammar = tool.object("format")?.filter(|format| format.get("definition").is_some());
             request.tools.push(read_free(tool, grammar.as_ref())?);
-            request.free.push(tool.needed_text("name")?.to_owned());
+            request.custom_tools.push(tool.needed_text("name")?.to_owned());
         }
         // OpenAI's own tool search is left out: all tools are sent at once.
         names::SEARCH if is_clients(tool)? => request.tools.push(Tool {

@@ -286,7 +286,7 @@ fn reports_cut_and_failed_answers() {
         stream_bytes(kind, ApiStyle::Chat, vec![wire.into()])
     };
     for kind in KINDS {
-        assert_eq!(unended(kind).unwrap_err(), AiError::Cut.into(), "{kind:?}");
+        assert_eq!(unended(kind).unwrap_err(), AiError::Truncated.into(), "{kind:?}");
     }
     let overloaded =
         "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"x\"}}\n\n";

@@ -84,7 +84,7 @@ fn frames() -> Vec<Value> {
 
 fn spoken(style: ApiStyle, frames: &[Value]) -> Vec<Value> {
     let request = read(style, &round(style)).unwrap();
-    assert_eq!(request.free, ["apply_patch"]);
+    assert_eq!(request.custom_tools, ["apply_patch"]);
     let wire: String = frames.iter().map(|frame| format!("data: {frame}\n\n")).collect();
     let listener = AnswerParser::new(reader(ProviderKind::OPENAI), std::sync::Arc::default()).with_tools(&request);
     let (mut tap, meter) = (FormatConverter::new(listener, writer(style)), Meter::default());
@@ -137,7 +137,7 @@ fn writes_custom_calls_and_takes_invalid_json_as_text() {
         [(json!({ "input": PATCH }).to_string().as_str(), PATCH), ("not JSON", "not JSON"), ("{}", ""), ("[]", "[]")]
     {
         let listener = AnswerParser::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
-        let question = Request { free: vec!["apply_patch".to_owned()], ..Request::default() };
+        let question = Request { custom_tools: vec!["apply_patch".to_owned()], ..Request::default() };
         let listener = listener.with_tools(&question);
         let (answer, usage) = read_whole(body(arguments).as_bytes(), listener, &Meter::default()).unwrap();
         let chat = openai_chat::caller::whole(&head(), &answer, &usage);

@@ -157,7 +157,7 @@ proptest! {
                 openai_chat::pass::rewrite(&body, "up", true),
                 openai_chat::pass::rewrite(&body, "up", false),
                 anthropic::pass::rewrite(&body, "up", true),
-                openai_responses::pass::rewrite(&body, "gpt-5", PassthroughTerms { is_kept: true, ..PassthroughTerms::default() }),
+                openai_responses::pass::rewrite(&body, "gpt-5", PassthroughTerms { is_stored: true, ..PassthroughTerms::default() }),
                 openai_responses::pass::rewrite(&body, "up", PassthroughTerms { hosted: true, ..PassthroughTerms::default() }),
             ];
             for rewritten in rewritten {

@@ -212,7 +212,7 @@ fn caps_the_default_limit_at_the_models_maximum() {
         ("claude-sonnet-4-5", json!({"reasoning_effort": "max"}), 32_768),
     ] {
         let request = read(ApiStyle::Chat, &chat(&more)).unwrap();
-        let fitted = crate::takes::fit(&request, model, None);
+        let fitted = crate::params::fit(&request, model, None);
         let written = crate::dialect::anthropic::upstream::write(&fitted, model).unwrap();
         assert_eq!(written["max_tokens"], most, "{model}");
     }
@@ -222,7 +222,7 @@ fn caps_the_default_limit_at_the_models_maximum() {
 fn uses_adaptive_thinking_for_current_claude_models() {
     let asked = |more: &Value, model: &str| {
         let request = read(ApiStyle::Chat, &chat(more)).unwrap();
-        let fitted = crate::takes::fit(&request, model, None);
+        let fitted = crate::params::fit(&request, model, None);
         crate::dialect::anthropic::upstream::write(&fitted, model).unwrap()
     };
     let deep = asked(&json!({"reasoning_effort": "high", "temperature": 0.5}), "claude-opus-5");

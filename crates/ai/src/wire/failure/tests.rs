@@ -196,7 +196,7 @@ fn hides_keys_and_addresses_in_messages() {
         param: Some("tools[0]".to_owned()),
         code: Some("invalid_function_parameters".to_owned()),
     };
-    assert_eq!(failure, Failure { error: AiError::Rejected, told: Some(words), of_stream_options: false });
+    assert_eq!(failure, Failure { error: AiError::Rejected, told: Some(words), is_stream_options_error: false });
 }
 
 #[test]

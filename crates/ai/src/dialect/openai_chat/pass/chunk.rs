@@ -66,9 +66,9 @@ struct Delta<'a> {
 pub(super) enum Roles {
     #[default]
     Unknown,
-    Said,
+    Sent,
     /// The server omits roles; choices for which we added it.
-    LeftOut(BTreeSet<u32>),
+    Omitted(BTreeSet<u32>),
 }
 
 impl Roles {
@@ -80,9 +80,9 @@ impl Roles {
             let Ok(Delta { role }) = serde_json::from_str(raw.get()) else { continue };
             let is_said = role.is_some_and(|role| role.get() != "null");
             if matches!(self, Self::Unknown) {
-                *self = if is_said { Self::Said } else { Self::LeftOut(BTreeSet::new()) };
+                *self = if is_said { Self::Sent } else { Self::Omitted(BTreeSet::new()) };
             }
-            let Self::LeftOut(choices) = self else { return parts };
+            let Self::Omitted(choices) = self else { return parts };
             if !choices.insert(choice.place()) || is_said {
                 continue;
             }

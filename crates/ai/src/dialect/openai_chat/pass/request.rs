@@ -41,7 +41,7 @@ pub(crate) struct RewrittenRequest {
     /// True if the answer includes a web search.
     pub searches: bool,
     /// True if a code-execution container at Anthropic is billed.
-    pub pays_for_code: bool,
+    pub bills_code_container: bool,
 }
 
 const OLDER_LIMIT: &str = "max_tokens";
@@ -93,7 +93,7 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, knows_newer: bool) -> Result<Re
     let wants_several = head.n.and_then(|n| n.get().parse().ok()).is_some_and(|n: u64| n > 1);
     let searches = head.web_search_options.is_some();
     let body = replace(body, parts);
-    Ok(RewrittenRequest { body, stream, wants_usage, wants_several, searches, pays_for_code: false })
+    Ok(RewrittenRequest { body, stream, wants_usage, wants_several, searches, bills_code_container: false })
 }
 
 /// Sets the model; the flag is true if the request asks for a stream.

@@ -157,7 +157,7 @@ fn ignores_empty_finish_reasons() {
         tap.pass(Bytes::from_static(piece.as_bytes()), &meter).unwrap();
         assert!(!tap.is_whole());
     }
-    assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Cut.into()));
+    assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Truncated.into()));
     assert!(pass(false, &[piece, DONE]).0.contains(r#""finish_reason":"stop""#));
 }
 
@@ -200,7 +200,7 @@ fn tolerates_malformed_usage() {
 fn reports_streams_without_an_end_as_cut() {
     let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
     tap.pass(Bytes::from_static(HELLO.as_bytes()), &meter).unwrap();
-    assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Cut.into()));
+    assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Truncated.into()));
     assert_eq!(tap.end(Bytes::from_static(b"data: {\"cho"), &meter), Err(AiError::Garbled.into()));
 }
 
@@ -219,7 +219,7 @@ fn waits_for_the_last_choice() {
     }
     let (mut tap, meter) = (ChatTap::new(false, true), Meter::default());
     tap.pass([frame(0, ""), frame(1, ended)].concat().into(), &meter).unwrap();
-    assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Cut.into()));
+    assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Truncated.into()));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::{
         fields::{listed, may_have},
         openai_chat::pass::{RewrittenRequest, beginning, place, present, replace},
     },
-    takes,
+    params,
     thoughts::is_ours,
 };
 
@@ -46,7 +46,7 @@ pub(crate) struct PassthroughTerms {
     /// True if provider-hosted tools stay.
     pub hosted: bool,
     /// True if the answer is stored by the gateway, unless the caller asks for `store: false`.
-    pub is_kept: bool,
+    pub is_stored: bool,
     /// True if the model reasons, if configured.
     pub thinks: Option<bool>,
 }
@@ -75,7 +75,7 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, terms: PassthroughTerms) -> Res
         None => (beginning(body), r#""store":false,"#.to_owned()),
     };
     let mut parts = vec![(place(body, head.model), Value::from(model).to_string()), not_stored];
-    let is_kept = terms.is_kept && head.store.is_none_or(|store| store.get() != "false");
+    let is_kept = terms.is_stored && head.store.is_none_or(|store| store.get() != "false");
     if is_kept && terms.thinks.unwrap_or_else(|| thinks(model)) {
         parts.extend(with_thoughts(body, head.include));
     }
@@ -98,12 +98,12 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, terms: PassthroughTerms) -> Res
         wants_usage: true,
         wants_several: false,
         searches: false,
-        pays_for_code: false,
+        bills_code_container: false,
     })
 }
 
 fn thinks(model: &str) -> bool {
-    takes::of(model).is_some_and(|takes| takes.thinking.has_efforts())
+    params::of(model).is_some_and(|takes| takes.thinking.has_efforts())
 }
 
 /// Requests encrypted reasoning, which can be sent back although the provider stores nothing.

@@ -9,7 +9,7 @@ const DELTA: &str = "event: response.output_text.delta\ndata: {\"type\":\"respon
 const COMPLETED: &str = "event: response.completed\ndata: {\"type\":\"response.completed\",\"sequence_number\":2,\"response\":{\"status\":\"completed\",\"error\":null,\"output\":[],\"usage\":{\"input_tokens\":3,\"input_tokens_details\":{\"cached_tokens\":1},\"output_tokens\":2,\"output_tokens_details\":{\"reasoning_tokens\":0}}}}\n\n";
 const FAILED: &str = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"slow\"}}}\n\n";
 
-const HOSTED: PassthroughTerms = PassthroughTerms { hosted: true, is_kept: false, thinks: None };
+const HOSTED: PassthroughTerms = PassthroughTerms { hosted: true, is_stored: false, thinks: None };
 
 fn bytes(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
@@ -78,13 +78,13 @@ fn requests_encrypted_reasoning_for_stored_answers() {
         serde_json::from_slice::<Value>(&passed).unwrap()["include"].clone()
     };
     let include =
-        |body: Value, model: &str, is_kept: bool| included(body, model, PassthroughTerms { is_kept, ..PassthroughTerms::default() });
+        |body: Value, model: &str, is_kept: bool| included(body, model, PassthroughTerms { is_stored: is_kept, ..PassthroughTerms::default() });
     let (thoughts, logprobs) = ("reasoning.encrypted_content", "message.output_text.logprobs");
     let plain = json!({"model": "m", "input": "x"});
     assert_eq!(include(plain.clone(), "gpt-5-mini", true), json!([thoughts]));
     assert_eq!(include(plain.clone(), "gpt-4o", true), Value::Null);
     for (model, thinks, found) in [("mine", true, json!([thoughts])), ("gpt-5-mini", false, Value::Null)] {
-        let terms = PassthroughTerms { is_kept: true, thinks: Some(thinks), ..PassthroughTerms::default() };
+        let terms = PassthroughTerms { is_stored: true, thinks: Some(thinks), ..PassthroughTerms::default() };
         assert_eq!(included(plain.clone(), model, terms), found, "{model}");
     }
     assert_eq!(include(plain, "gpt-5-mini", false), Value::Null);
@@ -181,7 +181,7 @@ fn reports_cut_and_failed_streams() {
     assert!(tap.pass(bytes(FAILED), &meter).is_err(), "another one can be asked");
     tap.pass(bytes(CREATED), &meter).unwrap();
     tap.pass(bytes(DELTA), &meter).unwrap();
-    assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Cut.into()));
+    assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Truncated.into()));
     assert!(meter.usage().estimated);
     let beside = "data: {\"type\":\"response.failed\",\"response\":{\"error\":null},\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"slow\"}}\n\n";
     let failed = tap.pass(bytes(beside), &meter).unwrap_err().error;

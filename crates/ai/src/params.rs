@@ -197,7 +197,7 @@ pub(crate) fn fits(name: &str, plain: &str) -> bool {
 
 /// Parameters to which a request was [fitted](fit).
 pub(crate) fn of_question<'a>(question: &'a Request, model: &str) -> Option<&'a ModelParams> {
-    question.takes.as_deref().or_else(|| of(model))
+    question.params.as_deref().or_else(|| of(model))
 }
 
 /// Fits a request to a model's parameters; `own` are the configured ones.
@@ -218,7 +218,7 @@ pub(crate) fn fit<'a>(question: &'a Request, model: &str, own: Option<&ModelPara
     if own.is_none() && is_as_asked && (may_sample || !(samples || weighs)) {
         return Cow::Borrowed(question);
     }
-    let mut fitted = Request { reasoning, max_output, takes: own, ..question.clone() };
+    let mut fitted = Request { reasoning, max_output, params: own, ..question.clone() };
     if !may_sample {
         (fitted.temperature, fitted.top_p, fitted.top_k) = (None, None, None);
         (fitted.presence_penalty, fitted.frequency_penalty, fitted.logprobs) = (None, None, None);
