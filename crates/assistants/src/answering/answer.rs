@@ -252,9 +252,9 @@ impl<'a> AnswerRun<'a> {
         };
         writing.pay(&mut measure, status_of(&written));
         let (status, reason) = match written {
-            Ok(Ok(GenerationOutcome::Whole)) => (MessageStatus::Complete, None),
-            Ok(Ok(GenerationOutcome::Waits(until))) => return Err(Exit::Ended(self.put_aside(version, until).await?)),
-            Ok(Err(GenerationError::Ours(error))) => return Err(error.into()),
+            Ok(Ok(GenerationOutcome::Complete)) => (MessageStatus::Complete, None),
+            Ok(Ok(GenerationOutcome::AwaitingDecision(until))) => return Err(Exit::Ended(self.put_aside(version, until).await?)),
+            Ok(Err(GenerationError::Internal(error))) => return Err(error.into()),
             // The text written so far is kept.
             Ok(Err(GenerationError::Refused(error))) => (MessageStatus::Failed, Some(error.sentence().into_owned())),
             Ok(Err(GenerationError::Provider(error))) => {
@@ -268,7 +268,7 @@ impl<'a> AnswerRun<'a> {
                 }
                 return Err(Exit::Ended(JobOutcome::HandedOn));
             }
-            Ok(Err(GenerationError::Moot)) => return Err(Exit::Ended(JobOutcome::Done)),
+            Ok(Err(GenerationError::Obsolete)) => return Err(Exit::Ended(JobOutcome::Done)),
             Ok(Err(GenerationError::Lost)) | Err(Interruption::Lost) => return Err(Exit::Ended(JobOutcome::Lost)),
         };
         if draft.has_untold() && !draft.overtakes() {
@@ -355,7 +355,7 @@ fn status_of(written: &Result<Result<GenerationOutcome, GenerationError>, Interr
         Ok(Err(GenerationError::Provider(_))) => 502,
         Ok(Err(GenerationError::Refused(_))) => Code::BudgetExceeded.status(),
         // 499: the client closed the request.
-        Ok(Err(GenerationError::Moot | GenerationError::Lost | GenerationError::Ours(_))) | Err(_) => 499,
+        Ok(Err(GenerationError::Obsolete | GenerationError::Lost | GenerationError::Internal(_))) | Err(_) => 499,
     }
 }
 

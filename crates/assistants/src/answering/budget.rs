@@ -50,14 +50,14 @@ pub async fn hold(
         return Ok(None);
     }
     // Conversations between people request no answers.
-    if answers == 0 && service.answering.between_people.get(&id).is_some() {
+    if answers == 0 && service.answering.person_only.get(&id).is_some() {
         return Ok(None);
     }
     // The writer reports missing access.
     let Some(access) = access.find().await? else { return Ok(None) };
     let answers = if access.kind.capabilities().asks_every_message { answers.max(1) } else { answers };
     if answers == 0 {
-        service.answering.between_people.insert(id, ());
+        service.answering.person_only.insert(id, ());
         return Ok(None);
     }
     let asker = BillingIdentity { user_id: by, workspace_id: Some(access.workspace_id) };

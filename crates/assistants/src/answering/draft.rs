@@ -11,8 +11,8 @@ pub(super) struct Draft {
     before: String,
     before_units: u64,
     /// Published bytes of `text`, and the same in UTF-16 code units, which the wire uses.
-    told: usize,
-    told_units: u64,
+    published: usize,
+    published_units: u64,
     stored: usize,
     /// True if a paragraph break precedes the next text.
     is_parted: bool,
@@ -37,8 +37,8 @@ impl Draft {
             before,
             text,
             units,
-            told: kept,
-            told_units: units,
+            published: kept,
+            published_units: units,
             stored: kept,
             is_parted: false,
         }
@@ -76,7 +76,7 @@ impl Draft {
     pub fn overtook(&mut self) {
         self.before.clear();
         self.before_units = 0;
-        (self.told, self.told_units, self.stored) = (self.text.len(), self.units, self.text.len());
+        (self.published, self.published_units, self.stored) = (self.text.len(), self.units, self.text.len());
     }
 
     pub fn text(&self) -> &str {
@@ -99,15 +99,15 @@ impl Draft {
     }
 
     pub fn has_untold(&self) -> bool {
-        self.told < self.text.len() && !self.is_behind()
+        self.published < self.text.len() && !self.is_behind()
     }
 
     /// Takes the unpublished text and marks it as published.
     pub fn tell(&mut self) -> TextDelta {
-        let text = self.text[self.told..].to_owned();
-        let offset = self.told_units;
-        self.told = self.text.len();
-        self.told_units = self.units;
+        let text = self.text[self.published..].to_owned();
+        let offset = self.published_units;
+        self.published = self.text.len();
+        self.published_units = self.units;
         TextDelta { offset, text }
     }
 

@@ -56,7 +56,7 @@ pub(crate) struct FileReader<'a> {
     picture_size: ImageLimit,
     reads_pdfs: bool,
     /// Token budget for files.
-    room: usize,
+    token_budget: usize,
 }
 
 /// Attachments of one message as model input.
@@ -99,7 +99,7 @@ impl<'a> FileReader<'a> {
             sees_pictures: able.is_some_and(|able| able.images),
             picture_size: size.unwrap_or(ImageLimit::USUAL),
             reads_pdfs: able.is_some_and(|able| able.pdf),
-            room,
+            token_budget: room,
         }
     }
 
@@ -112,7 +112,7 @@ impl<'a> FileReader<'a> {
             picture_bytes: MAX_PICTURE_BYTES,
             pages: MAX_PAGES,
             pdf_bytes: MAX_PDF_BYTES,
-            tokens: self.room,
+            tokens: self.token_budget,
         };
         for message in history.iter().rev().filter(|message| message.deleted_at.is_none()) {
             let Some(attachments) = &message.attachments else { continue };

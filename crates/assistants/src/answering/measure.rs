@@ -20,15 +20,15 @@ const MAX_THOUGHTS: usize = 64 * 1024;
 
 /// Measurement of one attempt at an answer.
 pub(super) struct AnswerMetrics {
-    begun: Instant,
+    started: Instant,
     context: AnswerContext,
     files: Vec<ContextFile>,
     thought_at: Option<Instant>,
     first_word: Option<Instant>,
     thoughts: String,
     /// Published bytes of `thoughts`, and the same in UTF-16 code units.
-    told: usize,
-    told_units: u64,
+    published: usize,
+    published_units: u64,
     /// Model call in progress.
     round: Option<MeasuredCall>,
     usage: Usage,
@@ -39,17 +39,17 @@ pub(super) struct AnswerMetrics {
 pub(super) struct MeasuredCall {
     pub meter: Arc<Meter>,
     /// Reservation of the call, if an asker is known.
-    pub hold: Option<ModelCallReservation>,
-    began: Instant,
+    pub reservation: Option<ModelCallReservation>,
+    started: Instant,
 }
 
 impl MeasuredCall {
     pub fn first_token(&self) -> Option<Duration> {
-        self.meter.first_token_at().map(|first| first.saturating_duration_since(self.began.into_std()))
+        self.meter.first_token_at().map(|first| first.saturating_duration_since(self.started.into_std()))
     }
 
     pub fn elapsed(&self) -> Duration {
-        self.began.elapsed()
+        self.started.elapsed()
     }
 }
 
@@ -57,14 +57,14 @@ impl AnswerMetrics {
     /// Starts the measurement of an answer with this context and these files.
     pub fn begin(context: AnswerContext, files: Vec<ContextFile>) -> Self {
         Self {
-            begun: Instant::now(),
+            started: Instant::now(),
             context,
             files,
             thought_at: None,
             first_word: None,
             thoughts: String::new(),
-            told: 0,
-            told_units: 0,
+            published: 0,
+            published_units: 0,
             round: None,
             usage: Usage::default(),
             cost: None,
@@ -73,7 +73,7 @@ impl AnswerMetrics {
 
     /// Starts a model call with its reservation. The returned meter counts its usage.
     pub fn ask(&mut self, hold: Option<ModelCallReservation>) -> Arc<Meter> {
-        let round = MeasuredCall { meter: Arc::default(), hold, began: Instant::now() };
+        let round = MeasuredCall { meter: Arc::default(), reservation: hold, started: Instant::now() };
         Arc::clone(&self.round.insert(round).meter)
     }
 
@@ -86,7 +86,7 @@ impl AnswerMetrics {
 
     /// Reservation of the current call, if it no longer covers the usage.
     pub fn outgrown(&mut self) -> Option<&mut ModelCallReservation> {
-        let MeasuredCall { meter, hold, .. } = self.round.as_mut()?;
+        let MeasuredCall { meter, reservation: hold, .. } = self.round.as_mut()?;
         hold.as_mut().filter(|hold| hold.is_outgrown(&meter.usage()))
     }
 
@@ -112,14 +112,14 @@ impl AnswerMetrics {
     }
 
     pub fn has_untold(&self) -> bool {
-        self.told < self.thoughts.len()
+        self.published < self.thoughts.len()
     }
 
     /// Takes the unpublished reasoning and marks it as published.
     pub fn tell(&mut self) -> TextDelta {
-        let (text, offset) = (self.thoughts[self.told..].to_owned(), self.told_units);
-        self.told = self.thoughts.len();
-        self.told_units += text.encode_utf16().count() as u64;
+        let (text, offset) = (self.thoughts[self.published..].to_owned(), self.published_units);
+        self.published = self.thoughts.len();
+        self.published_units += text.encode_utf16().count() as u64;
         TextDelta { offset, text }
     }
 
@@ -129,8 +129,8 @@ impl AnswerMetrics {
         let thought = self.thought_at.map(|begun| self.first_word.unwrap_or_else(Instant::now) - begun);
         let usage = self.usage;
         AnswerStats {
-            first_token_ms: self.first_word.map(|first| millis(first - self.begun)),
-            duration_ms: millis(self.begun.elapsed()),
+            first_token_ms: self.first_word.map(|first| millis(first - self.started)),
+            duration_ms: millis(self.started.elapsed()),
             thought_ms: thought.map(millis),
             input_tokens: usage.input,
             cached_tokens: usage.cached,

@@ -37,7 +37,7 @@ pub struct Answering {
     pub(crate) pictures: files::ScaledPictureCache,
     /// Conversations in which assistants answer only if mentioned. This never changes for a
     /// conversation.
-    between_people: Cache<ConversationId, ()>,
+    person_only: Cache<ConversationId, ()>,
 }
 
 /// Capacity of the cache of such conversations.
@@ -49,7 +49,7 @@ impl Default for Answering {
             watched: watch::StopRegistry::default(),
             texts: files::document_texts(),
             pictures: files::sized_pictures(),
-            between_people: Cache::builder()
+            person_only: Cache::builder()
                 .max_capacity(BETWEEN_PEOPLE)
                 .eviction_policy(EvictionPolicy::lru())
                 .build(),

@@ -45,11 +45,11 @@ const STORE_EVERY: Duration = Duration::from_millis(500);
 /// Reason for a generation without an answer.
 pub(super) enum GenerationError {
     Provider(AiError),
-    Ours(AppError),
+    Internal(AppError),
     /// The asker's budget doesn't cover more.
     Refused(AppError),
     /// The answer has ended or was deleted.
-    Moot,
+    Obsolete,
     /// The lease is lost; another worker may have taken over.
     Lost,
 }
@@ -60,7 +60,7 @@ impl GenerationError {
             // `Invalid` stands for a model that the workspace or the asker may not use, or that has
             // no price.
             Code::OutOfCredits | Code::QuotaReached | Code::BudgetExceeded | Code::Invalid => Self::Refused(error),
-            _ => Self::Ours(error),
+            _ => Self::Internal(error),
         }
     }
 }
@@ -68,9 +68,9 @@ impl GenerationError {
 /// Outcome of the generation.
 pub(super) enum GenerationOutcome {
     /// The answer is complete.
-    Whole,
+    Complete,
     /// A tool call waits for the asker's permission, until this time.
-    Waits(Timestamp),
+    AwaitingDecision(Timestamp),
 }
 
 /// Context of a generation.
@@ -113,13 +113,13 @@ impl<'a> Generation<'a> {
             if transcript.is_open()
                 && let Some(until) = self.call(transcript).await?
             {
-                return Ok(GenerationOutcome::Waits(until));
+                return Ok(GenerationOutcome::AwaitingDecision(until));
             }
             let mut request = self.request.clone();
             request.owner = job_owner(self.claim);
             let model = self.service.gateway.find_model(self.model);
             let pictures = match model.filter(|model| model.definition.capabilities.images) {
-                Some(_) => transcript.pictures(self.service).await.map_err(GenerationError::Ours)?,
+                Some(_) => transcript.pictures(self.service).await.map_err(GenerationError::Internal)?,
                 None => HashMap::new(),
             };
             request.rounds = transcript.rounds(draft.text(), pictures);
@@ -132,16 +132,16 @@ impl<'a> Generation<'a> {
             }
             let calls = self.write(request, draft, measure).await?;
             if calls.is_empty() {
-                return Ok(GenerationOutcome::Whole);
+                return Ok(GenerationOutcome::Complete);
             }
             self.pay(measure, 200);
             if draft.has_untold() && !draft.overtakes() {
                 self.tell(draft);
             }
-            let Some(asker) = self.asker() else { return Ok(GenerationOutcome::Whole) };
+            let Some(asker) = self.asker() else { return Ok(GenerationOutcome::Complete) };
             let wanted = RequestedCalls { answer: self.answer, asker, text: draft.text(), calls };
-            if !transcript.want(self.service, self.offer, wanted).await.map_err(GenerationError::Ours)? {
-                return Err(GenerationError::Moot);
+            if !transcript.want(self.service, self.offer, wanted).await.map_err(GenerationError::Internal)? {
+                return Err(GenerationError::Obsolete);
             }
             draft.stored();
         }
@@ -156,9 +156,9 @@ impl<'a> Generation<'a> {
         let _calling = self.calling.lock().await;
         let may_begin = || self.lease.holds() && !self.draining.is_cancelled();
         let ran = tools::run(self.service, self.answer, self.claim.attempt, self.offer, transcript, may_begin).await;
-        match ran.map_err(GenerationError::Ours)? {
+        match ran.map_err(GenerationError::Internal)? {
             CallsProgress::All => Ok(None),
-            CallsProgress::Waits(until) => Ok(Some(until)),
+            CallsProgress::AwaitingDecision(until) => Ok(Some(until)),
             // During shutdown the interruption is about to hand the job over.
             CallsProgress::Lost if self.draining.is_cancelled() => pending().await,
             CallsProgress::Lost => Err(GenerationError::Lost),
@@ -203,7 +203,7 @@ impl<'a> Generation<'a> {
                 () = sleep_until(store_at), if draft.has_unstored() => {
                     match store(service, answer.answer_id, draft.text()).await {
                         Ok(true) => draft.stored(),
-                        Ok(false) => return Err(GenerationError::Moot),
+                        Ok(false) => return Err(GenerationError::Obsolete),
                         // Not fatal: the text is in memory, and the end of the answer may be
                         // stored.
                         Err(error) => tracing::warn!(%error, answer = %answer.answer_id, "failed to store partial answer"),
@@ -251,7 +251,7 @@ impl<'a> Generation<'a> {
         let workspace_id =
             if service.gateway.may_have_budgets(user_id) || gateway::model_lists::are_there(&service.gateway) {
                 let found = query::conversations::workspace(service.db.reader(), self.answer.conversation_id).await;
-                found.map_err(GenerationError::Ours)?
+                found.map_err(GenerationError::Internal)?
             } else {
                 None
             };
@@ -280,7 +280,7 @@ impl<'a> Generation<'a> {
             first_token: round.first_token(),
             duration: round.elapsed(),
         };
-        gateway::record(&self.service.gateway, used, round.hold)
+        gateway::record(&self.service.gateway, used, round.reservation)
     }
 
     /// Publishes the new text to the conversation's viewers on every instance.
@@ -315,8 +315,8 @@ impl<'a> Generation<'a> {
         let change = overtake.on(answer.conversation_id);
         match self.service.events.writer.submit(change).await.and_then(Outcome::message) {
             Ok(message) if message.status == MessageStatus::Streaming => draft.overtook(),
-            Ok(_) => return Err(GenerationError::Moot),
-            Err(error) if error.code() == Code::NotFound => return Err(GenerationError::Moot),
+            Ok(_) => return Err(GenerationError::Obsolete),
+            Err(error) if error.code() == Code::NotFound => return Err(GenerationError::Obsolete),
             Err(error) => tracing::warn!(%error, answer = %answer.answer_id, "failed to replace partial answer"),
         }
         Ok(())

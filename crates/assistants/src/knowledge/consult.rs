@@ -53,7 +53,7 @@ pub(crate) struct AvailableKnowledge {
 pub(crate) struct RetrievedKnowledge {
     knowledge: Option<AnswerKnowledge>,
     prompt: Option<String>,
-    offered: Vec<Citation>,
+    citations: Vec<Citation>,
 }
 
 impl AvailableKnowledge {
@@ -143,7 +143,7 @@ impl AvailableKnowledge {
             missing,
             pieces: offered.len() as u64,
         };
-        Ok(RetrievedKnowledge { knowledge: Some(knowledge), prompt, offered })
+        Ok(RetrievedKnowledge { knowledge: Some(knowledge), prompt, citations: offered })
     }
 }
 
@@ -262,7 +262,7 @@ impl RetrievedKnowledge {
     /// Figures of the answer, with the citations that its text uses.
     pub fn figures(&self, figures: AnswerStats, text: &str) -> AnswerStats {
         let numbers = cited_numbers(text);
-        let citations = self.offered.iter().filter(|citation| numbers.contains(&citation.n)).cloned().collect();
+        let citations = self.citations.iter().filter(|citation| numbers.contains(&citation.n)).cloned().collect();
         AnswerStats { knowledge: self.knowledge.clone(), citations, ..figures }
     }
 }
@@ -363,7 +363,7 @@ mod tests {
         let (prompt, offered) = passages([&long, &short, &last].map(|piece| (&file, piece)).into_iter(), 500, "k");
         assert!(prompt.is_some());
         assert_eq!(offered.iter().map(|one| (one.n, one.piece)).collect::<Vec<_>>(), [(1, 1), (2, 2)]);
-        let consulted = RetrievedKnowledge { offered, ..RetrievedKnowledge::default() };
+        let consulted = RetrievedKnowledge { citations: offered, ..RetrievedKnowledge::default() };
         let figures = consulted.figures(AnswerStats::default(), "So [2], and [7].");
         assert_eq!(figures.citations.iter().map(|one| one.n).collect::<Vec<_>>(), [2]);
         assert!(passages([(&file, &long)].into_iter(), 500, "k").0.is_none());

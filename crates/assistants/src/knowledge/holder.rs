@@ -125,7 +125,7 @@ impl KnowledgeOwner {
 #[derive(Debug)]
 pub struct EditableKnowledge {
     pub(super) by: Principal,
-    pub(super) holder: KnowledgeOwner,
+    pub(super) owner: KnowledgeOwner,
     pub(super) workspace_id: WorkspaceId,
 }
 
@@ -133,14 +133,14 @@ impl EditableKnowledge {
     pub fn of_assistant(assistant: &EditableAssistant) -> Result<Self, AppError> {
         let row = assistant.row();
         let workspace_id = row.workspace_id.ok_or(Code::NotFound)?;
-        Ok(Self { by: assistant.by().clone(), holder: KnowledgeOwner::Assistant(Box::new(row.clone())), workspace_id })
+        Ok(Self { by: assistant.by().clone(), owner: KnowledgeOwner::Assistant(Box::new(row.clone())), workspace_id })
     }
 
     /// Files of a workspace, shared by all assistants in it.
     pub async fn of_workspace(service: &AssistantsService, by: &Principal, id: WorkspaceId) -> Result<Self, AppError> {
         membership::admit(&service.identity, by, id, Permission::Configure).await?;
         let owner = rows::workspace_owner(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
-        Ok(Self { by: by.clone(), holder: KnowledgeOwner::Workspace { id, owner }, workspace_id: id })
+        Ok(Self { by: by.clone(), owner: KnowledgeOwner::Workspace { id, owner }, workspace_id: id })
     }
 
     /// Files of a section in a workspace; `None`: the shared workspace, or else the caller's own.
@@ -153,7 +153,7 @@ impl EditableKnowledge {
         check_owner(service, by, id).await?;
         let workspace_id = membership::resolve(&service.identity, by, workspace_id, Permission::CreateContent).await?.id;
         let holder = KnowledgeOwner::Section { id, user_id: by.user_id, workspace_id };
-        Ok(Self { by: by.clone(), holder, workspace_id })
+        Ok(Self { by: by.clone(), owner: holder, workspace_id })
     }
 
     /// Files of a section in the workspace of one of them.
@@ -167,7 +167,7 @@ impl EditableKnowledge {
         let file = rows::get(service.db.reader(), file_id).await?.filter(|file| file.section_id == Some(id));
         let workspace_id = file.ok_or(Code::NotFound)?.workspace_id;
         let holder = KnowledgeOwner::Section { id, user_id: by.user_id, workspace_id };
-        Ok(Self { by: by.clone(), holder, workspace_id })
+        Ok(Self { by: by.clone(), owner: holder, workspace_id })
     }
 }
 

@@ -55,7 +55,7 @@ const PART: usize = 100;
 
 /// Knowledge files of an assistant, a section or a workspace.
 pub async fn list(service: &AssistantsService, shelf: &EditableKnowledge) -> Result<Knowledge, AppError> {
-    let holder = &shelf.holder;
+    let holder = &shelf.owner;
     let files = rows::list(service.db.reader(), holder.key(), shelf.workspace_id).await?;
     let files: Vec<KnowledgeFile> = files.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
     let settings = &service.config.knowledge;
@@ -83,7 +83,7 @@ pub struct AddedFile {
 
 /// Adds an upload of the caller to an assistant, a section or a workspace.
 pub async fn give(service: &AssistantsService, shelf: &EditableKnowledge, upload_id: UploadId) -> Result<AddedFile, AppError> {
-    let EditableKnowledge { by, holder, workspace_id } = shelf;
+    let EditableKnowledge { by, owner: holder, workspace_id } = shelf;
     let (id, workspace_id) = (holder.key(), *workspace_id);
     if gateway::embedder(&service.gateway).is_none() {
         return Err(AppError::refused(Code::WrongState, read::NO_MODEL));
@@ -174,7 +174,7 @@ pub async fn retry(
     shelf: &EditableKnowledge,
     file_id: KnowledgeFileId,
 ) -> Result<KnowledgeFile, AppError> {
-    let id = shelf.holder.key();
+    let id = shelf.owner.key();
     let tx = service.db.begin().await.map_err(app_error)?;
     let known = rows::find(&tx, id, file_id).await?.ok_or(Code::NotFound)?;
     let may_try = known.file.state == KnowledgeState::Failed
@@ -190,15 +190,15 @@ pub async fn retry(
     jobs::ask_for(&tx, now, &job, (shelf.by.user_id, shelf.workspace_id)).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
-    shelf.holder.tell(service);
+    shelf.owner.tell(service);
     rows::find(service.db.writer(), id, file_id).await?.ok_or(Code::NotFound)?.try_into()
 }
 
 /// Removes a file from an assistant, a section or a workspace, with its chunks and vectors.
 pub async fn remove(service: &AssistantsService, shelf: &EditableKnowledge, file_id: KnowledgeFileId) -> Result<(), AppError> {
-    rows::find(service.db.writer(), shelf.holder.key(), file_id).await?.ok_or(Code::NotFound)?;
+    rows::find(service.db.writer(), shelf.owner.key(), file_id).await?.ok_or(Code::NotFound)?;
     sweep::remove(service, file_id).await?;
-    shelf.holder.tell(service);
+    shelf.owner.tell(service);
     Ok(())
 }
 

@@ -47,12 +47,12 @@ enum KnowledgeReadError {
         sentence: String,
         is_ours: bool,
     },
-    Ours(AppError),
+    Internal(AppError),
 }
 
 impl From<AppError> for KnowledgeReadError {
     fn from(error: AppError) -> Self {
-        Self::Ours(error)
+        Self::Internal(error)
     }
 }
 
@@ -112,7 +112,7 @@ impl Job<AssistantsService> for ReadJob {
                 return Ok(if is_ours { JobOutcome::Hopeless(sentence) } else { JobOutcome::Done });
             }
             Err(KnowledgeReadError::Passing(sentence)) => (sentence.clone(), AppError::unavailable(anyhow!(sentence))),
-            Err(KnowledgeReadError::Ours(error)) => (OUR_FAULT.to_owned(), error),
+            Err(KnowledgeReadError::Internal(error)) => (OUR_FAULT.to_owned(), error),
         };
         let state = if is_last { KnowledgeState::Failed } else { KnowledgeState::Waiting };
         self.set(service, &holder, state, Some(&sentence)).await?;

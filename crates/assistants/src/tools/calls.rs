@@ -28,7 +28,7 @@ const GONE: &str = "This tool isn't available any more.";
 pub(crate) enum CallsProgress {
     All,
     /// Calls wait for the asker's decision until this time.
-    Waits(Timestamp),
+    AwaitingDecision(Timestamp),
     /// Another worker executes them.
     Lost,
 }
@@ -80,7 +80,7 @@ pub(crate) async fn run(
         return Ok(CallsProgress::Lost);
     }
     // Calls without confirmation have been executed by now.
-    Ok(transcript.waits_until().map_or(CallsProgress::All, CallsProgress::Waits))
+    Ok(transcript.waits_until().map_or(CallsProgress::All, CallsProgress::AwaitingDecision))
 }
 
 fn has(transcript: &ToolTranscript, status: ToolCallStatus) -> bool {

@@ -29,7 +29,7 @@ const AUTHORIZATION: &str = "authorization";
 /// Connection pool of this instance.
 pub struct Connections {
     limits: Limits,
-    open: Lock<HashMap<Key, Arc<ConnectionSlot>>>,
+    slots: Lock<HashMap<Key, Arc<ConnectionSlot>>>,
 }
 
 /// Server, and the user whose account is connected.
@@ -38,17 +38,17 @@ type Key = (McpServerId, Option<UserId>);
 /// Slot of a connection.
 struct ConnectionSlot {
     /// `updated_at` of the server at the time of the connection; a changed server is reconnected.
-    as_of: Timestamp,
+    server_version: Timestamp,
     /// Version of the access token; another version is reconnected.
     token: Option<i64>,
     client: Arc<SharedLazy<Arc<Client>>>,
-    used: Lock<Instant>,
+    last_used: Lock<Instant>,
 }
 
 impl Connections {
     pub(crate) fn build(config: &config::Mcp) -> Arc<Self> {
         let limits = Limits { call: config.call_timeout, result: config.max_result_bytes, ..Limits::default() };
-        let connections = Arc::new(Self { limits, open: Lock::default() });
+        let connections = Arc::new(Self { limits, slots: Lock::default() });
         tokio::spawn(close_idle(Arc::downgrade(&connections)));
         connections
     }
@@ -163,19 +163,19 @@ impl Connections {
         let mut places = self.places();
         let now = Instant::now();
         let (user, token) = signed_in.map(|(user, access)| (user, access.version)).unzip();
-        let is_it = |place: &&Arc<ConnectionSlot>| place.as_of == row.updated_at && place.token == token;
+        let is_it = |place: &&Arc<ConnectionSlot>| place.server_version == row.updated_at && place.token == token;
         if let Some(place) = places.get(&(row.id, user)).filter(is_it) {
-            *place.used.lock().unwrap_or_else(PoisonError::into_inner) = now;
+            *place.last_used.lock().unwrap_or_else(PoisonError::into_inner) = now;
             return Arc::clone(place);
         }
-        let place = Arc::new(ConnectionSlot { as_of: row.updated_at, token, client: Arc::default(), used: Lock::new(now) });
+        let place = Arc::new(ConnectionSlot { server_version: row.updated_at, token, client: Arc::default(), last_used: Lock::new(now) });
         places.insert((row.id, user), Arc::clone(&place));
         place
     }
 
     // The map is consistent between any two statements, so a poisoned lock is safe to use.
     fn places(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<ConnectionSlot>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -185,7 +185,7 @@ async fn close_idle(connections: Weak<Connections>) {
     loop {
         tick.tick().await;
         let Some(connections) = connections.upgrade() else { return };
-        let is_used = |place: &ConnectionSlot| place.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < IDLE;
+        let is_used = |place: &ConnectionSlot| place.last_used.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < IDLE;
         connections.places().retain(|_, place| is_used(place));
     }
 }

@@ -21,15 +21,15 @@ type Attempt<T> = Shared<BoxFuture<'static, Result<T, McpError>>>;
 pub(super) struct SharedLazy<T>(Mutex<State<T>>);
 
 enum State<T> {
-    Nothing,
-    Making(Attempt<T>),
-    There(T),
+    Empty,
+    Pending(Attempt<T>),
+    Ready(T),
     Failed { error: McpError, until: Instant },
 }
 
 impl<T> Default for SharedLazy<T> {
     fn default() -> Self {
-        Self(Mutex::new(State::Nothing))
+        Self(Mutex::new(State::Empty))
     }
 }
 
@@ -46,12 +46,12 @@ impl<T: Clone + Send + Sync + 'static> SharedLazy<T> {
         let attempt = {
             let mut state = self.state();
             match &*state {
-                State::There(made) if is_good(made) => return Ok(made.clone()),
+                State::Ready(made) if is_good(made) => return Ok(made.clone()),
                 State::Failed { error, until } if Instant::now() < *until => return Err(error.clone()),
-                State::Making(attempt) => attempt.clone(),
-                State::Nothing | State::There(_) | State::Failed { .. } => {
+                State::Pending(attempt) => attempt.clone(),
+                State::Empty | State::Ready(_) | State::Failed { .. } => {
                     let attempt = self.begin(make()?);
-                    *state = State::Making(attempt.clone());
+                    *state = State::Pending(attempt.clone());
                     attempt
                 }
             }
@@ -65,7 +65,7 @@ impl<T: Clone + Send + Sync + 'static> SharedLazy<T> {
         let attempt = tokio::spawn(async move {
             let made = making.await;
             *place.state() = match &made {
-                Ok(made) => State::There(made.clone()),
+                Ok(made) => State::Ready(made.clone()),
                 Err(error) => State::Failed { error: error.clone(), until: Instant::now() + FAILED_FOR },
             };
             made

@@ -137,7 +137,7 @@ async fn renew(service: &AssistantsService, row: &ConnectionRow, tokens: &Connec
             }
             Err(McpError::Unconnected)
         }
-        Err(TokenRequestError::Away(why)) => {
+        Err(TokenRequestError::Unavailable(why)) => {
             rows::release(db, row).await.map_err(broken)?;
             Err(McpError::Unreachable(format!("its authorization server doesn't renew the connection now ({why})")))
         }

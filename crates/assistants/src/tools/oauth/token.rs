@@ -64,12 +64,12 @@ pub(super) enum TokenRequestError {
     /// Refused with this error code; the user has to sign in again.
     Refused(String),
     /// Temporary failure.
-    Away(String),
+    Unavailable(String),
 }
 
 impl std::fmt::Display for TokenRequestError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Refused(why) | Self::Away(why)) = self;
+        let (Self::Refused(why) | Self::Unavailable(why)) = self;
         f.write_str(why)
     }
 }
@@ -118,7 +118,7 @@ pub(super) async fn have(
     let mut fields = fields.to_vec();
     fields.push(("resource", place.resource));
     let sent = post(service, place.client, place.endpoint, &fields).await;
-    let answer = sent.map_err(|error| TokenRequestError::Away(error.to_string()))?;
+    let answer = sent.map_err(|error| TokenRequestError::Unavailable(error.to_string()))?;
     read(&answer, service.clock.now())
 }
 
@@ -127,12 +127,12 @@ fn read(answer: &FetchedResponse, now: Timestamp) -> Result<TokenGrant, TokenReq
     if let Ok(Refusal { error }) = serde_json::from_slice(&answer.body) {
         let error: String = error.chars().filter(|char| !char.is_control()).take(QUOTED).collect();
         let is_passing = answer.status.is_server_error() || error == "temporarily_unavailable" || error == "slow_down";
-        return Err(if is_passing { TokenRequestError::Away(error) } else { TokenRequestError::Refused(error) });
+        return Err(if is_passing { TokenRequestError::Unavailable(error) } else { TokenRequestError::Refused(error) });
     }
     if !answer.status.is_success() {
-        return Err(TokenRequestError::Away(format!("it answered {}", answer.status)));
+        return Err(TokenRequestError::Unavailable(format!("it answered {}", answer.status)));
     }
-    let unreadable = || TokenRequestError::Away("its answer can't be read".to_owned());
+    let unreadable = || TokenRequestError::Unavailable("its answer can't be read".to_owned());
     let given: Answer = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
     if !given.token_type.eq_ignore_ascii_case("bearer") || HeaderValue::from_str(&given.access_token).is_err() {
         return Err(unreadable());
@@ -234,7 +234,7 @@ mod tests {
             (200, "{\"access_token\":\"a\\n\",\"token_type\":\"bearer\"}"),
         ] {
             let nothing = read(&answer(status, body), Timestamp(0)).err().unwrap();
-            assert!(matches!(nothing, TokenRequestError::Away(_)), "{status} {body}: {nothing}");
+            assert!(matches!(nothing, TokenRequestError::Unavailable(_)), "{status} {body}: {nothing}");
         }
     }
 }
