@@ -236,7 +236,7 @@ async fn current_plan(
 pub async fn credits(service: &BillingService, holder: AccountHolder) -> Result<Credits, AppError> {
     let account = holder.account();
     let Some(mut row) = ledger_rows::account(service.db.reader(), account).await? else { return Ok(ledger::none()) };
-    let (unused, spent) = service.holds.unseen(SpendingLimit::Credits(account));
+    let (unused, spent) = service.reservations.unseen(SpendingLimit::Credits(account));
     row.held = (row.held - unused).max(MicroCredits::ZERO);
     row.balance = (row.balance - spent).max(row.held);
     Ok(ledger::figures(&row, ledger_rows::granted(service.db.reader(), account).await?))
@@ -275,7 +275,7 @@ pub(crate) async fn uses(
         if *metric == QuotaMetric::Storage {
             return identity::membership::quota::kept(*metric, stored, *limit);
         }
-        let (_, ended) = service.holds.unseen(SpendingLimit::Counter(CounterId::Quota(*metric, user_id)));
+        let (_, ended) = service.reservations.unseen(SpendingLimit::Counter(CounterId::Quota(*metric, user_id)));
         let used = counted.get(metric.as_str()).copied().unwrap_or(0) + ended.0;
         QuotaUse { metric: *metric, used, limit: *limit, resets_at: Some(Timestamp(today.0 + DAY)) }
     };

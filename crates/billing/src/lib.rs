@@ -33,7 +33,7 @@ pub struct BillingService {
     pub identity: Arc<IdentityService>,
     pub payments: Payments,
     /// Holds of calls in budgets, quotas and credits.
-    pub holds: Arc<Reservations>,
+    pub reservations: Arc<Reservations>,
     /// Workspaces whose credits pay for their members' calls.
     pub payers: WorkspacePayers,
     entitlement_notifier: EntitlementNotifier,
@@ -49,7 +49,7 @@ impl BillingService {
             core,
             identity,
             payments,
-            holds,
+            reservations: holds,
             payers: WorkspacePayers::default(),
             entitlement_notifier: EntitlementNotifier::new(service.clone()),
         });

@@ -16,7 +16,7 @@ pub async fn stored<C: ConnectionTrait>(db: &C, owner: UserId, but: Option<Uploa
 pub struct StorageLimit {
     pub bytes: i64,
     /// Whether it is the quota of the plan, which a larger plan raises.
-    pub is_of_plan: bool,
+    pub is_plan_quota: bool,
 }
 
 /// Resolves the smaller of the plan's storage quota and `uploads.user_bytes`. Returns `None` where neither is set.
@@ -28,7 +28,7 @@ pub async fn limit_of<C: ConnectionTrait>(
     let of_plan = limit_of_plan(service, db, owner).await?;
     let of_server = Some(service.config.uploads.user_bytes).filter(|bytes| *bytes > 0);
     let least = of_server.into_iter().chain(of_plan).min();
-    Ok(least.map(|bytes| StorageLimit { bytes, is_of_plan: of_plan == Some(bytes) }))
+    Ok(least.map(|bytes| StorageLimit { bytes, is_plan_quota: of_plan == Some(bytes) }))
 }
 
 /// Storage quota of the person's plan, in bytes.

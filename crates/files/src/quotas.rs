@@ -25,7 +25,7 @@ pub(crate) async fn check_storage<C: ConnectionTrait>(
     if size <= left {
         return Ok(left);
     }
-    if limit.is_of_plan {
+    if limit.is_plan_quota {
         let message = "Your plan has no space left for this file. Delete files, or choose a larger plan.";
         return Err(refused(Code::QuotaExceeded, message.to_owned(), kept(QuotaMetric::Storage, used, limit.bytes)));
     }
@@ -59,7 +59,7 @@ pub async fn check_text<C: ConnectionTrait>(
     if used.saturating_add(growth) <= limit.bytes {
         return Ok(());
     }
-    if limit.is_of_plan {
+    if limit.is_plan_quota {
         let message = "Your plan has no space left. Delete files or notes, or choose a larger plan.";
         return Err(refused(Code::QuotaExceeded, message.to_owned(), kept(QuotaMetric::Storage, used, limit.bytes)));
     }

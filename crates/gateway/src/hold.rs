@@ -99,7 +99,7 @@ impl GatewayService {
         match poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await {
             Poll::Ready(held) => held,
             Poll::Pending => {
-                let taken = self.billing.holds.run_to_end(taking).await;
+                let taken = self.billing.reservations.run_to_end(taking).await;
                 taken.unwrap_or_else(|error| Err(Refusal::Failed(AppError::internal(error))))
             }
         }
@@ -128,15 +128,15 @@ impl GatewayService {
         amounts: Amounts,
         origin: Origin,
     ) -> Result<Option<Reservation>, Refusal> {
-        let taken = self.billing.holds.take(purses, amounts, origin).await.map_err(Refusal::Failed)?;
+        let taken = self.billing.reservations.take(purses, amounts, origin).await.map_err(Refusal::Failed)?;
         let Err(shortage) = taken else { return taken.map_err(Refusal::from) };
         // Finished calls may not be released yet, and allotments may hold unused amounts.
         let is_behind = self.writer.is_behind();
         if is_behind {
             self.writer.flush().await;
         }
-        if self.billing.holds.give_back(Some(purses)).await.map_err(Refusal::Failed)? || is_behind {
-            let taken = self.billing.holds.take(purses, amounts, origin).await.map_err(Refusal::Failed)?;
+        if self.billing.reservations.give_back(Some(purses)).await.map_err(Refusal::Failed)? || is_behind {
+            let taken = self.billing.reservations.take(purses, amounts, origin).await.map_err(Refusal::Failed)?;
             return taken.map_err(Refusal::from);
         }
         Err(shortage.into())
@@ -193,7 +193,7 @@ impl ReservationGuard {
     fn end(&mut self, cost: Amounts, source: Uuid) -> Vec<Settlement> {
         let costs = std::iter::once(cost).chain(std::iter::repeat(Amounts::default()));
         let holds = std::mem::take(&mut self.held).into_iter().zip(costs);
-        holds.filter_map(|(held, cost)| self.gateway.billing.holds.end(held, cost, source)).collect()
+        holds.filter_map(|(held, cost)| self.gateway.billing.reservations.end(held, cost, source)).collect()
     }
 }
 
@@ -237,7 +237,7 @@ impl PendingReservations {
     pub fn hand_over(mut self) {
         for held in &mut self.0 {
             for one in std::mem::take(&mut held.held) {
-                held.gateway.billing.holds.let_go(&one);
+                held.gateway.billing.reservations.let_go(&one);
             }
         }
     }
@@ -296,7 +296,7 @@ pub async fn hold_round(service: &Arc<GatewayService>, asker: BillingIdentity, r
     let worst =
         service.worst_of_answer(model.as_deref(), TokenEstimate::words(round.estimated_input, round.max_output), count);
     let adopted = match round.queued {
-        Some(id) => service.billing.holds.adopt(id).await?,
+        Some(id) => service.billing.reservations.adopt(id).await?,
         None => None,
     };
     let queued = adopted.map_or_else(Amounts::default, |held| held.amounts());

@@ -132,7 +132,7 @@ impl GatewayService {
             limits: KeyLimits::start(redis.clone()),
             default_rpm: Some(config.gateway.default_rpm).filter(|most| config.rate_limit.enabled && *most > 0),
             answers: ResponseCache::new(config.gateway.cache),
-            writer: UsageLedger::start(db.clone(), clock.clone(), Arc::clone(&billing.holds), journal),
+            writer: UsageLedger::start(db.clone(), clock.clone(), Arc::clone(&billing.reservations), journal),
             core,
             identity: Arc::clone(&billing.identity),
             billing,
@@ -211,7 +211,7 @@ impl GatewayService {
     /// Called on shutdown: writes pending usage and releases local allotments.
     pub async fn end(&self) {
         self.writer.flush().await;
-        if let Err(error) = self.billing.holds.give_back(None).await {
+        if let Err(error) = self.billing.reservations.give_back(None).await {
             tracing::warn!(%error, "failed to release local allotments, they expire by themselves");
         }
     }
@@ -231,7 +231,7 @@ impl GatewayService {
     /// Invalidates cached budget state of these keys, users or workspaces.
     pub(crate) fn budgets_changed(&self, ids: &[Uuid]) {
         self.billing.payers.look_again(ids);
-        self.billing.holds.changed(ids);
+        self.billing.reservations.changed(ids);
     }
 
     /// Records that a budget of a user or workspace was created or removed.
@@ -306,7 +306,7 @@ async fn follow(gateway: Weak<GatewayService>, mut listener: Listener, bus: Weak
                 Some(BusMessage::Signal(Signal::ModelsChanged)) => true,
                 Some(BusMessage::Signal(Signal::Gap)) => {
                     if let Some(gateway) = gateway.upgrade() {
-                        gateway.billing.holds.all_changed();
+                        gateway.billing.reservations.all_changed();
                     }
                     true
                 }

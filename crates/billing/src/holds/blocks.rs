@@ -77,7 +77,7 @@ pub(super) struct AllotmentRequest {
 /// What was reserved.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AllotmentGrant {
-    pub wish: AllotmentRequest,
+    pub request: AllotmentRequest,
     pub amount: MicroCredits,
     /// Whether the purse has that much.
     pub is_covered: bool,
@@ -229,7 +229,7 @@ impl LocalAllotments {
 
     pub fn granted(&self, grants: &[AllotmentGrant], now: Instant) {
         let mut blocks = self.lock();
-        for AllotmentGrant { wish, amount, is_covered, is_limitless } in grants {
+        for AllotmentGrant { request: wish, amount, is_covered, is_limitless } in grants {
             let Some(block) = blocks.get_mut(&wish.purse) else { continue };
             (block.amount, block.is_due, block.is_limitless) = (*amount, false, *is_limitless);
             block.capacity = block.free();
@@ -330,7 +330,7 @@ mod tests {
         let wish = blocks.wishes(&[purse()])[0];
         assert_eq!((wish.extra, wish.needed), (MicroCredits(100 * FIRST_CALLS), MicroCredits::ZERO));
         blocks
-            .granted(&[AllotmentGrant { wish, amount: MicroCredits(100 * calls), is_covered: true, is_limitless: false }], now);
+            .granted(&[AllotmentGrant { request: wish, amount: MicroCredits(100 * calls), is_covered: true, is_limitless: false }], now);
         blocks
     }
 
@@ -366,7 +366,7 @@ mod tests {
         let wish = blocks.wishes(&[purse()])[0];
         assert!(wish.is_closed && wish.needed == MicroCredits(100));
         blocks.granted(
-            &[AllotmentGrant { wish, amount: MicroCredits(100), is_covered: true, is_limitless: false }],
+            &[AllotmentGrant { request, amount: MicroCredits(100), is_covered: true, is_limitless: false }],
             Instant::now(),
         );
         assert_eq!(blocks.holds().len(), 1, "the call that is under way keeps its part");
@@ -374,7 +374,7 @@ mod tests {
         assert_eq!(blocks.close(|_| true), [purse()]);
         let wish = blocks.wishes(&[purse()])[0];
         blocks.granted(
-            &[AllotmentGrant { wish, amount: MicroCredits::ZERO, is_covered: true, is_limitless: false }],
+            &[AllotmentGrant { request, amount: MicroCredits::ZERO, is_covered: true, is_limitless: false }],
             Instant::now(),
         );
         assert!(blocks.holds().is_empty() && blocks.due(Instant::now()).is_empty());
@@ -399,7 +399,7 @@ mod tests {
         assert_eq!(blocks.note(&named(), CALL, Instant::now()), [purse()]);
         let grant = |limitless: bool, amount| {
             let wish = blocks.wishes(&[purse()])[0];
-            blocks.granted(&[AllotmentGrant { wish, amount, is_covered: true, is_limitless: limitless }], Instant::now());
+            blocks.granted(&[AllotmentGrant { request, amount, is_covered: true, is_limitless: limitless }], Instant::now());
         };
         grant(true, MicroCredits::ZERO);
         let (held, due) = blocks.take(&named(), CALL, Instant::now()).unwrap();

@@ -367,7 +367,7 @@ async fn grant(db: &Database, wishes: &[AllotmentRequest], now: Timestamp, expir
     for wish in wishes {
         let before = before.get(&wish.id).copied().unwrap_or_default();
         let Some(left) = purses.left(wish.purse) else {
-            grants.push(AllotmentGrant { wish: *wish, amount: MicroCredits::ZERO, is_covered: true, is_limitless: true });
+            grants.push(AllotmentGrant { request: *wish, amount: MicroCredits::ZERO, is_covered: true, is_limitless: true });
             continue;
         };
         let share = MicroCredits((left - wish.needed).0 / BLOCK_SHARE);
@@ -377,7 +377,7 @@ async fn grant(db: &Database, wishes: &[AllotmentRequest], now: Timestamp, expir
         let amount = if matches!(wish.purse, SpendingLimit::Credits(_)) { wanted.min(left) } else { wanted };
         purses.hold(wish.purse, wish.id, amount, expires_at);
         let is_covered = wish.is_closed || wanted <= left;
-        grants.push(AllotmentGrant { wish: *wish, amount, is_covered, is_limitless: false });
+        grants.push(AllotmentGrant { request: *wish, amount, is_covered, is_limitless: false });
     }
     purses.store(&tx).await?;
     tx.commit().await.map_err(app_error)?;

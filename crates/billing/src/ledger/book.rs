@@ -71,7 +71,7 @@ pub struct LedgerAccount {
     pub grants: Vec<credit_grant::Model>,
     pub new_grants: Vec<credit_grant::Model>,
     /// Those of `grants` that were used.
-    pub used: Vec<Uuid>,
+    pub used_grants: Vec<Uuid>,
     pub entries: Vec<ledger_entry::Model>,
     /// What was held more than was freed, until that is posted.
     kept: MicroCredits,
@@ -84,7 +84,7 @@ impl LedgerAccount {
             account,
             grants,
             new_grants: Vec::new(),
-            used: Vec::new(),
+            used_grants: Vec::new(),
             entries: Vec::new(),
             kept: MicroCredits::ZERO,
             now,
@@ -181,7 +181,7 @@ impl LedgerAccount {
             let left = remaining - lost;
             if let Some(grant) = self.grants.iter_mut().find(|grant| grant.id == id) {
                 grant.remaining = left;
-                self.used.push(id);
+                self.used_grants.push(id);
             }
             self.account.balance = self.account.balance - lost;
             // What is still held of it expires later, and leaves less.
@@ -269,7 +269,7 @@ impl LedgerAccount {
             if taken > MicroCredits::ZERO {
                 grant.remaining = grant.remaining - taken;
                 left = left - taken;
-                self.used.push(grant.id);
+                self.used_grants.push(grant.id);
             }
         }
     }

@@ -64,7 +64,7 @@ impl LockedAccounts {
             book.watch();
             entries.append(&mut book.entries);
             new_grants.append(&mut book.new_grants);
-            book.grants.retain(|grant| book.used.contains(&grant.id));
+            book.grants.retain(|grant| book.used_grants.contains(&grant.id));
             used.extend(book.grants.iter().map(|grant| (grant.id, grant.remaining)));
         }
         let accounts: Vec<_> = books.iter().map(|book| &book.account).collect();

@@ -48,7 +48,7 @@ pub(crate) async fn keep(service: Arc<BillingService>) {
     loop {
         tokio::select! {
             _ = tick.tick() => {}
-            () = service.payments.stirred.notified() => {}
+            () = service.payments.balances_changed.notified() => {}
             () = service.stopping.cancelled() => return,
         }
         if let Err(error) = caught(look(&service)).await {
@@ -92,7 +92,7 @@ fn note_payer(service: &BillingService, id: WorkspaceId) {
 
 /// Balances have changed by a transaction that is committed.
 pub(crate) fn stir(service: &BillingService) {
-    service.payments.stirred.notify_one();
+    service.payments.balances_changed.notify_one();
 }
 
 async fn look(service: &BillingService) -> Result<(), AppError> {

@@ -23,12 +23,12 @@ pub(super) struct ChargeOptions {
     /// Another try with this number is no other charge.
     pub attempt: i64,
     /// It was tried before: what became of that is asked first.
-    pub ask: bool,
+    pub fetch_first: bool,
 }
 
 impl ChargeOptions {
     /// The payer is there, and can confirm it.
-    pub const PRESENT: Self = Self { presence: PayerPresence::There, attempt: 1, ask: false };
+    pub const PRESENT: Self = Self { presence: PayerPresence::There, attempt: 1, fetch_first: false };
 }
 
 /// Has the gateway charge a payment that is written down. None: the gateway doesn't know yet.
@@ -74,7 +74,7 @@ pub(super) async fn charge(
         payment = locked;
     }
     let asked: KnownPayment<'_> = known(service, &payment)?;
-    if how.ask {
+    if how.fetch_first {
         match gateway.fetch(&asked).await {
             Ok(paid @ Snapshot { remote: RemoteState::Paid(_), .. }) => return Ok(Some(ChargeResult::known(paid))),
             Ok(_) => {}

@@ -71,7 +71,7 @@ pub struct Payments {
     /// What administrators have switched; what isn't in it is on.
     switches: RwLock<HashMap<GatewayName, bool>>,
     /// Balances have changed.
-    stirred: tokio::sync::Notify,
+    balances_changed: tokio::sync::Notify,
 }
 
 impl Payments {
@@ -83,7 +83,7 @@ impl Payments {
                 gateways.insert(name, name.build(settings, &around)?);
             }
         }
-        Ok(Self { gateways, switches: RwLock::default(), stirred: tokio::sync::Notify::new() })
+        Ok(Self { gateways, switches: RwLock::default(), balances_changed: tokio::sync::Notify::new() })
     }
 
     /// Whether anything is charged: that a gateway is switched off for a while doesn't make everything free.

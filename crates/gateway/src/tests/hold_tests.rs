@@ -131,13 +131,13 @@ async fn unsettled_reservation_expires_and_a_late_cost_is_booked() {
         let lost = ask(&service, &caller, "small").await.ok().unwrap();
         assert!(matches!(ask(&service, &caller, "small").await, Err(Refusal::OutOfBudget(_))));
         stage.pass(79);
-        service.billing.holds.renew().await.unwrap();
+        service.billing.reservations.renew().await.unwrap();
         stage.pass(79);
-        service.billing.holds.sweep().await.unwrap();
+        service.billing.reservations.sweep().await.unwrap();
         assert_eq!(spent_and_held(&service, budget).await, (0, 200), "a call in progress keeps its reservation");
         // Simulates the death of its instance, which then renews nothing.
         stage.pass(2);
-        service.billing.holds.sweep().await.unwrap();
+        service.billing.reservations.sweep().await.unwrap();
         assert_eq!(spent_and_held(&service, budget).await, (0, 0));
         lost.settle(used(100, 5));
         service.flush().await;
