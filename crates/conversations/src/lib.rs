@@ -61,7 +61,7 @@ pub struct ConversationsService {
     pub gateway: Arc<GatewayService>,
     pub assistants: Arc<AssistantsService>,
     /// Coalesces concurrent look-ups of subscriptions when many clients connect at once.
-    following: Arc<Batcher<UserId, ConnectionSubscriptions>>,
+    subscriptions: Arc<Batcher<UserId, ConnectionSubscriptions>>,
 }
 
 impl ConversationsService {
@@ -73,7 +73,7 @@ impl ConversationsService {
             files: Arc::clone(&assistants.files),
             gateway: Arc::clone(&assistants.gateway),
             assistants,
-            following: Arc::default(),
+            subscriptions: Arc::default(),
         })
     }
 }
@@ -208,7 +208,7 @@ pub async fn following(service: &ConversationsService, user: UserId) -> Result<C
         let db = db.clone();
         async move { query::following::of(db.reader(), &users).await }
     };
-    service.following.ask(user, read).await
+    service.subscriptions.ask(user, read).await
 }
 
 /// Batched [`following`]; users without conversations and workspaces are omitted.

@@ -18,7 +18,7 @@ const AHEAD: usize = 4;
 const PIECE: usize = 256 * 1024;
 
 enum ArchiveStep {
-    Begin(String),
+    StartFile(String),
     Bytes(Bytes),
 }
 
@@ -37,7 +37,7 @@ impl Archive {
             let mut zip = ZipWriter::new_stream(ChunkWriter { out: packed, gathered: Vec::with_capacity(PIECE) });
             while let Some(step) = received.blocking_recv() {
                 match step {
-                    ArchiveStep::Begin(name) => zip.start_file(name, SimpleFileOptions::default())?,
+                    ArchiveStep::StartFile(name) => zip.start_file(name, SimpleFileOptions::default())?,
                     ArchiveStep::Bytes(bytes) => zip.write_all(&bytes)?,
                 }
             }
@@ -55,7 +55,7 @@ impl Archive {
     }
 
     pub async fn begin(&self, name: &str) -> Result<(), AppError> {
-        self.send(ArchiveStep::Begin(name.to_owned())).await
+        self.send(ArchiveStep::StartFile(name.to_owned())).await
     }
 
     pub async fn write<T: Into<Bytes>>(&mut self, bytes: T) -> Result<(), AppError> {

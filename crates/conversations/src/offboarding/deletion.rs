@@ -72,8 +72,8 @@ pub async fn delete_me(
 /// Deleted account, with the work left for after the commit.
 pub(super) struct DeletedAccount {
     job: AccountCleanupJob,
-    ended: Vec<SessionId>,
-    revoked: Vec<ApiKeyId>,
+    ended_sessions: Vec<SessionId>,
+    revoked_keys: Vec<ApiKeyId>,
 }
 
 /// Removes the personal data of an account that the caller has locked, and ends its sessions and
@@ -96,13 +96,13 @@ pub(super) async fn erase(tx: &Transaction, service: &ConversationsService, user
     cleanup::ask_for_knowledge(tx, now).await?;
     let job = AccountCleanupJob { user_id };
     jobs::ask_after(tx, now, &job, STAND_BY).await?;
-    Ok(DeletedAccount { job, ended, revoked })
+    Ok(DeletedAccount { job, ended_sessions: ended, revoked_keys: revoked })
 }
 
 impl DeletedAccount {
     /// Notifies the other instances and hands over what the account owned.
     pub(super) async fn follow_up(self, service: &ConversationsService) -> Result<(), AppError> {
-        let Self { job, ended, revoked } = self;
+        let Self { job, ended_sessions: ended, revoked_keys: revoked } = self;
         let user_id = job.user_id;
         drop(service.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(user_id))]));
         tell_ended(&service.identity, ended).await;

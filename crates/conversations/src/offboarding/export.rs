@@ -50,8 +50,8 @@ pub(super) async fn pieces(
         let pool = Arc::clone(&service.work.export);
         let mut out = ExportStream { sender, text: Vec::new(), first: true, slot, pool, owner };
         match write(&service, &by, entry, &mut out).await {
-            Ok(()) | Err(ExportStop::ReaderIsGone) => {}
-            Err(ExportStop::By(error)) => _ = out.sender.send(Err(error)).await,
+            Ok(()) | Err(ExportStop::ReaderClosed) => {}
+            Err(ExportStop::Failed(error)) => _ = out.sender.send(Err(error)).await,
         }
     });
     Ok(stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) }))
@@ -59,13 +59,13 @@ pub(super) async fn pieces(
 
 /// Reason for an early stop.
 enum ExportStop {
-    ReaderIsGone,
-    By(AppError),
+    ReaderClosed,
+    Failed(AppError),
 }
 
 impl From<AppError> for ExportStop {
     fn from(error: AppError) -> Self {
-        Self::By(error)
+        Self::Failed(error)
     }
 }
 
@@ -106,10 +106,10 @@ impl ExportStream {
         let piece = Ok(std::mem::take(&mut self.text));
         match self.sender.try_send(piece) {
             Ok(()) => return Ok(()),
-            Err(TrySendError::Closed(_)) => return Err(ExportStop::ReaderIsGone),
+            Err(TrySendError::Closed(_)) => return Err(ExportStop::ReaderClosed),
             Err(TrySendError::Full(piece)) => {
                 self.slot = None;
-                self.sender.send(piece).await.map_err(|_| ExportStop::ReaderIsGone)?;
+                self.sender.send(piece).await.map_err(|_| ExportStop::ReaderClosed)?;
             }
         }
         self.slot = Some(self.pool.acquire_for_job(self.owner).await);
@@ -119,7 +119,7 @@ impl ExportStream {
     /// Sends the last chunk.
     async fn finish(&mut self) -> Result<(), ExportStop> {
         self.slot = None;
-        self.sender.send(Ok(std::mem::take(&mut self.text))).await.map_err(|_| ExportStop::ReaderIsGone)
+        self.sender.send(Ok(std::mem::take(&mut self.text))).await.map_err(|_| ExportStop::ReaderClosed)
     }
 }
 
