@@ -17,7 +17,7 @@ const SEALED: &str = "EncryptedPackage";
 pub(crate) struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
     /// Bytes that may still be unpacked.
-    room: u64,
+    remaining: u64,
 }
 
 impl<'a> Archive<'a> {
@@ -26,7 +26,7 @@ impl<'a> Archive<'a> {
             return Err(ExtractError::Protected);
         }
         let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|_| ExtractError::Damaged)?;
-        Ok(Self { zip, room: MAX_UNPACKED })
+        Ok(Self { zip, remaining: MAX_UNPACKED })
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -36,8 +36,8 @@ impl<'a> Archive<'a> {
     pub fn read(&mut self, name: &str) -> Result<Vec<u8>, ExtractError> {
         let file = self.zip.by_name(name).map_err(|_| ExtractError::Damaged)?;
         let mut bytes = Vec::new();
-        file.take(self.room + 1).read_to_end(&mut bytes).map_err(|_| ExtractError::Damaged)?;
-        self.room = self.room.checked_sub(bytes.len() as u64).ok_or(ExtractError::TooLong)?;
+        file.take(self.remaining + 1).read_to_end(&mut bytes).map_err(|_| ExtractError::Damaged)?;
+        self.remaining = self.remaining.checked_sub(bytes.len() as u64).ok_or(ExtractError::TooLong)?;
         Ok(bytes)
     }
 }
@@ -88,7 +88,7 @@ pub(crate) mod tests {
     #[test]
     fn limits_the_unpacked_size() {
         let bytes = packed(&[("a", "six by"), ("b", "and six")]);
-        let mut archive = Archive { room: 10, ..Archive::open(&bytes).unwrap() };
+        let mut archive = Archive { remaining: 10, ..Archive::open(&bytes).unwrap() };
         assert_eq!(archive.read("a").as_deref(), Ok(b"six by".as_slice()));
         assert_eq!(archive.read("b"), Err(ExtractError::TooLong));
         assert_eq!(archive.read("c"), Err(ExtractError::Damaged));
