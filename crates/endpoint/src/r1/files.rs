@@ -70,7 +70,7 @@ impl Endpoint for ReadFile {
         let file = uploads::open(ctx.files(), ctx.user()?, request.id, thumbnail).await?;
         let shown = if request.view == Some(true) { file.viewed } else { file.inline };
         let headers = ctx.http().headers();
-        let tag = format!("\"{}\"", file.tag);
+        let tag = format!("\"{}\"", file.etag);
         if headers.get(IF_NONE_MATCH).is_some_and(|asked| names(asked, &tag)) {
             let same = Reply::bytes(UNKNOWN, Bytes::new()).status(StatusCode::NOT_MODIFIED);
             return Ok(with_headers(same, &file, shown, &tag));

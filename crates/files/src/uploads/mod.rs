@@ -109,7 +109,7 @@ pub struct ActiveUpload {
     incoming: IncomingFile,
     claimed: String,
     /// Reserved bytes; `None` if the whole size is reserved.
-    taken: Option<u64>,
+    reserved: Option<u64>,
 }
 
 /// Starts an upload after checking permission and space.
@@ -118,7 +118,7 @@ pub async fn begin(service: &FilesService, by: &Principal, announced: UploadMeta
     let (id, taken) = announce(service, by, announced).await?;
     let incoming = service.uploads.store.receive(WorkOwner::user(by.user_id)).await?;
     let taken = (!is_measured).then_some(taken);
-    Ok(ActiveUpload { id, owner: by.user_id, incoming, claimed, taken })
+    Ok(ActiveUpload { id, owner: by.user_id, incoming, claimed, reserved: taken })
 }
 
 /// Inserts the row of an upload and reserves space for it. Returns the reserved bytes.
@@ -169,8 +169,8 @@ impl ActiveUpload {
     /// Appends bytes.
     pub async fn write(&mut self, service: &FilesService, piece: &Bytes) -> Result<(), AppError> {
         let size = self.incoming.size() + piece.len() as u64;
-        if self.taken.is_some_and(|taken| taken < size) {
-            self.taken = Some(space::take_more(service, self.owner, self.id, size).await?);
+        if self.reserved.is_some_and(|taken| taken < size) {
+            self.reserved = Some(space::take_more(service, self.owner, self.id, size).await?);
         }
         self.incoming.write(piece).await
     }
@@ -346,7 +346,7 @@ pub struct OpenedFile {
     /// Size, in bytes.
     pub size: u64,
     /// Entity tag, which changes with the bytes.
-    pub tag: String,
+    pub etag: String,
     object: StoredObject,
 }
 
@@ -370,7 +370,7 @@ pub async fn open(
             inline: inline(&row.media_type),
             viewed: media_type::viewed(&row.media_type),
             size,
-            tag,
+            etag: tag,
             object: StoredObject::Whole(id),
         });
     };
@@ -379,7 +379,7 @@ pub async fn open(
     let size = service.uploads.store.size(object).await?;
     let tag = format!("{tag}-{side}");
     let inline = inline(media_type);
-    Ok(OpenedFile { id, name: row.name, inline, viewed: inline, size, tag, object })
+    Ok(OpenedFile { id, name: row.name, inline, viewed: inline, size, etag: tag, object })
 }
 
 impl OpenedFile {

@@ -24,7 +24,7 @@ const GATHERED: usize = 256 * 1024;
 /// File being received; removed if dropped before its end.
 pub struct IncomingFile {
     path: TemporaryFile,
-    gathered: BytesMut,
+    buffer: BytesMut,
     /// `None` during a write.
     file: Option<(File, Context)>,
     size: u64,
@@ -95,13 +95,13 @@ impl IncomingFile {
         let place = path.path();
         let file = blocking(move || Ok(File::create(place)?)).await?;
         let file = Some((file, Context::new(&SHA256)));
-        Ok(Self { path, gathered: BytesMut::new(), file, size: 0, floor, disk, owner })
+        Ok(Self { path, buffer: BytesMut::new(), file, size: 0, floor, disk, owner })
     }
 
     pub async fn write(&mut self, piece: &Bytes) -> Result<(), AppError> {
-        self.gathered.extend_from_slice(piece);
+        self.buffer.extend_from_slice(piece);
         self.size += piece.len() as u64;
-        if self.gathered.len() >= GATHERED { self.flush(false).await } else { Ok(()) }
+        if self.buffer.len() >= GATHERED { self.flush(false).await } else { Ok(()) }
     }
 
     pub const fn size(&self) -> u64 {
@@ -120,7 +120,7 @@ impl IncomingFile {
         let Some((mut file, mut context)) = self.file.take() else {
             return Err(AppError::internal(anyhow::anyhow!("earlier write failed")));
         };
-        let gathered = self.gathered.split().freeze();
+        let gathered = self.buffer.split().freeze();
         let (floor, place) = (self.floor, self.path.path());
         let length = gathered.len() as u64;
         let start = self.size - length;
