@@ -27,8 +27,8 @@ pub struct IdentityService {
     pub accounts: Accounts,
     pub tickets: Arc<dyn TicketStore>,
     pub presence: Arc<dyn PresenceStore>,
-    presence_choices: presence::PresenceRateLimit,
-    presence_spoken: presence::ReportedPresence,
+    presence_rate_limit: presence::PresenceRateLimit,
+    reported_presence: presence::ReportedPresence,
     mailer: Mailer,
     /// Throttle of failed sign-ins, and of other actions that are limited by person or address.
     pub attempts: Throttle,
@@ -52,8 +52,8 @@ impl IdentityService {
             accounts,
             tickets,
             presence,
-            presence_choices: presence::PresenceRateLimit::default(),
-            presence_spoken: presence::ReportedPresence::default(),
+            presence_rate_limit: presence::PresenceRateLimit::default(),
+            reported_presence: presence::ReportedPresence::default(),
             mailer,
             attempts,
         }))

@@ -45,7 +45,7 @@ pub struct Freshness {
 
 impl From<accounts::Freshness> for Freshness {
     fn from(freshness: accounts::Freshness) -> Self {
-        let methods = freshness.means.into_iter().map(ConfirmationMethod::from).collect();
+        let methods = freshness.methods.into_iter().map(ConfirmationMethod::from).collect();
         Self { fresh_until: freshness.fresh_until, methods }
     }
 }

@@ -24,7 +24,7 @@ const CHALLENGE_TTL: Duration = Duration::from_secs(300);
 pub(super) enum AuthMethod {
     Password,
     /// A provider of identities has said so.
-    Identity,
+    IdentityProvider,
     /// It has seen the person itself, by a finger or a PIN: a second factor is in it.
     Passkey,
 }

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use super::{
     authenticate::TOUCH_EVERY,
     key_policy::KeyPolicy,
-    standings::{Fingerprint, CachedKey},
+    credential_status::{Fingerprint, CachedKey},
 };
 use crate::IdentityService;
 
@@ -139,7 +139,7 @@ async fn look_up(service: &IdentityService, fingerprint: Fingerprint) -> Result<
     }
     service.accounts.standings.remember_key(fingerprint, standing.clone(), begun).await;
     if row.last_used_at.is_none_or(|last| last.plus(TOUCH_EVERY) <= now) {
-        let (db, touched) = (service.db.clone(), service.accounts.lookups.keys_touched.clone());
+        let (db, touched) = (service.db.clone(), service.accounts.lookups.key_uses.clone());
         tokio::spawn(async move { touched.ask(row.id, move |ids| touch(db.clone(), ids, now)).await });
     }
     Ok(Some(standing))

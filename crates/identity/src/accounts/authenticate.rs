@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::{
     api_keys,
-    standings::{CachedSession, Fingerprint, CachedStatus},
+    credential_status::{CachedSession, Fingerprint, CachedStatus},
 };
 use crate::IdentityService;
 
@@ -28,9 +28,9 @@ pub(super) const TOUCH_EVERY: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(super) struct LookUpBatchers {
     standings: Arc<Batcher<SessionId, Option<rows::LiveSession>>>,
-    touched: Arc<Batcher<SessionId, ()>>,
+    session_uses: Arc<Batcher<SessionId, ()>>,
     pub(super) keys: Arc<Batcher<Fingerprint, Option<ApiKeyStatus>>>,
-    pub(super) keys_touched: Arc<Batcher<ApiKeyId, ()>>,
+    pub(super) key_uses: Arc<Batcher<ApiKeyId, ()>>,
 }
 
 /// Checks an access token's signature, kind and time, and that its session has not ended; or an API key.
@@ -97,7 +97,7 @@ pub(super) async fn standing(service: &IdentityService, id: SessionId) -> Result
     let standing = CachedSession { user_id: row.user_id, role, expires_at: row.expires_at };
     service.accounts.standings.remember(id, standing, asked).await;
     if row.last_used_at.plus(TOUCH_EVERY) <= now {
-        let (db, touched) = (service.db.clone(), Arc::clone(&service.accounts.lookups.touched));
+        let (db, touched) = (service.db.clone(), Arc::clone(&service.accounts.lookups.session_uses));
         tokio::spawn(async move { touched.ask(id, move |ids| touch(db.clone(), ids, now)).await });
     }
     Ok(Some(standing))

@@ -81,7 +81,7 @@ struct State {
     /// Free turns.
     free: usize,
     /// Turns that doubted ones may have at most, and have.
-    max_doubted: usize,
+    max_failed_slots: usize,
     doubted: usize,
     queues: [Queue; 3],
     max_waiting: usize,
@@ -97,7 +97,7 @@ impl PasswordHasher {
     fn with(cores: usize, queue_per_core: usize) -> Self {
         let state = State {
             free: cores,
-            max_doubted: (cores / 2).max(1),
+            max_failed_slots: (cores / 2).max(1),
             doubted: 0,
             queues: Default::default(),
             max_waiting: cores * queue_per_core,
@@ -175,7 +175,7 @@ impl State {
     /// The next one: by the cycle, or the highest priority where that queue is empty.
     fn next(&mut self) -> Option<(Priority, oneshot::Sender<HashingSlot>)> {
         let due = CYCLE[self.place];
-        let may_doubt = self.doubted < self.max_doubted;
+        let may_doubt = self.doubted < self.max_failed_slots;
         let chosen = [due, Priority::Known, Priority::New, Priority::Doubted].into_iter().find(|priority| {
             !self.queues[*priority as usize].order.is_empty() && (may_doubt || *priority != Priority::Doubted)
         })?;

@@ -37,7 +37,7 @@ pub(super) struct SigningKeys {
     clock: Clock,
     ring: RwLock<Arc<Keyring>>,
     /// The keys that it was made of, and when that was looked at.
-    looked: Mutex<(Vec<String>, Instant)>,
+    loaded: Mutex<(Vec<String>, Instant)>,
 }
 
 impl SigningKeys {
@@ -55,7 +55,7 @@ impl SigningKeys {
             config: Arc::clone(config),
             clock: clock.clone(),
             ring: RwLock::new(Arc::new(ring)),
-            looked: Mutex::new((names(&rows), Instant::now())),
+            loaded: Mutex::new((names(&rows), Instant::now())),
         });
         tokio::spawn(follow(Arc::downgrade(&keys)));
         Ok(keys)
@@ -79,7 +79,7 @@ impl SigningKeys {
     /// Takes the stored keys if they are others. Those who ask at the same time are content with one look.
     async fn look(&self) {
         let asked = Instant::now();
-        let mut looked = self.looked.lock().await;
+        let mut looked = self.loaded.lock().await;
         if looked.1 > asked {
             return;
         }

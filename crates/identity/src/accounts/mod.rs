@@ -33,7 +33,7 @@ mod password_hash;
 pub mod pending;
 mod picture;
 mod profile;
-mod proofs;
+mod verified_tokens;
 pub mod reauthenticate;
 mod refresh;
 pub mod second_factor;
@@ -41,7 +41,7 @@ pub mod sessions;
 mod setup;
 mod signin;
 mod signup;
-mod standings;
+mod credential_status;
 pub mod tickets;
 
 pub use administer::{create_admin, reset_password};
@@ -67,7 +67,7 @@ use std::sync::Arc;
 use appcore::{AppError, Clock, RequestSource, config::Config, event::EventBus};
 use dbcontext::Database;
 
-use self::{hashing::PasswordHasher, keys::SigningKeys, proofs::VerifiedTokenCache, standings::CredentialStatusCache};
+use self::{hashing::PasswordHasher, keys::SigningKeys, verified_tokens::VerifiedTokenCache, credential_status::CredentialStatusCache};
 
 /// What an instance keeps for its accounts.
 pub struct Accounts {
@@ -79,7 +79,7 @@ pub struct Accounts {
     lookups: authenticate::LookUpBatchers,
     providers: identities::Providers,
     /// None: this server has no name that passkeys could be for.
-    site: Option<webauthn_rs::Webauthn>,
+    relying_party: Option<webauthn_rs::Webauthn>,
 }
 
 impl Accounts {
@@ -96,7 +96,7 @@ impl Accounts {
             standings: CredentialStatusCache::start(bus),
             lookups: Default::default(),
             providers: identities::Providers::build(&config.auth)?,
-            site: passkeys::site(config)?,
+            relying_party: passkeys::site(config)?,
         })
     }
 

@@ -247,7 +247,7 @@ pub async fn remove(service: &IdentityService, by: &Confirmed, id: PasskeyId) ->
 }
 
 fn open_site(service: &IdentityService) -> Result<&Webauthn, AppError> {
-    service.accounts.site.as_ref().ok_or_else(|| {
+    service.accounts.relying_party.as_ref().ok_or_else(|| {
         AppError::refused(
             Code::WrongState,
             "Passkeys need a domain name. They don't work when the server is opened by IP address.",

@@ -50,7 +50,7 @@ pub struct Freshness {
     /// None: it is not.
     pub fresh_until: Option<Timestamp>,
     /// Empty: by signing in anew.
-    pub means: Vec<ConfirmMethod>,
+    pub methods: Vec<ConfirmMethod>,
 }
 
 /// A caller who has signed in or confirmed a moment ago. Only [asking](Self::ask) makes one.
@@ -104,7 +104,7 @@ pub async fn freshness(service: &IdentityService, by: &Principal) -> Result<Fres
         }
     }
     let until = fresh_until(service, by).await?;
-    Ok(Freshness { fresh_until: Some(until).filter(|until| *until > service.clock.now()), means })
+    Ok(Freshness { fresh_until: Some(until).filter(|until| *until > service.clock.now()), methods: means })
 }
 
 /// Takes the caller's proof that it is them. What is wrong counts like a failed sign-in.

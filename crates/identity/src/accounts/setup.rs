@@ -23,7 +23,7 @@ pub(super) struct SetupToken {
     /// The token's file, unless the settings have it.
     file: Option<PathBuf>,
     /// Whether it is asked of those, too, who are at this machine: a port that is published from a container looks local from within.
-    asks_everybody: bool,
+    requires_locally: bool,
     is_over: AtomicBool,
 }
 
@@ -36,7 +36,7 @@ impl SetupToken {
             && users::is_empty(db.reader()).await?;
         if !is_needed {
             remove(&file);
-            return Ok(Self { token: None, file: None, asks_everybody: false, is_over: AtomicBool::new(true) });
+            return Ok(Self { token: None, file: None, requires_locally: false, is_over: AtomicBool::new(true) });
         }
         let asks_everybody = !config.server.is_on_loopback() || config.auth.setup_token.is_some();
         let page = format!("{}/sign-up", config.server.public_url());
@@ -45,7 +45,7 @@ impl SetupToken {
             return Ok(Self {
                 token: Some(token.clone()),
                 file: None,
-                asks_everybody,
+                requires_locally: asks_everybody,
                 is_over: AtomicBool::new(false),
             });
         }
@@ -60,7 +60,7 @@ impl SetupToken {
             file = %file.display(),
             "no account yet: the first one is the administrator's, made with the setup token"
         );
-        Ok(Self { token: Some(token.into()), file: Some(file), asks_everybody, is_over: AtomicBool::new(false) })
+        Ok(Self { token: Some(token.into()), file: Some(file), requires_locally: asks_everybody, is_over: AtomicBool::new(false) })
     }
 
     /// Whether the next account is asked for the token, if it is made from there.
@@ -76,7 +76,7 @@ impl SetupToken {
     }
 
     const fn spares(&self, source: RequestSource) -> bool {
-        source.is_local && !self.asks_everybody
+        source.is_local && !self.requires_locally
     }
 
     /// Refuses to create the first account without the token where it is required.

@@ -121,8 +121,8 @@ impl MailJob {
                 tracing::info!(job = %work.claim.id, "a mail is on its way");
                 Ok(JobOutcome::Done)
             }
-            Err(SendError::Refused(reason)) => Ok(JobOutcome::Hopeless(reason)),
-            Err(SendError::NotNow(cause)) => Err(AppError::unavailable(cause)),
+            Err(SendError::Rejected(reason)) => Ok(JobOutcome::Hopeless(reason)),
+            Err(SendError::Temporary(cause)) => Err(AppError::unavailable(cause)),
         }
     }
 

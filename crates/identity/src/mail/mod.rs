@@ -266,8 +266,8 @@ pub async fn try_out(service: &IdentityService, to: &Email, language: Language) 
     let written = written.map_err(|error| error.to_string())?;
     match service.mailer.send(JobId::new(), to, written).await {
         Ok(()) => Ok(()),
-        Err(transport::SendError::Refused(reason)) => Err(reason),
-        Err(transport::SendError::NotNow(cause)) => Err(format!("{cause:#}")),
+        Err(transport::SendError::Rejected(reason)) => Err(reason),
+        Err(transport::SendError::Temporary(cause)) => Err(format!("{cause:#}")),
     }
 }
 

@@ -52,8 +52,8 @@ enum MailTransport {
 #[derive(Debug)]
 pub(super) enum SendError {
     /// The server won't take it, now or later.
-    Refused(String),
-    NotNow(anyhow::Error),
+    Rejected(String),
+    Temporary(anyhow::Error),
 }
 
 /// The mail server of the settings, as the library reads its address.
@@ -129,20 +129,20 @@ impl Mailer {
     }
 
     pub(super) async fn send(&self, id: JobId, to: &Email, letter: ComposedMail) -> Result<(), SendError> {
-        let message = self.envelop(id, to, letter).map_err(SendError::NotNow)?;
+        let message = self.envelop(id, to, letter).map_err(SendError::Temporary)?;
         match &self.way {
             MailTransport::Smtp(server) => match tokio::time::timeout(WHOLE, server.send(message)).await {
                 Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) if is_final(&error) => Err(SendError::Refused(format!("the mail server said: {error}"))),
-                Ok(Err(error)) => Err(SendError::NotNow(explained(error).context("the mail server"))),
-                Err(_) => Err(SendError::NotNow(anyhow::anyhow!("the mail server did not answer in time"))),
+                Ok(Err(error)) if is_final(&error) => Err(SendError::Rejected(format!("the mail server said: {error}"))),
+                Ok(Err(error)) => Err(SendError::Temporary(explained(error).context("the mail server"))),
+                Err(_) => Err(SendError::Temporary(anyhow::anyhow!("the mail server did not answer in time"))),
             },
             MailTransport::Outbox(folder) => {
                 // Their order is that of their names.
                 let at: String = self.clock.now().to_string().chars().filter(char::is_ascii_alphanumeric).collect();
                 let (folder, name) = (folder.clone(), format!("{at}-{id}"));
                 let written = tokio::task::spawn_blocking(move || put(&folder, &name, &message.formatted())).await;
-                written.map_err(anyhow::Error::new).and_then(|done| done).map_err(SendError::NotNow)
+                written.map_err(anyhow::Error::new).and_then(|done| done).map_err(SendError::Temporary)
             }
         }
     }

@@ -22,17 +22,17 @@ pub struct MemoryPresence {
 struct Person {
     chosen: Option<PresenceStatus>,
     /// By which instance, and for how long: nearly always one.
-    held: Vec<(InstanceId, Timestamp)>,
+    leases: Vec<(InstanceId, Timestamp)>,
     /// What their connections to each say.
-    said: Vec<(InstanceId, PresenceStatus)>,
+    reports: Vec<(InstanceId, PresenceStatus)>,
     /// Whether the others were told that the person is here.
-    is_here: bool,
+    is_online: bool,
     last_seen: Option<Timestamp>,
 }
 
 impl Person {
     fn presence(&self, user_id: UserId) -> Presence {
-        let status = if self.is_here { self.chosen.unwrap_or(PresenceStatus::Online) } else { PresenceStatus::Offline };
+        let status = if self.is_online { self.chosen.unwrap_or(PresenceStatus::Online) } else { PresenceStatus::Offline };
         Presence { user_id, status, last_seen: self.last_seen, custom_status: None }
     }
 }
@@ -52,14 +52,14 @@ impl MemoryPresence {
         let mut came = Vec::new();
         for id in people {
             let person = known.entry(*id).or_default();
-            match person.held.iter_mut().find(|(holder, _)| *holder == instance) {
+            match person.leases.iter_mut().find(|(holder, _)| *holder == instance) {
                 Some((_, known)) => *known = until,
                 None => {
-                    person.held.reserve_exact(1);
-                    person.held.push((instance, until));
+                    person.leases.reserve_exact(1);
+                    person.leases.push((instance, until));
                 }
             }
-            if !std::mem::replace(&mut person.is_here, true) {
+            if !std::mem::replace(&mut person.is_online, true) {
                 came.push(person.presence(*id));
             }
         }
@@ -76,12 +76,12 @@ impl MemoryPresence {
         let mut known = self.people();
         let person = known.entry(id).or_default();
         let before = person.presence(id);
-        let held = &person.held;
-        person.said.retain(|(other, _)| {
+        let held = &person.leases;
+        person.reports.retain(|(other, _)| {
             *other != instance && held.iter().any(|(holder, until)| holder == other && *until > now)
         });
-        person.said.extend(status.map(|status| (instance, status)));
-        person.chosen = most_active(person.said.iter().map(|(_, status)| *status)).or(person.chosen);
+        person.reports.extend(status.map(|status| (instance, status)));
+        person.chosen = most_active(person.reports.iter().map(|(_, status)| *status)).or(person.chosen);
         let after = person.presence(id);
         (before != after).then_some(after)
     }
@@ -89,13 +89,13 @@ impl MemoryPresence {
     pub(super) fn settle_now(&self, now: Timestamp) -> Vec<Presence> {
         let mut gone = Vec::new();
         self.people().retain(|id, person| {
-            person.held.retain(|(_, until)| *until > now);
-            if person.is_here && person.held.is_empty() {
-                person.is_here = false;
+            person.leases.retain(|(_, until)| *until > now);
+            if person.is_online && person.leases.is_empty() {
+                person.is_online = false;
                 person.last_seen = Some(now);
                 gone.push(person.presence(*id));
             }
-            person.is_here || person.last_seen.is_some_and(|seen| seen.plus(MEMORY) > now)
+            person.is_online || person.last_seen.is_some_and(|seen| seen.plus(MEMORY) > now)
         });
         gone
     }
@@ -106,7 +106,7 @@ impl MemoryPresence {
 
     pub(super) fn here_now(&self, skip: usize, most: usize) -> Vec<UserId> {
         let mut here: Vec<UserId> =
-            self.people().iter().filter(|(_, person)| person.is_here).map(|(id, _)| *id).collect();
+            self.people().iter().filter(|(_, person)| person.is_online).map(|(id, _)| *id).collect();
         here.sort_unstable();
         here.into_iter().skip(skip).take(most).collect()
     }

@@ -111,7 +111,7 @@ pub async fn visible(service: &IdentityService, by: UserId, people: &[UserId]) -
 /// A connection that may say what its person is to be shown as.
 #[must_use]
 pub fn speaker(service: &IdentityService) -> PresenceReporter {
-    service.presence_spoken.speaker()
+    service.reported_presence.speaker()
 }
 
 /// Takes what a connection says of its person, who is shown as the most active of theirs, and tells the others.
@@ -121,14 +121,14 @@ pub async fn say(
     speaker: PresenceReporter,
     status: PresenceStatus,
 ) -> Result<(), AppError> {
-    service.presence_spoken.say(person, speaker, status);
+    service.reported_presence.say(person, speaker, status);
     choose(service, person).await
 }
 
 /// A connection that has said something is over. Its word counts for [`GRACE`], so that a page that is loaded again changes nothing.
 pub async fn leave(service: Arc<IdentityService>, person: UserId, speaker: PresenceReporter) {
     tokio::time::sleep(GRACE).await;
-    if service.presence_spoken.leave(person, speaker)
+    if service.reported_presence.leave(person, speaker)
         && let Err(error) = choose(&service, person).await
     {
         tracing::debug!(%error, "a change of presence could not be told");
@@ -137,7 +137,7 @@ pub async fn leave(service: Arc<IdentityService>, person: UserId, speaker: Prese
 
 /// Tells the others what is said of a person: at most once a second, the last word in any case.
 async fn choose(service: &Arc<IdentityService>, person: UserId) -> Result<(), AppError> {
-    let status = service.presence_spoken.of(person);
+    let status = service.reported_presence.of(person);
     let apply = {
         let service = Arc::clone(service);
         move |status| {
@@ -151,7 +151,7 @@ async fn choose(service: &Arc<IdentityService>, person: UserId) -> Result<(), Ap
         }
     };
     if service.config.rate_limit.enabled {
-        service.presence_choices.run(person, status, apply).await
+        service.presence_rate_limit.run(person, status, apply).await
     } else {
         apply(status).await
     }
