@@ -117,13 +117,13 @@ impl<S> Copy for JobContext<'_, S> {}
 pub enum JobOutcome {
     Done,
     /// This instance shuts down; the job goes back to the queue.
-    HandedOn,
+    Requeued,
     /// Another worker has taken over the job.
     Lost,
     /// The job is suspended and will be claimed again later.
-    Aside,
+    Suspended,
     /// A retry can't succeed: the job becomes a dead letter, with the reason for operators.
-    Hopeless(String),
+    DeadLettered(String),
 }
 
 /// Type-erased job kind.

@@ -20,7 +20,7 @@ const RENEWAL: Duration = Duration::from_secs(3);
 pub struct Lease {
     id: JobId,
     attempt: i32,
-    holds_until: Mutex<Instant>,
+    valid_until: Mutex<Instant>,
 }
 
 /// Reason for the end of a lease.
@@ -35,13 +35,13 @@ pub enum LeaseEnd {
 impl Lease {
     /// Lease of a job that has just been claimed.
     pub(super) fn new(claim: &job::Model, claimed: Instant) -> Self {
-        Self { id: claim.id, attempt: claim.attempt, holds_until: Mutex::new(claimed + LEASE) }
+        Self { id: claim.id, attempt: claim.attempt, valid_until: Mutex::new(claimed + LEASE) }
     }
 
     /// True if no other worker can have the job. An instance that was paused for long notices it
     /// before it acts again.
     pub fn holds(&self) -> bool {
-        Instant::now() < *self.holds_until.lock().unwrap_or_else(PoisonError::into_inner)
+        Instant::now() < *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Renews the lease until it ends.
@@ -69,7 +69,7 @@ impl Lease {
         let asked = Instant::now();
         let renewed = query::jobs::renew(db.writer(), self.id, self.attempt, LEASE).await?;
         if renewed.is_some() {
-            *self.holds_until.lock().unwrap_or_else(PoisonError::into_inner) = asked + LEASE;
+            *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner) = asked + LEASE;
         }
         Ok(renewed)
     }

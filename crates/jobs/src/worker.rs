@@ -129,7 +129,7 @@ struct JobSlots<H: 'static>(Vec<(&'static JobRegistration<H>, KindSlots)>);
 /// Concurrency limit of one kind.
 struct KindSlots {
     free: Arc<Semaphore>,
-    per_person: usize,
+    per_user: usize,
     /// Number of running jobs per user.
     taken: Arc<DashMap<UserId, usize>>,
 }
@@ -155,7 +155,7 @@ impl<H> JobSlots<H> {
     fn of(kinds: &'static [JobRegistration<H>], config: &Config) -> Self {
         let places = |kind: &'static JobRegistration<H>| {
             let free = Arc::new(Semaphore::new((kind.places)(config)));
-            (kind, KindSlots { free, per_person: (kind.per_person)(config), taken: Arc::default() })
+            (kind, KindSlots { free, per_user: (kind.per_person)(config), taken: Arc::default() })
         };
         Self(kinds.iter().map(places).collect())
     }
@@ -168,7 +168,7 @@ impl<H> JobSlots<H> {
     /// Users whose jobs of this kind have reached the limit per user.
     fn busy(&self, name: &str) -> Vec<UserId> {
         let Some((_, places)) = self.0.iter().find(|(kind, _)| kind.name == name) else { return Vec::new() };
-        places.taken.iter().filter(|taken| *taken.value() >= places.per_person).map(|taken| *taken.key()).collect()
+        places.taken.iter().filter(|taken| *taken.value() >= places.per_user).map(|taken| *taken.key()).collect()
     }
 
     /// Takes a slot and moves the kind to the end. A kind whose jobs finish as fast as they are
@@ -191,7 +191,7 @@ struct ClaimedJob<H: 'static> {
     kind: &'static JobRegistration<H>,
     claim: job::Model,
     lease: Lease,
-    place: JobSlot,
+    slot: JobSlot,
 }
 
 /// Claims a job of a kind with a free slot. Kinds unknown to this version wait for a newer one.
@@ -213,7 +213,7 @@ async fn next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Option<Clai
             kind,
             lease: Lease::new(&claim, asked),
             claim,
-            place,
+            slot: place,
         }));
     }
     Ok(None)
@@ -221,18 +221,18 @@ async fn next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Option<Clai
 
 /// Runs a claimed job to its end, or returns it to the queue.
 async fn work<H: Host>(host: Arc<H>, taken: ClaimedJob<H>, draining: CancellationToken, wake: Arc<Notify>) {
-    let ClaimedJob { kind, claim, lease, place } = taken;
+    let ClaimedJob { kind, claim, lease, slot: place } = taken;
     let begun = Instant::now();
     let span = kind::trace(&claim);
     let ended = if failures(&claim) > host.config().jobs.max_attempts.saturating_add(MOST_DEATHS) {
-        Ok(JobOutcome::Hopeless("too many crashed attempts".to_owned()))
+        Ok(JobOutcome::DeadLettered("too many crashed attempts".to_owned()))
     } else {
         // A panic is caught; otherwise the lease would expire and the job would be claimed again,
         // endlessly.
         let run = (kind.run)(JobContext { state: &*host, claim: &claim, lease: &lease, draining: &draining });
         span.around(caught(run)).await
     };
-    if !matches!(ended, Ok(JobOutcome::Done | JobOutcome::HandedOn)) {
+    if !matches!(ended, Ok(JobOutcome::Done | JobOutcome::Requeued)) {
         span.fail(outcome(&ended));
     }
     drop(span);
@@ -266,9 +266,9 @@ const fn outcome(ended: &Result<JobOutcome, AppError>) -> &'static str {
     match ended {
         Ok(JobOutcome::Done) => "done",
         Ok(JobOutcome::Lost) => "lost",
-        Ok(JobOutcome::Aside) => "aside",
-        Ok(JobOutcome::Hopeless(_)) => "hopeless",
-        Ok(JobOutcome::HandedOn) => "handed_on",
+        Ok(JobOutcome::Suspended) => "aside",
+        Ok(JobOutcome::DeadLettered(_)) => "hopeless",
+        Ok(JobOutcome::Requeued) => "handed_on",
         Err(_) => "failed",
     }
 }
@@ -278,13 +278,13 @@ async fn conclude(host: &impl Host, claim: &job::Model, ended: Result<JobOutcome
     let (id, attempt) = (claim.id, claim.attempt);
     match ended {
         Ok(JobOutcome::Lost) => tracing::info!(job = %id, "job taken over by another worker"),
-        Ok(JobOutcome::Aside) => tracing::debug!(job = %id, "job suspended"),
+        Ok(JobOutcome::Suspended) => tracing::debug!(job = %id, "job suspended"),
         Ok(JobOutcome::Done) => _ = query::jobs::finish(db, id, attempt).await?,
-        Ok(JobOutcome::Hopeless(reason)) => {
+        Ok(JobOutcome::DeadLettered(reason)) => {
             tracing::error!(reason, job = %id, kind = claim.kind, "job dead-lettered");
             query::jobs::dead_letter(db, id, attempt, &reason).await?;
         }
-        Ok(JobOutcome::HandedOn) => {
+        Ok(JobOutcome::Requeued) => {
             query::jobs::release(db, id, attempt).await?;
             wake(host.bus());
             tracing::info!(job = %id, "job returned to queue");

@@ -68,7 +68,7 @@ impl Job<SearchService> for FileTextJob {
         tokio::select! {
             done = self.take_out(service, job_owner(claim), is_hopeless) => done.map(|()| JobOutcome::Done),
             _ = lease.keep(&service.db) => Ok(JobOutcome::Lost),
-            () = draining.cancelled() => Ok(JobOutcome::HandedOn),
+            () = draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }
 }

@@ -185,7 +185,7 @@ impl<'a> AnswerRun<'a> {
         };
         if service.config.ai.transcription_model.is_some() && waits_for_words(service, answer).await? {
             let is_aside = query::jobs::suspend(&service.db, claim.id, claim.attempt, HEAR_AGAIN).await?;
-            return Err(Exit::Ended(if is_aside { JobOutcome::Aside } else { JobOutcome::Lost }));
+            return Err(Exit::Ended(if is_aside { JobOutcome::Suspended } else { JobOutcome::Lost }));
         }
         let chosen = chosen_model(service, answer, &assistant).await?;
         let (model, route) = gateway::answering(&service.gateway, chosen.as_deref());
@@ -229,7 +229,7 @@ impl<'a> AnswerRun<'a> {
                     end_as_it_is(service, self.answer, MessageStatus::Stopped, None).await?;
                     JobOutcome::Done
                 }
-                Interruption::HandOn => JobOutcome::HandedOn,
+                Interruption::HandOn => JobOutcome::Requeued,
                 Interruption::Lost => JobOutcome::Lost,
             })),
         };
@@ -266,7 +266,7 @@ impl<'a> AnswerRun<'a> {
                 if !draft.is_behind() {
                     store(service, answer.answer_id, draft.text()).await?;
                 }
-                return Err(Exit::Ended(JobOutcome::HandedOn));
+                return Err(Exit::Ended(JobOutcome::Requeued));
             }
             Ok(Err(GenerationError::Obsolete)) => return Err(Exit::Ended(JobOutcome::Done)),
             Ok(Err(GenerationError::Lost)) | Err(Interruption::Lost) => return Err(Exit::Ended(JobOutcome::Lost)),
@@ -312,7 +312,7 @@ impl<'a> AnswerRun<'a> {
         {
             service.wake_workers();
         }
-        Ok(JobOutcome::Aside)
+        Ok(JobOutcome::Suspended)
     }
 
     /// Marks the answer as failed with a reason for the reader; the job is done.

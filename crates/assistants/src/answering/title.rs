@@ -34,7 +34,7 @@ impl Job<AssistantsService> for TitleJob {
         tokio::select! {
             made = suggest_title(work.state, self) => made.map(|()| JobOutcome::Done),
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
-            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
+            () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }
 }

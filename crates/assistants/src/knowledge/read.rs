@@ -102,14 +102,14 @@ impl Job<AssistantsService> for ReadJob {
         let read = tokio::select! {
             read = reading => read,
             _ = lease.keep(&service.db) => return Ok(JobOutcome::Lost),
-            () = draining.cancelled() => return Ok(JobOutcome::HandedOn),
+            () = draining.cancelled() => return Ok(JobOutcome::Requeued),
         };
         let is_last = service.config.jobs.backoff_after(failures.unsigned_abs()).is_none();
         let (sentence, error) = match read {
             Ok(()) => return Ok(JobOutcome::Done),
             Err(KnowledgeReadError::Lasting { sentence, is_ours }) => {
                 self.set(service, &holder, KnowledgeState::Failed, Some(&sentence)).await?;
-                return Ok(if is_ours { JobOutcome::Hopeless(sentence) } else { JobOutcome::Done });
+                return Ok(if is_ours { JobOutcome::DeadLettered(sentence) } else { JobOutcome::Done });
             }
             Err(KnowledgeReadError::Passing(sentence)) => (sentence.clone(), AppError::unavailable(anyhow!(sentence))),
             Err(KnowledgeReadError::Internal(error)) => (OUR_FAULT.to_owned(), error),

@@ -14,7 +14,7 @@ impl Job<AssistantsService> for KnowledgeSweepJob {
         tokio::select! {
             swept = sweep(work.state) => swept.map(|()| JobOutcome::Done),
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
-            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
+            () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }
 }

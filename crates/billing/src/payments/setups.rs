@@ -70,7 +70,7 @@ impl Job<BillingService> for FinishSetupJob {
         tokio::select! {
             done = ask(work.state, self.setup_id) => done.map(|()| JobOutcome::Done),
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
-            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
+            () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }
 }

@@ -45,7 +45,7 @@ impl Job<ConversationsService> for DueJob {
         tokio::select! {
             reminded = remind(work.state, self) => reminded.map(|()| JobOutcome::Done),
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
-            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
+            () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }
 }

@@ -53,7 +53,7 @@ impl Job<ConversationsService> for BroadcastJob {
         tokio::select! {
             told = tell(work.state, self.broadcast_id) => told.map(|()| JobOutcome::Done),
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
-            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
+            () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }
 }

@@ -76,7 +76,7 @@ impl Job<ConversationsService> for ExportJob {
         tokio::select! {
             ended = write_or_tell(work.state, self, is_last) => ended,
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
-            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
+            () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }
 }
@@ -94,7 +94,7 @@ async fn write_or_tell(service: &ConversationsService, job: ExportJob, is_last: 
     told(service, job, None).await?;
     match error {
         AppError::Unavailable(_) => Err(error),
-        AppError::Internal(_) => Ok(JobOutcome::Hopeless(error.to_string())),
+        AppError::Internal(_) => Ok(JobOutcome::DeadLettered(error.to_string())),
         _ => Ok(JobOutcome::Done),
     }
 }

@@ -113,7 +113,7 @@ impl Job<ConversationsService> for ReminderJob {
         tokio::select! {
             told = remind(work.state, self.reminder_id) => told.map(|()| JobOutcome::Done),
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
-            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
+            () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }
 }

@@ -354,7 +354,7 @@ impl Job<ConversationsService> for ScheduledJob {
         tokio::select! {
             sent = deliver(work.state, self) => sent.map(|()| JobOutcome::Done),
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
-            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
+            () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }
 }

@@ -55,7 +55,7 @@ impl Job<EventLogService> for DigestJob {
         tokio::select! {
             sent = self.send(work) => sent,
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
-            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
+            () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }
 }

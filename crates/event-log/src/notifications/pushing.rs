@@ -31,7 +31,7 @@ impl Job<EventLogService> for PushJob {
         tokio::select! {
             pushed = self.push(work.state) => pushed.map(|()| JobOutcome::Done),
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
-            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
+            () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }
 }

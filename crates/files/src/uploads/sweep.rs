@@ -23,7 +23,7 @@ impl Job<FilesService> for SweepJob {
         tokio::select! {
             swept = sweeping => swept.map(|()| JobOutcome::Done),
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
-            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
+            () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }
 }

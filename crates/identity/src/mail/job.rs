@@ -65,7 +65,7 @@ impl Job<IdentityService> for MailJob {
         tokio::select! {
             sent = self.send(work) => sent,
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
-            () = stopping => Ok(JobOutcome::HandedOn),
+            () = stopping => Ok(JobOutcome::Requeued),
         }
     }
 }
@@ -121,7 +121,7 @@ impl MailJob {
                 tracing::info!(job = %work.claim.id, "a mail is on its way");
                 Ok(JobOutcome::Done)
             }
-            Err(SendError::Rejected(reason)) => Ok(JobOutcome::Hopeless(reason)),
+            Err(SendError::Rejected(reason)) => Ok(JobOutcome::DeadLettered(reason)),
             Err(SendError::Temporary(cause)) => Err(AppError::unavailable(cause)),
         }
     }

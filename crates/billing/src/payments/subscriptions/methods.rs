@@ -45,7 +45,7 @@ impl Job<BillingService> for SaveMethodJob {
         tokio::select! {
             kept = self.keep(work.state) => kept.map(|()| JobOutcome::Done),
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
-            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
+            () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }
 }

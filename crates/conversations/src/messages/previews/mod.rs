@@ -50,7 +50,7 @@ impl Job<ConversationsService> for PreviewJob {
                 read => read.map(|()| JobOutcome::Done),
             },
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
-            () = work.draining.cancelled() => Ok(JobOutcome::HandedOn),
+            () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }
 }
