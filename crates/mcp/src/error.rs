@@ -9,7 +9,7 @@ const QUOTED: usize = 300;
 pub enum McpError {
     /// The program could not be started.
     #[error("The program couldn't be started: {0}")]
-    NotStarted(String),
+    StartFailed(String),
     /// The connection failed or was lost.
     #[error("The server can't be reached: {0}")]
     Unreachable(String),
@@ -26,7 +26,7 @@ pub enum McpError {
     Scope(String),
     /// The user has to sign in to the server.
     #[error("No account is connected with this server, or its sign-in has expired.")]
-    Unconnected,
+    AccountNotConnected,
     /// The server returned an error; holds its message.
     #[error("The server refused: {0}")]
     Refused(String),

@@ -23,9 +23,9 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a program; returns its input and output streams.
     pub fn start(program: &Program) -> Result<(Self, ChildStdin, ChildStdout), McpError> {
-        let failed = |error: std::io::Error| McpError::NotStarted(quoted(&error.to_string()));
+        let failed = |error: std::io::Error| McpError::StartFailed(quoted(&error.to_string()));
         let Some((path, arguments)) = program.command.split_first() else {
-            return Err(McpError::NotStarted("it has no name".to_owned()));
+            return Err(McpError::StartFailed("it has no name".to_owned()));
         };
         let mut command = Command::new(path);
         command.args(arguments).env_clear();
@@ -38,7 +38,7 @@ impl Process {
         command.process_group(0);
         let mut child = command.spawn().map_err(failed)?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(McpError::NotStarted("it has no standard streams".to_owned()));
+            return Err(McpError::StartFailed("it has no standard streams".to_owned()));
         };
         if let Some(told) = child.stderr.take() {
             tokio::spawn(listen(path.clone(), told));

@@ -104,7 +104,7 @@ async fn called(
     match called {
         Ok(result) if result.is_error => (ToolCallStatus::Failed, result.text, result.pictures),
         Ok(result) => (ToolCallStatus::Done, result.text, result.pictures),
-        Err(McpError::Unconnected) => (ToolCallStatus::Unconnected, UNCONNECTED.to_owned(), Vec::new()),
+        Err(McpError::AccountNotConnected) => (ToolCallStatus::Unconnected, UNCONNECTED.to_owned(), Vec::new()),
         Err(McpError::Scope(_)) if offered.server.auth == McpAuth::Oauth => {
             (ToolCallStatus::Unconnected, BEYOND.to_owned(), Vec::new())
         }

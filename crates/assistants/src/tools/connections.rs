@@ -129,14 +129,14 @@ impl Connections {
             Err(error) => Err(error),
         };
         if matches!(asked, Err(McpError::Credentials)) {
-            let access = oauth::access(service, row, user, Some(access.version)).await?.ok_or(McpError::Unconnected)?;
+            let access = oauth::access(service, row, user, Some(access.version)).await?.ok_or(McpError::AccountNotConnected)?;
             asked = match self.client(service, row, Some((user, &access))).await {
                 Ok(client) => work(client).await,
                 Err(error) => Err(error),
             };
             if matches!(asked, Err(McpError::Credentials)) {
                 oauth::give_up(service, row.id, user, access.version).await;
-                return Err(McpError::Unconnected);
+                return Err(McpError::AccountNotConnected);
             }
         }
         if let Err(McpError::Scope(challenge)) = &asked {
@@ -199,7 +199,7 @@ fn server(service: &AssistantsService, row: &McpServerRow, access: Option<&Acces
     if row.transport == McpTransport::Stdio.as_str() {
         let known = service.config.mcp.commands.iter().find(|known| Some(&known.name) == row.command.as_ref());
         let Some(known) = known else {
-            return Err(McpError::NotStarted("this server's configuration doesn't name it any more".to_owned()));
+            return Err(McpError::StartFailed("this server's configuration doesn't name it any more".to_owned()));
         };
         let mut environment = known.env_pairs();
         // Limited to the variables that the operator allows, because a variable may change what the

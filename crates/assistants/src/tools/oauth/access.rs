@@ -50,7 +50,7 @@ pub(in crate::tools) async fn access(
     let (until, mut is_renewed) = (Instant::now() + CLAIM, false);
     loop {
         let row = rows::find(service.db.writer(), user, server.id).await.map_err(|error| broken(server.id, &error))?;
-        let row = row.filter(|row| !row.is_expired).ok_or(McpError::Unconnected)?;
+        let row = row.filter(|row| !row.is_expired).ok_or(McpError::AccountNotConnected)?;
         let tokens = token::opened(&row, service.config.auth.key_encryption_secret.as_ref());
         let tokens = tokens.map_err(|error| broken(server.id, &error))?;
         let now = service.clock.now();
@@ -118,7 +118,7 @@ async fn renew(service: &AssistantsService, row: &ConnectionRow, tokens: &Connec
     let db = service.db.writer();
     let Some(refresh) = &tokens.refresh else {
         rows::expire(db, row).await.map_err(broken)?;
-        return Err(McpError::Unconnected);
+        return Err(McpError::AccountNotConnected);
     };
     let place = TokenTarget { client: &tokens.client, resource: &tokens.resource, endpoint: &tokens.token_endpoint };
     match token::have(service, place, &[("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())]).await {
@@ -135,7 +135,7 @@ async fn renew(service: &AssistantsService, row: &ConnectionRow, tokens: &Connec
             if why == CLIENT_FORGOTTEN {
                 super::forget_client(service, row.server_id).await.map_err(broken)?;
             }
-            Err(McpError::Unconnected)
+            Err(McpError::AccountNotConnected)
         }
         Err(TokenRequestError::Unavailable(why)) => {
             rows::release(db, row).await.map_err(broken)?;
