@@ -279,7 +279,7 @@ fn call<'a>(row: &'a usage_request::Model, model: &'a str) -> ProviderCall<'a> {
         output_tokens: count(row.output_tokens),
         cost: count(row.cost.0),
         first_token: row.first_token_ms.map(|millis| Duration::from_millis(count(millis))),
-        took: Duration::from_millis(count(row.duration_ms)),
+        duration: Duration::from_millis(count(row.duration_ms)),
     }
 }
 

@@ -61,7 +61,7 @@ pub struct ProviderCall<'a> {
     /// Cost in micro-credits.
     pub cost: u64,
     pub first_token: Option<Duration>,
-    pub took: Duration,
+    pub duration: Duration,
 }
 
 impl Ai {
@@ -113,7 +113,7 @@ impl Ai {
         if let Some(first_token) = call.first_token {
             self.first_token.get_or_create(&Provider { provider }).observe(first_token.as_secs_f64());
         }
-        self.durations.get_or_create(&Provider { provider }).observe(call.took.as_secs_f64());
+        self.durations.get_or_create(&Provider { provider }).observe(call.duration.as_secs_f64());
     }
 
     /// Number of failed calls so far.

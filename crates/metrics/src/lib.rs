@@ -11,7 +11,7 @@
 mod ai;
 mod dependencies;
 mod events;
-mod gates;
+mod refusals;
 mod http;
 mod jobs;
 mod names;
@@ -39,7 +39,7 @@ pub use self::{
     ai::{Ai, ProviderCall},
     dependencies::Dependencies,
     events::Events,
-    gates::Refusals,
+    refusals::Refusals,
     http::{Http, RequestTotals},
     jobs::Jobs,
     names::{BoundedNames, OTHER},
