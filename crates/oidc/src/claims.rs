@@ -15,7 +15,7 @@ pub(crate) struct TokenClaims {
     pub audiences: Vec<String>,
     /// Of several audiences, the one that it was made for.
     #[serde(rename = "azp")]
-    pub made_for: Option<String>,
+    pub authorized_party: Option<String>,
     #[serde(rename = "exp", deserialize_with = "moment")]
     pub expires_at: Timestamp,
     #[serde(rename = "iat", deserialize_with = "moment")]
@@ -148,7 +148,7 @@ mod tests {
         );
         let other = claims(json!({ "aud": ["b", "c"], "iat": 10.75, "nonce": null, "tid": 3, "azp": "b" })).unwrap();
         assert_eq!((other.audiences.len(), other.issued_at, other.nonce), (2, Timestamp(10_000), None));
-        assert_eq!((other.tenant, other.made_for.as_deref()), (None, Some("b")));
+        assert_eq!((other.tenant, other.authorized_party.as_deref()), (None, Some("b")));
         for wrong in [
             json!({ "iss": null }),
             json!({ "aud": 1 }),

@@ -36,11 +36,11 @@ impl Discovery {
             Url::parse(&place).map_err(|error| OidcError::Settings(format!("the issuer is no address: {error}")))?;
         let (document, lasts): (Self, _) = fetch(http, &place).await?;
         if !quirks::is_issuer(kind, issuer, &document.issuer) {
-            return Err(OidcError::Away("its document is another issuer's".to_owned()));
+            return Err(OidcError::Unavailable("its document is another issuer's".to_owned()));
         }
         let places = [&document.authorization_endpoint, &document.token_endpoint, &document.jwks_uri];
         if !places.into_iter().chain(&document.userinfo_endpoint).all(is_safe) {
-            return Err(OidcError::Away("its document names an address that is not https".to_owned()));
+            return Err(OidcError::Unavailable("its document names an address that is not https".to_owned()));
         }
         Ok((document, lasts))
     }
@@ -57,11 +57,11 @@ pub(crate) async fn fetch_keys(http: &Http, place: &Url) -> Result<(KeySet, Dura
 }
 
 async fn fetch<T: DeserializeOwned>(http: &Http, place: &Url) -> Result<(T, Duration), OidcError> {
-    let answer = http.get(place).await.map_err(|error| OidcError::Away(error.to_string()))?;
+    let answer = http.get(place).await.map_err(|error| OidcError::Unavailable(error.to_string()))?;
     if !answer.status.is_success() {
-        return Err(OidcError::Away(format!("{place} answered {}", answer.status)));
+        return Err(OidcError::Unavailable(format!("{place} answered {}", answer.status)));
     }
     let value = serde_json::from_slice(&answer.body);
-    let value = value.map_err(|error| OidcError::Away(format!("{place} said what can't be read: {error}")))?;
+    let value = value.map_err(|error| OidcError::Unavailable(format!("{place} said what can't be read: {error}")))?;
     Ok((value, kept::lasts(&answer.headers)))
 }

@@ -5,7 +5,7 @@
 pub enum OidcError {
     /// The provider does not answer, or not as it should.
     #[error("the provider is away: {0}")]
-    Away(String),
+    Unavailable(String),
     /// The provider's answer or token is invalid.
     #[error("{0}")]
     Invalid(String),

@@ -30,11 +30,11 @@ pub(crate) struct BufferedResponse {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
     #[error("the address is neither https nor on this machine")]
-    Address,
+    InsecureUrl,
     #[error("no answer ({0})")]
-    Away(&'static str),
+    NoResponse(&'static str),
     #[error("the answer is too long")]
-    TooLong,
+    TooLarge,
 }
 
 impl Http {
@@ -54,14 +54,14 @@ impl Http {
 
     pub(crate) async fn send(&self, request: Request) -> Result<BufferedResponse, HttpError> {
         if !is_safe(request.url()) {
-            return Err(HttpError::Address);
+            return Err(HttpError::InsecureUrl);
         }
         let mut response = self.0.execute(request).await.map_err(away)?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(away)? {
             if body.len() + chunk.len() > MAX_BYTES {
-                return Err(HttpError::TooLong);
+                return Err(HttpError::TooLarge);
             }
             body.extend_from_slice(&chunk);
         }
@@ -89,7 +89,7 @@ pub(crate) fn is_safe(url: &Url) -> bool {
 }
 
 fn away(error: reqwest::Error) -> HttpError {
-    HttpError::Away(match () {
+    HttpError::NoResponse(match () {
         () if error.is_timeout() => "it took too long",
         () if error.is_connect() => "no connection",
         () => "the connection broke",

@@ -82,7 +82,7 @@ pub(crate) fn read(text: &str, keys: &KeySet, expected: &Expectation<'_>) -> Res
     let claims: TokenClaims = serde_json::from_slice(&said).map_err(invalid)?;
     // OpenID Connect Core 3.1.3.7: of several it must say which one it was made for.
     let is_for_us = claims.audiences.iter().any(|audience| audience == expected.client_id);
-    if !is_for_us || claims.audiences.len() > 1 && claims.made_for.as_deref() != Some(expected.client_id) {
+    if !is_for_us || claims.audiences.len() > 1 && claims.authorized_party.as_deref() != Some(expected.client_id) {
         return Err(invalid("the token was made for somebody else"));
     }
     // Before the key is looked for: a malformed signature is no reason to fetch newer keys.

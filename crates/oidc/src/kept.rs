@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     fn away() -> OidcError {
-        OidcError::Away("test".to_owned())
+        OidcError::Unavailable("test".to_owned())
     }
 
     #[tokio::test(start_paused = true)]

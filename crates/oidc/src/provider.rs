@@ -143,7 +143,7 @@ impl Provider {
         };
         let auth = self.client_auth(&discovery, now)?;
         let request = exchange.request(&discovery.token_endpoint, &auth)?;
-        let answer = self.http.send(request).await.map_err(|error| OidcError::Away(error.to_string()))?;
+        let answer = self.http.send(request).await.map_err(|error| OidcError::Unavailable(error.to_string()))?;
         let tokens = Tokens::parse(&answer)?;
         let token = tokens.id_token.ok_or_else(|| OidcError::invalid("the provider gave no ID token"))?;
         let identity = self.verify(&token, Some(&trip.nonce), now).await?;

@@ -26,9 +26,9 @@ pub(crate) async fn fill_in(
     authorization.set_sensitive(true);
     let mut request = request(Method::GET, place);
     request.headers_mut().insert(AUTHORIZATION, authorization);
-    let answer = http.send(request).await.map_err(|error| OidcError::Away(error.to_string()))?;
+    let answer = http.send(request).await.map_err(|error| OidcError::Unavailable(error.to_string()))?;
     if !answer.status.is_success() {
-        return Err(OidcError::Away(format!("{place} answered {}", answer.status)));
+        return Err(OidcError::Unavailable(format!("{place} answered {}", answer.status)));
     }
     let person: PersonClaims = serde_json::from_slice(&answer.body).map_err(OidcError::invalid)?;
     // Whoever else it may be about, it is not taken for this one.

@@ -48,7 +48,7 @@ pub(super) fn app_error(provider: &Provider, error: OidcError) -> AppError {
             tracing::info!(provider = provider.name(), reason, "a sign-in by a provider was refused");
             Code::OauthInvalid.into()
         }
-        OidcError::Away(reason) => {
+        OidcError::Unavailable(reason) => {
             AppError::unavailable(anyhow::anyhow!("the provider {} is away: {reason}", provider.name()))
         }
         OidcError::Settings(reason) => AppError::internal(anyhow::anyhow!(reason)),
