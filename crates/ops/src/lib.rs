@@ -37,7 +37,7 @@ pub struct OpsService {
     checks: checks::CheckCache,
     /// Serialises profiling.
     profiling: Arc<tokio::sync::Mutex<()>>,
-    clock_watch: ClockMonitor,
+    clock_monitor: ClockMonitor,
 }
 
 impl OpsService {
@@ -53,7 +53,7 @@ impl OpsService {
             program: OnceLock::new(),
             checks: checks::CheckCache::default(),
             profiling: Arc::default(),
-            clock_watch: ClockMonitor::default(),
+            clock_monitor: ClockMonitor::default(),
         })
     }
 

@@ -152,7 +152,7 @@ fn search(lag: Duration) -> Option<Check> {
 }
 
 fn clock(service: &OpsService) -> Check {
-    match service.clock_watch.last_jump(JUMP_TOLD) {
+    match service.clock_monitor.last_jump(JUMP_TOLD) {
         None => Check::ok(CheckAbout::Clock, "it has not jumped lately"),
         Some(jump) => Check::warning(
             CheckAbout::Clock,

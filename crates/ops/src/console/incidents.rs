@@ -32,9 +32,9 @@ const BEFORE: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct IncidentMonitor {
     open: HashMap<IncidentSubject, OpenIncident>,
-    news: Vec<IncidentChange>,
+    changes: Vec<IncidentChange>,
     /// Last impact counter of each subject.
-    counted: HashMap<IncidentSubject, u64>,
+    counters: HashMap<IncidentSubject, u64>,
     /// True if the disk was full at the last check.
     is_full: bool,
     /// Number of refused changes at the last check.
@@ -49,7 +49,7 @@ struct OpenIncident {
     before: u64,
     felt: u64,
     /// Impact as last recorded.
-    told: u64,
+    recorded: u64,
 }
 
 /// Subject of an incident: its kind, and which one if there are several.
@@ -98,7 +98,7 @@ impl IncidentMonitor {
         };
         let gone: Vec<IncidentSubject> = self.open.keys().filter(is_gone).cloned().collect();
         for removed in gone {
-            let counted = self.counted.get(&removed).copied().unwrap_or(0);
+            let counted = self.counters.get(&removed).copied().unwrap_or(0);
             self.tell(removed, false, now, counted);
         }
         let are_several = states.len() > 1;
@@ -140,14 +140,14 @@ impl IncidentMonitor {
     }
 
     pub fn has_news(&self) -> bool {
-        !self.news.is_empty()
+        !self.changes.is_empty()
     }
 
     /// Opens, updates or closes an incident. `counted` is the impact counter. Its growth since the
     /// previous check belongs to a new incident, because that revealed it.
     fn tell(&mut self, about: impl Into<IncidentSubject>, is_wrong: bool, now: Timestamp, counted: u64) {
         let about = about.into();
-        let before = self.counted.insert(about.clone(), counted).unwrap_or(counted);
+        let before = self.counters.insert(about.clone(), counted).unwrap_or(counted);
         let felt = |before: u64, felt: u64| match about.kind {
             IncidentKind::DeadLetters => felt.max(counted),
             // The counter may have been reset.
@@ -156,16 +156,16 @@ impl IncidentMonitor {
         match (self.open.get_mut(&about), is_wrong) {
             (None, true) => {
                 let felt = felt(before, 0);
-                let open = OpenIncident { id: Uuid::now_v7(), began_at: now, before, felt, told: felt };
+                let open = OpenIncident { id: Uuid::now_v7(), began_at: now, before, felt, recorded: felt };
                 self.open.insert(about.clone(), open);
-                self.news.push(IncidentChange { about, id: open.id, began_at: now, ended_at: None, felt });
+                self.changes.push(IncidentChange { about, id: open.id, began_at: now, ended_at: None, felt });
             }
             (Some(open), true) => open.felt = felt(open.before, open.felt),
             (Some(open), false) => {
                 let OpenIncident { id, began_at, before, felt: most, .. } = *open;
                 let felt = felt(before, most);
                 self.open.remove(&about);
-                self.news.push(IncidentChange { about, id, began_at, ended_at: Some(now), felt });
+                self.changes.push(IncidentChange { about, id, began_at, ended_at: Some(now), felt });
             }
             (None, false) => {}
         }
@@ -174,16 +174,16 @@ impl IncidentMonitor {
     /// Records open incidents again if their impact has grown.
     fn tell_how_much(&mut self) {
         for (about, open) in &mut self.open {
-            if std::mem::replace(&mut open.told, open.felt) != open.felt {
+            if std::mem::replace(&mut open.recorded, open.felt) != open.felt {
                 let OpenIncident { id, began_at, felt, .. } = *open;
-                self.news.push(IncidentChange { about: about.clone(), id, began_at, ended_at: None, felt });
+                self.changes.push(IncidentChange { about: about.clone(), id, began_at, ended_at: None, felt });
             }
         }
     }
 
     /// Records the changes.
     pub async fn write(&mut self, service: &OpsService) -> Result<(), AppError> {
-        while let Some(IncidentChange { about, id, began_at, ended_at, felt }) = self.news.first().cloned() {
+        while let Some(IncidentChange { about, id, began_at, ended_at, felt }) = self.changes.first().cloned() {
             let IncidentSubject { kind, detail } = about;
             let people = match ended_at {
                 Some(ended_at) => people(service, kind, began_at, ended_at).await?,
@@ -200,7 +200,7 @@ impl IncidentMonitor {
                 affected_users: people,
             };
             rows::upsert_incident(service.db.writer(), row).await?;
-            self.news.remove(0);
+            self.changes.remove(0);
         }
         Ok(())
     }
@@ -317,7 +317,7 @@ mod tests {
     }
 
     fn told(watch: &IncidentMonitor) -> Vec<(i64, Option<i64>, u64)> {
-        watch.news.iter().map(|news| (news.began_at.0, news.ended_at.map(|at| at.0), news.felt)).collect()
+        watch.changes.iter().map(|news| (news.began_at.0, news.ended_at.map(|at| at.0), news.felt)).collect()
     }
 
     #[test]
@@ -367,8 +367,8 @@ mod tests {
         watch.look_at_providers(one(Some(2), false, 6), at(3));
         watch.look_at_providers(one(None, false, 7), at(4));
         assert_eq!(told(&watch), [(2, None, 2), (2, Some(4), 3)]);
-        assert_eq!(watch.news[0].about.detail.as_deref(), Some("main"));
-        watch.news.clear();
+        assert_eq!(watch.changes[0].about.detail.as_deref(), Some("main"));
+        watch.changes.clear();
         let both = |is_failing| -> Vec<ProviderState> {
             let other = ProviderState { name: "other".to_owned(), is_failing, wait: None, failures: 1 };
             one(None, false, 7).into_iter().chain([other]).collect()
@@ -377,7 +377,7 @@ mod tests {
         // The provider was removed.
         watch.look_at_providers(one(None, false, 7), at(6));
         assert_eq!(told(&watch), [(5, None, 0), (5, Some(6), 0)]);
-        assert_eq!(watch.news[1].about.detail.as_deref(), Some("other"));
+        assert_eq!(watch.changes[1].about.detail.as_deref(), Some("other"));
     }
 
     #[test]
@@ -398,7 +398,7 @@ mod tests {
             watch.tell(IncidentKind::Ai, is_wrong, at(now), counted);
         }
         assert_eq!(told(&watch), [(2, None, 3), (2, Some(4), 6)]);
-        assert_eq!(watch.news[0].id, watch.news[1].id);
+        assert_eq!(watch.changes[0].id, watch.changes[1].id);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(crate) async fn keep(service: Arc<OpsService>) {
             watch.look_at_disk(&service);
         }
         watch.look(&service);
-        if let Some(jump) = service.clock_watch.look(service.clock.now()) {
+        if let Some(jump) = service.clock_monitor.look(service.clock.now()) {
             tracing::warn!("system clock was set {jump}");
         }
         let now = tokio::time::Instant::now();
