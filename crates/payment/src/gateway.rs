@@ -61,10 +61,10 @@ pub enum BuildError {
 pub enum GatewayError {
     /// Nobody knows whether it was done.
     #[error("no certain answer: {0}")]
-    Away(String),
+    OutcomeUnknown(String),
     /// It was not done, and won't be: the gateway's final word, which its file knows.
     #[error("the gateway refuses: {0}")]
-    Refused(String),
+    Rejected(String),
 }
 
 /// A payment as a gateway lists it.
@@ -85,7 +85,7 @@ pub enum PaymentListing {
     /// All that was paid.
     Charges(Vec<ListedPayment>),
     /// It doesn't list payments: each of them has to be asked about.
-    Each,
+    Unsupported,
     /// It would, and doesn't allow it to us: each of them has to be asked about.
     Denied,
 }

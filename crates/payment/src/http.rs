@@ -35,7 +35,7 @@ impl Http {
             .redirect(redirect::Policy::none())
             .no_proxy()
             .build()
-            .map_err(|error| GatewayError::Refused(format!("requests can't be made: {error}")))?;
+            .map_err(|error| GatewayError::Rejected(format!("requests can't be made: {error}")))?;
         Ok(Self { client, base: base.clone() })
     }
 
@@ -53,7 +53,7 @@ impl Http {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(away)? {
             if body.len() + chunk.len() > MAX_BYTES {
-                return Err(GatewayError::Away("its answer is too long".to_owned()));
+                return Err(GatewayError::OutcomeUnknown("its answer is too long".to_owned()));
             }
             body.extend_from_slice(&chunk);
         }
@@ -72,17 +72,17 @@ impl Reply {
         if !self.status.is_success() {
             return Err(self.failure());
         }
-        serde_json::from_slice(&self.body).map_err(|_| GatewayError::Away("its answer can't be read".to_owned()))
+        serde_json::from_slice(&self.body).map_err(|_| GatewayError::OutcomeUnknown("its answer can't be read".to_owned()))
     }
 
     /// What an answer is that isn't one of success. A status alone says nothing: 401 and 403 are about our keys, 404 may be a proxy's.
     pub fn failure(&self) -> GatewayError {
-        GatewayError::Away(self.reason())
+        GatewayError::OutcomeUnknown(self.reason())
     }
 
     /// What an answer is where the gateway has said in its own words that it won't do it.
     pub fn refusal(&self) -> GatewayError {
-        GatewayError::Refused(self.reason())
+        GatewayError::Rejected(self.reason())
     }
 
     fn reason(&self) -> String {
@@ -98,7 +98,7 @@ fn away(error: reqwest::Error) -> GatewayError {
         () if error.is_connect() => "no connection",
         () => "the connection broke",
     };
-    GatewayError::Away(reason.to_owned())
+    GatewayError::OutcomeUnknown(reason.to_owned())
 }
 
 #[cfg(test)]
@@ -109,8 +109,8 @@ mod tests {
     fn only_an_adapters_own_words_are_a_refusal() {
         for status in [301, 400, 401, 402, 403, 404, 407, 408, 409, 410, 418, 422, 429, 451, 500, 502, 503, 504] {
             let reply = Reply { status: StatusCode::from_u16(status).unwrap(), body: b"<html>no</html>".to_vec() };
-            assert!(matches!(reply.failure(), GatewayError::Away(_)), "{status}");
-            assert!(matches!(reply.json::<serde_json::Value>(), Err(GatewayError::Away(_))), "{status}");
+            assert!(matches!(reply.failure(), GatewayError::OutcomeUnknown(_)), "{status}");
+            assert!(matches!(reply.json::<serde_json::Value>(), Err(GatewayError::OutcomeUnknown(_))), "{status}");
         }
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct ChargeOptions {
 
 impl ChargeOptions {
     /// The payer is there, and can confirm it.
-    pub const PRESENT: Self = Self { presence: PayerPresence::There, attempt: 1, fetch_first: false };
+    pub const PRESENT: Self = Self { presence: PayerPresence::Present, attempt: 1, fetch_first: false };
 }
 
 /// Has the gateway charge a payment that is written down. None: the gateway doesn't know yet.
@@ -41,11 +41,11 @@ pub(super) async fn charge(
     let gateway = gateway_of(service, payment)?;
     let recurring = gateway.recurring().ok_or(Code::GatewayOff)?;
     let failed = |error: GatewayError| match error {
-        GatewayError::Refused(reason) => {
+        GatewayError::Rejected(reason) => {
             tracing::warn!(reason, payment = %payment.id, "a charge is refused");
             Ok(Some(ChargeResult::declined()))
         }
-        away @ GatewayError::Away(_) => Err(AppError::unavailable(away)),
+        away @ GatewayError::OutcomeUnknown(_) => Err(AppError::unavailable(away)),
     };
     let mut payment = payment.clone();
     if payment.reference.is_none() {

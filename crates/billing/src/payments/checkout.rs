@@ -299,7 +299,7 @@ pub(super) async fn open(
         }
         Err(error) => {
             // Nobody was told where to pay, so nobody pays: where it is not known whether it was made, it expires by itself.
-            if matches!(error, GatewayError::Refused(_)) {
+            if matches!(error, GatewayError::Rejected(_)) {
                 apply::step(&mut locked, Stage::Failed)?;
                 rows::store(&tx, locked).await?;
                 tx.commit().await.map_err(app_error)?;

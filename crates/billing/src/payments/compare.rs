@@ -91,7 +91,7 @@ async fn compare(service: &BillingService, gateway: &dyn Gateway, day: Timestamp
         Comparison { service, gateway, now: service.clock.now(), equal: Vec::new(), is_whole: true, in_vain: 0 };
     let compared = match gateway.list(from, until).await.map_err(failed)? {
         PaymentListing::Charges(listed) => comparison.with_list(listed, from, until).await,
-        PaymentListing::Each => comparison.one_by_one(from, until).await,
+        PaymentListing::Unsupported => comparison.one_by_one(from, until).await,
         PaymentListing::Denied => {
             let name = gateway.name().as_str();
             tracing::warn!(

@@ -40,7 +40,7 @@ async fn take(
             tracing::warn!(gateway = name, reason, "an event is refused: it is not proven to be the gateway's");
             return Ok(WebhookOutcome::BadSignature);
         }
-        Err(VerifyError::Unchecked(error)) => return Err(AppError::unavailable(error)),
+        Err(VerifyError::Unverifiable(error)) => return Err(AppError::unavailable(error)),
     };
     let (Ok(notice), Ok(raw)) = (gateway.classify(&verified), std::str::from_utf8(verified.raw())) else {
         tracing::error!(gateway = name, "an event is signed, but can't be read");

@@ -145,8 +145,8 @@ fn known<'a>(service: &BillingService, row: &'a payment::Model) -> Result<KnownP
 /// What a gateway's failure is to those who asked for something.
 fn failed(error: GatewayError) -> AppError {
     match error {
-        GatewayError::Away(reason) => AppError::unavailable(anyhow::anyhow!(reason)),
-        GatewayError::Refused(reason) => {
+        GatewayError::OutcomeUnknown(reason) => AppError::unavailable(anyhow::anyhow!(reason)),
+        GatewayError::Rejected(reason) => {
             tracing::warn!(reason, "a payment gateway refuses");
             AppError::refused(Code::WrongState, "The payment provider didn't accept this. Try another payment method.")
         }

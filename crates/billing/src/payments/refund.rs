@@ -198,10 +198,10 @@ async fn ask(service: &BillingService, attempt: &Attempt) -> AttemptOutcome {
     }
     match gateway.refund(&order).await {
         Ok(refunded) => AttemptOutcome::Told(refunded),
-        Err(error @ GatewayError::Away(_)) => AttemptOutcome::Unknown(error.to_string()),
-        Err(GatewayError::Refused(reason)) if attempt.is_first => AttemptOutcome::Refused(reason),
+        Err(error @ GatewayError::OutcomeUnknown(_)) => AttemptOutcome::Unknown(error.to_string()),
+        Err(GatewayError::Rejected(reason)) if attempt.is_first => AttemptOutcome::Refused(reason),
         // An earlier try may have been done meanwhile, and be why.
-        Err(GatewayError::Refused(reason)) => match gateway.fetch_refund(&order).await {
+        Err(GatewayError::Rejected(reason)) => match gateway.fetch_refund(&order).await {
             Ok(Some(found)) => AttemptOutcome::Told(found),
             Ok(None) => AttemptOutcome::Refused(reason),
             Err(error) => AttemptOutcome::Unknown(error.to_string()),

@@ -45,7 +45,7 @@ pub enum VerifyError {
     Signature(&'static str),
     /// What is needed to check it can't be had now.
     #[error("it can't be checked: {0}")]
-    Unchecked(GatewayError),
+    Unverifiable(GatewayError),
 }
 
 /// A verified request that makes no sense.

@@ -83,9 +83,9 @@ pub struct ChargeOrder<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PayerPresence {
     /// What wants the payer has failed.
-    Away,
+    Absent,
     /// What wants the payer sends them to their bank.
-    There,
+    Present,
 }
 
 /// One try to charge what was prepared.

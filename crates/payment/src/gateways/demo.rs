@@ -190,7 +190,7 @@ impl Gateway for Demo {
     }
 
     async fn list(&self, _: Timestamp, _: Timestamp) -> Result<PaymentListing, GatewayError> {
-        Ok(PaymentListing::Each)
+        Ok(PaymentListing::Unsupported)
     }
 
     async fn probe(&self, _: Timestamp) -> Result<(), GatewayError> {
@@ -250,7 +250,7 @@ impl Recurring for Demo {
         if attempt.method != CONFIRMED_CARD {
             return Ok(ChargeResult::known(self.fetch(payment).await?));
         }
-        if attempt.presence == PayerPresence::Away {
+        if attempt.presence == PayerPresence::Absent {
             return Ok(ChargeResult::declined());
         }
         let redirect_url = Some(self.page("payment", payment.payment_id));

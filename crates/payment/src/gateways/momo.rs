@@ -113,11 +113,11 @@ struct QueryResponse {
 
 impl QueryResponse {
     fn away(&self) -> GatewayError {
-        GatewayError::Away(format!("{}: {}", self.result_code, self.message))
+        GatewayError::OutcomeUnknown(format!("{}: {}", self.result_code, self.message))
     }
 
     fn refused(&self) -> GatewayError {
-        GatewayError::Refused(format!("{}: {}", self.result_code, self.message))
+        GatewayError::Rejected(format!("{}: {}", self.result_code, self.message))
     }
 }
 
@@ -225,9 +225,9 @@ impl Gateway for Momo {
         match (made.result_code, made.pay_url) {
             (0, Some(redirect_url)) => Ok(Checkout { reference: id, redirect_url }),
             (code, _) if is_refusal(code) || matches!(result(code), PaymentResult::Failed | PaymentResult::Expired) => {
-                Err(GatewayError::Refused(format!("{code}: {}", made.message)))
+                Err(GatewayError::Rejected(format!("{code}: {}", made.message)))
             }
-            (code, _) => Err(GatewayError::Away(format!("{code}: {}", made.message))),
+            (code, _) => Err(GatewayError::OutcomeUnknown(format!("{code}: {}", made.message))),
         }
     }
 
@@ -260,7 +260,7 @@ impl Gateway for Momo {
     }
 
     async fn refund(&self, order: &RefundOrder<'_>) -> Result<RefundResult, GatewayError> {
-        let charge = order.payment.charge.ok_or_else(|| GatewayError::Refused("nothing was paid".to_owned()))?;
+        let charge = order.payment.charge.ok_or_else(|| GatewayError::Rejected("nothing was paid".to_owned()))?;
         // A refund is an order of its own, about the purchase's transaction.
         let (id, amount) = (order.refund_id.to_string(), order.money.amount.to_string());
         let signature = self.sign(&[
@@ -272,7 +272,7 @@ impl Gateway for Momo {
             ("requestId", &id),
             ("transId", charge),
         ]);
-        let transaction: i64 = charge.parse().map_err(|_| GatewayError::Refused("no transaction".to_owned()))?;
+        let transaction: i64 = charge.parse().map_err(|_| GatewayError::Rejected("no transaction".to_owned()))?;
         let body = json!({
             "partnerCode": self.partner_code, "orderId": id, "requestId": id, "amount": order.money.amount,
             "transId": transaction, "lang": "vi", "description": "", "signature": signature,
@@ -301,7 +301,7 @@ impl Gateway for Momo {
             0 => {
                 let made = found.refund_trans.iter().flatten().find(|made| made.order_id == id);
                 let made = made.filter(|made| made.amount == order.money.amount);
-                let made = made.ok_or_else(|| GatewayError::Away("its answer is about another refund".to_owned()))?;
+                let made = made.ok_or_else(|| GatewayError::OutcomeUnknown("its answer is about another refund".to_owned()))?;
                 Ok(Some(RefundResult { reference: id, state: refund_result(made.result_code) }))
             }
             // It knows no such order.
@@ -311,7 +311,7 @@ impl Gateway for Momo {
     }
 
     async fn list(&self, _: Timestamp, _: Timestamp) -> Result<PaymentListing, GatewayError> {
-        Ok(PaymentListing::Each)
+        Ok(PaymentListing::Unsupported)
     }
 
     /// It is asked about an order that nobody has made.

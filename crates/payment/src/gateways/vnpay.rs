@@ -130,13 +130,13 @@ impl Vnpay {
             answered.message().as_bytes(),
             answered.vnp_secure_hash.as_deref().unwrap_or_default(),
         ) {
-            return Err(GatewayError::Away("the signature of its answer is wrong".to_owned()));
+            return Err(GatewayError::OutcomeUnknown("the signature of its answer is wrong".to_owned()));
         }
         let is_same = |name: &str| answered.text(name) == body[name].as_str().unwrap_or_default();
         if answered.text("vnp_ResponseCode") == "00"
             && !["vnp_Command", "vnp_TmnCode", "vnp_TxnRef"].iter().all(|name| is_same(name))
         {
-            return Err(GatewayError::Away("its answer is about something else".to_owned()));
+            return Err(GatewayError::OutcomeUnknown("its answer is about something else".to_owned()));
         }
         Ok(answered)
     }
@@ -189,14 +189,14 @@ impl Gateway for Vnpay {
         let remote = match (found.text("vnp_ResponseCode").as_str(), found.text("vnp_TransactionStatus").as_str()) {
             ("00", "00") => RemoteState::Paid(
                 amount(&found.text("vnp_Amount"))
-                    .map_err(|_| GatewayError::Away("the amount can't be read".to_owned()))?,
+                    .map_err(|_| GatewayError::OutcomeUnknown("the amount can't be read".to_owned()))?,
             ),
             ("00", "02") => RemoteState::Failed,
             ("00", _) => RemoteState::Open,
             // It doesn't know the payment: nobody came.
             ("91", _) if payment.now >= payment.expires_at => RemoteState::Expired,
             ("91", _) => RemoteState::Open,
-            _ => return Err(GatewayError::Away(found.reason())),
+            _ => return Err(GatewayError::OutcomeUnknown(found.reason())),
         };
         Ok(Snapshot { remote, charge: Some(found.text("vnp_TransactionNo")).filter(|charge| !charge.is_empty()) })
     }
@@ -226,8 +226,8 @@ impl Gateway for Vnpay {
         match refunded(&done.text("vnp_ResponseCode"), &done.text("vnp_TransactionStatus")) {
             Ok(_) if done.text("vnp_Amount") != amount => Err(another_amount()),
             Ok(state) => Ok(RefundResult { reference: request, state }),
-            Err(RefundFailure::Refused) => Err(GatewayError::Refused(done.reason())),
-            Err(RefundFailure::Unknown) => Err(GatewayError::Away(done.reason())),
+            Err(RefundFailure::Refused) => Err(GatewayError::Rejected(done.reason())),
+            Err(RefundFailure::Unknown) => Err(GatewayError::OutcomeUnknown(done.reason())),
         }
     }
 
@@ -235,7 +235,7 @@ impl Gateway for Vnpay {
         let found = self.query(&order.payment, order.created_at, Some(refund_kind(order))).await?;
         match found.text("vnp_ResponseCode").as_str() {
             "00" if found.text("vnp_TransactionType") != refund_kind(order) => {
-                Err(GatewayError::Away("its answer is about another transaction".to_owned()))
+                Err(GatewayError::OutcomeUnknown("its answer is about another transaction".to_owned()))
             }
             "00" if found.text("vnp_Amount") != order.money.amount.saturating_mul(SCALE).to_string() => {
                 Err(another_amount())
@@ -245,7 +245,7 @@ impl Gateway for Vnpay {
                 state: refund_status(&found.text("vnp_TransactionStatus")),
             })),
             "91" => Ok(None),
-            _ => Err(GatewayError::Away(found.reason())),
+            _ => Err(GatewayError::OutcomeUnknown(found.reason())),
         }
     }
 
@@ -255,7 +255,7 @@ impl Gateway for Vnpay {
     }
 
     async fn list(&self, _: Timestamp, _: Timestamp) -> Result<PaymentListing, GatewayError> {
-        Ok(PaymentListing::Each)
+        Ok(PaymentListing::Unsupported)
     }
 
     /// It is asked about an order that nobody has made.
@@ -318,5 +318,5 @@ impl Gateway for Vnpay {
 }
 
 fn another_amount() -> GatewayError {
-    GatewayError::Away("its answer is about another amount".to_owned())
+    GatewayError::OutcomeUnknown("its answer is about another amount".to_owned())
 }

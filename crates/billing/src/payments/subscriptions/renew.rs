@@ -241,7 +241,7 @@ pub(in crate::payments) async fn charged(
     attempt: i64,
     ask: bool,
 ) -> Result<Option<Snapshot>, AppError> {
-    let how = ChargeOptions { presence: PayerPresence::Away, attempt, fetch_first: ask };
+    let how = ChargeOptions { presence: PayerPresence::Absent, attempt, fetch_first: ask };
     Ok(charges::charge(service, payment, method, how).await?.map(|charged| charged.snapshot))
 }
 

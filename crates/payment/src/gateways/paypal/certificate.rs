@@ -46,14 +46,14 @@ type Chain = Arc<Vec<CertificateDer<'static>>>;
 pub(crate) struct CertificateCache {
     http: Http,
     roots: Roots,
-    kept: Mutex<HashMap<String, Chain>>,
+    chains: Mutex<HashMap<String, Chain>>,
     /// When addresses were asked in vain. Locked while one is asked, so that each is asked once.
-    in_vain: tokio::sync::Mutex<HashMap<String, Instant>>,
+    failures: tokio::sync::Mutex<HashMap<String, Instant>>,
 }
 
 impl CertificateCache {
     pub fn new(http: Http, roots: Roots) -> Self {
-        Self { http, roots, kept: Mutex::default(), in_vain: tokio::sync::Mutex::default() }
+        Self { http, roots, chains: Mutex::default(), failures: tokio::sync::Mutex::default() }
     }
 
     /// Whether the message was signed with the certificate at this address, and that certificate is PayPal's.
@@ -65,7 +65,7 @@ impl CertificateCache {
         if let Some(chain) = self.kept(address) {
             return check_chain(&chain, &self.roots, message, &signature, now);
         }
-        let mut in_vain = self.in_vain.lock().await;
+        let mut in_vain = self.failures.lock().await;
         // Somebody may have been faster.
         if let Some(chain) = self.kept(address) {
             drop(in_vain);
@@ -73,7 +73,7 @@ impl CertificateCache {
         }
         in_vain.retain(|_, at| at.elapsed() < REST);
         if in_vain.contains_key(address) || in_vain.len() >= NEW_IN_A_REST {
-            return Err(VerifyError::Unchecked(GatewayError::Away("the certificate was asked for in vain".to_owned())));
+            return Err(VerifyError::Unverifiable(GatewayError::OutcomeUnknown("the certificate was asked for in vain".to_owned())));
         }
         let checked = match self.fetch(address).await {
             Ok(chain) => check_chain(&chain, &self.roots, message, &signature, now).map(|()| chain),
@@ -81,7 +81,7 @@ impl CertificateCache {
         };
         match checked {
             Ok(chain) => {
-                let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut kept = self.chains.lock().unwrap_or_else(PoisonError::into_inner);
                 if kept.len() == MOST {
                     kept.clear();
                 }
@@ -96,13 +96,13 @@ impl CertificateCache {
     }
 
     fn kept(&self, address: &str) -> Option<Chain> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
+        self.chains.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
     }
 
     async fn fetch(&self, address: &str) -> Result<Vec<CertificateDer<'static>>, VerifyError> {
-        let reply = self.http.send(self.http.client.get(address)).await.map_err(VerifyError::Unchecked)?;
+        let reply = self.http.send(self.http.client.get(address)).await.map_err(VerifyError::Unverifiable)?;
         if !reply.status.is_success() {
-            return Err(VerifyError::Unchecked(reply.failure()));
+            return Err(VerifyError::Unverifiable(reply.failure()));
         }
         let unreadable = VerifyError::Signature("the certificate can't be read");
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&reply.body).take(CHAIN).collect();
@@ -190,10 +190,10 @@ mod tests {
             let address = format!("https://api.paypal.com/v1/notifications/certs/CERT-{number}");
             for _ in 0..2 {
                 let checked = certificates.check(&address, MESSAGE, "AAAA", NOW).await;
-                assert!(matches!(checked, Err(VerifyError::Unchecked(_))), "{number}: {checked:?}");
+                assert!(matches!(checked, Err(VerifyError::Unverifiable(_))), "{number}: {checked:?}");
             }
         }
-        assert_eq!(certificates.in_vain.lock().await.len(), NEW_IN_A_REST, "no more than these were asked");
+        assert_eq!(certificates.failures.lock().await.len(), NEW_IN_A_REST, "no more than these were asked");
     }
 
     /// Made for the test, with keys that nobody has any more: an authority, a certificate of PayPal's by it, somebody else's, and one that

@@ -129,14 +129,14 @@ impl Paypal {
             let page: Page = reply.json()?;
             let whole_until = page.last_refreshed_datetime.as_deref().and_then(|at| Timestamp::parse(at).ok());
             if whole_until.is_some_and(|at| at < last) {
-                return Err(GatewayError::Away("its list isn't whole yet".to_owned()));
+                return Err(GatewayError::OutcomeUnknown("its list isn't whole yet".to_owned()));
             }
             found.extend(page.transaction_details.into_iter().map(|details| details.transaction_info));
             if number >= page.total_pages {
                 return Ok(true);
             }
         }
-        Err(GatewayError::Refused("there are more transactions than can be compared".to_owned()))
+        Err(GatewayError::Rejected("there are more transactions than can be compared".to_owned()))
     }
 }
 

@@ -174,7 +174,7 @@ impl Paypal {
         let reply = self.http.send(request).await?;
         if reply.status == StatusCode::UNAUTHORIZED {
             self.token.lock().await.token = None;
-            return Err(GatewayError::Away("its token was refused".to_owned()));
+            return Err(GatewayError::OutcomeUnknown("its token was refused".to_owned()));
         }
         Ok(reply)
     }
@@ -248,14 +248,14 @@ impl Gateway for Paypal {
         let made: PaypalOrder = read_as(reply)?;
         let link = |rel: &str| made.links.iter().find(|link| link.rel == rel).map(|link| link.href.clone());
         let redirect_url = link("payer-action").or_else(|| link("approve"));
-        let redirect_url = redirect_url.ok_or_else(|| GatewayError::Away("the order has no address".to_owned()))?;
+        let redirect_url = redirect_url.ok_or_else(|| GatewayError::OutcomeUnknown("the order has no address".to_owned()))?;
         Ok(Checkout { reference: made.id, redirect_url })
     }
 
     async fn fetch(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         let reply = self.ask(Method::GET, &format!("/v2/checkout/orders/{}", payment.reference), None, None).await?;
         // It forgets orders that nobody has agreed to.
-        let is_forgotten = reply.status == StatusCode::NOT_FOUND && matches!(failure(&reply), GatewayError::Refused(_));
+        let is_forgotten = reply.status == StatusCode::NOT_FOUND && matches!(failure(&reply), GatewayError::Rejected(_));
         if is_forgotten && payment.now >= payment.expires_at {
             return Ok(Snapshot { remote: RemoteState::Expired, charge: None });
         }
@@ -275,13 +275,13 @@ impl Gateway for Paypal {
         }
         match failure(&reply) {
             // Captured before, or not agreed to: the order says which.
-            GatewayError::Refused(_) => self.order(payment.reference).await?.snapshot(),
+            GatewayError::Rejected(_) => self.order(payment.reference).await?.snapshot(),
             away => Err(away),
         }
     }
 
     async fn refund(&self, order: &RefundOrder<'_>) -> Result<RefundResult, GatewayError> {
-        let charge = order.payment.charge.ok_or_else(|| GatewayError::Refused("nothing was paid".to_owned()))?;
+        let charge = order.payment.charge.ok_or_else(|| GatewayError::Rejected("nothing was paid".to_owned()))?;
         let body = json!({
             "amount": { "currency_code": order.money.currency.code(), "value": order.money.decimal() },
             "custom_id": order.refund_id.to_string(),
@@ -361,8 +361,8 @@ impl Gateway for Paypal {
                     verification_status: String,
                 }
                 let path = "/v1/notifications/verify-webhook-signature";
-                let reply = self.ask(Method::POST, path, None, Some(body)).await.map_err(VerifyError::Unchecked)?;
-                let verdict: Verdict = reply.json().map_err(VerifyError::Unchecked)?;
+                let reply = self.ask(Method::POST, path, None, Some(body)).await.map_err(VerifyError::Unverifiable)?;
+                let verdict: Verdict = reply.json().map_err(VerifyError::Unverifiable)?;
                 if verdict.verification_status != "SUCCESS" {
                     return Err(VerifyError::Signature("PayPal says that the signature is wrong"));
                 }
@@ -382,12 +382,12 @@ impl Gateway for Paypal {
     async fn confirm(&self, notice: PaymentWebhookEvent, _: Timestamp) -> Result<PaymentWebhookEvent, GatewayError> {
         let PaymentUpdate::Paid { charge: Some(charge), .. } = &notice.news else { return Ok(notice) };
         if !is_id(charge) {
-            return Err(GatewayError::Away("this is no capture of PayPal's".to_owned()));
+            return Err(GatewayError::OutcomeUnknown("this is no capture of PayPal's".to_owned()));
         }
         let reply = self.ask(Method::GET, &format!("/v2/payments/captures/{charge}"), None, None).await?;
         let capture: Capture = read_as(reply)?;
         if capture.id != *charge || !is_captured(&capture.status) {
-            return Err(GatewayError::Away("PayPal says that this was not captured".to_owned()));
+            return Err(GatewayError::OutcomeUnknown("PayPal says that this was not captured".to_owned()));
         }
         let (about, news) = captured(capture);
         Ok(PaymentWebhookEvent { about, news, ..notice })

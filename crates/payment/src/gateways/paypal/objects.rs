@@ -66,7 +66,7 @@ impl PaypalOrder {
             || self.purchase_units.iter().filter_map(|unit| unit.payments.as_ref()).flat_map(|all| &all.captures);
         if let Some(capture) = captures().find(|capture| is_captured(&capture.status)) {
             let money = capture.amount.money();
-            let money = money.ok_or_else(|| GatewayError::Away("the amount can't be read".to_owned()))?;
+            let money = money.ok_or_else(|| GatewayError::OutcomeUnknown("the amount can't be read".to_owned()))?;
             return Ok(Snapshot { remote: RemoteState::Paid(money), charge: Some(capture.id.clone()) });
         }
         let last = captures().last();

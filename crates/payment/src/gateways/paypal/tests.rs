@@ -53,7 +53,7 @@ fn what_paypal_has_decided_is_a_refusal_and_nothing_else() {
     ] {
         let body = json!({ "name": name, "details": [{ "issue": issue }] }).to_string().into_bytes();
         let said = failure(&Reply { status: StatusCode::from_u16(status).unwrap(), body });
-        assert_eq!(matches!(said, GatewayError::Refused(_)), is_final, "{status} {name} {issue}");
+        assert_eq!(matches!(said, GatewayError::Rejected(_)), is_final, "{status} {name} {issue}");
     }
     // https://developer.paypal.com/docs/api/payments/v2/#definition-refund_status
     for (status, meaning) in [

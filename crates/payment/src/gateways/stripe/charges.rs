@@ -128,7 +128,7 @@ impl Intent {
     pub(crate) fn snapshot(self) -> Result<Snapshot, GatewayError> {
         let remote = match self.status.as_str() {
             "succeeded" => {
-                let unread = || GatewayError::Away("the currency can't be read".to_owned());
+                let unread = || GatewayError::OutcomeUnknown("the currency can't be read".to_owned());
                 RemoteState::Paid(self.money().ok_or_else(unread)?)
             }
             "canceled" => RemoteState::Failed,
@@ -209,7 +209,7 @@ impl Stripe {
                 _ => return Ok(listed),
             }
         }
-        Err(GatewayError::Refused("there are more charges than can be compared".to_owned()))
+        Err(GatewayError::Rejected("there are more charges than can be compared".to_owned()))
     }
 
     pub(crate) async fn intent(&self, id: &str) -> Result<Intent, GatewayError> {
@@ -239,7 +239,7 @@ impl Recurring for Stripe {
             ("payment_method", charge.method),
             ("description", charge.title),
             ("metadata[payment_id]", &id),
-            ("metadata[off_session]", if charge.presence == PayerPresence::There { "false" } else { "true" }),
+            ("metadata[off_session]", if charge.presence == PayerPresence::Present { "false" } else { "true" }),
         ];
         let request = self
             .request(Method::POST, "/v1/payment_intents")
@@ -253,7 +253,7 @@ impl Recurring for Stripe {
         let path = format!("/v1/payment_intents/{}/confirm", payment.reference);
         // Which payment methods an intent takes is set at Stripe: where one of them may redirect, it wants to know where to, though a card doesn't.
         let mut form = vec![("payment_method", attempt.method), ("return_url", attempt.return_url.as_str())];
-        if attempt.presence == PayerPresence::Away {
+        if attempt.presence == PayerPresence::Absent {
             form.push(("off_session", "true"));
         }
         let request = self
@@ -266,11 +266,11 @@ impl Recurring for Stripe {
         }
         match failure(&reply) {
             // Declined, or it wants the payer.
-            GatewayError::Refused(_) if reply.status == StatusCode::PAYMENT_REQUIRED => Ok(ChargeResult::declined()),
+            GatewayError::Rejected(_) if reply.status == StatusCode::PAYMENT_REQUIRED => Ok(ChargeResult::declined()),
             // Paid before, or not to be paid this way: the intent says which.
-            GatewayError::Refused(reason) => match self.intent(payment.reference).await?.charged()? {
+            GatewayError::Rejected(reason) => match self.intent(payment.reference).await?.charged()? {
                 ChargeResult { snapshot: Snapshot { remote: RemoteState::Open, .. }, redirect_url: None } => {
-                    Err(GatewayError::Refused(reason))
+                    Err(GatewayError::Rejected(reason))
                 }
                 known => Ok(known),
             },
@@ -292,7 +292,7 @@ impl Recurring for Stripe {
         match failure(&reply) {
             _ if reply.status.is_success() => Ok(()),
             // It isn't attached to anybody any more.
-            GatewayError::Refused(_) if matches!(reply.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND) => {
+            GatewayError::Rejected(_) if matches!(reply.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND) => {
                 Ok(())
             }
             error => Err(error),

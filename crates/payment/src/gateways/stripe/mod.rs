@@ -163,7 +163,7 @@ impl Gateway for Stripe {
             .header("Idempotency-Key", format!("checkout-{id}"))
             .form(&form);
         let session: Session = self.ask(request).await?;
-        let redirect_url = session.url.ok_or_else(|| GatewayError::Away("the session has no address".to_owned()))?;
+        let redirect_url = session.url.ok_or_else(|| GatewayError::OutcomeUnknown("the session has no address".to_owned()))?;
         Ok(Checkout { reference: session.id, redirect_url })
     }
 
@@ -175,7 +175,7 @@ impl Gateway for Stripe {
         let session: Session = self.ask(self.request(reqwest::Method::GET, &path)).await?;
         let remote = match session.status.as_deref() {
             _ if session.is_paid() => {
-                RemoteState::Paid(session.money().ok_or_else(|| GatewayError::Away("the amount is missing".to_owned()))?)
+                RemoteState::Paid(session.money().ok_or_else(|| GatewayError::OutcomeUnknown("the amount is missing".to_owned()))?)
             }
             Some("expired") => RemoteState::Expired,
             _ => RemoteState::Open,
@@ -188,7 +188,7 @@ impl Gateway for Stripe {
     }
 
     async fn refund(&self, order: &RefundOrder<'_>) -> Result<RefundResult, GatewayError> {
-        let charge = order.payment.charge.ok_or_else(|| GatewayError::Refused("nothing was paid".to_owned()))?;
+        let charge = order.payment.charge.ok_or_else(|| GatewayError::Rejected("nothing was paid".to_owned()))?;
         let (id, amount) = (order.refund_id.to_string(), order.money.amount.to_string());
         let form = [("payment_intent", charge), ("amount", &amount), ("metadata[refund_id]", &id)];
         let request = self
@@ -206,11 +206,11 @@ impl Gateway for Stripe {
             let refund: Refund = self.ask(self.request(reqwest::Method::GET, &path)).await?;
             return Ok(Some(refund.told()));
         }
-        let charge = order.payment.charge.ok_or_else(|| GatewayError::Refused("nothing was paid".to_owned()))?;
+        let charge = order.payment.charge.ok_or_else(|| GatewayError::Rejected("nothing was paid".to_owned()))?;
         let made = self.refunds_of(charge).await?;
         match made.data.into_iter().find(|refund| refund.ours() == Some(order.refund_id)) {
             Some(refund) => Ok(Some(refund.told())),
-            None if made.has_more => Err(GatewayError::Away("there are more refunds than were listed".to_owned())),
+            None if made.has_more => Err(GatewayError::OutcomeUnknown("there are more refunds than were listed".to_owned())),
             None => Ok(None),
         }
     }

@@ -29,11 +29,11 @@ fn what_stripe_has_decided_is_a_refusal_and_nothing_else() {
         let body = serde_json::json!({ "error": { "type": kind, "code": code } }).to_string().into_bytes();
         let status = reqwest::StatusCode::from_u16(status).unwrap();
         let said = failure(&Reply { status, body });
-        assert_eq!(matches!(said, GatewayError::Refused(_)), is_final, "{status} {kind} {code:?}");
+        assert_eq!(matches!(said, GatewayError::Rejected(_)), is_final, "{status} {kind} {code:?}");
     }
     for body in ["", "{}", "<html>", r#"{"error":"no"}"#] {
         let reply = Reply { status: reqwest::StatusCode::BAD_REQUEST, body: body.as_bytes().to_vec() };
-        assert!(matches!(failure(&reply), GatewayError::Away(_)), "{body}");
+        assert!(matches!(failure(&reply), GatewayError::OutcomeUnknown(_)), "{body}");
     }
 }
 
@@ -84,7 +84,7 @@ async fn that_something_of_a_charge_was_refunded_is_no_news_by_itself() {
     };
     let told = event(false, r#""pi_1""#);
     assert_eq!((&told.about, &told.news), (&WebhookSubject::Charge("pi_1".to_owned()), &PaymentUpdate::Refunds(Vec::new())));
-    assert!(matches!(stripe.confirm(told, NOW).await, Err(GatewayError::Away(_))), "it has to be asked");
+    assert!(matches!(stripe.confirm(told, NOW).await, Err(GatewayError::OutcomeUnknown(_))), "it has to be asked");
     let foreign = event(true, r#""pi_1""#);
     assert_eq!(stripe.confirm(foreign.clone(), NOW).await.unwrap(), foreign, "nobody asks about what isn't ours");
     assert_eq!(event(false, "null").news, PaymentUpdate::Other);
