@@ -21,7 +21,7 @@ pub mod event;
 pub mod ids;
 mod language;
 pub mod limit;
-pub mod line;
+pub mod text_field;
 pub mod page;
 mod place;
 mod runtime_bound;

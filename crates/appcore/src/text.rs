@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::AppError, line::is_blank};
+use crate::{error::AppError, text_field::is_blank};
 
 /// Idempotency key of a message, chosen by the client: one message per key, sender and
 /// conversation.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use appcore::{
     AppError, AssistantId, Code, ConversationId, UserId, WorkspaceId,
     auth::{Permission, Principal},
-    line::parse_line,
+    text_field::parse_line,
     text::ClientId,
     view::{Conversation, ConversationKind, HistoryScope, MemberRole, MentionAll, Posting},
 };

@@ -26,7 +26,7 @@ use std::{collections::HashMap, ops::Deref, sync::Arc};
 use appcore::{
     AppError, Code, ConversationId, UserId,
     auth::{Permission, Principal},
-    line::{validate_search_text, parse_line},
+    text_field::{validate_search_text, parse_line},
     page::{Page, PageRequest},
     view::{AssistantMember, Conversation, ConversationKind, Member, MentionAll, Message, Posting},
 };

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use appcore::{
     AppError, AssistantId, Code, ConversationId, UserId,
     auth::{Permission, Principal},
-    line::validate_search_text,
+    text_field::validate_search_text,
     page::{Page, PageRequest},
     view::{AssistantMember, Member, MemberRole, Presence},
 };

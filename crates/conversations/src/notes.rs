@@ -8,7 +8,7 @@ use appcore::{
     AppError, Code, NoteId, Timestamp, UserId,
     auth::Principal,
     event::Event,
-    line::parse_line,
+    text_field::parse_line,
     page::{Page, PageRequest},
     text::Content,
     view::Note,

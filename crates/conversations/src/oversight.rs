@@ -3,7 +3,7 @@
 
 use appcore::{
     AppError, Code, ConversationId, UserId,
-    line::validate_search_text,
+    text_field::validate_search_text,
     page::{MAX_PAGE_SIZE, Page, PageRequest, Slice},
     view::{AdminConversation, AdminConversationMember},
 };

@@ -2,7 +2,7 @@
 //! project: assistants follow the instructions and answer from the files in the user's one-to-one
 //! chats of that section.
 
-use appcore::{AppError, Code, SectionId, auth::Principal, event::Event, line::parse_line, view::Section};
+use appcore::{AppError, Code, SectionId, auth::Principal, event::Event, text_field::parse_line, view::Section};
 use assistants::definitions::instructions;
 use dbcontext::{
     constraint::app_error,

@@ -6,7 +6,7 @@ use std::{collections::HashMap, time::Duration};
 use appcore::{
     ApiKeyId, AppError, Code, Secret, Timestamp,
     auth::{Principal, Scope, Scopes, token},
-    line::parse_line,
+    text_field::parse_line,
     page::{Page, PageRequest},
     view::{ApiKey, BudgetScope},
 };

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use appcore::line::parse_line;
+use appcore::text_field::parse_line;
 use rmcp::model::{CallToolResult, ContentBlock, ResourceContents};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

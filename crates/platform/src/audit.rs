@@ -10,7 +10,7 @@ pub use appcore::audit::Action;
 use appcore::{
     AppError, AuditEntryId, Clock, UserId,
     auth::Principal,
-    line::validate_search_text,
+    text_field::validate_search_text,
     page::{Page, PageRequest},
     view::AuditEntry,
 };

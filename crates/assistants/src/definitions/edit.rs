@@ -4,7 +4,7 @@ use appcore::{
     AppError, AssistantId, Code, WorkspaceId,
     auth::{Permission, Principal},
     event::Event,
-    line::parse_line,
+    text_field::parse_line,
     view::{Assistant, AssistantTools, Picture, Visibility, WorkspaceRole},
 };
 use dbcontext::{

@@ -4,7 +4,7 @@ use appcore::{
     AppError, Code, PromptId, WorkspaceId,
     auth::{Permission, Principal},
     event::Event,
-    line::{validate_search_text, parse_line},
+    text_field::{validate_search_text, parse_line},
     page::{Page, PageRequest},
     text::normalize_text,
     view::{Prompt, PromptAuthor, Visibility, WorkspaceRole},

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use appcore::{
     AppError, Code, McpServerId,
     auth::Principal,
-    line::parse_line,
+    text_field::parse_line,
     page::{Page, PageRequest},
     view::{
         AssistantTools, McpAuth, McpCommand, McpServer, McpTool, McpTransport, OfferedServer, ToolVisibility, OfferedTool,

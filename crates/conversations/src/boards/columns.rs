@@ -2,7 +2,7 @@ use appcore::{
     AppError, BoardColumnId, Code, ConversationId,
     auth::Principal,
     event::Event,
-    line::parse_line,
+    text_field::parse_line,
     page::{Page, PageRequest},
     view::BoardColumn,
 };

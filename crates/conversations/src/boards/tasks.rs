@@ -4,7 +4,7 @@ use appcore::{
     AppError, BoardColumnId, Code, ConversationId, MessageId, TaskId, Timestamp, UserId,
     auth::Principal,
     event::{Event, MAX_NAMED, Topic},
-    line::parse_line,
+    text_field::parse_line,
     page::{Page, PageRequest},
     text::Content,
     view::{OwnTask, Task, TaskPerson},

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use appcore::{
     AppError, BroadcastId, Code, Timestamp,
     auth::Principal,
-    line,
+    text_field,
     text::normalize_text,
     view::{Audience, Broadcast, BroadcastChannel, BroadcastPreview, BroadcastStatus, PresenceStatus, Severity},
 };
@@ -65,7 +65,7 @@ pub async fn create(service: &ConversationsService, by: &Principal, new: NewBroa
     let now = service.clock.now();
     let audience = checked(new.audience)?;
     let channels = channels(new.channels)?;
-    let title = line::parse_line("title", &new.title, MAX_TITLE)?;
+    let title = text_field::parse_line("title", &new.title, MAX_TITLE)?;
     let starts_at = new.starts_at.unwrap_or(now).max(now);
     check_end(starts_at.max(now), new.ends_at)?;
     let body = body(&new.body)?;
@@ -119,7 +119,7 @@ pub async fn change(
         }
     };
     if let Some(title) = change.title {
-        row.title = line::parse_line("title", &title, MAX_TITLE)?;
+        row.title = text_field::parse_line("title", &title, MAX_TITLE)?;
         row.search_title = ::search::folded_line(&row.title);
     }
     if let Some(text) = change.body {

@@ -8,7 +8,7 @@ use std::{
 use appcore::{
     AppError, MessageId, Timestamp,
     auth::Principal,
-    line,
+    text_field,
     view::{Message, NewPoll, OwnVote},
 };
 use dbcontext::query;
@@ -36,7 +36,7 @@ pub fn checked(service: &ConversationsService, poll: NewPoll) -> Result<NewPoll,
     if poll.options.len() > most {
         return Err(AppError::field("poll.options", "too_long", format!("A poll can have up to {most} options.")));
     }
-    let options = poll.options.iter().map(|option| line::parse_line("poll.options", option, MAX_OPTION));
+    let options = poll.options.iter().map(|option| text_field::parse_line("poll.options", option, MAX_OPTION));
     let options = options.collect::<Result<Vec<_>, _>>()?;
     if options.iter().map(|option| option.to_lowercase()).collect::<HashSet<_>>().len() < options.len() {
         return Err(AppError::field("poll.options", "duplicate", "Two options are the same."));

@@ -6,7 +6,7 @@ use appcore::{
     AppError, Code, MessageId, NotificationId, ReminderId, Timestamp, UserId,
     auth::Principal,
     event::Event,
-    line::parse_line,
+    text_field::parse_line,
     page::{Page, PageRequest},
     view::{Message, NotificationKind, Reminder},
 };

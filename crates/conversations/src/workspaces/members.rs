@@ -3,7 +3,7 @@
 use appcore::{
     AppError, Code, UserId, WorkspaceId,
     auth::{Email, Permission, Principal},
-    line::validate_search_text,
+    text_field::validate_search_text,
     page::{Page, PageRequest},
     view::{UnknownName, User, WorkspaceMember, WorkspaceRole},
 };

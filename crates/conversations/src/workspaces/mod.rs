@@ -21,7 +21,7 @@ pub use members::{NewWorkspaceMember, MemberIdentifier, add_member, leave, membe
 use appcore::{
     AppError, Code, WorkspaceId,
     auth::{Permission, Principal},
-    line::parse_workspace_name,
+    text_field::parse_workspace_name,
     page::{Page, PageRequest},
     view::{Workspace, WorkspaceRole},
 };

@@ -3,7 +3,7 @@
 
 use appcore::{
     AppError, Code, UserId, WorkspaceId,
-    line::validate_search_text,
+    text_field::validate_search_text,
     page::{Page, PageRequest},
     view::{AdminWorkspace, AdminWorkspaceMember, WorkspaceKind, WorkspaceRole},
 };

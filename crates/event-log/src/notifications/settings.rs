@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use appcore::{
     AppError, Timestamp,
     auth::Principal,
-    line,
+    text_field,
     view::{NotificationSettings, Notify, QuietHours},
 };
 use dbcontext::{constraint::app_error, query::notifications as rows};
@@ -75,7 +75,7 @@ fn checked(keywords: Vec<String>) -> Result<Vec<(String, String)>, AppError> {
     let mut known = HashSet::new();
     let mut checked = Vec::new();
     for keyword in keywords {
-        let keyword = line::parse_line("keywords", &keyword, MAX_KEYWORD)?;
+        let keyword = text_field::parse_line("keywords", &keyword, MAX_KEYWORD)?;
         let words: Vec<String> = search::tokens(&keyword).words.into_iter().map(|token| token.term).collect();
         let Some(first) = words.first().cloned() else {
             return Err(AppError::field("keywords", "invalid", "A keyword needs at least one letter or digit."));

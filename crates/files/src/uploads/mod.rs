@@ -21,7 +21,7 @@ use appcore::{
     AppError, Code, ConversationId, UploadId, UserId,
     auth::Principal,
     config::Config,
-    line::parse_line,
+    text_field::parse_line,
     view::{TranscriptState, Upload, UploadKind, UploadStatus},
 };
 use bytes::Bytes;

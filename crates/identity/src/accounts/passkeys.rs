@@ -9,7 +9,7 @@ use appcore::{
     AppError, Code, PasskeyId, Timestamp, UserId,
     auth::Principal,
     config::Config,
-    line::parse_line,
+    text_field::parse_line,
     page::{Page, PageRequest},
 };
 use dbcontext::{

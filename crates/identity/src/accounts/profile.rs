@@ -4,7 +4,7 @@ use appcore::{
     AppError, Code, Language, UserId, WorkspaceId,
     auth::{Email, Password, Permission, Principal},
     event::{BusMessage, Signal},
-    line::validate_search_text,
+    text_field::validate_search_text,
     page::{Page, PageRequest},
     view::{ChosenPresence, User},
 };

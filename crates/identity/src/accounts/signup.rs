@@ -4,7 +4,7 @@ use appcore::{
     AppError, Code, FieldError, Language, RequestSource, UserId,
     auth::{Email, Password, password::Policy},
     config::{self, Config},
-    line,
+    text_field,
     view::UserRole,
 };
 use dbcontext::{constraint::app_error, entity::user, query::users};
@@ -133,7 +133,7 @@ pub(super) async fn role_of_newcomer<C: ConnectionTrait>(
 
 /// The name that others see.
 pub(super) fn parse_name(text: &str) -> Result<String, AppError> {
-    line::parse_name("display_name", text, MAX_NAME_CHARS)
+    text_field::parse_name("display_name", text, MAX_NAME_CHARS)
 }
 
 /// Stores an account and its place in the workspaces, in the caller's transaction.

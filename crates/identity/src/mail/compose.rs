@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use appcore::{AppError, Language, Timestamp, line};
+use appcore::{AppError, Language, Timestamp, text_field};
 use minijinja::{Environment, Value, context};
 
 use super::{
@@ -123,8 +123,8 @@ fn values(letter: &MailContent, host: &str) -> Value {
 /// A name that people choose, as it may stand in a letter to strangers. None: mail programs would make a link of it, or it is older than the
 /// rules for names.
 fn quotable(name: &str) -> Option<&str> {
-    let is_line = line::parse_line("name", name, MAX_QUOTED_CHARS).is_ok();
-    (is_line && !line::is_auto_linked(name)).then_some(name)
+    let is_line = text_field::parse_line("name", name, MAX_QUOTED_CHARS).is_ok();
+    (is_line && !text_field::is_auto_linked(name)).then_some(name)
 }
 
 /// `2026-11-20 15:04 UTC`

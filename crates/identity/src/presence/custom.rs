@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use appcore::{
     AppError, Timestamp, UserId,
     auth::Principal,
-    line,
+    text_field,
     view::{CustomStatus, Presence, PresenceStatus},
 };
 use dbcontext::{
@@ -40,7 +40,7 @@ pub async fn set_custom(service: &IdentityService, by: &Principal, change: Statu
         None => old.emoji,
     };
     let text = match change.text {
-        Some(Some(text)) if !text.trim().is_empty() => Some(line::parse_line("text", &text, MAX_TEXT)?),
+        Some(Some(text)) if !text.trim().is_empty() => Some(text_field::parse_line("text", &text, MAX_TEXT)?),
         Some(_) => None,
         None => old.text,
     };

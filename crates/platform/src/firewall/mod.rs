@@ -32,7 +32,7 @@ use appcore::{
     config::{self, Config},
     event::{BusMessage, EventBus, Listener, Signal},
     limit::Violation,
-    line::{validate_search_text, parse_line},
+    text_field::{validate_search_text, parse_line},
     page::{Page, PageRequest},
     view::Ban,
 };

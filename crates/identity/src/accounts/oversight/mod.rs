@@ -15,7 +15,7 @@ pub use standing::{AccountChange, change};
 use appcore::{
     AppError, Code, UserId,
     auth::Principal,
-    line::validate_search_text,
+    text_field::validate_search_text,
     page::{Page, PageRequest},
     view::AdminUser,
 };

@@ -3,7 +3,7 @@
 use appcore::{
     AppError, UserId,
     event::{BusMessage, Signal},
-    line::parse_line,
+    text_field::parse_line,
     view::{AdminUser, UserRole, UserStatus},
 };
 use dbcontext::{
