@@ -7,7 +7,7 @@
 mod bus;
 mod durable;
 mod envelope;
-mod gathered;
+mod coalesced;
 mod memory;
 mod schema;
 mod signal;
@@ -20,7 +20,7 @@ use uuid::Builder;
 pub use bus::{BusError, BusMessage, EventBus, PublishAck, Listener};
 pub use durable::DurableBody;
 pub use envelope::{FollowChange, Envelope, MAX_NAMED, SharedEnvelope, Topic};
-pub use gathered::{Coalesced, ReadPosition};
+pub use coalesced::{Coalesced, ReadPosition};
 pub use memory::MemoryBus;
 pub use schema::EventSchema;
 pub use signal::{ProviderKeyChange, Signal};
