@@ -18,7 +18,7 @@ mod invitation;
 mod job;
 mod kind;
 mod knowledge;
-mod later;
+mod scheduling;
 mod message;
 mod moderation;
 mod money;
@@ -78,7 +78,7 @@ pub use knowledge::{
     AnswerKnowledge, Citation, CitedPiece, Knowledge, KnowledgeFile, KnowledgeContributor, KnowledgeLimits, KnowledgeSearch,
     KnowledgeState,
 };
-pub use later::{Draft, Reminder, Scheduled, ScheduledFailure};
+pub use scheduling::{Draft, Reminder, Scheduled, ScheduledFailure};
 pub use message::{
     AnswerContext, AnswerDetails, AnswerStats, Forwarded, Mention, MentionKind, Message, MessageStatus, Participant,
     Preview, MentionScope, Reaction, ContextFile, ContextCoverage, Sender, SenderKind, ThreadSummary, OmissionReason, Versions,
