@@ -21,7 +21,7 @@ mod knowledge;
 mod scheduling;
 mod message;
 mod moderation;
-mod money;
+mod billing;
 mod note;
 mod notification;
 mod poll;
@@ -87,7 +87,7 @@ pub use moderation::{
     HiddenMessage, Report, ReportAction, ReportDetails, ReportPerson, ReportConversation, ReportReason, ReportReceipt,
     ReportStatus, Warning, WordAction, WordFilter,
 };
-pub use money::{
+pub use billing::{
     AdminPayment, AdminPaymentDetails, AdminPaymentGateway, AdminSubscription, BillingDetails, ChangePreview,
     CreditNote, Credits, CurrentPlan, DifferenceState, Entitlements, LedgerEntry, Payment, PaymentDifference,
     PaymentDispute, PaymentEvent, PaymentGateway, PaymentMethod, PaymentMethodSetup, PaymentRefund, PaymentStatus,
