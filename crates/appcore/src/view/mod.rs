@@ -16,7 +16,7 @@ mod export;
 mod gateway;
 mod invitation;
 mod job;
-mod kind;
+mod conversation_kind;
 mod knowledge;
 mod scheduling;
 mod message;
@@ -73,7 +73,7 @@ pub use gateway::{
 };
 pub use invitation::{Invitation, InvitationDetails};
 pub use job::{Job, JobKind, JobStatus};
-pub use kind::{Capabilities, ConversationCapabilities, ConversationKind};
+pub use conversation_kind::{Capabilities, ConversationCapabilities, ConversationKind};
 pub use knowledge::{
     AnswerKnowledge, Citation, CitedPiece, Knowledge, KnowledgeFile, KnowledgeContributor, KnowledgeLimits, KnowledgeSearch,
     KnowledgeState,
