@@ -67,7 +67,7 @@ pub use identity::accounts::key_policy::KeyPolicy;
 use identity::{IdentityService, accounts::api_keys};
 use jobs::caught;
 pub use models::{Model, known_model};
-use platform::{Core, batch_delete::in_parts, rate_limits::KeyLimits, start_error, work_pools::WorkOwner};
+use platform::{Core, chunked_delete::in_parts, rate_limits::KeyLimits, start_error, work_pools::WorkOwner};
 pub use policy::PolicyChange;
 pub use prices::check_price;
 pub use record::{AnswerUsage, answering, record};

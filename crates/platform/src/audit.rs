@@ -23,7 +23,7 @@ use sea_orm::ConnectionTrait;
 
 use crate::Core;
 use crate::{
-    batch_delete::in_parts,
+    chunked_delete::in_parts,
     csv::{inert, table},
 };
 

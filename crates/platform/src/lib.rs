@@ -6,7 +6,7 @@
 //! depend on it, and it knows no domain.
 
 pub mod audit;
-pub mod batch_delete;
+pub mod chunked_delete;
 pub mod batcher;
 pub mod bisect;
 pub mod cleanup;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use dbcontext::query;
 use jobs::caught;
-use platform::batch_delete::in_parts;
+use platform::chunked_delete::in_parts;
 
 use crate::EventLogService;
 

@@ -29,7 +29,7 @@ use dbcontext::{
 };
 use jobs::caught;
 use platform::{
-    batch_delete::in_parts,
+    chunked_delete::in_parts,
     bisect::{in_halves, is_of_one},
     sweep_schedule::{SweepWindow, SweepSchedule},
 };
