@@ -21,7 +21,7 @@ pub mod redis;
 mod state;
 pub mod sweep_schedule;
 pub mod throttle;
-pub mod thumbnail;
+pub mod small_picture;
 pub mod time_zone;
 pub mod word_filter;
 pub mod work_pools;

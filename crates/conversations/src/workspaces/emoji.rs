@@ -15,7 +15,7 @@ use dbcontext::{
         uploads as uploaded, workspaces,
     },
 };
-use platform::{cleanup::SweepJob, emoji, thumbnail::SmallPictureRules};
+use platform::{cleanup::SweepJob, emoji, small_picture::SmallPictureRules};
 use sea_orm::ConnectionTrait;
 
 use crate::ConversationsService;

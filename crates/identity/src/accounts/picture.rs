@@ -5,7 +5,7 @@ use dbcontext::{
     constraint::app_error,
     query::{pictures as rows, uploads as uploaded, users},
 };
-use platform::{cleanup::SweepJob, thumbnail::SmallPictureRules};
+use platform::{cleanup::SweepJob, small_picture::SmallPictureRules};
 
 use super::notice::tell_others;
 use crate::IdentityService;
