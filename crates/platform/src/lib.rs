@@ -15,7 +15,7 @@ pub mod emoji;
 pub mod firewall;
 pub mod geoip;
 pub mod host_health;
-pub mod links;
+pub mod urls;
 pub mod rate_limits;
 pub mod redis;
 mod state;

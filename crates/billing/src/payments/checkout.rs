@@ -12,7 +12,7 @@ use dbcontext::{
     entity::{payment, payment_method, pricing_plan},
     query::{payments as rows, plans as plan_rows, subscriptions as subscription_rows, users},
 };
-use platform::links;
+use platform::urls;
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
@@ -83,7 +83,7 @@ fn result_of(row: &payment::Model) -> String {
 /// Where a browser goes in the end: the page that was asked for, else the usual one; with what it was about.
 pub(super) fn way_back(asked: Option<&str>, usual: &str, about: &str, id: Uuid) -> String {
     // What is stored may be from a time when less was refused.
-    let path = asked.and_then(links::own_path).unwrap_or_else(|| usual.to_owned());
+    let path = asked.and_then(urls::own_path).unwrap_or_else(|| usual.to_owned());
     let separator = if path.contains('?') { '&' } else { '?' };
     format!("{path}{separator}{about}={id}")
 }
@@ -314,7 +314,7 @@ pub(super) async fn open(
 pub(super) fn own_path(service: &BillingService, url: &str) -> Result<String, AppError> {
     let refused = || AppError::field("return_url", "invalid", "This must be a page of this server.");
     let path = url.strip_prefix(&service.config.server.public_url()).unwrap_or(url);
-    links::own_path(path).filter(|path| path.len() <= MAX_PATH).ok_or_else(refused)
+    urls::own_path(path).filter(|path| path.len() <= MAX_PATH).ok_or_else(refused)
 }
 
 /// The payer's browser is back. That proves nothing: the gateway is asked, and the browser goes to a page that waits for the truth.

@@ -36,7 +36,7 @@ pub(super) use access::{AccessToken, access, give_up, want};
 pub(super) use client::enter as enter_client;
 pub use client::{ClientFields, document as client_document};
 use identity::accounts::pending::{self, PendingKind};
-use platform::links;
+use platform::urls;
 use token::{OauthClient, TokenRequestError, TokenTarget, ConnectionTokens, context};
 
 use crate::AssistantsService;
@@ -134,7 +134,7 @@ pub async fn begin(
         client,
         redirect_uri,
         verifier,
-        next: next.and_then(links::own_path).unwrap_or_else(|| FRONT.to_owned()),
+        next: next.and_then(urls::own_path).unwrap_or_else(|| FRONT.to_owned()),
     };
     let now = service.clock.now();
     let begun = pending::begin(service.db.writer(), PendingKind::ToolServer, Some(by.user_id), &visit, now, VISIT_TTL).await?;

@@ -21,7 +21,7 @@ use jobs::{JobOutcome, Job, JobContext};
 use outgoing::{FetchedResponse, FetchLimits};
 use platform::{
     audit::{self, Action, NewAuditEntry},
-    links,
+    urls,
     work_pools::{WorkOwner, job_owner},
 };
 use url::Url;
@@ -76,7 +76,7 @@ async fn set_previews(service: &ConversationsService, job: PreviewJob, owner: Wo
     let is_below =
         |url: &Url| url.path().strip_prefix(server.base_path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let is_own = |url: &Url| Some(url.origin()) == own && is_below(url);
-    let links = links::of(&message.content).into_iter().filter(|url| !is_own(url));
+    let links = urls::of(&message.content).into_iter().filter(|url| !is_own(url));
     let links: Vec<Url> = if is_wanted { links.collect() } else { Vec::new() };
     let found = join_all(links.into_iter().map(|url| preview(service, url, owner))).await;
     let previews: Vec<Preview> = found.into_iter().flatten().collect();

@@ -10,7 +10,7 @@ use dbcontext::query::{
     batches::{NewMessage, ReplyPosition},
     messages::NamedMessage,
 };
-use platform::links;
+use platform::urls;
 use serde::Serialize;
 
 use super::{
@@ -159,7 +159,7 @@ pub(super) fn send(batch: &mut Batch<'_>, by: Actor, send: &SendMessage) -> Resu
     create(batch, &mut message)?;
     files::attach(batch, &message, user_id)?;
     if send.has_previews
-        && links::may_have(&message.content)
+        && urls::may_have(&message.content)
         && !batch.capabilities(conversation_id)?.asks_every_message
     {
         batch.ask_for(&PreviewJob { conversation_id, message_id: message.id }, conversation_id, user_id)?;
@@ -383,5 +383,5 @@ pub(super) async fn target_row(
 /// True if an edit needs new previews: it adds the first link, or the existing previews belong to
 /// the old text.
 fn asks_for_previews(before: &Message, text: &str) -> bool {
-    !before.previews.is_empty() || (links::may_have(text) && !links::may_have(&before.content))
+    !before.previews.is_empty() || (urls::may_have(text) && !urls::may_have(&before.content))
 }

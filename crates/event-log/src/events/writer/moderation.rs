@@ -10,7 +10,7 @@ use appcore::{
 };
 use dbcontext::query;
 use jobs::JobPayload as _;
-use platform::{audit, links, word_filter::FilterOutcome};
+use platform::{audit, urls, word_filter::FilterOutcome};
 
 use super::{
     batch::Batch,
@@ -105,7 +105,7 @@ pub(super) async fn hide(
         query::moderation::restore(batch.db, message.id).await?;
         message = target(batch, conversation_id, hide.message_id).await?;
         mentions::give_back(batch, &message);
-        if links::may_have(&message.content) {
+        if urls::may_have(&message.content) {
             batch.ask(PreviewJob { conversation_id, message_id: message.id }.new_job()?);
         }
     }

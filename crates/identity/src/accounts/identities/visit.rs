@@ -7,7 +7,7 @@ use appcore::{
     auth::{Principal, token},
 };
 use oidc::FlowState;
-use platform::links;
+use platform::urls;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -91,7 +91,7 @@ pub async fn depart(
     let visit = OauthFlow {
         provider: provider.name().to_owned(),
         trip: departure.trip,
-        next: next.and_then(links::own_path).unwrap_or_else(|| FRONT.to_owned()),
+        next: next.and_then(urls::own_path).unwrap_or_else(|| FRONT.to_owned()),
         link_to: link_to.as_deref().map(Principal::require_session).transpose()?,
     };
     let begun = pending::begin(
