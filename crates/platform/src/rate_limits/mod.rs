@@ -3,7 +3,7 @@
 //! With Redis the counts are exact over all instances, with one script call per check; without it,
 //! and while it is unavailable, each instance counts on its own.
 
-mod bodies;
+mod body_budget;
 mod keys;
 mod memory;
 mod redis;
@@ -25,7 +25,7 @@ use appcore::{
 };
 use metrics::metrics;
 
-pub use self::bodies::{BodyBudget, BodyLease};
+pub use self::body_budget::{BodyBudget, BodyLease};
 pub use self::keys::{Exceeded, LimitState, KeyLimitStates, KeyLimit, KeyLimits, KeyMeasure, KeySlot};
 pub use self::valid_credentials::ValidCredentials;
 use self::{memory::MemoryLimits, redis::RedisLimits};
