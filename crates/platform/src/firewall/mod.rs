@@ -12,7 +12,7 @@
 //!
 //! A trusted proxy is never banned: the client's address is the one behind it, or unknown.
 
-mod book;
+mod ban_index;
 mod network;
 mod violations;
 
@@ -42,7 +42,7 @@ use ipnet::IpNet;
 use metrics::metrics;
 use tokio::sync::Notify;
 
-use self::{book::BanIndex, violations::Violations};
+use self::{ban_index::BanIndex, violations::Violations};
 
 /// Interval of reading the table, for changes that were missed on the bus.
 const READ_EVERY: Duration = Duration::from_secs(5);
