@@ -16,7 +16,7 @@ use dbcontext::{
     Transaction,
     constraint::app_error,
     entity::user,
-    query::{self, api_keys, departures, mail_tokens, sessions, users},
+    query::{self, api_keys, account_erasure, mail_tokens, sessions, users},
 };
 use event_log::events::ServerAction;
 use identity::{
@@ -84,7 +84,7 @@ pub(super) async fn erase(tx: &Transaction, service: &ConversationsService, user
     let revoked = api_keys::revoke_all(tx, user_id, now).await?;
     mail_tokens::remove(tx, user_id.0).await?;
     query::jobs::remove_all(tx, MailJob::KIND, user_id.0).await?;
-    departures::erase(tx, user_id, NOBODY, now).await?;
+    account_erasure::erase(tx, user_id, NOBODY, now).await?;
     query::prompts::remove_author(tx, user_id).await?;
     query::emoji::clear_creator(tx, user_id).await?;
     if let Some(picture) = query::pictures::remove(tx, user_id).await? {
@@ -163,7 +163,7 @@ impl Job<ConversationsService> for AccountCleanupJob {
         let forgetting = async {
             // A failure in one step doesn't stop the others; the job is retried.
             let passed_on = pass_on(work.state, self.user_id).await;
-            let purged = departures::purge_chats(work.state.db.writer(), self.user_id).await;
+            let purged = account_erasure::purge_chats(work.state.db.writer(), self.user_id).await;
             let rewritten = rewrite_log(work.state, self.user_id).await;
             work.state.db.purge_removed();
             passed_on.and(purged).and(rewritten)?;
@@ -183,10 +183,10 @@ impl Job<ConversationsService> for AccountCleanupJob {
 
 /// Leaves all conversations and workspaces; ownership passes to another member.
 async fn pass_on(service: &ConversationsService, user_id: UserId) -> Result<(), AppError> {
-    let conversations = departures::conversations(service.db.writer(), user_id).await?;
+    let conversations = account_erasure::conversations(service.db.writer(), user_id).await?;
     let changes = conversations.into_iter().map(|id| (id, ServerAction::Depart { user_id }.on(id))).collect();
     let mut failed = submit_all(service, changes).await?;
-    for workspace in departures::workspaces(service.db.writer(), user_id).await? {
+    for workspace in account_erasure::workspaces(service.db.writer(), user_id).await? {
         if let Err(error) = leave_workspace(service, workspace, user_id).await {
             tracing::warn!(%error, %workspace, "failed to remove deleted account from workspace");
             failed = Some(error);
@@ -199,7 +199,7 @@ async fn leave_workspace(service: &ConversationsService, id: WorkspaceId, user_i
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     query::workspaces::lock(&tx, id).await?;
-    let heir = departures::leave(&tx, id, user_id, now).await?;
+    let heir = account_erasure::leave(&tx, id, user_id, now).await?;
     invitations::revoke_beyond(&tx, id, user_id, None, now).await?;
     emoji::end(&tx, id, now).await?;
     tx.commit().await.map_err(app_error)?;
@@ -212,7 +212,7 @@ async fn leave_workspace(service: &ConversationsService, id: WorkspaceId, user_i
 /// Anonymises the events that name the user.
 async fn rewrite_log(service: &ConversationsService, user_id: UserId) -> Result<(), AppError> {
     let mut failed = None;
-    for (conversation, last_seq) in departures::logs(service.db.reader(), user_id).await? {
+    for (conversation, last_seq) in account_erasure::logs(service.db.reader(), user_id).await? {
         if let Err(error) = rewrite_log_of(service, user_id, conversation, last_seq).await {
             tracing::warn!(%error, %conversation, "failed to anonymise log of deleted account");
             failed = Some(error);
@@ -231,7 +231,7 @@ async fn rewrite_log_of(
     let mut after = -1;
     while after < last_seq {
         let up_to = after + EVENTS;
-        let part = departures::events(service.db.reader(), user_id, conversation_id, (after, up_to)).await?;
+        let part = account_erasure::events(service.db.reader(), user_id, conversation_id, (after, up_to)).await?;
         after = up_to;
         let mut changed = Vec::new();
         for mut event in part {

@@ -18,7 +18,7 @@ pub mod boards;
 pub mod broadcasts;
 pub mod budgets;
 pub mod conversations;
-pub mod departures;
+pub mod account_erasure;
 pub mod drafts;
 pub mod emoji;
 pub mod events;

@@ -308,7 +308,7 @@ async fn finds_the_message_before_a_deleted_one_in_its_thread() {
 #[tokio::test]
 async fn finds_chats_of_a_deleted_account_by_index() {
     let db = Planned::new().await;
-    departures::purge_chats(&db, UserId::new()).await.unwrap();
+    account_erasure::purge_chats(&db, UserId::new()).await.unwrap();
     let steps = db.take();
     assert!(steps.contains("conversations USING INDEX conversations_ended_chats (created_by=?)"), "{steps}");
     assert!(!steps.contains("SCAN"), "{steps}");
@@ -479,7 +479,7 @@ async fn finds_events_about_a_user_log_by_log() {
         );
         db.execute_unprepared(&sql).await.unwrap();
     }
-    let found = departures::events(&db, user, id, (0, 3)).await.unwrap();
+    let found = account_erasure::events(&db, user, id, (0, 3)).await.unwrap();
     assert_eq!(found.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 3]);
     let steps = db.take();
     let bounded = "USING INDEX sqlite_autoindex_conversation_events_1 (conversation_id=? AND seq>? AND seq<?)";

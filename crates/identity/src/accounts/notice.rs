@@ -7,7 +7,7 @@ use appcore::{
     AppError, ConversationId, UserId,
     event::{BusMessage, Envelope, Event, MAX_NAMED, Topic},
 };
-use dbcontext::query::{departures, users};
+use dbcontext::query::{account_erasure, users};
 
 use crate::IdentityService;
 
@@ -24,7 +24,7 @@ async fn tell(service: &IdentityService, user_id: UserId) -> Result<(), AppError
         return Ok(());
     };
     let event = Event::UserChanged { user_id, display_name, picture, deleted: is_deleted };
-    let conversations = departures::conversations(db, user_id).await?;
+    let conversations = account_erasure::conversations(db, user_id).await?;
     let mut parts: Vec<&[ConversationId]> = conversations.chunks(MAX_NAMED).collect();
     if parts.is_empty() {
         // There may be people who watch them all the same.
