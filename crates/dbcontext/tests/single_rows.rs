@@ -483,7 +483,7 @@ async fn rows_of_the_installation_are_created_read_updated_and_deleted() {
 }
 
 async fn settings(db: &DatabaseConnection) {
-    use query::{ai_providers, installation, notifications, notifying, push, user_settings};
+    use query::{ai_providers, installation, notifications, notifier, push, user_settings};
     let user = UserId::new();
     assert_eq!(user_settings::instructions(db, user).await.unwrap(), "");
     user_settings::set_instructions(db, user, "Be brief.".to_owned(), NOW).await.unwrap();
@@ -505,7 +505,7 @@ async fn settings(db: &DatabaseConnection) {
     assert_eq!(notifications::mail_token(db, user, "token").await.unwrap(), "token");
     notifications::stop_mails(db, "token").await.unwrap();
     assert_eq!(notifications::settings(db, user).await.unwrap().mail_after_minutes, None);
-    assert!(notifying::disturbance(db, user).await.unwrap().is_some());
+    assert!(notifier::disturbance(db, user).await.unwrap().is_some());
 
     let new = push::Subscription { id: Uuid::now_v7(), endpoint: "e".to_owned(), p256dh: vec![1], auth: vec![2] };
     push::subscribe(db, (user, SessionId::new()), &new, NOW, 3).await.unwrap();

@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{access, members, mentions, notifications, notifying::SMALL, raw, rows::Rows, single};
+use super::{access, members, mentions, notifications, notifier::SMALL, raw, rows::Rows, single};
 use crate::{
     constraint::{app_error, unique_violation},
     entity::{conversation, conversation_assistant, conversation_count},

@@ -44,7 +44,7 @@ pub mod model_lists;
 pub mod moderation;
 pub mod notes;
 pub mod notifications;
-pub mod notifying;
+pub mod notifier;
 mod page;
 pub mod passkeys;
 pub mod payment_methods;

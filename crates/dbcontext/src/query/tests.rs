@@ -183,7 +183,7 @@ async fn pages_through_conversations_of_a_workspace_by_index() {
 #[tokio::test]
 async fn finds_members_notified_of_everything_without_reading_all_members() {
     let db = Planned::new().await;
-    notifying::told_of_everything(&db, &[ConversationId::new()]).await.unwrap();
+    notifier::told_of_everything(&db, &[ConversationId::new()]).await.unwrap();
     let steps = db.take();
     assert!(steps.contains("SEARCH m USING INDEX conversation_members_all (conversation_id=?)"), "{steps}");
     assert!(steps.contains("INDEX notification_settings_all"), "{steps}");

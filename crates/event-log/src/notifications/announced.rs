@@ -9,7 +9,7 @@ use dbcontext::{
     constraint::app_error,
     query::{
         notifications::{self as rows, NotificationRow, NotificationKey},
-        notifying,
+        notifier,
     },
 };
 use sea_orm::ConnectionTrait;
@@ -39,7 +39,7 @@ pub async fn announce<C: ConnectionTrait>(
     if people.is_empty() {
         return Ok(Vec::new());
     }
-    let said = notifying::disturbances(db, people).await?;
+    let said = notifier::disturbances(db, people).await?;
     let text: String = describe::plain(announced.body).chars().take(MAX_TEXT).collect();
     let row = |user: &UserId| {
         let silent = match said.get(user) {

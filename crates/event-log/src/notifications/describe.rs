@@ -8,7 +8,7 @@ use appcore::{
 };
 use dbcontext::query::{
     notifications::NotificationRow,
-    notifying::{self, NotifiedConversation},
+    notifier::{self, NotifiedConversation},
     search,
 };
 use pulldown_cmark::{Event, Options, Parser, TagEnd};
@@ -30,14 +30,14 @@ pub(super) async fn all(service: &EventLogService, rows: Vec<NotificationRow>) -
     let mut messages: HashMap<MessageId, Message> = HashMap::new();
     if !ids.is_empty() {
         let ids: Vec<MessageId> = ids.into_iter().collect();
-        for row in notifying::messages(db, &ids).await? {
+        for row in notifier::messages(db, &ids).await? {
             messages.insert(row.id, row.try_into()?);
         }
     }
     let mut conversations: HashMap<ConversationId, NotifiedConversation> = HashMap::new();
     if !places.is_empty() {
         let ids: Vec<ConversationId> = places.into_iter().collect();
-        conversations.extend(notifying::conversations(db, &ids).await?.into_iter().map(|place| (place.id, place)));
+        conversations.extend(notifier::conversations(db, &ids).await?.into_iter().map(|place| (place.id, place)));
     }
     let mut names: HashMap<Uuid, String> = HashMap::new();
     if !actors.is_empty() {

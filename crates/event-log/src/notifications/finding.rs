@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::query::{
     notifications::{NotificationRow, NotificationKey},
-    notifying::{self, Candidate},
+    notifier::{self, Candidate},
 };
 use search::tokens;
 use uuid::Uuid;
@@ -67,7 +67,7 @@ pub(super) async fn find(
     let asked: Vec<_> = asked.into_iter().collect();
     let mut candidates: HashMap<(ConversationId, UserId), Candidate> = HashMap::new();
     for asked in asked.chunks(1_000) {
-        for one in notifying::candidates(service.db.reader(), asked).await? {
+        for one in notifier::candidates(service.db.reader(), asked).await? {
             candidates.insert((one.conversation_id, one.user_id), one);
         }
     }
@@ -191,7 +191,7 @@ async fn mentions(
     };
     if !for_all.is_empty() {
         let ids: Vec<_> = for_all.keys().copied().collect();
-        for (conversation, user) in notifying::everybody(service.db.reader(), &ids).await? {
+        for (conversation, user) in notifier::everybody(service.db.reader(), &ids).await? {
             for message in for_all.get(&conversation).into_iter().flatten() {
                 mention(*message, user, "all");
             }
@@ -199,7 +199,7 @@ async fn mentions(
     }
     if !here.is_empty() {
         let asked: Vec<_> = here.keys().copied().collect();
-        for (conversation, no, user) in notifying::mentioned(service.db.reader(), &asked).await? {
+        for (conversation, no, user) in notifier::mentioned(service.db.reader(), &asked).await? {
             if let Some(message) = here.get(&(conversation, no)) {
                 mention(*message, user, "here");
             }
@@ -213,7 +213,7 @@ async fn keywords(
     of: &BTreeMap<MessageId, &ArrivedMessage>,
     reasons: &mut Reasons,
 ) -> Result<(), AppError> {
-    if !notifying::any_keywords(service.db.reader()).await? {
+    if !notifier::any_keywords(service.db.reader()).await? {
         return Ok(());
     }
     let mut words: BTreeMap<MessageId, Vec<String>> = BTreeMap::new();
@@ -231,7 +231,7 @@ async fn keywords(
     if asked.is_empty() {
         return Ok(());
     }
-    for keyword in notifying::keywords(service.db.reader(), &asked).await? {
+    for keyword in notifier::keywords(service.db.reader(), &asked).await? {
         let sought: Vec<String> = tokens(&keyword.keyword).words.into_iter().map(|token| token.term).collect();
         let in_place = of.iter().filter(|(_, arrived)| arrived.message.conversation_id == keyword.conversation_id);
         for (id, _) in in_place {
@@ -276,7 +276,7 @@ async fn threads(
         return Ok(());
     }
     let roots: Vec<MessageId> = replies.keys().copied().collect();
-    for (root, user, read_no) in notifying::followers(service.db.reader(), &roots).await? {
+    for (root, user, read_no) in notifier::followers(service.db.reader(), &roots).await? {
         for (id, no) in replies.get(&root).into_iter().flatten() {
             if *no > read_no {
                 reasons.entry((*id, user)).or_insert((NotificationKind::Thread, None));
@@ -301,7 +301,7 @@ async fn everything(
         return Ok(());
     }
     let ids: Vec<ConversationId> = messages.keys().copied().collect();
-    for (conversation, user) in notifying::told_of_everything(service.db.reader(), &ids).await? {
+    for (conversation, user) in notifier::told_of_everything(service.db.reader(), &ids).await? {
         for id in messages.get(&conversation).into_iter().flatten() {
             reasons.entry((*id, user)).or_insert((NotificationKind::Message, None));
         }
@@ -346,7 +346,7 @@ async fn authors(service: &EventLogService, happenings: &LogEvents) -> Result<Ve
         return Ok(Vec::new());
     }
     let ids: Vec<MessageId> = ids.into_iter().collect();
-    let authors = notifying::authors(service.db.reader(), &ids).await?;
+    let authors = notifier::authors(service.db.reader(), &ids).await?;
     let authors: HashMap<MessageId, _> = authors.into_iter().map(|author| (author.id, author)).collect();
     let mut reactions = Vec::new();
     for ((message_id, by, emoji), reacted) in &happenings.reactions {

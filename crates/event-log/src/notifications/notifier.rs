@@ -24,7 +24,7 @@ use dbcontext::{
     query::{
         events,
         notifications::{self as rows, NotificationRow, ReadScope, NotificationReadPosition, NotificationKey},
-        notifying,
+        notifier,
     },
 };
 use jobs::caught;
@@ -167,7 +167,7 @@ async fn turn(service: &EventLogService, news: &PendingHeads, lookout: &mut Swee
 async fn waiting(service: &EventLogService, look: SweepWindow) -> Result<Vec<(ConversationId, i64)>, AppError> {
     match look.since {
         Some(since) => events::heads_since(service.db.reader(), since).await,
-        None => notifying::waiting(service.db.reader(), service.clock.now().minus(TOO_OLD)).await,
+        None => notifier::waiting(service.db.reader(), service.clock.now().minus(TOO_OLD)).await,
     }
 }
 
@@ -180,13 +180,13 @@ async fn look_through(
     let ids: Vec<ConversationId> = some.iter().map(|(id, _)| *id).collect();
     // Checked without a lock first: usually another instance has already processed them, or there
     // is no other instance.
-    let seen: HashMap<_, _> = notifying::positions(service.db.reader(), &ids).await?.into_iter().collect();
+    let seen: HashMap<_, _> = notifier::positions(service.db.reader(), &ids).await?.into_iter().collect();
     if some.iter().all(|(id, head)| seen.get(id).is_some_and(|seen| seen >= head)) {
         return Ok(Some(()));
     }
     let Some(turn) = begin(service).await? else { return Ok(None) };
     let seen: HashMap<_, _> = match &turn {
-        Some(tx) => notifying::positions(tx, &ids).await?.into_iter().collect(),
+        Some(tx) => notifier::positions(tx, &ids).await?.into_iter().collect(),
         None => seen,
     };
     let heads = events::heads(service.db.reader(), ids).await?;
@@ -236,7 +236,7 @@ async fn begin(service: &EventLogService) -> Result<Option<Option<Transaction>>,
         return Ok(Some(None));
     }
     let tx = service.db.begin().await.map_err(app_error)?;
-    if notifying::try_lock(&tx).await? {
+    if notifier::try_lock(&tx).await? {
         return Ok(Some(Some(tx)));
     }
     tx.rollback().await.map_err(app_error)?;
@@ -284,7 +284,7 @@ async fn store(
     push::take_back_gone(&tx, now, &withdrawn).await?;
     let mut reached: Vec<_> = reached.into_iter().collect();
     reached.sort_unstable();
-    notifying::set_positions(&tx, &reached).await?;
+    notifier::set_positions(&tx, &reached).await?;
     tx.commit().await.map_err(app_error)?;
     let withdrawn: Vec<NotificationKey> = withdrawn.iter().map(NotificationKey::from).collect();
     tell_of_end(service.bus.as_ref(), now, &withdrawn, |ids| Event::NotificationsWithdrawn { ids })?;
@@ -406,6 +406,6 @@ mod tests {
         for _ in 0..3 {
             assert!(look_through(&service, &PendingHeads::default(), &[(id, 3)]).await.unwrap().is_some());
         }
-        assert_eq!(notifying::positions(service.db.reader(), &[id]).await.unwrap(), [(id, 3)]);
+        assert_eq!(notifier::positions(service.db.reader(), &[id]).await.unwrap(), [(id, 3)]);
     }
 }

@@ -1,7 +1,7 @@
 //! Quiet hours in the user's time zone, and temporary do-not-disturb.
 
 use appcore::{AppError, Timestamp, UserId, view::QuietHours};
-use dbcontext::query::notifying;
+use dbcontext::query::notifier;
 use jiff::civil::Time;
 use platform::time_zone;
 
@@ -9,7 +9,7 @@ use crate::EventLogService;
 
 /// True if the user must not be disturbed at `now`.
 pub(super) async fn is_disturbed(service: &EventLogService, user: UserId, now: Timestamp) -> Result<bool, AppError> {
-    let Some(said) = notifying::disturbance(service.db.reader(), user).await? else { return Ok(false) };
+    let Some(said) = notifier::disturbance(service.db.reader(), user).await? else { return Ok(false) };
     disturbs(said.quiet.as_deref(), said.dnd_until, now)
 }
 

@@ -116,7 +116,7 @@ impl Edits {
             return Ok(());
         }
         let places: Vec<(ConversationId, i64)> = asked.keys().copied().collect();
-        for (conversation_id, no, user) in query::notifying::mentioned(db, &places).await? {
+        for (conversation_id, no, user) in query::notifier::mentioned(db, &places).await? {
             let place = asked.get(&(conversation_id, no)).and_then(|id| self.positions.get_mut(id));
             if let Some(place) = place {
                 place.here.push(user);
