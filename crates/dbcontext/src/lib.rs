@@ -5,14 +5,14 @@ pub mod connection;
 pub mod constraint;
 pub mod entity;
 pub mod query;
-mod sign;
+mod liveness_lock;
 mod sqlite;
 mod statement;
 mod timeout;
 mod transaction;
 
 pub use connection::Database;
-pub use sign::LivenessLock;
+pub use liveness_lock::LivenessLock;
 pub use sqlite::{check_sqlite, copy_sqlite, sqlite_file};
 pub use timeout::Connections;
 pub use transaction::{LogTransaction, Transaction};
