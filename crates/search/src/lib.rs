@@ -17,7 +17,7 @@ mod index;
 mod matching;
 pub mod postgres;
 mod query;
-mod reading;
+mod interpretation;
 mod sqlite;
 mod token;
 
@@ -27,6 +27,6 @@ pub use fold::{folded, folded_line};
 pub use index::{Batch, Candidate, Change, Document, FillState, Plan, TERMS};
 pub use matching::{Match, Matcher, utf16};
 pub use query::{Atom, Days, Has, Is, MAX_QUERY_CHARS, MAX_WORDS, Query, TooManyWords, RequiredTerm};
-pub use reading::{Similarity, Interpretation};
+pub use interpretation::{Similarity, Interpretation};
 pub use sqlite::{Error, SqliteIndex};
 pub use token::{MAX_TOKENS, Token, Tokens, is_unspaced, tokens};

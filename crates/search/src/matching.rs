@@ -4,7 +4,7 @@ use std::{collections::HashMap, ops::Range};
 
 use crate::{
     query::{Atom, Query, RequiredTerm},
-    reading::{Similarity, Interpretation},
+    interpretation::{Similarity, Interpretation},
     token::{Token, Tokens, tokens},
 };
 
