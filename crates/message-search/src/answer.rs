@@ -14,7 +14,7 @@ use appcore::{
 use crate::SearchService;
 use crate::{
     MessageSearchRequest, MAX_LIMIT,
-    reading::{SourceMessages, AssistantReader},
+    assistant_reader::{SourceMessages, AssistantReader},
     search,
 };
 

@@ -25,7 +25,7 @@ mod names;
 mod others;
 mod plan;
 mod rank;
-mod reading;
+mod assistant_reader;
 mod upkeep;
 mod window;
 
