@@ -26,7 +26,7 @@ mod others;
 mod plan;
 mod rank;
 mod assistant_reader;
-mod upkeep;
+mod maintenance;
 mod window;
 
 use std::{
@@ -55,7 +55,7 @@ pub use self::{
     files::FileTextJob,
     indexer::IndexLag,
     plan::MessageSearchRequest,
-    upkeep::{IndexState, purge, rebuild, remove_file, state},
+    maintenance::{IndexState, purge, rebuild, remove_file, state},
 };
 use self::{
     hits::shown_hits,
