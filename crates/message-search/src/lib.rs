@@ -22,7 +22,7 @@ mod indexer;
 #[cfg(test)]
 mod instances_for_tests;
 mod names;
-mod others;
+mod name_search;
 mod plan;
 mod rank;
 mod assistant_reader;
@@ -182,9 +182,9 @@ pub async fn search_for(service: &SearchService, user: UserId, ask: MessageSearc
         SearchType::Conversation | SearchType::Person => {
             parsed(service, &ask, &zone(service, user, &ask).await?)?;
             if ask.kind_of_hit == SearchType::Person {
-                others::people(service, user, &ask, limit).await?
+                name_search::people(service, user, &ask, limit).await?
             } else {
-                others::conversations(service, user, &ask, limit).await?
+                name_search::conversations(service, user, &ask, limit).await?
             }
         }
         SearchType::Message | SearchType::File => messages(service, user, ask, (cursor, limit), deadline).await?,
