@@ -3,7 +3,7 @@
 //!
 //! In each case its results are candidates only: it never decides on read access.
 
-mod engine;
+mod meilisearch;
 mod file;
 mod tables;
 
@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use dbcontext::{Database, query::search as rows};
 use uuid::Uuid;
 
-use self::{engine::MeilisearchIndex, file::FileIndex, tables::PostgresIndex};
+use self::{meilisearch::MeilisearchIndex, file::FileIndex, tables::PostgresIndex};
 
 /// File name in `server.data_dir`.
 const FILE: &str = "search.db";
