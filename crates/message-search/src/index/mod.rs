@@ -5,7 +5,7 @@
 
 mod meilisearch;
 mod file;
-mod tables;
+mod postgres;
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use dbcontext::{Database, query::search as rows};
 use uuid::Uuid;
 
-use self::{meilisearch::MeilisearchIndex, file::FileIndex, tables::PostgresIndex};
+use self::{meilisearch::MeilisearchIndex, file::FileIndex, postgres::PostgresIndex};
 
 /// File name in `server.data_dir`.
 const FILE: &str = "search.db";

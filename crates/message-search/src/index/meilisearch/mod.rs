@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::{SearchIndex, IndexWriter, tables};
+use super::{SearchIndex, IndexWriter, postgres};
 
 /// Timeout of a response, and of a task.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -224,7 +224,7 @@ impl SearchIndex for MeilisearchIndex {
         let lock = if self.db.is_sqlite() {
             None
         } else {
-            let Some(held) = tables::held(&self.db).await? else { return Ok(None) };
+            let Some(held) = postgres::held(&self.db).await? else { return Ok(None) };
             Some(held)
         };
         self.prepare().await?;
