@@ -10,7 +10,7 @@ extern crate self as endpoint;
 
 mod answer;
 mod body;
-mod by_hand;
+mod openapi_extras;
 mod compact;
 mod compression;
 mod ctx;

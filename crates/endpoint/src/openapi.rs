@@ -14,7 +14,7 @@ use utoipa::{
 };
 
 use crate::{
-    all, by_hand,
+    all, openapi_extras,
     compact::{self, SCHEMAS},
     description::{API_KEY, BEARER, COOKIE, FAILURE, REFUSED, SUCCESS, refused, success_schema, usual_security},
     endpoint_trait::EndpointDef,
@@ -72,9 +72,9 @@ fn described() -> OpenApi {
     }
     components = components
         .response(REFUSED, refused(&codes))
-        .schemas_from_iter(by_hand::schemas())
+        .schemas_from_iter(openapi_extras::schemas())
         .schemas_from_iter(realtime::protocol::schemas());
-    for (path, item) in by_hand::paths() {
+    for (path, item) in openapi_extras::paths() {
         paths = paths.path(path, item);
     }
     OpenApiBuilder::new()
