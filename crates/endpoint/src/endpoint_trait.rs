@@ -18,7 +18,7 @@ use crate::{
     ctx::Ctx,
     description::{Description, Operation},
     failure::FailureForm,
-    gate,
+    request_guard,
     input::Input,
     reply::Reply,
 };
@@ -185,7 +185,7 @@ fn run<E: Endpoint>(
     payload: Payload,
 ) -> LocalBoxFuture<'static, HttpResponse> {
     async move {
-        let (ctx, mut source) = match gate::enter(def, http, payload).await {
+        let (ctx, mut source) = match request_guard::enter(def, http, payload).await {
             Ok(entered) => entered,
             Err(refusal) => return refusal,
         };

@@ -18,7 +18,7 @@ mod description;
 mod endpoint_trait;
 mod failure;
 mod file_name;
-mod gate;
+mod request_guard;
 pub mod health;
 mod input;
 pub mod openapi;
