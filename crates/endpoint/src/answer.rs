@@ -14,7 +14,7 @@ use crate::{
     ctx::Ctx,
     endpoint_trait::EndpointDef,
     reply::{Encoded, EncodedBody, ChunkStream, RawBody},
-    wire_form::WireFormat,
+    content_negotiation::WireFormat,
 };
 
 pub(crate) fn finish(mut ctx: Ctx, def: &EndpointDef, result: Result<Encoded, AppError>) -> HttpResponse {

@@ -28,7 +28,7 @@ mod requirement;
 mod routes;
 mod streams;
 mod v1;
-mod wire_form;
+mod content_negotiation;
 
 pub use actix_web::http::Method;
 pub use appcore::{auth::Permission, limit::RateGroup};

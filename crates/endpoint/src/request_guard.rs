@@ -19,7 +19,7 @@ use crate::{
     ctx::Ctx,
     endpoint_trait::EndpointDef,
     input::{RequestBody, Source},
-    wire_form::WireFormat,
+    content_negotiation::WireFormat,
 };
 
 /// Admits the request with its caller and input, or returns the error response.
