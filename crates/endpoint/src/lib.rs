@@ -24,7 +24,7 @@ mod input;
 pub mod openapi;
 mod r1;
 mod reply;
-mod requirement;
+mod precondition;
 mod routes;
 mod streams;
 mod v1;
@@ -40,7 +40,7 @@ pub use failure::{FailureForm, failure};
 pub use input::{Body, BoundChecks, Bounds, FromText, Input, NoInput, Source, Text};
 pub use middleware::guard::Access;
 pub use reply::{NoData, Raw, Redirect, Reply};
-pub use requirement::Precondition;
+pub use precondition::Precondition;
 pub use routes::{Routes, configure, only_get};
 
 /// Every endpoint.
