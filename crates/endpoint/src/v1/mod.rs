@@ -5,7 +5,7 @@
 mod call;
 pub(crate) mod failure;
 mod models;
-mod questions;
+mod inference;
 mod settling;
 mod stream;
 mod transcriptions;
@@ -19,7 +19,7 @@ pub(crate) const ROOT: &str = "/v1";
 /// Time added to the provider's deadline for local processing.
 const OVERHEAD: Duration = Duration::from_secs(10);
 
-const RESOURCES: &[&[EndpointDef]] = &[questions::ENDPOINTS, transcriptions::ENDPOINTS, models::ENDPOINTS];
+const RESOURCES: &[&[EndpointDef]] = &[inference::ENDPOINTS, transcriptions::ENDPOINTS, models::ENDPOINTS];
 
 /// Every endpoint under `/v1`.
 pub(crate) fn all() -> impl Iterator<Item = &'static EndpointDef> {
