@@ -16,7 +16,7 @@ use middleware::{auth::find_key, tracing::request_id};
 use platform::rate_limits::{LimitState, KeyLimitStates};
 use tokio::time::timeout;
 
-use super::{failure, settling::CallSettlement, stream::LiveStream};
+use super::{failure, settlement::CallSettlement, stream::LiveStream};
 use crate::{Ctx, Raw, Reply};
 
 /// Maximum length of the forwarded list of beta headers, in bytes.

@@ -6,7 +6,7 @@ mod call;
 pub(crate) mod failure;
 mod models;
 mod inference;
-mod settling;
+mod settlement;
 mod stream;
 mod transcriptions;
 

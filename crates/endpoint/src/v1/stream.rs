@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, future::LocalBoxFuture};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::settling::{PendingExtension, CallSettlement};
+use super::settlement::{PendingExtension, CallSettlement};
 
 /// Heartbeat frame. Provider frames are complete, so a heartbeat never splits one.
 const fn heartbeat(style: ApiStyle) -> &'static str {
