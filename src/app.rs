@@ -20,7 +20,7 @@ use app::App;
 use appcore::{AppError, McpServerId};
 use assistants::tools::oauth;
 use endpoint::only_get;
-use middleware::{address, below, cors, firewall, flood_guard::FloodGuard, host, security_headers, tracing};
+use middleware::{address, base_path, cors, firewall, flood_guard::FloodGuard, host, security_headers, tracing};
 use realtime::{
     Shard, SocketIo,
     per_address::{AddressSlot, PerAddress},
@@ -60,7 +60,7 @@ pub fn build(
         .wrap(flood_guard)
         .wrap(from_fn(tracing::observe))
         .wrap_fn(|mut request, service| {
-            below::take_off(&mut request);
+            base_path::take_off(&mut request);
             service.call(request)
         })
 }

@@ -25,7 +25,7 @@ use appcore::config::{Config, Role};
 use futures_util::FutureExt as _;
 use jobs::Workers;
 use middleware::{
-    address, auth::Credentials, below, client_socket::ClientSocket, flood_guard::FloodGuard, host, tracing::RequestId,
+    address, auth::Credentials, base_path, client_socket::ClientSocket, flood_guard::FloodGuard, host, tracing::RequestId,
 };
 use realtime::{
     SocketIoCluster, Shard, ShardHandle, SocketIo, WsBroadcaster,
@@ -187,7 +187,7 @@ async fn take_over(
     mut request: Request,
     framed: Framed<ClientSocket, h1::Codec>,
 ) -> Result<(), actix_web::Error> {
-    if let Some(uri) = below::without(request.uri(), shard.app().config.server.base_path()) {
+    if let Some(uri) = base_path::without(request.uri(), shard.app().config.server.base_path()) {
         request.head_mut().uri = uri;
     }
     let parts = framed.into_parts();

@@ -7,7 +7,7 @@
 
 pub mod address;
 pub mod auth;
-pub mod below;
+pub mod base_path;
 pub mod client_socket;
 pub mod cookies;
 pub mod cors;
