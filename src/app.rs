@@ -28,7 +28,7 @@ use realtime::{
 
 use crate::{
     assets, banned,
-    pieces::{self, MaybeChunked},
+    chunked_body::{self, MaybeChunked},
 };
 
 /// Builds the application for one worker thread, with that thread's shard of real-time connections.
@@ -82,7 +82,7 @@ async fn protect<B: MessageBody + 'static>(
             request.into_response(answer).map_into_right_body()
         }
     };
-    let mut response = pieces::cut(response, long_answer_slot);
+    let mut response = chunked_body::cut(response, long_answer_slot);
     security_headers::add(response.headers_mut(), https_only);
     if is_stopping {
         // Makes the client's next request go to another instance.

@@ -9,7 +9,7 @@ mod doctor;
 mod embedded;
 mod lock;
 mod logging;
-mod pieces;
+mod chunked_body;
 mod probe;
 #[cfg(feature = "profiling")]
 mod profile;
