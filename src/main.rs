@@ -16,7 +16,7 @@ mod profile;
 mod program;
 mod ready;
 mod schema;
-mod scrape;
+mod prometheus;
 mod serve;
 mod server;
 mod state;

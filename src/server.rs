@@ -39,7 +39,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{app, ready, scrape};
+use crate::{app, ready, prometheus};
 
 /// Backlog of connections waiting to be accepted, since all clients of another instance may reconnect at once.
 const ACCEPT_QUEUE: i32 = 4_096;
@@ -98,7 +98,7 @@ fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &SocketIoCluster, li
     let stopping = builder.graceful_shutdown_signal();
     let guard = FloodGuard::start(&app.config).context("The limits of the flood guard are not a valid quota.")?;
     let (connections, long_answers) = (per_address(&app), per_address(&app));
-    let builder = scrape::listen(&app, builder, listen_on)?;
+    let builder = prometheus::listen(&app, builder, listen_on)?;
     let server = builder.listen("natter", listener, move || {
         let shard = Shard::start(Arc::clone(&app), shards.clone());
         let socket_io = SocketIo::start(&shard, &gateway);
@@ -164,7 +164,7 @@ fn counted_address(socket: &TcpStream, config: &Config) -> Option<IpAddr> {
 
 /// Serves only the health endpoints, for an instance with the role `worker`.
 fn serve_health(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Server> {
-    let builder = scrape::listen(app, builder(app).workers(1), listen_on)?;
+    let builder = prometheus::listen(app, builder(app).workers(1), listen_on)?;
     let app = Arc::clone(app);
     let server = builder.listen("natter", listener, move || {
         let application =
