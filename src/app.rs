@@ -27,7 +27,7 @@ use realtime::{
 };
 
 use crate::{
-    assets, banned,
+    assets, ban_page,
     chunked_body::{self, MaybeChunked},
 };
 
@@ -77,7 +77,7 @@ async fn protect<B: MessageBody + 'static>(
     let response = match admit(&request).await {
         Ok(()) => cors::answer(request, next).await?,
         Err(refusal) => {
-            let answer = banned::page(request.request(), &refusal)
+            let answer = ban_page::page(request.request(), &refusal)
                 .unwrap_or_else(|| endpoint::failure(request.request(), &refusal));
             request.into_response(answer).map_into_right_body()
         }

@@ -3,7 +3,7 @@
 mod app;
 mod assets;
 mod backup;
-mod banned;
+mod ban_page;
 mod cli;
 mod doctor;
 mod embedded;
