@@ -7,7 +7,7 @@ mod ban_page;
 mod cli;
 mod doctor;
 mod embedded;
-mod lock;
+mod data_dir_lock;
 mod logging;
 mod chunked_body;
 mod probe;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use appcore::{InstanceId, config::LoadedConfig};
 
-use crate::{backup, lock, logging, program::Program, server, state};
+use crate::{backup, data_dir_lock, logging, program::Program, server, state};
 
 /// Timeout for closing the database.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ pub fn run(loaded: LoadedConfig) -> anyhow::Result<()> {
     actix::System::new().block_on(async {
         let backups = backup::Schedule::of(&loaded.config)?;
         // Held until the end.
-        let _lock = lock::take(&loaded.config)?;
+        let _lock = data_dir_lock::take(&loaded.config)?;
         let app = state::build(loaded.config, instance).await?;
         // Can't be set already, since the app was just built.
         let _ = app.ops.program.set(Box::new(Program { notes: loaded.warnings }));
