@@ -8,7 +8,7 @@
 
 mod restore;
 mod schedule;
-mod take;
+mod create;
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ use appcore::config::Config;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-pub use self::{restore::restore, schedule::Schedule, take::take};
+pub use self::{restore::restore, schedule::Schedule, create::take};
 
 /// Names of the archive's parts.
 const DATABASE: &str = "natter.db";

@@ -17,7 +17,7 @@ use time::{
 };
 use url::Url;
 
-use super::{PIECE, key_beside, take};
+use super::{PIECE, key_beside, create};
 
 /// Poll interval for due backups. Polling tolerates clock jumps.
 const LOOK: Duration = Duration::from_secs(60);
