@@ -3,7 +3,7 @@
 
 mod jobs;
 mod log;
-mod relay;
+mod outbox_publisher;
 pub(crate) mod retention;
 pub mod tool_calls;
 mod writer;
@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 
 pub use jobs::AnswerOptions;
 pub use jobs::{AnswerJob, PreviewJob, TitleJob, TranscribeJob};
-pub use relay::OutboxPublisher;
+pub use outbox_publisher::OutboxPublisher;
 pub use writer::no_such_file;
 pub use writer::{
     Actor, EditPrompt, StartAnswer, Change, CreateConversation, Created, DeleteMessage, EditMessage, FinishAnswer,
