@@ -14,7 +14,7 @@ use platform::urls;
 use serde::Serialize;
 
 use super::{
-    asked,
+    addressed_assistants,
     batch::Batch,
     change::{Actor, Change, DeleteMessage, EditMessage, MemberAction, Outcome, SendMessage, Sent, member_actions},
     files, mentions, moderation, polls, removed, threads, versions,
@@ -75,7 +75,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
     }
     moderation::load(batch, changes).await?;
     files::load(batch, changes).await?;
-    asked::load(batch, changes).await
+    addressed_assistants::load(batch, changes).await
 }
 
 /// Returns the authors of edits that mention everybody where only admins may.
@@ -138,7 +138,7 @@ pub(super) fn send(batch: &mut Batch<'_>, by: Actor, send: &SendMessage) -> Resu
         may_mention_all(batch, by)?;
     }
     batch.check_length(conversation_id, &send.content)?;
-    let asked = asked::assistants(batch, by, send)?;
+    let asked = addressed_assistants::assistants(batch, by, send)?;
     batch.check_open_answers(user_id, asked.len())?;
     let attachments = files::attachments(batch, by, send)?;
     let sender = Sender { kind: SenderKind::User, id: Some(user_id.0), name, picture: None };

@@ -7,7 +7,7 @@
 //! published on the bus.
 
 mod answers;
-mod asked;
+mod addressed_assistants;
 mod batch;
 mod change;
 mod commit;

@@ -11,7 +11,7 @@ use appcore::{
 use dbcontext::query;
 
 use super::{
-    answers, asked,
+    answers, addressed_assistants,
     batch::Batch,
     change::{Actor, EditPrompt, Outcome},
     files,
@@ -35,7 +35,7 @@ pub(super) async fn ask_again(batch: &mut Batch<'_>, by: Actor, again: &EditProm
     }
     let assistants = quiet_assistants(batch, conversation_id).await?;
     if assistants.is_empty() {
-        return Err(asked::nobody_answers());
+        return Err(addressed_assistants::nobody_answers());
     }
     answers::load_open(batch, BTreeSet::from([user_id])).await?;
     batch.check_open_answers(user_id, assistants.len())?;
