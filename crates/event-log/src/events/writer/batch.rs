@@ -28,7 +28,7 @@ use super::{
     edits::Edits,
     files::BatchAttachments,
     limits::Limits,
-    memory::CachedConversation,
+    conversation_cache::CachedConversation,
     statements::Statements,
 };
 use crate::events::jobs::AnswerJob;

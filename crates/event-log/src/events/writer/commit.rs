@@ -27,7 +27,7 @@ use super::{
     batch::{Batch, ClosedBatch},
     change::{Change, Outcome},
     limits::Limits,
-    memory::ConversationCache,
+    conversation_cache::ConversationCache,
     statements::Statements,
 };
 

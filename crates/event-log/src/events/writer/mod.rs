@@ -17,7 +17,7 @@ mod departures;
 mod edits;
 mod files;
 mod limits;
-mod memory;
+mod conversation_cache;
 mod mentions;
 mod messages;
 mod moderation;

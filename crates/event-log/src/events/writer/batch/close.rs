@@ -15,7 +15,7 @@ use dbcontext::query::{
 use sea_orm::ConnectionTrait as _;
 use uuid::Uuid;
 
-use super::{super::memory::CachedConversation, Batch};
+use super::{super::conversation_cache::CachedConversation, Batch};
 
 /// Applied batch, ready to be stored and published.
 pub(in super::super) struct ClosedBatch {

@@ -9,7 +9,7 @@ use sea_orm::DatabaseTransaction;
 use super::{
     super::{
         change::Change,
-        memory::{CachedConversation, ConversationCache},
+        conversation_cache::{CachedConversation, ConversationCache},
         messages,
     },
     ActingMember, Batch,
