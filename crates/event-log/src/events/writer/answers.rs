@@ -15,7 +15,7 @@ use super::{
     change::{Actor, StartAnswer, FinishAnswer, Outcome},
     comparisons,
     messages::{create, not_archived, target_row},
-    removed, threads, versions,
+    log_redaction, threads, versions,
 };
 use crate::events::{
     jobs::{AnswerJob, AnswerOptions, TitleJob},
@@ -123,7 +123,7 @@ pub(super) async fn finish(
     }
     comparisons::take_in(batch, &mut message).await?;
     // After a takeover, an earlier event may contain a part of the text.
-    removed::take_out(batch, &message).await?;
+    log_redaction::take_out(batch, &message).await?;
     let ended = Box::new(message.clone());
     let body = match finish.status {
         MessageStatus::Failed => {
@@ -242,7 +242,7 @@ async fn tell(
     if let Some(first_id) = beside {
         return comparisons::tell(batch, message, first_id, None);
     }
-    removed::take_out(batch, message).await?;
+    log_redaction::take_out(batch, message).await?;
     let conversation_id = message.conversation_id;
     batch.emit(conversation_id, DurableBody::MessageUpdated { message: Box::new(message.clone()), branch_changed })?;
     Ok(())

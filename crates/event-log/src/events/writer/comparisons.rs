@@ -21,7 +21,7 @@ use super::{
     batch::Batch,
     change::{Actor, Outcome},
     messages::{not_archived, target, target_row},
-    removed, versions,
+    log_redaction, versions,
 };
 use crate::events::jobs::{AnswerJob, AnswerOptions};
 
@@ -56,7 +56,7 @@ pub(super) async fn begin(
     batch.check_open_answers(user_id, 1)?;
     let question = target(batch, conversation_id, question_id).await?;
     // Re-emits the question to obtain a sequence number for the hidden answer.
-    removed::take_out(batch, &question).await?;
+    log_redaction::take_out(batch, &question).await?;
     let seq = batch
         .emit(conversation_id, DurableBody::MessageUpdated { message: Box::new(question), branch_changed: false })?;
     let (answer_id, asking) = (MessageId::new(), asking.clone());
@@ -82,7 +82,7 @@ pub(super) async fn end(batch: &mut Batch<'_>, second: &Message, first_id: Messa
         return tell(batch, second, first_id, None);
     }
     if is_shown {
-        removed::take_out(batch, &first).await?;
+        log_redaction::take_out(batch, &first).await?;
         let conversation_id = first.conversation_id;
         batch.emit(conversation_id, DurableBody::MessageUpdated { message: Box::new(first), branch_changed: false })?;
     }

@@ -21,7 +21,7 @@ use super::{
     mentions::TimelinePosition,
     messages::listed,
     reactions::Reactions,
-    removed,
+    log_redaction,
 };
 
 #[derive(Default)]
@@ -179,7 +179,7 @@ impl Edits {
 
     fn rewrite(&mut self, message: &Message) -> Result<(), AppError> {
         for event in self.texts.get(&message.id).into_iter().flatten() {
-            let payload = removed::rewritten(&event.payload, message, event.seq == message.seq)?;
+            let payload = log_redaction::rewritten(&event.payload, message, event.seq == message.seq)?;
             self.rewritten.insert((event.conversation_id, event.seq), StoredEvent { payload, ..event.clone() });
         }
         Ok(())

@@ -18,7 +18,7 @@ use super::{
     batch::Batch,
     change::{Actor, Change, Outcome, SendMessage, SetPreviews, SetTranscript},
     messages::{listed, sends, target},
-    removed,
+    log_redaction,
 };
 use crate::events::jobs::TranscribeJob;
 
@@ -127,7 +127,7 @@ pub(super) async fn set_transcript(
     upload.transcript_state = Some(state);
     let message_row = (message.id, listed(&message.attachments)?);
     query::uploads::set_transcript(batch.db, message_row, set.upload_id, set.transcript.as_deref(), state).await?;
-    removed::take_out(batch, &message).await?;
+    log_redaction::take_out(batch, &message).await?;
     batch.emit(
         conversation_id,
         DurableBody::MessageUpdated { message: Box::new(message.clone()), branch_changed: false },
@@ -187,7 +187,7 @@ async fn replace_previews(
     }
     message.previews = previews.to_vec();
     query::previews::set(batch.db, message_id, listed(&message.previews)?).await?;
-    removed::take_out_previews(batch, &message).await?;
+    log_redaction::take_out_previews(batch, &message).await?;
     batch.emit(conversation_id, DurableBody::MessagePreviews { message_id, previews: message.previews })?;
     Ok(Outcome::Done)
 }

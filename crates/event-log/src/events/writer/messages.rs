@@ -17,7 +17,7 @@ use super::{
     addressed_assistants,
     batch::Batch,
     change::{Actor, Change, DeleteMessage, EditMessage, MemberAction, Outcome, SendMessage, Sent, member_actions},
-    files, mentions, moderation, polls, removed, threads, versions,
+    files, mentions, moderation, polls, log_redaction, threads, versions,
 };
 use crate::events::{
     HIDDEN, KEPT_TO_ADMINS,
@@ -292,7 +292,7 @@ pub(super) fn edit(batch: &mut Batch<'_>, by: Actor, edit: &EditMessage) -> Resu
     message.previews.clear();
     message.content = content;
     message.edited_at = Some(batch.now);
-    removed::take_out_pending(batch, &message)?;
+    log_redaction::take_out_pending(batch, &message)?;
     batch.edits.store(message.clone())?;
     batch.emit(
         conversation_id,
@@ -334,11 +334,11 @@ pub(super) async fn delete(batch: &mut Batch<'_>, by: Actor, delete: &DeleteMess
     if has_more {
         query::messages::delete(batch.db, message_id, batch.now).await?;
         files::detach(batch, message_id).await?;
-        removed::take_out(batch, &message).await?;
+        log_redaction::take_out(batch, &message).await?;
         versions::remove(batch, &message).await?;
         thread = threads::take_out(batch, &message).await?;
     } else {
-        removed::take_out_pending(batch, &message)?;
+        log_redaction::take_out_pending(batch, &message)?;
         batch.edits.delete(message)?;
     }
     batch.emit(conversation_id, DurableBody::MessageDeleted { message_id, thread_id, thread })?;

@@ -23,7 +23,7 @@ mod messages;
 mod moderation;
 mod polls;
 mod reactions;
-mod removed;
+mod log_redaction;
 mod statements;
 mod threads;
 mod versions;

@@ -17,7 +17,7 @@ use super::{
     change::{Actor, Change, HideMessage, Outcome, SendMessage},
     mentions,
     messages::{self, sends, target},
-    removed,
+    log_redaction,
 };
 use crate::events::jobs::PreviewJob;
 
@@ -100,7 +100,7 @@ pub(super) async fn hide(
         mentions::take_back(batch, &message);
         conceal(&mut message);
         message.hidden_at = Some(batch.now);
-        removed::take_out(batch, &message).await?;
+        log_redaction::take_out(batch, &message).await?;
     } else {
         query::moderation::restore(batch.db, message.id).await?;
         message = target(batch, conversation_id, hide.message_id).await?;

@@ -16,7 +16,7 @@ use super::{
     change::{Actor, EditPrompt, Outcome},
     files,
     messages::target,
-    removed,
+    log_redaction,
 };
 use crate::events::jobs::AnswerJob;
 
@@ -119,7 +119,7 @@ pub(super) async fn remove(batch: &mut Batch<'_>, message: &Message) -> Result<(
             query::versions::remove(batch.db, hidden.id).await?;
             hidden.content.clear();
             hidden.deleted_at = Some(batch.now);
-            removed::take_out(batch, &hidden).await?;
+            log_redaction::take_out(batch, &hidden).await?;
             behind.push(hidden.id);
         }
     }
@@ -169,7 +169,7 @@ async fn quiet_assistants(batch: &Batch<'_>, id: ConversationId) -> Result<Vec<A
 }
 
 async fn tell(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
-    removed::take_out(batch, message).await?;
+    log_redaction::take_out(batch, message).await?;
     let conversation_id = message.conversation_id;
     batch.emit(
         conversation_id,
