@@ -8,7 +8,7 @@
 //!
 //! Other components create notifications with [`notify`].
 
-mod announced;
+mod announcements;
 mod describe;
 mod finding;
 mod happenings;
@@ -31,7 +31,7 @@ use dbcontext::{
     query::notifications::{self as rows, NotificationRow, NotificationKey},
 };
 
-pub use announced::{BroadcastNotification, announce, withdraw};
+pub use announcements::{BroadcastNotification, announce, withdraw};
 pub use dbcontext::query::notifications::Filter;
 pub use dbcontext::query::notifications::{ReadScope, NotificationReadPosition};
 pub use missed::DigestJob;
