@@ -10,7 +10,7 @@
 
 mod announcements;
 mod describe;
-mod finding;
+mod recipients;
 mod happenings;
 mod missed;
 mod notifier;

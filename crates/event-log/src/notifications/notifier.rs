@@ -36,7 +36,7 @@ use platform::{
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    finding,
+    recipients,
     happenings::{LogEvents, matters},
     missed, tell, tell_of_end,
 };
@@ -217,7 +217,7 @@ async fn look_through(
             news.hear(*id, head);
         }
     }
-    let found = match finding::find(service, &happenings, now).await {
+    let found = match recipients::find(service, &happenings, now).await {
         Ok(found) => found,
         Err(error) => {
             // Releases the lock for the other conversations of this round.
@@ -254,7 +254,7 @@ async fn store(
     service: &EventLogService,
     turn: Option<Transaction>,
     happenings: LogEvents,
-    found: finding::NotificationChanges,
+    found: recipients::NotificationChanges,
     reached: HashMap<ConversationId, i64>,
     now: Timestamp,
 ) -> Result<(), AppError> {
