@@ -11,7 +11,7 @@
 mod announcements;
 mod describe;
 mod recipients;
-mod happenings;
+mod log_events;
 mod missed;
 mod notifier;
 mod own;

@@ -37,7 +37,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     recipients,
-    happenings::{LogEvents, matters},
+    log_events::{LogEvents, matters},
     missed, tell, tell_of_end,
 };
 use crate::EventLogService;

@@ -15,7 +15,7 @@ use search::tokens;
 use uuid::Uuid;
 
 use super::{
-    happenings::{ArrivedMessage, LogEvents},
+    log_events::{ArrivedMessage, LogEvents},
     quiet,
 };
 use crate::EventLogService;
