@@ -12,7 +12,7 @@ mod announcements;
 mod describe;
 mod recipients;
 mod log_events;
-mod missed;
+mod digest_email;
 mod notifier;
 mod own;
 mod pushing;
@@ -34,8 +34,8 @@ use dbcontext::{
 pub use announcements::{BroadcastNotification, announce, withdraw};
 pub use dbcontext::query::notifications::Filter;
 pub use dbcontext::query::notifications::{ReadScope, NotificationReadPosition};
-pub use missed::DigestJob;
-pub use missed::unsubscribe;
+pub use digest_email::DigestJob;
+pub use digest_email::unsubscribe;
 pub(crate) use notifier::start;
 pub use own::passed;
 pub use own::{list, read};
@@ -85,7 +85,7 @@ pub async fn notify(service: &EventLogService, notice: NewNotification) -> Resul
     let tx = service.db.begin().await.map_err(app_error)?;
     let stored = rows::insert(&tx, vec![row]).await?;
     let has_device = push::ask(&tx, now, &stored).await?;
-    missed::ask(&tx, now, &stored).await?;
+    digest_email::ask(&tx, now, &stored).await?;
     tx.commit().await.map_err(app_error)?;
     if has_device {
         service.wake_workers();

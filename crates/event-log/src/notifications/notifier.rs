@@ -38,7 +38,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{
     recipients,
     log_events::{LogEvents, matters},
-    missed, tell, tell_of_end,
+    digest_email, tell, tell_of_end,
 };
 use crate::EventLogService;
 use crate::push;
@@ -322,7 +322,7 @@ async fn store_parts(
 async fn add(tx: &Transaction, new: Vec<NotificationRow>, now: Timestamp) -> Result<Vec<NotificationRow>, AppError> {
     let stored = rows::insert(tx, new).await?;
     push::ask(tx, now, &stored).await?;
-    missed::ask(tx, now, &stored).await?;
+    digest_email::ask(tx, now, &stored).await?;
     Ok(stored)
 }
 
