@@ -15,7 +15,7 @@ mod log_events;
 mod digest_email;
 mod notifier;
 mod inbox;
-mod pushing;
+mod push_jobs;
 mod quiet;
 mod settings;
 
