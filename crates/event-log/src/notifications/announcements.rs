@@ -14,7 +14,7 @@ use dbcontext::{
 };
 use sea_orm::ConnectionTrait;
 
-use super::{MAX_TEXT, describe, quiet, tell_of_end};
+use super::{MAX_TEXT, describe, quiet_hours, tell_of_end};
 use crate::EventLogService;
 use crate::push;
 
@@ -43,7 +43,7 @@ pub async fn announce<C: ConnectionTrait>(
     let text: String = describe::plain(announced.body).chars().take(MAX_TEXT).collect();
     let row = |user: &UserId| {
         let silent = match said.get(user) {
-            Some(said) => quiet::disturbs(said.quiet.as_deref(), said.dnd_until, now)?,
+            Some(said) => quiet_hours::disturbs(said.quiet.as_deref(), said.dnd_until, now)?,
             None => false,
         };
         Ok::<_, AppError>(NotificationRow {

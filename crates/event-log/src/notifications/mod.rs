@@ -16,7 +16,7 @@ mod digest_email;
 mod notifier;
 mod inbox;
 mod push_jobs;
-mod quiet;
+mod quiet_hours;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ pub struct NewNotification {
 pub async fn notify(service: &EventLogService, notice: NewNotification) -> Result<(), AppError> {
     let now = service.clock.now();
     // Reminders are never silent: the user has chosen their time.
-    let silent = notice.kind != NotificationKind::Reminder && quiet::is_disturbed(service, notice.user_id, now).await?;
+    let silent = notice.kind != NotificationKind::Reminder && quiet_hours::is_disturbed(service, notice.user_id, now).await?;
     let cut = |text: String| text.chars().take(MAX_TEXT).collect::<String>();
     let row = NotificationRow {
         conversation_id: notice.conversation_id,

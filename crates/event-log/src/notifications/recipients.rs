@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     log_events::{ArrivedMessage, LogEvents},
-    quiet,
+    quiet_hours,
 };
 use crate::EventLogService;
 
@@ -130,7 +130,7 @@ fn may_be_told(candidate: &Candidate, kind: NotificationKind, seq: i64, now: Tim
 /// True if the notification is only listed, without a push.
 fn is_silent(candidate: &Candidate, now: Timestamp) -> Result<bool, AppError> {
     let is_muted = candidate.muted_until.is_some_and(|until| until > now);
-    Ok(is_muted || quiet::disturbs(candidate.quiet.as_deref(), candidate.dnd_until, now)?)
+    Ok(is_muted || quiet_hours::disturbs(candidate.quiet.as_deref(), candidate.dnd_until, now)?)
 }
 
 /// Collects rows and merges those of a group.

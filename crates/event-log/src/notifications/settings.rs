@@ -10,7 +10,7 @@ use appcore::{
 };
 use dbcontext::{constraint::app_error, query::notifications as rows};
 
-use super::quiet;
+use super::quiet_hours;
 use crate::EventLogService;
 
 const MAX_KEYWORDS: usize = 50;
@@ -43,7 +43,7 @@ pub async fn change_settings(
     change: SettingsChange,
 ) -> Result<NotificationSettings, AppError> {
     let keywords = change.keywords.map(checked).transpose()?;
-    let quiet = change.quiet.map(|quiet| quiet.map(quiet::checked).transpose()).transpose()?;
+    let quiet = change.quiet.map(|quiet| quiet.map(quiet_hours::checked).transpose()).transpose()?;
     if let Some(Some(minutes)) = change.mail_after_minutes
         && !MAIL_AFTER.contains(&minutes)
     {
