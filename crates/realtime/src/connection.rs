@@ -14,7 +14,7 @@ use crate::{
     close::Close,
     codec::{FrameBody, Request, Wire, json, msgpack},
     frame::Incoming,
-    greeting,
+    hello,
     outbound::{Identity, ConnectionHandle},
     protocol::{ControlFrame as _, Hello},
     sender::Sender,
@@ -44,7 +44,7 @@ impl Opening {
         out.set_address(source.address);
         let conversations = arrival.settle(&following, Some(&out));
         let now = app.clock.now();
-        let hello = greeting::hello(app, &principal, &conversations, &following, now);
+        let hello = hello::hello(app, &principal, &conversations, &following, now);
         out.greet(preface);
         out.greet(out.fit(wire.encode(&FrameBody::control(Hello::KIND, now, &hello, None))));
         out.flush();

@@ -27,7 +27,7 @@ pub mod deflate;
 pub mod engine;
 pub mod flood;
 pub mod frame;
-mod greeting;
+mod hello;
 pub mod handshake;
 mod heartbeat;
 mod instruction;

@@ -31,7 +31,7 @@ use crate::{
         sse::{self, Cursor},
     },
     command::check_shown,
-    greeting,
+    hello,
     outbound::{Identity, ConnectionHandle},
     protocol::{ControlFrame as _, Hello, SyncDone},
     shard::Shard,
@@ -72,7 +72,7 @@ pub async fn follow(
     shard.show(&out, shown);
     let now = app.clock.now();
     let resumed = last_event_id.and_then(cursor);
-    let hello = greeting::hello(app, principal, &conversations, &following, now);
+    let hello = hello::hello(app, principal, &conversations, &following, now);
     // A resumed stream keeps its cursor until it has caught up.
     let here = resumed.unwrap_or(Cursor { moment: now, position: None });
     out.greet(sse::encode_retry(rand::rng().random_range(RETRY)));
