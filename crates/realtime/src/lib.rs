@@ -31,7 +31,7 @@ mod hello;
 pub mod handshake;
 mod heartbeat;
 mod instruction;
-pub mod order;
+pub mod resequencer;
 pub mod outbound;
 pub mod per_address;
 pub mod protocol;

@@ -30,7 +30,7 @@ mod step;
 
 use std::collections::VecDeque;
 
-use realtime::order::Resequencer;
+use realtime::resequencer::Resequencer;
 use stateright::Property;
 
 pub use set::Set;

@@ -306,7 +306,7 @@ impl Delivery {
         let Link::Known(i, read) = state.readers[r].link else { return };
         let instance = &mut state.instances[i];
         let last = i64::from(read.max(instance.seen));
-        let room = instance.room.get_or_insert_with(|| realtime::order::Resequencer::after(last));
+        let room = instance.room.get_or_insert_with(|| realtime::resequencer::Resequencer::after(last));
         room.announce(last);
         let announced = last.max(room.last());
         let reader = &mut state.readers[r];

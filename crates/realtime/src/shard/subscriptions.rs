@@ -41,7 +41,7 @@ use super::delivery::{Deliveries, FrameEncodings};
 use crate::{
     close::Close,
     codec::FrameBody,
-    order::Resequencer,
+    resequencer::Resequencer,
     outbound::ConnectionHandle,
     protocol::{ControlFrame as _, Resync},
     ring::SendRing,
