@@ -7,7 +7,7 @@ use appcore::{AppError, ConversationId, Country, auth::Principal};
 
 use crate::{
     codec::{self, AnswerTo},
-    outbound::ConnectionHandle,
+    connection_handle::ConnectionHandle,
     protocol::{ControlFrame, ErrorPayload},
     shard::Shard,
 };

@@ -15,7 +15,7 @@ use crate::{
     codec::{FrameBody, Request, Wire, json, msgpack},
     frame::Incoming,
     hello,
-    outbound::{Identity, ConnectionHandle},
+    connection_handle::{Identity, ConnectionHandle},
     protocol::{ControlFrame as _, Hello},
     sender::Sender,
     session::{Inbox, WsSession},
@@ -148,7 +148,7 @@ mod tests {
     use crate::{
         broadcaster::Permit,
         client::ClientContext,
-        outbound::ConnectionHandle,
+        connection_handle::ConnectionHandle,
         queue::Queue,
         sender::Sender,
         session::{Inbox, WsSession},

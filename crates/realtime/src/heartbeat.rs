@@ -10,7 +10,7 @@ use std::{rc::Rc, time::Duration};
 use appcore::Timestamp;
 use tokio::time::Instant;
 
-use crate::{close::Close, outbound::ConnectionHandle};
+use crate::{close::Close, connection_handle::ConnectionHandle};
 
 /// Number of slots of the wheel.
 const SLOTS: usize = 256;
@@ -95,7 +95,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{backlog::Backlog, codec::Wire, outbound::Identity};
+    use crate::{backlog::Backlog, codec::Wire, connection_handle::Identity};
 
     fn identity(expires_at: Timestamp) -> Identity {
         Identity { user_id: UserId::new(), credential: CredentialId::Session(SessionId::new()), expires_at }

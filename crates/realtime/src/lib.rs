@@ -32,7 +32,7 @@ pub mod handshake;
 mod heartbeat;
 mod instruction;
 pub mod resequencer;
-pub mod outbound;
+pub mod connection_handle;
 pub mod per_address;
 pub mod protocol;
 pub mod pubsub;

@@ -32,7 +32,7 @@ use crate::{
     },
     command::check_shown,
     hello,
-    outbound::{Identity, ConnectionHandle},
+    connection_handle::{Identity, ConnectionHandle},
     protocol::{ControlFrame as _, Hello, SyncDone},
     shard::Shard,
 };

@@ -9,7 +9,7 @@ use std::{
 
 use telemetry::Span;
 
-use crate::{codec::Request, outbound::ConnectionHandle};
+use crate::{codec::Request, connection_handle::ConnectionHandle};
 
 /// Maximum number of concurrent commands per connection.
 const COMMAND_SLOTS: usize = 64;

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::{
     codec::{FrameBody, Wire},
     frame,
-    outbound::ConnectionHandle,
+    connection_handle::ConnectionHandle,
     queue::Joined,
     ring::SendRing,
 };

@@ -8,7 +8,7 @@ use identity::accounts;
 use tokio::time::Instant;
 
 use super::Shard;
-use crate::{close::Close, outbound::ConnectionHandle};
+use crate::{close::Close, connection_handle::ConnectionHandle};
 
 /// Interval of the database check for ended sessions. Another process may have ended them without a
 /// bus message.

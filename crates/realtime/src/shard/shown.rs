@@ -6,7 +6,7 @@ use appcore::{AppError, ConversationId, UserId, view::Presence};
 use identity::presence;
 
 use super::Shard;
-use crate::outbound::ConnectionHandle;
+use crate::connection_handle::ConnectionHandle;
 
 /// Maximum number of conversations that one connection displays.
 pub const MAX_SHOWN: usize = 8;

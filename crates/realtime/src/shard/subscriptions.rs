@@ -42,7 +42,7 @@ use crate::{
     close::Close,
     codec::FrameBody,
     resequencer::Resequencer,
-    outbound::ConnectionHandle,
+    connection_handle::ConnectionHandle,
     protocol::{ControlFrame as _, Resync},
     ring::SendRing,
 };

@@ -14,7 +14,7 @@ use conversations::{SubscribedConversation, ConnectionSubscriptions};
 use tokio::time::Instant;
 
 use super::{Person, Subscription, Subscriptions, viewers};
-use crate::outbound::ConnectionHandle;
+use crate::connection_handle::ConnectionHandle;
 
 impl Person {
     /// Returns the last buffered join or leave of the conversation.

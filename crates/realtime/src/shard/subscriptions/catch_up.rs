@@ -6,7 +6,7 @@ use appcore::ConversationId;
 use tokio::time::Instant;
 
 use super::Subscriptions;
-use crate::outbound::ConnectionHandle;
+use crate::connection_handle::ConnectionHandle;
 
 /// State of a connection after a page of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use appcore::{
 };
 
 use super::Subscriptions;
-use crate::{codec::FrameBody, outbound::ConnectionHandle, shard::delivery::FrameEncodings};
+use crate::{codec::FrameBody, connection_handle::ConnectionHandle, shard::delivery::FrameEncodings};
 
 /// Changes since the last publication.
 #[derive(Default)]

@@ -13,7 +13,7 @@ use tokio::{io::AsyncReadExt as _, net::TcpStream};
 use uuid::Uuid;
 
 use super::{super::delivery::COPIED, gaps::GAP, *};
-use crate::outbound::tests::{stream, stream_on};
+use crate::connection_handle::tests::{stream, stream_on};
 
 const SMALL: u32 = 20;
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, rc::Rc, slice};
 use appcore::{ConversationId, UserId, event::LogPosition};
 
 use super::{Subscription, Subscriptions};
-use crate::outbound::ConnectionHandle;
+use crate::connection_handle::ConnectionHandle;
 
 type Index<K> = HashMap<K, Vec<Rc<ConnectionHandle>>>;
 
