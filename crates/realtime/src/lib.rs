@@ -37,7 +37,7 @@ pub mod per_address;
 pub mod protocol;
 pub mod pubsub;
 pub mod queue;
-mod ring;
+mod uring;
 pub mod sender;
 pub mod session;
 pub mod shard;

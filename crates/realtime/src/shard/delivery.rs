@@ -12,7 +12,7 @@ use crate::{
     frame,
     connection_handle::ConnectionHandle,
     queue::Joined,
-    ring::SendRing,
+    uring::SendRing,
 };
 
 /// Minimum number of sends for which io_uring is used.

@@ -21,7 +21,7 @@ use std::{
 };
 
 use crate::{
-    broadcaster::ShardHandle, close::Close, heartbeat::HeartbeatWheel, instruction::Instruction, connection_handle::ConnectionHandle, ring::SendRing,
+    broadcaster::ShardHandle, close::Close, heartbeat::HeartbeatWheel, instruction::Instruction, connection_handle::ConnectionHandle, uring::SendRing,
 };
 use app::App;
 use appcore::{

@@ -44,7 +44,7 @@ use crate::{
     resequencer::Resequencer,
     connection_handle::ConnectionHandle,
     protocol::{ControlFrame as _, Resync},
-    ring::SendRing,
+    uring::SendRing,
 };
 
 pub use catch_up::CatchUp;
