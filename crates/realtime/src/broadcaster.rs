@@ -12,7 +12,7 @@ use appcore::{AppError, Code, UserId, view::Presence};
 use identity::presence;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{backlog::Backlog, instruction::Instruction, per_address::PerAddress, sync_pace::SyncRateLimit};
+use crate::{backlog::Backlog, instruction::Instruction, per_address::PerAddress, sync_rate_limit::SyncRateLimit};
 
 /// Maximum number of presence changes per write to the store.
 const NOTES: usize = 500;

@@ -20,7 +20,7 @@ use crate::{
     codec::{AnswerTo, FrameBody, Wire, sse},
     protocol::{ControlFrame as _, ReachedConversation, RefusedConversation, Resync, SyncDone},
     shard::CatchUp,
-    sync_pace::LOOK,
+    sync_rate_limit::LOOK,
 };
 
 /// Interval at which a paced read checks whether the connection is still open.

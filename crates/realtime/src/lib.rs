@@ -44,7 +44,7 @@ pub mod shard;
 pub mod socket;
 pub mod socketio;
 pub mod sse;
-mod sync_pace;
+mod sync_rate_limit;
 pub mod upgrade;
 mod upgrade_request;
 
