@@ -25,7 +25,7 @@ pub mod command;
 mod connection;
 pub mod deflate;
 pub mod engine;
-pub mod flood;
+pub mod frame_limit;
 pub mod frame;
 mod hello;
 pub mod handshake;

@@ -16,7 +16,7 @@ use tokio::{net::TcpStream, time::Instant};
 
 use crate::{
     close::Close,
-    flood::TokenBucket,
+    frame_limit::TokenBucket,
     frame::{self, Incoming, Kind, Reader},
     sender::Sender,
 };

@@ -24,7 +24,7 @@ use crate::{
     codec::Wire,
     connection,
     deflate::DeflateParams,
-    flood::TokenBucket,
+    frame_limit::TokenBucket,
     frame::{self, Reader},
     handshake::{self, offers},
     sender::Sender,

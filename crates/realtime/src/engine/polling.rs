@@ -20,7 +20,7 @@ use super::{
     rhythm::PingSchedule,
     websocket::{self, Probe, UpgradeEvent},
 };
-use crate::{close::Close, flood::TokenBucket, sender::Sender};
+use crate::{close::Close, frame_limit::TokenBucket, sender::Sender};
 
 /// Time that the close packet waits to be fetched by the client.
 const FAREWELL: Duration = Duration::from_secs(5);

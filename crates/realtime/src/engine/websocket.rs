@@ -13,7 +13,7 @@ use super::{
 use crate::{
     close::Close,
     deflate::DeflateParams,
-    flood::TokenBucket,
+    frame_limit::TokenBucket,
     frame::{self, Incoming, Kind, Reader},
     sender::Sender,
     socket::{self, Disconnected, Handler, Inbound},
