@@ -12,7 +12,7 @@
 //! after an upgrade the queue gets a socket. Each frame leaves the queue once, so the upgrade loses
 //! and duplicates nothing.
 
-mod guest;
+mod session_handler;
 pub mod http;
 mod mailbox;
 pub mod packet;
@@ -35,7 +35,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-pub use guest::{Deadline, SessionHandler, SessionHandlerFactory, Message};
+pub use session_handler::{Deadline, SessionHandler, SessionHandlerFactory, Message};
 pub use session_router::{Body, SessionRequest, PollResult, SessionRouter, UpgradingSocket};
 pub use sid::{InvalidSid, Sid};
 
