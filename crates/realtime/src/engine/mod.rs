@@ -18,7 +18,7 @@ mod mailbox;
 pub mod packet;
 pub mod payload;
 mod polling;
-mod rhythm;
+mod ping_schedule;
 mod session_router;
 mod sid;
 mod websocket;
@@ -39,7 +39,7 @@ pub use session_handler::{Deadline, SessionHandler, SessionHandlerFactory, Messa
 pub use session_router::{Body, SessionRequest, PollResult, SessionRouter, UpgradingSocket};
 pub use sid::{InvalidSid, Sid};
 
-use self::{mailbox::Mailbox, rhythm::PingSchedule, session_router::RoutedRequest};
+use self::{mailbox::Mailbox, ping_schedule::PingSchedule, session_router::RoutedRequest};
 use crate::{backlog::Backlog, close::Close, deflate::DeflateParams, frame, sender::Sender};
 
 /// Settings of the engine.

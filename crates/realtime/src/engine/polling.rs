@@ -17,7 +17,7 @@ use super::{
     mailbox::Mailbox,
     packet::{self, Packet},
     payload::{self, Payload, PayloadPacket},
-    rhythm::PingSchedule,
+    ping_schedule::PingSchedule,
     websocket::{self, Probe, UpgradeEvent},
 };
 use crate::{close::Close, frame_limit::TokenBucket, sender::Sender};

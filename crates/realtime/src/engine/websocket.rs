@@ -8,7 +8,7 @@ use tokio::{net::TcpStream, time::Instant};
 use super::{
     SessionHandler, Message, Settings, UpgradingSocket,
     packet::{self, Packet},
-    rhythm::PingSchedule,
+    ping_schedule::PingSchedule,
 };
 use crate::{
     close::Close,
