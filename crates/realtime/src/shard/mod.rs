@@ -6,7 +6,7 @@
 //! yields: events queued meanwhile are sent with one system call, and a single event is written
 //! immediately. After long rounds it pauses briefly, so that more events are sent per round.
 
-mod concerned;
+mod announcement_delivery;
 mod delivery;
 mod expiry;
 mod gap;
@@ -75,7 +75,7 @@ pub struct Shard {
     /// Signals frames that were pushed outside the shard's own loop.
     touched: Notify,
     outage: gap::Outage,
-    recovered_broadcasts: concerned::RecoveredBroadcasts,
+    recovered_broadcasts: announcement_delivery::RecoveredBroadcasts,
     /// End of a pause after a long write.
     rest: Cell<Option<Instant>>,
     /// Time up to which ended sessions and API keys are known.
@@ -103,7 +103,7 @@ impl Shard {
             wheel: RefCell::new(HeartbeatWheel::new(app.config.realtime.heartbeat)),
             touched: Notify::new(),
             outage: gap::Outage::default(),
-            recovered_broadcasts: concerned::RecoveredBroadcasts::default(),
+            recovered_broadcasts: announcement_delivery::RecoveredBroadcasts::default(),
             rest: Cell::new(None),
             ended_until: Cell::new(app.clock.now()),
             swept_at: Cell::new(Instant::now()),
