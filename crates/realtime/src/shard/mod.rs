@@ -9,7 +9,7 @@
 mod announcement_delivery;
 mod delivery;
 mod expiry;
-mod gap;
+mod bus_outage;
 mod shown;
 mod subscriptions;
 
@@ -74,7 +74,7 @@ pub struct Shard {
     wheel: RefCell<HeartbeatWheel>,
     /// Signals frames that were pushed outside the shard's own loop.
     touched: Notify,
-    outage: gap::Outage,
+    outage: bus_outage::Outage,
     recovered_broadcasts: announcement_delivery::RecoveredBroadcasts,
     /// End of a pause after a long write.
     rest: Cell<Option<Instant>>,
@@ -102,7 +102,7 @@ impl Shard {
             )),
             wheel: RefCell::new(HeartbeatWheel::new(app.config.realtime.heartbeat)),
             touched: Notify::new(),
-            outage: gap::Outage::default(),
+            outage: bus_outage::Outage::default(),
             recovered_broadcasts: announcement_delivery::RecoveredBroadcasts::default(),
             rest: Cell::new(None),
             ended_until: Cell::new(app.clock.now()),
