@@ -10,7 +10,7 @@ mod announcement_delivery;
 mod delivery;
 mod expiry;
 mod bus_outage;
-mod shown;
+mod viewing;
 mod subscriptions;
 
 use std::{
@@ -38,7 +38,7 @@ use tokio::{
 };
 
 use event_log::events;
-pub use shown::{MAX_SHOWN, MAX_WATCHED};
+pub use viewing::{MAX_SHOWN, MAX_WATCHED};
 pub use subscriptions::CatchUp;
 use subscriptions::Subscriptions;
 #[cfg(test)]
