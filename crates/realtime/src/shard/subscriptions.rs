@@ -14,7 +14,7 @@
 //! bus outage and shortly after each join, so that late events don't leave incorrect subscriptions
 //! behind.
 
-mod arrivals;
+mod joining;
 mod catch_up;
 mod gaps;
 mod gathered;
