@@ -17,7 +17,7 @@
 mod joining;
 mod catch_up;
 mod gaps;
-mod gathered;
+mod coalesced;
 mod topics;
 mod viewers;
 mod workspaces;
@@ -72,7 +72,7 @@ pub struct Subscriptions {
     unchecked_watchers: Vec<Rc<ConnectionHandle>>,
     /// Connected users per workspace.
     workspaces: HashMap<WorkspaceId, HashSet<UserId>>,
-    coalesced: gathered::Pending,
+    coalesced: coalesced::Pending,
     deliveries: Deliveries,
     stamp: u64,
 }
@@ -152,7 +152,7 @@ impl Subscriptions {
             watchers: HashMap::new(),
             unchecked_watchers: Vec::new(),
             workspaces: HashMap::new(),
-            coalesced: gathered::Pending::default(),
+            coalesced: coalesced::Pending::default(),
             deliveries: Deliveries::new(ring),
             stamp: 0,
         }
