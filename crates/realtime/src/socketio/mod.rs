@@ -6,7 +6,7 @@
 //! forwards requests for their sessions ([`forward`]). A forwarded request isn't forwarded again.
 
 mod forward;
-mod guest;
+mod client_session;
 mod instances;
 mod splice;
 
@@ -19,8 +19,8 @@ use bytes::BytesMut;
 
 use app::App;
 use forward::{Forwarder, HOP};
-pub use guest::Caller;
-use guest::ClientSessionFactory;
+pub use client_session::Caller;
+use client_session::ClientSessionFactory;
 pub use instances::Instances;
 use platform::rate_limits::{BodyLease, LimitSubject};
 
