@@ -8,7 +8,7 @@
 mod forward;
 mod client_session;
 mod instances;
-mod splice;
+mod socket_proxy;
 
 use std::{net::IpAddr, rc::Rc, sync::Arc};
 
@@ -132,7 +132,7 @@ impl SocketIo {
                     let UpgradeRequest { request, socket, unread, request_id, .. } = upgrade;
                     let preface = handshake::switching(request.headers(), None, None, &request_id);
                     let shard = Rc::clone(&self.shard);
-                    actix_rt::spawn(async move { splice::join(&shard, socket, preface, owner, unread.freeze()).await });
+                    actix_rt::spawn(async move { socket_proxy::join(&shard, socket, preface, owner, unread.freeze()).await });
                     Ok(None)
                 }
                 Err(refused) => Err((refusal(refused), Some(upgrade))),
