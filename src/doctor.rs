@@ -103,7 +103,7 @@ async fn database(config: &Config, ai: Option<&Ai>) -> Vec<Check> {
         if let Some(ai) = ai {
             let key = key_secret(config);
             let loading = in_time(async {
-                gateway::added::load(&database, ai, key.as_ref()).await?;
+                gateway::custom_providers::load(&database, ai, key.as_ref()).await?;
                 Ok(())
             });
             if let Err(error) = loading.await {

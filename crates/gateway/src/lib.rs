@@ -12,7 +12,7 @@
 //! ([`writer`]). A budget or a charge may require a transaction, which is batched with others
 //! ([`billing::holds`]).
 
-pub mod added;
+pub mod custom_providers;
 mod admission;
 pub mod budgets;
 mod cache;
@@ -194,7 +194,7 @@ impl GatewayService {
     }
 
     async fn reload(&self) -> Result<(), AppError> {
-        added::load(&self.db, &self.ai, self.config.auth.key_encryption_secret.as_ref()).await?;
+        custom_providers::load(&self.db, &self.ai, self.config.auth.key_encryption_secret.as_ref()).await?;
         let defined = gateway_models::all(self.db.writer()).await?;
         if self.models.replace(defined, self.ai.added()) {
             self.answers.forget_all();

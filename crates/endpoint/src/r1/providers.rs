@@ -7,7 +7,7 @@ use appcore::{
     view::{AiProvider, ProviderTest},
 };
 use gateway::{
-    added::{self, NewProvider, ProviderChange},
+    custom_providers::{self, NewProvider, ProviderChange},
     providers,
 };
 use identity::accounts::Confirmed;
@@ -74,7 +74,7 @@ impl Endpoint for AddProvider {
         let AddProviderRequest { name, kind, base_url, keys, models, requests_per_minute } = request;
         let keys = keys.unwrap_or_default();
         let new = NewProvider { name, kind, base_url, keys, models, requests_per_minute };
-        Ok(Reply::of(added::add(ctx.gateway(), by, new).await?))
+        Ok(Reply::of(custom_providers::add(ctx.gateway(), by, new).await?))
     }
 }
 
@@ -111,7 +111,7 @@ impl Endpoint for ChangeProvider {
         let ChangeProviderRequest { name, base_url, add_keys, remove_keys, models, requests_per_minute } = request;
         let (add_keys, remove_keys) = (add_keys.unwrap_or_default(), remove_keys.unwrap_or_default());
         let change = ProviderChange { base_url, add_keys, remove_keys, models, requests_per_minute };
-        Ok(Reply::of(added::change(ctx.gateway(), by, &name, change).await?))
+        Ok(Reply::of(custom_providers::change(ctx.gateway(), by, &name, change).await?))
     }
 }
 
@@ -131,7 +131,7 @@ impl Endpoint for RemoveProvider {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: RemoveProviderRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        added::remove(ctx.gateway(), by, &request.name).await?;
+        custom_providers::remove(ctx.gateway(), by, &request.name).await?;
         Ok(Reply::of(NoData))
     }
 }
