@@ -28,7 +28,7 @@ use crate::{
     cost::{cost, most_output, worst_cost},
     hold::{ChargePlan, ReservationGuard, Payer},
     models::Model,
-    record::FAILED,
+    assistant_usage::FAILED,
     usage_row::{ServedCall, UsageRow, count, tokens},
     writer::UsageEntry,
 };

@@ -27,7 +27,7 @@ pub mod models;
 mod policy;
 mod prices;
 pub mod providers;
-mod record;
+mod assistant_usage;
 mod shelf;
 mod side;
 #[cfg(test)]
@@ -70,7 +70,7 @@ pub use models::{Model, known_model};
 use platform::{Core, chunked_delete::in_parts, rate_limits::KeyLimits, start_error, work_pools::WorkOwner};
 pub use policy::PolicyChange;
 pub use prices::check_price;
-pub use record::{AnswerUsage, answering, record};
+pub use assistant_usage::{AnswerUsage, answering, record};
 pub use side::InternalModelCall;
 pub use transcribe::{StoredRecording, MAX_RECORDING, check_dictation, dictate, transcribe};
 

@@ -36,7 +36,7 @@ use crate::{
     Admission, AnswerUsage, BillingIdentity, CallRequest, GatewayCaller, GatewayService, CallOutcome, PolicyChange, Refusal, ModelCall, InternalModelCall,
     authenticate, authorize, budgets, hold_round,
     keys::{self, KeyChange, NewApiKey},
-    may_call, models, queue_answers, record,
+    may_call, models, queue_answers, assistant_usage,
     usage::{self, UsageQuery},
 };
 
