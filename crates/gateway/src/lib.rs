@@ -28,7 +28,7 @@ mod policy;
 mod prices;
 pub mod providers;
 mod assistant_usage;
-mod shelf;
+mod response_store;
 mod side;
 #[cfg(test)]
 mod tests;
@@ -79,7 +79,7 @@ use self::{
     journal::{Journal, AbandonedRows},
     model_lists::ModelLists,
     models::{Models, Table},
-    shelf::RedisResponseStore,
+    response_store::RedisResponseStore,
     writer::UsageLedger,
 };
 
