@@ -29,7 +29,7 @@ mod prices;
 pub mod providers;
 mod assistant_usage;
 mod response_store;
-mod side;
+mod internal_calls;
 #[cfg(test)]
 mod tests;
 mod transcribe;
@@ -71,7 +71,7 @@ use platform::{Core, chunked_delete::in_parts, rate_limits::KeyLimits, start_err
 pub use policy::PolicyChange;
 pub use prices::check_price;
 pub use assistant_usage::{AnswerUsage, answering, record};
-pub use side::InternalModelCall;
+pub use internal_calls::InternalModelCall;
 pub use transcribe::{StoredRecording, MAX_RECORDING, check_dictation, dictate, transcribe};
 
 use self::{
