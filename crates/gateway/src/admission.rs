@@ -26,7 +26,7 @@ use crate::{
     BillingIdentity, CacheDirectives, GatewayCaller, GatewayService, CachedAnswer, CacheKey,
     budgets::ExhaustedBudget,
     cost::{cost, most_output, worst_cost},
-    hold::{ChargePlan, ReservationGuard, Payer},
+    reservations::{ChargePlan, ReservationGuard, Payer},
     models::Model,
     assistant_usage::FAILED,
     usage_row::{ServedCall, UsageRow, count, tokens},

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     BillingIdentity, GatewayService, cost,
-    hold::{Payer, ModelCallReservation},
+    reservations::{Payer, ModelCallReservation},
     journal::JournalEntry,
     models,
     usage_row::{self, UsageRow, tokens},
