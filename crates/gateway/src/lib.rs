@@ -15,7 +15,7 @@
 pub mod custom_providers;
 mod admission;
 pub mod budgets;
-mod cache;
+mod response_cache;
 mod connect;
 mod cost;
 mod embed;
@@ -58,7 +58,7 @@ use uuid::Uuid;
 pub use ::ai::Ai;
 pub use admission::{Admission, CallRequest, CallOutcome, Refusal, authorize, route_to_count};
 use billing::BillingService;
-pub use cache::{CacheDirectives, CachedAnswer, CacheKey};
+pub use response_cache::{CacheDirectives, CachedAnswer, CacheKey};
 pub use connect::connect;
 pub use cost::cost;
 pub use embed::{EmbedCause, EmbedFailure, Embedded, Embedder, embed, embedder};
@@ -75,7 +75,7 @@ pub use internal_calls::InternalModelCall;
 pub use transcribe::{StoredRecording, MAX_RECORDING, check_dictation, dictate, transcribe};
 
 use self::{
-    cache::ResponseCache,
+    response_cache::ResponseCache,
     journal::{Journal, AbandonedRows},
     model_lists::ModelLists,
     models::{Models, Table},
