@@ -224,7 +224,7 @@ impl Ai {
             let body = upstream.http.whole(response, deadline).await?;
             if is_stream(&body) {
                 let (answer, usage) = read_whole(&body, self.listener(attempt), &call.meter)?;
-                let whole = anthropic::caller::whole(&head(call.style, attempt.model), &answer, &usage);
+                let whole = anthropic::client_format::whole(&head(call.style, attempt.model), &answer, &usage);
                 return Ok(StartedAnswer::Whole(whole.to_string().into()));
             }
             anthropic::pass::meter_whole(&body, &call.meter, request.bills_code_container)?;
@@ -234,7 +234,7 @@ impl Ai {
             Opened::Stream(body) => body,
             Opened::Whole(body) => {
                 let head = head(call.style, attempt.model);
-                let writer = anthropic::caller::MessageWriter::new(head, call.meter.estimated_question());
+                let writer = anthropic::client_format::MessageWriter::new(head, call.meter.estimated_question());
                 return self.whole_as_frames(call, attempt, (&body, None), Box::new(writer));
             }
         };
@@ -435,7 +435,7 @@ impl AnswerFormat {
                 }
                 whole
             }
-            Self::Messages => anthropic::caller::whole(head, answer, usage),
+            Self::Messages => anthropic::client_format::whole(head, answer, usage),
         }
     }
 
@@ -446,7 +446,7 @@ impl AnswerFormat {
             Self::Responses { repeated, record } => {
                 Box::new(openai_responses::answer::ResponseWriter::new(head, repeated.clone(), record.clone()))
             }
-            Self::Messages => Box::new(anthropic::caller::MessageWriter::new(head, asked)),
+            Self::Messages => Box::new(anthropic::client_format::MessageWriter::new(head, asked)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Anthropic's Messages API, as a client format and as a provider format.
 
 pub(crate) mod answer;
-pub(crate) mod caller;
+pub(crate) mod client_format;
 pub(crate) mod hosted;
 pub(crate) mod pass;
 pub(crate) mod request;

@@ -64,7 +64,7 @@ fn writer(style: ApiStyle) -> Box<dyn Writer> {
         ApiStyle::Responses => {
             Box::new(openai_responses::answer::ResponseWriter::new(head(), serde_json::json!({"tools": []}), None))
         }
-        ApiStyle::Messages => Box::new(anthropic::caller::MessageWriter::new(head(), 11)),
+        ApiStyle::Messages => Box::new(anthropic::client_format::MessageWriter::new(head(), 11)),
     }
 }
 
@@ -78,7 +78,7 @@ fn whole(kind: ProviderKind, style: ApiStyle, body: &Value) -> Result<(Value, Us
         ApiStyle::Responses => {
             openai_responses::answer::whole(&head(), &serde_json::json!({"tools": []}), &answer, &usage)
         }
-        ApiStyle::Messages => anthropic::caller::whole(&head(), &answer, &usage),
+        ApiStyle::Messages => anthropic::client_format::whole(&head(), &answer, &usage),
     };
     Ok((written, usage))
 }
