@@ -20,7 +20,7 @@ use self::survey::survey;
 use crate::{
     call::ApiStyle,
     dialect::{
-        anthropic::hosted as claude_hosted,
+        anthropic::server_tools as claude_hosted,
         fields::{self, has_escaped, may_have, whole},
         openai_responses::hosted,
     },

@@ -2,7 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod client_format;
-pub(crate) mod hosted;
+pub(crate) mod server_tools;
 pub(crate) mod pass;
 pub(crate) mod request;
 pub(crate) mod upstream;

@@ -8,7 +8,7 @@ use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::{hosted, usage::MessageUsage};
+use super::{server_tools, usage::MessageUsage};
 use crate::{
     AiError, GatewayError,
     dialect::{
@@ -39,9 +39,9 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, is_held: bool) -> Result<Rewrit
     let signed = without_unsigned(body);
     let (body, stream) = replace_model(signed.as_ref().unwrap_or(body), model)?;
     let tools = serde_json::from_slice::<ToolsField<'_>>(&body).ok().and_then(|offered| offered.tools);
-    let pays_for_code = hosted::may_use(tools, AssumedUses::of(stream))?.0.containers > 0;
+    let pays_for_code = server_tools::may_use(tools, AssumedUses::of(stream))?.0.containers > 0;
     let bounded =
-        tools.filter(|_| is_held && !stream).and_then(|tools| Some((place(&body, tools), hosted::bounded(tools)?)));
+        tools.filter(|_| is_held && !stream).and_then(|tools| Some((place(&body, tools), server_tools::bounded(tools)?)));
     let bounded = bounded.map(|part| replace(&body, vec![part]));
     let body = bounded.unwrap_or(body);
     Ok(RewrittenRequest { body, stream, wants_usage: true, wants_several: false, searches: false, bills_code_container: pays_for_code })
