@@ -20,7 +20,7 @@ use crate::{
         AnswerHead,
         anthropic::{
             self,
-            pass::{MessageEvents, MessagesTap},
+            passthrough::{MessageEvents, MessagesTap},
         },
         costly, halves,
         openai_chat::{
@@ -205,7 +205,7 @@ impl Ai {
 
     async fn pass_messages(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<StartedAnswer, AttemptError> {
         let is_held = call.is_held();
-        let rewrite = move |body: &Bytes, model: &str| anthropic::pass::rewrite(body, model, is_held);
+        let rewrite = move |body: &Bytes, model: &str| anthropic::passthrough::rewrite(body, model, is_held);
         let request = rewritten(call, attempt, rewrite).await?;
         let upstream = attempt.upstream;
         let betas = call.betas_for(upstream);
@@ -227,7 +227,7 @@ impl Ai {
                 let whole = anthropic::client_format::whole(&head(call.style, attempt.model), &answer, &usage);
                 return Ok(StartedAnswer::Whole(whole.to_string().into()));
             }
-            anthropic::pass::meter_whole(&body, &call.meter, request.bills_code_container)?;
+            anthropic::passthrough::meter_whole(&body, &call.meter, request.bills_code_container)?;
             return Ok(StartedAnswer::Whole(body));
         }
         let body = match upstream.http.open(response, deadline).await? {

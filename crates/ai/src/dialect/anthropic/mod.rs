@@ -3,7 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod client_format;
 pub(crate) mod server_tools;
-pub(crate) mod pass;
+pub(crate) mod passthrough;
 pub(crate) mod request;
 pub(crate) mod upstream;
 pub(crate) mod usage;
@@ -54,7 +54,7 @@ impl Dialect for Anthropic {
     }
 
     fn count(&self, body: &Bytes, _question: &Request, model: &str) -> Result<Option<CountRequest>, GatewayError> {
-        let signed = pass::without_unsigned(body);
+        let signed = passthrough::without_unsigned(body);
         let (body, _) = openai_chat::pass::replace_model(signed.as_ref().unwrap_or(body), model)?;
         Ok(Some(CountRequest { post: Post { place: EndpointPath::of(["messages", "count_tokens"]), body }, field: "input_tokens" }))
     }

@@ -331,7 +331,7 @@ fn accepts_call_increments_with_changing_ids() {
 
 #[test]
 fn adds_missing_event_names_to_messages() {
-    let (mut tap, meter) = (super::anthropic::pass::MessagesTap::default(), crate::Meter::default());
+    let (mut tap, meter) = (super::anthropic::passthrough::MessagesTap::default(), crate::Meter::default());
     let bare = [
         json!({"type": "message_start", "message": {"usage": {"input_tokens": 1}}}),
         json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}}),

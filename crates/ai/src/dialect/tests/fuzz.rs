@@ -138,7 +138,7 @@ proptest! {
             left = rest;
         }
         relayed(ApiStyle::Chat, openai_chat::pass::ChatTap::new(true, cuts.len() % 2 == 0), &chunks);
-        relayed(ApiStyle::Messages, anthropic::pass::MessagesTap::default(), &chunks);
+        relayed(ApiStyle::Messages, anthropic::passthrough::MessagesTap::default(), &chunks);
         relayed(ApiStyle::Responses, openai_responses::pass::ResponsesTap::default(), &chunks);
         for kind in KINDS {
             for style in API_STYLES {
@@ -156,7 +156,7 @@ proptest! {
             let rewritten = [
                 openai_chat::pass::rewrite(&body, "up", true),
                 openai_chat::pass::rewrite(&body, "up", false),
-                anthropic::pass::rewrite(&body, "up", true),
+                anthropic::passthrough::rewrite(&body, "up", true),
                 openai_responses::pass::rewrite(&body, "gpt-5", PassthroughTerms { is_stored: true, ..PassthroughTerms::default() }),
                 openai_responses::pass::rewrite(&body, "up", PassthroughTerms { hosted: true, ..PassthroughTerms::default() }),
             ];

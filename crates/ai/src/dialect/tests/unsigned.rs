@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::anthropic::pass::rewrite;
+use super::anthropic::passthrough::rewrite;
 use crate::{ProviderKind, neutral::Request};
 
 fn passed(body: &Value) -> Value {
