@@ -5,7 +5,7 @@ pub(crate) mod client_format;
 pub(crate) mod server_tools;
 pub(crate) mod passthrough;
 pub(crate) mod request;
-pub(crate) mod upstream;
+pub(crate) mod provider_format;
 pub(crate) mod usage;
 
 use bytes::Bytes;
@@ -42,7 +42,7 @@ impl Dialect for Anthropic {
     }
 
     fn write(&self, question: &Request, model: &str, _base: &Url) -> Result<Value, GatewayError> {
-        upstream::write(question, model)
+        provider_format::write(question, model)
     }
 
     fn reader(&self) -> Box<dyn Reader> {

@@ -213,7 +213,7 @@ fn caps_the_default_limit_at_the_models_maximum() {
     ] {
         let request = read(ApiStyle::Chat, &chat(&more)).unwrap();
         let fitted = crate::params::fit(&request, model, None);
-        let written = crate::dialect::anthropic::upstream::write(&fitted, model).unwrap();
+        let written = crate::dialect::anthropic::provider_format::write(&fitted, model).unwrap();
         assert_eq!(written["max_tokens"], most, "{model}");
     }
 }
@@ -223,7 +223,7 @@ fn uses_adaptive_thinking_for_current_claude_models() {
     let asked = |more: &Value, model: &str| {
         let request = read(ApiStyle::Chat, &chat(more)).unwrap();
         let fitted = crate::params::fit(&request, model, None);
-        crate::dialect::anthropic::upstream::write(&fitted, model).unwrap()
+        crate::dialect::anthropic::provider_format::write(&fitted, model).unwrap()
     };
     let deep = asked(&json!({"reasoning_effort": "high", "temperature": 0.5}), "claude-opus-5");
     assert_eq!(deep["thinking"], json!({"type": "adaptive", "display": "summarized"}));
@@ -453,7 +453,7 @@ fn ends_with_a_user_turn_for_claude_without_prefill() {
     let body = chat(&json!({"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "Once"}]}));
     let request = read(ApiStyle::Chat, &body).unwrap();
     for (model, turns) in [("claude-sonnet-4-5", 2), ("claude-sonnet-4-6", 3), ("claude-opus-5", 3), ("up", 2)] {
-        let written = crate::dialect::anthropic::upstream::write(&request, model).unwrap();
+        let written = crate::dialect::anthropic::provider_format::write(&request, model).unwrap();
         assert_eq!(written["messages"].as_array().unwrap().len(), turns, "{model}");
     }
 }
