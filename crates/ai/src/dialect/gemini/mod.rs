@@ -8,7 +8,7 @@
 pub(crate) mod answer;
 mod embeddings;
 pub(crate) mod request;
-mod sound;
+mod audio;
 
 use bytes::Bytes;
 use reqwest::Url;
@@ -78,7 +78,7 @@ impl Dialect for Gemini {
     }
 
     fn hearing(&self) -> TranscriptionMethod {
-        TranscriptionMethod::Question(sound::question)
+        TranscriptionMethod::Question(audio::question)
     }
 }
 
