@@ -184,7 +184,7 @@ impl Ai {
             let body = upstream.http.whole(response, deadline).await?;
             if is_stream(&body) {
                 let (answer, usage) = read_whole(&body, self.listener(attempt), &call.meter)?;
-                let whole = openai_chat::caller::whole(&head(call.style, attempt.model), &answer, &usage);
+                let whole = openai_chat::client_format::whole(&head(call.style, attempt.model), &answer, &usage);
                 return Ok(StartedAnswer::Whole(whole.to_string().into()));
             }
             openai_chat::pass::meter_whole(&body, &call.meter)?;
@@ -194,7 +194,7 @@ impl Ai {
             Opened::Stream(body) => body,
             Opened::Whole(body) => {
                 let head = head(call.style, attempt.model);
-                let writer = openai_chat::caller::ChatWriter::new(&head, WriteOptions { usage: request.wants_usage });
+                let writer = openai_chat::client_format::ChatWriter::new(&head, WriteOptions { usage: request.wants_usage });
                 return self.whole_as_frames(call, attempt, (&body, None), Box::new(writer));
             }
         };
@@ -427,7 +427,7 @@ impl ParsedCall {
 impl AnswerFormat {
     fn whole(&self, head: &AnswerHead, answer: &Answer, usage: &Usage) -> Value {
         match self {
-            Self::Chat(_) => openai_chat::caller::whole(head, answer, usage),
+            Self::Chat(_) => openai_chat::client_format::whole(head, answer, usage),
             Self::Responses { repeated, record } => {
                 let whole = openai_responses::answer::whole(head, repeated, answer, usage);
                 if let Some(record) = record {
@@ -442,7 +442,7 @@ impl AnswerFormat {
     /// Creates the writer of a stream. `asked` is the estimated number of input tokens.
     fn writer(&self, head: AnswerHead, asked: u64) -> Box<dyn Writer> {
         match self {
-            Self::Chat(wishes) => Box::new(openai_chat::caller::ChatWriter::new(&head, *wishes)),
+            Self::Chat(wishes) => Box::new(openai_chat::client_format::ChatWriter::new(&head, *wishes)),
             Self::Responses { repeated, record } => {
                 Box::new(openai_responses::answer::ResponseWriter::new(head, repeated.clone(), record.clone()))
             }

@@ -1,6 +1,6 @@
 //! OpenAI's chat completions, also spoken by compatible servers.
 
-pub(crate) mod caller;
+pub(crate) mod client_format;
 pub(crate) mod pass;
 pub(crate) mod request;
 pub(crate) mod upstream;

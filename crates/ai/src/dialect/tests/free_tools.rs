@@ -140,7 +140,7 @@ fn writes_custom_calls_and_takes_invalid_json_as_text() {
         let question = Request { custom_tools: vec!["apply_patch".to_owned()], ..Request::default() };
         let listener = listener.with_tools(&question);
         let (answer, usage) = read_whole(body(arguments).as_bytes(), listener, &Meter::default()).unwrap();
-        let chat = openai_chat::caller::whole(&head(), &answer, &usage);
+        let chat = openai_chat::client_format::whole(&head(), &answer, &usage);
         let choice = &chat["choices"][0];
         assert_eq!(choice["finish_reason"], "tool_calls");
         assert_eq!(

@@ -60,7 +60,7 @@ fn reader(kind: ProviderKind) -> Box<dyn Reader> {
 
 fn writer(style: ApiStyle) -> Box<dyn Writer> {
     match style {
-        ApiStyle::Chat => Box::new(openai_chat::caller::ChatWriter::new(&head(), WriteOptions { usage: true })),
+        ApiStyle::Chat => Box::new(openai_chat::client_format::ChatWriter::new(&head(), WriteOptions { usage: true })),
         ApiStyle::Responses => {
             Box::new(openai_responses::answer::ResponseWriter::new(head(), serde_json::json!({"tools": []}), None))
         }
@@ -74,7 +74,7 @@ fn whole(kind: ProviderKind, style: ApiStyle, body: &Value) -> Result<(Value, Us
     let listener = AnswerParser::new(reader(kind), std::sync::Arc::default());
     let (answer, usage) = read_whole(body.to_string().as_bytes(), listener, &meter)?;
     let written = match style {
-        ApiStyle::Chat => openai_chat::caller::whole(&head(), &answer, &usage),
+        ApiStyle::Chat => openai_chat::client_format::whole(&head(), &answer, &usage),
         ApiStyle::Responses => {
             openai_responses::answer::whole(&head(), &serde_json::json!({"tools": []}), &answer, &usage)
         }
