@@ -25,7 +25,7 @@ use crate::{
         costly, halves,
         openai_chat::{
             self,
-            pass::{ChatTap, RewrittenRequest},
+            passthrough::{ChatTap, RewrittenRequest},
             request::WriteOptions,
         },
         openai_responses::{
@@ -164,7 +164,7 @@ impl Ai {
     async fn pass_chat(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<StartedAnswer, AttemptError> {
         let upstream = attempt.upstream;
         let knows_newer = openai_chat::has_newer_limit(&upstream.base, attempt.model);
-        let rewrite = move |body: &Bytes, model: &str| openai_chat::pass::rewrite(body, model, knows_newer);
+        let rewrite = move |body: &Bytes, model: &str| openai_chat::passthrough::rewrite(body, model, knows_newer);
         let request = rewritten(call, attempt, rewrite).await?;
         if request.searches {
             call.meter.search();
@@ -187,7 +187,7 @@ impl Ai {
                 let whole = openai_chat::client_format::whole(&head(call.style, attempt.model), &answer, &usage);
                 return Ok(StartedAnswer::Whole(whole.to_string().into()));
             }
-            openai_chat::pass::meter_whole(&body, &call.meter)?;
+            openai_chat::passthrough::meter_whole(&body, &call.meter)?;
             return Ok(StartedAnswer::Whole(body));
         }
         let body = match upstream.http.open(response, deadline).await? {

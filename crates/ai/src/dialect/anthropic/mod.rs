@@ -55,7 +55,7 @@ impl Dialect for Anthropic {
 
     fn count(&self, body: &Bytes, _question: &Request, model: &str) -> Result<Option<CountRequest>, GatewayError> {
         let signed = passthrough::without_unsigned(body);
-        let (body, _) = openai_chat::pass::replace_model(signed.as_ref().unwrap_or(body), model)?;
+        let (body, _) = openai_chat::passthrough::replace_model(signed.as_ref().unwrap_or(body), model)?;
         Ok(Some(CountRequest { post: Post { place: EndpointPath::of(["messages", "count_tokens"]), body }, field: "input_tokens" }))
     }
 }

@@ -12,7 +12,7 @@ use super::{server_tools, usage::MessageUsage};
 use crate::{
     AiError, GatewayError,
     dialect::{
-        openai_chat::pass::{RewrittenRequest, place, replace, replace_model, text_length},
+        openai_chat::passthrough::{RewrittenRequest, place, replace, replace_model, text_length},
         pass::{EventReader, PassingTap},
     },
     meter::{AssumedUses, Meter},

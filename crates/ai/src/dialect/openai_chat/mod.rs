@@ -1,7 +1,7 @@
 //! OpenAI's chat completions, also spoken by compatible servers.
 
 pub(crate) mod client_format;
-pub(crate) mod pass;
+pub(crate) mod passthrough;
 pub(crate) mod request;
 pub(crate) mod upstream;
 pub(crate) mod usage;
@@ -53,7 +53,7 @@ impl Dialect for OpenAi {
     }
 
     fn write_embedding(&self, body: &Bytes, _wish: &EmbeddingParams, model: &str) -> Result<Vec<Post>, GatewayError> {
-        let (body, _) = pass::replace_model(body, model)?;
+        let (body, _) = passthrough::replace_model(body, model)?;
         Ok(vec![Post { place: EndpointPath::of(["embeddings"]), body }])
     }
 

@@ -21,7 +21,7 @@ use crate::{
     AiError, Finish, Usage,
     dialect::{
         fields::counted,
-        openai_chat::pass::text_length,
+        openai_chat::passthrough::text_length,
         pass::{EventReader, PassingTap},
     },
     given::ResponseRecorder,

@@ -432,7 +432,7 @@ fn reads_usage_in_all_variants_and_ignores_later_zeros() {
     ] {
         let (_, usage) = streamed(ProviderKind::OPENAI, ApiStyle::Messages, &frames).unwrap();
         assert_eq!(usage, counted, "{frames:?}");
-        let (mut tap, meter) = (super::openai_chat::pass::ChatTap::new(false, false), crate::Meter::default());
+        let (mut tap, meter) = (super::openai_chat::passthrough::ChatTap::new(false, false), crate::Meter::default());
         for frame in &frames {
             crate::relay::Tap::pass(&mut tap, format!("data: {frame}\n\n").into(), &meter).unwrap();
         }
@@ -454,7 +454,7 @@ fn accepts_answers_with_an_empty_error_field() {
         let mut answer = whole_answer(ProviderKind::OPENAI);
         answer["error"] = nothing.clone();
         assert!(whole(ProviderKind::OPENAI, ApiStyle::Messages, &answer).is_ok(), "{nothing}");
-        let read = super::openai_chat::pass::meter_whole(answer.to_string().as_bytes(), &crate::Meter::default());
+        let read = super::openai_chat::passthrough::meter_whole(answer.to_string().as_bytes(), &crate::Meter::default());
         assert_eq!(read, Ok(()), "{nothing}");
     }
     let odd = json!({"candidates": [{"index": null, "finishReason": "STOP", "content": {"parts": [{"text": "a"}, {"inlineData": {"data": null}}]}}]});

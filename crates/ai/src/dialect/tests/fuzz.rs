@@ -137,7 +137,7 @@ proptest! {
             chunks.push(Bytes::copy_from_slice(chunk));
             left = rest;
         }
-        relayed(ApiStyle::Chat, openai_chat::pass::ChatTap::new(true, cuts.len() % 2 == 0), &chunks);
+        relayed(ApiStyle::Chat, openai_chat::passthrough::ChatTap::new(true, cuts.len() % 2 == 0), &chunks);
         relayed(ApiStyle::Messages, anthropic::passthrough::MessagesTap::default(), &chunks);
         relayed(ApiStyle::Responses, openai_responses::pass::ResponsesTap::default(), &chunks);
         for kind in KINDS {
@@ -154,8 +154,8 @@ proptest! {
         let cut = text.as_bytes()[..cut.min(text.len())].to_vec();
         for body in [text.into_bytes(), named.into_bytes(), cut, bytes].map(Bytes::from) {
             let rewritten = [
-                openai_chat::pass::rewrite(&body, "up", true),
-                openai_chat::pass::rewrite(&body, "up", false),
+                openai_chat::passthrough::rewrite(&body, "up", true),
+                openai_chat::passthrough::rewrite(&body, "up", false),
                 anthropic::passthrough::rewrite(&body, "up", true),
                 openai_responses::pass::rewrite(&body, "gpt-5", PassthroughTerms { is_stored: true, ..PassthroughTerms::default() }),
                 openai_responses::pass::rewrite(&body, "up", PassthroughTerms { hosted: true, ..PassthroughTerms::default() }),

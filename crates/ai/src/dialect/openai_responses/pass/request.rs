@@ -13,7 +13,7 @@ use crate::{
     GatewayError,
     dialect::{
         fields::{listed, may_have},
-        openai_chat::pass::{RewrittenRequest, beginning, place, present, replace},
+        openai_chat::passthrough::{RewrittenRequest, beginning, place, present, replace},
     },
     params,
     thoughts::is_ours,
