@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
-    dialect::openai_chat::upstream::{hashed, split_text},
+    dialect::openai_chat::provider_format::{hashed, split_text},
     neutral::{Part, Request, Speaker, ToolResult, Turn},
 };
 

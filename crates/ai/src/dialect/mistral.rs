@@ -12,7 +12,7 @@ use super::{
     Dialect, TranscriptionMethod, EndpointPath, Post,
     openai_chat::{
         OpenAi,
-        upstream::{self, hashed},
+        provider_format::{self, hashed},
     },
 };
 use crate::{
@@ -45,7 +45,7 @@ impl Dialect for Mistral {
 
     fn write(&self, question: &Request, model: &str, _base: &Url) -> Result<Value, GatewayError> {
         // The last message must not be a system message.
-        let mut body = upstream::write(&question.two_sided(), model, upstream::Server::Mistral)?;
+        let mut body = provider_format::write(&question.two_sided(), model, provider_format::Server::Mistral)?;
         let Some(fields) = body.as_object_mut() else { return Ok(body) };
         if let Some(seed) = fields.get("seed").cloned() {
             fields.insert("random_seed".to_owned(), seed);

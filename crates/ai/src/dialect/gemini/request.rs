@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     GatewayError,
-    dialect::openai_chat::upstream::split_text,
+    dialect::openai_chat::provider_format::split_text,
     neutral::{
         Effort, Format, Media, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult,
     },

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, io::Write as _};
 
 use serde_json::{Value, json};
 
-use super::{request::WriteOptions, upstream::reason, usage};
+use super::{request::WriteOptions, provider_format::reason, usage};
 use crate::{
     Usage,
     dialect::AnswerHead,

@@ -3,14 +3,14 @@
 pub(crate) mod client_format;
 pub(crate) mod passthrough;
 pub(crate) mod request;
-pub(crate) mod upstream;
+pub(crate) mod provider_format;
 pub(crate) mod usage;
 
 use bytes::Bytes;
 use reqwest::Url;
 use serde_json::Value;
 
-use self::upstream::Server;
+use self::provider_format::Server;
 use super::{Dialect, TranscriptionMethod, EndpointPath, Post};
 use crate::{
     ApiStyle, Finish, GatewayError,
@@ -37,11 +37,11 @@ impl Dialect for OpenAi {
     }
 
     fn write(&self, question: &Request, model: &str, base: &Url) -> Result<Value, GatewayError> {
-        upstream::write(question, model, if is_public(base) { Server::OpenAi } else { Server::Other })
+        provider_format::write(question, model, if is_public(base) { Server::OpenAi } else { Server::Other })
     }
 
     fn reader(&self) -> Box<dyn Reader> {
-        Box::new(upstream::ChatReader::default())
+        Box::new(provider_format::ChatReader::default())
     }
 
     fn passes(&self, style: ApiStyle) -> bool {
@@ -81,13 +81,13 @@ fn knows_newer_limit(base: &Url) -> bool {
 
 /// True if the limit is sent as `max_completion_tokens` for this model and server.
 pub(crate) fn has_newer_limit(base: &Url, model: &str) -> bool {
-    knows_newer_limit(base) || upstream::wants_newer_limit(model)
+    knows_newer_limit(base) || provider_format::wants_newer_limit(model)
 }
 
 /// True if the model may ignore its limit: its name is an OpenAI one that accepts only
 /// `max_completion_tokens`, but the server may not know that field.
 pub(crate) fn may_ignore_limit(base: &Url, model: &str) -> bool {
-    !knows_newer_limit(base) && upstream::wants_newer_limit(model)
+    !knows_newer_limit(base) && provider_format::wants_newer_limit(model)
 }
 
 /// Parses a `finish_reason`.

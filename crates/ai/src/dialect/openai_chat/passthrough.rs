@@ -21,7 +21,7 @@ pub(crate) use self::{
     chunk::meter_whole,
     request::{RewrittenRequest, beginning, place, present, replace, replace_model, rewrite},
 };
-use super::upstream::reason;
+use super::provider_format::reason;
 use crate::{
     AiError, Finish,
     dialect::pass::is_sound,
