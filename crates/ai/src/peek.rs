@@ -22,7 +22,7 @@ use crate::{
     dialect::{
         anthropic::server_tools as claude_hosted,
         fields::{self, has_escaped, may_have, whole},
-        openai_responses::hosted,
+        openai_responses::server_tools,
     },
     gateway_error::GatewayError,
     heavy::off_loop,
@@ -171,7 +171,7 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'_>, Gat
         ApiStyle::Responses => {
             let most_calls = head.max_tool_calls.and_then(|most| serde_json::from_str::<Value>(most.get()).ok());
             let most_calls = most_calls.as_ref().and_then(whole);
-            let tools = hosted::may_use(head.tools, head.input, most_calls, assumed)?;
+            let tools = server_tools::may_use(head.tools, head.input, most_calls, assumed)?;
             (tools, most_calls.is_none() && (tools.searches > 0 || tools.images > 0))
         }
         ApiStyle::Messages => claude_hosted::may_use(head.tools, assumed)?,

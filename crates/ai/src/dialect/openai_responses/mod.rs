@@ -2,7 +2,7 @@
 //! stored at the provider, so requests that need a stored one are rejected, never ignored.
 
 pub(crate) mod answer;
-pub(crate) mod hosted;
+pub(crate) mod server_tools;
 mod names;
 pub(crate) mod pass;
 pub(crate) mod pieces;

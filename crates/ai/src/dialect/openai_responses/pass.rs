@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 pub(super) use self::request::LATER;
 pub(crate) use self::request::{PassthroughTerms, rewrite};
-use super::hosted::BilledUses;
+use super::server_tools::BilledUses;
 use crate::{
     AiError, Finish, Usage,
     dialect::{
