@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::names::FunctionNames;
+use super::function_names::FunctionNames;
 use crate::{
     Finish, Usage,
     dialect::AnswerHead,

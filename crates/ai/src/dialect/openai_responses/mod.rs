@@ -3,7 +3,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod server_tools;
-mod names;
+mod function_names;
 pub(crate) mod pass;
 pub(crate) mod pieces;
 pub(crate) mod request;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::names;
+use super::function_names;
 use crate::{
     GatewayError,
     dialect::{
@@ -119,8 +119,8 @@ fn read_tool(tool: &Fields<'_>, request: &mut Request) -> Read<()> {
             request.custom_tools.push(tool.needed_text("name")?.to_owned());
         }
         // OpenAI's own tool search is left out: all tools are sent at once.
-        names::SEARCH if is_clients(tool)? => request.tools.push(Tool {
-            name: names::SEARCH.to_owned(),
+        function_names::SEARCH if is_clients(tool)? => request.tools.push(Tool {
+            name: function_names::SEARCH.to_owned(),
             description: tool.text("description")?.map(str::to_owned),
             parameters: tool.get("parameters").cloned(),
             strict: None,
@@ -131,7 +131,7 @@ fn read_tool(tool: &Fields<'_>, request: &mut Request) -> Read<()> {
             for function in tool.objects("tools")? {
                 if function.text("type")?.unwrap_or("function") == "function" {
                     let function = read_function(&function)?;
-                    request.tools.push(Tool { name: names::flat(Some(space), &function.name), ..function });
+                    request.tools.push(Tool { name: function_names::flat(Some(space), &function.name), ..function });
                 }
             }
         }
@@ -153,7 +153,7 @@ fn repeated(fields: &Fields<'_>) -> Value {
         let items = fields.get("input").and_then(Value::as_array).into_iter().flatten();
         let lists = items.filter(|item| item["type"] == "additional_tools" || item["type"] == "tool_search_output");
         let later = lists.filter_map(|item| item["tools"].as_array()).flatten();
-        tools.extend(later.filter(|tool| tool["type"] == "namespace" || tool["type"] == names::SEARCH).cloned());
+        tools.extend(later.filter(|tool| tool["type"] == "namespace" || tool["type"] == function_names::SEARCH).cloned());
     }
     repeated
 }
@@ -175,7 +175,7 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
         "function_call" => {
             let call = ToolCall {
                 id: item.needed_text("call_id")?.to_owned(),
-                name: names::flat(item.text("namespace")?, item.needed_text("name")?),
+                name: function_names::flat(item.text("namespace")?, item.needed_text("name")?),
                 arguments: read_arguments(item)?,
                 signature: None,
             };
@@ -221,7 +221,7 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
         "tool_search_call" if is_clients(item)? && item.get("call_id").is_some() => {
             let call = ToolCall {
                 id: item.needed_text("call_id")?.to_owned(),
-                name: names::SEARCH.to_owned(),
+                name: function_names::SEARCH.to_owned(),
                 arguments: read_arguments(item)?,
                 signature: None,
             };
