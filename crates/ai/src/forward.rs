@@ -30,7 +30,7 @@ use crate::{
         },
         openai_responses::{
             self,
-            pass::{ResponseEvents, ResponsesTap},
+            passthrough::{ResponseEvents, ResponsesTap},
         },
     },
     given::ResponseRecorder,
@@ -252,26 +252,26 @@ impl Ai {
     ) -> Result<StartedAnswer, AttemptError> {
         let upstream = attempt.upstream;
         let record = self.record(call);
-        let terms = openai_responses::pass::PassthroughTerms {
+        let terms = openai_responses::passthrough::PassthroughTerms {
             hosted: call.hands_on_tools(upstream),
             is_stored: record.is_some(),
             thinks: attempt.takes.as_deref().and_then(ModelParamOverrides::thinks),
         };
-        let rewrite = move |body: &Bytes, model: &str| openai_responses::pass::rewrite(body, model, terms);
+        let rewrite = move |body: &Bytes, model: &str| openai_responses::passthrough::rewrite(body, model, terms);
         let request = rewritten(call, attempt, rewrite).await?;
         call.meter.sent();
         let response = upstream.post(call.owner, attempt, url, request.body, request.stream, deadline).await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
             let body = if is_stream(&body) { openai_responses::pieces::of_stream(&body)? } else { body };
-            openai_responses::pass::meter_whole(&body, &call.meter, record.as_ref())?;
+            openai_responses::passthrough::meter_whole(&body, &call.meter, record.as_ref())?;
             return Ok(StartedAnswer::Whole(body));
         }
         let body = match upstream.http.open(response, deadline).await? {
             Opened::Stream(body) => body,
             Opened::Whole(body) if is_stream(&body) => stream::iter([Ok(body)]).boxed(),
             Opened::Whole(body) => {
-                openai_responses::pass::meter_whole(&body, &call.meter, record.as_ref())?;
+                openai_responses::passthrough::meter_whole(&body, &call.meter, record.as_ref())?;
                 let whole: Value = serde_json::from_slice(&body).map_err(|_| AiError::Garbled)?;
                 return Ok(StartedAnswer::Frames(openai_responses::pieces::frames(&whole)));
             }

@@ -4,6 +4,6 @@
 pub(crate) mod answer;
 pub(crate) mod server_tools;
 mod function_names;
-pub(crate) mod pass;
+pub(crate) mod passthrough;
 pub(crate) mod pieces;
 pub(crate) mod request;

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::pass::ResponseEvents;
+use super::passthrough::ResponseEvents;
 use crate::{
     AiError,
     dialect::pass::EventReader as _,
@@ -139,7 +139,7 @@ impl EventFrames {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Meter, dialect::openai_responses::pass::ResponsesTap, relay::Tap as _};
+    use crate::{Meter, dialect::openai_responses::passthrough::ResponsesTap, relay::Tap as _};
 
     fn response(status: &str) -> Value {
         json!({"id": "resp_1", "object": "response", "status": status, "error": null, "output": [

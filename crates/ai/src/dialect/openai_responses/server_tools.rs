@@ -12,7 +12,7 @@ use crate::{
     meter::{AssumedUses, ToolUses},
 };
 
-use super::pass::LATER;
+use super::passthrough::LATER;
 
 /// Prefixes of the billed tool types.
 static BILLED: LazyLock<[Finder<'static>; 4]> =

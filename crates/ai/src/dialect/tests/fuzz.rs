@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     API_STYLES, KINDS, anthropic, openai_chat,
-    openai_responses::{self, pass::PassthroughTerms},
+    openai_responses::{self, passthrough::PassthroughTerms},
     read, reader, stream_bytes, write, writer,
 };
 use crate::{
@@ -139,7 +139,7 @@ proptest! {
         }
         relayed(ApiStyle::Chat, openai_chat::passthrough::ChatTap::new(true, cuts.len() % 2 == 0), &chunks);
         relayed(ApiStyle::Messages, anthropic::passthrough::MessagesTap::default(), &chunks);
-        relayed(ApiStyle::Responses, openai_responses::pass::ResponsesTap::default(), &chunks);
+        relayed(ApiStyle::Responses, openai_responses::passthrough::ResponsesTap::default(), &chunks);
         for kind in KINDS {
             for style in API_STYLES {
                 relayed(style, FormatConverter::new(AnswerParser::new(reader(kind), Arc::default()), writer(style)), &chunks);
@@ -157,8 +157,8 @@ proptest! {
                 openai_chat::passthrough::rewrite(&body, "up", true),
                 openai_chat::passthrough::rewrite(&body, "up", false),
                 anthropic::passthrough::rewrite(&body, "up", true),
-                openai_responses::pass::rewrite(&body, "gpt-5", PassthroughTerms { is_stored: true, ..PassthroughTerms::default() }),
-                openai_responses::pass::rewrite(&body, "up", PassthroughTerms { hosted: true, ..PassthroughTerms::default() }),
+                openai_responses::passthrough::rewrite(&body, "gpt-5", PassthroughTerms { is_stored: true, ..PassthroughTerms::default() }),
+                openai_responses::passthrough::rewrite(&body, "up", PassthroughTerms { hosted: true, ..PassthroughTerms::default() }),
             ];
             for rewritten in rewritten {
                 match rewritten {
