@@ -263,7 +263,7 @@ impl Ai {
         let response = upstream.post(call.owner, attempt, url, request.body, request.stream, deadline).await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
-            let body = if is_stream(&body) { openai_responses::pieces::of_stream(&body)? } else { body };
+            let body = if is_stream(&body) { openai_responses::stream_conversion::of_stream(&body)? } else { body };
             openai_responses::passthrough::meter_whole(&body, &call.meter, record.as_ref())?;
             return Ok(StartedAnswer::Whole(body));
         }
@@ -273,7 +273,7 @@ impl Ai {
             Opened::Whole(body) => {
                 openai_responses::passthrough::meter_whole(&body, &call.meter, record.as_ref())?;
                 let whole: Value = serde_json::from_slice(&body).map_err(|_| AiError::Garbled)?;
-                return Ok(StartedAnswer::Frames(openai_responses::pieces::frames(&whole)));
+                return Ok(StartedAnswer::Frames(openai_responses::stream_conversion::frames(&whole)));
             }
         };
         let tap = ResponsesTap::reading(ResponseEvents::kept(record));

@@ -5,5 +5,5 @@ pub(crate) mod answer;
 pub(crate) mod server_tools;
 mod function_names;
 pub(crate) mod passthrough;
-pub(crate) mod pieces;
+pub(crate) mod stream_conversion;
 pub(crate) mod request;
