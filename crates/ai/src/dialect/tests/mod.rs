@@ -3,7 +3,7 @@
 mod answers;
 mod caches;
 mod files;
-mod free_tools;
+mod custom_tools;
 mod fuzz;
 mod reminders;
 mod requests;
