@@ -9,7 +9,7 @@ mod reminders;
 mod requests;
 mod schemas;
 mod server_tools;
-mod thoughts;
+mod reasoning_blocks;
 mod tool_names;
 mod unsigned;
 
