@@ -12,7 +12,7 @@
 mod retry;
 #[cfg(test)]
 mod tests;
-mod told;
+mod error_object;
 mod words;
 
 use std::{
@@ -25,7 +25,7 @@ use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value;
 
 pub use self::words::SafeMessage;
-use self::{retry::retry_after, told::ErrorObject};
+use self::{retry::retry_after, error_object::ErrorObject};
 use crate::AiError;
 
 static STREAM_OPTIONS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("stream_options"));

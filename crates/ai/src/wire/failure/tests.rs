@@ -1,7 +1,7 @@
 use reqwest::header::HeaderValue;
 use serde_json::json;
 
-use super::{retry::until_renewal, told::ErrorObject, *};
+use super::{retry::until_renewal, error_object::ErrorObject, *};
 
 fn response(status: u16, head: &[(&'static str, &str)], body: &Value) -> AiError {
     let mut headers = HeaderMap::new();
