@@ -13,7 +13,7 @@ mod retry;
 #[cfg(test)]
 mod tests;
 mod error_object;
-mod words;
+mod safe_message;
 
 use std::{
     sync::LazyLock,
@@ -24,7 +24,7 @@ use memchr::memmem::Finder;
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value;
 
-pub use self::words::SafeMessage;
+pub use self::safe_message::SafeMessage;
 use self::{retry::retry_after, error_object::ErrorObject};
 use crate::AiError;
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     LONGEST_ASKED,
     retry::{seconds, until_renewal},
-    words::SafeMessage,
+    safe_message::SafeMessage,
 };
 use crate::AiError;
 
