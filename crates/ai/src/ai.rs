@@ -14,7 +14,7 @@ pub(crate) use self::{chat::written, upstream::Upstream};
 use crate::{
     AiError, AiSettings, ApiStyle, Deployment, GatewayError, Limits, ProviderKind, ProviderSettings, Route,
     demo::Demo,
-    dialect::{costly, openai_chat},
+    dialect::{restricted_params, openai_chat},
     given::{self, PreviousResponse, StoredResponses},
     heavy::off_loop,
     settings::{SettingsError, Target},
@@ -259,7 +259,7 @@ impl Ai {
     #[must_use]
     pub fn hands_on_searches(&self, route: &Route, of_key: Option<&[RestrictedParameter]>) -> bool {
         let hands_on =
-            |upstream: &Upstream| costly::passing(&upstream.passthrough_params, of_key).iter().any(|name| name == costly::SEARCH);
+            |upstream: &Upstream| restricted_params::passing(&upstream.passthrough_params, of_key).iter().any(|name| name == restricted_params::SEARCH);
         self.any_along(route, |upstream| upstream.kind.dialect().passes(ApiStyle::Chat) && hands_on(upstream))
     }
 

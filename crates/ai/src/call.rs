@@ -8,7 +8,7 @@ use futures_util::stream::BoxStream;
 
 use crate::{
     ai::Upstream,
-    dialect::costly,
+    dialect::restricted_params,
     given::PreviousResponse,
     meter::{Meter, searches_always},
     peek::estimate,
@@ -171,7 +171,7 @@ impl Call {
 
     /// Restricted parameters that pass to this provider.
     pub(crate) fn passing(&self, upstream: &Upstream) -> Arc<[String]> {
-        costly::passing(&upstream.passthrough_params, self.passes.as_deref())
+        restricted_params::passing(&upstream.passthrough_params, self.passes.as_deref())
     }
 
     /// True if tools that this provider runs pass through.
@@ -182,7 +182,7 @@ impl Call {
     /// `anthropic-beta` value that passes to this provider.
     pub(crate) fn betas_for(&self, upstream: &Upstream) -> Option<String> {
         let asked = self.betas.as_deref()?;
-        Some(costly::betas(asked, &self.passing(upstream))).filter(|betas| !betas.is_empty())
+        Some(restricted_params::betas(asked, &self.passing(upstream))).filter(|betas| !betas.is_empty())
     }
 
     /// Estimated input tokens.

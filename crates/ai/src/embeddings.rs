@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{
     Ai, AiError, AnswerBody, Call, Forwarded, GatewayError, Meter, Usage,
     dialect::{
-        Post, costly,
+        Post, restricted_params,
         fields::{self, Fields, counted},
     },
     forward::{JSON, AttemptError},
@@ -100,7 +100,7 @@ async fn embed(call: &Call, wish: &Arc<EmbeddingParams>, attempt: &Attempt<'_>, 
     let (body, passes) = (call.body.clone(), call.passing(upstream));
     let (asked, model) = (Arc::clone(wish), attempt.model.to_owned());
     let writing = off_loop(call.owner, body.len(), move || {
-        let left = costly::without_costly(&body, &passes)?;
+        let left = restricted_params::without_costly(&body, &passes)?;
         kind.dialect().write_embedding(left.as_ref().unwrap_or(&body), &asked, &model)
     });
     let posts = writing.await.map_err(AttemptError::Final)?.map_err(AttemptError::Final)?;

@@ -22,7 +22,7 @@ use crate::{
             self,
             passthrough::{MessageEvents, MessagesTap},
         },
-        costly, halves,
+        restricted_params, halves,
         openai_chat::{
             self,
             passthrough::{ChatTap, RewrittenRequest},
@@ -400,7 +400,7 @@ async fn rewritten(
     let (body, model) = (call.body.clone(), attempt.model.to_owned());
     let passes = call.passing(attempt.upstream);
     let rewriting = off_loop(call.owner, body.len(), move || {
-        let left = costly::without_costly(&body, &passes)?;
+        let left = restricted_params::without_costly(&body, &passes)?;
         rewrite(left.as_ref().unwrap_or(&body), &model)
     });
     rewriting.await.map_err(AttemptError::Final)?.map_err(AttemptError::Final)

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use super::{KeyListener, KeyStateChange};
 use crate::{
     AiError, ProviderKind, ProviderSettings,
-    dialect::{EndpointPath, costly},
+    dialect::{EndpointPath, restricted_params},
     heavy::off_loop,
     keys::{KeyLease, KeyPool},
     neutral::Reader,
@@ -222,7 +222,7 @@ impl Upstream {
 async fn without_stream_options(owner: WorkOwner, body: &Bytes) -> Result<Option<(Bytes, bool)>, AiError> {
     let body = body.clone();
     let writing = off_loop(owner, body.len(), move || {
-        let (plain, options) = costly::without(&body, &["stream_options"])?;
+        let (plain, options) = restricted_params::without(&body, &["stream_options"])?;
         let is_ours =
             serde_json::from_str(options.get()).is_ok_and(|options: Value| options == json!({ "include_usage": true }));
         Some((plain, is_ours))

@@ -2,7 +2,7 @@
 //! I/O.
 
 pub(crate) mod anthropic;
-pub(crate) mod costly;
+pub(crate) mod restricted_params;
 pub(crate) mod fields;
 pub(crate) mod gemini;
 pub(crate) mod halves;

@@ -9,7 +9,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     GatewayError,
-    dialect::{costly::without, fields::may_have},
+    dialect::{restricted_params::without, fields::may_have},
 };
 
 #[derive(Deserialize)]
