@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{
     Ai, AiError, Call, GatewayError,
-    dialect::{CountRequest, anthropic, halves},
+    dialect::{CountRequest, anthropic, lone_surrogates},
     forward::AttemptError,
     heavy::off_loop,
     neutral::Request,
@@ -49,7 +49,7 @@ impl Ai {
 async fn read(call: &Call) -> Result<Request, GatewayError> {
     let body = call.body.clone();
     let reading = off_loop(call.owner, body.len(), move || {
-        let body = halves::read(&body)?;
+        let body = lone_surrogates::read(&body)?;
         let mut request = anthropic::request::read_to_count(&body)?;
         tool_names::fit(&mut request);
         Ok::<_, GatewayError>(request)

@@ -22,7 +22,7 @@ use crate::{
             self,
             passthrough::{MessageEvents, MessagesTap},
         },
-        restricted_params, halves,
+        restricted_params, lone_surrogates,
         openai_chat::{
             self,
             passthrough::{ChatTap, RewrittenRequest},
@@ -408,7 +408,7 @@ async fn rewritten(
 
 impl ParsedCall {
     fn read(style: ApiStyle, body: &[u8], record: Option<ResponseRecorder>) -> Result<Self, GatewayError> {
-        let body = halves::read(body)?;
+        let body = lone_surrogates::read(body)?;
         let (request, format) = match style {
             ApiStyle::Chat => {
                 let (request, wishes) = openai_chat::request::read(&body)?;

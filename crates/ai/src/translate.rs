@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     AiError, Usage,
-    dialect::halves::{self, SurrogateJoiner},
+    dialect::lone_surrogates::{self, SurrogateJoiner},
     meter::{Meter, quarters},
     neutral::{Answer, Event, FinishTracker, Reader, Request, Writer},
     relay::Tap,
@@ -104,7 +104,7 @@ impl AnswerParser {
         }
         let mut said = Vec::new();
         if let Err(failure) = self.reader.read_whole(body, &mut said) {
-            let mended = halves::without(body).ok_or(failure)?;
+            let mended = lone_surrogates::without(body).ok_or(failure)?;
             said.clear();
             self.reader.read_whole(&mended, &mut said)?;
         }
@@ -116,7 +116,7 @@ impl AnswerParser {
     fn read(&mut self, data: &[u8], said: &mut Vec<Event>) -> Result<(), Failure> {
         let read = self.reader.read(data, said);
         let is_garbled = read.as_ref().is_err_and(|failure| failure.error == AiError::Garbled);
-        match is_garbled.then(|| halves::marked(data)).flatten() {
+        match is_garbled.then(|| lone_surrogates::marked(data)).flatten() {
             Some(marked) => {
                 if self.halves.is_none() {
                     self.halves = Some(SurrogateJoiner::default());

@@ -5,7 +5,7 @@ pub(crate) mod anthropic;
 pub(crate) mod restricted_params;
 pub(crate) mod fields;
 pub(crate) mod gemini;
-pub(crate) mod halves;
+pub(crate) mod lone_surrogates;
 pub(crate) mod mistral;
 pub(crate) mod openai_chat;
 pub(crate) mod openai_responses;
