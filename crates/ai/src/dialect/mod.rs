@@ -9,7 +9,7 @@ pub(crate) mod lone_surrogates;
 pub(crate) mod mistral;
 pub(crate) mod openai_chat;
 pub(crate) mod openai_responses;
-pub(crate) mod pass;
+pub(crate) mod passthrough;
 
 use std::fmt;
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     AiError, Finish, Usage,
-    dialect::pass::{EventReader, PassingTap},
+    dialect::passthrough::{EventReader, PassingTap},
     meter::{Meter, quarters},
     wire::failure::Failure,
 };

@@ -13,7 +13,7 @@ use crate::{
     AiError, GatewayError,
     dialect::{
         openai_chat::passthrough::{RewrittenRequest, place, replace, replace_model, text_length},
-        pass::{EventReader, PassingTap},
+        passthrough::{EventReader, PassingTap},
     },
     meter::{AssumedUses, Meter},
     thoughts::{MARK, is_ours},

@@ -24,7 +24,7 @@ pub(crate) use self::{
 use super::provider_format::reason;
 use crate::{
     AiError, Finish,
-    dialect::pass::is_sound,
+    dialect::passthrough::is_sound,
     meter::{Meter, quarters},
     relay::Tap,
     wire::{

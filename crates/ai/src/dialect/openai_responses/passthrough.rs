@@ -22,7 +22,7 @@ use crate::{
     dialect::{
         fields::counted,
         openai_chat::passthrough::text_length,
-        pass::{EventReader, PassingTap},
+        passthrough::{EventReader, PassingTap},
     },
     given::ResponseRecorder,
     meter::Meter,

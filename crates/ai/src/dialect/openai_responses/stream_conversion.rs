@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::passthrough::ResponseEvents;
 use crate::{
     AiError,
-    dialect::pass::EventReader as _,
+    dialect::passthrough::EventReader as _,
     wire::{
         events::{self, Event, Splitter},
         failure::Failure,
