@@ -15,7 +15,7 @@ use crate::{
     AiError, AiSettings, ApiStyle, Deployment, GatewayError, Limits, ProviderKind, ProviderSettings, Route,
     demo::Demo,
     dialect::{restricted_params, openai_chat},
-    given::{self, PreviousResponse, StoredResponses},
+    response_history::{self, PreviousResponse, StoredResponses},
     heavy::off_loop,
     settings::{SettingsError, Target},
     response_store::ResponseStore,
@@ -233,12 +233,12 @@ impl Ai {
         key: ApiKeyId,
         body: &Bytes,
     ) -> Result<Option<(Bytes, PreviousResponse)>, GatewayError> {
-        if !given::may_name(body) {
+        if !response_history::may_name(body) {
             return Ok(None);
         }
         if let Some(shelf) = self.shelf() {
             let asked = body.clone();
-            let named = off_loop(owner, body.len(), move || given::named(&asked)).await?;
+            let named = off_loop(owner, body.len(), move || response_history::named(&asked)).await?;
             self.given.bring(&**shelf, key, named).await;
         }
         let (given, body) = (Arc::clone(&self.given), body.clone());

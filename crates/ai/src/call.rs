@@ -9,7 +9,7 @@ use futures_util::stream::BoxStream;
 use crate::{
     ai::Upstream,
     dialect::restricted_params,
-    given::PreviousResponse,
+    response_history::PreviousResponse,
     meter::{Meter, searches_always},
     peek::estimate,
     response_store::PendingWrites,

@@ -33,7 +33,7 @@ use crate::{
             passthrough::{ResponseEvents, ResponsesTap},
         },
     },
-    given::ResponseRecorder,
+    response_history::ResponseRecorder,
     heavy::{answer_off_loop, off_loop},
     neutral::{Answer, Request, Writer},
     relay::{TappedStream, Tap},

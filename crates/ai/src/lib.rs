@@ -27,7 +27,7 @@ mod embeddings;
 mod error;
 mod forward;
 mod gateway_error;
-mod given;
+mod response_history;
 mod health;
 mod heavy;
 pub mod keys;
@@ -60,7 +60,7 @@ pub use chat::{
 pub use dialect::ProviderKind;
 pub use error::AiError;
 pub use gateway_error::{ErrorKind, GatewayError, Rendered};
-pub use given::PreviousResponse;
+pub use response_history::PreviousResponse;
 pub use health::{ProviderHealth, ProviderState};
 pub use looks::ImageLimit;
 pub use meter::{ExtraCalls, Meter, ServedBy, ToolUses, Usage};

@@ -8,7 +8,7 @@ use super::function_names::FunctionNames;
 use crate::{
     Finish, Usage,
     dialect::AnswerHead,
-    given::ResponseRecorder,
+    response_history::ResponseRecorder,
     neutral::{Answer, Block, Event, ToolCall, Writer},
     thoughts::OpaqueBlock,
 };

@@ -24,7 +24,7 @@ use crate::{
         openai_chat::passthrough::text_length,
         passthrough::{EventReader, PassingTap},
     },
-    given::ResponseRecorder,
+    response_history::ResponseRecorder,
     meter::Meter,
     wire::failure::{self, Failure},
 };
