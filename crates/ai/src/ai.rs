@@ -16,7 +16,7 @@ use crate::{
     demo::Demo,
     dialect::{restricted_params, openai_chat},
     response_history::{self, PreviousResponse, StoredResponses},
-    heavy::off_loop,
+    blocking_pool::off_loop,
     settings::{SettingsError, Target},
     response_store::ResponseStore,
     signatures::SignatureCache,

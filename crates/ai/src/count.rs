@@ -9,7 +9,7 @@ use crate::{
     Ai, AiError, Call, GatewayError,
     dialect::{CountRequest, anthropic, lone_surrogates},
     forward::AttemptError,
-    heavy::off_loop,
+    blocking_pool::off_loop,
     neutral::Request,
     route::{Attempt, RouteAttempts},
     tool_names,

@@ -17,7 +17,7 @@ use crate::{
         fields::{self, Fields, counted},
     },
     forward::{JSON, AttemptError},
-    heavy::{answer_off_loop, off_loop},
+    blocking_pool::{answer_off_loop, off_loop},
     route::{Attempt, RouteAttempts},
     wire::failure::{self, Failure},
 };

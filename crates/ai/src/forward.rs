@@ -34,7 +34,7 @@ use crate::{
         },
     },
     response_history::ResponseRecorder,
-    heavy::{answer_off_loop, off_loop},
+    blocking_pool::{answer_off_loop, off_loop},
     neutral::{Answer, Request, Writer},
     relay::{TappedStream, Tap},
     route::{Attempt, RetryPolicy, RouteAttempts},

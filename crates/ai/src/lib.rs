@@ -29,7 +29,7 @@ mod forward;
 mod gateway_error;
 mod response_history;
 mod health;
-mod heavy;
+mod blocking_pool;
 pub mod keys;
 mod looks;
 mod meter;

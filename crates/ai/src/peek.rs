@@ -25,7 +25,7 @@ use crate::{
         openai_responses::server_tools,
     },
     gateway_error::GatewayError,
-    heavy::off_loop,
+    blocking_pool::off_loop,
     meter::{AssumedUses, ToolUses},
 };
 

@@ -20,7 +20,7 @@ use crate::{
     Ai, AiError, AnswerBody, ApiStyle, Forwarded, GatewayError, Limits, Meter, Route,
     dialect::{TranscriptionMethod, EndpointPath, openai_chat::usage},
     forward::{EVENTS, JSON, AttemptError},
-    heavy::off_loop,
+    blocking_pool::off_loop,
     neutral::Event,
     relay::TappedStream,
     route::{Attempt, RouteAttempts},

@@ -23,7 +23,7 @@ use super::{KeyListener, KeyStateChange};
 use crate::{
     AiError, ProviderKind, ProviderSettings,
     dialect::{EndpointPath, restricted_params},
-    heavy::off_loop,
+    blocking_pool::off_loop,
     keys::{KeyLease, KeyPool},
     neutral::Reader,
     route::Attempt,
