@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
     dialect::openai_chat::provider_format::{hashed, split_text},
-    neutral::{Part, Request, Speaker, ToolResult, Turn},
+    canonical::{Part, Request, Speaker, ToolResult, Turn},
 };
 
 const LONGEST: usize = 40;
@@ -163,7 +163,7 @@ fn mended(id: &str, taken: &HashSet<String>, next: &mut usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::neutral::ToolCall;
+    use crate::canonical::ToolCall;
 
     /// Ids of a conversation: rounds of calls with their results.
     fn ids(rounds: &[(&[&str], &[&str])]) -> Vec<(Vec<String>, Vec<String>)> {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     AiError, ChatCall, ChatDelta, ChatFile, ChatPicture, ChatRequest, Finish, Role,
     meter::Meter,
-    neutral::{Event, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult},
+    canonical::{Event, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult},
     relay::Tap,
     translate::AnswerParser,
     wire::failure::Failure,

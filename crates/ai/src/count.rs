@@ -10,7 +10,7 @@ use crate::{
     dialect::{CountRequest, anthropic, lone_surrogates},
     forward::AttemptError,
     blocking_pool::off_loop,
-    neutral::Request,
+    canonical::Request,
     route::{Attempt, RouteAttempts},
     tool_names,
 };

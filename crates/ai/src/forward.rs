@@ -35,7 +35,7 @@ use crate::{
     },
     response_history::ResponseRecorder,
     blocking_pool::{answer_off_loop, off_loop},
-    neutral::{Answer, Request, Writer},
+    canonical::{Answer, Request, Writer},
     relay::{TappedStream, Tap},
     route::{Attempt, RetryPolicy, RouteAttempts},
     response_store::{ResponsePublisher, PendingWrites},

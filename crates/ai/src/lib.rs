@@ -33,7 +33,7 @@ mod blocking_pool;
 pub mod keys;
 mod image_limits;
 mod meter;
-mod neutral;
+mod canonical;
 mod peek;
 mod relay;
 mod route;

@@ -13,7 +13,7 @@ use std::{
 use appcore::view::ModelParameterLimits;
 pub(crate) use appcore::view::{ModelSampling as Sampling, ModelThoughts as Thoughts};
 
-use crate::neutral::{Effort, Reasoning, Request};
+use crate::canonical::{Effort, Reasoning, Request};
 
 /// Parameters that a model supports.
 #[derive(Debug, PartialEq, Eq)]

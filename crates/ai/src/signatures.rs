@@ -13,7 +13,7 @@ use std::{
 use appcore::ApiKeyId;
 
 use crate::{
-    neutral::{Event, Part, Request, ToolCall},
+    canonical::{Event, Part, Request, ToolCall},
     response_store::ResponseStore,
 };
 
@@ -121,7 +121,7 @@ fn shelf_name(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{neutral::Speaker, response_store::InMemoryStore};
+    use crate::{canonical::Speaker, response_store::InMemoryStore};
 
     #[tokio::test]
     async fn loads_signatures_of_other_instances() {

@@ -8,7 +8,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use crate::neutral::Part;
+use crate::canonical::Part;
 
 /// Prefix of our data in such a field. Alone, it stands for unsigned reasoning.
 pub(crate) const MARK: &str = "nt1.";

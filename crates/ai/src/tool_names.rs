@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::neutral::{Part, Request, ToolChoice};
+use crate::canonical::{Part, Request, ToolChoice};
 
 const LONGEST: usize = 64;
 /// Characters of the original name kept before the hash.

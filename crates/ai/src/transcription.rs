@@ -21,7 +21,7 @@ use crate::{
     dialect::{TranscriptionMethod, EndpointPath, openai_chat::usage},
     forward::{EVENTS, JSON, AttemptError},
     blocking_pool::off_loop,
-    neutral::Event,
+    canonical::Event,
     relay::TappedStream,
     route::{Attempt, RouteAttempts},
     wire::{

@@ -8,7 +8,7 @@ use crate::{
     AiError, Usage,
     dialect::lone_surrogates::{self, SurrogateJoiner},
     meter::{Meter, quarters},
-    neutral::{Answer, Event, FinishTracker, Reader, Request, Writer},
+    canonical::{Answer, Event, FinishTracker, Reader, Request, Writer},
     relay::Tap,
     response_store::ResponsePublisher,
     signatures::{self, SignatureCache},

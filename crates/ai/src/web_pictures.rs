@@ -11,7 +11,7 @@ use reqwest::Url;
 use crate::{
     GatewayError,
     dialect::gemini::request::is_googles,
-    neutral::{Media, MediaKind, Part, Request, Source},
+    canonical::{Media, MediaKind, Part, Request, Source},
 };
 
 /// Maximum number of images fetched for one request.

@@ -14,7 +14,7 @@ use crate::{
     conversation::{self, ChatDeltaReader},
     forward::AttemptError,
     meter::Meter,
-    neutral::Request as Question,
+    canonical::Request as Question,
     peek::estimate,
     relay::TappedStream,
     route::{Attempt, RetryPolicy, RouteAttempts},

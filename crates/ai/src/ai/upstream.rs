@@ -25,7 +25,7 @@ use crate::{
     dialect::{EndpointPath, restricted_params},
     blocking_pool::off_loop,
     keys::{KeyLease, KeyPool},
-    neutral::Reader,
+    canonical::Reader,
     route::Attempt,
     settings::SettingsError,
     wire::{Http, failure::Failure},

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
     GatewayError,
-    neutral::{MediaKind, Source},
+    canonical::{MediaKind, Source},
 };
 
 /// Prefixes of escaped lower-case letters and `_`; clients escape them only to hide a word from a

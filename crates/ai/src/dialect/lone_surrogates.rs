@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::{GatewayError, neutral::Event};
+use crate::{GatewayError, canonical::Event};
 
 /// Base of the code points that stand for halves during parsing: private-use characters of the last
 /// plane.

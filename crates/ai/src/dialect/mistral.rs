@@ -18,7 +18,7 @@ use super::{
 use crate::{
     GatewayError,
     embeddings::EmbeddingParams,
-    neutral::{Reader, Request},
+    canonical::{Reader, Request},
 };
 
 /// OpenAI fields that Mistral rejects.

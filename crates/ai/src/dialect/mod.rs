@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::{
     AiError, ApiStyle, GatewayError, Meter, Recording,
     embeddings::{self, EmbeddingParams},
-    neutral::{Reader, Request},
+    canonical::{Reader, Request},
     transcription::Format,
     wire::failure::Failure,
 };

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::usage::MessageUsage;
 use crate::{
     AiError,
-    neutral::{Event, Reader},
+    canonical::{Event, Reader},
     wire::failure::{self, Failure},
 };
 

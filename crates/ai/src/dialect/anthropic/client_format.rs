@@ -11,7 +11,7 @@ use super::{reason, usage};
 use crate::{
     Finish, Usage,
     dialect::AnswerHead,
-    neutral::{Answer, Block, Event, Writer},
+    canonical::{Answer, Block, Event, Writer},
     thoughts::MARK,
 };
 

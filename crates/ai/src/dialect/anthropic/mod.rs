@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{CountRequest, Dialect, EndpointPath, Post, openai_chat};
 use crate::{
     ApiStyle, Finish, GatewayError,
-    neutral::{Reader, Request},
+    canonical::{Reader, Request},
 };
 
 pub(crate) struct Anthropic;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     GatewayError,
     dialect::{fields::text_of_file, openai_chat::provider_format::hashed},
-    neutral::{
+    canonical::{
         Effort, Format, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult, Turn,
     },
     schema,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     GatewayError,
     dialect::fields::{Fields, data, told},
-    neutral::{
+    canonical::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
         ToolResult,
     },

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     AiError, Finish, Usage,
     dialect::{fields::counted, openai_chat::new_call_id},
-    neutral::{Event, Reader},
+    canonical::{Event, Reader},
     wire::failure::{self, Failure},
 };
 

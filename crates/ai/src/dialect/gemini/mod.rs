@@ -18,7 +18,7 @@ use super::{CountRequest, Dialect, TranscriptionMethod, EndpointPath, Post};
 use crate::{
     GatewayError, Meter,
     embeddings::EmbeddingParams,
-    neutral::{Reader, Request},
+    canonical::{Reader, Request},
     wire::failure::Failure,
 };
 

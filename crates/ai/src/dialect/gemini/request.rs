@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     GatewayError,
     dialect::openai_chat::provider_format::split_text,
-    neutral::{
+    canonical::{
         Effort, Format, Media, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult,
     },
     schema,

@@ -8,7 +8,7 @@ use super::{request::WriteOptions, provider_format::reason, usage};
 use crate::{
     Usage,
     dialect::AnswerHead,
-    neutral::{Answer, Block, Choice, Event, ToolCall, Writer},
+    canonical::{Answer, Block, Choice, Event, ToolCall, Writer},
 };
 
 /// Writes a whole answer.

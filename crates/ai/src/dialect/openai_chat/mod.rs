@@ -15,7 +15,7 @@ use super::{Dialect, TranscriptionMethod, EndpointPath, Post};
 use crate::{
     ApiStyle, Finish, GatewayError,
     embeddings::EmbeddingParams,
-    neutral::{Reader, Request},
+    canonical::{Reader, Request},
 };
 
 /// Host suffixes of OpenAI's own service and of Azure's clouds.

@@ -8,7 +8,7 @@ use super::usage;
 use crate::{
     AiError, Finish, GatewayError,
     dialect::fields::{data_url, text_of_file},
-    neutral::{Effort, Event, Format, Media, MediaKind, Part, Reader, Request, Source, Speaker, Tool, ToolChoice},
+    canonical::{Effort, Event, Format, Media, MediaKind, Part, Reader, Request, Source, Speaker, Tool, ToolChoice},
     schema,
     params::{self, Thinking, Thoughts},
     wire::failure::{self, Failure},

@@ -10,7 +10,7 @@ use crate::{
         anthropic::request::read_block,
         fields::{Fields, data, data_url, kind_of},
     },
-    neutral::{
+    canonical::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
         ToolResult,
     },

@@ -9,7 +9,7 @@ use crate::{
     Finish, Usage,
     dialect::AnswerHead,
     response_history::ResponseRecorder,
-    neutral::{Answer, Block, Event, ToolCall, Writer},
+    canonical::{Answer, Block, Event, ToolCall, Writer},
     thoughts::OpaqueBlock,
 };
 

@@ -11,7 +11,7 @@ use crate::{
             free_arguments, read_arguments, read_cache_key, read_free, read_function, read_schema, source,
         },
     },
-    neutral::{
+    canonical::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
         ToolResult,
     },

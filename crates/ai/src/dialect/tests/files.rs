@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{openai_responses, read, translated, write};
 use crate::{
     ApiStyle, ProviderKind,
-    neutral::{Effort, ToolChoice},
+    canonical::{Effort, ToolChoice},
 };
 
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAA";

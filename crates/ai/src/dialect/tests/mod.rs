@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     ApiStyle, GatewayError, Meter, ProviderKind, Usage,
-    neutral::{Reader, Request, Writer},
+    canonical::{Reader, Request, Writer},
     relay::Tap,
     translate::{AnswerParser, FormatConverter, read_whole},
     wire::failure::Failure,

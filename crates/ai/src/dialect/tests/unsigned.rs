@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::anthropic::passthrough::rewrite;
-use crate::{ProviderKind, neutral::Request};
+use crate::{ProviderKind, canonical::Request};
 
 fn passed(body: &Value) -> Value {
     serde_json::from_slice(&rewrite(&body.to_string().into(), "up", false).unwrap().body).unwrap()
