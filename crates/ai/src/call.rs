@@ -11,7 +11,7 @@ use crate::{
     dialect::restricted_params,
     response_history::PreviousResponse,
     meter::{Meter, searches_always},
-    peek::estimate,
+    preflight::estimate,
     response_store::PendingWrites,
     params::ModelParamOverrides,
 };

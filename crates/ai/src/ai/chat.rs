@@ -15,7 +15,7 @@ use crate::{
     forward::AttemptError,
     meter::Meter,
     canonical::Request as Question,
-    peek::estimate,
+    preflight::estimate,
     relay::TappedStream,
     route::{Attempt, RetryPolicy, RouteAttempts},
     params::{self, ModelParamOverrides},

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     ApiStyle, Limits, Meter,
-    peek::peek,
+    preflight::peek,
     relay::{TappedStream, Tap},
     translate::{AnswerParser, FormatConverter},
 };

@@ -53,7 +53,7 @@ fn detects_compaction() {
 #[tokio::test]
 async fn normalises_bodies_like_most_libraries() {
     let look = async |body: &str| {
-        super::look(WorkOwner::System, ApiStyle::Chat, &Bytes::copy_from_slice(body.as_bytes())).await
+        preflight::look(WorkOwner::System, ApiStyle::Chat, &Bytes::copy_from_slice(body.as_bytes())).await
     };
     let body =
         r#"{"model":"m","stream":true,"max_tokens":4096.0,"n":1.0,"messages":[],"stream":false,"temperature":0.5}"#;
@@ -66,7 +66,7 @@ async fn normalises_bodies_like_most_libraries() {
         assert!(look(wrong).await.is_err(), "{wrong}");
     }
     let many = format!(r#"{{"model":"m","n":1.0,"messages":[{}{{}}]}}"#, "{},".repeat(MOST_ITEMS));
-    assert_eq!(super::mended(many.as_bytes()), None);
+    assert_eq!(preflight::mended(many.as_bytes()), None);
 }
 
 #[test]
