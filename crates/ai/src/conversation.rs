@@ -8,7 +8,7 @@ use crate::{
     AiError, ChatCall, ChatDelta, ChatFile, ChatPicture, ChatRequest, Finish, Role,
     meter::Meter,
     canonical::{Event, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult},
-    relay::Tap,
+    tapped_stream::Tap,
     translate::AnswerParser,
     wire::failure::Failure,
 };

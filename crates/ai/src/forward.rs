@@ -36,7 +36,7 @@ use crate::{
     response_history::ResponseRecorder,
     blocking_pool::{answer_off_loop, off_loop},
     canonical::{Answer, Request, Writer},
-    relay::{TappedStream, Tap},
+    tapped_stream::{TappedStream, Tap},
     route::{Attempt, RetryPolicy, RouteAttempts},
     response_store::{ResponsePublisher, PendingWrites},
     params::ModelParamOverrides,

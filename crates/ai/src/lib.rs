@@ -35,7 +35,7 @@ mod image_limits;
 mod meter;
 mod canonical;
 mod preflight;
-mod relay;
+mod tapped_stream;
 mod route;
 mod schema;
 pub mod settings;

@@ -22,7 +22,7 @@ use crate::{
     forward::{EVENTS, JSON, AttemptError},
     blocking_pool::off_loop,
     canonical::Event,
-    relay::TappedStream,
+    tapped_stream::TappedStream,
     route::{Attempt, RouteAttempts},
     wire::{
         self,

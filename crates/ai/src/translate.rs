@@ -9,7 +9,7 @@ use crate::{
     dialect::lone_surrogates::{self, SurrogateJoiner},
     meter::{Meter, quarters},
     canonical::{Answer, Event, FinishTracker, Reader, Request, Writer},
-    relay::Tap,
+    tapped_stream::Tap,
     response_store::ResponsePublisher,
     signatures::{self, SignatureCache},
     wire::{

@@ -16,7 +16,7 @@ use crate::{
     meter::Meter,
     canonical::Request as Question,
     preflight::estimate,
-    relay::TappedStream,
+    tapped_stream::TappedStream,
     route::{Attempt, RetryPolicy, RouteAttempts},
     params::{self, ModelParamOverrides},
     wire::{Opened, failure::Failure},

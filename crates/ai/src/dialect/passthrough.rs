@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     AiError,
     meter::Meter,
-    relay::Tap,
+    tapped_stream::Tap,
     wire::{
         events::{self, Event, Splitter},
         failure::{self, Failure},

@@ -85,7 +85,7 @@ pub(super) fn frames(whole: &[u8], meter: &Meter) -> Result<Bytes, AiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::relay::Tap as _;
+    use crate::tapped_stream::Tap as _;
 
     const DELTA: &str = "data: {\"type\":\"transcript.text.delta\",\"delta\":\"Hello\"}\n\n";
     const DONE: &str = "data: {\"type\":\"transcript.text.done\",\"text\":\"Hello\",\"usage\":{\"type\":\"tokens\",\"input_tokens\":9,\"input_token_details\":{\"audio_tokens\":9},\"output_tokens\":2}}\n\n";

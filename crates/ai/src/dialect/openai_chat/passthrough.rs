@@ -26,7 +26,7 @@ use crate::{
     AiError, Finish,
     dialect::passthrough::is_sound,
     meter::{Meter, quarters},
-    relay::Tap,
+    tapped_stream::Tap,
     wire::{
         events::{self, Event, Splitter},
         failure::{self, Failure},

@@ -139,7 +139,7 @@ impl EventFrames {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Meter, dialect::openai_responses::passthrough::ResponsesTap, relay::Tap as _};
+    use crate::{Meter, dialect::openai_responses::passthrough::ResponsesTap, tapped_stream::Tap as _};
 
     fn response(status: &str) -> Value {
         json!({"id": "resp_1", "object": "response", "status": status, "error": null, "output": [

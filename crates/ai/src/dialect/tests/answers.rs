@@ -340,7 +340,7 @@ fn adds_missing_event_names_to_messages() {
     let named: String =
         bare.iter().map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap())).collect();
     for wire in [frames, named.clone()] {
-        let passed = crate::relay::Tap::pass(&mut tap, wire.into(), &meter).unwrap().unwrap();
+        let passed = crate::tapped_stream::Tap::pass(&mut tap, wire.into(), &meter).unwrap().unwrap();
         assert_eq!(passed, named);
     }
 }
@@ -434,9 +434,9 @@ fn reads_usage_in_all_variants_and_ignores_later_zeros() {
         assert_eq!(usage, counted, "{frames:?}");
         let (mut tap, meter) = (super::openai_chat::passthrough::ChatTap::new(false, false), crate::Meter::default());
         for frame in &frames {
-            crate::relay::Tap::pass(&mut tap, format!("data: {frame}\n\n").into(), &meter).unwrap();
+            crate::tapped_stream::Tap::pass(&mut tap, format!("data: {frame}\n\n").into(), &meter).unwrap();
         }
-        crate::relay::Tap::pass(&mut tap, "data: [DONE]\n\n".into(), &meter).unwrap();
+        crate::tapped_stream::Tap::pass(&mut tap, "data: [DONE]\n\n".into(), &meter).unwrap();
         assert_eq!(meter.usage(), counted, "{frames:?}");
     }
     let of_claude = [

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     ApiStyle, Limits, Meter,
     preflight::peek,
-    relay::{TappedStream, Tap},
+    tapped_stream::{TappedStream, Tap},
     translate::{AnswerParser, FormatConverter},
 };
 

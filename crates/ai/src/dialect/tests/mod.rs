@@ -24,7 +24,7 @@ use super::{
 use crate::{
     ApiStyle, GatewayError, Meter, ProviderKind, Usage,
     canonical::{Reader, Request, Writer},
-    relay::Tap,
+    tapped_stream::Tap,
     translate::{AnswerParser, FormatConverter, read_whole},
     wire::failure::Failure,
 };

@@ -7,7 +7,7 @@ use super::{anthropic, read, translated};
 use crate::{
     ApiStyle, Meter, ProviderKind,
     dialect::anthropic::passthrough::{MessageEvents, MessagesTap},
-    relay::Tap,
+    tapped_stream::Tap,
 };
 
 fn body(assistant: &Value, user: &Value) -> Value {
