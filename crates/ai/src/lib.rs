@@ -42,7 +42,7 @@ pub mod settings;
 mod response_store;
 mod signatures;
 mod params;
-mod thoughts;
+mod reasoning_blocks;
 mod tool_names;
 mod transcription;
 mod translate;

@@ -12,7 +12,7 @@ use crate::{
     Finish, Usage,
     dialect::AnswerHead,
     canonical::{Answer, Block, Event, Writer},
-    thoughts::MARK,
+    reasoning_blocks::MARK,
 };
 
 /// Writes a whole answer.

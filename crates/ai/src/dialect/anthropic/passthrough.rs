@@ -16,7 +16,7 @@ use crate::{
         passthrough::{EventReader, PassingTap},
     },
     meter::{AssumedUses, Meter},
-    thoughts::{MARK, is_ours},
+    reasoning_blocks::{MARK, is_ours},
     wire::{
         events::{self, Event, Splitter},
         failure::{self, Failure},

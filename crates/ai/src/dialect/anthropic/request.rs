@@ -9,7 +9,7 @@ use crate::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
         ToolResult,
     },
-    thoughts,
+    reasoning_blocks,
 };
 
 type Read<T> = Result<T, GatewayError>;
@@ -141,7 +141,7 @@ pub(crate) fn read_block(block: &Fields<'_>) -> Read<Part> {
             parts: read_content(block)?,
             is_error: block.flag("is_error")?.unwrap_or(false),
         })),
-        "thinking" => Ok(thoughts::read(text("thinking")?, block.text("signature")?)),
+        "thinking" => Ok(reasoning_blocks::read(text("thinking")?, block.text("signature")?)),
         "redacted_thinking" => Ok(Part::Redacted(text("data")?)),
         // Summary that replaces the conversation before it.
         "compaction" => Ok(Part::Text(text("content")?)),

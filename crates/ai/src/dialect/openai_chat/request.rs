@@ -14,7 +14,7 @@ use crate::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
         ToolResult,
     },
-    thoughts,
+    reasoning_blocks,
 };
 
 type Read<T> = Result<T, GatewayError>;
@@ -140,14 +140,14 @@ fn read_message(message: &Fields<'_>, request: &mut Request) -> Read<()> {
                     Some(data) => Part::Redacted(data.to_owned()),
                     None => {
                         let text = block.text("thinking")?.unwrap_or_default().to_owned();
-                        thoughts::read(text, block.text("signature")?)
+                        reasoning_blocks::read(text, block.text("signature")?)
                     }
                 });
             }
             if parts.is_empty() {
                 let told = ["reasoning_content", "reasoning"].map(|name| message.get(name).and_then(Value::as_str));
                 let text = told.into_iter().flatten().find(|text| !text.is_empty());
-                parts.extend(text.map(|text| thoughts::read(text.to_owned(), None)));
+                parts.extend(text.map(|text| reasoning_blocks::read(text.to_owned(), None)));
             }
             parts.extend(read_content(message)?);
             if let Some(refusal) = message.text("refusal")? {
@@ -240,7 +240,7 @@ fn read_part(part: &Fields<'_>) -> Read<Part> {
         "text" | "input_text" | "output_text" => Ok(Part::Text(part.needed_text("text")?.to_owned())),
         "thinking" => {
             let text = part.get("thinking").map(thought).unwrap_or_default();
-            Ok(thoughts::read(text, part.text("signature")?))
+            Ok(reasoning_blocks::read(text, part.text("signature")?))
         }
         "redacted_thinking" => Ok(Part::Redacted(part.text("data")?.unwrap_or_default().to_owned())),
         "refusal" => Ok(Part::Text(part.needed_text("refusal")?.to_owned())),

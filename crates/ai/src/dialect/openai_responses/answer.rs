@@ -10,7 +10,7 @@ use crate::{
     dialect::AnswerHead,
     response_history::ResponseRecorder,
     canonical::{Answer, Block, Event, ToolCall, Writer},
-    thoughts::OpaqueBlock,
+    reasoning_blocks::OpaqueBlock,
 };
 
 /// Response object. `repeated` holds the request's fields that it echoes.

@@ -15,7 +15,7 @@ use crate::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
         ToolResult,
     },
-    thoughts,
+    reasoning_blocks,
 };
 
 type Read<T> = Result<T, GatewayError>;
@@ -201,7 +201,7 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
                 told = item.objects("content")?;
             }
             let texts: Read<Vec<&str>> = told.iter().map(|part| Ok(part.text("text")?.unwrap_or_default())).collect();
-            let thought = thoughts::read(texts?.join("\n\n"), item.text("encrypted_content")?);
+            let thought = reasoning_blocks::read(texts?.join("\n\n"), item.text("encrypted_content")?);
             request.say(Speaker::Assistant, [thought]);
         }
         // Tools added in the input: declared by the client or found by its search.

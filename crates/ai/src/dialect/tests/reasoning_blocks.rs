@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     ApiStyle, ProviderKind,
-    thoughts::{MARK, OpaqueBlock},
+    reasoning_blocks::{MARK, OpaqueBlock},
 };
 
 /// The next request of a client that sends this answer back unchanged.

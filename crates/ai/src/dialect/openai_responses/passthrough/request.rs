@@ -16,7 +16,7 @@ use crate::{
         openai_chat::passthrough::{RewrittenRequest, beginning, place, present, replace},
     },
     params,
-    thoughts::is_ours,
+    reasoning_blocks::is_ours,
 };
 
 #[derive(Deserialize)]
