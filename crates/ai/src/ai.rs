@@ -19,7 +19,7 @@ use crate::{
     blocking_pool::off_loop,
     settings::{SettingsError, Target},
     response_store::ResponseStore,
-    signatures::SignatureCache,
+    thought_signatures::SignatureCache,
     params,
     wire::Http,
 };

@@ -40,7 +40,7 @@ mod route;
 mod schema;
 pub mod settings;
 mod response_store;
-mod signatures;
+mod thought_signatures;
 mod params;
 mod reasoning_blocks;
 mod tool_names;

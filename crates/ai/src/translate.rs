@@ -11,7 +11,7 @@ use crate::{
     canonical::{Answer, Event, FinishTracker, Reader, Request, Writer},
     tapped_stream::Tap,
     response_store::ResponsePublisher,
-    signatures::{self, SignatureCache},
+    thought_signatures::{self, SignatureCache},
     wire::{
         events::{self, Splitter},
         failure::{self, Failure},
@@ -134,7 +134,7 @@ impl AnswerParser {
         count(said, meter);
         self.signatures.keep(said);
         if let Some(sharing) = &self.sharing {
-            sharing.keep(signatures::for_shelf(said));
+            sharing.keep(thought_signatures::for_shelf(said));
         }
         self.order.keep(said);
         if !self.renamed.is_empty() {
