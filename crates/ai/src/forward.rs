@@ -42,7 +42,7 @@ use crate::{
     params::ModelParamOverrides,
     tool_names,
     translate::{AnswerParser, FormatConverter, read_whole},
-    web_pictures,
+    image_download,
     wire::{ByteStream, Opened, events::is_stream, failure::Failure},
 };
 
@@ -156,7 +156,7 @@ impl Ai {
         };
         if !dialect.fetches_pictures() {
             let request = &mut Arc::make_mut(parsed).request;
-            web_pictures::bring(self.outgoing(), request).await.map_err(AttemptError::Final)?;
+            image_download::bring(self.outgoing(), request).await.map_err(AttemptError::Final)?;
         }
         self.translate(call, parsed, attempt, deadline).await
     }

@@ -46,7 +46,7 @@ mod reasoning_blocks;
 mod tool_names;
 mod transcription;
 mod translate;
-mod web_pictures;
+mod image_download;
 mod window;
 mod wire;
 
