@@ -47,7 +47,7 @@ mod tool_names;
 mod transcription;
 mod translate;
 mod image_download;
-mod window;
+mod context_window;
 mod wire;
 
 pub use ai::{Ai, KeyStateChange};
@@ -69,4 +69,4 @@ pub use settings::{AiSettings, Limits, ProviderSettings};
 pub use response_store::ResponseStore;
 pub use params::ModelParamOverrides;
 pub use transcription::{Recording, sound_tokens};
-pub use window::{estimate_tokens, turn_tokens, window};
+pub use context_window::{estimate_tokens, turn_tokens, window};
