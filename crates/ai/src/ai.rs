@@ -21,7 +21,7 @@ use crate::{
     response_store::ResponseStore,
     thought_signatures::SignatureCache,
     params,
-    wire::Http,
+    provider_http::Http,
 };
 
 /// Model and provider name of the built-in demo.

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub(crate) use answer::{Answer, Block, Choice};
 
-use crate::{AiError, Finish, Usage, params::ModelParams, wire::failure::Failure};
+use crate::{AiError, Finish, Usage, params::ModelParams, provider_http::failure::Failure};
 
 /// A chat request.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -10,7 +10,7 @@ use crate::{
     canonical::{Event, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult},
     tapped_stream::Tap,
     translate::AnswerParser,
-    wire::failure::Failure,
+    provider_http::failure::Failure,
 };
 
 /// Maximum number of calls in one answer, and maximum total size of their arguments, in bytes. A

@@ -19,7 +19,7 @@ use crate::{
     forward::{JSON, AttemptError},
     blocking_pool::{answer_off_loop, off_loop},
     route::{Attempt, RouteAttempts},
-    wire::failure::{self, Failure},
+    provider_http::failure::{self, Failure},
 };
 
 /// Field with a vector.

@@ -43,7 +43,7 @@ use crate::{
     tool_names,
     translate::{AnswerParser, FormatConverter, read_whole},
     image_download,
-    wire::{ByteStream, Opened, events::is_stream, failure::Failure},
+    provider_http::{ByteStream, Opened, events::is_stream, failure::Failure},
 };
 
 pub(crate) const JSON: &str = "application/json";

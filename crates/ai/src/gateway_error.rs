@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{AiError, call::ApiStyle, wire::failure::Failure};
+use crate::{AiError, call::ApiStyle, provider_http::failure::Failure};
 
 /// Category of a failure, as clients distinguish them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -349,7 +349,7 @@ mod tests {
     fn keeps_provider_codes_of_invalid_requests() {
         let words = |error: AiError| {
             let code = Some("unsupported_value".to_owned());
-            let told = crate::wire::failure::SafeMessage { message: "No.".to_owned(), param: None, code };
+            let told = crate::provider_http::failure::SafeMessage { message: "No.".to_owned(), param: None, code };
             GatewayError::from(Failure { told: Some(told), ..error.into() }).openai_code().map(str::to_owned)
         };
         assert_eq!(words(AiError::Rejected).as_deref(), Some("unsupported_value"));

@@ -48,7 +48,7 @@ mod transcription;
 mod translate;
 mod image_download;
 mod context_window;
-mod wire;
+mod provider_http;
 
 pub use ai::{Ai, KeyStateChange};
 pub use appcore::Secret;

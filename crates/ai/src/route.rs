@@ -16,7 +16,7 @@ use crate::{
     ai::{Upstream, ProviderSnapshot},
     keys::{KeyLease, NoKeyAvailable},
     params::ModelParamOverrides,
-    wire::failure::Failure,
+    provider_http::failure::Failure,
 };
 
 /// Retry policy after transient failures of all deployments.

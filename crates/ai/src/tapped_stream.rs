@@ -20,7 +20,7 @@ use crate::{
     AiError, ApiStyle, GatewayError, Limits,
     keys::KeyLease,
     meter::Meter,
-    wire::{ByteStream, events::Splitter, failure::Failure},
+    provider_http::{ByteStream, events::Splitter, failure::Failure},
 };
 
 /// Passes or converts the events of one answer.

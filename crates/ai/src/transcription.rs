@@ -24,7 +24,7 @@ use crate::{
     canonical::Event,
     tapped_stream::TappedStream,
     route::{Attempt, RouteAttempts},
-    wire::{
+    provider_http::{
         self,
         failure::{self, Failure},
     },
@@ -176,7 +176,7 @@ async fn pass(
     *request.body_mut() = Some(form(recording, attempt.model, &boundary).into());
     recording.meter.sent();
     let response = upstream.http.send(request, recording.is_stream(), deadline).await?;
-    if recording.is_stream() && wire::content_type(response.headers()) == EVENTS {
+    if recording.is_stream() && provider_http::content_type(response.headers()) == EVENTS {
         let body = upstream.http.body(response);
         let meter = Arc::clone(&recording.meter);
         let mut relay = TappedStream::new(ApiStyle::Chat, TranscriptTap::default(), body, meter, Arc::clone(limits), deadline);

@@ -12,7 +12,7 @@ use crate::{
     tapped_stream::Tap,
     response_store::ResponsePublisher,
     thought_signatures::{self, SignatureCache},
-    wire::{
+    provider_http::{
         events::{self, Splitter},
         failure::{self, Failure},
     },

@@ -19,7 +19,7 @@ use crate::{
     tapped_stream::TappedStream,
     route::{Attempt, RetryPolicy, RouteAttempts},
     params::{self, ModelParamOverrides},
-    wire::{Opened, failure::Failure},
+    provider_http::{Opened, failure::Failure},
 };
 
 impl Ai {

@@ -28,7 +28,7 @@ use crate::{
     canonical::Reader,
     route::Attempt,
     settings::SettingsError,
-    wire::{Http, failure::Failure},
+    provider_http::{Http, failure::Failure},
 };
 
 /// Breaker policy for server errors and connection failures, whichever key is used; failures of a

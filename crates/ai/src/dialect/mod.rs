@@ -22,7 +22,7 @@ use crate::{
     embeddings::{self, EmbeddingParams},
     canonical::{Reader, Request},
     transcription::Format,
-    wire::failure::Failure,
+    provider_http::failure::Failure,
 };
 
 /// All kinds of provider. To add one, implement [`Dialect`] in a new module and list it here.

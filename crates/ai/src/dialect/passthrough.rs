@@ -9,7 +9,7 @@ use crate::{
     AiError,
     meter::Meter,
     tapped_stream::Tap,
-    wire::{
+    provider_http::{
         events::{self, Event, Splitter},
         failure::{self, Failure},
     },

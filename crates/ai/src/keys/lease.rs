@@ -6,7 +6,7 @@ use appcore::event::ProviderKeyChange;
 use tokio::time::Instant;
 
 use super::{FIRST_PROBE, KeyPool, LAST_PROBE, LONGEST_WAIT, DisabledKey, Cooldown};
-use crate::{AiError, Secret, wire::failure::LONGEST_ASKED};
+use crate::{AiError, Secret, provider_http::failure::LONGEST_ASKED};
 
 /// Maximum cooldown after a 429 without a delay; starts with the pool's backoff and doubles.
 const LONGEST_REST: Duration = Duration::from_secs(60);

@@ -8,7 +8,7 @@ use crate::{
     AiError, Finish, Usage,
     dialect::passthrough::{EventReader, PassingTap},
     meter::{Meter, quarters},
-    wire::failure::Failure,
+    provider_http::failure::Failure,
 };
 
 pub(super) type TranscriptTap = PassingTap<TranscriptEvents>;

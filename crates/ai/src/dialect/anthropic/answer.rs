@@ -8,7 +8,7 @@ use super::usage::MessageUsage;
 use crate::{
     AiError,
     canonical::{Event, Reader},
-    wire::failure::{self, Failure},
+    provider_http::failure::{self, Failure},
 };
 
 /// Parses stream events or a whole message.

@@ -17,7 +17,7 @@ use crate::{
     },
     meter::{AssumedUses, Meter},
     reasoning_blocks::{MARK, is_ours},
-    wire::{
+    provider_http::{
         events::{self, Event, Splitter},
         failure::{self, Failure},
     },

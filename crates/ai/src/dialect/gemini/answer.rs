@@ -9,7 +9,7 @@ use crate::{
     AiError, Finish, Usage,
     dialect::{fields::counted, openai_chat::new_call_id},
     canonical::{Event, Reader},
-    wire::failure::{self, Failure},
+    provider_http::failure::{self, Failure},
 };
 
 #[derive(Deserialize)]

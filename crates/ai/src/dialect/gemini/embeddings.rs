@@ -7,7 +7,7 @@ use crate::{
     AiError, GatewayError, Meter,
     dialect::fields,
     embeddings::{EmbeddingParams, count, read_vector, write_vector},
-    wire::failure::{self, Failure},
+    provider_http::failure::{self, Failure},
 };
 
 /// Maximum number of requests in a batch.

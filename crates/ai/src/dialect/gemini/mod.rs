@@ -19,7 +19,7 @@ use crate::{
     GatewayError, Meter,
     embeddings::EmbeddingParams,
     canonical::{Reader, Request},
-    wire::failure::Failure,
+    provider_http::failure::Failure,
 };
 
 pub(crate) struct Gemini;

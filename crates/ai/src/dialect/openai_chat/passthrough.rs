@@ -27,7 +27,7 @@ use crate::{
     dialect::passthrough::is_sound,
     meter::{Meter, quarters},
     tapped_stream::Tap,
-    wire::{
+    provider_http::{
         events::{self, Event, Splitter},
         failure::{self, Failure},
     },

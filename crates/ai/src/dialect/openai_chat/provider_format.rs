@@ -11,7 +11,7 @@ use crate::{
     canonical::{Effort, Event, Format, Media, MediaKind, Part, Reader, Request, Source, Speaker, Tool, ToolChoice},
     schema,
     params::{self, Thinking, Thoughts},
-    wire::failure::{self, Failure},
+    provider_http::failure::{self, Failure},
 };
 
 /// Kind of server.

@@ -26,7 +26,7 @@ use crate::{
     },
     response_history::ResponseRecorder,
     meter::Meter,
-    wire::failure::{self, Failure},
+    provider_http::failure::{self, Failure},
 };
 
 pub(crate) type ResponsesTap = PassingTap<ResponseEvents>;

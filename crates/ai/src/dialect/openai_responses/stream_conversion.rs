@@ -10,7 +10,7 @@ use super::passthrough::ResponseEvents;
 use crate::{
     AiError,
     dialect::passthrough::EventReader as _,
-    wire::{
+    provider_http::{
         events::{self, Event, Splitter},
         failure::Failure,
     },

@@ -26,7 +26,7 @@ use crate::{
     canonical::{Reader, Request, Writer},
     tapped_stream::Tap,
     translate::{AnswerParser, FormatConverter, read_whole},
-    wire::failure::Failure,
+    provider_http::failure::Failure,
 };
 
 const API_STYLES: [ApiStyle; 3] = [ApiStyle::Chat, ApiStyle::Responses, ApiStyle::Messages];

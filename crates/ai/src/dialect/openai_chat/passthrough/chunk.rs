@@ -15,7 +15,7 @@ use crate::{
     AiError, Finish,
     dialect::fields::mended,
     meter::Meter,
-    wire::failure::{self, Failure},
+    provider_http::failure::{self, Failure},
 };
 
 #[derive(Deserialize)]
