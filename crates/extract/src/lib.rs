@@ -19,11 +19,11 @@ mod slides;
 mod table;
 mod tags;
 mod word;
-mod written;
+mod text_encoding;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::written::utf16;
+pub use self::text_encoding::utf16;
 
 /// Maximum size of the text extracted from one file, in bytes.
 pub const MAX_TEXT: usize = 16 * 1024 * 1024;
@@ -154,10 +154,10 @@ pub fn read(media_type: &str, name: &str, bytes: &[u8]) -> Result<Document, Extr
         Format::Slides => slides::read(bytes)?,
         Format::OpenText => open_document::text(bytes)?,
         Format::OpenSlides => open_document::slides(bytes)?,
-        Format::Html => html::read(&written::text(bytes)?)?,
-        Format::Markdown => markdown::sections(&written::text(bytes)?),
-        Format::Table(delimiter) => table::read(&written::text(bytes)?, delimiter),
-        Format::Plain => plain::read(&written::text(bytes)?),
+        Format::Html => html::read(&text_encoding::text(bytes)?)?,
+        Format::Markdown => markdown::sections(&text_encoding::text(bytes)?),
+        Format::Table(delimiter) => table::read(&text_encoding::text(bytes)?, delimiter),
+        Format::Plain => plain::read(&text_encoding::text(bytes)?),
     };
     let pages = (format == Format::Pdf).then(|| u32::try_from(sections.len()).unwrap_or(u32::MAX));
     let sections: Vec<Section> = sections.into_iter().map(cleaned).filter(|section| !section.text.is_empty()).collect();
