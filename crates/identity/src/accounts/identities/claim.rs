@@ -14,7 +14,7 @@ use oidc::Identity;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::admission;
+use super::account_linking;
 use crate::IdentityService;
 use crate::{
     accounts::{Device, pending::PendingKind},
@@ -78,7 +78,7 @@ pub async fn claim(tx: &Transaction, service: &IdentityService, offer: Uuid) -> 
     if identities::by_subject(tx, &offer.identity.issuer, &offer.identity.subject).await?.is_some() {
         return Err(Code::TokenInvalid.into());
     }
-    admission::insert(tx, service, &account, &offer.provider, &offer.identity, &Device::default()).await?;
+    account_linking::insert(tx, service, &account, &offer.provider, &offer.identity, &Device::default()).await?;
     Ok(account.id)
 }
 

@@ -5,14 +5,14 @@
 //! another method and links the identity ([`visit`]); for an account with an unverified address a mail is sent there, and its reader takes the
 //! account over ([`claim`]).
 
-mod admission;
+mod account_linking;
 mod claim;
 mod own;
 mod providers;
 mod visit;
 
 pub use self::{
-    admission::by_id_token,
+    account_linking::by_id_token,
     claim::{claim, forget_other_ways},
     own::{LinkedIdentity, list, unlink},
     providers::{ProviderName, Providers, available},

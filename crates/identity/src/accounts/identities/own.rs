@@ -13,7 +13,7 @@ use dbcontext::{
 use oidc::Identity;
 use platform::audit::{self, Action, NewAuditEntry};
 
-use super::admission;
+use super::account_linking;
 use crate::IdentityService;
 use crate::accounts::{Confirmed, Device, authenticate::standing, methods};
 
@@ -70,12 +70,12 @@ pub(super) async fn link(
     standing(service, session_id).await?.filter(|standing| standing.user_id == user_id).ok_or(Code::OauthState)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     let account = users::lock(&tx, user_id).await?.ok_or(Code::OauthState)?;
-    admission::use_up(&tx, service, &identity).await?;
+    account_linking::use_up(&tx, service, &identity).await?;
     match rows::by_subject(&tx, &identity.issuer, &identity.subject).await? {
         Some(row) if row.user_id == user_id => rows::record_sign_in(&tx, row.id, identity.email, service.clock.now()).await?,
         // It stays with the other account.
         Some(_) => return Err(Code::OauthInvalid.into()),
-        None => admission::insert(&tx, service, &account, provider, &identity, device).await?,
+        None => account_linking::insert(&tx, service, &account, provider, &identity, device).await?,
     }
     tx.commit().await.map_err(app_error)
 }

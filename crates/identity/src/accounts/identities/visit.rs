@@ -11,7 +11,7 @@ use platform::urls;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    admission::{self, NewAccountData},
+    account_linking::{self, NewAccountData},
     own,
     providers::app_error,
 };
@@ -166,7 +166,7 @@ async fn check(
                 name: identity.name.clone().or(name),
                 language: returned.language,
             };
-            Some(admission::sign_in(service, identity, newcomer, device).await?)
+            Some(account_linking::sign_in(service, identity, newcomer, device).await?)
         }
     };
     Ok(OauthSignIn { signed_in, next: visit.next })
