@@ -10,7 +10,7 @@ use dbcontext::{
 use oidc::Identity;
 use platform::audit::{self, Action, NewAuditEntry};
 
-use super::{claim, providers};
+use super::{account_claim, providers};
 use crate::IdentityService;
 use crate::{
     accounts::{
@@ -68,7 +68,7 @@ pub(super) async fn sign_in(
         Some(account) => account,
         None => match by_address(&tx, &identity).await? {
             Some(taken) => {
-                claim::offer(&tx, service, &taken, newcomer.provider, &identity).await?;
+                account_claim::offer(&tx, service, &taken, newcomer.provider, &identity).await?;
                 // The token is used up all the same.
                 tx.commit().await.map_err(app_error)?;
                 service.wake_workers();

@@ -6,14 +6,14 @@
 //! account over ([`claim`]).
 
 mod account_linking;
-mod claim;
+mod account_claim;
 mod own;
 mod providers;
 mod visit;
 
 pub use self::{
     account_linking::by_id_token,
-    claim::{claim, forget_other_ways},
+    account_claim::{claim, forget_other_ways},
     own::{LinkedIdentity, list, unlink},
     providers::{ProviderName, Providers, available},
     visit::{OauthSignIn, OauthRedirect, OauthCallback, arrive, depart},
