@@ -7,14 +7,14 @@
 
 mod account_linking;
 mod account_claim;
-mod own;
+mod linked_identities;
 mod providers;
 mod visit;
 
 pub use self::{
     account_linking::by_id_token,
     account_claim::{claim, forget_other_ways},
-    own::{LinkedIdentity, list, unlink},
+    linked_identities::{LinkedIdentity, list, unlink},
     providers::{ProviderName, Providers, available},
     visit::{OauthSignIn, OauthRedirect, OauthCallback, arrive, depart},
 };

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     account_linking::{self, NewAccountData},
-    own,
+    linked_identities,
     providers::app_error,
 };
 use crate::IdentityService;
@@ -156,7 +156,7 @@ async fn check(
         .map_err(|error| app_error(provider, error))?;
     let signed_in = match (user_id, visit.link_to) {
         (Some(user_id), Some(session_id)) => {
-            own::link(service, user_id, session_id, provider.name(), identity, device).await?;
+            linked_identities::link(service, user_id, session_id, provider.name(), identity, device).await?;
             None
         }
         _ => {
