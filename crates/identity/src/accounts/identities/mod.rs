@@ -9,12 +9,12 @@ mod account_linking;
 mod account_claim;
 mod linked_identities;
 mod providers;
-mod visit;
+mod oauth_flow;
 
 pub use self::{
     account_linking::by_id_token,
     account_claim::{claim, forget_other_ways},
     linked_identities::{LinkedIdentity, list, unlink},
     providers::{ProviderName, Providers, available},
-    visit::{OauthSignIn, OauthRedirect, OauthCallback, arrive, depart},
+    oauth_flow::{OauthSignIn, OauthRedirect, OauthCallback, arrive, depart},
 };
