@@ -5,11 +5,11 @@
 //! refused, and what was open is closed on every instance.
 
 mod access;
-mod several;
+mod bulk;
 mod standing;
 
 pub use access::{NewAccount, end_session, end_sessions, invite, remove_second_factor, send_reset, sessions_of};
-pub use several::{BulkAction, several};
+pub use bulk::{BulkAction, several};
 pub use standing::{AccountChange, change};
 
 use appcore::{
