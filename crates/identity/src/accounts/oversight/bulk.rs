@@ -5,7 +5,7 @@ use appcore::{
     view::{ChangedAccounts, SkippedAccount, UserStatus},
 };
 
-use super::{AccountChange, Confirmed, access, standing};
+use super::{AccountChange, Confirmed, access, account_status};
 use crate::IdentityService;
 
 /// What is done to each.
@@ -24,14 +24,14 @@ pub async fn several(
     deed: BulkAction,
     reason: Option<&str>,
 ) -> Result<ChangedAccounts, AppError> {
-    let reason = standing::checked_reason(reason)?;
+    let reason = account_status::checked_reason(reason)?;
     let mut done = ChangedAccounts { changed: 0, skipped: Vec::new() };
     for &id in ids {
         let change =
             |status, reason: Option<&String>| AccountChange { status: Some(status), reason: reason.cloned(), role: None };
         let changed = match deed {
-            BulkAction::Suspend => standing::apply(service, by, id, change(UserStatus::Suspended, reason.as_ref())).await,
-            BulkAction::Restore => standing::apply(service, by, id, change(UserStatus::Active, None)).await,
+            BulkAction::Suspend => account_status::apply(service, by, id, change(UserStatus::Suspended, reason.as_ref())).await,
+            BulkAction::Restore => account_status::apply(service, by, id, change(UserStatus::Active, None)).await,
             BulkAction::EndSessions => access::end_sessions(service, by, id).await,
         };
         match changed {

@@ -6,11 +6,11 @@
 
 mod access;
 mod bulk;
-mod standing;
+mod account_status;
 
 pub use access::{NewAccount, end_session, end_sessions, invite, remove_second_factor, send_reset, sessions_of};
 pub use bulk::{BulkAction, several};
-pub use standing::{AccountChange, change};
+pub use account_status::{AccountChange, change};
 
 use appcore::{
     AppError, Code, UserId,
