@@ -8,7 +8,7 @@
 //! of its row, and the table checks them again in the statement that changes it. What turns out to cost more than there is, or is given back though it was used
 //! already, is *owed*: the next credits pay it first.
 
-mod book;
+mod posting_rules;
 mod books;
 #[cfg(test)]
 mod tests;
@@ -23,7 +23,7 @@ use dbcontext::{
 use uuid::Uuid;
 
 pub use self::{
-    book::{LedgerAccount, EntryKind, PostingSource},
+    posting_rules::{LedgerAccount, EntryKind, PostingSource},
     books::LockedAccounts,
 };
 
