@@ -9,7 +9,7 @@
 //! already, is *owed*: the next credits pay it first.
 
 mod posting_rules;
-mod books;
+mod locked_accounts;
 #[cfg(test)]
 mod tests;
 
@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 pub use self::{
     posting_rules::{LedgerAccount, EntryKind, PostingSource},
-    books::LockedAccounts,
+    locked_accounts::LockedAccounts,
 };
 
 /// Accounts with expired credits that are found at once.
