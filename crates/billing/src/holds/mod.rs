@@ -4,7 +4,7 @@
 //! there is. For a busy purse that has much left, an instance holds a block in advance, from which calls take without a transaction ([`blocks`]).
 //! A hold that nobody settles, because its instance died, expires; those of calls that are still under way are renewed.
 
-mod blocks;
+mod local_allotments;
 mod keep;
 mod locked;
 mod period;
@@ -33,7 +33,7 @@ use tokio::{
 use uuid::Uuid;
 
 use self::{
-    blocks::{LocalAllotments, AllotmentGrant, AllotmentRequest},
+    local_allotments::{LocalAllotments, AllotmentGrant, AllotmentRequest},
     locked::{LockedLimits, RemovalFilter},
 };
 pub use self::{
