@@ -5,7 +5,7 @@
 //! A hold that nobody settles, because its instance died, expires; those of calls that are still under way are renewed.
 
 mod local_allotments;
-mod keep;
+mod maintenance;
 mod locked;
 mod period;
 mod purse;
@@ -188,7 +188,7 @@ impl Reservations {
         let (takes, live, blocks, turn) = (Arc::default(), DashMap::new(), LocalAllotments::default(), Mutex::default());
         let runtime = Handle::current();
         let holds = Arc::new(Self { db, clock, expiry, takes, live, blocks, turn, changed, runtime });
-        keep::start(&holds);
+        maintenance::start(&holds);
         (holds, changes)
     }
 
@@ -238,7 +238,7 @@ impl Reservations {
 
     /// Renews from now on what is held under this name, perhaps by another instance. None: nothing is held any more.
     pub async fn adopt(&self, id: Uuid) -> Result<Option<Reservation>, AppError> {
-        let adopted = keep::adopt(self, id).await?;
+        let adopted = maintenance::adopt(self, id).await?;
         if adopted.is_some() {
             self.live.insert(id, ());
         }
