@@ -6,7 +6,7 @@
 
 mod local_allotments;
 mod maintenance;
-mod locked;
+mod locked_limits;
 mod period;
 mod purse;
 #[cfg(test)]
@@ -34,7 +34,7 @@ use uuid::Uuid;
 
 use self::{
     local_allotments::{LocalAllotments, AllotmentGrant, AllotmentRequest},
-    locked::{LockedLimits, RemovalFilter},
+    locked_limits::{LockedLimits, RemovalFilter},
 };
 pub use self::{
     period::{begin_anew, period_of, resets_at, start_of},
