@@ -8,7 +8,7 @@ mod local_allotments;
 mod maintenance;
 mod locked_limits;
 mod period;
-mod purse;
+mod spending_limit;
 #[cfg(test)]
 mod tests;
 
@@ -38,7 +38,7 @@ use self::{
 };
 pub use self::{
     period::{begin_anew, period_of, resets_at, start_of},
-    purse::{Amounts, SpendingLimit},
+    spending_limit::{Amounts, SpendingLimit},
 };
 
 /// The most purses that one call counts against: budgets of its key, its person and its workspace, two quotas, and credits.
