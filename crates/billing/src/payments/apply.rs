@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::{
     balances,
-    claims::{Reversal, Reversals},
+    reversals::{Reversal, Reversals},
     deliver::{deliver, follow_payments, misfit},
     price, receipts, refund, stage, subscriptions,
 };

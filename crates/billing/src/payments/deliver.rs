@@ -20,7 +20,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{
-    claims::{Reversals, holder_of},
+    reversals::{Reversals, holder_of},
     plans,
     subscriptions::{self, SaveMethodJob, PaymentPurpose, interval_of},
 };

@@ -8,7 +8,7 @@ mod apply;
 pub(crate) mod balances;
 mod charges;
 mod checkout;
-mod claims;
+mod reversals;
 mod compare;
 mod deliver;
 mod demo;

@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use super::{
     apply,
-    claims::{Reversal, Reversals},
+    reversals::{Reversal, Reversals},
     details, gateway_of, known, stage,
     subscriptions::wrong_state,
     view,

@@ -15,7 +15,7 @@ use identity::accounts::Confirmed;
 use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
-use super::{admin_views, apply, claims::Reversals, reconcile, refund, stage, subscriptions::wrong_state, view};
+use super::{admin_views, apply, reversals::Reversals, reconcile, refund, stage, subscriptions::wrong_state, view};
 use crate::BillingService;
 
 /// The most events and refunds of a payment that are shown.
