@@ -9,7 +9,7 @@ pub(crate) mod balances;
 mod charges;
 mod checkout;
 mod reversals;
-mod compare;
+mod daily_comparison;
 mod deliver;
 mod demo;
 mod health;
@@ -51,7 +51,7 @@ use self::checkout::begun;
 use self::subscriptions::Payer;
 pub use self::{
     checkout::{StartedCheckout, CheckoutRequest, begin, finish},
-    compare::{close as close_difference, differences},
+    daily_comparison::{close as close_difference, differences},
     demo::end_demo,
     health::{health, test},
     receipts::{Document, billing_details, change_billing_details, credit_note, receipt},

@@ -15,7 +15,7 @@ use futures_util::{
 use jobs::caught;
 use uuid::Uuid;
 
-use super::{apply, compare, failed, gateway_of, known, refund, setups, stage, subscriptions};
+use super::{apply, daily_comparison, failed, gateway_of, known, refund, setups, stage, subscriptions};
 use crate::BillingService;
 
 /// Payments of a gateway that one look asks about, and those with waiting events that it finds at once.
@@ -41,7 +41,7 @@ pub(crate) async fn keep(service: Arc<BillingService>) {
         every(service, "events", move || look_at_events(service)),
         every(service, "setups", move || setups::look(service, service.clock.now())),
         every(service, "subscriptions", move || subscriptions::look(service, service.clock.now())),
-        every(service, "comparison", move || compare::look(service, service.clock.now())),
+        every(service, "comparison", move || daily_comparison::look(service, service.clock.now())),
     );
 }
 
