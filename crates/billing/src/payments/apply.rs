@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use super::{
     balances,
     reversals::{Reversal, Reversals},
-    deliver::{deliver, follow_payments, misfit},
+    fulfilment::{deliver, follow_payments, misfit},
     price, receipts, refund, stage, subscriptions,
 };
 use crate::{BillingService, entitlements, ledger::AccountHolder};

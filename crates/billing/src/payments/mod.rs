@@ -10,7 +10,7 @@ mod charges;
 mod checkout;
 mod reversals;
 mod daily_comparison;
-mod deliver;
+mod fulfilment;
 mod demo;
 mod health;
 pub mod inbox;

@@ -12,7 +12,7 @@ use dbcontext::{
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::{deliver::source_of, stage};
+use super::{fulfilment::source_of, stage};
 use crate::ledger::{LockedAccounts, EntryKind, AccountHolder, PostingSource};
 
 /// All that is claimed of a payment whose row is locked.

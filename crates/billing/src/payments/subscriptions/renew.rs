@@ -18,7 +18,7 @@ use crate::{
     payments::{
         self,
         charges::{self, ChargeOptions, apply_charge},
-        deliver, plans,
+        fulfilment, plans,
         reconcile::AT_ONCE,
     },
 };
@@ -287,7 +287,7 @@ async fn take_seat(service: &BillingService, id: Uuid, user_id: UserId) -> Resul
     locked.sort_by_key(|one| one.id == payment_id);
     let row = rows::lock(&tx, id).await?.filter(|row| row.payment_id == Some(payment_id) && row.period_end > now);
     let Some(row) = row else { return Ok(()) };
-    deliver::seat(&tx, &row, &locked, user_id.0, now).await?;
+    fulfilment::seat(&tx, &row, &locked, user_id.0, now).await?;
     tx.commit().await.map_err(app_error)?;
     crate::entitlements::tell(service, user_id);
     Ok(())
