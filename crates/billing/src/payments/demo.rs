@@ -4,7 +4,7 @@ use ::payment::{WebhookRequest, DemoOutcome, Gateway as _};
 use appcore::{AppError, Code, auth::Principal, view::Payment};
 use uuid::Uuid;
 
-use super::{inbox, own, price, read};
+use super::{webhook_inbox, own, price, read};
 use crate::BillingService;
 
 /// Ends a demo payment of the caller's own.
@@ -22,7 +22,7 @@ pub async fn end_demo(
     let (body, (name, signature)) = demo.event(id, outcome, price(&row)?);
     let header = move |asked: &str| (asked == name).then(|| signature.clone());
     let delivery = WebhookRequest { header: &header, query: "", body: &body, now: service.clock.now() };
-    let answer = inbox::receive(service, demo.name(), &delivery).await?;
+    let answer = webhook_inbox::receive(service, demo.name(), &delivery).await?;
     if answer.status >= 500 {
         return Err(AppError::unavailable(anyhow::anyhow!("the event was not applied")));
     }

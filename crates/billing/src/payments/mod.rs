@@ -13,7 +13,7 @@ mod daily_comparison;
 mod fulfilment;
 mod demo;
 mod health;
-pub mod inbox;
+pub mod webhook_inbox;
 pub mod plans;
 mod receipts;
 mod reconcile;

@@ -21,7 +21,7 @@ use sea_orm::ConnectionTrait as _;
 use stage::{PASSWORD, email, principal, sign_in, sign_up, stages};
 use uuid::Uuid;
 
-use super::{CheckoutRequest, apply, begin, inbox, plans, refund, subscriptions::Payer};
+use super::{CheckoutRequest, apply, begin, webhook_inbox, plans, refund, subscriptions::Payer};
 use crate::{
     BillingService,
     ledger::{self, LockedAccounts, AccountHolder, PostingSource},
@@ -259,7 +259,7 @@ async fn standing(service: &BillingService, row: &payment::Model) -> (i64, i64) 
 
 async fn deliver(service: &BillingService, notice: PaymentWebhookEvent) {
     let gateway = service.payments.gateway(GatewayName::DEMO).unwrap();
-    inbox::store(service, gateway.as_ref(), notice, "{}".to_owned()).await.unwrap();
+    webhook_inbox::store(service, gateway.as_ref(), notice, "{}".to_owned()).await.unwrap();
 }
 
 /// Receipts and credit notes have numbers without gaps.

@@ -6,7 +6,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Payment, PaymentStatus, Price},
 };
-use billing::payments::{self, StartedCheckout, CheckoutRequest, inbox, subscriptions::Payer};
+use billing::payments::{self, StartedCheckout, CheckoutRequest, webhook_inbox, subscriptions::Payer};
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
 use payment::{Currency, WebhookRequest, DemoOutcome, GatewayName, PaymentWebhookTransport};
@@ -209,7 +209,7 @@ pub struct ReceivePaymentEventRequest {
 /// Receive a gateway's webhook
 ///
 /// Called by gateways: an event without a valid signature is refused and not stored; a repeated event has no effect.
-#[endpoint(POST "/r1/payments/webhooks/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Write, content("application/json"), errors(NotFound), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)), max_body = crate::endpoint_trait::Bound::Fixed(inbox::MAX_EVENT))]
+#[endpoint(POST "/r1/payments/webhooks/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Write, content("application/json"), errors(NotFound), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)), max_body = crate::endpoint_trait::Bound::Fixed(webhook_inbox::MAX_EVENT))]
 impl Endpoint for ReceivePaymentEvent {
     type Request = ReceivePaymentEventRequest;
     type Response = Raw;
@@ -244,7 +244,7 @@ fn named(gateway: &str) -> Result<GatewayName, AppError> {
 
 async fn receive(ctx: &Ctx, gateway: &str, by: PaymentWebhookTransport, body: &[u8]) -> Result<Reply<Raw>, AppError> {
     let gateway = named(gateway)?;
-    if inbox::telling(ctx.billing(), gateway)? != by {
+    if webhook_inbox::telling(ctx.billing(), gateway)? != by {
         return Err(Code::NotFound.into());
     }
     // Copied because actix requests are bound to their thread, and this future is awaited elsewhere.
@@ -257,7 +257,7 @@ async fn receive(ctx: &Ctx, gateway: &str, by: PaymentWebhookTransport, body: &[
     let header = |asked: &str| headers.iter().find(|(name, _)| name == asked).map(|(_, value)| value.clone());
     let query = ctx.http().query_string().to_owned();
     let delivery = WebhookRequest { header: &header, query: &query, body, now: ctx.app().clock.now() };
-    let answer = inbox::receive(ctx.billing(), gateway, &delivery).await?;
+    let answer = webhook_inbox::receive(ctx.billing(), gateway, &delivery).await?;
     let status = StatusCode::from_u16(answer.status).map_err(AppError::internal)?;
     Ok(Reply::bytes(answer.content_type, Bytes::from(answer.body)).status(status))
 }
