@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    reconcile::AT_ONCE,
+    reconciler::AT_ONCE,
     topups::{self, TopUpStep},
 };
 use crate::{BillingService, entitlements, ledger::AccountHolder};

@@ -13,7 +13,7 @@ use dbcontext::{
 use url::Url;
 use uuid::Uuid;
 
-use super::{address_of, apply, gateway_of, known, price, reconcile};
+use super::{address_of, apply, gateway_of, known, price, reconciler};
 use crate::BillingService;
 
 /// How something is charged.
@@ -110,7 +110,7 @@ pub(super) async fn apply_charge(
         RemoteState::Failed | RemoteState::Expired => PaymentUpdate::Failed,
         RemoteState::Open | RemoteState::Approved => return Ok(()),
     };
-    reconcile::apply_news(service, payment_id, Some(&news)).await
+    reconciler::apply_news(service, payment_id, Some(&news)).await
 }
 
 /// Charges a payment whose payer is there. What the payer has to confirm is then waited for. Answers the payment as it is now.

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{
     address_of, apply,
     charges::{self, return_url},
-    failed, plans, price, reconcile, stage,
+    failed, plans, price, reconciler, stage,
     subscriptions::{self, Payer, PaymentPurpose, priced, wrong_state},
 };
 use crate::BillingService;
@@ -330,7 +330,7 @@ pub async fn finish(
     let Some(row) = row else { return Ok(RESULT.to_owned()) };
     let (path, id) = (result_of(&row), row.id);
     if stage(&row)?.is_open()
-        && let Err(error) = reconcile::ask(service, row).await
+        && let Err(error) = reconciler::ask(service, row).await
     {
         tracing::info!(%error, payment = %id, "the gateway could not be asked when the payer came back");
     }

@@ -21,7 +21,7 @@ use futures_util::future::join_all;
 use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
-use super::{apply, failed, known, reconcile, stage};
+use super::{apply, failed, known, reconciler, stage};
 use crate::BillingService;
 
 /// In milliseconds.
@@ -239,7 +239,7 @@ impl Comparison<'_> {
         }
         if stage(row)? != Stage::Paid {
             if row.quarantine.is_none() {
-                reconcile::ask(self.service, row.clone()).await?;
+                reconciler::ask(self.service, row.clone()).await?;
             }
             let after = rows::by_id(self.service.db.writer(), row.id).await?.ok_or(Code::NotFound)?;
             if apply::is_given_back(self.service.db.writer(), &after, Money::new(amount, currency)).await? {

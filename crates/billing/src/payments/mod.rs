@@ -16,7 +16,7 @@ mod health;
 pub mod webhook_inbox;
 pub mod plans;
 mod receipts;
-mod reconcile;
+mod reconciler;
 mod refund;
 mod release;
 mod revenue;
@@ -55,13 +55,13 @@ pub use self::{
     demo::end_demo,
     health::{health, test},
     receipts::{Document, billing_details, change_billing_details, credit_note, receipt},
-    reconcile::reconcile,
+    reconciler::reconcile,
     refund::{decide_refund, refund},
     release::{details, release},
     revenue::revenue,
     switches::{gateways, switch},
 };
-pub(crate) use self::{reconcile::keep, switches::follow};
+pub(crate) use self::{reconciler::keep, switches::follow};
 use crate::BillingService;
 pub use ::payment::settings;
 

@@ -15,7 +15,7 @@ use identity::accounts::Confirmed;
 use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
-use super::{admin_views, apply, reversals::Reversals, reconcile, refund, stage, subscriptions::wrong_state, view};
+use super::{admin_views, apply, reversals::Reversals, reconciler, refund, stage, subscriptions::wrong_state, view};
 use crate::BillingService;
 
 /// The most events and refunds of a payment that are shown.
@@ -156,7 +156,7 @@ async fn ask_first(service: &BillingService, id: Uuid) -> Result<(), AppError> {
     if row.quarantine.is_some()
         && row.charge.is_none()
         && stage(&row)? != Stage::Paid
-        && let Err(error) = reconcile::ask(service, row).await
+        && let Err(error) = reconciler::ask(service, row).await
     {
         tracing::info!(%error, payment = %id, "the gateway could not be asked before a payment is released");
     }

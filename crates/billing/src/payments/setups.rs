@@ -25,7 +25,7 @@ use super::{
     address_of,
     checkout::{BILLING, own_path, way_back},
     failed,
-    reconcile::AT_ONCE,
+    reconciler::AT_ONCE,
     subscriptions::{self, Payer, wrong_state},
 };
 use crate::BillingService;

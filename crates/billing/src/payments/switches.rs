@@ -67,7 +67,7 @@ pub(crate) async fn follow(service: Weak<BillingService>, mut listener: Listener
             }
         }
         loop {
-            match tokio::time::timeout(super::reconcile::READ_AGAIN, listener.recv()).await {
+            match tokio::time::timeout(super::reconciler::READ_AGAIN, listener.recv()).await {
                 Ok(Some(BusMessage::Signal(Signal::PaymentSwitchesChanged | Signal::Gap))) | Err(_) => break,
                 Ok(Some(BusMessage::Signal(Signal::ConnectionReply { asked_by, user_id }))) => {
                     if let Some(service) = service.upgrade().filter(|service| service.instance_id == asked_by) {

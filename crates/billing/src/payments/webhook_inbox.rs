@@ -4,7 +4,7 @@ use ::payment::{WebhookSubject, WebhookOutcome, WebhookResponse, WebhookRequest,
 use appcore::{AppError, Code, PaymentMethodSetupId};
 use dbcontext::{constraint::app_error, entity::payment_event, query::payments as rows};
 
-use super::{apply, reconcile, setups::FinishSetupJob};
+use super::{apply, reconciler, setups::FinishSetupJob};
 use crate::BillingService;
 
 /// The longest event that is kept.
@@ -67,7 +67,7 @@ pub(super) async fn store(
     let captured = match (&notice.news, &notice.about) {
         (PaymentUpdate::Approved, WebhookSubject::Reference(reference)) => {
             match rows::by_reference(service.db.writer(), name, reference).await? {
-                Some(row) => reconcile::capture(service, &row).await?,
+                Some(row) => reconciler::capture(service, &row).await?,
                 None => None,
             }
         }

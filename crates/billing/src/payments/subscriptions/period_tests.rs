@@ -160,7 +160,7 @@ impl Group {
                 if let Some(row) = self.nth(service, which).await.filter(|row| row.stage == Stage::Paid.as_str()) {
                     let money = Some(Money::new(row.amount, row.currency.parse().unwrap()));
                     let news = PaymentUpdate::Dispute { reference: "dp_1".to_owned(), money, state };
-                    payments::reconcile::apply_news(service, row.id, Some(&news)).await.unwrap();
+                    payments::reconciler::apply_news(service, row.id, Some(&news)).await.unwrap();
                 }
             }
             Step::Add(who, is_guest) => {

@@ -19,7 +19,7 @@ use crate::{
         self,
         charges::{self, ChargeOptions, apply_charge},
         fulfilment, plans,
-        reconcile::AT_ONCE,
+        reconciler::AT_ONCE,
     },
 };
 

@@ -167,7 +167,7 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
             if let Some(row) = nth(which).await.filter(|row| row.stage == Stage::Paid.as_str()) {
                 let money = Some(Money::new(row.amount, row.currency.parse().unwrap()));
                 let news = PaymentUpdate::Dispute { reference: "dp_1".to_owned(), money, state: dispute };
-                payments::reconcile::apply_news(service, row.id, Some(&news)).await.unwrap();
+                payments::reconciler::apply_news(service, row.id, Some(&news)).await.unwrap();
             }
         }
         Deed::Cancel => drop(allowed(cancel(service, payer).await)),
