@@ -18,7 +18,7 @@ pub mod plans;
 mod receipts;
 mod reconciler;
 mod refund;
-mod release;
+mod quarantine;
 mod revenue;
 pub mod setups;
 pub mod subscriptions;
@@ -57,7 +57,7 @@ pub use self::{
     receipts::{Document, billing_details, change_billing_details, credit_note, receipt},
     reconciler::reconcile,
     refund::{decide_refund, refund},
-    release::{details, release},
+    quarantine::{details, release},
     revenue::revenue,
     switches::{gateways, switch},
 };
