@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::query::payments as rows;
 
-use super::switches;
+use super::payment_toggles;
 use crate::BillingService;
 
 /// How long a payment is open before somebody may want to know why.
@@ -19,7 +19,7 @@ const WAITS: Duration = Duration::from_secs(10 * 60);
 pub async fn health(service: &BillingService) -> Result<Vec<AdminPaymentGateway>, AppError> {
     let before = service.clock.now().minus(WAITS);
     let mut found = Vec::new();
-    for gateway in switches::gateways(service) {
+    for gateway in payment_toggles::gateways(service) {
         let heard = rows::heard(service.db.reader(), &gateway.name, before).await?;
         found.push(AdminPaymentGateway {
             gateway,

@@ -22,7 +22,7 @@ mod quarantine;
 mod revenue;
 pub mod setups;
 pub mod subscriptions;
-mod switches;
+mod payment_toggles;
 #[cfg(test)]
 mod tests;
 pub mod topups;
@@ -59,9 +59,9 @@ pub use self::{
     refund::{decide_refund, refund},
     quarantine::{details, release},
     revenue::revenue,
-    switches::{gateways, switch},
+    payment_toggles::{gateways, switch},
 };
-pub(crate) use self::{reconciler::keep, switches::follow};
+pub(crate) use self::{reconciler::keep, payment_toggles::follow};
 use crate::BillingService;
 pub use ::payment::settings;
 
