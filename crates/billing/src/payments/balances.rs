@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use super::{
     reconciler::AT_ONCE,
-    topups::{self, TopUpStep},
+    auto_top_up::{self, TopUpStep},
 };
 use crate::{BillingService, entitlements, ledger::AccountHolder};
 
@@ -133,7 +133,7 @@ async fn look_at(service: &BillingService, id: Uuid, is_claimed: bool) -> Result
     let holder = AccountHolder::of(&account)?;
     let told = if account.is_low && !warned { warn(service, &tx, holder, &account).await? } else { Vec::new() };
     let top_up = match rows::lock_top_up(&tx, id).await? {
-        Some(row) => topups::advance(service, &tx, row, account.balance, now).await?,
+        Some(row) => auto_top_up::advance(service, &tx, row, account.balance, now).await?,
         None => TopUpStep::default(),
     };
     let low_at = Some(threshold).filter(|_| !account.is_low);
@@ -146,7 +146,7 @@ async fn look_at(service: &BillingService, id: Uuid, is_claimed: bool) -> Result
     }
     if let Some(payment) = top_up.to_charge {
         // What became of it is seen with the next look, which is soon where it was paid.
-        topups::charge(service, &payment).await?;
+        auto_top_up::charge(service, &payment).await?;
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ pub mod subscriptions;
 mod payment_toggles;
 #[cfg(test)]
 mod tests;
-pub mod topups;
+pub mod auto_top_up;
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -13,7 +13,7 @@ use billing::{
     payments::{
         self,
         subscriptions::Payer,
-        topups::{self, TopUpRequest},
+        auto_top_up::{self, TopUpRequest},
     },
 };
 use bytes::Bytes;
@@ -83,7 +83,7 @@ impl Endpoint for ReadCreditSettings {
         _request: ReadCreditSettingsRequest,
         payer: &Payer,
     ) -> Result<Reply<CreditSettings>, AppError> {
-        Ok(Reply::of(topups::settings(ctx.billing(), *payer).await?))
+        Ok(Reply::of(auto_top_up::settings(ctx.billing(), *payer).await?))
     }
 }
 
@@ -106,7 +106,7 @@ impl Endpoint for SetLowBalance {
         request: SetLowBalanceRequest,
         payer: &Payer,
     ) -> Result<Reply<CreditSettings>, AppError> {
-        Ok(Reply::of(topups::set_low_balance(ctx.billing(), *payer, request.threshold).await?))
+        Ok(Reply::of(auto_top_up::set_low_balance(ctx.billing(), *payer, request.threshold).await?))
     }
 }
 
@@ -139,7 +139,7 @@ impl Endpoint for SetTopUp {
         let unknown = || AppError::field("currency", "invalid", "This currency isn't known here.");
         let currency = currency.map(|code| code.parse().map_err(|_| unknown())).transpose()?;
         let order = TopUpRequest { plan_id, method_id, currency, threshold, monthly_limit };
-        Ok(Reply::of(topups::set_top_up(ctx.billing(), *payer, order).await?))
+        Ok(Reply::of(auto_top_up::set_top_up(ctx.billing(), *payer, order).await?))
     }
 }
 
@@ -156,7 +156,7 @@ impl Endpoint for RemoveTopUp {
     type Response = CreditSettings;
 
     async fn handle(ctx: &Ctx, _request: RemoveTopUpRequest, payer: &Payer) -> Result<Reply<CreditSettings>, AppError> {
-        Ok(Reply::of(topups::remove_top_up(ctx.billing(), *payer).await?))
+        Ok(Reply::of(auto_top_up::remove_top_up(ctx.billing(), *payer).await?))
     }
 }
 
