@@ -1,7 +1,7 @@
 //! What every gateway can do.
 
 mod name;
-mod notices;
+mod webhooks;
 mod orders;
 
 use std::{ops::RangeInclusive, sync::Arc};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use self::{
     name::{GatewayName, UnknownGateway, settings},
-    notices::{WebhookSubject, WebhookOutcome, WebhookResponse, WebhookRequest, VerifyError, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
+    webhooks::{WebhookSubject, WebhookOutcome, WebhookResponse, WebhookRequest, VerifyError, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
     orders::{
         ChargeAttempt, ChargeOrder, ChargeResult, Checkout, MethodOwner, SavedMethod, KnownPayment, CheckoutOrder, PayerPresence, RefundOrder, RefundResult, RemoteState,
         SetupOrder, SetupState, Snapshot,
