@@ -2,7 +2,7 @@
 
 mod name;
 mod webhooks;
-mod orders;
+mod requests;
 
 use std::{ops::RangeInclusive, sync::Arc};
 
@@ -17,7 +17,7 @@ use uuid::Uuid;
 pub use self::{
     name::{GatewayName, UnknownGateway, settings},
     webhooks::{WebhookSubject, WebhookOutcome, WebhookResponse, WebhookRequest, VerifyError, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
-    orders::{
+    requests::{
         ChargeAttempt, ChargeOrder, ChargeResult, Checkout, MethodOwner, SavedMethod, KnownPayment, CheckoutOrder, PayerPresence, RefundOrder, RefundResult, RemoteState,
         SetupOrder, SetupState, Snapshot,
     },
