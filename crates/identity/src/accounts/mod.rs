@@ -13,7 +13,7 @@
 //! database, so that every instance verifies what any other has signed ([`keys`]).
 
 mod administer;
-mod admit;
+mod session_start;
 pub mod api_keys;
 mod authenticate;
 mod device;
@@ -45,7 +45,7 @@ mod credential_status;
 pub mod tickets;
 
 pub use administer::{create_admin, reset_password};
-pub use admit::{Challenge, SecondFactorMethod, SignedIn};
+pub use session_start::{Challenge, SecondFactorMethod, SignedIn};
 pub use authenticate::authenticate;
 pub use device::Device;
 pub use issue::TokenPair;

@@ -29,7 +29,7 @@ use webauthn_rs::{
 
 use super::{
     Confirmed, Device, SignedIn, TokenPair,
-    admit::{self, AuthMethod},
+    session_start::{self, AuthMethod},
     methods,
     pending::{self, PendingKind},
     signin,
@@ -171,7 +171,7 @@ async fn check_answer(
     device: &Device,
 ) -> Result<TokenPair, AppError> {
     let (tx, account) = recognise(service, ceremony, credential).await?;
-    let signed_in = admit::admit(&tx, service, &account, AuthMethod::Passkey, device).await?;
+    let signed_in = session_start::admit(&tx, service, &account, AuthMethod::Passkey, device).await?;
     let SignedIn::Tokens(pair) = signed_in else {
         return Err(AppError::internal(anyhow::anyhow!("a passkey was asked for a second factor")));
     };

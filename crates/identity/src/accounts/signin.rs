@@ -6,7 +6,7 @@ use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
     Device, SignedIn,
-    admit::{self, AuthMethod},
+    session_start::{self, AuthMethod},
     guesses,
     hashing::QueuedCaller,
     password_hash::PasswordCheck,
@@ -56,7 +56,7 @@ pub async fn signin(
     if let Some(hash) = renewed {
         users::set_password(&tx, account.id, &hash, now).await?;
     }
-    let signed_in = admit::admit(&tx, service, &account, AuthMethod::Password, &device).await?;
+    let signed_in = session_start::admit(&tx, service, &account, AuthMethod::Password, &device).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     Ok(signed_in)

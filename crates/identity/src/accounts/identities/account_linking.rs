@@ -15,7 +15,7 @@ use crate::IdentityService;
 use crate::{
     accounts::{
         Device, SignedIn,
-        admit::{self, AuthMethod},
+        session_start::{self, AuthMethod},
         signin,
         signup::{self, parse_name},
     },
@@ -77,7 +77,7 @@ pub(super) async fn sign_in(
             None => create(&tx, service, &identity, newcomer, device).await?,
         },
     };
-    let signed_in = admit::admit(&tx, service, &account, AuthMethod::IdentityProvider, device).await?;
+    let signed_in = session_start::admit(&tx, service, &account, AuthMethod::IdentityProvider, device).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     Ok(signed_in)

@@ -10,7 +10,7 @@ use dbcontext::{
 use super::{CodeCheck, recovery, try_code, wrong};
 use crate::IdentityService;
 use crate::accounts::{
-    Device, TokenPair, admit,
+    Device, TokenPair, session_start,
     pending::{self, PendingKind},
     signin,
 };
@@ -49,7 +49,7 @@ pub async fn answer_challenge(
     if !pending_sign_ins::take(&tx, pending.id).await? {
         return Err(Code::MfaInvalid.into());
     }
-    let pair = admit::open(&tx, service, &account, &device).await?;
+    let pair = session_start::open(&tx, service, &account, &device).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(pair)
 }
