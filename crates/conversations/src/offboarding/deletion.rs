@@ -20,7 +20,7 @@ use dbcontext::{
 };
 use event_log::events::ServerAction;
 use identity::{
-    accounts::{Device, api_keys::tell_revoked, guesses, oversight, reauthenticate, sessions::tell_ended, tell_others},
+    accounts::{Device, api_keys::tell_revoked, login_throttle, oversight, reauthenticate, sessions::tell_ended, tell_others},
     mail::MailJob,
     membership::WorkspaceChangeEvent,
     presence,
@@ -129,7 +129,7 @@ async fn confirmed(
     device: &Device,
 ) -> Result<user::Model, AppError> {
     let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    let guess = guesses::begin(&service.identity, &account.email, Some(account.id), device).await?;
+    let guess = login_throttle::begin(&service.identity, &account.email, Some(account.id), device).await?;
     let checked = reauthenticate::check(&service.identity, by, password).await;
     if checked.as_ref().is_err_and(|error| error.code() == Code::PasswordWrong) {
         guess.failed().await;

@@ -23,7 +23,7 @@ use dbcontext::{
 use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
-    Device, api_keys::tell_revoked, guesses, hashing::QueuedCaller, identities, password_hash::PasswordCheck,
+    Device, api_keys::tell_revoked, login_throttle, hashing::QueuedCaller, identities, password_hash::PasswordCheck,
     sessions::tell_ended, signin,
 };
 use crate::IdentityService;
@@ -101,7 +101,7 @@ async fn require_password(
         return Err(AppError::refused(Code::Forbidden, message));
     }
     let password = password.ok_or(Code::PasswordRequired)?;
-    let guess = guesses::begin(service, &account.email, Some(account.id), device).await?;
+    let guess = login_throttle::begin(service, &account.email, Some(account.id), device).await?;
     if service.accounts.hashing.verify(guess.applicant(), password, account.password_hash.clone()).await?
         == PasswordCheck::Wrong
     {

@@ -17,7 +17,7 @@ mod session_start;
 pub mod api_keys;
 mod authenticate;
 mod device;
-pub mod guesses;
+pub mod login_throttle;
 mod hashing;
 pub mod identities;
 pub mod issue;

@@ -19,7 +19,7 @@ use platform::{
 };
 
 use super::{
-    Device, guesses, hashing::QueuedCaller, issue, notice::tell_others, password_hash::PasswordCheck,
+    Device, login_throttle, hashing::QueuedCaller, issue, notice::tell_others, password_hash::PasswordCheck,
     sessions::tell_ended, signup::parse_name,
 };
 use crate::IdentityService;
@@ -169,7 +169,7 @@ async fn verified(
     let email = Email::parse(&account.email).ok();
     let policy = &service.config.auth.password;
     let new = Password::parse(policy, change.field, &change.new, email.as_ref()).map_err(AppError::Invalid)?;
-    let guess = guesses::begin(service, &account.email, Some(account.id), &change.device).await?;
+    let guess = login_throttle::begin(service, &account.email, Some(account.id), &change.device).await?;
     let (hashing, applicant) = (&service.accounts.hashing, QueuedCaller::user(account.id));
     if hashing.verify(applicant.clone(), change.current, account.password_hash.clone()).await? == PasswordCheck::Wrong {
         guess.failed().await;

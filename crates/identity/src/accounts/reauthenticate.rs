@@ -15,7 +15,7 @@ use platform::audit::{self, Action, NewAuditEntry};
 use serde_json::Value;
 
 use super::{
-    Device, guesses,
+    Device, login_throttle,
     hashing::QueuedCaller,
     passkeys,
     password_hash::PasswordCheck,
@@ -116,7 +116,7 @@ pub async fn confirm(
 ) -> Result<Freshness, AppError> {
     let session = by.require_session()?;
     let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    let guess = guesses::begin(service, &account.email, Some(account.id), device).await?;
+    let guess = login_throttle::begin(service, &account.email, Some(account.id), device).await?;
     if let Err(refusal) = examine(service, &account, proof).await {
         if matches!(refusal.code(), Code::PasswordWrong | Code::MfaInvalid | Code::InvalidCredentials) {
             guess.failed().await;

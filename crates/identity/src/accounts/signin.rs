@@ -7,7 +7,7 @@ use platform::audit::{self, Action, NewAuditEntry};
 use super::{
     Device, SignedIn,
     session_start::{self, AuthMethod},
-    guesses,
+    login_throttle,
     hashing::QueuedCaller,
     password_hash::PasswordCheck,
 };
@@ -29,7 +29,7 @@ pub async fn signin(
     let stored = account.as_ref().and_then(|account| account.password_hash.clone());
     let account_id = account.as_ref().map(|account| account.id);
     let name = email.as_ref().map_or("", Email::as_str);
-    let guess = match guesses::begin(service, name, account_id, &device).await {
+    let guess = match login_throttle::begin(service, name, account_id, &device).await {
         Ok(guess) => guess,
         Err(refusal) => {
             count_violation(service, account_id, &device).await;
