@@ -11,7 +11,7 @@ use appcore::{
 use dbcontext::query::{exports, known_devices, mcp_connections, sections, user_settings, users};
 use futures_util::{Stream, stream};
 use gateway::keys;
-use identity::accounts::{identities, issue, passkeys, sessions};
+use identity::accounts::{identities, session_tokens, passkeys, sessions};
 use platform::{
     audit::{self, Action, NewAuditEntry},
     work_pools::{WorkOwner, WorkPool, WorkSlot},
@@ -150,7 +150,7 @@ async fn write(service: &ConversationsService, by: &Principal, entry: NewAuditEn
     let db = service.db.reader();
     let user = users::by_id(db, by.user_id).await?.ok_or(AppError::from(Code::Unauthenticated))?;
     out.text("{\"user\":");
-    out.value(&issue::own_view(&user))?;
+    out.value(&session_tokens::own_view(&user))?;
     out.text(",\"instructions\":");
     out.value(&user_settings::instructions(db, by.user_id).await?)?;
 

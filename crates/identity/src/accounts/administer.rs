@@ -14,7 +14,7 @@ use dbcontext::{
 use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
-    issue, password_hash,
+    session_tokens, password_hash,
     signup::{self, Newcomer, SignUp},
 };
 
@@ -38,7 +38,7 @@ pub async fn create_admin(db: &Database, config: &Config, clock: &Clock, request
     let user = signup::create(&tx, config, new).await?;
     audit::record(&tx, of_the_operator(Action::SignUp, user.id)).await?;
     tx.commit().await.map_err(app_error)?;
-    Ok(issue::own_view(&user))
+    Ok(session_tokens::own_view(&user))
 }
 
 /// Gives an account another password and ends all its sessions; running instances notice within five seconds.
@@ -61,7 +61,7 @@ pub async fn reset_password(
     rows::end_all(&tx, user.id, None, now).await?;
     audit::record(&tx, of_the_operator(Action::PasswordReset, user.id)).await?;
     tx.commit().await.map_err(app_error)?;
-    Ok(issue::own_view(&user))
+    Ok(session_tokens::own_view(&user))
 }
 
 /// Who is at the command line has no account.

@@ -19,7 +19,7 @@ use platform::{
 };
 
 use super::{
-    Device, login_throttle, hashing::QueuedCaller, issue, notice::tell_others, password_hash::PasswordCheck,
+    Device, login_throttle, hashing::QueuedCaller, session_tokens, notice::tell_others, password_hash::PasswordCheck,
     sessions::tell_ended, signup::parse_name,
 };
 use crate::IdentityService;
@@ -55,7 +55,7 @@ pub struct PasswordChange {
 /// The caller's own account.
 pub async fn me(service: &IdentityService, by: &Principal) -> Result<User, AppError> {
     let user = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    Ok(seen(service, issue::own_view(&user)).await)
+    Ok(seen(service, session_tokens::own_view(&user)).await)
 }
 
 /// A person with whom the caller shares a workspace.
@@ -64,7 +64,7 @@ pub async fn find(service: &IdentityService, by: &Principal, id: UserId) -> Resu
         return me(service, by).await;
     }
     let user = users::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
-    Ok(seen(service, issue::others_view(&user)).await)
+    Ok(seen(service, session_tokens::others_view(&user)).await)
 }
 
 /// People of a workspace by a part of their name or by their whole address; everyone where no text is given.
@@ -78,7 +78,7 @@ pub async fn search(
     validate_search_text(text)?;
     let place = membership::resolve(service, by, workspace_id, Permission::View).await?;
     let (rows, total) = users::search(service.db.reader(), by.user_id, place.id, text, page).await?;
-    let mut items = rows.iter().map(issue::others_view).collect::<Vec<_>>();
+    let mut items = rows.iter().map(session_tokens::others_view).collect::<Vec<_>>();
     fill_in_presence(service, &mut items).await;
     Ok(Page::new(items, page, total))
 }
@@ -134,7 +134,7 @@ pub async fn update_me(service: &IdentityService, by: &Principal, change: Profil
         presence::announce(service, &presence::of(service, &[by.user_id]).await).await?;
     }
     service.notify_account_changed(by.user_id)?;
-    Ok(seen(service, issue::own_view(&user)).await)
+    Ok(seen(service, session_tokens::own_view(&user)).await)
 }
 
 /// A time zone's name as it is written, whatever case it came in.

@@ -19,7 +19,7 @@ use sea_orm::ConnectionTrait;
 
 use super::{
     Device, TokenPair,
-    issue::{IssuedTokens, own_view},
+    session_tokens::{IssuedTokens, own_view},
     sessions::tell_ended,
 };
 use crate::IdentityService;

@@ -11,7 +11,7 @@ use dbcontext::{
 use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
-    Device, TokenPair, issue, known,
+    Device, TokenPair, session_tokens, known,
     pending::{self, PendingKind},
 };
 use crate::IdentityService;
@@ -93,7 +93,7 @@ pub(super) async fn open(
     let entry = NewAuditEntry { action: Action::SignIn, actor: Some(account.id), target: None, address: device.ip() };
     audit::record(tx, entry).await?;
     known::note(tx, service, account, device).await?;
-    issue::open_session(tx, service, account, device).await
+    session_tokens::open_session(tx, service, account, device).await
 }
 
 /// Refuses a suspended account, which is told only to whoever has shown that it is theirs.

@@ -14,7 +14,7 @@ use sea_orm::ConnectionTrait;
 use super::{
     Device, TokenPair,
     hashing::{QueuedCaller, Priority},
-    issue, known,
+    session_tokens, known,
 };
 use crate::IdentityService;
 use crate::{
@@ -89,7 +89,7 @@ pub async fn signup(service: &IdentityService, request: SignUp, device: Device) 
     if let Some(invitation) = invitation {
         invitation.welcome(&tx, user.id, device.ip(), now).await?;
     }
-    let pair = issue::open_session(&tx, service, &user, &device).await?;
+    let pair = session_tokens::open_session(&tx, service, &user, &device).await?;
     known::note(&tx, service, &user, &device).await?;
     let entry = NewAuditEntry { action: Action::SignUp, actor: Some(user.id), target: None, address: device.ip() };
     audit::record(&tx, entry).await?;
