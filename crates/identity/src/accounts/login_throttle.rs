@@ -14,7 +14,7 @@ use platform::throttle::{Attempt, ThrottleSubject};
 use super::{
     Device,
     hashing::{QueuedCaller, Priority},
-    known,
+    known_devices,
 };
 use crate::IdentityService;
 
@@ -51,7 +51,7 @@ pub async fn begin(
         ThrottleSubject { name: format!("signin:pair:{name}:{address}"), limit: settings.failed_signins },
         ThrottleSubject { name: format!("signin:address:{address}"), limit: settings.failed_signins_per_address },
     ];
-    let is_known = known::is_known(service.db.reader(), account, device).await?;
+    let is_known = known_devices::is_known(service.db.reader(), account, device).await?;
     if !is_known {
         let limit = settings.failed_signins_per_account;
         subjects.push(ThrottleSubject { name: format!("signin:account:{name}"), limit });

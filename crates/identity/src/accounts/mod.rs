@@ -23,7 +23,7 @@ pub mod identities;
 pub mod session_tokens;
 pub mod key_policy;
 mod keys;
-mod known;
+mod known_devices;
 mod mailbox;
 mod methods;
 mod notice;

@@ -11,7 +11,7 @@ use dbcontext::{
 use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
-    Device, TokenPair, session_tokens, known,
+    Device, TokenPair, session_tokens, known_devices,
     pending::{self, PendingKind},
 };
 use crate::IdentityService;
@@ -92,7 +92,7 @@ pub(super) async fn open(
     sessions::delete_expired(tx, account.id, service.clock.now()).await?;
     let entry = NewAuditEntry { action: Action::SignIn, actor: Some(account.id), target: None, address: device.ip() };
     audit::record(tx, entry).await?;
-    known::note(tx, service, account, device).await?;
+    known_devices::note(tx, service, account, device).await?;
     session_tokens::open_session(tx, service, account, device).await
 }
 

@@ -14,7 +14,7 @@ use sea_orm::ConnectionTrait;
 use super::{
     Device, TokenPair,
     hashing::{QueuedCaller, Priority},
-    session_tokens, known,
+    session_tokens, known_devices,
 };
 use crate::IdentityService;
 use crate::{
@@ -90,7 +90,7 @@ pub async fn signup(service: &IdentityService, request: SignUp, device: Device) 
         invitation.welcome(&tx, user.id, device.ip(), now).await?;
     }
     let pair = session_tokens::open_session(&tx, service, &user, &device).await?;
-    known::note(&tx, service, &user, &device).await?;
+    known_devices::note(&tx, service, &user, &device).await?;
     let entry = NewAuditEntry { action: Action::SignUp, actor: Some(user.id), target: None, address: device.ip() };
     audit::record(&tx, entry).await?;
     mail::post(&tx, now, Recipient::User(user.id), MailContent::Verification).await?;
