@@ -7,7 +7,7 @@ use dbcontext::{
 };
 use platform::{cleanup::SweepJob, small_picture::SmallPictureRules};
 
-use super::notice::tell_others;
+use super::change_events::tell_others;
 use crate::IdentityService;
 
 const PICTURE: SmallPictureRules = SmallPictureRules {

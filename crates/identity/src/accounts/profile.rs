@@ -19,7 +19,7 @@ use platform::{
 };
 
 use super::{
-    Device, login_throttle, hashing::QueuedCaller, session_tokens, notice::tell_others, password_hash::PasswordCheck,
+    Device, login_throttle, hashing::QueuedCaller, session_tokens, change_events::tell_others, password_hash::PasswordCheck,
     sessions::tell_ended, signup::parse_name,
 };
 use crate::IdentityService;
