@@ -7,7 +7,7 @@ use dbcontext::{constraint::app_error, query::users};
 use futures_util::Stream;
 use identity::accounts::{
     Confirmed,
-    oversight::{entry, keep_an_admin, lock, not_oneself},
+    user_admin::{entry, keep_an_admin, lock, not_oneself},
 };
 use platform::{
     audit::{self, Action},

@@ -20,7 +20,7 @@ use dbcontext::{
 };
 use event_log::events::ServerAction;
 use identity::{
-    accounts::{Device, api_keys::tell_revoked, login_throttle, oversight, reauthenticate, sessions::tell_ended, tell_others},
+    accounts::{Device, api_keys::tell_revoked, login_throttle, user_admin, reauthenticate, sessions::tell_ended, tell_others},
     mail::MailJob,
     membership::WorkspaceChangeEvent,
     presence,
@@ -56,7 +56,7 @@ pub async fn delete_me(
     by.require_session()?;
     let account = confirmed(service, by, password, device).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    oversight::keep_an_admin(&tx, by.user_id).await?;
+    user_admin::keep_an_admin(&tx, by.user_id).await?;
     let current = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     // The password was changed by another request since it was verified.
     if current.password_hash != account.password_hash {

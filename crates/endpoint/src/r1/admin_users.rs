@@ -12,7 +12,7 @@ use appcore::{
 use conversations::offboarding;
 use identity::accounts::{
     Confirmed,
-    oversight::{self, AccountChange, BulkAction, Filter, NewAccount},
+    user_admin::{self, AccountChange, BulkAction, Filter, NewAccount},
 };
 use natter_macro::{dto, endpoint};
 use ops::console;
@@ -63,7 +63,7 @@ impl Endpoint for ListAccounts {
     async fn handle(ctx: &Ctx, request: ListAccountsRequest) -> Result<Reply<Page<AdminUser>>, AppError> {
         let ListAccountsRequest { q, status, role, idle_since, page } = request;
         let filter = Filter { text: q.unwrap_or_default(), status, role, idle_since };
-        Ok(Reply::of(oversight::list(ctx.identity(), filter, page).await?))
+        Ok(Reply::of(user_admin::list(ctx.identity(), filter, page).await?))
     }
 }
 
@@ -92,7 +92,7 @@ impl Endpoint for InviteAccount {
         let InviteAccountRequest { email, display_name, role, language } = request;
         let (role, language) = (role.unwrap_or(UserRole::User), language.unwrap_or_default());
         let new = NewAccount { email, display_name, role, language };
-        Ok(Reply::of(oversight::invite(ctx.identity(), by, new, &ctx.own_url()).await?))
+        Ok(Reply::of(user_admin::invite(ctx.identity(), by, new, &ctx.own_url()).await?))
     }
 }
 
@@ -135,7 +135,7 @@ impl Endpoint for ChangeAccounts {
             AccountsAction::Restore => BulkAction::Restore,
             AccountsAction::SignOut => BulkAction::EndSessions,
         };
-        Ok(Reply::of(oversight::several(ctx.identity(), by, &request.ids, deed, request.reason.as_deref()).await?))
+        Ok(Reply::of(user_admin::several(ctx.identity(), by, &request.ids, deed, request.reason.as_deref()).await?))
     }
 }
 
@@ -180,7 +180,7 @@ impl Endpoint for ChangeAccount {
     async fn handle(ctx: &Ctx, request: ChangeAccountRequest, by: &Confirmed) -> Result<Reply<AdminUser>, AppError> {
         let ChangeAccountRequest { id, role, status, reason } = request;
         let change = AccountChange { role, status, reason };
-        Ok(Reply::of(oversight::change(ctx.identity(), by, id, change).await?))
+        Ok(Reply::of(user_admin::change(ctx.identity(), by, id, change).await?))
     }
 }
 
@@ -227,7 +227,7 @@ impl Endpoint for ListAccountSessions {
     type Response = Page<UserSession>;
 
     async fn handle(ctx: &Ctx, request: ListAccountSessionsRequest) -> Result<Reply<Page<UserSession>>, AppError> {
-        Ok(Reply::of(oversight::sessions_of(ctx.identity(), ctx.user()?, request.id, request.page).await?))
+        Ok(Reply::of(user_admin::sessions_of(ctx.identity(), ctx.user()?, request.id, request.page).await?))
     }
 }
 
@@ -240,7 +240,7 @@ impl Endpoint for EndAccountSessions {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: AccountRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        oversight::end_sessions(ctx.identity(), by, request.id).await?;
+        user_admin::end_sessions(ctx.identity(), by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -262,7 +262,7 @@ impl Endpoint for EndAccountSession {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: EndAccountSessionRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        oversight::end_session(ctx.identity(), by, request.id, request.session_id).await?;
+        user_admin::end_session(ctx.identity(), by, request.id, request.session_id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -277,7 +277,7 @@ impl Endpoint for ResetAccountPassword {
     type Response = SentLink;
 
     async fn handle(ctx: &Ctx, request: AccountRequest, by: &Confirmed) -> Result<Reply<SentLink>, AppError> {
-        Ok(Reply::of(oversight::send_reset(ctx.identity(), by, request.id, &ctx.own_url()).await?))
+        Ok(Reply::of(user_admin::send_reset(ctx.identity(), by, request.id, &ctx.own_url()).await?))
     }
 }
 
@@ -290,7 +290,7 @@ impl Endpoint for RemoveAccountSecondFactor {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: AccountRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        oversight::remove_second_factor(ctx.identity(), by, request.id).await?;
+        user_admin::remove_second_factor(ctx.identity(), by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -27,7 +27,7 @@ mod known_devices;
 mod email_links;
 mod methods;
 mod change_events;
-pub mod oversight;
+pub mod user_admin;
 pub mod passkeys;
 mod password_hash;
 pub mod pending;
