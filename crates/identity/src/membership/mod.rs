@@ -3,7 +3,7 @@
 
 pub mod default_channel;
 pub mod invitation;
-mod notice;
+mod change_events;
 pub mod quota;
 
 use appcore::{
@@ -15,7 +15,7 @@ use appcore::{
 use dbcontext::query::workspaces::{self as rows, SeenWorkspace, WorkspaceKind};
 use sea_orm::ConnectionTrait;
 
-pub use self::notice::WorkspaceChangeEvent;
+pub use self::change_events::WorkspaceChangeEvent;
 use crate::IdentityService;
 
 /// What everybody's own workspace is called.
