@@ -5,7 +5,7 @@
 //! nothing; an instance that dies stops renewing. A person whose entry nobody renews is offline, and [`PresenceStore::settle`] tells
 //! each of them once, whichever instance asks first.
 
-mod choices;
+mod rate_limit;
 mod custom;
 mod memory;
 mod redis;
@@ -23,7 +23,7 @@ use appcore::{
 use dbcontext::query;
 use futures_util::future::BoxFuture;
 
-pub use choices::PresenceRateLimit;
+pub use rate_limit::PresenceRateLimit;
 pub use custom::{StatusChange, set_custom};
 pub use memory::MemoryPresence;
 pub use redis::RedisPresence;
