@@ -6,7 +6,7 @@
 //! each of them once, whichever instance asks first.
 
 mod rate_limit;
-mod custom;
+mod custom_status;
 mod memory;
 mod redis;
 mod spoken;
@@ -24,7 +24,7 @@ use dbcontext::query;
 use futures_util::future::BoxFuture;
 
 pub use rate_limit::PresenceRateLimit;
-pub use custom::{StatusChange, set_custom};
+pub use custom_status::{StatusChange, set_custom};
 pub use memory::MemoryPresence;
 pub use redis::RedisPresence;
 pub use spoken::{PresenceReporter, ReportedPresence};
@@ -75,7 +75,7 @@ pub trait PresenceStore: Send + Sync + 'static {
 pub async fn announce(service: &IdentityService, changes: &[Presence]) -> Result<(), AppError> {
     let small = service.config.realtime.small_conversation;
     for changes in changes.chunks(ANNOUNCED) {
-        let changes = custom::filled_in(service, changes.to_vec()).await;
+        let changes = custom_status::filled_in(service, changes.to_vec()).await;
         let mut messages = vec![BusMessage::Coalesced(Coalesced::Presence(changes.to_vec()).into())];
         let people: Vec<UserId> = changes.iter().map(|presence| presence.user_id).collect();
         let mut shared: HashMap<UserId, Vec<ConversationId>> = HashMap::new();
@@ -97,7 +97,7 @@ pub async fn announce(service: &IdentityService, changes: &[Presence]) -> Result
 
 /// The presence of these people, in their order, as they want to be seen: with what they say of themselves and what they chose by hand.
 pub async fn of(service: &IdentityService, people: &[UserId]) -> Vec<Presence> {
-    custom::filled_in(service, service.presence.of(people).await).await
+    custom_status::filled_in(service, service.presence.of(people).await).await
 }
 
 /// Those of these people whom `by` may see: members of a common workspace or conversation.
