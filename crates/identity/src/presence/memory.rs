@@ -11,7 +11,7 @@ use appcore::{
 };
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::{MEMORY, PresenceStore, spoken::most_active};
+use super::{MEMORY, PresenceStore, reported::most_active};
 
 #[derive(Debug, Default)]
 pub struct MemoryPresence {

@@ -9,7 +9,7 @@ mod rate_limit;
 mod custom_status;
 mod memory;
 mod redis;
-mod spoken;
+mod reported;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +27,7 @@ pub use rate_limit::PresenceRateLimit;
 pub use custom_status::{StatusChange, set_custom};
 pub use memory::MemoryPresence;
 pub use redis::RedisPresence;
-pub use spoken::{PresenceReporter, ReportedPresence};
+pub use reported::{PresenceReporter, ReportedPresence};
 
 use crate::IdentityService;
 
