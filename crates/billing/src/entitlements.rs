@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use crate::{
     BillingService,
-    holds::{Amounts, SpendingLimit},
+    reservations::{Amounts, SpendingLimit},
     ledger::{self, AccountHolder},
     storage,
 };

@@ -5,7 +5,7 @@
 
 pub mod credits;
 pub mod entitlements;
-pub mod holds;
+pub mod reservations;
 pub mod ledger;
 pub mod payers;
 pub mod payments;
@@ -22,7 +22,7 @@ use platform::{Core, start_error};
 
 use crate::{
     entitlements::EntitlementNotifier,
-    holds::Reservations,
+    reservations::Reservations,
     payers::WorkspacePayers,
     payments::{Payments, balances, plans},
 };

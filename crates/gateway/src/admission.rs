@@ -13,7 +13,7 @@ use appcore::{
     credits::MicroCredits,
     view::{BudgetScope, GatewayEndpoint, ModelPrice, QuotaMetric, QuotaUse},
 };
-use billing::holds::{Amounts, Origin, SpendingLimit, Shortage};
+use billing::reservations::{Amounts, Origin, SpendingLimit, Shortage};
 use bytes::Bytes;
 use dbcontext::query::budgets::CounterId;
 use platform::{

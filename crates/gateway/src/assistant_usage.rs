@@ -8,7 +8,7 @@ use appcore::{
     credits::MicroCredits,
     view::{BudgetScope, QuotaMetric},
 };
-use billing::holds::Amounts;
+use billing::reservations::Amounts;
 use dbcontext::query::{budgets::BudgetId, usage};
 use uuid::Uuid;
 

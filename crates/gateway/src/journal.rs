@@ -16,7 +16,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use billing::holds::OrphanedReservation;
+use billing::reservations::OrphanedReservation;
 use dbcontext::entity::usage_request;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -10,7 +10,7 @@ use appcore::{
 };
 use billing::{
     entitlements,
-    holds::{Amounts, Reservation, OrphanedReservation, Origin, SpendingLimit, Settlement},
+    reservations::{Amounts, Reservation, OrphanedReservation, Origin, SpendingLimit, Settlement},
 };
 use dbcontext::{entity::usage_request, query::budgets::BudgetId};
 use futures_util::future::try_join_all;

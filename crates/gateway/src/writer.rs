@@ -17,7 +17,7 @@ use std::{
 };
 
 use appcore::{AppError, Clock};
-use billing::holds::{self, Reservations, Settlement};
+use billing::reservations::{self, Reservations, Settlement};
 use dbcontext::{
     Database,
     constraint::app_error,
@@ -253,7 +253,7 @@ impl Shared {
             let pieces = vec![usage::insert(&rows), usage::add_up(named)];
             query::execute(&tx, pieces).await?;
         }
-        holds::settle(&tx, &settlements, self.clock.now()).await?;
+        reservations::settle(&tx, &settlements, self.clock.now()).await?;
         tx.commit().await.map_err(app_error)?;
         self.holds.booked(&settlements);
         Ok(())

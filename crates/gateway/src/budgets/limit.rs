@@ -7,7 +7,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Budget, BudgetLimit, BudgetScope, ScopedBudget},
 };
-use billing::holds::{begin_anew, period_of, resets_at, start_of};
+use billing::reservations::{begin_anew, period_of, resets_at, start_of};
 use dbcontext::{
     constraint::app_error,
     entity::budget,
