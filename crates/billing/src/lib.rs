@@ -7,7 +7,7 @@ pub mod credits;
 pub mod entitlements;
 pub mod reservations;
 pub mod ledger;
-pub mod payers;
+pub mod workspace_payers;
 pub mod payments;
 pub mod storage;
 #[cfg(test)]
@@ -23,7 +23,7 @@ use platform::{Core, start_error};
 use crate::{
     entitlements::EntitlementNotifier,
     reservations::Reservations,
-    payers::WorkspacePayers,
+    workspace_payers::WorkspacePayers,
     payments::{Payments, balances, plans},
 };
 
