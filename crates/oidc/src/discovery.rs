@@ -9,7 +9,7 @@ use url::Url;
 use crate::{
     OidcError,
     http::{Http, is_safe},
-    kept,
+    document_cache,
     keys::KeySet,
     quirks,
 };
@@ -63,5 +63,5 @@ async fn fetch<T: DeserializeOwned>(http: &Http, place: &Url) -> Result<(T, Dura
     }
     let value = serde_json::from_slice(&answer.body);
     let value = value.map_err(|error| OidcError::Unavailable(format!("{place} said what can't be read: {error}")))?;
-    Ok((value, kept::lasts(&answer.headers)))
+    Ok((value, document_cache::lasts(&answer.headers)))
 }

@@ -19,7 +19,7 @@ mod discovery;
 mod error;
 mod http;
 mod id_token;
-mod kept;
+mod document_cache;
 mod keys;
 mod provider;
 mod quirks;

@@ -15,7 +15,7 @@ use crate::{
     discovery::{self, Discovery},
     http::Http,
     id_token::{self, Expectation, TokenError},
-    kept::CachedDocument,
+    document_cache::CachedDocument,
     keys::KeySet,
     quirks::{self, AppleKey},
     tokens::{ClientAuth, CodeExchange, Tokens},
