@@ -20,7 +20,7 @@
 
 mod kind;
 mod lease;
-mod survivors;
+mod liveness;
 mod worker;
 
 use std::time::Duration;

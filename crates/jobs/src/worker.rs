@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{JobOutcome, Host, JobRegistration, Lease, JobContext, kind, lease::LEASE, survivors, wake};
+use super::{JobOutcome, Host, JobRegistration, Lease, JobContext, kind, lease::LEASE, liveness, wake};
 
 /// Polling interval of an idle dispatcher.
 const POLL: Duration = Duration::from_secs(1);
@@ -97,10 +97,10 @@ async fn dispatch<H: Host>(
         tracing::warn!(%error, "failed to release jobs of the last run");
     }
     if !db.is_sqlite() {
-        let sign = survivors::show(&*host).await;
+        let sign = liveness::show(&*host).await;
         // Runs until the program ends, because jobs that are being returned still belong to this
         // instance.
-        tokio::spawn(survivors::watch(Arc::clone(&host), sign));
+        tokio::spawn(liveness::watch(Arc::clone(&host), sign));
     }
     if let Err(error) = query::jobs::unblock_all(db.writer()).await {
         tracing::warn!(%error, "failed to unblock jobs left over by a crash");
