@@ -15,7 +15,7 @@ use prometheus_client::{
 
 use crate::{
     Durations, OTHER, durations,
-    spread::{DurationHistogram, HistogramSnapshot},
+    quantiles::{DurationHistogram, HistogramSnapshot},
 };
 
 /// Requests by route pattern.

@@ -17,7 +17,7 @@ mod jobs;
 mod names;
 mod realtime;
 mod search;
-mod spread;
+mod quantiles;
 
 use std::{
     fmt::{self, Write as _},
@@ -45,7 +45,7 @@ pub use self::{
     names::{BoundedNames, OTHER},
     realtime::{ConnectionGuard, Realtime},
     search::Search,
-    spread::HistogramSnapshot,
+    quantiles::HistogramSnapshot,
 };
 
 /// Prefix of all metric names.

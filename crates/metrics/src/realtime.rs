@@ -10,7 +10,7 @@ use prometheus_client::{
 
 use crate::{
     BoundedNames, durations,
-    spread::{DurationHistogram, HistogramSnapshot},
+    quantiles::{DurationHistogram, HistogramSnapshot},
 };
 
 /// Known transports of connections.
