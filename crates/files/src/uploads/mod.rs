@@ -9,7 +9,7 @@ mod previews;
 mod reader;
 mod receive;
 pub mod resumable;
-mod sent;
+mod conversation_files;
 pub mod space;
 mod store;
 mod sweep;
@@ -47,7 +47,7 @@ use platform::{
 };
 pub use previews::{drop_previews, keep_preview};
 pub use rows::FileFilter;
-pub use sent::of_conversation;
+pub use conversation_files::of_conversation;
 pub use store::StoredObject;
 pub use store::{ByteChunks, open_s3};
 
