@@ -10,7 +10,7 @@
 
 mod compose;
 mod reading;
-mod tell;
+mod delivery;
 
 use appcore::{
     AppError, Timestamp, UserId,
@@ -20,8 +20,8 @@ use dbcontext::query::broadcasts::{self as rows, BroadcastRow, DeliveryCounts};
 
 pub use compose::{BroadcastChange, NewBroadcast, change, create, preview, withdraw};
 pub use reading::{dismiss, find, list, see, shown};
-pub use tell::BroadcastJob;
-pub use tell::{note_delivered, told_lately};
+pub use delivery::BroadcastJob;
+pub use delivery::{note_delivered, told_lately};
 
 use crate::ConversationsService;
 
