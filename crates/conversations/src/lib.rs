@@ -15,7 +15,7 @@ pub mod messages;
 pub mod moderation;
 pub mod notes;
 pub mod offboarding;
-pub mod oversight;
+pub mod admin;
 mod own;
 pub mod sections;
 pub mod share;

@@ -5,7 +5,7 @@ use appcore::{
     page::{Page, PageRequest, Slice},
     view::{AdminConversation, AdminConversationMember, ConversationKind},
 };
-use conversations::oversight::{self, Filter};
+use conversations::admin::{self, Filter};
 use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
 
@@ -61,7 +61,7 @@ impl Endpoint for ListAllConversations {
             before: request.before,
         };
         let limit = request.limit.unwrap_or(USUAL_LIMIT);
-        Ok(Reply::of(oversight::list(ctx.conversations(), &filter, limit).await?))
+        Ok(Reply::of(admin::list(ctx.conversations(), &filter, limit).await?))
     }
 }
 
@@ -80,7 +80,7 @@ impl Endpoint for ShowAnyConversation {
     type Response = AdminConversation;
 
     async fn handle(ctx: &Ctx, request: AnyConversationRequest) -> Result<Reply<AdminConversation>, AppError> {
-        Ok(Reply::of(oversight::find(ctx.conversations(), request.id).await?))
+        Ok(Reply::of(admin::find(ctx.conversations(), request.id).await?))
     }
 }
 
@@ -108,7 +108,7 @@ impl Endpoint for ListAnyConversationMembers {
         request: ListAnyConversationMembersRequest,
     ) -> Result<Reply<Page<AdminConversationMember>>, AppError> {
         let text = request.q.unwrap_or_default();
-        Ok(Reply::of(oversight::members(ctx.conversations(), request.id, &text, request.page).await?))
+        Ok(Reply::of(admin::members(ctx.conversations(), request.id, &text, request.page).await?))
     }
 }
 
@@ -133,7 +133,7 @@ impl Endpoint for ChangeConversationOwner {
         request: ChangeConversationOwnerRequest,
         by: &Confirmed,
     ) -> Result<Reply<AdminConversation>, AppError> {
-        Ok(Reply::of(oversight::set_owner(ctx.conversations(), by, request.id, request.owner_id).await?))
+        Ok(Reply::of(admin::set_owner(ctx.conversations(), by, request.id, request.owner_id).await?))
     }
 }
 
@@ -159,7 +159,7 @@ impl Endpoint for DeleteAnyConversation {
         request: DeleteAnyConversationRequest,
         by: &Confirmed,
     ) -> Result<Reply<NoData>, AppError> {
-        oversight::delete(ctx.conversations(), by, request.id, &request.name).await?;
+        admin::delete(ctx.conversations(), by, request.id, &request.name).await?;
         Ok(Reply::of(NoData))
     }
 }
