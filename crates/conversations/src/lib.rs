@@ -16,7 +16,7 @@ pub mod moderation;
 pub mod notes;
 pub mod offboarding;
 pub mod admin;
-mod own;
+mod member_settings;
 pub mod sections;
 pub mod share;
 pub mod workspaces;
@@ -45,7 +45,7 @@ use files::FilesService;
 use gateway::GatewayService;
 use identity::{IdentityService, membership};
 pub use members::{JoinedMember, add_member, leave, member, members, remove_member, set_role};
-pub use own::{MemberSettingsChange, set_own};
+pub use member_settings::{MemberSettingsChange, set_own};
 use platform::{
     Core,
     audit::{Action, NewAuditEntry},
