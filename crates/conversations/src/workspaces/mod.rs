@@ -10,7 +10,7 @@ mod domains;
 pub mod emoji;
 pub mod invitations;
 mod members;
-pub mod oversight;
+pub mod admin;
 
 use std::collections::HashMap;
 

@@ -5,7 +5,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{AdminWorkspace, AdminWorkspaceMember, WorkspaceKind},
 };
-use conversations::workspaces::oversight::{self, Filter};
+use conversations::workspaces::admin::{self, Filter};
 use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
 
@@ -41,7 +41,7 @@ impl Endpoint for ListAllWorkspaces {
 
     async fn handle(ctx: &Ctx, request: ListAllWorkspacesRequest) -> Result<Reply<Page<AdminWorkspace>>, AppError> {
         let filter = Filter { text: request.q.unwrap_or_default(), kind: request.kind };
-        Ok(Reply::of(oversight::list(ctx.conversations(), filter, request.page).await?))
+        Ok(Reply::of(admin::list(ctx.conversations(), filter, request.page).await?))
     }
 }
 
@@ -60,7 +60,7 @@ impl Endpoint for ShowAnyWorkspace {
     type Response = AdminWorkspace;
 
     async fn handle(ctx: &Ctx, request: AnyWorkspaceRequest) -> Result<Reply<AdminWorkspace>, AppError> {
-        Ok(Reply::of(oversight::find(ctx.conversations(), request.id).await?))
+        Ok(Reply::of(admin::find(ctx.conversations(), request.id).await?))
     }
 }
 
@@ -85,7 +85,7 @@ impl Endpoint for ListAnyMembers {
 
     async fn handle(ctx: &Ctx, request: ListAnyMembersRequest) -> Result<Reply<Page<AdminWorkspaceMember>>, AppError> {
         let text = request.q.unwrap_or_default();
-        Ok(Reply::of(oversight::members(ctx.conversations(), request.id, &text, request.page).await?))
+        Ok(Reply::of(admin::members(ctx.conversations(), request.id, &text, request.page).await?))
     }
 }
 
@@ -106,7 +106,7 @@ impl Endpoint for ChangeOwner {
     type Response = AdminWorkspace;
 
     async fn handle(ctx: &Ctx, request: ChangeOwnerRequest, by: &Confirmed) -> Result<Reply<AdminWorkspace>, AppError> {
-        Ok(Reply::of(oversight::set_owner(ctx.conversations(), by, request.id, request.owner_id).await?))
+        Ok(Reply::of(admin::set_owner(ctx.conversations(), by, request.id, request.owner_id).await?))
     }
 }
 
@@ -127,7 +127,7 @@ impl Endpoint for DeleteAnyWorkspace {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: DeleteAnyWorkspaceRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        oversight::delete(ctx.conversations(), by, request.id, &request.name).await?;
+        admin::delete(ctx.conversations(), by, request.id, &request.name).await?;
         Ok(Reply::of(NoData))
     }
 }
