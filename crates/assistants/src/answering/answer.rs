@@ -33,7 +33,7 @@ use super::{
     draft::Draft,
     files::FileReader,
     measure::AnswerMetrics,
-    watch::StopRegistration,
+    stop_registry::StopRegistration,
     writing::{TELL_EVERY, GenerationError, Generation, GenerationOutcome, store},
 };
 use crate::{

@@ -8,7 +8,7 @@ mod draft;
 pub mod files;
 mod measure;
 mod title;
-mod watch;
+mod stop_registry;
 mod writing;
 
 use appcore::{
@@ -26,11 +26,11 @@ use jobs::{self, JobPayload as _};
 use moka::{policy::EvictionPolicy, sync::Cache};
 
 use crate::AssistantsService;
-pub use watch::StopRegistration;
+pub use stop_registry::StopRegistration;
 
 /// Answers in progress on this instance, and caches for them.
 pub struct Answering {
-    watched: watch::StopRegistry,
+    watched: stop_registry::StopRegistry,
     /// Cache of extracted document texts.
     pub(crate) texts: files::DocumentTextCache,
     /// Cache of images scaled for models.
@@ -46,7 +46,7 @@ const BETWEEN_PEOPLE: u64 = 20_000;
 impl Default for Answering {
     fn default() -> Self {
         Self {
-            watched: watch::StopRegistry::default(),
+            watched: stop_registry::StopRegistry::default(),
             texts: files::document_texts(),
             pictures: files::sized_pictures(),
             person_only: Cache::builder()
