@@ -34,7 +34,7 @@ use super::{
     files::FileReader,
     measure::AnswerMetrics,
     stop_registry::StopRegistration,
-    writing::{TELL_EVERY, GenerationError, Generation, GenerationOutcome, store},
+    generation::{TELL_EVERY, GenerationError, Generation, GenerationOutcome, store},
 };
 use crate::{
     AssistantsService,

@@ -9,7 +9,7 @@ pub mod files;
 mod measure;
 mod title;
 mod stop_registry;
-mod writing;
+mod generation;
 
 use appcore::{
     AppError, Code, ConversationId, MessageId,
