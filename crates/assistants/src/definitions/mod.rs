@@ -5,7 +5,7 @@
 
 mod edit;
 pub mod instructions;
-mod notice;
+mod change_events;
 pub mod prompts;
 
 use appcore::{

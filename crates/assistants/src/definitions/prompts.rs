@@ -19,7 +19,7 @@ use dbcontext::{
 use files::quotas;
 use identity::membership::{self, Membership};
 
-use super::notice;
+use super::change_events;
 use crate::AssistantsService;
 
 /// Maximum length of a command, in characters.
@@ -301,7 +301,7 @@ fn variables(content: &str) -> Vec<&str> {
 fn tell(service: &AssistantsService, row: &PromptRow, was_shared: bool) {
     let workspace_id = row.workspace_id;
     let is_shared = was_shared || row.visibility == Visibility::Workspace;
-    notice::tell(service, &Event::PromptsChanged { workspace_id }, workspace_id, row.created_by, is_shared);
+    change_events::tell(service, &Event::PromptsChanged { workspace_id }, workspace_id, row.created_by, is_shared);
 }
 
 #[cfg(test)]
