@@ -9,7 +9,7 @@
 //! Vectors of different models are never compared: the `space` of a file identifies its model, and
 //! files of another model than the current one are [embedded again](follow).
 
-mod consult;
+mod retrieval;
 mod cut;
 mod holder;
 mod read;
@@ -37,7 +37,7 @@ use dbcontext::{
     },
 };
 
-pub(crate) use consult::{RetrievedKnowledge, AvailableKnowledge};
+pub(crate) use retrieval::{RetrievedKnowledge, AvailableKnowledge};
 use files::uploads::space;
 pub use holder::EditableKnowledge;
 use jobs::{self, JobPayload as _};
