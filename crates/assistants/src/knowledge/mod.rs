@@ -10,7 +10,7 @@
 //! files of another model than the current one are [embedded again](follow).
 
 mod retrieval;
-mod cut;
+mod chunker;
 mod holder;
 mod read;
 mod search;

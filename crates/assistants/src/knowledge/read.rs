@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{cut, holder::KnowledgeOwner, search::BLOCK, words};
+use super::{chunker, holder::KnowledgeOwner, search::BLOCK, words};
 use crate::AssistantsService;
 
 /// Concurrent read jobs per instance.
@@ -193,7 +193,7 @@ async fn cut_file(
     let (id, left) = (file.id, usize::try_from(left).unwrap_or(usize::MAX));
     let name = file.name.clone();
     let cutting = tokio::task::spawn_blocking(move || {
-        let pieces = cut::cut(id, &sections, left)?;
+        let pieces = chunker::cut(id, &sections, left)?;
         Ok::<_, AppError>(pieces.map(|pieces| {
             let words = words::of(&name, &pieces);
             (pieces, words)
@@ -219,7 +219,7 @@ async fn embed(
     pieces: &[PieceRow],
 ) -> Result<bool, KnowledgeReadError> {
     let Some(first) = pieces.first().map(|piece| piece.number) else { return Ok(true) };
-    let texts: Vec<String> = pieces.iter().map(|piece| cut::to_embed(&file.name, piece)).collect();
+    let texts: Vec<String> = pieces.iter().map(|piece| chunker::to_embed(&file.name, piece)).collect();
     let Embedded { vectors, cost } = gateway::embed(&service.gateway, payer, file.id.0, embedder, &texts).await?;
     let row = VectorsRow {
         file_id: file.id,

@@ -16,7 +16,7 @@ use dbcontext::{
 };
 
 use super::{
-    cut::to_embed,
+    chunker::to_embed,
     search::{AT_ONCE, BLOCK, Hit, ScanBatch, parts},
 };
 use crate::AssistantsService;
