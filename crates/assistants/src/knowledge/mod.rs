@@ -11,7 +11,7 @@
 
 mod retrieval;
 mod chunker;
-mod holder;
+mod owner;
 mod read;
 mod search;
 mod sweep;
@@ -39,11 +39,11 @@ use dbcontext::{
 
 pub(crate) use retrieval::{RetrievedKnowledge, AvailableKnowledge};
 use files::uploads::space;
-pub use holder::EditableKnowledge;
+pub use owner::EditableKnowledge;
 use jobs::{self, JobPayload as _};
 pub use read::ReadJob;
 
-use self::holder::KnowledgeOwner;
+use self::owner::KnowledgeOwner;
 use crate::AssistantsService;
 
 /// Polling interval for a change of the embedding model.

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{chunker, holder::KnowledgeOwner, search::BLOCK, words};
+use super::{chunker, owner::KnowledgeOwner, search::BLOCK, words};
 use crate::AssistantsService;
 
 /// Concurrent read jobs per instance.
