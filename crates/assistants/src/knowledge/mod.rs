@@ -17,7 +17,7 @@ mod search;
 mod sweep;
 #[cfg(test)]
 mod tests;
-mod words;
+mod keywords;
 
 use std::{sync::Weak, time::Duration};
 
@@ -251,7 +251,7 @@ pub(crate) async fn follow(service: Weak<AssistantsService>) {
         tick.tick().await;
         let Some(service) = service.upgrade() else { return };
         if !are_filled {
-            match jobs::caught(words::fill(&service)).await {
+            match jobs::caught(keywords::fill(&service)).await {
                 Ok(()) => are_filled = true,
                 Err(error) => tracing::warn!(%error, "failed to index words of earlier files, retrying"),
             }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{chunker, owner::KnowledgeOwner, search::BLOCK, words};
+use super::{chunker, owner::KnowledgeOwner, search::BLOCK, keywords};
 use crate::AssistantsService;
 
 /// Concurrent read jobs per instance.
@@ -195,7 +195,7 @@ async fn cut_file(
     let cutting = tokio::task::spawn_blocking(move || {
         let pieces = chunker::cut(id, &sections, left)?;
         Ok::<_, AppError>(pieces.map(|pieces| {
-            let words = words::of(&name, &pieces);
+            let words = keywords::of(&name, &pieces);
             (pieces, words)
         }))
     });

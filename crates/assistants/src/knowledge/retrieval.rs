@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{
     search::{self, Hit},
-    words,
+    keywords,
 };
 use crate::AssistantsService;
 
@@ -127,8 +127,8 @@ impl AvailableKnowledge {
         };
         let hits = search::nearest(&service.db, &files, &embedder.space, query, CANDIDATES).await.map_err(failed)?;
         let hits: Vec<Hit> = hits.into_iter().filter(|hit| hit.score > 0.0).collect();
-        let said = words::said(&service.db, &files, &question, CANDIDATES).await.map_err(failed)?;
-        let wanted = words::fused(&hits, &said, CANDIDATES);
+        let said = keywords::said(&service.db, &files, &question, CANDIDATES).await.map_err(failed)?;
+        let wanted = keywords::fused(&hits, &said, CANDIDATES);
         let pieces = rows::chunks(service.db.reader(), &wanted).await.map_err(failed)?;
         let ranked = wanted.iter().filter_map(|wanted| {
             let piece = pieces.iter().find(|piece| (piece.file_id, piece.number) == *wanted)?;

@@ -16,7 +16,7 @@ use stage::{Stage, stages};
 use super::{
     ReadJob, embed_anew,
     search::{BLOCK, nearest},
-    words,
+    keywords,
 };
 use crate::{AssistantsService, tests::instance};
 
@@ -114,10 +114,10 @@ async fn failing_file_does_not_block_others() {
     let ids = |files: Vec<FileRow>| -> Vec<KnowledgeFileId> { files.into_iter().map(|file| file.id).collect() };
     let without_words = async || ids(rows::without_words(db, None, 10).await.unwrap());
     let of_other_space = async || ids(rows::of_other_space(db, "embed-2", None, 10).await.unwrap());
-    assert!(words::fill(&service).await.is_err() && embed_anew(&service, "embed-2").await.is_err());
+    assert!(keywords::fill(&service).await.is_err() && embed_anew(&service, "embed-2").await.is_err());
     assert_eq!((without_words().await, of_other_space().await), (vec![given[0]], vec![given[0]]));
     db.execute_unprepared("DROP TRIGGER stuck").await.unwrap();
-    words::fill(&service).await.unwrap();
+    keywords::fill(&service).await.unwrap();
     embed_anew(&service, "embed-2").await.unwrap();
     assert_eq!((without_words().await, of_other_space().await), (Vec::new(), Vec::new()));
 }
@@ -161,13 +161,13 @@ async fn finds_chunks_by_words_also_in_earlier_files() {
                 line: None,
             };
             let cut: Vec<PieceRow> = (0..pieces).map(text).collect();
-            let words = if is_old { Vec::new() } else { words::of(&row.name, &cut) };
+            let words = if is_old { Vec::new() } else { keywords::of(&row.name, &cut) };
             assert!(rows::insert_chunks(service.db.writer(), row.id, (cut, words), Timestamp(2)).await.unwrap());
             files.push(rows::get(service.db.writer(), row.id).await.unwrap().unwrap());
         }
-        words::fill(&service).await.unwrap();
+        keywords::fill(&service).await.unwrap();
         let found = async |question: &str| -> Vec<(usize, i32)> {
-            let hits = words::said(&service.db, &files, question, 5).await.unwrap();
+            let hits = keywords::said(&service.db, &files, question, 5).await.unwrap();
             let place = |id| files.iter().position(|file| file.id == id).unwrap();
             hits.iter().map(|hit| (place(hit.piece.0), hit.piece.1)).collect()
         };
