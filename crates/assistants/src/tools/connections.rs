@@ -17,7 +17,7 @@ use url::Url;
 use super::{
     oauth::{self, AccessToken},
     secrets,
-    shareable::SharedLazy,
+    shared_lazy::SharedLazy,
 };
 use crate::AssistantsService;
 

@@ -22,7 +22,7 @@ mod schema;
 mod secrets;
 pub mod server_prompts;
 pub mod servers;
-mod shareable;
+mod shared_lazy;
 mod transcript;
 
 use std::sync::Arc;
