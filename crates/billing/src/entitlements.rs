@@ -1,6 +1,6 @@
-//! What somebody may use: their plan, their credits, and what is left of quotas.
+//! Entitlements of a user or workspace: plan, credits, and remaining quotas.
 //!
-//! What is used is [held](crate::holds) before it is asked for, in all that [counts](add_purses).
+//! Usage is [reserved](crate::holds) in every applicable limit ([`add_purses`]) before a call is made.
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry},
@@ -33,46 +33,47 @@ use crate::{
     storage,
 };
 
-/// How often one person is told at most.
+/// Minimum interval between two entitlement updates of one user.
 const PACE: Duration = Duration::from_secs(1);
-/// In milliseconds.
+/// One day, in milliseconds.
 const DAY: i64 = 86_400_000;
 
-/// Whom there is something to tell.
+/// Rate-limited notifier for entitlement changes.
 ///
-/// An instance whose calls change what somebody has asks all instances who has a connection of theirs, and reads and tells it once one has: where
-/// programs alone use it up, that is a question a second and no read. It isn't asked of [presence](identity::presence), which learns of a connection
-/// after it was opened. Whoever connects after the question reads what they have by themselves.
+/// An instance whose calls change a user's entitlements asks all instances on the bus whether the user is connected to
+/// them, and reads and publishes the entitlements only after a positive answer. A user who only calls the API therefore
+/// costs one bus message a second and no database read. [Presence](identity::presence) isn't used for this because it
+/// learns of a connection only after it was opened. A client that connects after the question reads its entitlements
+/// itself.
 pub struct EntitlementNotifier {
-    /// Those for whom there was something within the last second.
+    /// Users with a change within the last second.
     changed: Mutex<HashMap<UserId, UserState>>,
-    /// The instance, for what is told later.
+    /// The service, for notifications sent later.
     service: Weak<BillingService>,
 }
 
-/// Somebody of whom something has changed.
+/// Notification state of one user.
 struct UserState {
     search: Search,
-    /// Whether something has changed that was not asked for yet.
+    /// True if a change arrived since the last question.
     has_more: bool,
-    /// Wakes whoever waits for an answer.
+    /// Wakes the task that waits for an answer.
     found: Arc<Notify>,
 }
 
-/// How far it is known whether somebody is connected.
+/// State of the search for the user's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Search {
-    /// Nothing is asked.
     Closed,
     Asked,
-    /// They are.
+    /// An instance has answered that the user is connected to it.
     Found,
 }
 
-/// What there is to do for somebody.
+/// Next step of the notification task for a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// It is asked who has a connection of theirs.
+    /// Ask all instances whether the user is connected to them.
     Ask,
     Tell,
     End,
@@ -83,7 +84,8 @@ impl EntitlementNotifier {
         Self { changed: Mutex::default(), service }
     }
 
-    /// Something has changed. Where nobody sees to this person yet, the caller has to, and hears by this of an answer.
+    /// Records a change. If no task runs for the user, the caller must start one; the returned [`Notify`] is signalled
+    /// on an answer.
     fn note(&self, user_id: UserId) -> Option<Arc<Notify>> {
         match self.changed().entry(user_id) {
             Entry::Occupied(mut changed) => {
@@ -94,12 +96,13 @@ impl EntitlementNotifier {
         }
     }
 
-    /// Somebody is connected. As in [`Self::note`]: an answer may come after it was waited for.
+    /// Records that the user is connected. As in `mark_changed`, the caller must start a task if none runs, because the
+    /// answer may arrive late.
     fn find(&self, user_id: UserId) -> Option<Arc<Notify>> {
         match self.changed().entry(user_id) {
             Entry::Occupied(mut changed) => {
                 let changed = changed.get_mut();
-                // Each thread with a connection of theirs answers.
+                // Every worker thread with a connection of the user answers.
                 if changed.search == Search::Asked {
                     changed.search = Search::Found;
                     changed.found.notify_one();
@@ -110,7 +113,7 @@ impl EntitlementNotifier {
         }
     }
 
-    /// What is to be done next. At its end nobody sees to this person any more.
+    /// Returns the next step. After [`Step::End`] no task runs for the user.
     fn next(&self, user_id: UserId) -> Step {
         let mut all = self.changed();
         let Some(changed) = all.get_mut(&user_id) else { return Step::End };
@@ -141,7 +144,7 @@ impl UserState {
     }
 }
 
-/// What somebody has.
+/// Reads the entitlements of a user.
 pub async fn read(service: &BillingService, user_id: UserId) -> Result<Entitlements, AppError> {
     if !service.payments.is_charging() {
         return Ok(Entitlements { plan: None, credits: None, quotas: Vec::new(), trial_ends_at: None });
@@ -155,9 +158,10 @@ pub async fn read(service: &BillingService, user_id: UserId) -> Result<Entitleme
     Ok(Entitlements { plan, credits: Some(credits), quotas, trial_ends_at })
 }
 
-/// Reads how much a person stores, for the person and for administrators.
+/// Reads the storage use of a user, for the user and for administrators.
 ///
-/// It is not part of [`read`], which every app calls when it starts and when it reconnects: the sum reads all rows of the person's files and texts.
+/// Separate from [`read`], which every client calls at start-up and on reconnect, because the sum reads all rows of the
+/// user's files and texts.
 pub async fn storage(service: &BillingService, user_id: UserId) -> Result<StorageUse, AppError> {
     let db = service.db.reader();
     let limit = storage::limit_of(service, db, user_id).await?;
@@ -165,7 +169,8 @@ pub async fn storage(service: &BillingService, user_id: UserId) -> Result<Storag
     Ok(StorageUse { bytes, quota_bytes: limit.map(|limit| limit.bytes) })
 }
 
-/// What a workspace has, for its members; what is on its account, for those who pay for it.
+/// Reads the entitlements of a workspace, for its members. The credit balance is only included for members who may
+/// configure the workspace.
 pub async fn read_workspace(
     service: &BillingService,
     by: &Principal,
@@ -193,7 +198,7 @@ pub async fn read_workspace(
     })
 }
 
-/// When a subscription that holds goes on, or ends.
+/// Renewal and end dates of a current subscription.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RenewalDates {
     pub renews_at: Option<Timestamp>,
@@ -212,7 +217,7 @@ pub(crate) fn standing(row: &subscription::Model) -> RenewalDates {
     }
 }
 
-/// How far a subscription is.
+/// Parses the state of a subscription.
 pub(crate) fn state(row: &subscription::Model) -> Result<SubscriptionState, AppError> {
     row.state.parse().map_err(AppError::internal)
 }
@@ -232,7 +237,8 @@ async fn current_plan(
     }))
 }
 
-/// What is on an account. What this instance holds in advance is not shown as held, and what it has not booked yet is spent.
+/// Reads the credit balance. Unused amounts of this instance's allotments are not shown as held, and unposted costs
+/// count as spent.
 pub async fn credits(service: &BillingService, holder: AccountHolder) -> Result<Credits, AppError> {
     let account = holder.account();
     let Some(mut row) = ledger_rows::account(service.db.reader(), account).await? else { return Ok(ledger::none()) };
@@ -242,14 +248,14 @@ pub async fn credits(service: &BillingService, holder: AccountHolder) -> Result<
     Ok(ledger::figures(&row, ledger_rows::granted(service.db.reader(), account).await?))
 }
 
-/// What the plan allows in a day (of UTC), and what was used of it.
+/// Daily quotas (UTC) of the user's plan, with their use.
 async fn quotas(service: &BillingService, user_id: UserId, now: Timestamp) -> Result<Vec<QuotaUse>, AppError> {
     let Some(text) = plan_rows::quotas_of(service.db.reader(), user_id, now).await? else { return Ok(Vec::new()) };
     let limits: BTreeMap<QuotaMetric, i64> = serde_json::from_str(&text).map_err(AppError::internal)?;
     uses(service, user_id, &limits, now).await
 }
 
-/// What somebody has used of these limits: today, or at all. Those of workspaces are left out.
+/// Use of the given limits: today for daily quotas, in total for storage. Workspace quotas are left out.
 pub(crate) async fn uses(
     service: &BillingService,
     user_id: UserId,
@@ -282,24 +288,25 @@ pub(crate) async fn uses(
     Ok(limits.iter().filter(|(metric, _)| **metric != QuotaMetric::Members).map(quota).collect())
 }
 
-/// What a use of models counts against beside budgets: the quotas of its user's plan, and the credits on the account that pays for it. Whatever
-/// asks a model goes ahead only where all of these have room.
+/// Adds the limits that apply to a model call apart from budgets: the quotas of the user's plan, and the credits of the
+/// paying account. A call is admitted only if all of them have room.
 pub fn add_purses(purses: &mut Vec<SpendingLimit>, user_id: UserId, metric: QuotaMetric, amounts: Amounts, account: Uuid) {
     let quota = |metric| SpendingLimit::Counter(CounterId::Quota(metric, user_id));
-    // What goes on is counted already.
+    // A continued call was already counted.
     if amounts.count > 0 {
         purses.push(quota(metric));
     }
     if amounts.tokens > 0 {
         purses.push(quota(QuotaMetric::Tokens));
     }
-    // What costs nothing needs no credits.
+    // Calls without cost need no credits.
     if amounts.cost > MicroCredits::ZERO {
         purses.push(SpendingLimit::Credits(account));
     }
 }
 
-/// Tells somebody's own connections what they have now, wherever they are, at most once a second. Who has none costs no read.
+/// Publishes the current entitlements to the user's connections on all instances, at most once a second. Reads nothing
+/// if the user is not connected.
 pub fn tell(service: &BillingService, user_id: UserId) {
     if !service.payments.is_charging() {
         return;
@@ -310,27 +317,27 @@ pub fn tell(service: &BillingService, user_id: UserId) {
     }
 }
 
-/// An instance has a connection of somebody for whom this one has asked.
+/// Handles the answer that an instance has a connection of the user.
 pub(crate) fn found(service: Arc<BillingService>, user_id: UserId) {
     if let Some(found) = service.entitlement_notifier.find(user_id) {
         tokio::spawn(see_to(service, user_id, found));
     }
 }
 
-/// Asks and tells until there is nothing more for this person.
+/// Runs the user's notification steps until there are none left.
 async fn see_to(service: Arc<BillingService>, user_id: UserId, found: Arc<Notify>) {
     loop {
         match service.entitlement_notifier.next(user_id) {
             Step::Ask => {
                 let question = Signal::ConnectionQuery { asked_by: service.instance_id, user_id };
                 drop(service.bus.publish(vec![BusMessage::Signal(question)]));
-                // Without an answer the person has waited for their second as well.
+                // The timeout also keeps the minimum interval if no answer comes.
                 let _ = tokio::time::timeout(PACE, found.notified()).await;
             }
             Step::Tell => {
                 match read(&service, user_id).await {
                     Ok(entitlements) => publish(&service, user_id, entitlements),
-                    Err(error) => tracing::warn!(%error, "somebody could not be told what they have"),
+                    Err(error) => tracing::warn!(%error, "failed to read entitlements"),
                 }
                 tokio::time::sleep(PACE).await;
             }
@@ -344,7 +351,7 @@ fn publish(service: &BillingService, user_id: UserId, entitlements: Entitlements
     let event = Event::QuotaUpdated { plan, credits, quotas, trial_ends_at };
     match Envelope::seal(&event, Topic::User(user_id), service.clock.now()) {
         Ok(envelope) => drop(service.bus.publish(vec![BusMessage::Envelope(envelope.into())])),
-        Err(error) => tracing::error!(%error, "what somebody has could not be sealed"),
+        Err(error) => tracing::error!(%error, "failed to seal entitlement event"),
     }
 }
 
@@ -353,27 +360,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_connected_nowhere_is_only_asked_for() {
+    fn asks_once_for_disconnected_users() {
         let (notifier, user) = (EntitlementNotifier::new(Weak::new()), UserId::new());
         assert!(notifier.note(user).is_some());
         assert_eq!(notifier.next(user), Step::Ask);
-        // Somebody sees to them already.
+        // A task runs for the user already.
         assert!(notifier.note(user).is_none());
-        assert_eq!(notifier.next(user), Step::Ask, "there is more");
+        assert_eq!(notifier.next(user), Step::Ask, "another change is pending");
         assert_eq!(notifier.next(user), Step::End);
         assert!(notifier.changed().is_empty());
     }
 
     #[tokio::test]
-    async fn who_is_connected_is_told_once_for_each_question() {
+    async fn notifies_connected_users_once_per_question() {
         let (notifier, user) = (EntitlementNotifier::new(Weak::new()), UserId::new());
         let found = notifier.note(user).unwrap();
         assert_eq!(notifier.next(user), Step::Ask);
-        assert!(notifier.find(user).is_none() && notifier.find(user).is_none(), "each of their threads answers");
+        assert!(notifier.find(user).is_none() && notifier.find(user).is_none(), "every worker thread answers");
         found.notified().await;
         assert_eq!(notifier.next(user), Step::Tell);
         assert!(notifier.find(user).is_none());
-        // While it is read and told.
+        // While the entitlements are being read and published.
         assert!(notifier.note(user).is_none());
         assert_eq!(notifier.next(user), Step::Ask);
         assert!(notifier.find(user).is_none());
@@ -382,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_comes_late_is_heard() {
+    fn accepts_late_answers() {
         let (notifier, user) = (EntitlementNotifier::new(Weak::new()), UserId::new());
         assert!(notifier.note(user).is_some());
         assert_eq!((notifier.next(user), notifier.next(user)), (Step::Ask, Step::End));

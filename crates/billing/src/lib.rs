@@ -1,7 +1,8 @@
-//! Money: the ledger of credits, what is held of them for calls, entitlements and quotas, payments and subscriptions.
+//! Billing: the credit ledger, reservations for calls, entitlements and quotas, payments and subscriptions.
 //!
-//! Owns the rows of ledger accounts, holds, plans, payments, payment methods and subscriptions. Payment providers are behind the traits of the crate
-//! `payment`. Uses `identity` and what stands below it; it doesn't know what credits are spent on.
+//! Owns the rows of ledger accounts, reservations, plans, payments, payment methods and subscriptions. Payment
+//! providers are behind the traits of the crate `payment`. Depends on `identity` and the crates below it; it does not
+//! know what credits are spent on.
 
 pub mod credits;
 pub mod entitlements;
@@ -32,15 +33,15 @@ pub struct BillingService {
     pub core: Arc<Core>,
     pub identity: Arc<IdentityService>,
     pub payments: Payments,
-    /// Holds of calls in budgets, quotas and credits.
+    /// Reservations of calls in budgets, quotas and credits.
     pub reservations: Arc<Reservations>,
-    /// Workspaces whose credits pay for their members' calls.
+    /// Workspaces with a credit account, which pays for their members' calls.
     pub payers: WorkspacePayers,
     entitlement_notifier: EntitlementNotifier,
 }
 
 impl BillingService {
-    /// Connects the payment gateways, and stores the plans of an installation that has none.
+    /// Connects the payment gateways, and inserts the default plans if there are none.
     pub async fn build(identity: Arc<IdentityService>) -> anyhow::Result<Arc<Self>> {
         let core = Arc::clone(&identity.core);
         let payments = Payments::build(&core.config)?;
@@ -61,7 +62,7 @@ impl BillingService {
         Ok(service)
     }
 
-    /// Starts what runs until the instance stops: renewals, reconciliation with the payment gateways, and warnings of low balances.
+    /// Starts the background tasks: renewals, reconciliation with the payment gateways, and low-balance warnings.
     pub fn start(self: &Arc<Self>) {
         if self.is_charging() {
             tokio::spawn(payments::follow(Arc::downgrade(self), self.bus.subscribe()));
@@ -70,13 +71,13 @@ impl BillingService {
         }
     }
 
-    /// Whether this installation charges for anything.
+    /// True if this installation charges for usage.
     #[must_use]
     pub fn is_charging(&self) -> bool {
         self.payments.is_charging()
     }
 
-    /// Reads anew which workspaces have an account of credits.
+    /// Reloads the set of workspaces that have a credit account.
     pub async fn reload_payers(&self) -> Result<(), AppError> {
         if self.is_charging() {
             self.payers.replace(query::ledger::workspaces(self.db.writer()).await?);

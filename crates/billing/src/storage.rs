@@ -1,4 +1,4 @@
-//! Storage of a person: the bytes of their files and texts, and how many there may be.
+//! Storage use of a user (bytes of files and texts) and its limit.
 
 use appcore::{AppError, UploadId, UserId, view::QuotaMetric};
 use dbcontext::query::{plans, texts, uploads};
@@ -7,15 +7,15 @@ use sea_orm::ConnectionTrait;
 
 use crate::BillingService;
 
-/// Bytes of all files and texts of a person, but for one file.
+/// Total bytes of the user's files and texts, without the upload `but`.
 pub async fn stored<C: ConnectionTrait>(db: &C, owner: UserId, but: Option<UploadId>) -> Result<i64, AppError> {
     Ok(uploads::bytes_of(db, owner, but).await?.saturating_add(texts::bytes_of(db, owner).await?))
 }
 
-/// Limit of all files and texts of a person.
+/// Limit on the total bytes of a user's files and texts.
 pub struct StorageLimit {
     pub bytes: i64,
-    /// Whether it is the quota of the plan, which a larger plan raises.
+    /// True if the limit is the plan's quota, which a larger plan raises.
     pub is_plan_quota: bool,
 }
 

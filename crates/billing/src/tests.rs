@@ -1,4 +1,4 @@
-//! Instances with payments on a [`Stage`].
+//! Test instances with payments on a [`Stage`].
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use stage::Stage;
 
 use crate::{BillingService, payments};
 
-/// One more instance on a stage, which takes payments by the demo gateway.
+/// Builds another instance on the stage, with the demo payment gateway enabled.
 pub(crate) async fn instance(stage: &Stage) -> Arc<BillingService> {
     let config = stage.config(&SettingsTable::with(payments::settings()), &[("payment.demo.enabled", "true")]);
     let identity = IdentityService::build(stage.core(config).await.unwrap()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The workspaces that have accounts of credits: what is used in them is paid from there, where there is enough.
+//! Workspaces with a credit account. The account pays for the members' calls if its balance suffices.
 
 use std::{
     collections::HashMap,
@@ -10,13 +10,14 @@ use appcore::{WorkspaceId, credits::MicroCredits};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// An account that had too little is not asked for as much again in this time: its members' calls don't each wait for two transactions.
+/// Time during which an account that fell short is not tried for the same or a larger amount. Saves two transactions
+/// per call.
 const REST: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub struct WorkspacePayers(RwLock<HashMap<Uuid, Option<Shortfall>>>);
 
-/// An account had less than this.
+/// Amount that an account could not pay.
 #[derive(Clone, Copy, Debug)]
 struct Shortfall {
     amount: MicroCredits,
@@ -24,14 +25,14 @@ struct Shortfall {
 }
 
 impl WorkspacePayers {
-    /// These have accounts.
+    /// Replaces the set of accounts, and keeps the known shortfalls.
     pub fn replace(&self, accounts: Vec<Uuid>) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::take(&mut *known);
         *known = accounts.into_iter().map(|id| (id, before.get(&id).copied().flatten())).collect();
     }
 
-    /// This one has, and perhaps more on it than before.
+    /// Adds an account, and clears its shortfall because its balance may have grown.
     pub fn add(&self, id: WorkspaceId) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id.0, None);
     }
@@ -40,14 +41,14 @@ impl WorkspacePayers {
         self.0.read().unwrap_or_else(PoisonError::into_inner).contains_key(&id.0)
     }
 
-    /// Whether a workspace's account is to be asked for an amount.
+    /// True if the workspace's account should be tried for an amount.
     pub fn may_pay(&self, id: WorkspaceId, amount: MicroCredits, now: Instant) -> bool {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let rests = |shortfall: &Shortfall| now < shortfall.until && amount >= shortfall.amount;
         known.get(&id.0).is_some_and(|shortfall| !shortfall.as_ref().is_some_and(rests))
     }
 
-    /// An account has less than this.
+    /// Records that an account has less than `amount`.
     pub fn fell_short(&self, account: Uuid, amount: MicroCredits, now: Instant) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(shortfall) = known.get_mut(&account) {
@@ -55,7 +56,7 @@ impl WorkspacePayers {
         }
     }
 
-    /// What is known of this account's shortfall may not be so any more.
+    /// Clears the shortfalls of these accounts.
     pub fn look_again(&self, ids: &[Uuid]) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for id in ids {
@@ -71,10 +72,10 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn an_account_that_had_too_little_rests_for_as_much_until_there_is_news() {
+    async fn short_account_is_skipped_for_the_same_amount_until_it_changes() {
         let (payers, id) = (WorkspacePayers::default(), WorkspaceId::new());
         let may = |amount| payers.may_pay(id, MicroCredits(amount), Instant::now());
-        assert!(!may(1), "it has no account");
+        assert!(!may(1), "no account");
         payers.fell_short(id.0, MicroCredits(1), Instant::now());
         assert!(!may(1));
         payers.replace(vec![id.0]);
@@ -82,7 +83,7 @@ mod tests {
         payers.fell_short(id.0, MicroCredits(100), Instant::now());
         assert!(may(99) && !may(100) && !may(101));
         payers.replace(vec![id.0]);
-        assert!(!may(100), "that it is there is no news");
+        assert!(!may(100), "reloading the set keeps the shortfall");
         tokio::time::advance(REST).await;
         assert!(may(100));
         payers.fell_short(id.0, MicroCredits(100), Instant::now());

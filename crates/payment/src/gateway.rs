@@ -1,4 +1,4 @@
-//! What every gateway can do.
+//! Interface of payment gateways.
 
 mod name;
 mod webhooks;
@@ -24,162 +24,165 @@ pub use self::{
 };
 use crate::{Currency, Demo, Money};
 
-/// A gateway before it is set up: what its file says of it.
+/// Static description of a gateway, before it is configured.
 pub(crate) struct GatewayKind {
-    /// As it stands in paths, settings and rows.
+    /// Name in paths, settings and rows.
     pub name: &'static str,
-    /// As it calls itself.
+    /// Display name.
     pub label: &'static str,
-    /// All that can be set of it: `payment.{name}.enabled`, and what it needs.
+    /// All settings of the gateway: `payment.{name}.enabled`, and the ones it needs.
     pub settings: &'static [Setting],
     pub build: fn(&GatewaySettings, &PaymentContext) -> BuildResult,
 }
 
-/// A gateway that is set up, or why it can't be.
+/// A configured gateway, or the reason why it can't be built.
 pub type BuildResult = Result<Arc<dyn Gateway>, BuildError>;
 
-/// What a gateway is built in.
+/// Environment that gateways are built in.
 #[derive(Clone, Debug)]
 pub struct PaymentContext {
-    /// Where browsers reach this server.
+    /// Public URL of this server, as browsers reach it.
     pub public_url: Url,
 }
 
-/// Why a gateway can't be built.
+/// Reason why a gateway can't be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     #[error(transparent)]
     Settings(#[from] ConfigError),
     #[error(transparent)]
     Gateway(#[from] GatewayError),
-    #[error("there are no random numbers: {0}")]
+    #[error("failed to generate random bytes: {0}")]
     Random(String),
 }
 
-/// Why a gateway was asked in vain. The texts are for the log; they hold no secrets.
+/// Error of a gateway request. The texts are for the log, and contain no secrets.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum GatewayError {
-    /// Nobody knows whether it was done.
+    /// The outcome is unknown: the request may have been executed.
     #[error("no certain answer: {0}")]
     OutcomeUnknown(String),
-    /// It was not done, and won't be: the gateway's final word, which its file knows.
+    /// The request was not executed, and won't be. Adapters return this only for the gateway's documented final errors.
     #[error("the gateway refuses: {0}")]
     Rejected(String),
 }
 
-/// A payment as a gateway lists it.
+/// A payment in a gateway's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedPayment {
-    /// As we have named it there.
+    /// Our payment id, as passed to the gateway.
     pub payment_id: Option<Uuid>,
-    /// [`Snapshot::charge`].
+    /// Same id as [`Snapshot::charge`].
     pub charge: String,
     pub money: Money,
-    /// What of it went back.
+    /// Refunded amount.
     pub refunded: i64,
 }
 
-/// What a gateway can say of a time.
+/// Result of listing the payments of a period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PaymentListing {
-    /// All that was paid.
+    /// All payments.
     Charges(Vec<ListedPayment>),
-    /// It doesn't list payments: each of them has to be asked about.
+    /// The gateway has no list: each payment must be fetched.
     Unsupported,
-    /// It would, and doesn't allow it to us: each of them has to be asked about.
+    /// The gateway has a list, but denies access: each payment must be fetched.
     Denied,
 }
 
-/// A payment gateway. Its file converts amounts at its edge.
+/// A payment gateway. Adapters convert amounts to the gateway's format.
 #[async_trait]
 pub trait Gateway: Send + Sync {
     fn name(&self) -> GatewayName;
 
-    /// What one payment may be in a currency, in its smallest unit. None: the gateway doesn't take it.
+    /// Range of amounts per payment, in the currency's smallest unit. `None` if the gateway doesn't accept the
+    /// currency.
     fn limits(&self, currency: Currency) -> Option<RangeInclusive<i64>>;
 
-    /// Makes the place where a payer pays. The same order again is the same place.
+    /// Creates a checkout. Idempotent: the same order returns the same checkout.
     async fn create_checkout(&self, order: &CheckoutOrder<'_>) -> Result<Checkout, GatewayError>;
 
-    /// What became of a payment.
+    /// Fetches the state of a payment.
     async fn fetch(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError>;
 
-    /// Takes what the payer has agreed to. Where that happens by itself, it is the same as to fetch.
+    /// Captures a payment that the payer has approved. Gateways that capture automatically only fetch.
     async fn capture(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError>;
 
-    /// Gives money back.
+    /// Requests a refund.
     async fn refund(&self, order: &RefundOrder<'_>) -> Result<RefundResult, GatewayError>;
 
-    /// What became of a refund, without asking for it. None: the gateway has never heard of it.
+    /// Fetches the state of a refund without requesting it. `None` if the gateway doesn't know it.
     async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError>;
 
-    /// Whether the same order again is the same refund, for as long as it is asked for.
+    /// True if repeating a refund request is idempotent, without a time limit.
     fn repeats_refunds(&self) -> bool {
         true
     }
 
-    /// What was paid in a time, as far as it can say so.
+    /// Lists the payments of a period, as far as the gateway supports it.
     async fn list(&self, from: Timestamp, until: Timestamp) -> Result<PaymentListing, GatewayError>;
 
-    /// Asks for something that changes nothing: whether it answers, and knows us.
+    /// Sends a request without side effects, to test the connection and the credentials.
     async fn probe(&self, now: Timestamp) -> Result<(), GatewayError>;
 
-    /// How it tells of what has become of something.
+    /// Transport of the gateway's webhooks.
     fn telling(&self) -> PaymentWebhookTransport {
         PaymentWebhookTransport::Body
     }
 
-    /// Whether a request is the gateway's. There is no default: a gateway that can't say so must not be believed.
+    /// Verifies that a webhook request comes from the gateway. There is no default, because a gateway without
+    /// verification must not be trusted.
     async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError>;
 
-    /// What a verified request says.
+    /// Parses a verified request.
     fn classify(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent>;
 
-    /// What is so of a notice whose word is not enough to give credits, or that doesn't say all: the gateway is asked, at this moment. Any other
-    /// notice stays as it is.
+    /// Completes an event that isn't sufficient to grant credits, or lacks details, with a request to the gateway.
+    /// Other events are returned unchanged.
     async fn confirm(&self, notice: PaymentWebhookEvent, _now: Timestamp) -> Result<PaymentWebhookEvent, GatewayError> {
         Ok(notice)
     }
 
-    /// What the gateway wants to hear.
+    /// Response to a webhook that the gateway expects.
     fn answer(&self, outcome: WebhookOutcome) -> WebhookResponse;
 
-    /// How it charges again what a payer has paid with before. None: it can't.
+    /// Support for charging saved payment methods; `None` if there is none.
     fn recurring(&self) -> Option<&dyn Recurring> {
         None
     }
 
-    /// What it does for show. None: it takes real money.
+    /// The demo gateway's own functions; `None` for gateways with real money.
     fn demo(&self) -> Option<&Demo> {
         None
     }
 }
 
-/// What a gateway can do with what it has kept of a payer's.
+/// Charges of saved payment methods.
 ///
-/// A charge has two halves, so that it is never made twice: the gateway [prepares](Self::prepare) a payment, which costs nothing; after its
-/// reference is stored, [that payment](Self::charge) is charged. However often it is charged, it is paid once.
+/// A charge has two steps, so that it is never made twice: the gateway [prepares](Self::prepare) a payment, which costs
+/// nothing; after its reference is stored, [that payment](Self::charge) is charged. It is paid once, however often it
+/// is charged.
 #[async_trait]
 pub trait Recurring: Send + Sync {
-    /// What was kept when this was paid. None: nothing.
+    /// Payment method that was saved when this payment was made, if any.
     async fn kept(&self, payment: &KnownPayment<'_>) -> Result<Option<SavedMethod>, GatewayError>;
 
-    /// Makes a payment that isn't charged yet, and says how the gateway calls it. The same charge again may be another payment, of which
-    /// only the one whose reference was stored is ever charged.
+    /// Creates a payment that isn't charged yet, and returns its reference at the gateway. Repeating it may create
+    /// another payment; only the one whose reference was stored is ever charged.
     async fn prepare(&self, charge: &ChargeOrder<'_>) -> Result<String, GatewayError>;
 
-    /// Charges what was prepared. The same attempt again is the same charge. What is declined is [`Remote::Failed`].
+    /// Charges a prepared payment. Repeating an attempt doesn't charge again. A declined charge is [`Remote::Failed`].
     async fn charge(&self, payment: &KnownPayment<'_>, attempt: &ChargeAttempt<'_>) -> Result<ChargeResult, GatewayError>;
 
-    /// Makes the place where a payer gives something to be kept, and pays nothing. The same order again is the same place.
+    /// Creates a setup: a page where the payer saves a payment method without paying. Idempotent for the same order.
     async fn create_setup(&self, order: &SetupOrder<'_>) -> Result<Checkout, GatewayError>;
 
-    /// What became of that.
+    /// Fetches the state of a setup.
     async fn fetch_setup(&self, reference: &str) -> Result<SetupState, GatewayError>;
 
-    /// Has the gateway forget what it has kept. What it has forgotten already is no error.
+    /// Deletes a saved payment method at the gateway. A method already deleted is no error.
     async fn forget(&self, method: &str) -> Result<(), GatewayError>;
 
-    /// Where payers see at the gateway what it has kept. None: there is no such page.
+    /// URL of the gateway's page where payers manage saved methods; `None` if there is none.
     async fn portal(&self, customer: &str, return_url: &Url) -> Result<Option<String>, GatewayError>;
 }

@@ -1,4 +1,4 @@
-//! Requests to gateways, with a time-out and a size limit, and without following redirects.
+//! HTTP client for gateways, with a timeout and a size limit, and without redirects.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use url::Url;
 
 use crate::GatewayError;
 
-/// The longest answer.
+/// Maximum size of an answer.
 const MAX_BYTES: usize = 1024 * 1024;
-/// As much of a refusal as the log gets.
+/// Maximum length of an error body in the log, in characters.
 const MAX_REASON: usize = 300;
 
 #[derive(Clone)]
@@ -20,7 +20,7 @@ pub(crate) struct Http {
     base: Url,
 }
 
-/// An answer of the gateway's.
+/// Answer of a gateway.
 pub(crate) struct Reply {
     pub status: StatusCode,
     pub body: Vec<u8>,
@@ -39,7 +39,7 @@ impl Http {
         Ok(Self { client, base: base.clone() })
     }
 
-    /// An address of the gateway's.
+    /// URL of a path at the gateway.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base.as_str().trim_end_matches('/'))
     }
@@ -60,8 +60,8 @@ impl Http {
         Ok(Reply { status, body })
     }
 
-    /// The answer of a request that went well. After any other nobody knows what became of it: that something was not done is said by words that
-    /// a gateway's own file knows.
+    /// Sends a request, and parses a successful answer. Any other answer means an unknown outcome; only the adapters
+    /// know the gateways' final errors.
     pub async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, GatewayError> {
         self.send(request).await?.json()
     }
@@ -75,12 +75,13 @@ impl Reply {
         serde_json::from_slice(&self.body).map_err(|_| GatewayError::OutcomeUnknown("its answer can't be read".to_owned()))
     }
 
-    /// What an answer is that isn't one of success. A status alone says nothing: 401 and 403 are about our keys, 404 may be a proxy's.
+    /// Error of an unsuccessful answer: outcome unknown. A status alone proves nothing: 401 and 403 are about our keys,
+    /// 404 may come from a proxy.
     pub fn failure(&self) -> GatewayError {
         GatewayError::OutcomeUnknown(self.reason())
     }
 
-    /// What an answer is where the gateway has said in its own words that it won't do it.
+    /// Error of an answer in which the gateway finally rejects the request.
     pub fn refusal(&self) -> GatewayError {
         GatewayError::Rejected(self.reason())
     }
@@ -92,7 +93,7 @@ impl Reply {
 }
 
 fn away(error: reqwest::Error) -> GatewayError {
-    // The address is left out, because it may contain secrets.
+    // The URL is left out, because it may contain secrets.
     let reason = match () {
         () if error.is_timeout() => "it took too long",
         () if error.is_connect() => "no connection",
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_adapters_own_words_are_a_refusal() {
+    fn status_alone_is_no_refusal() {
         for status in [301, 400, 401, 402, 403, 404, 407, 408, 409, 410, 418, 422, 429, 451, 500, 502, 503, 504] {
             let reply = Reply { status: StatusCode::from_u16(status).unwrap(), body: b"<html>no</html>".to_vec() };
             assert!(matches!(reply.failure(), GatewayError::OutcomeUnknown(_)), "{status}");

@@ -1,11 +1,12 @@
-//! Payment gateways: one file each behind the trait [`Gateway`], named in one [registry](GatewayName), with the types of amounts, currencies and states.
+//! Payment gateways: one adapter each behind the trait [`Gateway`], listed in one [registry](GatewayName), with the
+//! types of amounts, currencies and states.
 //!
-//! A gateway makes a [checkout](Gateway::create_checkout) to which a payer is sent, and tells later what became of it by a webhook. What it
-//! sends is only read after it has been [verified](Gateway::verify), and then says one [thing](News) about one payment. Whatever a browser brings
-//! back proves nothing: it only makes us [fetch](Gateway::fetch).
+//! A gateway creates a [checkout](Gateway::create_checkout) to which a payer is sent, and reports the outcome by a
+//! webhook. A webhook is only parsed after its [verification](Gateway::verify), and then states one [update](News) of
+//! one payment. The return of a browser proves nothing: it only triggers a [fetch](Gateway::fetch).
 //!
-//! This crate knows neither the database nor our requests. Which news changes what stands in [`Stage`] and [`Standing`], as one table; the
-//! service applies it.
+//! This crate knows neither the database nor our HTTP API. The transition tables are in [`Stage`] and [`Standing`]; the
+//! service applies them.
 
 mod gateway;
 mod gateways;

@@ -1,8 +1,8 @@
-//! Amounts of money: integers of a currency's smallest unit, so that no sum is ever off by a rounding error.
+//! Amounts of money: integers in a currency's smallest unit, so that sums have no rounding errors.
 
 use serde::{Deserialize, Serialize};
 
-/// A currency that plans may have prices in. Its name is read in capitals or not, because Stripe writes them small.
+/// Currency of prices. Parsed case-insensitively, because Stripe uses lower case.
 #[derive(
     Clone,
     Copy,
@@ -36,13 +36,13 @@ pub enum Currency {
 impl Currency {
     pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// ISO 4217.
+    /// ISO 4217 code.
     #[must_use]
     pub const fn code(self) -> &'static str {
         self.into_str()
     }
 
-    /// Digits behind the point.
+    /// Number of decimal places.
     #[must_use]
     pub const fn decimals(self) -> u32 {
         match self {
@@ -52,7 +52,7 @@ impl Currency {
     }
 }
 
-/// An amount in a currency's smallest unit: cents, but whole yen and dong.
+/// Amount in the currency's smallest unit: cents, but whole yen and dong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Money {
     pub amount: i64,
@@ -65,7 +65,7 @@ impl Money {
         Self { amount, currency }
     }
 
-    /// As a decimal number: `12.34`, `500`.
+    /// Decimal number: `12.34`, `500`.
     #[must_use]
     pub fn decimal(self) -> String {
         let decimals = self.currency.decimals() as usize;
@@ -78,7 +78,7 @@ impl Money {
         format!("{sign}{whole}.{part}")
     }
 
-    /// Reads a decimal number. More digits behind the point than the currency has must be zeros.
+    /// Parses a decimal number. Additional decimal places must be zeros.
     #[must_use]
     pub fn parse(text: &str, currency: Currency) -> Option<Self> {
         let (whole, part) = text.split_once('.').unwrap_or((text, ""));
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_written_and_read_as_the_currency_has_digits() {
+    fn formats_and_parses_amounts_by_currency() {
         for (amount, currency, text) in [
             (1234, Currency::Usd, "12.34"),
             (5, Currency::Usd, "0.05"),
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn currencies_are_read_in_small_letters_too() {
+    fn parses_lower_case_currencies() {
         assert_eq!("vnd".parse(), Ok(Currency::Vnd));
         assert_eq!("XXX".parse::<Currency>(), Err(strum::ParseError::VariantNotFound));
     }

@@ -63,7 +63,7 @@ pub(crate) struct PdfPage {
 }
 
 impl PdfPage {
-    /// `color` is the colour of all text and lines: red, green and blue.
+    /// `color` is the RGB colour of all text and lines.
     pub(crate) fn new(fonts: &'static Fonts, color: [u8; 3]) -> Self {
         let mut content = Content::new();
         let [red, green, blue] = color.map(|part| f32::from(part) / 255.0);

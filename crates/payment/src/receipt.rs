@@ -18,26 +18,26 @@ const INK: [u8; 3] = [28, 28, 30];
 /// Maximum number of lines of a party's address.
 const MAX_LINES: usize = 8;
 
-/// One of the two sides.
+/// Seller or buyer.
 #[derive(Clone, Debug, Default)]
 pub struct Party {
     pub name: String,
-    /// Lines.
+    /// Lines of the address.
     pub address: String,
     pub vat_id: Option<String>,
 }
 
-/// A tax that is part of an amount.
+/// Tax included in an amount.
 #[derive(Clone, Debug)]
 pub struct Tax {
-    /// Such as `VAT`.
+    /// Name, such as `VAT`.
     pub name: String,
-    /// In hundredths of a percent.
+    /// Rate, in hundredths of a percent.
     pub rate: u32,
 }
 
 impl Tax {
-    /// What of an amount is the tax, in the currency's smallest unit, half of it rounded up.
+    /// Tax included in an amount, in the currency's smallest unit, rounded half up.
     #[must_use]
     pub fn part_of(&self, amount: i64) -> i64 {
         let (amount, rate) = (i128::from(amount), i128::from(self.rate));
@@ -52,28 +52,28 @@ impl Tax {
     }
 }
 
-/// What a receipt says.
+/// Content of a receipt or credit note.
 #[derive(Clone, Debug)]
 pub struct Receipt {
     pub language: Language,
     pub number: String,
     pub date: Timestamp,
-    /// The receipt that a credit note takes back a part of.
+    /// Number of the receipt that this credit note is for.
     pub credits: Option<String>,
     pub seller: Party,
     pub buyer: Party,
-    /// What was bought.
+    /// Purchased plan.
     pub title: String,
     pub quantity: i64,
-    /// The period that it is for.
+    /// Period that was paid for.
     pub period: Option<(Timestamp, Timestamp)>,
     pub amount: Money,
     pub tax: Option<Tax>,
-    /// How it was paid.
+    /// Payment gateway.
     pub method: String,
 }
 
-/// The words on it.
+/// Translated labels.
 struct ReceiptLabels {
     receipt: &'static str,
     credit_note: &'static str,
@@ -152,7 +152,7 @@ const fn words(language: Language) -> &'static ReceiptLabels {
     }
 }
 
-/// Writes a receipt. The same receipt always gives the same bytes.
+/// Renders a receipt as PDF. The output is deterministic.
 pub fn write(receipt: &Receipt) -> Result<Vec<u8>, PdfError> {
     let words = words(receipt.language);
     let title = if receipt.credits.is_some() { words.credit_note } else { words.receipt };
@@ -261,12 +261,12 @@ fn shortened(text: &str, most: usize) -> String {
     text.chars().take(most - 1).chain(['…']).collect()
 }
 
-/// The day, in UTC.
+/// UTC date.
 fn date(at: Timestamp) -> String {
     at.to_string().chars().take(10).collect()
 }
 
-/// With groups of three digits, as the language writes them.
+/// Formats an amount with digit groups of the language.
 fn amount(money: Money, language: Language) -> String {
     let text = money.decimal();
     let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_is_written_in_each_language_with_every_letter_of_it() {
+    fn renders_every_letter_in_each_language() {
         for (language, expected) in [
             (
                 Language::En,
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_grouped_and_the_tax_is_a_part_of_them() {
+    fn groups_digits_and_includes_tax() {
         assert_eq!(amount(Money::new(1_180_000, Currency::Vnd), Language::Vi), "1.180.000 VND");
         assert_eq!(amount(Money::new(123_456, Currency::Usd), Language::En), "1,234.56 USD");
         assert_eq!(amount(Money::new(-5, Currency::Eur), Language::De), "-0,05 EUR");

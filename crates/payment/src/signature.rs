@@ -1,4 +1,4 @@
-//! Signatures by a shared secret, compared in constant time.
+//! HMAC signatures with a shared secret, compared in constant time.
 
 use aws_lc_rs::hmac;
 
@@ -17,21 +17,21 @@ impl Hash {
         hmac::Key::new(algorithm, secret)
     }
 
-    /// In hexadecimal digits.
+    /// Signature in hexadecimal digits.
     pub fn sign(self, secret: &str, message: &[u8]) -> String {
         hex::encode(hmac::sign(&self.key(secret.as_bytes()), message))
     }
 
-    /// Whether hexadecimal digits, small or capital, are the signature.
+    /// True if the hexadecimal digits, in any case, are the signature.
     pub fn is_signed(self, secret: &str, message: &[u8], signature: &str) -> bool {
-        // Whoever knows no secret has signed nothing.
+        // An empty secret is not configured, and signs nothing.
         !secret.is_empty()
             && hex::decode(signature)
                 .is_ok_and(|signature| hmac::verify(&self.key(secret.as_bytes()), message, &signature).is_ok())
     }
 }
 
-/// Fields as `name=value`, joined by `&` in the order given, not encoded.
+/// Joins fields as `name=value` with `&`, in the given order and without encoding.
 pub(crate) fn joined(fields: &[(&str, &str)]) -> String {
     fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }

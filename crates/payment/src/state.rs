@@ -1,12 +1,12 @@
-//! What a payment is, and what can become of it.
+//! States of payments, refunds and disputes.
 //!
-//! How far the payer got is a [`Stage`], which only goes forward: the table [`STEPS`] says from where to where. What was taken back afterwards are
-//! facts of their own: refunds and disputes. From all of them together follows the [status](PaymentStatus) that people see, so it is the same
-//! in whatever order the facts came.
+//! The payer's progress is a [`Stage`], which only moves forward along the table [`STEPS`]. Refunds and disputes are
+//! separate facts. The [status](PaymentStatus) shown to people is derived from all of them, so it doesn't depend on the
+//! order of events.
 
 use appcore::{Timestamp, view::PaymentStatus};
 
-/// How far the payer got.
+/// Progress of a payment.
 #[derive(
     Clone,
     Copy,
@@ -23,9 +23,9 @@ use appcore::{Timestamp, view::PaymentStatus};
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Stage {
-    /// It was asked for; the gateway may not know of it.
+    /// Created here; the gateway may not know it yet.
     Created,
-    /// The gateway waits for the payer, or for the payer's bank.
+    /// Waiting for the payer, or for the payer's bank.
     Pending,
     Paid,
     Failed,
@@ -33,14 +33,14 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// As it is stored, and stands on the wire.
+    /// Spelling in the database and the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.into_str()
     }
 }
 
-/// What became of a refund.
+/// State of a refund.
 #[derive(
     Clone,
     Copy,
@@ -59,19 +59,20 @@ impl Stage {
 pub enum RefundState {
     Pending,
     Done,
-    /// It may come after `done`: the money came back. And before it: what was given up here was done there.
+    /// May follow `done`, if the money came back; or precede it, if the gateway executed a refund that an administrator
+    /// had given up.
     Failed,
 }
 
 impl RefundState {
-    /// As it is stored, and stands on the wire.
+    /// Spelling in the database and the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.into_str()
     }
 }
 
-/// What became of a dispute.
+/// State of a dispute.
 #[derive(
     Clone,
     Copy,
@@ -94,14 +95,14 @@ pub enum DisputeState {
 }
 
 impl DisputeState {
-    /// As it is stored, and stands on the wire.
+    /// Spelling in the database and the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.into_str()
     }
 }
 
-/// Every step that a payment can take. A payment that has failed or expired here may have been paid all the same: then it is paid.
+/// All transitions of a payment. A payment that failed or expired here may have been paid nevertheless.
 const STEPS: &[(Stage, Stage)] = &[
     (Stage::Created, Stage::Pending),
     (Stage::Created, Stage::Paid),
@@ -115,13 +116,13 @@ const STEPS: &[(Stage, Stage)] = &[
 ];
 
 impl Stage {
-    /// The stage after a piece of news. News that came late changes nothing.
+    /// Stage after an update; late updates change nothing.
     #[must_use]
     pub fn step(self, to: Self) -> Self {
         if STEPS.contains(&(self, to)) { to } else { self }
     }
 
-    /// Whether the gateway may still have something to say.
+    /// True if the outcome is still open.
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Created | Self::Pending)
@@ -129,9 +130,10 @@ impl Stage {
 }
 
 impl RefundState {
-    /// The state after a piece of news, and of which moment it is. What a gateway says counts, and of several such words the newest, by the second; of
-    /// two of the same second, that it has failed. So it is the same in whatever order they come. A word without a moment is not a gateway's:
-    /// it ends what is under way, and any gateway knows better.
+    /// State after an update, and the time that the gateway reported for it. Gateway reports win, and of several the
+    /// newest, at a resolution of one second; of two in the same second, a failure. So the result doesn't depend on
+    /// their order. An update without a time isn't from a gateway: it ends a pending refund, and any gateway report
+    /// overrides it.
     #[must_use]
     pub fn step(self, of: Option<Timestamp>, to: Self, at: Option<Timestamp>) -> (Self, Option<Timestamp>) {
         let rank = |moment: Timestamp, state: Self| (moment.seconds(), state == Self::Failed);
@@ -150,7 +152,7 @@ impl RefundState {
 }
 
 impl DisputeState {
-    /// The state after a piece of news: what was decided is not open again.
+    /// State after an update; a decided dispute doesn't reopen.
     #[must_use]
     pub const fn step(self, to: Self) -> Self {
         match self {
@@ -160,14 +162,14 @@ impl DisputeState {
     }
 }
 
-/// All that is known of a payment.
+/// Facts from which the status of a payment is derived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PaymentFacts {
     pub stage: Stage,
     pub amount: i64,
-    /// What went back, refunds that are under way left out.
+    /// Completed refunds.
     pub refunded: i64,
-    /// Whether there is a dispute that is open or lost.
+    /// True if a dispute is open or lost.
     pub is_disputed: bool,
     pub is_quarantined: bool,
 }
@@ -196,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paid_is_where_every_order_of_news_ends_that_has_it() {
+    fn every_order_of_updates_with_paid_ends_paid() {
         let news = [Stage::Pending, Stage::Paid, Stage::Failed, Stage::Expired];
         for first in news {
             for second in news {
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_goes_back() {
+    fn stages_never_go_back() {
         for &(from, to) in STEPS {
             assert_eq!(to.step(from), to, "{to} goes back to {from}");
         }
@@ -218,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn of_what_is_told_of_a_refund_the_newest_counts_in_whatever_order_it_comes() {
+    fn newest_refund_report_wins_in_any_order() {
         use RefundState::{Done, Failed, Pending};
         let at = |seconds: i64| Some(Timestamp(seconds * 1_000));
         let told = [(Pending, at(9)), (Done, at(1)), (Failed, at(2)), (Done, at(3)), (Failed, at(3))];
@@ -239,13 +241,13 @@ mod tests {
                 }
             }
         }
-        assert_eq!(Pending.step(None, Failed, None), (Failed, None), "somebody has given it up");
-        assert_eq!(Failed.step(None, Done, at(1)), (Done, at(1)), "the gateway knows better");
-        assert_eq!(Done.step(at(1), Failed, None), (Done, at(1)), "nobody else does");
+        assert_eq!(Pending.step(None, Failed, None), (Failed, None), "given up by an administrator");
+        assert_eq!(Failed.step(None, Done, at(1)), (Done, at(1)), "a gateway report overrides it");
+        assert_eq!(Done.step(at(1), Failed, None), (Done, at(1)), "an update without a time doesn't");
     }
 
     #[test]
-    fn the_status_follows_from_the_facts() {
+    fn status_follows_from_facts() {
         let paid = PaymentFacts { stage: Stage::Paid, amount: 10, refunded: 0, is_disputed: false, is_quarantined: false };
         assert_eq!(paid.status(), PaymentStatus::Paid);
         assert_eq!(PaymentFacts { refunded: 3, ..paid }.status(), PaymentStatus::PartlyRefunded);

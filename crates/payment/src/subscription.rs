@@ -1,4 +1,4 @@
-//! What a subscription is, what can become of it, how long its periods are, and what a change costs.
+//! State machine of subscriptions, billing periods, and the price of a change.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use appcore::{Timestamp, view::PlanInterval};
 use time::{Date, Month, OffsetDateTime};
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// Days after the end of a period on which it is tried once more to charge the next one. The first time is the end itself.
+/// Days after the end of a period on which the charge of the next one is attempted.
 const ATTEMPTS: [u32; 4] = [0, 1, 3, 5];
 
-/// How a subscription stands.
+/// State of a subscription.
 #[derive(
     Clone,
     Copy,
@@ -27,43 +27,43 @@ const ATTEMPTS: [u32; 4] = [0, 1, 3, 5];
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum SubscriptionState {
-    /// Nothing was paid yet.
+    /// No payment yet.
     Trialing,
-    /// It is paid, and goes on after the period.
+    /// Paid, and renews after the period.
     Active,
-    /// It is paid, and ends with the period.
+    /// Paid, and ends with the period.
     Canceling,
-    /// The period is over and the next one isn't paid; it still holds for a while.
+    /// The period is over and the next one isn't paid; still usable during the grace period.
     PastDue,
     Ended,
 }
 
 impl SubscriptionState {
-    /// As it is stored, and stands on the wire.
+    /// Spelling in the database and the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.into_str()
     }
 }
 
-/// What happens to a subscription.
+/// Cause of a state transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SubscriptionTransition {
     /// A period was paid.
     Paid,
-    /// The payer doesn't want another period.
+    /// The payer cancels the renewal.
     Cancel,
-    /// The payer does, after all.
+    /// The payer reverts a cancellation.
     Resume,
     /// The period is over, and the next one isn't paid yet.
     Lapse,
-    /// The trial, the last period or the time to pay is over.
+    /// The trial, the last period or the grace period is over.
     End,
     /// The money for the period went back to the payer.
     TakenBack,
 }
 
-/// Every step that a subscription can take. What was paid late begins it anew.
+/// All transitions of a subscription. A late payment starts an ended subscription again.
 const STEPS: &[(SubscriptionState, SubscriptionTransition, SubscriptionState)] = {
     use SubscriptionTransition::{Cancel, End, Lapse, Paid, Resume, TakenBack};
     use SubscriptionState::{Active, Canceling, Ended, PastDue, Trialing};
@@ -88,30 +88,30 @@ const STEPS: &[(SubscriptionState, SubscriptionTransition, SubscriptionState)] =
 };
 
 impl SubscriptionState {
-    /// The state after a deed. None: there is no such step.
+    /// State after a transition; `None` if it is invalid.
     #[must_use]
     pub fn step(self, deed: SubscriptionTransition) -> Option<Self> {
         STEPS.iter().find(|(from, by, _)| (*from, *by) == (self, deed)).map(|(_, _, to)| *to)
     }
 }
 
-/// How long the periods of a subscription are.
+/// Length of billing periods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cycle {
     pub interval: PlanInterval,
-    /// The day of the month on which they end: the last one where a month has fewer.
+    /// Day of the month on which periods end, or the last day of shorter months.
     pub anchor_day: u8,
 }
 
 impl Cycle {
-    /// That of a subscription that begins then (UTC).
+    /// Cycle of a subscription that starts at `start` (UTC).
     #[must_use]
     pub fn beginning(interval: PlanInterval, start: Timestamp) -> Self {
         let anchor_day = moment(start).map_or(1, OffsetDateTime::day);
         Self { interval, anchor_day }
     }
 
-    /// When the period ends that begins then: at the same time of the day. None: beyond what calendars know.
+    /// End of the period that starts at `start`, at the same time of day. `None` if out of the calendar's range.
     #[must_use]
     pub fn end(self, start: Timestamp) -> Option<Timestamp> {
         let date = moment(start)?.date();
@@ -131,52 +131,52 @@ fn moment(at: Timestamp) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp(at.seconds()).ok()
 }
 
-/// What a subscription's next moment depends on.
+/// Facts that determine the next action on a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscriptionSchedule {
     pub state: SubscriptionState,
     pub starts_at: Timestamp,
     pub period_end: Timestamp,
-    /// Until when it holds.
+    /// End of the entitlement.
     pub ends_at: Timestamp,
-    /// Whether the payer was told that the period ends.
+    /// True if the payer was reminded of the end of the period.
     pub is_reminded: bool,
-    /// Whether it can be charged without the payer.
+    /// True if it can be charged without the payer being present.
     pub is_automatic: bool,
-    /// How often the next period was charged in vain, or is being charged.
+    /// Attempts to charge the next period: failed ones, and one in progress.
     pub attempts: u32,
-    /// Whether the last of them isn't known to have ended.
+    /// True if the outcome of the last attempt is unknown.
     pub is_charging: bool,
 }
 
-/// What is to be done about a subscription.
+/// Due action on a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DueAction {
     Remind,
-    /// Charge the next period; once more, where that is not the first time.
+    /// Charge the next period, or retry the charge.
     Charge,
-    /// Ask what became of the charge that is under way.
+    /// Fetch the outcome of the charge in progress.
     Ask,
-    /// The period is over, and somebody has to pay the next one.
+    /// The period is over, and the next one must be paid manually.
     Lapse,
     End,
 }
 
 impl SubscriptionSchedule {
-    /// What is to be done now. None: nothing yet.
+    /// Action that is due now; `None` if there is none.
     #[must_use]
     pub fn due(&self, now: Timestamp) -> Option<DueAction> {
         self.next().filter(|(at, _)| *at <= now).map(|(_, due)| due)
     }
 
-    /// What is to be done next, and when.
+    /// Next action and its time.
     #[must_use]
     pub fn next(&self) -> Option<(Timestamp, DueAction)> {
         let reminder = (!self.is_reminded).then(|| (self.remind_at(), DueAction::Remind));
         match self.state {
             SubscriptionState::Ended => None,
             SubscriptionState::Canceling => Some((self.period_end, DueAction::End)),
-            // A reminder that comes with the end, or after it, is none.
+            // A reminder that isn't before the end is skipped.
             SubscriptionState::Trialing => {
                 Some(reminder.filter(|(at, _)| *at < self.period_end).unwrap_or((self.period_end, DueAction::End)))
             }
@@ -192,14 +192,15 @@ impl SubscriptionSchedule {
         }
     }
 
-    /// When it is tried once more to charge the next period.
+    /// Time of the next attempt to charge the next period.
     #[must_use]
     pub fn attempt_at(&self) -> Option<Timestamp> {
         let days = ATTEMPTS.get(usize::try_from(self.attempts).ok()?).filter(|_| self.is_automatic)?;
         Some(self.period_end.plus(DAY * *days))
     }
 
-    /// A week before the end; what goes on by itself three days before, unless it is for a year; within shorter times halfway.
+    /// Time of the reminder: a week before the end; three days before an automatic renewal of a period shorter than a
+    /// year; for short periods halfway.
     fn remind_at(&self) -> Timestamp {
         let length = self.period_end.0.saturating_sub(self.starts_at.0).max(0);
         let is_long = length > DAY.as_millis() as i64 * 60;
@@ -209,14 +210,14 @@ impl SubscriptionSchedule {
     }
 }
 
-/// What one period costs and brings, seats counted.
+/// Price and credits of one period, including seats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlanTerms {
     pub interval: PlanInterval,
-    /// In the currency's smallest unit.
+    /// Price in the currency's smallest unit.
     pub amount: i64,
     pub seats: i64,
-    /// Micro-credits, for one seat.
+    /// Micro-credits per seat.
     pub credits: i64,
 }
 
@@ -226,27 +227,27 @@ impl PlanTerms {
     }
 }
 
-/// What a change of plan or seats comes to.
+/// Result of a change of plan or seats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CalculatedPrice {
-    /// At once, against a payment.
+    /// Applies immediately, after a payment.
     Upgrade {
-        /// What the rest of the period is worth that was paid.
+        /// Value of the unused paid rest of the period.
         unused: i64,
         due: i64,
-        /// The credits that `due` pays for, divided by the new number of seats.
+        /// Credits per seat (of the new number of seats) that `due` pays for.
         credits: i64,
-        /// Whether a new period begins: with another interval.
+        /// True if a new period begins, because the interval differs.
         is_new_period: bool,
     },
-    /// With the next period.
+    /// Applies with the next period.
     Downgrade,
 }
 
-/// What a change comes to, by the one rule that there is: the rest of the paid period is worth its part of the price, by the millisecond and
-/// rounded to the smallest unit. With the same interval the rest of the period is paid at the new price; with another one a period of the new
-/// plan begins. Where nothing would be due, the change waits for the end of the period. Credits follow the same rule as the money: those of the rest of the
-/// old period are deducted, whether they were spent or not, since they were granted with it.
+/// Calculates a change. The rest of the paid period is credited pro rata by the millisecond, rounded to the smallest
+/// unit. With the same interval, the rest of the period is paid at the new price; with another one, a period of the new
+/// plan begins. If nothing would be due, the change waits for the end of the period. Credits follow the same rule:
+/// those of the rest of the old period are deducted whether they were spent or not, since they were granted with it.
 #[must_use]
 pub fn change(old: PlanTerms, new: PlanTerms, start: Timestamp, end: Timestamp, now: Timestamp) -> CalculatedPrice {
     let (whole, rest) = (i128::from((end.0 - start.0).max(1)), i128::from((end.0 - now.0).max(0)));
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn periods_end_on_the_day_on_which_the_first_began_or_on_the_last_of_the_month() {
+    fn periods_end_on_the_anchor_day_or_last_day_of_month() {
         let start = at("2027-10-31T10:20:30Z");
         let cycle = Cycle::beginning(PlanInterval::Month, start);
         let mut ends = Vec::new();
@@ -301,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_way_back_only_by_paying_or_by_resuming() {
+    fn only_payment_or_resumption_leads_back() {
         for &(from, deed, to) in STEPS {
             assert_eq!(from.step(deed), Some(to));
             if from == SubscriptionState::Ended {
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_charge_that_fails_is_tried_on_the_first_third_and_fifth_day_and_then_it_ends() {
+    fn failed_charges_are_retried_on_days_1_3_5_then_it_ends() {
         let day = |number: i64| Timestamp(number * 86_400_000);
         let mut course = SubscriptionSchedule {
             state: SubscriptionState::Active,
@@ -339,14 +340,14 @@ mod tests {
         assert_eq!(days, [30, 31, 33, 35]);
         assert_eq!(course.next(), Some((day(37), DueAction::End)));
         course.is_charging = true;
-        assert_eq!(course.due(day(40)), Some(DueAction::Ask), "what may have been charged is asked about before it ends");
+        assert_eq!(course.due(day(40)), Some(DueAction::Ask), "the outcome of a charge is fetched before it ends");
         let by_link = SubscriptionSchedule { state: SubscriptionState::Active, is_automatic: false, is_reminded: false, ..course };
         assert_eq!(by_link.next(), Some((day(23), DueAction::Remind)));
         assert_eq!(SubscriptionSchedule { is_reminded: true, ..by_link }.next(), Some((day(30), DueAction::Lapse)));
     }
 
     #[test]
-    fn a_change_costs_the_difference_for_the_rest_of_the_period() {
+    fn change_costs_the_difference_for_the_rest_of_the_period() {
         let terms = |interval, amount, credits| PlanTerms { interval, amount, seats: 1, credits };
         let month = |amount, credits| terms(PlanInterval::Month, amount, credits);
         let (start, half, end) = (Timestamp(0), Timestamp(500), Timestamp(1_000));
@@ -357,13 +358,13 @@ mod tests {
         let year = terms(PlanInterval::Year, 24_000, 240);
         assert_eq!(change(month(2_400, 20), year, start, end, half), upgrade(1_200, 22_800, 230, true));
         assert_eq!(change(year, month(2_400, 20), start, end, half), CalculatedPrice::Downgrade);
-        // Two periods that were paid in advance.
+        // Two periods paid in advance.
         assert_eq!(change(month(10, 0), month(20, 0), start, end, Timestamp(-1_000)), upgrade(20, 20, 0, false));
         assert_eq!(change(month(3, 0), month(4, 0), start, end, Timestamp(999)), CalculatedPrice::Downgrade, "less than a cent");
     }
 
     #[test]
-    fn a_change_of_seats_pays_for_the_credits_of_the_seats_that_are_added() {
+    fn change_of_seats_pays_for_credits_of_added_seats() {
         let month =
             |seats, amount, credits| PlanTerms { interval: PlanInterval::Month, amount: amount * seats, seats, credits };
         let credits = |old, new| match change(old, new, Timestamp(0), Timestamp(1_000), Timestamp(500)) {

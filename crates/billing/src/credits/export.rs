@@ -1,4 +1,4 @@
-//! Entries of the ledger as a table, for accountants.
+//! CSV export of ledger entries, for accounting.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use platform::csv::{inert, table};
 use super::AccountHolder;
 use crate::{BillingService, payments::subscriptions::Payer};
 
-/// Entries that are read at once.
+/// Entries read per query.
 const PIECE: u64 = 1_000;
 const HEADER: [&str; 8] = ["time", "account", "kind", "credits", "balance", "source", "note", "id"];
 
-/// From when on, and until when; the end is not included.
+/// Time range of an export; the end is exclusive.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Period {
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
 }
 
-/// The payer's account as a table.
+/// Exports the payer's account as CSV.
 pub fn export(
     service: Arc<BillingService>,
     payer: Payer,
@@ -34,7 +34,7 @@ pub fn export(
     export_of(service, Some(payer.holder()), period)
 }
 
-/// Anybody's account as a table, or all of them, for administrators.
+/// Exports one holder's account, or all accounts, as CSV for administrators.
 pub fn export_of(
     service: Arc<BillingService>,
     holder: Option<AccountHolder>,
@@ -58,7 +58,7 @@ pub fn export_of(
     Ok(futures_util::StreamExt::chain(header, pieces))
 }
 
-/// What is booked while this is read is left out.
+/// End of the range if none is given. Entries posted during the export are left out.
 fn far(now: Timestamp) -> Timestamp {
     Timestamp(now.0.saturating_add(1))
 }
@@ -77,7 +77,7 @@ fn line(row: ledger_entry::Model) -> [String; 8] {
     ]
 }
 
-/// Credits with all their six decimals.
+/// Formats credits with all six decimals.
 fn credits(amount: MicroCredits) -> String {
     let (sign, size) = (if amount.0 < 0 { "-" } else { "" }, amount.0.unsigned_abs());
     format!("{sign}{}.{:06}", size / 1_000_000, size % 1_000_000)
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_exact_and_notes_are_only_text() {
+    fn formats_exact_amounts_and_escapes_notes() {
         for (amount, text) in [
             (0, "0.000000"),
             (1, "0.000001"),

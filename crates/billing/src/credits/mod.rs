@@ -1,5 +1,5 @@
-//! What people ask of their credits: what came and went, as a list and as a table, and what administrators give by hand.
-//! Under it lie the [ledger](crate::ledger) and what is [held](crate::holds).
+//! Credit operations: ledger listing, CSV export, and manual grants by administrators. Built on the
+//! [ledger](crate::ledger) and the [reservations](crate::holds).
 
 mod export;
 
@@ -25,15 +25,15 @@ use crate::{
     payments::{balances, subscriptions::Payer},
 };
 
-/// A million credits.
+/// One million credits, in micro-credits.
 const MOST_BY_HAND: i64 = 1_000_000_000_000;
 
-/// The payer's account; the newest entries first.
+/// Lists the entries of the payer's account, newest first.
 pub async fn list(service: &BillingService, payer: Payer, page: PageRequest) -> Result<Page<LedgerEntry>, AppError> {
     list_of(service, payer.holder(), page).await
 }
 
-/// Anybody's account, for administrators.
+/// Lists the entries of any account, for administrators.
 pub async fn list_of(
     service: &BillingService,
     holder: AccountHolder,
@@ -56,7 +56,7 @@ pub async fn list_of(
     Ok(Page::new(items, page, total))
 }
 
-/// Grants or withdraws credits of a person or workspace by hand. Withdrawing more than the balance leaves a debt.
+/// Grants or withdraws credits of a user or workspace by hand. Withdrawing more than the balance leaves a debt.
 pub async fn give(
     service: &BillingService,
     by: &Confirmed,

@@ -1,4 +1,4 @@
-//! Accounts from the database and back, within one transaction.
+//! Loading and storing of ledger accounts within one transaction.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use uuid::Uuid;
 
 use super::{LedgerAccount, AccountHolder};
 
-/// Accounts that a transaction has locked.
+/// Accounts locked by a transaction.
 pub struct LockedAccounts(BTreeMap<Uuid, LedgerAccount>);
 
 impl LockedAccounts {
-    /// Locks these accounts, where they are there.
+    /// Locks the given accounts; ids without an account are skipped.
     pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Timestamp) -> Result<Self, AppError> {
         if ids.is_empty() {
             return Ok(Self(BTreeMap::new()));
@@ -32,7 +32,7 @@ impl LockedAccounts {
         Ok(Self(books))
     }
 
-    /// Locks an account, and opens it where there is none yet.
+    /// Locks the holder's account, and creates it if missing.
     pub async fn open<C: ConnectionTrait>(txn: &C, holder: AccountHolder, now: Timestamp) -> Result<Self, AppError> {
         let id = holder.account();
         rows::insert_missing(txn, &[id], holder.kind(), now).await?;
@@ -51,12 +51,12 @@ impl LockedAccounts {
         self.0.get_mut(&id)
     }
 
-    /// The only account.
+    /// Returns the only account.
     pub fn only(&mut self) -> Result<&mut LedgerAccount, AppError> {
-        self.0.values_mut().next().ok_or_else(|| AppError::internal(anyhow::anyhow!("an account is not there")))
+        self.0.values_mut().next().ok_or_else(|| AppError::internal(anyhow::anyhow!("ledger account missing")))
     }
 
-    /// Writes back what was changed.
+    /// Stores the changes.
     pub async fn store<C: ConnectionTrait>(self, txn: &C) -> Result<(), AppError> {
         let mut books: Vec<LedgerAccount> = self.0.into_values().filter(|book| !book.entries.is_empty()).collect();
         let (mut entries, mut new_grants, mut used) = (Vec::new(), Vec::new(), Vec::new());

@@ -1,12 +1,12 @@
-//! The ledger of credits: double entry, only ever added to, in whole micro-credits.
+//! Credit ledger: double-entry, append-only, in whole micro-credits.
 //!
-//! An [entry](dbcontext::entity::ledger_entry) takes an amount from one account and gives it to another, so that all accounts together are always
-//! zero. People and workspaces have accounts with rows ([`Book`]); those of the [`House`] have none, so that nobody waits for anybody there. The same
-//! thing is never booked twice: `(source, source_id, kind)` is unique.
+//! An [entry](dbcontext::entity::ledger_entry) moves an amount from one account to another, so all accounts add up to
+//! zero. Users and workspaces have accounts with rows ([`Book`]); the accounts of the [`House`] have none, so that
+//! transactions don't contend for them. The unique key `(source, source_id, kind)` makes every posting idempotent.
 //!
-//! What is under way is [held](crate::holds) before it begins. An account can't be taken below what is on it: the rules are decided under the lock
-//! of its row, and the table checks them again in the statement that changes it. What turns out to cost more than there is, or is given back though it was used
-//! already, is *owed*: the next credits pay it first.
+//! The worst-case cost of a call is [reserved](crate::holds) before the call. An account can't go below zero: the rules
+//! are checked under the lock of its row, and a table constraint checks them again. A cost above the balance, or a
+//! refund of used credits, becomes *debt* (`owed`), which the next credits pay first.
 
 mod posting_rules;
 mod locked_accounts;
@@ -27,10 +27,10 @@ pub use self::{
     locked_accounts::LockedAccounts,
 };
 
-/// Accounts with expired credits that are found at once.
+/// Accounts with expired credits read per query.
 const SWEEP: u64 = 500;
 
-/// Whose an account is.
+/// Holder of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountHolder {
     Person(UserId),
@@ -38,7 +38,7 @@ pub enum AccountHolder {
 }
 
 impl AccountHolder {
-    /// The one of the two that is named.
+    /// Returns the holder from a request that must name exactly one of the two.
     pub fn named(person: Option<UserId>, workspace: Option<WorkspaceId>) -> Result<Self, AppError> {
         match (person, workspace) {
             (Some(id), None) => Ok(Self::Person(id)),
@@ -62,18 +62,18 @@ impl AccountHolder {
     }
 }
 
-/// What an account has, as it is shown; `granted` is what that is left of.
+/// Published figures of an account; `granted` is the total of the grants behind the balance.
 pub(crate) fn figures(row: &ledger_account::Model, granted: MicroCredits) -> Credits {
     Credits { balance: row.balance, held: row.held, available: row.balance - row.held, owed: row.owed, granted }
 }
 
-/// What nobody has who has no account.
+/// Figures of a holder without an account.
 pub(crate) const fn none() -> Credits {
     let zero = MicroCredits::ZERO;
     Credits { balance: zero, held: zero, available: zero, owed: zero, granted: zero }
 }
 
-/// Lets expired credits go, as far as they aren't held. An account on which that can't be booked keeps no other waiting.
+/// Expires grants, except for held parts. An account whose posting fails doesn't delay the others.
 pub(crate) async fn expire(db: &Database, now: Timestamp) -> Result<(), AppError> {
     let mut after = Uuid::nil();
     loop {
@@ -85,7 +85,7 @@ pub(crate) async fn expire(db: &Database, now: Timestamp) -> Result<(), AppError
                 if !db.is_available() {
                     return Err(error);
                 }
-                tracing::warn!(%error, %account, "an account's expired credits could not be booked");
+                tracing::warn!(%error, %account, "failed to post expired credits");
             }
         }
     }
@@ -101,7 +101,7 @@ async fn expire_account(db: &Database, account: Uuid, now: Timestamp) -> Result<
     tx.commit().await.map_err(app_error)
 }
 
-/// Recomputes every account from its entries.
+/// Recomputes every balance from its entries, and returns the differences.
 pub async fn verify(db: &Database) -> Result<(LedgerSize, Vec<BalanceMismatch>), AppError> {
     Ok((rows::extent(db.reader()).await?, rows::differences(db.reader()).await?))
 }

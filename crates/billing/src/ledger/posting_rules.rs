@@ -1,21 +1,21 @@
-//! One account and what may happen to it. Nothing here touches the database: [`Books`](super::Books) reads and writes.
+//! Rules of one ledger account, in memory. [`Books`](super::Books) does the database reads and writes.
 
 use appcore::{Timestamp, credits::MicroCredits};
 use dbcontext::entity::{credit_grant, ledger_account, ledger_entry};
 use uuid::Uuid;
 
-/// Accounts that have no row.
+/// House accounts: contra accounts without a database row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HouseAccount {
-    /// What is kept back for what is under way.
+    /// Counterpart of reserved amounts.
     Holds,
-    /// What was used.
+    /// Credits that were used.
     Revenue,
-    /// Given away, or expired.
+    /// Credits granted for free, or expired.
     Grants,
-    /// Sold, or given back.
+    /// Credits sold, or refunded.
     Sales,
-    /// What people owe.
+    /// Debts of account holders.
     Debts,
 }
 
@@ -31,7 +31,7 @@ impl HouseAccount {
     }
 }
 
-/// Kind of an entry, as it is stored.
+/// Kind of a ledger entry, as stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum EntryKind {
@@ -50,7 +50,7 @@ pub enum EntryKind {
     DisputeWon,
 }
 
-/// What something is booked for. Together with the kind of the entry it is unique.
+/// Source document of a posting. Unique together with the entry kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostingSource {
     pub name: &'static str,
@@ -63,17 +63,17 @@ impl PostingSource {
     }
 }
 
-/// An account that is locked, and what was done to it.
+/// A locked account with its pending changes.
 #[derive(Clone, Debug)]
 pub struct LedgerAccount {
     pub account: ledger_account::Model,
-    /// What expires first comes first.
+    /// Grants, ordered by expiry (soonest first).
     pub grants: Vec<credit_grant::Model>,
     pub new_grants: Vec<credit_grant::Model>,
-    /// Those of `grants` that were used.
+    /// Ids of the `grants` that were used.
     pub used_grants: Vec<Uuid>,
     pub entries: Vec<ledger_entry::Model>,
-    /// What was held more than was freed, until that is posted.
+    /// Amount held minus amount released since the last posting.
     kept: MicroCredits,
     now: Timestamp,
 }
@@ -95,12 +95,12 @@ impl LedgerAccount {
         self.account.balance - self.account.held
     }
 
-    /// Books a purchase: credits that don't expire, or do.
+    /// Posts a purchase of credits, with optional expiry.
     pub fn buy(&mut self, credits: MicroCredits, source: &PostingSource, expires_at: Option<Timestamp>) {
         self.gain(credits, HouseAccount::Sales, EntryKind::Purchase, source, expires_at, None);
     }
 
-    /// Gives credits away.
+    /// Posts a free grant.
     pub fn give(
         &mut self,
         credits: MicroCredits,
@@ -111,35 +111,35 @@ impl LedgerAccount {
         self.gain(credits, HouseAccount::Grants, EntryKind::Grant, source, expires_at, note);
     }
 
-    /// Takes credits away again, as far as they are there; the rest is owed.
+    /// Withdraws granted credits. The part that the balance doesn't cover becomes a debt.
     pub fn take_away(&mut self, credits: MicroCredits, source: &PostingSource, note: Option<String>) {
         self.lose(credits, HouseAccount::Grants, EntryKind::Take, source, note, None);
     }
 
-    /// Takes back what a payment bought: what is unspent of it first.
+    /// Claws back the credits of a payment, from its unspent grants first.
     pub fn take_back(&mut self, credits: MicroCredits, source: &PostingSource, kind: EntryKind, payment: &str) {
         self.lose(credits, HouseAccount::Sales, kind, source, None, Some(payment));
     }
 
-    /// Gives back what was [taken back](Self::take_back).
+    /// Reverses a [clawback](Self::take_back).
     pub fn return_taken(&mut self, credits: MicroCredits, source: &PostingSource, kind: EntryKind) {
         self.gain(credits, HouseAccount::Sales, kind, source, None, None);
     }
 
-    /// Keeps an amount back for what is under way. It is [posted](Self::post_held) with what else is held and freed.
+    /// Reserves an amount. [`Self::post_held`] posts it together with the other holds and releases.
     pub fn hold(&mut self, amount: MicroCredits) {
         self.account.held += amount;
         self.kept += amount;
     }
 
-    /// Frees what was held. What it may cost is [charged](Self::charge) after it.
+    /// Releases a reserved amount. The cost is [charged](Self::charge) afterwards.
     pub fn free(&mut self, amount: MicroCredits) {
         let freed = amount.min(self.account.held);
         self.account.held = self.account.held - freed;
         self.kept = self.kept - freed;
     }
 
-    /// Posts what was held and freed, as one entry.
+    /// Posts the net of holds and releases as one entry.
     pub fn post_held(&mut self, source: &PostingSource) {
         let kept = std::mem::take(&mut self.kept);
         if kept > MicroCredits::ZERO {
@@ -149,12 +149,12 @@ impl LedgerAccount {
         }
     }
 
-    /// Books what something cost.
+    /// Posts the cost of a call.
     pub fn charge(&mut self, cost: MicroCredits, source: &PostingSource) {
         self.lose(cost, HouseAccount::Revenue, EntryKind::Settle, source, None, None);
     }
 
-    /// What was released may be owed.
+    /// Pays debts from the available balance.
     pub fn pay_debts(&mut self, source: &PostingSource) {
         let paid = self.account.owed.min(self.available());
         if paid > MicroCredits::ZERO {
@@ -165,7 +165,7 @@ impl LedgerAccount {
         }
     }
 
-    /// Lets go of what has expired, as far as it isn't held.
+    /// Expires grants that are past their date, except for the part that is held.
     pub fn expire(&mut self) {
         let expired: Vec<(Uuid, MicroCredits)> = self
             .grants
@@ -184,13 +184,13 @@ impl LedgerAccount {
                 self.used_grants.push(id);
             }
             self.account.balance = self.account.balance - lost;
-            // What is still held of it expires later, and leaves less.
+            // The held part expires later, under another source id, because the remaining amount differs.
             let source = PostingSource::new("grant", format_args!("{id}:{}", left.0));
             self.post(EntryKind::Expire, HouseAccount::Grants, MicroCredits(-lost.0), &source, None);
         }
     }
 
-    /// Somebody has to look at an account that has fallen so far.
+    /// Marks the account for the balance check if it is below its threshold.
     pub fn watch(&mut self) {
         if self.account.check_threshold.is_some_and(|at| self.account.balance < at) {
             self.account.is_due = true;
@@ -210,14 +210,15 @@ impl LedgerAccount {
             return;
         }
         self.account.balance += credits;
-        // From when on it is watched may be another.
+        // A higher balance may change the threshold.
         self.account.is_due = true;
         self.add_grant(credits, source, expires_at);
         self.post(kind, from, credits, source, note);
         self.pay_debts(source);
     }
 
-    /// Takes what is there; for the rest the account gets a loan, so that its entries still come to its balance.
+    /// Deducts an amount. The part that isn't available is lent to the account as debt, so that its entries still add
+    /// up to its balance.
     fn lose(
         &mut self,
         credits: MicroCredits,
@@ -256,7 +257,7 @@ impl LedgerAccount {
         self.new_grants.push(grant);
     }
 
-    /// Uses grants up: those of `first`, then in the order in which they expire.
+    /// Consumes grants: those of the source `first`, then by expiry.
     fn consume(&mut self, credits: MicroCredits, first: Option<&str>) {
         let mut left = credits;
         let mut order: Vec<&mut credit_grant::Model> = self.grants.iter_mut().chain(&mut self.new_grants).collect();
@@ -274,7 +275,7 @@ impl LedgerAccount {
         }
     }
 
-    /// `amount` is less than nothing where the account loses it.
+    /// Adds an entry. `amount` is negative if the account is debited.
     fn post(&mut self, kind: EntryKind, house: HouseAccount, amount: MicroCredits, source: &PostingSource, note: Option<String>) {
         let (account, house) = (self.account.id, house.id());
         let (from_account, to_account) = if amount >= MicroCredits::ZERO { (house, account) } else { (account, house) };

@@ -1,4 +1,4 @@
-//! The rules of an account against every order of events, and the ledger on each database.
+//! Account rules under random sequences of operations, and the ledger on each database.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn empty() -> LedgerAccount {
     LedgerAccount::new(account, Vec::new(), NOW)
 }
 
-/// What the entries come to, and what is left of grants.
+/// Checks balance, held and owed amounts against the entries, and the balance against the grants.
 fn check(book: &LedgerAccount) {
     let signed = |kinds: &[&str], inside: bool| -> i64 {
         let entries = book.entries.iter().filter(|entry| kinds.contains(&entry.kind.as_str()) == inside);
@@ -74,7 +74,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 
 proptest! {
     #[test]
-    fn an_account_adds_up_after_every_deed_in_any_order(deeds in proptest::collection::vec(deed(), 1..60)) {
+    fn account_adds_up_after_any_operations(deeds in proptest::collection::vec(deed(), 1..60)) {
         let mut book = empty();
         let mut holds: Vec<i64> = Vec::new();
         for (number, deed) in deeds.into_iter().enumerate() {
@@ -101,7 +101,7 @@ proptest! {
                 Deed::Return(amount) => book.return_taken(MicroCredits(amount), &source, EntryKind::RefundFailed),
                 Deed::TakeAway(amount) => book.take_away(MicroCredits(amount), &source, None),
                 Deed::Expire => {
-                    // As when it is read again.
+                    // As if loaded again.
                     let new = std::mem::take(&mut book.new_grants);
                     book.grants.extend(new);
                     book.expire();
@@ -114,7 +114,7 @@ proptest! {
 }
 
 #[test]
-fn what_expires_first_is_used_first_and_what_is_held_does_not_expire() {
+fn uses_soonest_expiry_first_and_keeps_held_credits() {
     let mut book = empty();
     book.buy(MicroCredits(100), &PostingSource::new("payment", 1), None);
     book.give(MicroCredits(50), &PostingSource::new("gift", 2), Some(NOW.plus(EXPIRY)), None);
@@ -133,7 +133,7 @@ fn what_expires_first_is_used_first_and_what_is_held_does_not_expire() {
 }
 
 #[test]
-fn what_is_taken_back_beyond_the_balance_is_owed_and_paid_by_the_next_credits() {
+fn clawback_beyond_balance_becomes_debt_paid_by_next_credits() {
     let mut book = empty();
     book.buy(MicroCredits(100), &PostingSource::new("payment", 1), None);
     book.charge(MicroCredits(70), &PostingSource::new("usage", 2));
@@ -160,7 +160,7 @@ async fn adds_up(db: &Database) {
 }
 
 #[tokio::test]
-async fn the_same_thing_is_not_booked_twice_and_a_wrong_balance_is_found() {
+async fn rejects_duplicate_postings_and_detects_wrong_balances() {
     for stage in stages().await {
         let db = stage.database().await;
         let id = account(&db, 100).await;

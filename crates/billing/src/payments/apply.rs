@@ -1,4 +1,4 @@
-//! What news change about a payment, under the lock of its row. Nothing here commits.
+//! Applies gateway updates to a payment, under the lock of its row. Runs in the caller's transaction.
 
 use ::payment::{DisputeState, Money, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, RefundState, Stage, PaymentFacts};
 use appcore::{AppError, PaymentRefundId, Timestamp, credits::MicroCredits};
@@ -21,13 +21,13 @@ use crate::{BillingService, entitlements, ledger::AccountHolder};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Applied {
     Done,
-    /// The gateway names another amount: the payment is in quarantine.
+    /// The amount differs from the gateway's: the payment is quarantined.
     WrongAmount,
-    /// It is about what was paid, and that it was paid is not known yet.
+    /// The update depends on a payment that isn't known to be paid yet, so it waits.
     Waits,
 }
 
-/// Applies a notice. The caller stores the row.
+/// Applies a webhook event. The caller stores the row.
 pub(super) async fn apply<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
@@ -42,7 +42,7 @@ pub(super) async fn apply<C: ConnectionTrait>(
     news(service, txn, row, &notice.news, now).await
 }
 
-/// Applies what a gateway says, by itself or when it is asked.
+/// Applies an update from a webhook or from a fetch.
 pub(super) async fn news<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
@@ -77,7 +77,7 @@ pub(super) async fn news<C: ConnectionTrait>(
     Ok(Applied::Done)
 }
 
-/// Applies what has waited until this payment was paid, or refused.
+/// Applies the events that waited until this payment was paid or rejected.
 pub(super) async fn waiting<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
@@ -91,8 +91,8 @@ pub(super) async fn waiting<C: ConnectionTrait>(
     keys.extend(row.charge.as_ref().map(|charge| format!("charge:{charge}")));
     for event in rows::waiting(txn, &row.gateway.clone(), keys).await? {
         let Ok(notice) = serde_json::from_str::<PaymentWebhookEvent>(&event.notice) else {
-            // It is set aside: what came after it has to be applied.
-            tracing::error!(payment = %row.id, gateway = event.gateway, event = event.event_id, "an event that has waited can't be read");
+            // The event is skipped, because the events after it must be applied.
+            tracing::error!(payment = %row.id, gateway = event.gateway, event = event.event_id, "failed to parse deferred event");
             let awaited_subject = event.awaited_subject.as_deref();
             rows::mark_event(txn, &event.gateway, &event.event_id, Some(row.id), awaited_subject, Some(now)).await?;
             continue;
@@ -105,7 +105,7 @@ pub(super) async fn waiting<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Takes a step, if there is such a one.
+/// Applies a stage transition, if it is valid.
 pub(super) fn step(row: &mut payment::Model, to: Stage) -> Result<(), AppError> {
     let next = stage(row)?.step(to);
     row.stage = next.as_str().to_owned();
@@ -116,12 +116,12 @@ pub(super) fn step(row: &mut payment::Model, to: Stage) -> Result<(), AppError> 
 }
 
 pub(super) fn quarantine(row: &mut payment::Model, reason: &str) -> Result<(), AppError> {
-    tracing::error!(payment = %row.id, gateway = row.gateway, reason, "a payment is in quarantine");
+    tracing::error!(payment = %row.id, gateway = row.gateway, reason, "payment quarantined");
     row.quarantine.get_or_insert_with(|| reason.to_owned());
     restate(row)
 }
 
-/// The status that follows from the rest.
+/// Recomputes the status from the other fields.
 pub(super) fn restate(row: &mut payment::Model) -> Result<(), AppError> {
     let standing = PaymentFacts {
         stage: stage(row)?,
@@ -145,7 +145,7 @@ async fn paid<C: ConnectionTrait>(
     if stage(row)? == Stage::Paid {
         return Ok(Applied::Done);
     }
-    // One payment at the gateway can't pay for two of ours.
+    // One charge of the gateway can't pay for two payments.
     let is_anothers = match charge {
         Some(charge) => rows::by_charge(txn, &row.gateway, charge).await?.is_some_and(|other| other.id != row.id),
         None => false,
@@ -159,7 +159,8 @@ async fn paid<C: ConnectionTrait>(
         quarantine(row, "amount")?;
         return Ok(Applied::WrongAmount);
     }
-    // What is in quarantine stays there until an administrator has looked. That it was paid is noted, so that it can go back.
+    // A quarantined payment stays so until an administrator reviews it. The charge is recorded so that it can be
+    // refunded.
     if row.quarantine.is_some() {
         note(row, money, own_charge)?;
         return Ok(Applied::Done);
@@ -177,7 +178,7 @@ async fn paid<C: ConnectionTrait>(
     Ok(Applied::Done)
 }
 
-/// Remembers what was paid, and by which charge, of a payment that doesn't count so.
+/// Records the paid amount and the charge of a payment that isn't accepted.
 fn note(row: &mut payment::Model, money: Money, charge: Option<&str>) -> Result<(), AppError> {
     row.charge = row.charge.take().or_else(|| charge.map(str::to_owned));
     if money != price(row)? && row.paid_amount.is_none() {
@@ -187,8 +188,8 @@ fn note(row: &mut payment::Model, money: Money, charge: Option<&str>) -> Result<
     Ok(())
 }
 
-/// What an administrator has refused is never delivered: what was paid for it goes back, once. Where that can't be done by itself, it is in quarantine
-/// again.
+/// Handles money for a payment that an administrator has rejected: it is never fulfilled, and refunded once. If an
+/// automatic refund isn't possible, the payment is quarantined again.
 async fn paid_though_refused<C: ConnectionTrait>(
     txn: &C,
     row: &mut payment::Model,
@@ -205,7 +206,7 @@ async fn paid_though_refused<C: ConnectionTrait>(
         quarantine(row, "refused")?;
         return Ok(Applied::Done);
     };
-    tracing::warn!(payment = %row.id, "what was refused is paid all the same: it goes back");
+    tracing::warn!(payment = %row.id, "rejected payment was paid, refunding it");
     row.charge = Some(charge.to_owned());
     row.amount = money.amount;
     row.currency = money.currency.code().to_owned();
@@ -217,7 +218,8 @@ async fn paid_though_refused<C: ConnectionTrait>(
     Ok(Applied::Done)
 }
 
-/// Whether an administrator has refused what was paid, and all of it goes back. That it was paid is told again all the same.
+/// True if an administrator has rejected the payment and all of its money is being refunded. Gateways repeat the news
+/// that it was paid.
 pub(super) async fn is_given_back<C: ConnectionTrait>(
     db: &C,
     row: &payment::Model,
@@ -230,7 +232,7 @@ pub(super) async fn is_given_back<C: ConnectionTrait>(
     Ok(back > 0 && back >= money.amount)
 }
 
-/// It is paid: numbered, delivered, and told to the payer.
+/// Completes a paid payment: assigns the receipt number, fulfils it, and e-mails the payer.
 pub(super) async fn settle<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
@@ -253,13 +255,13 @@ pub(super) async fn settle<C: ConnectionTrait>(
     mail::post(txn, now, Recipient::User(row.user_id), letter).await
 }
 
-/// The next number of receipts and credit notes: there are no gaps in a year.
+/// Allocates the next number of receipts and credit notes. Numbers of a year have no gaps.
 pub(super) async fn next_number<C: ConnectionTrait>(txn: &C, now: Timestamp) -> Result<(i64, i64), AppError> {
     let year = i64::from(OffsetDateTime::from_unix_timestamp(now.seconds()).map_err(AppError::internal)?.year());
     Ok((year, rows::next_receipt(txn, year).await?))
 }
 
-/// The page on which the payer sees a payment.
+/// Path of the payer's page of a payment.
 fn page_of(row: &payment::Model) -> String {
     format!("plans/result?payment={}", row.id)
 }
@@ -278,7 +280,7 @@ async fn refunded<C: ConnectionTrait>(
     };
     let place = match claims.refunds.iter().position(is_meant) {
         Some(place) => place,
-        // It was made at the gateway, and not by us.
+        // The refund was made at the gateway, not by us.
         None => {
             let is_too_much = state != RefundState::Failed && claims.given_back() + money.amount > row.amount;
             if money.currency.code() != row.currency || money.amount <= 0 || is_too_much {
@@ -286,7 +288,7 @@ async fn refunded<C: ConnectionTrait>(
             }
             claims.refunds.push(payment_refund::Model {
                 reference: Some(reference.clone()),
-                // What became of it is asked about, should it not be told.
+                // Reconciliation fetches the outcome if no event reports it.
                 check_at: Some(now.plus(service.config.payment.reconcile_after)),
                 unknown_since: Some(now),
                 ..refund::new(row.id, money.amount, "gateway".to_owned(), None, now)
@@ -308,9 +310,9 @@ async fn refunded<C: ConnectionTrait>(
     set_refund(service, txn, row, &mut claims, id, state, Some(at.unwrap_or(now)), now).await
 }
 
-/// What a refund's state changes, as the gateway has told it of a moment, or somebody else. One that fails gives the credits back, and one that was done after
-/// all takes them again; where all of the money went back, what it was for ends.
-#[allow(clippy::too_many_arguments, reason = "they are what is known of it")]
+/// Applies a refund state reported by the gateway, or set by an administrator. A failed refund returns the credits; a
+/// refund that succeeds after a failure claws them back again. If all money was refunded, the subscription is updated.
+#[allow(clippy::too_many_arguments, reason = "each argument is a separate fact about the refund")]
 pub(super) async fn set_refund<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
@@ -328,7 +330,8 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
     let (after, reported_at) = before.step(refund.reported_at, state, at);
     let is_reversed = (before, after) == (RefundState::Failed, RefundState::Done);
     if is_reversed && given_back + refund.amount > row.amount {
-        // Another refund has taken its place meanwhile. Nothing of this one is changed, its moment neither: said again after a release, it counts.
+        // Another refund has replaced this one in the meantime. Nothing is changed, not even `reported_at`, so that the
+        // report counts if it is repeated after a release.
         return quarantine(row, "refund");
     }
     refund.state = after.as_str().to_owned();
@@ -342,7 +345,7 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
         claims.refunds[place].credits = claims.take(txn, row, claim, now).await?;
     }
     let refund = &mut claims.refunds[place];
-    // What was refused when it was paid has no receipt.
+    // A payment that was rejected when it was paid has no receipt.
     if after == RefundState::Done && refund.credit_note_number.is_none() && row.receipt_number.is_some() {
         let (year, number) = next_number(txn, now).await?;
         (refund.credit_note_year, refund.credit_note_number, refund.refunded_at) =
@@ -396,7 +399,8 @@ async fn disputed<C: ConnectionTrait>(
     let place = match claims.disputes.iter().position(|dispute| dispute.reference == reference) {
         Some(place) => place,
         None => {
-            // Named in another currency, such as that of the account at the bank, it is taken to be about all of it; so is more than was paid.
+            // A dispute in another currency (such as that of the bank account) or above the paid amount is taken to
+            // cover the whole payment.
             let paid = price(row)?;
             let fits = |money: &Money| money.currency == paid.currency && (0..=paid.amount).contains(&money.amount);
             let part = money.filter(fits);
@@ -414,7 +418,7 @@ async fn disputed<C: ConnectionTrait>(
                 reported_currency: told.map(|(_, currency)| currency.to_owned()),
             });
             let place = claims.disputes.len() - 1;
-            // While it is open nobody spends what it is about. One that is won at once takes nothing.
+            // The credits are held back while the dispute is open. A dispute reported as won takes none.
             claims.disputes[place].credits = claims.take(txn, row, Reversal::Dispute(reference), now).await?;
             place
         }
@@ -424,7 +428,7 @@ async fn disputed<C: ConnectionTrait>(
     if let Some((amount, currency)) = told
         && said != told
     {
-        // It is about something else than before. What is kept back for it stays until somebody has looked.
+        // The disputed amount has changed. The held-back credits stay until an administrator reviews it.
         if said.is_some() {
             quarantine(row, "dispute")?;
         }
@@ -446,7 +450,7 @@ async fn disputed<C: ConnectionTrait>(
     restate(row)
 }
 
-/// Tells the payer that something has changed. The transaction is committed.
+/// Notifies the payer of a change. Call after the commit.
 pub(super) fn tell(service: &BillingService, before: &payment::Model, after: &payment::Model) {
     if before == after {
         return;

@@ -1,9 +1,9 @@
-//! Credits that an account buys by itself when its balance has fallen, with a card that is saved: one purchase at a time, and in a month no more than
-//! was allowed.
+//! Automatic top-ups: an account buys credits with a saved payment method when its balance falls below a threshold, one
+//! purchase at a time, up to a monthly limit.
 //!
-//! What is bought, with what and in which currency was chosen, and is never replaced: where it can't be had any more, it stops and its holder is
-//! written to. The payment stands in the database before it is charged, and is charged under its own name, so however often an instance tries and
-//! wherever it dies, it is charged once.
+//! The chosen plan, method and currency are never replaced: if one is no longer available, the top-up stops and its
+//! holder is e-mailed. The payment is stored before it is charged under its own id, so it is charged once, however
+//! often an instance tries and wherever it dies.
 
 use ::payment::{Currency, Stage};
 use appcore::{
@@ -27,25 +27,25 @@ use super::{
 };
 use crate::BillingService;
 
-/// What is to be done about an account, and below which balance there will be more.
+/// Result of [`advance`].
 #[derive(Debug, Default)]
 pub(super) struct TopUpStep {
     pub watch_at: Option<MicroCredits>,
     pub to_charge: Option<payment::Model>,
 }
 
-/// What somebody chooses.
+/// Settings of a top-up.
 #[derive(Clone, Debug)]
 pub struct TopUpRequest {
     pub plan_id: PlanId,
     pub method_id: PaymentMethodId,
-    /// None: the plan's first that the method's gateway takes.
+    /// `None`: the plan's first currency that the method's gateway accepts.
     pub currency: Option<Currency>,
     pub threshold: MicroCredits,
     pub monthly_limit: i64,
 }
 
-/// How an account goes on, under the locks of the account and of its row. The caller commits.
+/// Advances the top-up, under the locks of the account and of its row. The caller commits.
 pub(super) async fn advance<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
@@ -58,7 +58,7 @@ pub(super) async fn advance<C: ConnectionTrait>(
     if let Some(id) = row.payment_id {
         let payment = payment_rows::by_id(txn, id).await?.ok_or(Code::NotFound)?;
         match stage(&payment)? {
-            // It is not begun anew before it is known that this one isn't paid any more.
+            // A new purchase starts only when this one can't be paid any more.
             Stage::Created | Stage::Pending => to_charge = Some(payment).filter(|payment| now < payment.expires_at),
             Stage::Failed => {
                 row.payment_id = None;
@@ -68,7 +68,7 @@ pub(super) async fn advance<C: ConnectionTrait>(
         }
     }
     if row.stopped.as_deref() == Some(StoppedTopUp::MonthlyLimit.as_str()) {
-        // It goes on with the next month.
+        // Continues in the next month.
         row.stopped = None;
     }
     if row.is_on && row.payment_id.is_none() && balance < row.threshold {
@@ -79,7 +79,7 @@ pub(super) async fn advance<C: ConnectionTrait>(
     } else if row.stopped.as_deref() == Some(StoppedTopUp::MonthlyLimit.as_str()) {
         month(now).map(|(_, end)| end)
     } else if row.is_on && balance < row.threshold {
-        // The gateway is off for a while.
+        // The gateway is switched off.
         Some(now.plus(service.config.payment.reconcile_after))
     } else {
         None
@@ -92,7 +92,7 @@ pub(super) async fn advance<C: ConnectionTrait>(
     Ok(TopUpStep { watch_at, to_charge })
 }
 
-/// Writes down the purchase that is to be charged, where everything is still as it was chosen. None: not now.
+/// Stores the purchase to charge, if all settings are still valid. Returns `None` if nothing can be bought now.
 async fn begin<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
@@ -117,7 +117,7 @@ async fn begin<C: ConnectionTrait>(
         stop(txn, row, StoppedTopUp::PlanWithdrawn, now).await?;
         return Ok(None);
     };
-    let (since, _) = month(now).ok_or_else(|| AppError::internal(anyhow::anyhow!("there is no such month")))?;
+    let (since, _) = month(now).ok_or_else(|| AppError::internal(anyhow::anyhow!("month out of range")))?;
     let spent = rows::topped_up(txn, row, since).await?;
     if spent.saturating_add(price.amount) > row.monthly_limit {
         stop(txn, row, StoppedTopUp::MonthlyLimit, now).await?;
@@ -127,7 +127,7 @@ async fn begin<C: ConnectionTrait>(
     let payment = payment::Model {
         purpose: PaymentPurpose::TopUp.as_str().to_owned(),
         workspace_id: row.workspace_id,
-        // Clients can't choose such a key: it has blanks in it.
+        // Clients can't send such a key, because it contains spaces.
         idempotency_key: format!("top-up {} {}", row.id, begun.id),
         ..begun
     };
@@ -136,7 +136,7 @@ async fn begin<C: ConnectionTrait>(
     Ok(Some(payment))
 }
 
-/// Nothing is bought any more, and its holder is told why. That a month is used up is said once in it.
+/// Stops the top-up, and e-mails its holder. The monthly limit only pauses it, with one e-mail a month.
 async fn stop<C: ConnectionTrait>(
     txn: &C,
     row: &mut credit_top_up::Model,
@@ -151,26 +151,26 @@ async fn stop<C: ConnectionTrait>(
     mail::post(txn, now, Recipient::User(row.user_id), letter).await
 }
 
-/// Has the gateway charge a purchase that is written down.
+/// Charges a stored purchase at the gateway.
 pub(super) async fn charge(service: &BillingService, payment: &payment::Model) -> Result<(), AppError> {
     let account = subscriptions::account(payment);
     let method = match rows::top_up(service.db.writer(), account).await? {
         Some(row) => method_rows::by_id(service.db.writer(), row.method_id).await?,
         None => None,
     };
-    // It was removed meanwhile: unless it was charged before, the payment expires.
+    // The method was removed in the meantime; unless it was charged before, the payment expires.
     let Some(method) = method else { return Ok(()) };
     let asks = payment.reference.is_some();
     if let Some(snapshot) = subscriptions::charged(service, payment, &method, 1, asks).await? {
         charges::apply_charge(service, payment.id, snapshot).await?;
-        // Whatever became of it, the account is looked at once more.
+        // The account is swept again after the outcome.
         rows::mark_due(service.db.writer(), account).await?;
         balances::stir(service);
     }
     Ok(())
 }
 
-/// When a month of UTC begins and ends.
+/// Start and end of the current month (UTC).
 fn month(now: Timestamp) -> Option<(Timestamp, Timestamp)> {
     let date = OffsetDateTime::from_unix_timestamp(now.seconds()).ok()?.date();
     let first = date.replace_day(1).ok()?;
@@ -182,7 +182,7 @@ fn month(now: Timestamp) -> Option<(Timestamp, Timestamp)> {
     Some((start(first), start(Date::from_calendar_date(year, next, 1).ok()?)))
 }
 
-/// How an account is watched, and how it buys credits by itself.
+/// Reads the low-balance and top-up settings.
 pub async fn settings(service: &BillingService, payer: Payer) -> Result<CreditSettings, AppError> {
     let db = service.db.writer();
     let LowBalance { threshold, is_chosen, is_low } = balances::low_balance(service, payer.holder()).await?;
@@ -210,7 +210,7 @@ pub async fn settings(service: &BillingService, payer: Payer) -> Result<CreditSe
     Ok(CreditSettings { low_balance, top_up: Some(top_up) })
 }
 
-/// Chooses below which balance one is warned.
+/// Sets the balance below which the account holder is warned.
 pub async fn set_low_balance(
     service: &BillingService,
     payer: Payer,
@@ -220,7 +220,7 @@ pub async fn set_low_balance(
     settings(service, payer).await
 }
 
-/// Has credits bought by themselves from now on, also where that had stopped.
+/// Turns the automatic top-up on, also if it had stopped.
 pub async fn set_top_up(service: &BillingService, payer: Payer, order: TopUpRequest) -> Result<CreditSettings, AppError> {
     let plan = plan_rows::by_id(service.db.reader(), order.plan_id).await?.filter(|plan| plan.is_active);
     let plan = plan.map(plans::view).transpose()?.filter(|plan| plan.kind == PlanKind::Credits);
@@ -264,7 +264,7 @@ pub async fn set_top_up(service: &BillingService, payer: Payer, order: TopUpRequ
     settings(service, payer).await
 }
 
-/// Buys nothing by itself any more. A charge that is under way may still be paid.
+/// Turns the automatic top-up off. A charge in progress may still be paid.
 pub async fn remove_top_up(service: &BillingService, payer: Payer) -> Result<CreditSettings, AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut account = balances::open(&tx, payer.holder(), service.clock.now()).await?;
@@ -286,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_month_is_one_of_utc() {
+    fn month_is_in_utc() {
         for (now, start, end) in [
             ("2026-11-23T12:00:00Z", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"),
             ("2026-12-31T23:59:59.999Z", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"),

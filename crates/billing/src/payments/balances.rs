@@ -1,8 +1,9 @@
-//! Where a balance falls: its holder is warned, and credits are [bought by themselves](super::topups).
+//! Low balances: warns account holders and triggers [automatic top-ups](super::topups).
 //!
-//! Below which balance somebody has to look stands with the account (`check_threshold`), so that whoever books what a call has cost sees it without asking
-//! anything more; it then marks the account (`is_due`), in the same transaction. Every instance looks for marked accounts when something was
-//! booked, at most once a second, and now and then; one of them takes each, under its lock.
+//! Each account stores the balance below which it must be checked (`check_threshold`), so that the posting of a cost
+//! marks the account (`is_due`) in the same transaction without further reads. Every instance sweeps marked accounts
+//! when something was posted, at most once a second, and periodically; one instance processes each account, under its
+//! lock.
 
 use std::{
     sync::{Arc, Weak},
@@ -32,16 +33,16 @@ use super::{
 };
 use crate::{BillingService, entitlements, ledger::AccountHolder};
 
-/// Accounts that one look claims, and that it finds at once.
+/// Accounts that one sweep claims, and reads per query.
 const MOST: u64 = 100;
-/// How often an instance looks at most.
+/// Minimum interval between two sweeps of an instance.
 const PACE: Duration = Duration::from_secs(1);
-/// Where nobody has chosen: a tenth of what came last.
+/// Default threshold: this fraction (1/n) of the last purchase or grant.
 const USUAL_PART: i64 = 10;
-/// More than anybody has.
+/// Upper limit for amounts in requests, in micro-credits.
 pub(super) const MOST_CREDITS: i64 = 1_000_000_000_000_000;
 
-/// Looks after balances as long as the program runs.
+/// Sweeps due balances until shutdown.
 pub(crate) async fn keep(service: Arc<BillingService>) {
     let mut tick = tokio::time::interval(service.config.payment.reconcile_every);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -52,7 +53,7 @@ pub(crate) async fn keep(service: Arc<BillingService>) {
             () = service.stopping.cancelled() => return,
         }
         if let Err(error) = caught(look(&service)).await {
-            tracing::warn!(%error, "balances could not be looked after");
+            tracing::warn!(%error, "failed to sweep balances");
         }
         tokio::select! {
             () = tokio::time::sleep(PACE) => {}
@@ -61,36 +62,36 @@ pub(crate) async fn keep(service: Arc<BillingService>) {
     }
 }
 
-/// Tells people whose account has changed.
+/// Announces changed accounts to their holders.
 pub(crate) async fn follow(service: Weak<BillingService>, mut changed: mpsc::UnboundedReceiver<UserId>) {
     while let Some(user_id) = changed.recv().await {
         let Some(service) = service.upgrade() else { return };
         stir(&service);
-        // A workspace's members learn of its account when they ask.
+        // Members of a workspace read its balance when they need it.
         if !service.payers.knows(WorkspaceId(user_id.0)) {
             entitlements::tell(&service, user_id);
         }
     }
 }
 
-/// Tells those concerned that an account has changed by a transaction that is committed.
+/// Announces the change of an account. Call after the commit.
 pub(crate) fn tell_changed(service: &BillingService, holder: AccountHolder) {
     stir(service);
     match holder {
         AccountHolder::Person(id) => entitlements::tell(service, id),
-        // Its members' use may be paid from it from now on.
+        // The account may pay for its members' usage from now on.
         AccountHolder::Workspace(id) => note_payer(service, id),
     }
 }
 
-/// A workspace has credits now, or more of them: they pay for what is used in it.
+/// Announces that a workspace has (more) credits and can pay for its members' usage.
 fn note_payer(service: &BillingService, id: WorkspaceId) {
     service.payers.add(id);
-    // Whoever does not hear it learns it with the next change.
+    // An instance that misses the event learns it with the next change.
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::KeysChanged(vec![id.0]))]));
 }
 
-/// Balances have changed by a transaction that is committed.
+/// Wakes the sweep. Call after the commit.
 pub(crate) fn stir(service: &BillingService) {
     service.payments.balances_changed.notify_one();
 }
@@ -105,21 +106,21 @@ async fn look(service: &BillingService) -> Result<(), AppError> {
         let due = rows::due(service.db.reader(), after, MOST).await?;
         let next = due.last().copied();
         some.extend(due.into_iter().filter(|id| !claimed.contains(id)).map(|id| (id, false)));
-        // Some at the same time: a gateway may take long to answer about one.
+        // Several at a time, because a gateway may answer slowly for one.
         stream::iter(std::mem::take(&mut some))
             .for_each_concurrent(AT_ONCE, |(id, is_claimed)| async move {
                 if let Err(error) = look_at(service, id, is_claimed).await {
-                    tracing::warn!(%error, account = %id, "a balance could not be looked after");
+                    tracing::warn!(%error, account = %id, "failed to process balance");
                 }
             })
             .await;
-        // What fails stays due, and keeps none behind it waiting.
+        // A failing account stays due, and doesn't delay those behind it.
         let Some(next) = next else { return Ok(()) };
         after = next;
     }
 }
 
-/// What there is to do about an account. It can be done again at any time.
+/// Warns the holder, and starts a top-up if one is due. Safe to repeat.
 async fn look_at(service: &BillingService, id: Uuid, is_claimed: bool) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -145,13 +146,13 @@ async fn look_at(service: &BillingService, id: Uuid, is_claimed: bool) -> Result
         tell(service, user_id, holder, account.balance, threshold);
     }
     if let Some(payment) = top_up.to_charge {
-        // What became of it is seen with the next look, which is soon where it was paid.
+        // The next sweep, which follows soon after a payment, sees the outcome.
         auto_top_up::charge(service, &payment).await?;
     }
     Ok(())
 }
 
-/// Below which balance the holder of an account is warned.
+/// Balance below which the account holder is warned.
 pub(super) async fn threshold<C: ConnectionTrait>(
     db: &C,
     account: &ledger_account::Model,
@@ -162,7 +163,7 @@ pub(super) async fn threshold<C: ConnectionTrait>(
     }
 }
 
-/// Writes to those who pay. Answers who they are.
+/// E-mails the people who pay for the account, and returns them.
 async fn warn<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
@@ -189,11 +190,11 @@ fn tell(service: &BillingService, user_id: UserId, holder: AccountHolder, balanc
     let event = Event::CreditsLow { workspace_id: holder.workspace(), balance, threshold };
     match Envelope::seal(&event, Topic::User(user_id), service.clock.now()) {
         Ok(envelope) => drop(service.bus.publish(vec![BusMessage::Envelope(envelope.into())])),
-        Err(error) => tracing::error!(%error, "a warning could not be sealed"),
+        Err(error) => tracing::error!(%error, "failed to seal low-balance event"),
     }
 }
 
-/// The page on which credits are bought.
+/// Path of the page where credits are bought.
 pub(super) fn page_of(holder: AccountHolder) -> String {
     match holder {
         AccountHolder::Workspace(id) => format!("plans/billing?workspace_id={id}"),
@@ -201,7 +202,7 @@ pub(super) fn page_of(holder: AccountHolder) -> String {
     }
 }
 
-/// `1,234.5`, as in a letter; what is less than a hundredth is left out.
+/// Formats credits for e-mails, such as `1,234.5`; fractions below a hundredth are dropped.
 fn whole_credits(amount: MicroCredits) -> String {
     let hundredths = amount.0.max(0) / 10_000;
     let digits = (hundredths / 100).to_string();
@@ -216,7 +217,7 @@ fn whole_credits(amount: MicroCredits) -> String {
     text + rest.trim_end_matches('0').trim_end_matches('.')
 }
 
-/// How an account is watched, as its holder sees it.
+/// Low-balance settings and state, as the account holder sees them.
 #[derive(Clone, Copy, Debug)]
 pub struct LowBalance {
     pub threshold: MicroCredits,
@@ -224,7 +225,7 @@ pub struct LowBalance {
     pub is_low: bool,
 }
 
-/// How somebody's account is watched, or a workspace's.
+/// Reads the low-balance settings of an account.
 pub(super) async fn low_balance(service: &BillingService, holder: AccountHolder) -> Result<LowBalance, AppError> {
     let db = service.db.writer();
     let Some(account) = ledger_rows::account(db, holder.account()).await? else {
@@ -235,7 +236,7 @@ pub(super) async fn low_balance(service: &BillingService, holder: AccountHolder)
     Ok(LowBalance { threshold, is_chosen: account.low_threshold.is_some(), is_low })
 }
 
-/// Chooses below which balance an account's holder is warned. None: the usual; zero: never.
+/// Sets the balance below which the account holder is warned. `None` restores the default; zero disables the warning.
 pub(super) async fn choose(
     service: &BillingService,
     holder: AccountHolder,
@@ -247,7 +248,7 @@ pub(super) async fn choose(
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut account = open(&tx, holder, service.clock.now()).await?;
     account.low_threshold = threshold;
-    // Whoever knows it when they choose is not told once more.
+    // A holder who sets a threshold above the balance isn't warned.
     account.is_low = account.balance < self::threshold(&tx, &account).await?;
     account.is_due = true;
     rows::store_watch(&tx, &account).await?;
@@ -256,7 +257,7 @@ pub(super) async fn choose(
     Ok(())
 }
 
-/// An account, opened where it was not there, and locked.
+/// Returns the locked account, and creates it if missing.
 pub(super) async fn open<C: ConnectionTrait>(
     txn: &C,
     holder: AccountHolder,
@@ -268,12 +269,12 @@ pub(super) async fn open<C: ConnectionTrait>(
 }
 
 impl AccountHolder {
-    /// Whose a stored account is.
+    /// Holder of a stored account.
     pub(crate) fn of(account: &ledger_account::Model) -> Result<Self, AppError> {
         match account.kind.as_str() {
             "user" => Ok(Self::Person(UserId(account.id))),
             "workspace" => Ok(Self::Workspace(WorkspaceId(account.id))),
-            _ => Err(AppError::internal(anyhow::anyhow!("an account is of nobody"))),
+            _ => Err(AppError::internal(anyhow::anyhow!("unknown kind of ledger account"))),
         }
     }
 
@@ -290,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credits_read_as_people_write_them() {
+    fn formats_credits_for_people() {
         for (amount, text) in [
             (0, "0"),
             (9_999, "0"),

@@ -1,7 +1,7 @@
-//! Charging what a payer has saved.
+//! Charges of saved payment methods.
 //!
-//! A payment is prepared at the gateway, its reference is stored, and then that very payment is charged: however often this is done, and whatever
-//! dies in between, it is paid once.
+//! A payment is prepared at the gateway, its reference is stored, and then exactly this payment is charged. It is paid
+//! once, however often the steps are repeated and wherever a process dies in between.
 
 use ::payment::{ChargeAttempt, ChargeOrder, ChargeResult, GatewayError, KnownPayment, PaymentUpdate, PayerPresence, RemoteState, Snapshot, Stage};
 use appcore::{AppError, Code};
@@ -16,22 +16,22 @@ use uuid::Uuid;
 use super::{address_of, apply, gateway_of, known, price, reconciler};
 use crate::BillingService;
 
-/// How something is charged.
+/// Parameters of a charge attempt.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ChargeOptions {
     pub presence: PayerPresence,
-    /// Another try with this number is no other charge.
+    /// Attempt number; repeating an attempt with the same number doesn't charge again.
     pub attempt: i64,
-    /// It was tried before: what became of that is asked first.
+    /// True after an earlier attempt: its outcome is fetched first.
     pub fetch_first: bool,
 }
 
 impl ChargeOptions {
-    /// The payer is there, and can confirm it.
+    /// The payer is present, and can confirm the charge.
     pub const PRESENT: Self = Self { presence: PayerPresence::Present, attempt: 1, fetch_first: false };
 }
 
-/// Has the gateway charge a payment that is written down. None: the gateway doesn't know yet.
+/// Charges a stored payment at the gateway. Returns `None` if the outcome is not known yet.
 pub(super) async fn charge(
     service: &BillingService,
     payment: &payment::Model,
@@ -42,7 +42,7 @@ pub(super) async fn charge(
     let recurring = gateway.recurring().ok_or(Code::GatewayOff)?;
     let failed = |error: GatewayError| match error {
         GatewayError::Rejected(reason) => {
-            tracing::warn!(reason, payment = %payment.id, "a charge is refused");
+            tracing::warn!(reason, payment = %payment.id, "charge declined");
             Ok(Some(ChargeResult::declined()))
         }
         away @ GatewayError::OutcomeUnknown(_) => Err(AppError::unavailable(away)),
@@ -64,7 +64,7 @@ pub(super) async fn charge(
         };
         let tx = service.db.begin().await.map_err(app_error)?;
         let mut locked = rows::lock(&tx, payment.id).await?.ok_or(Code::NotFound)?;
-        // Somebody may have been faster: theirs is charged, and ours never.
+        // A concurrent call may have stored its reference first: that one is charged, ours never.
         if locked.reference.is_none() {
             locked.reference = Some(reference);
             apply::step(&mut locked, Stage::Pending)?;
@@ -78,7 +78,7 @@ pub(super) async fn charge(
         match gateway.fetch(&asked).await {
             Ok(paid @ Snapshot { remote: RemoteState::Paid(_), .. }) => return Ok(Some(ChargeResult::known(paid))),
             Ok(_) => {}
-            // That it won't tell is nothing about the charge.
+            // A failed fetch says nothing about the charge.
             Err(error) => return Err(AppError::unavailable(error)),
         }
     }
@@ -94,12 +94,12 @@ pub(super) async fn charge(
     }
 }
 
-/// Where a gateway sends the payer's browser back to.
+/// URL to which the gateway sends the payer's browser back.
 pub(super) fn return_url(service: &BillingService, row: &payment::Model) -> Result<Url, AppError> {
     address_of(&service.config, &format!("/r1/payments/callback/{}?payment={}", row.gateway, row.id))
 }
 
-/// What the gateway said, under the payment's lock.
+/// Applies the gateway's answer, under the payment's lock.
 pub(super) async fn apply_charge(
     service: &BillingService,
     payment_id: Uuid,
@@ -113,7 +113,7 @@ pub(super) async fn apply_charge(
     reconciler::apply_news(service, payment_id, Some(&news)).await
 }
 
-/// Charges a payment whose payer is there. What the payer has to confirm is then waited for. Answers the payment as it is now.
+/// Charges a payment while the payer is present, who may have to confirm it afterwards. Returns the current payment.
 pub(super) async fn charge_present(
     service: &BillingService,
     row: &payment::Model,

@@ -1,4 +1,4 @@
-//! From a plan to the place where it is paid, and back.
+//! Checkout: from a plan to the gateway's payment page, and back.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -24,38 +24,38 @@ use super::{
 };
 use crate::BillingService;
 
-/// How long a payer has. Stripe wants at least 30 minutes.
+/// Time in which a payer must pay. Stripe requires at least 30 minutes.
 const PATIENCE: Duration = Duration::from_secs(35 * 60);
 const MAX_KEY: usize = 200;
-/// The longest path that a browser comes back to.
+/// Maximum length of a return path, in bytes.
 const MAX_PATH: usize = 500;
-/// Where a payer's browser goes in the end.
+/// Page where the payer's browser ends up.
 const RESULT: &str = "/plans/result";
-/// Where a payer sees what is saved, and what comes next.
+/// Page with saved payment methods and the next charges.
 pub(super) const BILLING: &str = "/plans/billing";
 
-/// What is to be bought.
+/// Checkout request.
 #[derive(Clone, Debug)]
 pub struct CheckoutRequest {
     pub plan_id: PlanId,
-    /// None: that of the method.
+    /// `None`: the gateway of the method.
     pub gateway: Option<GatewayName>,
-    /// What was saved, to be charged at once.
+    /// Saved payment method to charge immediately.
     pub method_id: Option<PaymentMethodId>,
-    /// None: the plan's first that the gateway takes.
+    /// `None`: the plan's first currency that the gateway accepts.
     pub currency: Option<Currency>,
-    /// What it costs as the payer was shown, seats counted.
+    /// Total price shown to the payer, including seats.
     pub shown: Option<Price>,
-    /// A path of this server.
+    /// Path on this server.
     pub return_url: Option<String>,
-    /// A payment that is asked for again with it is that payment.
+    /// Idempotency key: a repeated request with this key returns the same payment.
     pub key: Option<String>,
     pub address: Option<IpAddr>,
-    /// Of a workspace; None: one.
+    /// Seats for a workspace; `None` is one.
     pub seats: Option<i64>,
 }
 
-/// Where it is paid, or where the payer sees what became of it.
+/// Started checkout, with the URL to pay at or the result page.
 #[derive(Clone, Debug)]
 pub struct StartedCheckout {
     pub payment_id: Uuid,
@@ -64,7 +64,7 @@ pub struct StartedCheckout {
     pub status: PaymentStatus,
 }
 
-/// A payment as it has begun. What has nowhere to be paid any more leads to its result.
+/// Returns the checkout of a payment. If it can't be paid any more, the URL is its result page.
 pub(super) fn begun_of(service: &BillingService, row: &payment::Model) -> Result<StartedCheckout, AppError> {
     let place = row.redirect_url.clone().filter(|_| stage(row).is_ok_and(Stage::is_open));
     let redirect_url = match place {
@@ -75,20 +75,20 @@ pub(super) fn begun_of(service: &BillingService, row: &payment::Model) -> Result
     Ok(StartedCheckout { payment_id: row.id, redirect_url, expires_at: row.expires_at, status })
 }
 
-/// The page that tells what became of a payment.
+/// Path of the payment's result page.
 fn result_of(row: &payment::Model) -> String {
     way_back(row.return_path.as_deref(), RESULT, "payment", row.id)
 }
 
-/// Where a browser goes in the end: the page that was asked for, else the usual one; with what it was about.
+/// Path to which the browser returns: the requested one, else `usual`, with the id as query parameter `about`.
 pub(super) fn way_back(asked: Option<&str>, usual: &str, about: &str, id: Uuid) -> String {
-    // What is stored may be from a time when less was refused.
+    // Paths stored by earlier versions were validated less strictly.
     let path = asked.and_then(urls::own_path).unwrap_or_else(|| usual.to_owned());
     let separator = if path.contains('?') { '&' } else { '?' };
     format!("{path}{separator}{about}={id}")
 }
 
-/// The gateway that is asked for: that of the method, where one is.
+/// Gateway of the request; a saved method determines it.
 pub(super) fn gateway_of_method(
     method: Option<&payment_method::Model>,
     asked: Option<GatewayName>,
@@ -101,7 +101,7 @@ pub(super) fn gateway_of_method(
     Ok(Some(name))
 }
 
-/// A payment that nobody has been told of yet.
+/// A new payment that isn't stored yet.
 pub(super) fn begun(
     service: &BillingService,
     user_id: UserId,
@@ -120,7 +120,7 @@ pub(super) fn begun(
         currency: price.currency.code().to_owned(),
         stage: Stage::Created.as_str().to_owned(),
         status: Stage::Created.as_str().to_owned(),
-        // Clients can't choose such a key: it has a blank in it.
+        // Clients can't send such a key, because it contains a space.
         idempotency_key: format!("own {id}"),
         return_path: None,
         reference: None,
@@ -152,7 +152,7 @@ pub(super) fn begun(
     }
 }
 
-/// Begins a payment, or finds the one that was begun by this key.
+/// Starts a payment, or returns the one started with the same idempotency key.
 pub async fn begin(service: &BillingService, payer: Payer, order: CheckoutRequest) -> Result<StartedCheckout, AppError> {
     let method = match order.method_id {
         Some(id) => Some(subscriptions::own_method(service, payer, id).await?),
@@ -221,7 +221,8 @@ pub async fn begin(service: &BillingService, payer: Payer, order: CheckoutReques
     open(service, row, &plan, order.address).await
 }
 
-/// The subscription that would go on by this purchase: of this plan, in whatever version. While one holds, another plan is a change of it.
+/// Returns the current subscription that this purchase extends: one to any version of the same plan. While a
+/// subscription is current, buying another plan is a change.
 async fn held<C: ConnectionTrait>(
     txn: &C,
     payer: Payer,
@@ -254,7 +255,7 @@ async fn held<C: ConnectionTrait>(
     }
 }
 
-/// Has the gateway make the place where it is paid. Asked again, it makes the same one.
+/// Creates the checkout at the gateway. Repeating it returns the same checkout.
 pub(super) async fn open(
     service: &BillingService,
     row: payment::Model,
@@ -264,7 +265,7 @@ pub(super) async fn open(
     let gateway = super::gateway_of(service, &row)?;
     let return_url = return_url(service, &row)?;
     let notify_url = address_of(&service.config, &format!("/r1/payments/webhooks/{}", row.gateway))?;
-    // What a subscription is paid with is charged again.
+    // The payment method of a subscription is saved for later charges.
     let keeps = plan.kind == PlanKind::Subscription && gateway.recurring().is_some();
     let (customer, email) = if keeps {
         let payer = Payer { user_id: row.user_id, workspace_id: row.workspace_id };
@@ -289,7 +290,7 @@ pub(super) async fn open(
     let mut locked = rows::lock(&tx, row.id).await?.ok_or(Code::NotFound)?;
     match made {
         Ok(made) => {
-            // A webhook may have been faster.
+            // A webhook may have arrived first.
             apply::step(&mut locked, Stage::Pending)?;
             locked.reference = Some(made.reference);
             locked.redirect_url = Some(made.redirect_url);
@@ -298,26 +299,27 @@ pub(super) async fn open(
             begun_of(service, &locked)
         }
         Err(error) => {
-            // Nobody was told where to pay, so nobody pays: where it is not known whether it was made, it expires by itself.
+            // The payer didn't get a URL and can't pay. If it is unknown whether the checkout was created, it expires.
             if matches!(error, GatewayError::Rejected(_)) {
                 apply::step(&mut locked, Stage::Failed)?;
                 rows::store(&tx, locked).await?;
                 tx.commit().await.map_err(app_error)?;
             }
-            tracing::warn!(%error, payment = %row.id, "a payment could not be begun");
+            tracing::warn!(%error, payment = %row.id, "failed to create checkout");
             Err(failed(error))
         }
     }
 }
 
-/// A path of ours: a browser is sent nowhere else.
+/// Returns the path of a URL on this server; other URLs are rejected.
 pub(super) fn own_path(service: &BillingService, url: &str) -> Result<String, AppError> {
     let refused = || AppError::field("return_url", "invalid", "This must be a page of this server.");
     let path = url.strip_prefix(&service.config.server.public_url()).unwrap_or(url);
     urls::own_path(path).filter(|path| path.len() <= MAX_PATH).ok_or_else(refused)
 }
 
-/// The payer's browser is back. That proves nothing: the gateway is asked, and the browser goes to a page that waits for the truth.
+/// Handles the return of the payer's browser. The return proves nothing: the gateway is queried, and the browser goes
+/// to a page that waits for the outcome.
 pub async fn finish(
     service: &BillingService,
     gateway: GatewayName,
@@ -332,7 +334,7 @@ pub async fn finish(
     if stage(&row)?.is_open()
         && let Err(error) = reconciler::ask(service, row).await
     {
-        tracing::info!(%error, payment = %id, "the gateway could not be asked when the payer came back");
+        tracing::info!(%error, payment = %id, "failed to fetch payment on the payer's return");
     }
     Ok(path)
 }

@@ -1,7 +1,7 @@
-//! Once a day: what the gateways say of the last two days beside what stands here.
+//! Daily comparison of the last two days' payments with the gateways' records.
 //!
-//! What was paid and isn't paid here is healed, because the rule is clear: it counts. Everything else is written down for administrators, once, and
-//! closed by itself when a later comparison finds the same on both sides.
+//! A payment that is paid at the gateway but not here is applied. All other differences are recorded once for
+//! administrators, and closed automatically when a later comparison finds both sides equal.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -24,32 +24,32 @@ use uuid::Uuid;
 use super::{apply, failed, known, reconciler, stage};
 use crate::BillingService;
 
-/// In milliseconds.
+/// One day, in milliseconds.
 const DAY: i64 = 86_400_000;
-/// How long one instance has for a comparison before another one begins it anew.
+/// Lease of one instance for a comparison; afterwards another instance starts it again.
 const LEASE: Duration = Duration::from_secs(900);
-/// What was paid so close to the edges of the time that is looked at may be on the other side of it at the gateway.
+/// Margin at the edges of the compared period: the gateway may date a payment outside of it.
 const EDGE: Duration = Duration::from_secs(3_600);
-/// Payments that are read in one go.
+/// Payments per query.
 const PART: u64 = 200;
-/// Payments that are asked about at the same time, where a gateway has no list.
+/// Concurrent fetches from a gateway without a list.
 const AT_ONCE: usize = 8;
-/// After so many in a row that could not be compared the comparison is left for later.
+/// Consecutive failures after which the comparison is postponed.
 const IN_VAIN: usize = 5;
-/// The most payments of two days that are compared.
+/// Maximum number of payments compared.
 const MOST: u64 = 20_000;
 
-/// What doesn't fit.
+/// Kind of a difference.
 #[derive(Clone, Copy, Debug)]
 enum DifferenceKind {
-    /// The gateway took money for something that isn't known here.
+    /// The gateway took money for an unknown payment.
     UnknownHere,
-    /// The gateway says that it is paid.
+    /// Paid at the gateway only.
     NotPaidHere,
-    /// Only here it is paid.
+    /// Paid here only.
     NotPaidThere,
     Amount,
-    /// More went back at the gateway than here.
+    /// The gateway has refunded more than is recorded here.
     Refund,
 }
 
@@ -65,7 +65,8 @@ impl DifferenceKind {
     }
 }
 
-/// Compares what hasn't been compared today. Every instance looks; each gateway is compared by one, and none waits for another.
+/// Runs the comparisons due today. Every instance tries; each gateway is compared by one of them, independently of the
+/// others.
 pub(super) async fn look(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
     let gateways = service.payments.gateways.values().filter(|gateway| gateway.demo().is_none());
     let looks: Vec<_> = gateways.map(|gateway| look_at(service, gateway.as_ref(), now)).collect();
@@ -79,12 +80,12 @@ async fn look_at(service: &BillingService, gateway: &dyn Gateway, now: Timestamp
     }
     match compare(service, gateway, day).await {
         Ok(()) => reconciliation::end(service.db.writer(), name, day, service.clock.now()).await?,
-        Err(error) => tracing::warn!(%error, gateway = name, "the last days could not be compared"),
+        Err(error) => tracing::warn!(%error, gateway = name, "failed to compare payments"),
     }
     Ok(())
 }
 
-/// Compares the two days before this one.
+/// Compares the two days before `day`.
 async fn compare(service: &BillingService, gateway: &dyn Gateway, day: Timestamp) -> Result<(), AppError> {
     let (from, until) = (Timestamp(day.0 - 2 * DAY), day);
     let mut comparison =
@@ -94,10 +95,7 @@ async fn compare(service: &BillingService, gateway: &dyn Gateway, day: Timestamp
         PaymentListing::Unsupported => comparison.one_by_one(from, until).await,
         PaymentListing::Denied => {
             let name = gateway.name().as_str();
-            tracing::warn!(
-                gateway = name,
-                "it doesn't list what it took: what it took for something unknown isn't found"
-            );
+            tracing::warn!(gateway = name, "gateway denies its list of charges, unknown charges can't be found");
             comparison.one_by_one(from, until).await
         }
     };
@@ -108,8 +106,8 @@ async fn compare(service: &BillingService, gateway: &dyn Gateway, day: Timestamp
     if comparison.is_whole {
         return Ok(());
     }
-    // What is written down already is not written down again.
-    Err(AppError::unavailable(anyhow::anyhow!("some of it could not be compared")))
+    // Recorded differences are not recorded again.
+    Err(AppError::unavailable(anyhow::anyhow!("some payments could not be compared")))
 }
 
 async fn fetch(service: &BillingService, gateway: &dyn Gateway, row: &payment::Model) -> Result<Snapshot, AppError> {
@@ -120,11 +118,11 @@ struct Comparison<'a> {
     service: &'a BillingService,
     gateway: &'a dyn Gateway,
     now: Timestamp,
-    /// Payments that are the same on both sides.
+    /// Payments that are equal on both sides.
     equal: Vec<Uuid>,
-    /// What the gateway has told of could be compared.
+    /// True if every reported payment could be compared.
     is_whole: bool,
-    /// How many in a row could not be compared.
+    /// Consecutive failures.
     in_vain: usize,
 }
 
@@ -162,7 +160,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Takes note of what became of one of them: where it can't be compared, the others are.
+    /// Records the result of one comparison. A failure doesn't stop the others, until there are too many in a row.
     fn note(&mut self, subject: &str, compared: Result<(), AppError>) -> Result<(), AppError> {
         let Err(error) = compared else {
             self.in_vain = 0;
@@ -173,10 +171,10 @@ impl Comparison<'_> {
     }
 
     fn skip(&mut self, subject: &str, error: &AppError) -> Result<(), AppError> {
-        tracing::warn!(%error, gateway = self.gateway.name().as_str(), subject, "a payment could not be compared");
+        tracing::warn!(%error, gateway = self.gateway.name().as_str(), subject, "failed to compare payment");
         self.in_vain += 1;
         if self.in_vain == IN_VAIN {
-            return Err(AppError::unavailable(anyhow::anyhow!("nothing of it can be compared")));
+            return Err(AppError::unavailable(anyhow::anyhow!("too many consecutive failures")));
         }
         Ok(())
     }
@@ -194,7 +192,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Where the gateway can't list what was paid.
+    /// Compares payment by payment, for a gateway without a list.
     async fn one_by_one(&mut self, from: Timestamp, until: Timestamp) -> Result<(), AppError> {
         let (service, name) = (self.service, self.gateway.name().as_str());
         let begun = reconciliation::begun_between(service.db.writer(), name, from, until, MOST).await?;
@@ -207,7 +205,7 @@ impl Comparison<'_> {
                         let compared = self.one(row, found.remote).await;
                         self.note(&subject, compared)?;
                     }
-                    // It is asked about again tomorrow.
+                    // It is fetched again tomorrow.
                     Err(error) => self.skip(&subject, &error)?,
                 }
             }
@@ -231,7 +229,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Whether it is paid here as the gateway says. What can be healed is.
+    /// True if the payment is paid here as the gateway says, after applying it if necessary.
     async fn is_paid(&mut self, row: &payment::Model, amount: i64, currency: Currency) -> Result<bool, AppError> {
         let (theirs, subject) = (Some((amount, currency)), row.id.to_string());
         if apply::is_given_back(self.service.db.writer(), row, Money::new(amount, currency)).await? {
@@ -266,7 +264,13 @@ impl Comparison<'_> {
         is_healed: bool,
     ) -> Result<(), AppError> {
         let name = self.gateway.name().as_str();
-        tracing::error!(gateway = name, kind = kind.as_str(), subject, is_healed, "a gateway and the ledger differ");
+        tracing::error!(
+            gateway = name,
+            kind = kind.as_str(),
+            subject,
+            is_healed,
+            "payment differs from the gateway's record"
+        );
         let state = if is_healed { DifferenceState::Healed } else { DifferenceState::Open };
         let currency =
             theirs.map(|(_, currency)| currency.code().to_owned()).or_else(|| row.map(|row| row.currency.clone()));
@@ -288,7 +292,7 @@ impl Comparison<'_> {
     }
 }
 
-/// What was found, the newest first.
+/// Lists the differences found, newest first.
 pub async fn differences(
     service: &BillingService,
     state: Option<DifferenceState>,
@@ -299,7 +303,7 @@ pub async fn differences(
     Ok(Page::new(items, page, found.1))
 }
 
-/// Says that an administrator has seen to a difference.
+/// Closes a difference that an administrator has resolved.
 pub async fn close(
     service: &BillingService,
     by: &Principal,

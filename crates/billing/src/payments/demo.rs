@@ -1,4 +1,4 @@
-//! The end of a demo payment: the payer chooses it, and it takes the way of a real one.
+//! Completion of a demo payment: the payer chooses the outcome, which is delivered like a real event.
 
 use ::payment::{WebhookRequest, DemoOutcome, Gateway as _};
 use appcore::{AppError, Code, auth::Principal, view::Payment};
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{webhook_inbox, own, price, read};
 use crate::BillingService;
 
-/// Ends a demo payment of the caller's own.
+/// Completes a demo payment of the caller.
 pub async fn end_demo(
     service: &BillingService,
     by: &Principal,
@@ -24,7 +24,7 @@ pub async fn end_demo(
     let delivery = WebhookRequest { header: &header, query: "", body: &body, now: service.clock.now() };
     let answer = webhook_inbox::receive(service, demo.name(), &delivery).await?;
     if answer.status >= 500 {
-        return Err(AppError::unavailable(anyhow::anyhow!("the event was not applied")));
+        return Err(AppError::unavailable(anyhow::anyhow!("failed to apply demo event")));
     }
     read(service, by, id).await
 }

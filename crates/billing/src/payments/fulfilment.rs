@@ -1,8 +1,8 @@
-//! Fulfilment: grants credits, takes seats and updates the subscription for a paid payment, and follows its refunds and disputes. Runs in the caller's
-//! transaction.
+//! Fulfilment: grants credits, takes seats and updates the subscription for a paid payment, and follows its refunds and
+//! disputes. Runs in the caller's transaction.
 //!
-//! A paid payment pays for `credits` for each of its `seats`, and never grants more than that, whoever has the seats meanwhile. So the credits granted in
-//! a period are never more than its payments pay for, also after some of them were refunded.
+//! A paid payment pays for `credits` for each of its `seats`, and never grants more than that, whoever has the seats in
+//! the meantime. So the credits granted in a period never exceed what its payments pay for, also after refunds.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -29,7 +29,7 @@ use crate::{
     ledger::{LockedAccounts, PostingSource},
 };
 
-/// Gives the payer what was paid for.
+/// Fulfils a paid payment.
 pub(super) async fn deliver<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
@@ -52,7 +52,7 @@ pub(super) async fn deliver<C: ConnectionTrait>(
             if rows::insert(txn, new.clone()).await? {
                 new
             } else {
-                // Another payment was faster.
+                // A concurrent payment was first.
                 let current = rows::lock_of(txn, subscriptions::account(row)).await?.ok_or(Code::Conflict)?;
                 go_on(service, txn, current, purpose, row, &plan, now).await?
             }
@@ -65,7 +65,8 @@ pub(super) async fn deliver<C: ConnectionTrait>(
     row.period_end = expires_at;
     let changed_within = before.filter(|before| before.period == paid.period);
     if let Some(base) = changed_within.as_ref().and_then(|before| before.payment_id) {
-        // The number of the period is that of its first payment, also where the subscription came back to it.
+        // The period number is that of the period's first payment, also if a reversal brought the subscription back to
+        // it.
         row.period = payment_rows::by_id(txn, base).await?.ok_or(Code::NotFound)?.period;
         row.base_payment_id = Some(base);
     }
@@ -86,8 +87,9 @@ pub(super) async fn deliver<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Moves the seats of a period to the payment of a change within it. Members get what the new plan has more than the old one, for the rest of the period.
-/// Seats of people who are no members any more, or guests, stay taken without further credits while there are that many. Members without a seat get one [later](seat).
+/// Moves the seats of a period to the payment of a change within it. Members get the difference to the old plan's
+/// credits, for the rest of the period. Seats of former members and guests stay taken without further credits, as far
+/// as there are enough seats. Members without a seat get one [later](seat).
 async fn keep_seats<C: ConnectionTrait>(
     txn: &C,
     before: &subscription::Model,
@@ -114,7 +116,7 @@ async fn keep_seats<C: ConnectionTrait>(
     rows::put_credits(txn, others.into_iter().map(nothing).collect()).await
 }
 
-/// The part of credits that goes with the rest of a period.
+/// Pro-rated credits for the rest of the period.
 fn rest_of(held: &subscription::Model, credits: MicroCredits, now: Timestamp) -> MicroCredits {
     let (whole, rest) = ((held.period_end.0 - held.starts_at.0).max(1), held.period_end.0 - now.0);
     let part = i128::from(credits.0) * i128::from(rest.max(0)) / i128::from(whole);
@@ -125,7 +127,7 @@ fn share(credits: MicroCredits, among: usize) -> MicroCredits {
     MicroCredits(credits.0.max(0) / i64::try_from(among.max(1)).unwrap_or(i64::MAX))
 }
 
-/// All credits that a payment pays for.
+/// Total credits of a payment.
 fn paid_credits(row: &payment::Model, of_plan: MicroCredits) -> MicroCredits {
     MicroCredits(row.credits.unwrap_or(of_plan).0.saturating_mul(row.seats))
 }
@@ -145,7 +147,7 @@ async fn go_on<C: ConnectionTrait>(
             next_period(service, current, row, plan, is_same, now)?
         }
         PaymentPurpose::Change | PaymentPurpose::Restart => changed(service, current, purpose, row, plan, now)?,
-        PaymentPurpose::TopUp => return Err(AppError::internal(anyhow::anyhow!("credits that were bought have no period"))),
+        PaymentPurpose::TopUp => return Err(AppError::internal(anyhow::anyhow!("a top-up has no subscription period"))),
     };
     rows::store(txn, paid.clone()).await?;
     Ok(paid)
@@ -187,21 +189,21 @@ fn first_period(
     Ok(new)
 }
 
-/// Whether two plans are versions of the same one.
+/// True if both are versions of the same plan.
 async fn is_version<C: ConnectionTrait>(txn: &C, one: PlanId, other: PlanId) -> Result<bool, AppError> {
     let found = plan_rows::by_ids(txn, vec![one, other]).await?;
     let family = |id: PlanId| found.iter().find(|plan| plan.id == id).map(plans::family);
     Ok(one == other || (family(one).is_some() && family(one) == family(other)))
 }
 
-/// Whether there is time left that was paid.
+/// True if there is paid time left.
 fn is_paid_for(current: &subscription::Model, now: Timestamp) -> Result<bool, AppError> {
     let is_paid = matches!(subscriptions::state(current)?, SubscriptionState::Active | SubscriptionState::Canceling);
     Ok(is_paid && current.period_end > now)
 }
 
-/// One more period. The same subscription goes on where it ends, though that may be past, and so does another plan while there is time left that was paid;
-/// what has ended begins anew.
+/// Computes the next period. The same plan continues at the end of the current period, even if that is past, and so
+/// does another plan while there is paid time left; an ended subscription starts again now.
 fn next_period(
     service: &BillingService,
     current: subscription::Model,
@@ -243,7 +245,7 @@ fn next_period(
     Ok(next)
 }
 
-/// Another plan, or more seats, from now on. With another interval a period of its own begins.
+/// Applies a change of plan or seats. A restart, for a plan with another interval, begins a new period.
 fn changed(
     service: &BillingService,
     current: subscription::Model,
@@ -276,10 +278,10 @@ fn changed(
 }
 
 fn end_of(cycle: Cycle, start: Timestamp) -> Result<Timestamp, AppError> {
-    cycle.end(start).ok_or_else(|| AppError::internal(anyhow::anyhow!("no calendar has the end of this period")))
+    cycle.end(start).ok_or_else(|| AppError::internal(anyhow::anyhow!("end of period out of range")))
 }
 
-/// Why what was paid has to be looked at before anything is given for it. None: it fits.
+/// Reason why a paid payment needs a review before it is fulfilled; `None` if it fits.
 pub(super) async fn misfit<C: ConnectionTrait>(
     txn: &C,
     row: &payment::Model,
@@ -291,7 +293,7 @@ pub(super) async fn misfit<C: ConnectionTrait>(
     }
     let current = rows::lock_of(txn, subscriptions::account(row)).await?;
     if matches!(purpose, PaymentPurpose::Change | PaymentPurpose::Restart) {
-        // A change is for the period and for the plan that it was priced against.
+        // A change is only valid for the period and plan that it was priced against.
         let is_timely = current.is_some_and(|current| {
             let is_same_base = row.base_payment_id.is_none_or(|base| current.payment_id == Some(base));
             Some(current.period) == row.period && current.period_end > now && is_same_base
@@ -306,12 +308,12 @@ pub(super) async fn misfit<C: ConnectionTrait>(
     if plan.kind != PlanKind::Subscription.as_str() {
         return Ok(None);
     }
-    // Both were begun before there was anything: what was paid first is not thrown away for what was paid second.
+    // Both checkouts started before there was a subscription. The first paid plan isn't discarded for the second.
     let is_same = current.seats == row.seats && is_version(txn, current.plan_id, row.plan_id).await?;
     Ok((!is_same).then_some("second_plan"))
 }
 
-/// Gives each of these accounts credits by a payment. Once: the ledger doesn't book the same thing twice.
+/// Grants credits of a payment to each account. Idempotent by the ledger's unique key.
 async fn give<C: ConnectionTrait>(
     txn: &C,
     row: &payment::Model,
@@ -332,16 +334,16 @@ async fn give<C: ConnectionTrait>(
     rows::put_credits(txn, accounts.into_iter().map(given).collect()).await
 }
 
-/// What is left of a payment.
+/// Remaining credits of a payment.
 struct RemainingCredits<'a> {
     row: &'a payment::Model,
     claims: Reversals,
-    /// Credits that it pays for and that nobody was granted, without those that refunds and disputes claim.
+    /// Credits paid for and not granted, without the reversed part.
     credits: MicroCredits,
-    /// Of `row.amount`, what nothing claims.
+    /// Part of `row.amount` that is not reversed.
     unclaimed: i64,
     has_user: bool,
-    /// Whether all of its seats are taken.
+    /// True if all seats are taken.
     is_full: bool,
 }
 
@@ -361,7 +363,8 @@ impl<'a> RemainingCredits<'a> {
         Ok(Self { row, claims, credits, unclaimed, has_user, is_full })
     }
 
-    /// Grants a part of it. What refunds and disputes claim of the payment is taken from the new seat, too, so that it comes back where they fail.
+    /// Grants a part of the remaining credits. The reversed share is granted and clawed back as well, so that it
+    /// returns if the reversal fails.
     async fn grant<C: ConnectionTrait>(
         &self,
         txn: &C,
@@ -380,8 +383,9 @@ impl<'a> RemainingCredits<'a> {
     }
 }
 
-/// Gives a member a free seat of a workspace, with the plan's credits for the rest of the period, as far as they are paid for. `payments` are those of the
-/// period, locked, that of `held` last. Someone who had credits of this period before gets none again.
+/// Gives a member a free seat of a workspace, with the plan's credits for the rest of the period as far as they are
+/// paid for. `payments` are those of the period, locked, with that of `held` last. A member who already had credits of
+/// this period gets none again.
 pub(super) async fn seat<C: ConnectionTrait>(
     txn: &C,
     held: &subscription::Model,
@@ -393,7 +397,7 @@ pub(super) async fn seat<C: ConnectionTrait>(
     let current = RemainingCredits::read(txn, current, user).await?;
     let taken = rows::credits_of(txn, current.row.id).await?.len();
     let free = usize::try_from(held.seats).unwrap_or(0).saturating_sub(taken);
-    // While all of its money is disputed or on its way back, nobody takes a seat.
+    // No seats are given while all of the payment is disputed or being refunded.
     if free == 0 || current.has_user || current.unclaimed == 0 {
         return Ok(());
     }
@@ -408,12 +412,12 @@ pub(super) async fn seat<C: ConnectionTrait>(
     }
     let left = sources.iter().map(|one| one.credits.0).sum();
     let plan = plan_rows::by_id(txn, held.plan_id).await?.ok_or(Code::NotFound)?;
-    // A period that was paid in advance has not begun.
+    // A period paid in advance has not begun.
     let usual = rest_of(held, plan.credits, now.max(held.starts_at));
     let mut missing = if had_some { MicroCredits::ZERO } else { usual.min(share(MicroCredits(left), free)) };
     for (place, one) in sources.iter().enumerate() {
         let part = missing.min(one.credits);
-        // The seat is that of the current payment, with or without credits.
+        // The seat belongs to the current payment, with or without credits.
         if place == 0 || part > MicroCredits::ZERO {
             one.grant(txn, user, part, held.period_end, now).await?;
             missing = missing - part;
@@ -422,7 +426,7 @@ pub(super) async fn seat<C: ConnectionTrait>(
     Ok(())
 }
 
-/// What a purchase of an account's is booked for.
+/// Ledger source of an account's purchase.
 pub(super) fn source_of(row: &payment::Model, account: Uuid) -> PostingSource {
     if account == row.user_id.0 && row.workspace_id.is_none() {
         PostingSource::new("payment", row.id)
@@ -431,10 +435,11 @@ pub(super) fn source_of(row: &payment::Model, account: Uuid) -> PostingSource {
     }
 }
 
-/// Applies the plan that is paid for after all of a payment's money went back, or came again.
+/// Updates the plan in force after all money of a payment went back, or came again.
 ///
-/// The plan in force is that of the last payment that stands. A payment stands while not all of its money has gone back; a change within a period stands
-/// only while what it changed stands, since it paid no more than the difference. Without such a payment the subscription ends.
+/// The plan in force is that of the last valid payment. A payment is valid while not all of its money has gone back. A
+/// change within a period is valid only while its base payment is, since it paid no more than the difference. Without a
+/// valid payment the subscription ends.
 pub(super) async fn follow_payments<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
@@ -446,7 +451,7 @@ pub(super) async fn follow_payments<C: ConnectionTrait>(
         return Ok(());
     }
     let mut all = rows::paid(txn, held.id).await?;
-    // It may be paid and refunded in one transaction, so it is not stored as paid yet.
+    // The payment may be paid and refunded in one transaction, so it may not be stored as paid yet.
     if let Some(one) = all.iter_mut().find(|one| one.id == row.id) {
         one.clone_from(row);
     } else {
@@ -467,7 +472,7 @@ pub(super) async fn follow_payments<C: ConnectionTrait>(
         held.anchor_day = 0;
         is_in_advance.then_some(SubscriptionTransition::Cancel)
     } else if held.starts_at > now {
-        // It was paid in advance: what was paid before it still holds.
+        // The lost period was paid in advance: the current one still holds.
         held.period_end = held.starts_at;
         Some(SubscriptionTransition::Cancel)
     } else {
@@ -496,7 +501,7 @@ fn follow(held: &mut subscription::Model, paid: &payment::Model) {
     }
 }
 
-/// The last of these payments, of one period, that [stands](follow_payments).
+/// Last [valid](follow_payments) payment of the period.
 async fn standing<'a, C: ConnectionTrait>(
     txn: &C,
     all: &'a [payment::Model],
@@ -518,9 +523,9 @@ async fn standing<'a, C: ConnectionTrait>(
     Ok(last)
 }
 
-/// A period that was paid earlier and isn't over.
+/// An earlier paid period that isn't over.
 struct EarlierPeriod<'a> {
-    /// The last of its payments that stands.
+    /// Its last valid payment.
     paid: &'a payment::Model,
     starts_at: Timestamp,
     period_end: Timestamp,

@@ -1,4 +1,4 @@
-//! Whether gateways answer, and when they were heard of.
+//! Health of the payment gateways, and their last events.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,10 @@ use dbcontext::query::payments as rows;
 use super::payment_toggles;
 use crate::BillingService;
 
-/// How long a payment is open before somebody may want to know why.
+/// Age of an open payment from which it counts as waiting.
 const WAITS: Duration = Duration::from_secs(10 * 60);
 
-/// The payment methods, with what was heard of them.
+/// Lists the payment gateways with their last events.
 pub async fn health(service: &BillingService) -> Result<Vec<AdminPaymentGateway>, AppError> {
     let before = service.clock.now().minus(WAITS);
     let mut found = Vec::new();
@@ -33,7 +33,7 @@ pub async fn health(service: &BillingService) -> Result<Vec<AdminPaymentGateway>
     Ok(found)
 }
 
-/// Asks a gateway for something that changes nothing.
+/// Tests a gateway with a request without side effects.
 pub async fn test(service: &BillingService, name: GatewayName) -> Result<ProviderTest, AppError> {
     let gateway = service.payments.gateway(name).ok_or(Code::NotFound)?;
     let asked = Instant::now();

@@ -1,8 +1,9 @@
-//! Payments: what can be bought, how it is paid, and what follows from it.
+//! Payments: plans, checkout, webhooks, refunds, and subscriptions.
 //!
-//! A [checkout](checkout) sends a payer to a gateway. What becomes of it the gateway tells in its [inbox](inbox), where each event is verified, and then
-//! stored and applied in one transaction, exactly once; and it is [asked](reconcile) about what it hasn't told. Both say [news](apply) about a
-//! payment, which change it under the lock of its row, in whatever order they come. Which steps there are stands in the crate `payment`.
+//! A [checkout](checkout) sends a payer to a gateway. The gateway reports the outcome to the [webhook inbox](inbox),
+//! where each event is verified, and then stored and applied in one transaction, exactly once. Payments without an
+//! event are [fetched](reconcile) from the gateway. Both produce [updates](apply), which change the payment under the
+//! lock of its row and may arrive in any order. The state machine is in the crate `payment`.
 
 mod apply;
 pub(crate) mod balances;
@@ -65,12 +66,12 @@ pub(crate) use self::{reconciler::keep, payment_toggles::follow};
 use crate::BillingService;
 pub use ::payment::settings;
 
-/// The gateways of this instance.
+/// Payment gateways of this instance.
 pub struct Payments {
     gateways: BTreeMap<GatewayName, Arc<dyn Gateway>>,
-    /// What administrators have switched; what isn't in it is on.
+    /// Switches set by administrators; a gateway without one is on.
     switches: RwLock<HashMap<GatewayName, bool>>,
-    /// Balances have changed.
+    /// Signalled when balances have changed.
     balances_changed: tokio::sync::Notify,
 }
 
@@ -86,7 +87,7 @@ impl Payments {
         Ok(Self { gateways, switches: RwLock::default(), balances_changed: tokio::sync::Notify::new() })
     }
 
-    /// Whether anything is charged: that a gateway is switched off for a while doesn't make everything free.
+    /// True if a gateway is configured. A gateway that is switched off for a while doesn't make usage free.
     #[must_use]
     pub fn is_charging(&self) -> bool {
         !self.gateways.is_empty()
@@ -96,7 +97,7 @@ impl Payments {
         self.gateways.get(&name)
     }
 
-    /// The gateway that takes no money, where it is on.
+    /// The demo gateway, if it is enabled.
     fn demo(&self) -> Option<&Demo> {
         self.gateways.values().find_map(|gateway| gateway.demo())
     }
@@ -111,12 +112,12 @@ fn public_url(config: &Config) -> anyhow::Result<Url> {
     Ok(Url::parse(&config.server.public_url())?)
 }
 
-/// The whole address of a path of ours, which begins with a slash.
+/// Absolute URL of a path of this server. The path begins with a slash.
 fn address_of(config: &Config, path: &str) -> Result<Url, AppError> {
     Url::parse(&format!("{}{path}", config.server.public_url())).map_err(AppError::internal)
 }
 
-/// A stored payment, with its words read.
+/// Parses the stage of a stored payment.
 fn stage(row: &payment::Model) -> Result<Stage, AppError> {
     row.stage.parse().map_err(AppError::internal)
 }
@@ -142,18 +143,18 @@ fn known<'a>(service: &BillingService, row: &'a payment::Model) -> Result<KnownP
     })
 }
 
-/// What a gateway's failure is to those who asked for something.
+/// Maps a gateway error to the error of the request that caused the call.
 fn failed(error: GatewayError) -> AppError {
     match error {
         GatewayError::OutcomeUnknown(reason) => AppError::unavailable(anyhow::anyhow!(reason)),
         GatewayError::Rejected(reason) => {
-            tracing::warn!(reason, "a payment gateway refuses");
+            tracing::warn!(reason, "payment gateway rejected the request");
             AppError::refused(Code::WrongState, "The payment provider didn't accept this. Try another payment method.")
         }
     }
 }
 
-/// A person's payments, the newest first.
+/// Lists the payer's payments, newest first.
 pub async fn list(service: &BillingService, payer: Payer, page: PageRequest) -> Result<Page<Payment>, AppError> {
     let filter = match payer.workspace_id {
         Some(id) => rows::Filter { workspace_id: Some(id), ..rows::Filter::default() },
@@ -163,12 +164,12 @@ pub async fn list(service: &BillingService, payer: Payer, page: PageRequest) -> 
     Ok(Page::new(views(service, found).await?, page, total))
 }
 
-/// One of them.
+/// Reads one payment of the caller.
 pub async fn read(service: &BillingService, by: &Principal, id: Uuid) -> Result<Payment, AppError> {
     view(service, own(service, by, id).await?).await
 }
 
-/// Everybody's payments, the newest first.
+/// Lists all payments, newest first, for administrators.
 pub async fn list_all(
     service: &BillingService,
     wanted: PaymentFilter,
@@ -185,7 +186,7 @@ pub async fn list_all(
     Ok(Page::new(admin_views(service, found).await?, page, total))
 }
 
-/// Which payments an administrator wants to see; none: all.
+/// Filter of the administrators' list of payments; empty fields match all.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PaymentFilter {
     pub status: Option<PaymentStatus>,
@@ -208,11 +209,11 @@ async fn admin_views(service: &BillingService, found: Vec<payment::Model>) -> Re
     Ok(items.map(view).collect())
 }
 
-/// A payment of the caller's own.
+/// Reads a payment that the caller may see.
 async fn own(service: &BillingService, by: &Principal, id: Uuid) -> Result<payment::Model, AppError> {
     let row = rows::by_id(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
     if row.user_id != by.user_id {
-        // Those of a workspace are also seen by others who pay for it.
+        // A payment of a workspace is visible to everybody who may pay for it.
         let workspace = row.workspace_id.ok_or(Code::NotFound)?;
         Payer::ask(service, by, Some(workspace)).await?;
     }

@@ -1,4 +1,4 @@
-//! Which payment methods are on: a row, and a copy of it on every instance.
+//! Gateway switches: stored in the database, cached on every instance.
 
 use std::sync::{Arc, PoisonError, Weak};
 
@@ -15,7 +15,7 @@ use platform::audit::{self, Action, NewAuditEntry};
 
 use crate::{BillingService, entitlements};
 
-/// The payment methods of this installation.
+/// Lists the payment gateways of this installation.
 #[must_use]
 pub fn gateways(service: &BillingService) -> Vec<PaymentGateway> {
     let payments = &service.payments;
@@ -32,7 +32,7 @@ pub fn gateways(service: &BillingService) -> Vec<PaymentGateway> {
     payments.gateways.iter().map(view).collect()
 }
 
-/// Switches a payment method on or off, on all instances.
+/// Switches a gateway on or off, on all instances.
 pub async fn switch(
     service: &BillingService,
     by: &Principal,
@@ -49,7 +49,7 @@ pub async fn switch(
     gateways(service).into_iter().find(|gateway| gateway.name == name.as_str()).ok_or_else(|| Code::NotFound.into())
 }
 
-/// Reads the switches anew.
+/// Reloads the switches.
 pub(crate) async fn read(service: &BillingService) -> Result<(), AppError> {
     let found = rows::switches(service.db.writer()).await?;
     let switches = found.into_iter().filter_map(|(name, enabled)| Some((name.parse().ok()?, enabled))).collect();
@@ -57,13 +57,14 @@ pub(crate) async fn read(service: &BillingService) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Learns of switches that other instances have changed, and who is connected of those who are to be told what they have.
+/// Handles bus messages: reloads the switches when they change, and passes answers about connected users to the
+/// entitlement notifier.
 pub(crate) async fn follow(service: Weak<BillingService>, mut listener: Listener) {
     loop {
         {
             let Some(service) = service.upgrade() else { return };
             if let Err(error) = caught(read(&service)).await {
-                tracing::warn!(%error, "the switches of the payment methods could not be read");
+                tracing::warn!(%error, "failed to read payment gateway switches");
             }
         }
         loop {

@@ -1,4 +1,4 @@
-//! What can be bought. A plan that was sold is never changed: it gets a new version.
+//! Pricing plans. A plan that was sold is never changed: a change creates a new version.
 
 use ::payment::{Currency, Money};
 use appcore::{
@@ -18,10 +18,10 @@ use crate::BillingService;
 const MAX_FEATURES: usize = 20;
 const MAX_TEXT: usize = 200;
 const MAX_TRIAL: u32 = 90;
-/// A million credits.
+/// One million credits, in micro-credits.
 const MAX_CREDITS: i64 = 1_000_000_000_000;
 
-/// What an administrator says of a plan.
+/// Definition of a plan by an administrator.
 #[derive(Clone, Debug)]
 pub struct PlanDefinition {
     pub name: String,
@@ -31,12 +31,12 @@ pub struct PlanDefinition {
     pub credits: MicroCredits,
     pub quotas: BTreeMap<QuotaMetric, i64>,
     pub features: Vec<String>,
-    /// For how long it can be tried; 0: it can't.
+    /// Length of the trial in days; 0 means no trial.
     pub trial_days: u32,
     pub is_active: bool,
 }
 
-/// The plans, in the order in which they are shown.
+/// Lists the plans in display order.
 pub async fn list(service: &BillingService, inactive_too: bool) -> Result<Vec<PricingPlan>, AppError> {
     rows::list(service.db.reader(), inactive_too).await?.into_iter().map(view).collect()
 }
@@ -56,7 +56,7 @@ pub(super) fn view(row: pricing_plan::Model) -> Result<PricingPlan, AppError> {
     })
 }
 
-/// A plan that is offered. Until the transaction ends nobody changes it, so what is paid is what was read here.
+/// Returns an offered plan under a shared lock, so that the price paid is the price read here.
 pub(super) async fn offered<C: ConnectionTrait>(txn: &C, id: PlanId) -> Result<pricing_plan::Model, AppError> {
     let plan = rows::lock_shared(txn, id).await?.ok_or(Code::NotFound)?;
     if plan.is_active {
@@ -66,19 +66,19 @@ pub(super) async fn offered<C: ConnectionTrait>(txn: &C, id: PlanId) -> Result<p
     Err(changed(&view(newer)?))
 }
 
-/// Refuses a plan that is another one than the payer was shown.
+/// Rejects a plan whose price differs from the one shown to the payer.
 pub(super) fn check_shown(plan: &PricingPlan, asked: &Money, shown: Option<&Price>) -> Result<(), AppError> {
     let is_same = shown
         .is_none_or(|shown| shown.amount == asked.amount && shown.currency.eq_ignore_ascii_case(asked.currency.code()));
     if is_same { Ok(()) } else { Err(changed(plan)) }
 }
 
-/// With what it is now.
+/// Error that carries the current version of the plan.
 fn changed(plan: &PricingPlan) -> AppError {
     AppError::detailed(Code::PlanChanged, serde_json::json!({ "plan": plan }))
 }
 
-/// Of which plan it is a version.
+/// Id shared by all versions of a plan.
 pub(super) fn family(plan: &pricing_plan::Model) -> PlanId {
     plan.family.unwrap_or(plan.id)
 }
@@ -144,7 +144,6 @@ fn check(definition: &PlanDefinition) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Adds a plan.
 pub async fn create(
     service: &BillingService,
     by: &Principal,
@@ -161,7 +160,7 @@ pub async fn create(
     view(new)
 }
 
-/// Changes a plan. One that was sold stays as it is, inactive, and a new one takes its place.
+/// Changes a plan. A sold plan is deactivated, and a new version is created.
 pub async fn change(
     service: &BillingService,
     by: &Principal,
@@ -187,7 +186,7 @@ pub async fn change(
     edit(&mut after);
     check(&after)?;
     normalize(&mut after);
-    // What it promises; whether it is offered may change.
+    // The terms; `is_active` may change without a new version.
     let is_same = row(PlanDefinition { is_active: before.is_active, ..after.clone() }, kept, position, created_at)? == old;
     let changed = if is_same || !rows::is_sold(&tx, id).await? {
         let changed = row(after, kept, position, created_at)?;
@@ -212,7 +211,7 @@ fn normalize(definition: &mut PlanDefinition) {
     }
 }
 
-/// What is offered where nobody has made plans yet.
+/// Inserts the default plans if there are none.
 pub(crate) async fn seed(db: &Database, now: Timestamp) -> Result<(), AppError> {
     const CREDIT: i64 = 1_000_000;
     if !rows::list(db.writer(), true).await?.is_empty() {
@@ -237,7 +236,7 @@ pub(crate) async fn seed(db: &Database, now: Timestamp) -> Result<(), AppError> 
             trial_days: 0,
             is_active: true,
         };
-        // The same on every instance that starts at the same time.
+        // Fixed ids, so that instances starting at the same time insert the same rows.
         row(
             definition,
             (PlanId(Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 + number)), None),

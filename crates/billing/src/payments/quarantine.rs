@@ -1,4 +1,4 @@
-//! What becomes of a payment in quarantine: an administrator has looked, and decides.
+//! Release of quarantined payments by administrators.
 
 use ::payment::{Currency, DisputeState, PaymentWebhookEvent, RefundState, Stage};
 use appcore::{
@@ -18,15 +18,15 @@ use uuid::Uuid;
 use super::{admin_views, apply, reversals::Reversals, reconciler, refund, stage, subscriptions::wrong_state, view};
 use crate::BillingService;
 
-/// The most events and refunds of a payment that are shown.
+/// Maximum number of events, refunds and disputes shown per payment.
 const MOST: u64 = 200;
 
-/// A payment with what its gateway has told of it, and what went back.
+/// Reads a payment with its events, refunds and disputes.
 pub async fn details(service: &BillingService, id: Uuid) -> Result<AdminPaymentDetails, AppError> {
     let db = service.db.reader();
     let row = rows::by_id(db, id).await?.ok_or(Code::NotFound)?;
     let events = rows::events_of(db, id, MOST).await?.into_iter().map(|event| {
-        // One that can't be read was set aside, and says so in the log.
+        // An unreadable event was skipped and logged.
         let notice = serde_json::from_str::<PaymentWebhookEvent>(&event.notice).ok();
         let money = notice.as_ref().and_then(|notice| notice.news.money());
         PaymentEvent {
@@ -71,7 +71,7 @@ pub async fn details(service: &BillingService, id: Uuid) -> Result<AdminPaymentD
     })
 }
 
-/// Takes a payment out of quarantine.
+/// Releases a payment from quarantine.
 pub async fn release(
     service: &BillingService,
     by: &Confirmed,
@@ -92,7 +92,7 @@ pub async fn release(
     let is_paid = stage(&row)? == Stage::Paid;
     let given_back = Reversals::read(&tx, id).await?.given_back();
     match decision {
-        // It was paid, and something about a refund didn't fit.
+        // The payment was paid, and quarantined because of a refund or dispute.
         ReleaseAs::Asked if is_paid => apply::restate(&mut row)?,
         ReleaseAs::Paid | ReleaseAs::Refused if is_paid => {
             return Err(wrong_state("It was paid as it was asked for. Refund it where that is wrong."));
@@ -116,22 +116,22 @@ pub async fn release(
         }
         ReleaseAs::Refused => {
             apply::step(&mut row, Stage::Failed)?;
-            // Whatever is paid for it from now on goes back.
+            // Money received from now on is refunded.
             row.refused_at = Some(now);
-            // It goes back as it was paid, in another currency, too.
+            // The refund is made in the currency and amount that was paid.
             if let (Some(amount), Some(currency)) = (row.paid_amount, row.paid_currency.clone()) {
                 currency.parse::<Currency>().map_err(AppError::internal)?;
                 (row.amount, row.currency) = (amount, currency);
             }
         }
     }
-    // What was told about it meanwhile has waited until this was decided.
+    // Applies events that were deferred until this decision.
     apply::waiting(service, &tx, &mut row, now).await?;
     let mut refunded = None;
     if decision == ReleaseAs::Refused && row.charge.is_some() {
         let left = row.amount - Reversals::read(&tx, id).await?.given_back();
         if left > 0 {
-            // Nothing was given for it, so nothing is taken.
+            // Nothing was granted, so nothing is clawed back.
             let mut refund = refund::new(row.id, left, reason.clone(), Some(by.user_id), now);
             refund.check_at = Some(now);
             refunded = Some(refund.id);
@@ -149,8 +149,8 @@ pub async fn release(
     view(service, rows::by_id(service.db.writer(), id).await?.ok_or(Code::NotFound)?).await
 }
 
-/// Where the gateway hasn't said that anything was paid it is asked, so that what is counted can be given back by it. That it doesn't answer keeps nobody
-/// from deciding.
+/// Fetches the payment from the gateway if no charge is known, so that the charge can be refunded later. A failure
+/// doesn't block the decision.
 async fn ask_first(service: &BillingService, id: Uuid) -> Result<(), AppError> {
     let row = rows::by_id(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
     if row.quarantine.is_some()
@@ -158,12 +158,12 @@ async fn ask_first(service: &BillingService, id: Uuid) -> Result<(), AppError> {
         && stage(&row)? != Stage::Paid
         && let Err(error) = reconciler::ask(service, row).await
     {
-        tracing::info!(%error, payment = %id, "the gateway could not be asked before a payment is released");
+        tracing::info!(%error, payment = %id, "failed to fetch payment before its release");
     }
     Ok(())
 }
 
-/// What was paid instead, if that is money of the same currency.
+/// Amount paid instead of the requested one, if it is in the payment's currency.
 fn really_paid(row: &payment::Model) -> Result<i64, AppError> {
     let is_same = row.paid_currency.as_deref() == Some(row.currency.as_str());
     let paid = row.paid_amount.filter(|paid| is_same && *paid > 0);

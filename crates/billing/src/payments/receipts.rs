@@ -1,6 +1,6 @@
-//! Receipts and credit notes, and who stands on them.
+//! Receipts, credit notes and billing details.
 //!
-//! Who pays is written down with the payment when it is paid, so a receipt stays the same whatever is changed afterwards.
+//! The buyer's details are stored with the payment when it is paid, so a receipt doesn't change afterwards.
 
 use ::payment::{Money, Party, Receipt, RefundState, Tax};
 use appcore::{AppError, Code, Language, auth::Principal, view::BillingDetails};
@@ -21,14 +21,14 @@ const MAX_NAME: usize = 120;
 const MAX_ADDRESS: usize = 400;
 const MAX_VAT_ID: usize = 30;
 
-/// A file that a browser keeps.
+/// File to download.
 #[derive(Clone, Debug)]
 pub struct Document {
     pub name: String,
     pub bytes: Vec<u8>,
 }
 
-/// Who pays, as receipts name them.
+/// Reads the buyer's details for receipts.
 pub async fn billing_details(service: &BillingService, payer: Payer) -> Result<BillingDetails, AppError> {
     stored(service.db.writer(), payer.account()).await
 }
@@ -38,7 +38,7 @@ async fn stored<C: ConnectionTrait>(db: &C, account: Uuid) -> Result<BillingDeta
     found.map_or_else(|| Ok(BillingDetails::default()), |text| serde_json::from_str(&text).map_err(AppError::internal))
 }
 
-/// Says who pays. It stands on receipts from then on.
+/// Changes the buyer's details for future receipts.
 pub async fn change_billing_details(
     service: &BillingService,
     payer: Payer,
@@ -68,7 +68,7 @@ pub async fn change_billing_details(
     Ok(details)
 }
 
-/// Who pays for something now, to be kept with it.
+/// Snapshot of the buyer's details, to be stored with a payment.
 pub(super) async fn buyer<C: ConnectionTrait>(db: &C, row: &payment::Model) -> Result<String, AppError> {
     let mut details = stored(db, subscriptions::account(row)).await?;
     if details.name.as_deref().is_none_or(|name| name.trim().is_empty()) {
@@ -80,7 +80,8 @@ pub(super) async fn buyer<C: ConnectionTrait>(db: &C, row: &payment::Model) -> R
     serde_json::to_string(&details).map_err(AppError::internal)
 }
 
-/// A payment that the caller may have the papers of: the payer, who pays for its workspace, and administrators.
+/// Reads a payment whose documents the caller may download: the payer, people who pay for its workspace, and
+/// administrators.
 async fn visible(service: &BillingService, by: &Principal, id: Uuid) -> Result<payment::Model, AppError> {
     if by.may_administer() {
         return rows::by_id(service.db.reader(), id).await?.ok_or_else(|| Code::NotFound.into());
@@ -88,7 +89,6 @@ async fn visible(service: &BillingService, by: &Principal, id: Uuid) -> Result<p
     own(service, by, id).await
 }
 
-/// The receipt of a payment.
 pub async fn receipt(service: &BillingService, by: &Principal, id: Uuid) -> Result<Document, AppError> {
     let row = visible(service, by, id).await?;
     let number = number(row.receipt_year, row.receipt_number).ok_or(Code::NotFound)?;
@@ -97,7 +97,7 @@ pub async fn receipt(service: &BillingService, by: &Principal, id: Uuid) -> Resu
     written(paper).await
 }
 
-/// The credit note of a refund, by its number.
+/// Returns the credit note of a refund by its number.
 pub async fn credit_note(service: &BillingService, by: &Principal, id: Uuid, note: &str) -> Result<Document, AppError> {
     let row = visible(service, by, id).await?;
     let refunds = rows::refunds(service.db.reader(), id).await?;
@@ -155,7 +155,7 @@ async fn draft(service: &BillingService, row: &payment::Model) -> Result<Receipt
 
 async fn written(paper: Receipt) -> Result<Document, AppError> {
     let name = format!("{}.pdf", paper.number);
-    // It is a few milliseconds of work.
+    // Rendering takes a few milliseconds.
     let bytes = tokio::task::spawn_blocking(move || ::payment::write_receipt(&paper)).await;
     let bytes = bytes.map_err(AppError::internal)?.map_err(AppError::internal)?;
     Ok(Document { name, bytes })

@@ -1,7 +1,7 @@
-//! Asking gateways about what they haven't told.
+//! Reconciliation: queries the gateways about payments and refunds without an event.
 //!
-//! Each gateway is looked at by itself, so that one that doesn't answer delays nothing of the others; and so are what is saved, subscriptions and the daily
-//! [comparison](compare).
+//! Each gateway has its own task, so that one that doesn't answer doesn't delay the others; so have payment-method
+//! setups, subscriptions and the daily [comparison](compare).
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,21 +18,21 @@ use uuid::Uuid;
 use super::{apply, daily_comparison, failed, gateway_of, known, refund, setups, stage, subscriptions};
 use crate::BillingService;
 
-/// Payments of a gateway that one look asks about, and those with waiting events that it finds at once.
+/// Payments of a gateway that one sweep claims, and payments with deferred events read per query.
 const MOST: u64 = 100;
-/// How many of them are asked about at the same time.
+/// Concurrent requests per sweep.
 pub(super) const AT_ONCE: usize = 16;
 const DAY: Duration = Duration::from_secs(86_400);
-/// How long an event waits for a charge that isn't known. Gateways try for three days to tell of what was paid.
+/// Time that an event waits for an unknown charge. Gateways retry their events for three days.
 const FOREIGN: Duration = Duration::from_secs(7 * 86_400);
-/// Old events that one look removes.
+/// Old events removed per sweep.
 const OLD: u64 = 5_000;
-/// How often the switches are read anew, should the bus have said nothing.
+/// Interval at which the gateway switches are reloaded, in case the bus message was lost.
 pub(super) const READ_AGAIN: Duration = Duration::from_secs(4);
-/// How long after its end a payment is asked about: a payment that was made in the last moment may be told late.
+/// Time after a payment's expiry until it is closed: a payment made at the last moment may be reported late.
 const AFTERTHOUGHT: Duration = Duration::from_secs(3_600);
 
-/// Looks for what is due, as long as the program runs. Every instance looks; each payment is asked about by one.
+/// Runs the reconciliation tasks until shutdown. Every instance runs them; each payment is claimed by one.
 pub(crate) async fn keep(service: Arc<BillingService>) {
     let service = service.as_ref();
     let gateways = GatewayName::all().map(|name| every(service, name.as_str(), move || look(service, name)));
@@ -54,7 +54,7 @@ async fn every<F: Future<Output = Result<(), AppError>>>(service: &BillingServic
             () = service.stopping.cancelled() => return,
         }
         if let Err(error) = caught(look()).await {
-            tracing::warn!(%error, what, "payments could not be reconciled");
+            tracing::warn!(%error, what, "failed to run reconciliation task");
         }
     }
 }
@@ -68,12 +68,12 @@ async fn look(service: &BillingService, gateway: GatewayName) -> Result<(), AppE
 async fn look_at_payments(service: &BillingService, gateway: GatewayName) -> Result<(), AppError> {
     let now = service.clock.now();
     let next = now.plus(service.config.payment.reconcile_after);
-    // Some at a time: a gateway that is away lets each of them wait.
+    // Concurrent, because each request to an unavailable gateway waits for its timeout.
     let due = rows::claim_due(service.db.writer(), gateway.as_str(), now, next, MOST).await?;
     stream::iter(due)
         .for_each_concurrent(AT_ONCE, |id| async move {
             if let Err(error) = reconcile(service, id).await {
-                tracing::warn!(%error, payment = %id, "a payment could not be reconciled");
+                tracing::warn!(%error, payment = %id, "failed to reconcile payment");
             }
         })
         .await;
@@ -87,14 +87,14 @@ async fn look_at_refunds(service: &BillingService, gateway: GatewayName) -> Resu
     stream::iter(due)
         .for_each_concurrent(AT_ONCE, |id| async move {
             if let Err(error) = refund::complete(service, id).await {
-                tracing::warn!(%error, refund = %id, "a refund could not be completed");
+                tracing::warn!(%error, refund = %id, "failed to complete refund");
             }
         })
         .await;
     Ok(())
 }
 
-/// Applies events that have waited for what is there now, and forgets those that nothing comes for.
+/// Applies deferred events whose payment exists now, and discards those whose payment will not come.
 async fn look_at_events(service: &BillingService) -> Result<(), AppError> {
     let now = service.clock.now();
     let applied = apply_awaited(service).await;
@@ -114,7 +114,7 @@ async fn apply_awaited(service: &BillingService) -> Result<(), AppError> {
         after = *last;
         for id in part {
             if let Err(error) = apply_waiting(service, id).await {
-                tracing::error!(%error, payment = %id, "what has waited for a payment could not be applied");
+                tracing::error!(%error, payment = %id, "failed to apply deferred events");
             }
         }
     }
@@ -123,7 +123,7 @@ async fn apply_awaited(service: &BillingService) -> Result<(), AppError> {
 async fn forget_foreign(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
     let forgotten = rows::forget_foreign(service.db.writer(), now, now.minus(FOREIGN)).await?;
     if forgotten > 0 {
-        tracing::info!(forgotten, "events about charges that aren't ours wait no longer");
+        tracing::info!(forgotten, "deferred events of unknown charges discarded");
     }
     Ok(())
 }
@@ -139,16 +139,16 @@ async fn apply_waiting(service: &BillingService, id: Uuid) -> Result<(), AppErro
     Ok(())
 }
 
-/// Asks the gateway about a payment, whatever is known of it.
+/// Fetches a payment from the gateway, and applies its state.
 pub async fn reconcile(service: &BillingService, id: Uuid) -> Result<(), AppError> {
     let row = rows::by_id(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
     ask(service, row).await
 }
 
-/// Asks the gateway about a payment that has been read already.
+/// Fetches a payment that was already read.
 pub(super) async fn ask(service: &BillingService, row: payment::Model) -> Result<(), AppError> {
     let now = service.clock.now();
-    // Nobody was told where to pay.
+    // The payer never got a URL to pay at.
     let news = if row.reference.is_none() {
         (now >= row.expires_at).then_some(PaymentUpdate::Expired)
     } else {
@@ -162,7 +162,7 @@ pub(super) async fn ask(service: &BillingService, row: payment::Model) -> Result
     apply_news(service, row.id, news.as_ref()).await
 }
 
-/// Applies what a gateway has answered, under the payment's lock.
+/// Applies the gateway's answer, under the payment's lock.
 pub(super) async fn apply_news(service: &BillingService, id: Uuid, news: Option<&PaymentUpdate>) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -173,7 +173,7 @@ pub(super) async fn apply_news(service: &BillingService, id: Uuid, news: Option<
         apply::waiting(service, &tx, &mut locked, now).await?;
     }
     if stage(&locked)? == Stage::Pending && now >= locked.expires_at.plus(AFTERTHOUGHT) {
-        // Should it be paid all the same, it counts.
+        // If it is paid nevertheless, the payment counts.
         apply::step(&mut locked, Stage::Expired)?;
     }
     if locked != before {
@@ -184,7 +184,7 @@ pub(super) async fn apply_news(service: &BillingService, id: Uuid, news: Option<
     Ok(())
 }
 
-/// Takes what a payer has agreed to.
+/// Captures a payment that the payer has approved.
 pub(super) async fn capture(service: &BillingService, row: &payment::Model) -> Result<Option<PaymentUpdate>, AppError> {
     let gateway = gateway_of(service, row)?;
     Ok(news_of(gateway.capture(&known(service, row)?).await.map_err(failed)?))

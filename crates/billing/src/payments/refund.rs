@@ -1,12 +1,13 @@
-//! Giving money back.
+//! Refunds.
 //!
-//! A refund is a row before the gateway hears of it: under the payment's lock it is checked that all refunds together are no more than was paid,
-//! and the credits are taken back. Each try is written down before its request goes out, so a program that dies in between leaves one of which
-//! it isn't known whether it was done.
+//! A refund is stored before the gateway is asked for it: under the payment's lock it is checked that all refunds
+//! together don't exceed the payment, and the credits are clawed back. Each attempt is stored before its request is
+//! sent, so a process that dies in between leaves an attempt with unknown outcome.
 //!
-//! Only a gateway's final word ends a refund. The first try's answer is one. After a try of which nobody knows, the gateway is asked what became of the
-//! refund; only where it has never heard of it, and the same order is the same refund there, it is asked for once more. That goes on at growing
-//! intervals for a week. Then the refund is stuck, and an administrator ends it.
+//! Only the gateway's final answer ends a refund, such as the answer to the first attempt. After an attempt with
+//! unknown outcome, the refund is fetched from the gateway. It is requested again only if the gateway doesn't know it
+//! and requests are idempotent there. The attempts back off and continue for a week; then the refund is stuck, and an
+//! administrator decides it.
 
 use std::time::Duration;
 
@@ -36,10 +37,10 @@ use crate::BillingService;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
-/// As much of an answer as is kept, in characters.
+/// Maximum length of a stored gateway answer, in characters.
 const MAX_ANSWER: usize = 300;
 
-/// Gives back a part of what was paid, or all that is left of it. With a fresh sign-in.
+/// Refunds a part of a payment, or all that is left. Requires a recent sign-in.
 pub async fn refund(
     service: &BillingService,
     by: &Confirmed,
@@ -80,7 +81,7 @@ pub async fn refund(
     view(service, row).await
 }
 
-/// One that was not asked for yet. Nobody asks about it until it has a `check_at`.
+/// A new refund that was not requested yet. It is only processed once it has a `check_at`.
 pub(super) fn new(
     payment_id: Uuid,
     amount: i64,
@@ -110,36 +111,36 @@ pub(super) fn new(
     }
 }
 
-/// Whether nobody asks about it any more, though it hasn't ended.
+/// True if the refund is pending but no longer retried.
 pub(super) fn is_stuck(refund: &payment_refund::Model) -> bool {
     refund.state == RefundState::Pending.as_str() && refund.check_at.is_none()
 }
 
-/// Asks the gateway for a refund that is under way, or what became of it.
+/// Requests a pending refund from the gateway, or fetches its state.
 pub(super) async fn complete(service: &BillingService, id: PaymentRefundId) -> Result<(), AppError> {
     let Some(attempt) = begin(service, id).await? else { return Ok(()) };
     let said = ask(service, &attempt).await;
     end(service, &attempt, said).await
 }
 
-/// A try that is written down.
+/// A stored attempt.
 struct Attempt {
     row: payment::Model,
     refund: payment_refund::Model,
-    /// The gateway can't have heard of it.
+    /// True if the gateway can't know the refund yet.
     is_first: bool,
     at: Timestamp,
 }
 
-/// What a try has come to.
+/// Outcome of an attempt.
 enum AttemptOutcome {
     Told(RefundResult),
-    /// It was not done, and won't be.
+    /// The refund was rejected, and won't be made.
     Refused(String),
     Unknown(String),
 }
 
-/// Writes a try down. None: there is nothing to ask any more.
+/// Stores an attempt. Returns `None` if the refund is no longer pending.
 async fn begin(service: &BillingService, id: PaymentRefundId) -> Result<Option<Attempt>, AppError> {
     let Some(found) = rows::refund(service.db.writer(), id).await? else { return Ok(None) };
     let at = service.clock.now();
@@ -154,14 +155,14 @@ async fn begin(service: &BillingService, id: PaymentRefundId) -> Result<Option<A
     refund.unknown_since.get_or_insert(at);
     refund.check_at = wait(service.config.payment.reconcile_after, refund.attempts).map(|wait| at.plus(wait));
     if refund.check_at.is_none() {
-        tracing::error!(refund = %id, payment = %row.id, "a refund is not certain after a week: an administrator has to end it");
+        tracing::error!(refund = %id, payment = %row.id, "refund outcome unknown after a week, an administrator must decide it");
     }
     rows::put_refund(&tx, refund.clone()).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(Some(Attempt { row, refund, is_first, at }))
 }
 
-/// How long after a try the next one comes: twice as long each time, up to a day. None: that has gone on for a week.
+/// Delay until the next attempt: doubles up to a day. `None` once the attempts have gone on for a week.
 fn wait(first: Duration, tries: i64) -> Option<Duration> {
     let (mut next, mut passed) = (first.min(DAY), Duration::ZERO);
     for _ in 1..tries {
@@ -192,7 +193,7 @@ async fn ask(service: &BillingService, attempt: &Attempt) -> AttemptOutcome {
             Ok(Some(found)) => return AttemptOutcome::Told(found),
             Ok(None) if gateway.repeats_refunds() && order.reference.is_none() => {}
             Ok(None) => return AttemptOutcome::Unknown("it doesn't know this refund".to_owned()),
-            // That it won't tell is nothing about the refund.
+            // A failed fetch says nothing about the refund.
             Err(error) => return AttemptOutcome::Unknown(error.to_string()),
         }
     }
@@ -200,7 +201,7 @@ async fn ask(service: &BillingService, attempt: &Attempt) -> AttemptOutcome {
         Ok(refunded) => AttemptOutcome::Told(refunded),
         Err(error @ GatewayError::OutcomeUnknown(_)) => AttemptOutcome::Unknown(error.to_string()),
         Err(GatewayError::Rejected(reason)) if attempt.is_first => AttemptOutcome::Refused(reason),
-        // An earlier try may have been done meanwhile, and be why.
+        // The rejection may be due to an earlier attempt that succeeded.
         Err(GatewayError::Rejected(reason)) => match gateway.fetch_refund(&order).await {
             Ok(Some(found)) => AttemptOutcome::Told(found),
             Ok(None) => AttemptOutcome::Refused(reason),
@@ -209,7 +210,7 @@ async fn ask(service: &BillingService, attempt: &Attempt) -> AttemptOutcome {
     }
 }
 
-/// What a try has come to, under the payment's lock.
+/// Applies the outcome of an attempt, under the payment's lock.
 async fn end(service: &BillingService, attempt: &Attempt, said: AttemptOutcome) -> Result<(), AppError> {
     let (id, now) = (attempt.refund.id, service.clock.now());
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -217,24 +218,24 @@ async fn end(service: &BillingService, attempt: &Attempt, said: AttemptOutcome) 
     let before = row.clone();
     let mut claims = Reversals::read(&tx, row.id).await?;
     let Some(refund) = claims.refunds.iter_mut().find(|refund| refund.id == id) else { return Ok(()) };
-    // Where another try has begun meanwhile, that one may be done.
+    // A newer attempt may have succeeded.
     let is_newest = refund.attempts == attempt.refund.attempts;
     let state = match said {
         AttemptOutcome::Told(refunded) => {
-            // The gateway may have told of it meanwhile.
+            // An event may have reported the refund in the meantime.
             refund.reference.get_or_insert(refunded.reference);
             refund.last_answer = None;
             Some(refunded.state)
         }
         AttemptOutcome::Refused(reason) if is_newest => {
-            tracing::error!(reason, refund = %id, "a refund is refused: the credits are given back");
+            tracing::error!(reason, refund = %id, "refund rejected by the gateway, returning the credits");
             refund.last_answer = Some(shortened(&reason));
             Some(RefundState::Failed)
         }
-        // It was told of meanwhile.
+        // An event has reported the final state in the meantime.
         AttemptOutcome::Refused(_) | AttemptOutcome::Unknown(_) if refund.state != RefundState::Pending.as_str() => None,
         AttemptOutcome::Refused(reason) | AttemptOutcome::Unknown(reason) => {
-            tracing::warn!(reason, refund = %id, "a refund is not certain yet: it is asked about again");
+            tracing::warn!(reason, refund = %id, "refund outcome unknown, retrying");
             refund.last_answer = Some(shortened(&reason));
             None
         }
@@ -255,7 +256,8 @@ fn shortened(answer: &str) -> String {
     answer.chars().filter(|letter| *letter != '\0').take(MAX_ANSWER).collect()
 }
 
-/// What an administrator who has looked at the gateway says of a refund that is under way. With a fresh sign-in.
+/// Applies an administrator's decision about a pending refund, made after checking it at the gateway. Requires a recent
+/// sign-in.
 pub async fn decide_refund(
     service: &BillingService,
     by: &Confirmed,
@@ -286,7 +288,7 @@ pub async fn decide_refund(
         RefundDecision::Failed => Some(RefundState::Failed),
     };
     if let Some(state) = state {
-        // It is not the gateway's word: should that say something else, it counts.
+        // Set without the gateway's report time, so that a later report of the gateway overrides it.
         apply::set_refund(service, &tx, &mut row, &mut claims, refund_id, state, None, now).await?;
         rows::store(&tx, row.clone()).await?;
     }
@@ -305,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_schedule_grows_to_a_day_and_ends_after_a_week() {
+    fn retry_delay_grows_to_a_day_and_ends_after_a_week() {
         for seconds in [1, 60, 600, 86_400] {
             let first = Duration::from_secs(seconds);
             let mut passed = Duration::ZERO;

@@ -1,4 +1,4 @@
-//! What an installation has earned, for its administrators.
+//! Revenue report for administrators.
 
 use std::collections::BTreeMap;
 
@@ -21,14 +21,14 @@ use super::plans;
 use crate::{BillingService, ledger::EntryKind};
 
 const DAY: i64 = 86_400_000;
-/// What is shown where nobody says since when.
+/// Default period of the report.
 const USUAL_DAYS: i64 = 30;
 const USUAL_MONTHS: usize = 12;
-/// The most groups of one answer.
+/// Maximum number of groups in a report.
 const MOST_DAYS: usize = 366;
 const MOST_MONTHS: usize = 60;
 
-/// What was earned in these days or months, whole ones.
+/// Reports the revenue of the given whole days or months.
 pub async fn revenue(
     service: &BillingService,
     from: Option<Timestamp>,
@@ -95,7 +95,7 @@ pub async fn revenue(
     })
 }
 
-/// What belongs to one group.
+/// Sums of one group.
 #[derive(Debug, Default)]
 struct GroupSum {
     money: BTreeMap<String, RevenueMoney>,
@@ -117,7 +117,7 @@ impl GroupSum {
             EntryKind::Expire => *expired += amount,
             EntryKind::Refund | EntryKind::Dispute | EntryKind::Take => *clawed_back += amount,
             EntryKind::RefundFailed | EntryKind::DisputeWon => *clawed_back = *clawed_back - amount,
-            // What was lent and paid back, or is only held.
+            // Debts and reservations are no revenue.
             EntryKind::Owed | EntryKind::OwedPaid | EntryKind::Hold | EntryKind::Release => {}
         }
     }
@@ -131,7 +131,7 @@ impl GroupSum {
     }
 }
 
-/// The days that are meant, each with the name of its group.
+/// Days of the report (since 1970), each with its group name.
 fn keys(
     from: Option<Timestamp>,
     to: Option<Timestamp>,
@@ -140,7 +140,7 @@ fn keys(
 ) -> Result<Vec<(i64, String)>, AppError> {
     let refused = |message: &'static str| AppError::field("from", "invalid", message);
     let day_of = |at: Timestamp| at.0.div_euclid(DAY);
-    // The end is not included.
+    // The end is exclusive.
     let end = to.map_or_else(|| day_of(now) + 1, |to| day_of(Timestamp(to.0.saturating_sub(1))) + 1);
     let (most, begin) = match (grouping, from) {
         (RevenueGrouping::Day, from) => (MOST_DAYS, from.map_or(end - USUAL_DAYS, day_of)),
@@ -174,7 +174,7 @@ fn keys(
     if groups > most { Err(too_many()) } else { Ok(keys) }
 }
 
-/// Days since 1970 as a date.
+/// Converts days since 1970 to a date.
 fn date(day: i64) -> Option<Date> {
     let epoch = Date::from_ordinal_date(1970, 1).ok()?;
     epoch.checked_add(time::Duration::days(day))
@@ -185,7 +185,7 @@ fn day_number(date: Date) -> Option<i64> {
     Some(i64::from(date.to_julian_day() - epoch.to_julian_day()))
 }
 
-/// The first day of the month so many months before.
+/// First day of the month `months` before.
 fn month_before(date: Date, months: usize) -> Option<Date> {
     let mut first = date.replace_day(1).ok()?;
     for _ in 0..months {
@@ -212,9 +212,9 @@ fn counts(subscribed: &[(SubscriptionState, PlanSubscriptions)]) -> Subscription
     counts
 }
 
-/// What those come to in a month that go on and are paid.
+/// Monthly recurring revenue of the active and past-due subscriptions, by currency.
 fn monthly(subscribed: &[(SubscriptionState, PlanSubscriptions)], plans: &BTreeMap<PlanId, PricingPlan>) -> Vec<Price> {
-    // Of a year, so that nothing is lost of a price that twelve doesn't divide.
+    // Summed per year, so that prices not divisible by twelve aren't rounded one by one.
     let mut yearly: BTreeMap<&str, i64> = BTreeMap::new();
     for (state, row) in subscribed {
         if !matches!(state, SubscriptionState::Active | SubscriptionState::PastDue) {
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn days_and_months_are_whole_and_not_too_many() {
+    fn groups_are_whole_days_or_months_and_limited() {
         let (day, month) = (RevenueGrouping::Day, RevenueGrouping::Month);
         let usual = names(None, None, day).unwrap();
         assert_eq!((usual.len(), usual[0].as_str(), usual[29].as_str()), (30, "2026-10-25", "2026-11-23"));
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_paid_for_a_year_counts_with_a_twelfth() {
+    fn yearly_plans_count_a_twelfth() {
         let plan = |interval, amount| PricingPlan {
             id: PlanId::new(),
             name: "Team".to_owned(),

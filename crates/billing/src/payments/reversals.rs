@@ -1,7 +1,8 @@
-//! What of a payment was taken back: its refunds, and disputes that are not won.
+//! Reversals of a payment: its refunds, and its disputes that aren't won.
 //!
-//! The credits that go back follow from all of them together: what is refunded and disputed is the same money, and is taken back once. So it
-//! comes to the same in whatever order they are told. Nothing here commits.
+//! The credits to claw back follow from all reversals together: a refund and a dispute may be about the same money,
+//! which is clawed back once. The result doesn't depend on the order in which they are reported. Runs in the caller's
+//! transaction.
 
 use ::payment::{DisputeState, RefundState, Stage};
 use appcore::{AppError, Code, PaymentRefundId, Timestamp, UserId, credits::MicroCredits};
@@ -15,18 +16,18 @@ use uuid::Uuid;
 use super::{fulfilment::source_of, stage};
 use crate::ledger::{LockedAccounts, EntryKind, AccountHolder, PostingSource};
 
-/// All that is claimed of a payment whose row is locked.
+/// All reversals of a payment whose row is locked.
 pub(super) struct Reversals {
     pub refunds: Vec<payment_refund::Model>,
     pub disputes: Vec<payment_dispute::Model>,
 }
 
-/// One of them, which credits come or go for.
+/// One reversal, as the source of ledger entries.
 #[derive(Clone, Copy)]
 pub(super) enum Reversal<'a> {
     Refund {
         id: PaymentRefundId,
-        /// How often it was done after it had failed: what is booked for it then is booked under another name.
+        /// Number of successes after a failure; distinguishes their ledger entries.
         reversals: i64,
     },
     Dispute(&'a str),
@@ -45,7 +46,7 @@ impl Reversal<'_> {
         }
     }
 
-    /// The kinds of entries by which credits are taken for it, and given back.
+    /// Entry kinds for clawing back credits and for returning them.
     const fn kinds(self) -> [EntryKind; 2] {
         match self {
             Self::Refund { .. } => [EntryKind::Refund, EntryKind::RefundFailed],
@@ -54,7 +55,7 @@ impl Reversal<'_> {
     }
 }
 
-/// Whether its money went back, or is about to.
+/// True if the refund's money went back, or is about to.
 pub(super) fn counts(refund: &payment_refund::Model) -> bool {
     refund.state != RefundState::Failed.as_str()
 }
@@ -68,12 +69,12 @@ impl Reversals {
         Ok(Self { refunds: rows::refunds(txn, id).await?, disputes: rows::disputes(txn, id).await? })
     }
 
-    /// What of the money went back, is about to, or may have to.
+    /// Amount that was refunded, is being refunded, or is disputed.
     pub fn claimed(&self) -> i64 {
         self.given_back() + self.disputed()
     }
 
-    /// What went back, or is about to.
+    /// Amount that was refunded, or is being refunded.
     pub fn given_back(&self) -> i64 {
         self.refunds.iter().filter(|refund| counts(refund)).map(|refund| refund.amount).sum()
     }
@@ -82,29 +83,29 @@ impl Reversals {
         self.disputes.iter().filter(|dispute| holds(dispute)).map(|dispute| dispute.amount).sum()
     }
 
-    /// Whether there is a dispute that is open or lost.
+    /// True if a dispute is open or lost.
     pub fn is_disputed(&self) -> bool {
         self.disputes.iter().any(holds)
     }
 
-    /// What is gone for good.
+    /// Amount lost for good: completed refunds and lost disputes.
     pub fn gone(&self) -> i64 {
         let lost = self.disputes.iter().filter(|dispute| dispute.state == DisputeState::Lost.as_str());
         self.refunded() + lost.map(|dispute| dispute.amount).sum::<i64>()
     }
 
-    /// What went back by refunds.
+    /// Amount of completed refunds.
     pub fn refunded(&self) -> i64 {
         let done = self.refunds.iter().filter(|refund| refund.state == RefundState::Done.as_str());
         done.map(|refund| refund.amount).sum()
     }
 
-    /// The part of these credits of `row` that is not claimed.
+    /// Part of these credits of `row` that is not reversed.
     pub fn unclaimed(&self, row: &payment::Model, credits: MicroCredits) -> MicroCredits {
         credits - part(row, credits, self.claimed())
     }
 
-    /// The newest refund or dispute that takes credits. None: nothing is claimed.
+    /// The newest reversal that claws back credits; `None` if there is none.
     pub fn current(&self) -> Option<Reversal<'_>> {
         let refund = self.refunds.iter().rev().find(|refund| counts(refund)).map(Reversal::of);
         let dispute = || self.disputes.iter().rev().find(|dispute| holds(dispute));
@@ -119,7 +120,7 @@ impl Reversals {
         refunds.chain(self.disputes.iter().map(|dispute| Reversal::Dispute(&dispute.reference)))
     }
 
-    /// Takes the credits back that go with what is claimed now, as far as they aren't taken already, and says how many that were.
+    /// Claws back the credits of the current reversals that have not been clawed back yet; returns their amount.
     pub async fn take<C: ConnectionTrait>(
         &self,
         txn: &C,
@@ -142,7 +143,7 @@ impl Reversals {
         Ok(all)
     }
 
-    /// Gives the credits back that were taken and that nothing claims any more.
+    /// Returns the clawed-back credits that no reversal claims any more.
     pub async fn give_back<C: ConnectionTrait>(
         &self,
         txn: &C,
@@ -163,9 +164,10 @@ impl Reversals {
         Ok(())
     }
 
-    /// What each account that got something has to do without, and what was taken of it so far. What was taken stands in the ledger.
+    /// For each account that received credits: the amount to claw back, and the amount clawed back so far by the
+    /// ledger.
     async fn shares<C: ConnectionTrait>(&self, txn: &C, row: &payment::Model) -> Result<Vec<Share>, AppError> {
-        // What was refused when it was paid has given nobody anything.
+        // A payment that was rejected when it was paid has granted nothing.
         if stage(row)? != Stage::Paid {
             return Ok(Vec::new());
         }
@@ -190,31 +192,31 @@ struct Share {
     taken: MicroCredits,
 }
 
-/// The accounts that got something by a payment, and how much.
+/// Accounts that received credits of a payment, with the amounts.
 async fn receivers<C: ConnectionTrait>(txn: &C, row: &payment::Model) -> Result<Vec<(Uuid, MicroCredits)>, AppError> {
     let given = subscription_rows::credits_of(txn, row.id).await?;
     if given.is_empty() && row.workspace_id.is_none() {
-        // Older than the table that says so.
+        // The payment is older than the table `payment_credits`.
         let plan = plan_rows::by_id(txn, row.plan_id).await?.ok_or(Code::NotFound)?;
         return Ok(vec![(row.user_id.0, row.credits.unwrap_or(plan.credits))]);
     }
     Ok(given.into_iter().map(|row| (row.account_id, row.credits)).collect())
 }
 
-/// Whose an account is that gets something by a payment: its workspace's, or that of somebody who has a seat or has paid.
+/// Holder of an account that received credits of a payment: its workspace, or the user who has a seat or has paid.
 pub(super) fn holder_of(row: &payment::Model, account: Uuid) -> AccountHolder {
     let workspace = row.workspace_id.filter(|id| id.0 == account);
     workspace.map_or(AccountHolder::Person(UserId(account)), AccountHolder::Workspace)
 }
 
-/// The part of credits that goes with a part of what was paid, parts of a micro-credit counted as whole ones.
+/// Part of the credits that corresponds to a part of the paid amount, rounded up to a micro-credit.
 fn part(row: &payment::Model, credits: MicroCredits, amount: i64) -> MicroCredits {
     let (credits, amount, whole) = (i128::from(credits.0), i128::from(amount), i128::from(row.amount.max(1)));
     let part = (credits * amount.clamp(0, whole) + whole - 1) / whole;
     MicroCredits(i64::try_from(part).unwrap_or(i64::MAX))
 }
 
-/// What something is booked for in one of several accounts.
+/// Ledger source for one of several accounts.
 fn part_of(source: &PostingSource, row: &payment::Model, account: Uuid) -> PostingSource {
     if row.workspace_id.is_none() {
         source.clone()

@@ -1,7 +1,7 @@
-//! Saving a payment method without buying anything.
+//! Setups: saving a payment method without a purchase.
 //!
-//! A row is there before the gateway hears of it. That something was saved the gateway tells, or the payer's browser comes back, or it is asked
-//! about in time: all three only make us ask the gateway what was saved.
+//! A setup is stored before the gateway is asked for it. A webhook, the return of the payer's browser, or
+//! reconciliation only triggers a fetch of the outcome from the gateway.
 
 use std::time::Duration;
 
@@ -30,16 +30,16 @@ use super::{
 };
 use crate::BillingService;
 
-/// How long a payer has. Stripe wants at least 30 minutes.
+/// Time in which a payer must finish the setup. Stripe requires at least 30 minutes.
 const PATIENCE: Duration = Duration::from_secs(35 * 60);
-/// How long after its end it is asked about.
+/// Time after a setup's expiry until it is closed.
 const AFTERTHOUGHT: Duration = Duration::from_secs(3_600);
-/// The most payment methods that an account saves.
+/// Maximum number of saved payment methods per account.
 const MOST: u64 = 20;
-/// How many one look asks about.
+/// Setups that one sweep claims.
 const LOOK: u64 = 100;
 
-/// Where something is saved.
+/// Started setup, with the URL where the payer enters the payment method.
 #[derive(Clone, Debug)]
 pub struct StartedSetup {
     pub setup_id: PaymentMethodSetupId,
@@ -47,7 +47,7 @@ pub struct StartedSetup {
     pub expires_at: Timestamp,
 }
 
-/// Asks what became of it, because the gateway says that there is something to know.
+/// Job that fetches the outcome of a setup after a webhook.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct FinishSetupJob {
     pub setup_id: PaymentMethodSetupId,
@@ -75,7 +75,7 @@ impl Job<BillingService> for FinishSetupJob {
     }
 }
 
-/// Begins to save a payment method.
+/// Starts saving a payment method.
 pub async fn begin(
     service: &BillingService,
     payer: Payer,
@@ -116,7 +116,7 @@ pub async fn begin(
         return_url: &back,
         expires_at: row.expires_at,
     };
-    // Where it isn't known whether it was made, nobody was told where to go: it expires by itself.
+    // If it is unknown whether the gateway created it, the setup expires, because the payer didn't get its URL.
     let made = recurring.create_setup(&order).await.map_err(failed)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut locked = rows::lock_setup(&tx, row.id).await?.ok_or(Code::NotFound)?;
@@ -127,11 +127,11 @@ pub async fn begin(
     Ok(StartedSetup { setup_id: row.id, redirect_url: made.redirect_url, expires_at: row.expires_at })
 }
 
-/// One of the caller's own.
+/// Reads a setup that the caller may see.
 async fn own(service: &BillingService, by: &Principal, id: PaymentMethodSetupId) -> Result<Model, AppError> {
     let row = rows::setup(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
     if row.user_id != by.user_id {
-        // Those of a workspace are also seen by others who pay for it.
+        // A setup of a workspace is visible to everybody who may pay for it.
         let workspace = row.workspace_id.ok_or(Code::NotFound)?;
         Payer::ask(service, by, Some(workspace)).await?;
     }
@@ -165,7 +165,8 @@ fn status(row: &Model) -> Result<SetupStatus, AppError> {
     row.state.parse().map_err(AppError::internal)
 }
 
-/// The payer's browser is back. That proves nothing: the gateway is asked, and the browser goes on.
+/// Handles the return of the payer's browser. The return proves nothing: the gateway is queried, and the browser is
+/// redirected.
 pub async fn finish(
     service: &BillingService,
     gateway: GatewayName,
@@ -179,12 +180,12 @@ pub async fn finish(
     if status(&row)? == SetupStatus::Open
         && let Err(error) = ask(service, row.id).await
     {
-        tracing::info!(%error, setup = %row.id, "the gateway could not be asked when the payer came back");
+        tracing::info!(%error, setup = %row.id, "failed to fetch payment method setup on the payer's return");
     }
     Ok(way_back(Some(&row.return_path), BILLING, "setup", row.id.0))
 }
 
-/// Chooses what becomes of a demo one.
+/// Sets the outcome of a demo setup.
 pub async fn end_demo(
     service: &BillingService,
     by: &Principal,
@@ -199,21 +200,21 @@ pub async fn end_demo(
     read(service, by, id).await
 }
 
-/// Asks about those that are due. Every instance looks; each is asked about by one.
+/// Fetches the setups that are due. Every instance runs this; each setup is claimed by one.
 pub(super) async fn look(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
     let next = now.plus(service.config.payment.reconcile_after);
     let due = rows::claim_due_setups(service.db.writer(), now, next, LOOK).await?;
     stream::iter(due)
         .for_each_concurrent(AT_ONCE, |id| async move {
             if let Err(error) = ask(service, id).await {
-                tracing::warn!(%error, setup = %id, "what became of saving a payment method could not be asked");
+                tracing::warn!(%error, setup = %id, "failed to fetch payment method setup");
             }
         })
         .await;
     Ok(())
 }
 
-/// Asks the gateway what became of it. It can be done again at any time.
+/// Fetches the setup from the gateway, and applies its state. Safe to repeat.
 async fn ask(service: &BillingService, id: PaymentMethodSetupId) -> Result<(), AppError> {
     let Some(row) = rows::setup(service.db.writer(), id).await? else { return Ok(()) };
     let name: GatewayName = row.gateway.parse().map_err(AppError::internal)?;
@@ -225,7 +226,7 @@ async fn ask(service: &BillingService, id: PaymentMethodSetupId) -> Result<(), A
     apply(service, id, state).await
 }
 
-/// What became of it, under the lock of its row. What is kept late is kept.
+/// Applies the outcome of a setup, under the lock of its row. A method saved after the expiry is kept.
 async fn apply(service: &BillingService, id: PaymentMethodSetupId, state: SetupState) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;

@@ -1,4 +1,5 @@
-//! Sequences of what gateways tell of somebody's payments while the credits are used, and what must hold after each of it.
+//! Random sequences of gateway events on a user's payments while the credits are used, and the invariants after each
+//! step.
 
 use std::time::Duration;
 
@@ -33,24 +34,24 @@ const DEEDS: usize = 50;
 const ORDERS: usize = 24;
 const PAYMENTS: usize = 3;
 const ADMIN: &str = "Admin";
-/// Together they are what was paid.
+/// Together they are the full price.
 const REFUNDS: [i64; 3] = [200, 250, 150];
 const DISPUTES: [i64; 2] = [600, 150];
-/// Of the pack that is bought.
+/// Of the credit pack that is bought.
 const PRICE: i64 = 600;
 const CREDITS: i64 = 500_000_000;
-/// Seconds of which something is told of a refund.
+/// Distinct report times of refund events, in seconds.
 const MOMENTS: i64 = 5;
 
 #[derive(Clone, Copy, Debug)]
 enum Told {
     Pending,
     Paid,
-    /// Another amount.
+    /// Paid with another amount.
     PaidOther,
     Failed,
     Expired,
-    /// Of a second.
+    /// With the second of its report time.
     Refund(usize, RefundState, i64),
     Dispute(usize, DisputeState),
 }
@@ -58,13 +59,13 @@ enum Told {
 #[derive(Clone, Copy, Debug)]
 enum Deed {
     Tell(usize, Told),
-    /// What was told before.
+    /// Repeats an earlier event.
     Again(usize),
-    /// An administrator does.
+    /// Refund by an administrator.
     GiveBack(usize, i64),
     Gift(i64),
     Hold(i64),
-    /// What was held last costs this.
+    /// Cost of the newest reservation.
     Settle(i64),
     Release,
     Hours(u32),
@@ -101,7 +102,7 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
-/// One person, what they have bought, and what was told of it.
+/// A user with their payments and the events delivered so far.
 struct Buyer {
     user_id: UserId,
     payments: Vec<Uuid>,
@@ -210,7 +211,7 @@ impl Buyer {
         ledger_rows::after(service.db.writer(), wanted, Uuid::nil(), 100_000).await.unwrap()
     }
 
-    /// What the account lost by entries of these kinds, less what it got by them.
+    /// Debits minus credits of the account by entries of these kinds.
     async fn lost(&self, service: &BillingService, kinds: &[&str]) -> i64 {
         let entries = self.entries(service).await.into_iter().filter(|entry| kinds.contains(&entry.kind.as_str()));
         entries.map(|entry| if entry.from_account == self.user_id.0 { entry.amount.0 } else { -entry.amount.0 }).sum()
@@ -226,13 +227,13 @@ impl Buyer {
             bought += paid;
             taken += back;
         }
-        assert_eq!(self.lost(service, &["purchase"]).await, -bought, "what is paid is credited once");
+        assert_eq!(self.lost(service, &["purchase"]).await, -bought, "each payment is credited once");
         let kinds = ["refund", "refund_failed", "dispute", "dispute_won"];
-        assert_eq!(self.lost(service, &kinds).await, taken, "what is refunded or disputed is taken back once");
+        assert_eq!(self.lost(service, &kinds).await, taken, "each reversal is clawed back once");
     }
 }
 
-/// What a payment has to have given, and what of that is taken back.
+/// Credits that a payment must have granted, and the part that must be clawed back.
 async fn standing(service: &BillingService, row: &payment::Model) -> (i64, i64) {
     let refunds = rows::refunds(service.db.writer(), row.id).await.unwrap();
     let disputes = rows::disputes(service.db.writer(), row.id).await.unwrap();
@@ -245,9 +246,9 @@ async fn standing(service: &BillingService, row: &payment::Model) -> (i64, i64) 
     }
     let mut again = row.clone();
     apply::restate(&mut again).unwrap();
-    assert_eq!(&again, row, "the status follows from the rest");
+    assert_eq!(&again, row, "the status follows from the other fields");
     if !is_paid {
-        assert!(refunds.is_empty() && disputes.is_empty(), "what is told before has to wait: {row:?}");
+        assert!(refunds.is_empty() && disputes.is_empty(), "reversals wait for the payment: {row:?}");
         return (0, 0);
     }
     let claimed: i64 = refunds.iter().filter(|refund| refund.state != "failed").map(|refund| refund.amount).sum();
@@ -262,7 +263,7 @@ async fn deliver(service: &BillingService, notice: PaymentWebhookEvent) {
     webhook_inbox::store(service, gateway.as_ref(), notice, "{}".to_owned()).await.unwrap();
 }
 
-/// Receipts and credit notes have numbers without gaps.
+/// Checks that the numbers of receipts and credit notes have no gaps.
 async fn are_numbered(service: &BillingService) {
     let (all, _) =
         rows::list(service.db.writer(), rows::Filter::default(), appcore::page::PageRequest::new(None, Some(1)))
@@ -283,7 +284,7 @@ fn runner(seed: u8) -> TestRunner {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_gateways_tell_credits_are_given_once_and_taken_back_once() {
+async fn credits_are_granted_once_and_clawed_back_once() {
     for stage in stages().await {
         let service = instance(&stage).await;
         sign_up(&service.identity, ADMIN).await;
@@ -324,7 +325,7 @@ async fn whatever_gateways_tell_credits_are_given_once_and_taken_back_once() {
     }
 }
 
-/// What is told of one payment: that it was paid, and of each refund and dispute one course of it.
+/// Events of one payment: that it was paid, and one course of each refund and dispute.
 fn course() -> impl Strategy<Value = Vec<Told>> {
     let states = proptest::collection::vec((refund_state(), 0..MOMENTS), 0..4);
     let refunds = proptest::collection::vec(states, REFUNDS.len());
@@ -344,7 +345,7 @@ fn course() -> impl Strategy<Value = Vec<Told>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_news_in_another_order_ends_the_same() {
+async fn order_of_events_does_not_matter() {
     for stage in stages().await {
         let service = instance(&stage).await;
         let mut runner = runner(13);

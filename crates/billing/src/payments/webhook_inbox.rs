@@ -1,4 +1,4 @@
-//! What gateways tell: verified, then stored and applied in one transaction.
+//! Webhook inbox: events are verified, then stored and applied in one transaction.
 
 use ::payment::{WebhookSubject, WebhookOutcome, WebhookResponse, WebhookRequest, VerifyError, Gateway, GatewayName, PaymentUpdate, PaymentWebhookEvent, PaymentWebhookTransport};
 use appcore::{AppError, Code, PaymentMethodSetupId};
@@ -7,21 +7,22 @@ use dbcontext::{constraint::app_error, entity::payment_event, query::payments as
 use super::{apply, reconciler, setups::FinishSetupJob};
 use crate::BillingService;
 
-/// The longest event that is kept.
+/// Maximum size of an event, in bytes.
 pub const MAX_EVENT: usize = 256 * 1024;
 
-/// How a gateway of this instance tells.
+/// Webhook transport of a gateway of this instance.
 pub fn telling(service: &BillingService, name: GatewayName) -> Result<PaymentWebhookTransport, AppError> {
     service.payments.gateway(name).map(|gateway| gateway.telling()).ok_or_else(|| Code::NotFound.into())
 }
 
-/// Takes a delivery, and says what the gateway wants to hear. An error of ours is told as such, so that it comes again.
+/// Handles a webhook request, and returns the answer that the gateway expects. An internal failure is reported as such,
+/// so that the gateway repeats the event.
 pub async fn receive(service: &BillingService, name: GatewayName, delivery: &WebhookRequest<'_>) -> Result<WebhookResponse, AppError> {
     let gateway = service.payments.gateway(name).ok_or(Code::NotFound)?;
     let outcome = match take(service, gateway.as_ref(), delivery).await {
         Ok(outcome) => outcome,
         Err(error) => {
-            tracing::error!(%error, gateway = name.as_str(), "an event of a payment gateway could not be applied");
+            tracing::error!(%error, gateway = name.as_str(), "failed to apply gateway event");
             WebhookOutcome::OurFailure
         }
     };
@@ -37,24 +38,24 @@ async fn take(
     let verified = match gateway.verify(delivery).await {
         Ok(verified) => verified,
         Err(VerifyError::Signature(reason)) => {
-            tracing::warn!(gateway = name, reason, "an event is refused: it is not proven to be the gateway's");
+            tracing::warn!(gateway = name, reason, "gateway event rejected: invalid signature");
             return Ok(WebhookOutcome::BadSignature);
         }
         Err(VerifyError::Unverifiable(error)) => return Err(AppError::unavailable(error)),
     };
     let (Ok(notice), Ok(raw)) = (gateway.classify(&verified), std::str::from_utf8(verified.raw())) else {
-        tracing::error!(gateway = name, "an event is signed, but can't be read");
+        tracing::error!(gateway = name, "failed to parse signed gateway event");
         return Ok(WebhookOutcome::BadSignature);
     };
     if raw.len() > MAX_EVENT || raw.contains('\0') {
-        tracing::error!(gateway = name, event = notice.event_id, "an event is too long to be kept");
+        tracing::error!(gateway = name, event = notice.event_id, "gateway event too large to store");
         return Ok(WebhookOutcome::BadSignature);
     }
     let raw = raw.to_owned();
     store(service, gateway, notice, raw).await
 }
 
-/// Stores an event and applies it. Both happen, or neither.
+/// Stores and applies an event atomically.
 pub(super) async fn store(
     service: &BillingService,
     gateway: &dyn Gateway,
@@ -62,7 +63,7 @@ pub(super) async fn store(
     raw: String,
 ) -> Result<WebhookOutcome, AppError> {
     let (name, now) = (gateway.name().as_str(), service.clock.now());
-    // What has to be asked is asked before anything is locked.
+    // Requests to the gateway are made before anything is locked.
     let notice = gateway.confirm(notice, now).await.map_err(AppError::unavailable)?;
     let captured = match (&notice.news, &notice.about) {
         (PaymentUpdate::Approved, WebhookSubject::Reference(reference)) => {

@@ -1,8 +1,10 @@
-//! Blocks: parts of budgets, quotas and credits that this instance has reserved, so that busy calls wait for no transaction.
+//! Local allotments: parts of budgets, quotas and credits reserved by this instance in advance, so that calls against a
+//! busy limit need no transaction.
 //!
-//! In the database a block is a hold like any other. Calls take from it here, and what they cost is taken off it there. A block is small
-//! beside what its purse has left, and none is reserved where little is left: then each call has a hold of its own. What is not used is
-//! given back after a moment. That a purse has no limit is remembered likewise, and for no longer.
+//! In the database an allotment is a reservation like any other. Calls draw from it in memory, and their cost is
+//! deducted from it when it is posted. An allotment is small compared to what its limit has left; if little is left,
+//! none is reserved and each call gets a reservation of its own. Unused amounts are returned after a moment. The
+//! absence of a limit is cached in the same way, and for no longer.
 
 use std::{
     collections::HashMap,
@@ -16,20 +18,21 @@ use uuid::Uuid;
 
 use super::{Amounts, Reservation, CallLimits, Origin, SpendingLimit};
 
-/// A purse is busy when its calls follow each other within this time.
+/// A limit is busy if its calls follow each other within this time.
 const BUSY: Duration = Duration::from_millis(200);
-/// A block that was not used for so long is given back.
+/// Time after which an unused allotment is returned.
 const IDLE: Duration = Duration::from_secs(1);
-/// A block is confirmed by the database after this time, so that a purse's change is seen also where the news of it was lost.
+/// Interval at which an allotment is confirmed in the database, so that a changed limit is noticed even if its bus
+/// message was lost.
 const CONFIRM: Duration = Duration::from_secs(2);
-/// Without being confirmed it counts no more.
+/// Time after which an unconfirmed allotment is no longer used.
 const GOOD: Duration = Duration::from_secs(4);
-/// Where nothing could be reserved, that is tried again after this time.
+/// Pause after a failed or empty reservation.
 const REST: Duration = Duration::from_secs(1);
-/// How many calls a first block is for; each one that follows soon is for twice as many.
+/// Calls that the first allotment covers; each soon following one covers twice as many.
 const FIRST_CALLS: i64 = 16;
 const MOST_CALLS: i64 = 512;
-/// A smaller block is not worth its transaction.
+/// Minimum size: a smaller allotment isn't worth its transaction.
 const LEAST_CALLS: i64 = 4;
 
 #[derive(Default)]
@@ -37,51 +40,51 @@ pub(super) struct LocalAllotments(Mutex<HashMap<SpendingLimit, Allotment>>);
 
 #[derive(Debug)]
 struct Allotment {
-    /// The hold's.
+    /// Id of the reservation.
     id: Uuid,
-    /// What the database holds for it.
+    /// Amount reserved in the database.
     amount: MicroCredits,
-    /// The worst cases of those calls under way that were taken from it.
+    /// Worst-case amounts of the calls in progress.
     in_use: MicroCredits,
-    /// What ended calls cost, until that is booked.
+    /// Costs of finished calls that are not posted yet.
     owed: MicroCredits,
-    /// What was free when it was last reserved.
+    /// Free amount after the last reservation.
     capacity: MicroCredits,
-    /// What a call may cost at most.
+    /// Worst-case amount of the last call.
     usual: MicroCredits,
     calls: i64,
     used_at: Instant,
     reserved_at: Option<Instant>,
     rests_until: Option<Instant>,
-    /// Nothing is taken from it until it was reserved anew.
+    /// True if nothing may be drawn until the next reservation.
     is_closed: bool,
-    /// Somebody is about to reserve it anew.
+    /// True while a reservation is pending.
     is_due: bool,
-    /// Nothing is limited there, so that nothing has to be taken.
+    /// True if nothing is limited, so that nothing has to be drawn.
     is_limitless: bool,
 }
 
-/// What is to be reserved of one purse.
+/// Reservation request for one limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AllotmentRequest {
     pub purse: SpendingLimit,
     pub id: Uuid,
-    /// What calls have taken already.
+    /// Amount that calls have already drawn.
     pub needed: MicroCredits,
-    /// What they may still take.
+    /// Additional amount that calls may draw.
     pub extra: MicroCredits,
     pub least: MicroCredits,
     pub is_closed: bool,
 }
 
-/// What was reserved.
+/// Result of a reservation request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AllotmentGrant {
     pub request: AllotmentRequest,
     pub amount: MicroCredits,
-    /// Whether the purse has that much.
+    /// True if the limit covers the whole amount.
     pub is_covered: bool,
-    /// There is no limit, or none any more.
+    /// True if there is no limit, or none any more.
     pub is_limitless: bool,
 }
 
@@ -112,7 +115,7 @@ impl Allotment {
         self.amount - self.needed()
     }
 
-    /// Whether a call may take this much.
+    /// True if a call may draw this amount.
     fn has_room(&self, amount: MicroCredits, now: Instant) -> bool {
         let has_enough = self.free() >= amount && self.free() > MicroCredits::ZERO;
         self.is_good(now) && (self.is_limitless || has_enough)
@@ -122,7 +125,7 @@ impl Allotment {
         !self.is_closed && self.reserved_at.is_some_and(|at| now.duration_since(at) < GOOD)
     }
 
-    /// Whether it is now for the caller to reserve it anew.
+    /// Claims the next reservation. Returns false if the allotment pauses or another task has claimed it.
     fn claim(&mut self, now: Instant) -> bool {
         let rests = self.rests_until.is_some_and(|until| now < until);
         !rests && !std::mem::replace(&mut self.is_due, true)
@@ -135,7 +138,8 @@ impl LocalAllotments {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes amounts from the blocks of all of these purses, or from none. With those that are to be reserved anew.
+    /// Draws amounts from the allotments of all limits, or from none. Also returns the limits whose allotment must be
+    /// reserved again.
     pub fn take(&self, purses: &CallLimits, amounts: Amounts, now: Instant) -> Option<(Reservation, Vec<SpendingLimit>)> {
         let mut blocks = self.lock();
         let has_room = |purse: &SpendingLimit| blocks.get(purse).is_some_and(|block| block.has_room(amounts.of(*purse), now));
@@ -159,7 +163,7 @@ impl LocalAllotments {
         Some((held, due))
     }
 
-    /// A call was let in without blocks. Those purses that are busy, and of which blocks are to be reserved.
+    /// Records a call that was admitted without allotments, and returns the busy limits to reserve allotments for.
     pub fn note(&self, purses: &CallLimits, amounts: Amounts, now: Instant) -> Vec<SpendingLimit> {
         let mut blocks = self.lock();
         let mut busy = Vec::new();
@@ -178,7 +182,7 @@ impl LocalAllotments {
         busy
     }
 
-    /// A call that took from blocks is over, and cost this.
+    /// Records the cost of a finished call that drew from allotments.
     pub fn end(&self, held: &Reservation, cost: Amounts) {
         self.change(held, |purse, block| {
             block.in_use = block.in_use - held.amounts.of(purse);
@@ -186,7 +190,7 @@ impl LocalAllotments {
         });
     }
 
-    /// What a call cost stands in the database.
+    /// Deducts a cost that was posted in the database.
     pub fn booked(&self, held: &Reservation, cost: Amounts) {
         self.change(held, |purse, block| {
             let cost = cost.of(purse);
@@ -195,7 +199,7 @@ impl LocalAllotments {
         });
     }
 
-    /// What a call cost will never stand there.
+    /// Drops a cost that will never be posted.
     pub fn forgotten(&self, held: &Reservation, cost: Amounts) {
         self.change(held, |purse, block| block.owed = block.owed - cost.of(purse));
     }
@@ -209,7 +213,7 @@ impl LocalAllotments {
         }
     }
 
-    /// What is to be reserved of these purses.
+    /// Returns the reservation requests for these limits.
     pub fn wishes(&self, purses: &[SpendingLimit]) -> Vec<AllotmentRequest> {
         let blocks = self.lock();
         let wish = |purse: &SpendingLimit| {
@@ -240,12 +244,12 @@ impl LocalAllotments {
             if wish.is_closed {
                 block.is_closed = false;
             }
-            // The purse was made smaller.
+            // The limit was reduced.
             block.is_closed |= !is_covered;
         }
     }
 
-    /// Nothing could be reserved.
+    /// Pauses the allotments whose reservation failed.
     pub fn not_granted(&self, wishes: &[AllotmentRequest], now: Instant) {
         let mut blocks = self.lock();
         for wish in wishes {
@@ -255,7 +259,7 @@ impl LocalAllotments {
         }
     }
 
-    /// The blocks that are to be reserved anew: what was closed or is idle is given back, what is used is confirmed.
+    /// Returns the allotments to reserve again: closed or idle ones are returned, used ones are confirmed.
     pub fn due(&self, now: Instant) -> Vec<SpendingLimit> {
         let mut blocks = self.lock();
         blocks.retain(|_, block| {
@@ -274,7 +278,8 @@ impl LocalAllotments {
         due
     }
 
-    /// Closes the blocks that have something free, or no limit, of these purses. They come back, to be given back.
+    /// Closes the matching allotments that have a free amount or no limit, and returns their limits, so that the caller
+    /// returns the amounts.
     pub fn close(&self, is_meant: impl Fn(&SpendingLimit) -> bool) -> Vec<SpendingLimit> {
         let mut blocks = self.lock();
         let has_something = |block: &Allotment| block.is_limitless || block.amount > block.needed();
@@ -287,14 +292,14 @@ impl LocalAllotments {
             .collect()
     }
 
-    /// The holds in the database.
+    /// The reservations that exist in the database.
     pub fn holds(&self) -> Vec<(SpendingLimit, Uuid)> {
         let blocks = self.lock();
         let reserved = blocks.iter().filter(|(_, block)| block.amount > MicroCredits::ZERO);
         reserved.map(|(purse, block)| (*purse, block.id)).collect()
     }
 
-    /// What is held for a purse's block without a call that has taken it, and what was spent but is not booked yet.
+    /// Amount reserved without a call that has drawn it, and the costs not posted yet.
     pub fn unseen(&self, purse: SpendingLimit) -> (MicroCredits, MicroCredits) {
         let blocks = self.lock();
         blocks.get(&purse).map_or_else(Default::default, |block| (block.amount - block.in_use, block.owed))
@@ -320,13 +325,13 @@ mod tests {
         [Some(purse()), None, None, None, None, None]
     }
 
-    /// A block with room for so many calls.
+    /// Creates an allotment for this number of calls.
     fn reserved(calls: i64) -> LocalAllotments {
         let (blocks, now) = (LocalAllotments::default(), Instant::now());
         assert!(blocks.take(&named(), CALL, now).is_none());
-        assert!(blocks.note(&named(), CALL, now).is_empty(), "one call alone is not busy");
+        assert!(blocks.note(&named(), CALL, now).is_empty(), "a single call is not busy");
         assert_eq!(blocks.note(&named(), CALL, now), [purse()]);
-        assert!(blocks.note(&named(), CALL, now).is_empty(), "it is being reserved");
+        assert!(blocks.note(&named(), CALL, now).is_empty(), "a reservation is pending");
         let wish = blocks.wishes(&[purse()])[0];
         assert_eq!((wish.extra, wish.needed), (MicroCredits(100 * FIRST_CALLS), MicroCredits::ZERO));
         blocks
@@ -335,7 +340,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_is_taken_than_was_reserved_and_the_half_is_asked_for_again_once() {
+    async fn draws_at_most_the_reserved_amount_and_renews_at_half_once() {
         let blocks = reserved(4);
         let due: Vec<usize> = (0..4).map(|_| blocks.take(&named(), CALL, Instant::now()).unwrap().1.len()).collect();
         assert_eq!(due, [0, 0, 1, 0]);
@@ -343,7 +348,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_a_call_did_not_need_is_free_at_once_and_its_cost_leaves_the_block_when_it_is_booked() {
+    async fn unused_amount_is_free_at_once_and_cost_leaves_when_posted() {
         let blocks = reserved(1);
         let (held, _) = blocks.take(&named(), CALL, Instant::now()).unwrap();
         let cost = Amounts::cost(MicroCredits(30));
@@ -356,20 +361,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_idle_or_closed_block_is_given_back_but_for_what_is_under_way() {
+    async fn idle_or_closed_allotment_is_returned_except_calls_in_progress() {
         let blocks = reserved(4);
         let (held, _) = blocks.take(&named(), CALL, Instant::now()).unwrap();
         assert!(blocks.due(Instant::now()).is_empty());
         tokio::time::advance(IDLE).await;
         assert_eq!(blocks.due(Instant::now()), [purse()]);
-        assert!(blocks.take(&named(), CALL, Instant::now()).is_none(), "it is closed meanwhile");
+        assert!(blocks.take(&named(), CALL, Instant::now()).is_none(), "the allotment is closed");
         let wish = blocks.wishes(&[purse()])[0];
         assert!(wish.is_closed && wish.needed == MicroCredits(100));
         blocks.granted(
             &[AllotmentGrant { request, amount: MicroCredits(100), is_covered: true, is_limitless: false }],
             Instant::now(),
         );
-        assert_eq!(blocks.holds().len(), 1, "the call that is under way keeps its part");
+        assert_eq!(blocks.holds().len(), 1, "the call in progress keeps its part");
         blocks.end(&held, Amounts::default());
         assert_eq!(blocks.close(|_| true), [purse()]);
         let wish = blocks.wishes(&[purse()])[0];
@@ -381,7 +386,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_block_that_the_database_does_not_confirm_counts_no_more() {
+    async fn unconfirmed_allotment_is_not_used() {
         let blocks = reserved(100);
         for _ in 0..4 {
             assert!(blocks.take(&named(), CALL, Instant::now()).is_some());
@@ -393,7 +398,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn that_there_is_no_limit_is_remembered_until_news_of_one() {
+    async fn caches_missing_limit_until_it_changes() {
         let blocks = LocalAllotments::default();
         _ = blocks.note(&named(), CALL, Instant::now());
         assert_eq!(blocks.note(&named(), CALL, Instant::now()), [purse()]);
@@ -409,6 +414,6 @@ mod tests {
         grant(false, MicroCredits(150));
         assert!(blocks.take(&named(), CALL, Instant::now()).is_some());
         blocks.end(&held, CALL);
-        assert!(blocks.take(&named(), CALL, Instant::now()).is_none(), "a call from before changes nothing");
+        assert!(blocks.take(&named(), CALL, Instant::now()).is_none(), "an earlier call changes nothing");
     }
 }

@@ -1,6 +1,6 @@
-//! Purses that a transaction has locked.
+//! Limits locked by a transaction.
 //!
-//! Budgets and quotas are locked before accounts, each in one order, so that no two transactions can deadlock.
+//! Budgets and quotas are locked before accounts, each in a fixed order, so that transactions can't deadlock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,17 +22,17 @@ use uuid::Uuid;
 use super::{SpendingLimit, begin_anew, period_of, resets_at};
 use crate::ledger::{LockedAccounts, PostingSource};
 
-/// What an account pays for in this transaction.
+/// Total that an account pays in this transaction.
 #[derive(Clone, Copy, Debug)]
 struct Charge {
     cost: MicroCredits,
-    /// The first of what is paid for.
+    /// Usage row of the first call paid for.
     source: Uuid,
 }
 
 pub(super) struct LockedLimits {
     counters: BTreeMap<CounterId, budget::Model>,
-    /// The quotas that plans limit now.
+    /// Quotas that the current plans limit.
     limited: BTreeSet<CounterId>,
     books: LockedAccounts,
     charges: BTreeMap<Uuid, Charge>,
@@ -41,7 +41,7 @@ pub(super) struct LockedLimits {
     now: Timestamp,
 }
 
-/// A hold that was removed.
+/// A removed reservation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RemovedHold {
     pub id: Uuid,
@@ -50,11 +50,11 @@ pub(super) struct RemovedHold {
     pub expires_at: Timestamp,
 }
 
-/// Which holds are removed.
+/// Selects the reservations to remove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RemovalFilter {
     All,
-    /// Those that have expired by now, and that nobody has renewed meanwhile.
+    /// Only those that have expired and were not renewed in the meantime.
     Expired,
 }
 
@@ -81,11 +81,11 @@ impl LockedLimits {
         Ok(Self { counters, limited, books, charges, counter_holds, credit_holds, now })
     }
 
-    /// What is left of it; none where nothing is limited.
+    /// Remaining amount; `None` if there is no limit.
     pub fn left(&self, purse: SpendingLimit) -> Option<MicroCredits> {
         match purse {
             SpendingLimit::Counter(counter) => self.limit(counter).map(|row| row.spending_limit - row.spent - row.held),
-            // Who never had an account has nothing.
+            // A holder without an account has no credits.
             SpendingLimit::Credits(account) => {
                 Some(self.books.get(account).map_or(MicroCredits::ZERO, crate::ledger::LedgerAccount::available))
             }
@@ -97,7 +97,7 @@ impl LockedLimits {
         self.counters.get(&counter).filter(|_| is_limited)
     }
 
-    /// What is used or held of how much, and when it begins anew.
+    /// Used and held amount, limit, and start of the next period.
     pub fn figures(&self, purse: SpendingLimit) -> (i64, i64, Option<Timestamp>) {
         let SpendingLimit::Counter(counter) = purse else { return (0, 0, None) };
         self.counters.get(&counter).map_or((0, 0, None), |row| {
@@ -105,7 +105,7 @@ impl LockedLimits {
         })
     }
 
-    /// Holds an amount that is there.
+    /// Reserves an amount. The caller has checked that it is available.
     pub fn hold(&mut self, purse: SpendingLimit, id: Uuid, amount: MicroCredits, expires_at: Timestamp) {
         if amount <= MicroCredits::ZERO {
             return;
@@ -128,7 +128,7 @@ impl LockedLimits {
         }
     }
 
-    /// Removes these holds, as far as they are there, and frees what they held.
+    /// Removes the reservations that exist, and releases their amounts.
     pub async fn remove<C: ConnectionTrait>(
         &mut self,
         txn: &C,
@@ -175,7 +175,7 @@ impl LockedLimits {
         Ok(removed)
     }
 
-    /// Books what something cost, once by its source.
+    /// Records a cost. `source` makes its ledger entry idempotent.
     pub fn spend(&mut self, purse: SpendingLimit, cost: MicroCredits, source: Uuid) {
         match purse {
             SpendingLimit::Counter(counter) => {
@@ -191,7 +191,7 @@ impl LockedLimits {
         }
     }
 
-    /// Writes everything back. An account gets one entry for what was held and freed, and one for what was paid.
+    /// Stores all changes. An account gets one entry for the net of holds and releases, and one for the costs.
     pub async fn store<C: ConnectionTrait>(mut self, txn: &C) -> Result<(), AppError> {
         for book in self.books.all_mut() {
             let moved = PostingSource::new("hold", Uuid::now_v7());
@@ -212,7 +212,8 @@ impl LockedLimits {
     }
 }
 
-/// Budgets and quotas in their present period. Limited quotas are there from now on, with the limit of the plan.
+/// Locks budgets and quotas and rolls them to the current period. Missing rows of limited quotas are created, and all
+/// get the limit of the plan.
 async fn lock_counters<C: ConnectionTrait>(
     txn: &C,
     ids: BTreeSet<CounterId>,
@@ -262,7 +263,7 @@ async fn read<C: ConnectionTrait>(
     Ok(found)
 }
 
-/// Those of these quotas that are limited.
+/// Returns those of the quotas that a plan limits, with their limits.
 async fn limits<C: ConnectionTrait>(
     txn: &C,
     ids: &BTreeSet<CounterId>,

@@ -1,4 +1,5 @@
-//! Renewing what is under way, releasing what nobody settled, and keeping blocks as large as they are used.
+//! Background tasks of the reservations: renewing those of calls in progress, releasing expired ones, and resizing
+//! local allotments.
 
 use std::{
     sync::{Arc, Weak},
@@ -22,22 +23,22 @@ use uuid::Uuid;
 use super::{Amounts, Reservation, Reservations, LockedLimits, MOST, Origin, SpendingLimit, RemovalFilter};
 use crate::ledger;
 
-/// Expired holds that one transaction releases.
+/// Expired reservations released per transaction.
 const SWEEP_HOLDS: u64 = 500;
-/// Before all holds.
+/// Sort key before all reservations.
 const FIRST: (Timestamp, Uuid) = (Timestamp(i64::MIN), Uuid::nil());
-/// How often blocks are looked after.
+/// Interval at which local allotments are checked.
 const TEND: Duration = Duration::from_millis(500);
 
-/// Whose holds are swept.
+/// Table that is swept.
 #[derive(Clone, Copy)]
 enum HoldTable {
-    /// Budgets and quotas.
+    /// Reservations in budgets and quotas.
     Counters,
     Accounts,
 }
 
-/// A hold that has expired, and the purse that it is of.
+/// An expired reservation and its limit.
 struct Expired {
     id: Uuid,
     expires_at: Timestamp,
@@ -69,13 +70,13 @@ async fn keep(holds: Weak<Reservations>, every: Duration) {
         tick.tick().await;
         let Some(holds) = holds.upgrade() else { return };
         if let Err(error) = caught(holds.renew()).await {
-            tracing::warn!(%error, "what is held for calls that are under way could not be renewed");
+            tracing::warn!(%error, "failed to renew reservations");
         }
         if let Err(error) = caught(holds.sweep()).await {
-            tracing::warn!(%error, "expired holds could not be released");
+            tracing::warn!(%error, "failed to release expired reservations");
         }
         if let Err(error) = caught(ledger::expire(&holds.db, holds.clock.now())).await {
-            tracing::warn!(%error, "expired credits could not be booked");
+            tracing::warn!(%error, "failed to post expired credits");
         }
     }
 }
@@ -91,7 +92,7 @@ async fn tend(holds: Weak<Reservations>) {
     }
 }
 
-/// What is held under a name, which lasts from now on for as long as a new hold.
+/// Loads the reservation with this id, after renewing it. Returns `None` if it doesn't exist.
 pub(super) async fn adopt(holds: &Reservations, id: Uuid) -> Result<Option<Reservation>, AppError> {
     holds.renew_these(&[id], &[id]).await?;
     let db = holds.db.writer();
@@ -116,7 +117,7 @@ pub(super) async fn adopt(holds: &Reservations, id: Uuid) -> Result<Option<Reser
 }
 
 impl Reservations {
-    /// As if this instance had died.
+    /// Drops all local state, as if this instance had died.
     #[cfg(test)]
     pub fn forget_all(&self) {
         self.live.clear();
@@ -150,7 +151,7 @@ impl Reservations {
         query::execute(self.db.writer(), pieces).await
     }
 
-    /// Releases what has expired. A hold that can't be released keeps no other.
+    /// Releases expired reservations. One that can't be released doesn't delay the others.
     pub async fn sweep(&self) -> Result<(), AppError> {
         let now = self.clock.now();
         let of_counters = self.sweep_all(HoldTable::Counters, now).await;
@@ -168,14 +169,16 @@ impl Reservations {
             for hold in part {
                 match hold.purse {
                     Ok(purse) => expired.push((purse, hold.id)),
-                    Err(error) => tracing::error!(%error, hold = %hold.id, "an expired hold is of nothing"),
+                    Err(error) => {
+                        tracing::error!(%error, hold = %hold.id, "failed to parse scope of expired reservation")
+                    }
                 }
             }
             self.release(&expired, now).await?;
         }
     }
 
-    /// Some that have expired, behind the one that `after` names.
+    /// Reads the next expired reservations after the sort key `after`.
     async fn expired(&self, of: HoldTable, now: Timestamp, after: (Timestamp, Uuid)) -> Result<Vec<Expired>, AppError> {
         let db = self.db.reader();
         Ok(match of {
@@ -188,12 +191,13 @@ impl Reservations {
         })
     }
 
-    /// Releases these together, or in smaller parts where one of them is in the way. That one is tried again with the next sweep.
+    /// Releases the reservations together, and bisects the batch if that fails. The failing one is retried by the next
+    /// sweep.
     async fn release(&self, expired: &[(SpendingLimit, Uuid)], now: Timestamp) -> Result<(), AppError> {
         let work = |some: Vec<(SpendingLimit, Uuid)>| async move { self.release_together(&some, now).await.map(Some) };
         let rest = in_halves(expired, usize::MAX, |_| self.db.is_available(), work).await;
         for ((_, hold), error) in &rest.failed {
-            tracing::warn!(%error, %hold, "an expired hold could not be released");
+            tracing::warn!(%error, %hold, "failed to release expired reservation");
         }
         rest.error.map_or(Ok(()), Err)
     }
@@ -207,7 +211,7 @@ impl Reservations {
         let removed = purses.remove(&tx, expired.iter().copied(), RemovalFilter::Expired).await?;
         purses.store(&tx).await?;
         tx.commit().await.map_err(app_error)?;
-        tracing::info!(holds = removed.len(), "what was held for calls that nobody settled is free again");
+        tracing::info!(holds = removed.len(), "expired reservations released");
         self.tell(removed.iter().map(|hold| &hold.purse));
         Ok(())
     }

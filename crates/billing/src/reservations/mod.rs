@@ -1,8 +1,10 @@
-//! What calls may cost is held before they go out, and what they cost is booked after it: in [budgets, quotas and credits](Purse).
+//! Reservations: the worst-case cost of a call is reserved in its [budgets, quotas and credits](Purse) before the call,
+//! and the actual cost is posted after it.
 //!
-//! Calls that ask at the same time are decided in one transaction, which locks what they count against, so two instances never hold more than
-//! there is. For a busy purse that has much left, an instance holds a block in advance, from which calls take without a transaction ([`blocks`]).
-//! A hold that nobody settles, because its instance died, expires; those of calls that are still under way are renewed.
+//! Concurrent requests are decided in one transaction, which locks the limits, so that instances together never reserve
+//! more than is available. For a busy limit with much left, an instance reserves a local allotment in advance, from
+//! which calls draw without a transaction ([`blocks`]). The reservations of calls in progress are renewed; a
+//! reservation that is never settled because its instance died expires.
 
 mod local_allotments;
 mod maintenance;
@@ -41,32 +43,32 @@ pub use self::{
     spending_limit::{Amounts, SpendingLimit},
 };
 
-/// The most purses that one call counts against: budgets of its key, its person and its workspace, two quotas, and credits.
+/// Maximum number of limits of one call: budgets of its key, user and workspace, two quotas, and credits.
 const MOST: usize = 6;
-/// A block has at most this part of what its purse has left.
+/// A local allotment is at most this fraction (1/n) of what its limit has left.
 const BLOCK_SHARE: i64 = 20;
 
-/// The purses that one call counts against.
+/// The limits that one call counts against.
 type CallLimits = [Option<SpendingLimit>; MOST];
 
-/// The holds of this instance.
+/// Reservations of this instance.
 pub struct Reservations {
     db: Database,
     clock: Clock,
     expiry: Duration,
     takes: Arc<Batcher<ReservationRequest, ReservationDecision>>,
-    /// Those of calls that are under way here.
+    /// Reservations of calls in progress on this instance.
     live: DashMap<Uuid, ()>,
     blocks: LocalAllotments,
-    /// What changes blocks in the database goes one after the other, each with what it changes here.
+    /// Serialises database changes of local allotments, together with their changes in memory.
     turn: Mutex<()>,
-    /// Those of whom something has changed, for those who tell them.
+    /// Users whose entitlements have changed, for the notifier.
     changed: mpsc::UnboundedSender<UserId>,
-    /// The runtime of the instance. That of a caller may end sooner.
+    /// Runtime of the instance. The runtime of a caller may end sooner.
     runtime: Handle,
 }
 
-/// What one call asks for.
+/// Reservation request of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct ReservationRequest {
     id: Uuid,
@@ -76,46 +78,45 @@ struct ReservationRequest {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum ReservationDecision {
-    /// The amounts are held.
     Held,
     Refused(Shortage),
-    /// Nothing of it is limited.
+    /// None of the limits applies.
     #[default]
     Unlimited,
 }
 
-/// A purse that has too little left.
+/// A limit without enough left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shortage {
     pub purse: SpendingLimit,
-    /// What is used and held, of how much, where that is counted.
+    /// Used and held amount, for counters.
     pub used: i64,
     pub limit: i64,
-    /// When it begins anew.
+    /// Start of the limit's next period.
     pub resets_at: Option<Timestamp>,
 }
 
-/// What is held for a call. It is settled with its usage row, or released when it is dropped.
+/// Reservation of a call: settled with the call's usage row, or released on drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reservation {
-    /// The holds, each in its purse.
+    /// Reservation id per limit.
     holds: [Option<(SpendingLimit, Uuid)>; MOST],
     amounts: Amounts,
     origin: Origin,
 }
 
-/// Where what is held for a call comes from.
+/// Origin of a call's reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Held for this call alone.
+    /// Reserved for this call alone.
     Own,
-    /// Taken from blocks, where these have enough.
+    /// Drawn from local allotments if they have enough.
     Blocks,
-    /// Taken from a block of a program that has ended.
+    /// Drawn from a local allotment of a process that has ended.
     LeftBlock,
 }
 
-/// Credits that are held for a call, as whoever books the call knows them when this program was killed before.
+/// Reservation of credits that a killed process left behind, for posting the cost of its finished call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrphanedReservation {
     hold: Uuid,
@@ -123,17 +124,17 @@ pub struct OrphanedReservation {
     is_block: bool,
 }
 
-/// What a finished call changes in its purses.
+/// Cost of a finished call and the reservation that it settles.
 #[derive(Clone, Copy, Debug)]
 pub struct Settlement {
     held: Reservation,
     cost: Amounts,
-    /// The call's row, by which it is booked once.
+    /// Id of the call's usage row, which makes the posting idempotent.
     source: Uuid,
 }
 
 impl Reservation {
-    /// The name of what is held for one call alone.
+    /// Id of a reservation made for one call alone.
     pub fn id(&self) -> Option<Uuid> {
         self.holds.iter().flatten().next().map(|(_, id)| *id)
     }
@@ -142,15 +143,16 @@ impl Reservation {
         self.amounts
     }
 
-    /// The account whose credits are held.
+    /// The account whose credits are reserved.
     pub fn account(&self) -> Option<Uuid> {
         self.holds.iter().flatten().find_map(|(purse, _)| purse.account())
     }
 }
 
 impl Settlement {
-    /// Books what a call cost that a program had finished which was killed. What it held of these credits is freed with it, or drawn where that is a block, as far
-    /// as it is still there: so nothing is owed for what was held.
+    /// Creates the settlement of a call that a killed process had finished. Its reservation of these credits, if it
+    /// still exists, is released together with the posting, or reduced if it is a local allotment; so the reserved
+    /// amount doesn't become debt.
     pub fn booking(purses: &[SpendingLimit], cost: Amounts, source: Uuid, left: Option<OrphanedReservation>) -> Self {
         let mut holds = [None; MOST];
         for (place, purse) in holds.iter_mut().zip(purses) {
@@ -161,7 +163,7 @@ impl Settlement {
         Self { held: Reservation { holds, amounts: Amounts::default(), origin }, cost, source }
     }
 
-    /// Credits that are held for it.
+    /// Reservation of credits behind this settlement.
     pub fn left(&self) -> Option<OrphanedReservation> {
         let is_block = self.held.origin != Origin::Own;
         self.held.holds.iter().flatten().find_map(|(purse, hold)| {
@@ -170,19 +172,18 @@ impl Settlement {
         })
     }
 
-    /// The account that pays.
     pub fn account(&self) -> Option<Uuid> {
         self.held.account()
     }
 
-    /// Whether others may be refused until it is booked.
+    /// True if other calls may be refused until this settlement is posted.
     pub fn is_urgent(&self) -> bool {
         self.held.origin == Origin::Own
     }
 }
 
 impl Reservations {
-    /// With those of whom something changes.
+    /// Starts the background tasks. Also returns the channel of users whose entitlements change.
     pub fn start(db: Database, clock: Clock, expiry: Duration) -> (Arc<Self>, mpsc::UnboundedReceiver<UserId>) {
         let (changed, changes) = mpsc::unbounded_channel();
         let (takes, live, blocks, turn) = (Arc::default(), DashMap::new(), LocalAllotments::default(), Mutex::default());
@@ -192,7 +193,7 @@ impl Reservations {
         (holds, changes)
     }
 
-    /// Holds amounts in all of these purses, or in none.
+    /// Reserves amounts in all of these limits, or in none. Returns `None` if no limit applies.
     pub async fn take(
         self: &Arc<Self>,
         purses: &[SpendingLimit],
@@ -236,7 +237,8 @@ impl Reservations {
         })
     }
 
-    /// Renews from now on what is held under this name, perhaps by another instance. None: nothing is held any more.
+    /// Takes over the reservation with this id, perhaps from another instance, and renews it from now on. Returns
+    /// `None` if it no longer exists.
     pub async fn adopt(&self, id: Uuid) -> Result<Option<Reservation>, AppError> {
         let adopted = maintenance::adopt(self, id).await?;
         if adopted.is_some() {
@@ -245,14 +247,14 @@ impl Reservations {
         Ok(adopted)
     }
 
-    /// Another instance may end it: here it is not renewed any more.
+    /// Stops renewing the reservation here; another instance may finish the call.
     pub fn let_go(&self, held: &Reservation) {
         for (_, id) in held.holds.iter().flatten() {
             self.live.remove(id);
         }
     }
 
-    /// The call is over and cost this. What is to be booked, if anything is.
+    /// Finishes a call with its actual cost. Returns the settlement to post, if any.
     pub fn end(&self, held: Reservation, cost: Amounts, source: Uuid) -> Option<Settlement> {
         match held.origin {
             Origin::Own | Origin::LeftBlock => self.let_go(&held),
@@ -262,12 +264,12 @@ impl Reservations {
         is_booked.then_some(Settlement { held, cost, source })
     }
 
-    /// Whoever books settlements has this for as long as that takes.
+    /// Lock that the writer of settlements holds while it posts them.
     pub async fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().await
     }
 
-    /// These settlements stand in the database.
+    /// Applies settlements that were posted in the database.
     pub fn booked<'a>(&self, settlements: impl IntoIterator<Item = &'a Settlement>) {
         let mut concerned = Vec::new();
         for settlement in settlements {
@@ -280,41 +282,42 @@ impl Reservations {
         self.tell(concerned);
     }
 
-    /// This settlement will never stand there.
+    /// Drops a settlement that will never be posted.
     pub fn forgotten(&self, Settlement { held, cost, .. }: &Settlement) {
         if held.origin == Origin::Blocks {
             self.blocks.forgotten(held, *cost);
         }
     }
 
-    /// Nothing more is taken from the blocks of these keys, people and workspaces: their budgets or plans are others now.
+    /// Closes the local allotments of these keys, users and workspaces because their budgets or plans have changed.
     pub fn changed(self: &Arc<Self>, ids: &[Uuid]) {
         self.reserve_soon(self.blocks.close(|purse| ids.contains(&purse.id())));
     }
 
-    /// News may have been lost.
+    /// Closes all local allotments, because change events may have been lost.
     pub fn all_changed(self: &Arc<Self>) {
         self.reserve_soon(self.blocks.close(|_| true));
     }
 
-    /// Gives back what blocks have free, of these purses, or of all. Whether there was something.
+    /// Returns the free amounts of the local allotments of these limits, or of all. Returns false if there was nothing
+    /// to return.
     pub async fn give_back(&self, purses: Option<&[SpendingLimit]>) -> Result<bool, AppError> {
         let closed = self.blocks.close(|purse| purses.is_none_or(|meant| meant.contains(purse)));
         self.reserve(&closed).await?;
         Ok(!closed.is_empty())
     }
 
-    /// What is held in advance of a purse without a call that has taken it, and what was spent but is not booked yet.
+    /// Amount of the local allotment that no call has drawn, and the costs not posted yet.
     pub fn unseen(&self, purse: SpendingLimit) -> (MicroCredits, MicroCredits) {
         self.blocks.unseen(purse)
     }
 
-    /// Goes on with it where whoever waits for it has left.
+    /// Spawns the task on the instance's runtime, so that it finishes even if the caller is dropped.
     pub fn run_to_end<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.runtime.spawn(task)
     }
 
-    /// At the end of the program nobody is told any more.
+    /// Announces the owners of the limits. The receiver is gone at shutdown.
     fn tell<'a>(&self, purses: impl IntoIterator<Item = &'a SpendingLimit>) {
         let owners: BTreeSet<UserId> = purses.into_iter().filter_map(|purse| purse.owner()).collect();
         for owner in owners {
@@ -332,11 +335,11 @@ impl Reservations {
 
     async fn reserve_or_say(&self, due: &[SpendingLimit]) {
         if let Err(error) = self.reserve(due).await {
-            tracing::warn!(%error, "nothing could be reserved for the next calls");
+            tracing::warn!(%error, "failed to reserve local allotments");
         }
     }
 
-    /// Reserves blocks anew.
+    /// Reserves local allotments again.
     async fn reserve(&self, due: &[SpendingLimit]) -> Result<(), AppError> {
         if due.is_empty() {
             return Ok(());
@@ -357,7 +360,8 @@ impl Reservations {
     }
 }
 
-/// Sets what is held for blocks. What calls took meanwhile stays theirs: only a closed block becomes smaller.
+/// Sets the reservations of local allotments. Amounts that calls drew in the meantime are kept: only a closed allotment
+/// shrinks.
 async fn grant(db: &Database, wishes: &[AllotmentRequest], now: Timestamp, expires_at: Timestamp) -> Result<Vec<AllotmentGrant>, AppError> {
     let tx = db.begin().await.map_err(app_error)?;
     let mut purses = LockedLimits::open(&tx, wishes.iter().map(|wish| wish.purse), now).await?;
@@ -373,7 +377,7 @@ async fn grant(db: &Database, wishes: &[AllotmentRequest], now: Timestamp, expir
         let share = MicroCredits((left - wish.needed).0 / BLOCK_SHARE);
         let extra = if share < wish.least { MicroCredits::ZERO } else { share.min(wish.extra) };
         let wanted = if wish.is_closed { wish.needed } else { before.max(wish.needed + extra) };
-        // An account is never taken below what is on it, not even for what calls have taken from a block that had expired.
+        // A balance never goes below zero, not even for amounts drawn from an expired allotment.
         let amount = if matches!(wish.purse, SpendingLimit::Credits(_)) { wanted.min(left) } else { wanted };
         purses.hold(wish.purse, wish.id, amount, expires_at);
         let is_covered = wish.is_closed || wanted <= left;
@@ -384,7 +388,7 @@ async fn grant(db: &Database, wishes: &[AllotmentRequest], now: Timestamp, expir
     Ok(grants)
 }
 
-/// Decides takes in their order: the first that fits gets what there is.
+/// Decides requests in order: the first that fits gets the amount.
 async fn decide_all(
     db: &Database,
     takes: Vec<ReservationRequest>,
@@ -399,7 +403,7 @@ async fn decide_all(
         verdicts.insert(take, verdict);
     }
     if verdicts.values().all(|verdict| *verdict != ReservationDecision::Held) {
-        // Nothing to keep; a period that began anew is found again.
+        // Nothing to store; the roll-over to a new period is repeated next time.
         tx.rollback().await.map_err(app_error)?;
         return Ok(verdicts);
     }
@@ -413,7 +417,7 @@ fn decide(purses: &mut LockedLimits, take: &ReservationRequest, expires_at: Time
     for purse in take.purses.iter().flatten() {
         let Some(left) = purses.left(*purse) else { continue };
         any = true;
-        // Each takes something of it: budgets and credits are not asked for what costs nothing.
+        // Every listed limit is needed: budgets and credits are not listed for calls without cost.
         if left < take.amounts.of(*purse) || left <= MicroCredits::ZERO {
             let (used, limit, resets_at) = purses.figures(*purse);
             return ReservationDecision::Refused(Shortage { purse: *purse, used, limit, resets_at });
@@ -428,7 +432,8 @@ fn decide(purses: &mut LockedLimits, take: &ReservationRequest, expires_at: Time
     ReservationDecision::Held
 }
 
-/// Books what calls cost and releases what was held for them, in the caller's transaction. A cost whose hold has expired is booked too.
+/// Posts the costs of calls and releases their reservations, in the caller's transaction. A cost is posted even if its
+/// reservation has expired.
 pub async fn settle<C: ConnectionTrait>(txn: &C, settlements: &[Settlement], now: Timestamp) -> Result<(), AppError> {
     if settlements.is_empty() {
         return Ok(());
@@ -444,7 +449,7 @@ pub async fn settle<C: ConnectionTrait>(txn: &C, settlements: &[Settlement], now
         }
     }
     let removed = purses.remove(txn, holds().map(|(_, hold)| hold), RemovalFilter::All).await?;
-    // What is left of a block stays reserved.
+    // The rest of a local allotment stays reserved.
     for hold in removed {
         if let Some(cost) = drawn.get(&hold.id) {
             purses.hold(hold.purse, hold.id, hold.amount - *cost, hold.expires_at);

@@ -1,15 +1,15 @@
-//! When budgets begin anew.
+//! Budget periods: start and reset times (UTC).
 
 use appcore::{Timestamp, credits::MicroCredits, view::BudgetPeriod};
 use dbcontext::entity::budget;
 use time::{Date, OffsetDateTime};
 
-/// What a budget's period is; none where it never begins anew.
+/// Period of a budget; unknown values count as no period.
 pub fn period_of(row: &budget::Model) -> BudgetPeriod {
     row.period.parse().unwrap_or(BudgetPeriod::None)
 }
 
-/// Begins the budget anew where its time has come.
+/// Resets the spent amount if a new period has begun.
 pub fn begin_anew(row: &mut budget::Model, now: Timestamp) {
     let start = start_of(period_of(row), now);
     if row.period_start < start {
@@ -18,7 +18,7 @@ pub fn begin_anew(row: &mut budget::Model, now: Timestamp) {
     }
 }
 
-/// When the period began that it is now.
+/// Start of the current period.
 pub fn start_of(period: BudgetPeriod, now: Timestamp) -> Timestamp {
     let today = date(now);
     match period {
@@ -32,7 +32,7 @@ pub fn start_of(period: BudgetPeriod, now: Timestamp) -> Timestamp {
     }
 }
 
-/// When the next one begins.
+/// Start of the next period; `None` if the budget never resets.
 pub fn resets_at(period: BudgetPeriod, now: Timestamp) -> Option<Timestamp> {
     let start = date(start_of(period, now));
     let next = match period {
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn periods_are_those_of_the_calendar() {
+    fn follows_calendar_periods() {
         let now = at("2026-11-25T13:00:00Z");
         for (period, start, next) in [
             (BudgetPeriod::Day, "2026-11-25T00:00:00Z", "2026-11-26T00:00:00Z"),

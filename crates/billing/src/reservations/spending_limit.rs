@@ -1,13 +1,13 @@
-//! What calls are held in, and how much of it.
+//! Spending limits of calls, and the amounts reserved in them.
 
 use appcore::{UserId, credits::MicroCredits};
 use dbcontext::query::budgets::{BudgetId, CounterId};
 use uuid::Uuid;
 
-/// What a call counts against.
+/// A limit that a call counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SpendingLimit {
-    /// A budget, or a quota of somebody's plan.
+    /// A budget, or a quota of a user's plan.
     Counter(CounterId),
     /// The credits of an account.
     Credits(Uuid),
@@ -20,7 +20,7 @@ impl From<BudgetId> for SpendingLimit {
 }
 
 impl SpendingLimit {
-    /// The key, person or workspace that it is of.
+    /// Id of the key, user or workspace that the limit belongs to.
     pub fn id(self) -> Uuid {
         match self {
             Self::Counter(counter) => counter.id(),
@@ -28,7 +28,7 @@ impl SpendingLimit {
         }
     }
 
-    /// The account whose credits it is.
+    /// Account of a credit limit.
     pub fn account(self) -> Option<Uuid> {
         match self {
             Self::Counter(_) => None,
@@ -36,7 +36,7 @@ impl SpendingLimit {
         }
     }
 
-    /// Who sees what is left of it.
+    /// User whose entitlements show the limit.
     pub fn owner(self) -> Option<UserId> {
         match self {
             Self::Counter(CounterId::Budget(_)) => None,
@@ -46,12 +46,12 @@ impl SpendingLimit {
     }
 }
 
-/// How much a call takes of everything.
+/// Amount of a call in each unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Amounts {
     pub cost: MicroCredits,
     pub tokens: i64,
-    /// Whether it counts as a call, or as an answer.
+    /// Number of calls or answers.
     pub count: i64,
 }
 
@@ -61,7 +61,7 @@ impl Amounts {
         Self { cost, tokens: 0, count: 0 }
     }
 
-    /// What goes beyond another amount of everything.
+    /// Excess over `other` in each unit, at least zero.
     pub fn beyond(self, other: Self) -> Self {
         Self {
             cost: (self.cost - other.cost).max(MicroCredits::ZERO),
@@ -70,7 +70,7 @@ impl Amounts {
         }
     }
 
-    /// How much of this, in its own unit.
+    /// Amount in the unit of the given limit.
     pub fn of(self, purse: SpendingLimit) -> MicroCredits {
         use appcore::view::QuotaMetric;
         match purse {
@@ -79,7 +79,7 @@ impl Amounts {
             SpendingLimit::Counter(CounterId::Quota(QuotaMetric::Answers | QuotaMetric::GatewayCalls, _)) => {
                 MicroCredits(self.count)
             }
-            // What is kept is not used up by calls.
+            // Calls don't use up storage and members.
             SpendingLimit::Counter(CounterId::Quota(QuotaMetric::Storage | QuotaMetric::Members, _)) => MicroCredits::ZERO,
         }
     }

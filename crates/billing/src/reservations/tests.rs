@@ -1,4 +1,4 @@
-//! Holds of several instances on each database, with a clock that the tests move.
+//! Reservations of several instances on each database, with a clock that the tests control.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{Amounts, Reservation, Reservations, OrphanedReservation, Origin, SpendingLimit, Settlement, settle};
 use crate::ledger::{self, LockedAccounts, EntryKind, AccountHolder, PostingSource, verify};
 
-/// When the stages stand still: their own holds are kept by the same clock.
+/// Time at which the test clock stands still, because the expiry of reservations uses it.
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const EXPIRY: Duration = Duration::from_secs(80);
 
@@ -47,7 +47,7 @@ async fn take(holds: &Arc<Reservations>, account: Uuid, amount: i64, origin: Ori
     holds.take(&[SpendingLimit::Credits(account)], amounts, origin).await.unwrap().ok().flatten()
 }
 
-/// Books what a call cost that has ended, and comes back with what was booked.
+/// Posts the cost of a finished call, and returns what was posted.
 async fn book(db: &Database, holds: &Reservations, held: Reservation, cost: i64, now: Timestamp) -> Option<Settlement> {
     let settlement = holds.end(held, Amounts::cost(MicroCredits(cost)), Uuid::now_v7())?;
     let _turn = holds.turn().await;
@@ -58,7 +58,7 @@ async fn book(db: &Database, holds: &Reservations, held: Reservation, cost: i64,
     Some(settlement)
 }
 
-/// Balance, what is held, and what is owed.
+/// Balance, held amount, and debt.
 async fn figures(db: &Database, account: Uuid) -> (i64, i64, i64) {
     let row = rows::account(db.reader(), account).await.unwrap().unwrap();
     (row.balance.0, row.held.0, row.owed.0)
@@ -70,7 +70,7 @@ async fn adds_up(db: &Database) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_racing_requests_on_a_balance_for_ten_get_ten() {
+async fn two_hundred_racing_requests_on_balance_for_ten_get_ten() {
     for stage in stages().await {
         let db = stage.database().await;
         let instances = instances(&db, &Clock::stopped_at(NOW));
@@ -89,7 +89,7 @@ async fn two_hundred_racing_requests_on_a_balance_for_ten_get_ten() {
         assert_eq!(held.len(), 10);
         adds_up(&db).await;
 
-        // The last one costs more than there is.
+        // The last one costs more than is available.
         let costs = std::iter::repeat_n(99, 9).chain([500]);
         let mut booked = Vec::new();
         for ((holds, held), cost) in held.into_iter().zip(costs) {
@@ -97,14 +97,14 @@ async fn two_hundred_racing_requests_on_a_balance_for_ten_get_ten() {
         }
         assert_eq!(figures(&db, account).await, (0, 0, 391));
         adds_up(&db).await;
-        assert!(take(&instances[0], account, 0, Origin::Own).await.is_none(), "nothing is left");
+        assert!(take(&instances[0], account, 0, Origin::Own).await.is_none(), "the balance is used up");
         let tx = db.begin().await.unwrap();
-        assert!(settle(&tx, &booked[..1], NOW).await.is_err(), "it was booked before");
+        assert!(settle(&tx, &booked[..1], NOW).await.is_err(), "the cost was posted before");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_killed_program_held_pays_for_what_it_had_finished() {
+async fn reservation_of_killed_process_pays_for_its_finished_call() {
     for stage in stages().await {
         let db = stage.database().await;
         let instances = instances(&db, &Clock::stopped_at(NOW));
@@ -118,13 +118,13 @@ async fn what_a_killed_program_held_pays_for_what_it_had_finished() {
         };
         let held = take(&instances[0], account, 900, Origin::Own).await.unwrap();
         let finished = instances[0].end(held, Amounts::cost(MicroCredits(600)), Uuid::now_v7()).unwrap();
-        assert_eq!(figures(&db, account).await, (1_000, 900, 0), "it was killed before it could book it");
+        assert_eq!(figures(&db, account).await, (1_000, 900, 0), "killed before posting");
         restarted(600, finished.left()).await;
-        assert_eq!(figures(&db, account).await, (400, 0, 0), "nothing is owed for what was held");
-        // It had expired meanwhile.
+        assert_eq!(figures(&db, account).await, (400, 0, 0), "the reserved amount is no debt");
+        // The reservation has expired in the meantime.
         restarted(100, finished.left()).await;
         assert_eq!(figures(&db, account).await, (300, 0, 0));
-        // Of a block the rest stays held until it expires.
+        // The rest of an allotment stays reserved until it expires.
         let block = take(&instances[0], account, 300, Origin::Own).await.unwrap();
         let block = OrphanedReservation { hold: block.id().unwrap(), account, is_block: true };
         restarted(100, Some(block)).await;
@@ -136,7 +136,7 @@ async fn what_a_killed_program_held_pays_for_what_it_had_finished() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_busy_account_is_drawn_from_blocks_and_used_to_the_end() {
+async fn busy_account_is_drawn_from_allotments_to_the_end() {
     const CALL: i64 = 100;
     const CALLS: i64 = 1_000;
     for stage in stages().await {
@@ -152,7 +152,7 @@ async fn a_busy_account_is_drawn_from_blocks_and_used_to_the_end() {
                     book(&db, holds, held, CALL, NOW).await;
                     served += 1;
                 }
-                // As the gateway does before it refuses.
+                // As the gateway does before it refuses a call.
                 holds.give_back(Some(&[SpendingLimit::Credits(account)])).await.unwrap();
             }
             assert!(served <= CALLS);
@@ -161,7 +161,7 @@ async fn a_busy_account_is_drawn_from_blocks_and_used_to_the_end() {
                 break;
             }
         }
-        assert_eq!((served, refused_at), (CALLS, None), "what is left can be used");
+        assert_eq!((served, refused_at), (CALLS, None), "the whole balance can be used");
         assert_eq!(figures(&db, account).await, (0, 0, 0));
         let (entries, _) = rows::list(db.reader(), account, appcore::page::PageRequest::new(None, None)).await.unwrap();
         assert!(entries.iter().any(|entry| entry.kind == "release"));
@@ -170,7 +170,7 @@ async fn a_busy_account_is_drawn_from_blocks_and_used_to_the_end() {
 }
 
 #[tokio::test]
-async fn what_nobody_settles_expires_and_its_late_cost_is_booked() {
+async fn unsettled_reservation_expires_and_late_cost_is_posted() {
     for stage in stages().await {
         let db = stage.database().await;
         let clock = Clock::stopped_at(NOW);
@@ -182,7 +182,7 @@ async fn what_nobody_settles_expires_and_its_late_cost_is_booked() {
         holds.renew().await.unwrap();
         clock.advance(EXPIRY - Duration::from_secs(1));
         holds.sweep().await.unwrap();
-        assert_eq!(figures(&db, account).await, (100, 60, 0), "what is under way keeps its hold");
+        assert_eq!(figures(&db, account).await, (100, 60, 0), "a call in progress keeps its reservation");
         holds.forget_all();
         clock.advance(EXPIRY * 2);
         holds.sweep().await.unwrap();
@@ -193,7 +193,8 @@ async fn what_nobody_settles_expires_and_its_late_cost_is_booked() {
     }
 }
 
-/// Books already that credits of the account have expired, and that so many were left that are held: it can't be booked once more.
+/// Inserts the expiry entry of the account's grant beforehand, with this amount still held, so that posting it again
+/// fails.
 async fn damage(db: &Database, account: Uuid, held: i64) {
     let grant = rows::grants(db.writer(), &[account]).await.unwrap().remove(0);
     let sql = "INSERT INTO ledger_entries (id, account_id, from_account, to_account, kind, amount, balance_after, source, source_id, created_at) \
@@ -205,7 +206,7 @@ async fn damage(db: &Database, account: Uuid, held: i64) {
 }
 
 #[tokio::test]
-async fn an_account_on_which_nothing_can_be_booked_keeps_no_other_waiting() {
+async fn failing_account_does_not_delay_others() {
     for stage in stages().await {
         let db = stage.database().await;
         let clock = Clock::stopped_at(NOW);
@@ -220,7 +221,7 @@ async fn an_account_on_which_nothing_can_be_booked_keeps_no_other_waiting() {
         holds.forget_all();
         clock.advance(EXPIRY * 2);
         holds.sweep().await.unwrap();
-        // What was held expires with the next look, which may have been one of the instance's own.
+        // Reservations expire with the next sweep, which may be one of the instance's own.
         for (id, expected) in accounts.into_iter().zip([0, 60, 0]) {
             let (_, held, _) = figures(&db, id).await;
             assert_eq!(held, expected);
@@ -233,7 +234,7 @@ async fn an_account_on_which_nothing_can_be_booked_keeps_no_other_waiting() {
 }
 
 #[tokio::test]
-async fn what_was_held_before_a_question_was_sent_is_taken_over_by_another_instance() {
+async fn another_instance_adopts_reservation() {
     for stage in stages().await {
         let db = stage.database().await;
         let clock = Clock::stopped_at(NOW);
@@ -249,12 +250,12 @@ async fn what_was_held_before_a_question_was_sent_is_taken_over_by_another_insta
         assert_eq!(figures(&db, account).await, (100, 60, 0));
         book(&db, &instances[1], adopted, 50, clock.now()).await;
         assert_eq!(figures(&db, account).await, (50, 0, 0));
-        assert!(instances[0].adopt(queued.id().unwrap()).await.unwrap().is_none(), "it was settled");
+        assert!(instances[0].adopt(queued.id().unwrap()).await.unwrap().is_none(), "already settled");
         adds_up(&db).await;
     }
 }
 
-/// Somebody whose plan allows so many calls a day.
+/// Creates a user whose plan allows this number of calls a day.
 async fn subscriber(db: &Database, calls: i64, ends_at: Timestamp) -> UserId {
     let (user_id, plan_id) = (UserId::new(), PlanId::new());
     let plan = pricing_plan::Model {
@@ -303,7 +304,7 @@ async fn subscriber(db: &Database, calls: i64, ends_at: Timestamp) -> UserId {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn racing_calls_never_pass_a_quota_and_the_next_day_begins_anew() {
+async fn racing_calls_stay_within_quota_and_next_day_resets_it() {
     for stage in stages().await {
         let db = stage.database().await;
         let clock = Clock::stopped_at(NOW);
@@ -327,7 +328,7 @@ async fn racing_calls_never_pass_a_quota_and_the_next_day_begins_anew() {
         assert_eq!((held.len(), refused.len()), (10, 90));
         assert_eq!((refused[0].used, refused[0].limit), (10, 10));
         assert!(refused[0].resets_at.is_some_and(|at| at > NOW));
-        // One came to nothing, and is not counted.
+        // One call failed, and is not counted.
         for (number, (instance, held)) in held.into_iter().enumerate() {
             let cost = Amounts { count: i64::from(number > 0), ..Amounts::default() };
             let settlement = instances[instance].end(held, cost, Uuid::now_v7()).unwrap();
@@ -342,7 +343,7 @@ async fn racing_calls_never_pass_a_quota_and_the_next_day_begins_anew() {
         clock.advance(day);
         assert!(ask(&instances[1]).await.is_ok_and(|held| held.is_some()));
         clock.advance(day);
-        assert!(ask(&instances[1]).await.is_ok_and(|held| held.is_none()), "the plan has ended, and limits nothing");
+        assert!(ask(&instances[1]).await.is_ok_and(|held| held.is_none()), "an ended plan has no limits");
     }
 }
 
@@ -356,7 +357,7 @@ enum Deed {
     Hold(usize, i64, bool),
     Settle(usize, i64),
     Drop(usize),
-    /// An instance is killed with what is under way.
+    /// An instance dies with its calls in progress.
     Die(usize),
     Pass(u64),
 }
@@ -377,7 +378,7 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
-/// What was bought, and what became of it.
+/// A purchase and its state.
 struct Purchase {
     id: String,
     amount: MicroCredits,
@@ -481,7 +482,7 @@ impl Play {
         assert!(row.held.0 >= 0 && row.balance >= row.held && row.owed.0 >= 0, "{row:?}");
     }
 
-    /// Everything ends, and what was killed expires.
+    /// Finishes all calls, and lets the reservations of dead instances expire.
     async fn finish(&mut self) {
         while !self.under_way.is_empty() {
             self.end(0, 1).await;
@@ -494,18 +495,18 @@ impl Play {
         self.check().await;
         let Some(row) = rows::account(self.db.reader(), self.account).await.unwrap() else { return };
         assert_eq!(row.held.0, 0, "{row:?}");
-        assert!(row.balance.0 == 0 || row.owed.0 == 0, "what is there pays what is owed: {row:?}");
+        assert!(row.balance.0 == 0 || row.owed.0 == 0, "the balance pays debts: {row:?}");
         let all = appcore::page::PageRequest::new(None, Some(100));
         let (entries, total) = rows::list(self.db.reader(), self.account, all).await.unwrap();
         if total == entries.len() as u64 {
             let settled: i64 = entries.iter().filter(|entry| entry.kind == "settle").map(|entry| entry.amount.0).sum();
-            assert_eq!(settled, self.charged, "everything is charged once");
+            assert_eq!(settled, self.charged, "every call is charged once");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_happens_to_an_account_on_two_instances_adds_up() {
+async fn account_adds_up_after_any_operations_on_two_instances() {
     for stage in stages().await {
         let db = stage.database().await;
         let config = ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };

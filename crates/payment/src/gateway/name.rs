@@ -1,4 +1,4 @@
-//! The gateways that there are, by their names.
+//! Registry of the payment gateways.
 
 use std::{
     cmp::Ordering,
@@ -11,15 +11,15 @@ use appcore::config::{GatewaySettings, Setting};
 use super::{BuildResult, GatewayKind, PaymentContext};
 use crate::gateways::{self, GATEWAYS};
 
-/// A gateway that there is a file for.
+/// Name of a registered gateway.
 #[derive(Clone, Copy)]
 pub struct GatewayName(&'static GatewayKind);
 
 impl GatewayName {
-    /// No real money: it shows how buying works.
+    /// The demo gateway, without real money.
     pub const DEMO: Self = Self(&gateways::demo::KIND);
 
-    /// All of them, in the order in which they are offered.
+    /// All gateways, in display order.
     pub fn all() -> impl Iterator<Item = Self> {
         GATEWAYS.into_iter().map(Self)
     }
@@ -28,30 +28,30 @@ impl GatewayName {
         Self(kind)
     }
 
-    /// As it stands in paths, settings and rows.
+    /// Name in paths, settings and rows.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.0.name
     }
 
-    /// As it calls itself.
+    /// Display name.
     #[must_use]
     pub const fn label(self) -> &'static str {
         self.0.label
     }
 
-    /// By what is set of it.
+    /// Builds the gateway from its settings.
     pub fn build(self, settings: &GatewaySettings, around: &PaymentContext) -> BuildResult {
         (self.0.build)(settings, around)
     }
 
-    /// Its place among all.
+    /// Position in the display order.
     fn place(self) -> Option<usize> {
         Self::all().position(|one| one == self)
     }
 }
 
-/// What can be set of all gateways.
+/// Settings of all gateways.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {
     GATEWAYS.into_iter().flat_map(|kind| kind.settings)
 }
@@ -88,7 +88,7 @@ impl fmt::Debug for GatewayName {
     }
 }
 
-/// A name that no gateway has.
+/// Error for an unknown gateway name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no such gateway")]
 pub struct UnknownGateway;

@@ -1,4 +1,4 @@
-//! What a gateway is asked for, and what it answers.
+//! Requests to gateways, and their results.
 
 use std::net::IpAddr;
 
@@ -8,57 +8,57 @@ use uuid::Uuid;
 
 use crate::{Money, RefundState};
 
-/// What a payer is to pay for.
+/// Checkout request.
 #[derive(Clone, Debug)]
 pub struct CheckoutOrder<'a> {
-    /// Also what makes a repeated request the same one.
+    /// Also the idempotency key.
     pub payment_id: Uuid,
     pub price: Money,
     pub title: &'a str,
-    /// Where the browser goes afterwards, however it ended.
+    /// URL to which the browser returns, whatever the outcome.
     pub return_url: &'a Url,
-    /// Where the gateway tells of it.
+    /// Webhook URL.
     pub notify_url: &'a Url,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
-    /// Where the payer calls from.
+    /// IP address of the payer.
     pub address: Option<IpAddr>,
-    /// What it is paid with is to be kept for later charges, where the gateway can do that.
+    /// Request to save the payment method for later charges, if the gateway supports it.
     pub keep: Option<MethodOwner<'a>>,
 }
 
-/// For whom a gateway is to keep what is paid with.
+/// Owner of a payment method to be saved.
 #[derive(Clone, Copy, Debug)]
 pub struct MethodOwner<'a> {
-    /// By which the gateway knows them already.
+    /// Id of the payer at the gateway, if it has one already.
     pub customer: Option<&'a str>,
     pub email: &'a str,
 }
 
-/// What a gateway has kept of a payer's. Never the number of a card.
+/// A payment method saved at the gateway. Never contains a card number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedMethod {
     pub customer: String,
     pub reference: String,
-    /// Such as `visa`.
+    /// Card brand, such as `visa`.
     pub brand: String,
     pub last4: String,
     pub exp_month: Option<i64>,
     pub exp_year: Option<i64>,
 }
 
-/// A payment method that is to be kept, without buying anything.
+/// Request to save a payment method without a purchase.
 #[derive(Clone, Copy, Debug)]
 pub struct SetupOrder<'a> {
-    /// Also what makes a repeated request the same one.
+    /// Also the idempotency key.
     pub setup_id: Uuid,
     pub keep: MethodOwner<'a>,
-    /// Where the browser goes afterwards, however it ended.
+    /// URL to which the browser returns, whatever the outcome.
     pub return_url: &'a Url,
     pub expires_at: Timestamp,
 }
 
-/// What became of keeping a payment method.
+/// State of a payment-method setup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SetupState {
     Open,
@@ -67,10 +67,10 @@ pub enum SetupState {
     Expired,
 }
 
-/// A charge of what was kept.
+/// Charge of a saved payment method.
 #[derive(Clone, Copy, Debug)]
 pub struct ChargeOrder<'a> {
-    /// Also what makes a repeated request the same one.
+    /// Also the idempotency key.
     pub payment_id: Uuid,
     pub price: Money,
     pub title: &'a str,
@@ -79,36 +79,36 @@ pub struct ChargeOrder<'a> {
     pub presence: PayerPresence,
 }
 
-/// Whether the payer is there to confirm a charge, where their bank wants that.
+/// Presence of the payer, who may have to confirm a charge for the bank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PayerPresence {
-    /// What wants the payer has failed.
+    /// A charge that needs confirmation fails.
     Absent,
-    /// What wants the payer sends them to their bank.
+    /// For a confirmation, the payer is sent to the bank.
     Present,
 }
 
-/// One try to charge what was prepared.
+/// Attempt to charge a prepared payment.
 #[derive(Clone, Copy, Debug)]
 pub struct ChargeAttempt<'a> {
     pub method: &'a str,
     pub presence: PayerPresence,
-    /// Another try with this number is no other charge.
+    /// Attempt number; repeating an attempt with the same number doesn't charge again.
     pub number: i64,
-    /// Where the browser goes when the payer has confirmed it.
+    /// URL to which the browser returns after the confirmation.
     pub return_url: &'a Url,
 }
 
-/// What became of a try.
+/// Result of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChargeResult {
     pub snapshot: Snapshot,
-    /// Where the payer confirms it.
+    /// URL where the payer confirms the charge.
     pub redirect_url: Option<String>,
 }
 
 impl ChargeResult {
-    /// There is nothing that the payer would have to do.
+    /// A result that needs no action of the payer.
     #[must_use]
     pub const fn known(snapshot: Snapshot) -> Self {
         Self { snapshot, redirect_url: None }
@@ -120,20 +120,20 @@ impl ChargeResult {
     }
 }
 
-/// Where a payer pays.
+/// A created checkout or setup.
 #[derive(Clone, Debug)]
 pub struct Checkout {
-    /// By which the gateway knows it.
+    /// Id at the gateway.
     pub reference: String,
     pub redirect_url: String,
 }
 
-/// What we know of a payment that is asked about.
+/// Stored data of a payment that is fetched from its gateway.
 #[derive(Clone, Copy, Debug)]
 pub struct KnownPayment<'a> {
     pub payment_id: Uuid,
     pub reference: &'a str,
-    /// By which the gateway knows what was paid, once it was.
+    /// Id of the charge at the gateway, once the payment was made.
     pub charge: Option<&'a str>,
     pub price: Money,
     pub created_at: Timestamp,
@@ -141,39 +141,39 @@ pub struct KnownPayment<'a> {
     pub now: Timestamp,
 }
 
-/// What the gateway says of a payment now.
+/// State of a payment at the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RemoteState {
     /// The payer may still pay, or the bank has not decided.
     Open,
-    /// The payer has agreed, and we have to [capture](crate::Gateway::capture).
+    /// The payer has approved; the payment must be [captured](crate::Gateway::capture).
     Approved,
     Paid(Money),
     Failed,
     Expired,
 }
 
-/// A payment as its gateway sees it.
+/// A payment as the gateway reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     pub remote: RemoteState,
     pub charge: Option<String>,
 }
 
-/// What is to go back to a payer.
+/// Refund request.
 #[derive(Clone, Copy, Debug)]
 pub struct RefundOrder<'a> {
-    /// Also what makes a repeated request the same one.
+    /// Also the idempotency key.
     pub refund_id: Uuid,
     pub money: Money,
     pub payment: KnownPayment<'a>,
-    /// When it was written down here.
+    /// Time at which the refund was stored here.
     pub created_at: Timestamp,
-    /// [`Refunded::reference`], once the gateway has named it.
+    /// [`Refunded::reference`], once the gateway has reported it.
     pub reference: Option<&'a str>,
 }
 
-/// What the gateway made of a refund.
+/// Result of a refund request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefundResult {
     pub reference: String,

@@ -1,4 +1,4 @@
-//! What a gateway tells by itself, and what it is answered.
+//! Webhook events of gateways, and their responses.
 
 use appcore::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,84 +7,84 @@ use uuid::Uuid;
 use super::GatewayError;
 use crate::{DisputeState, Money, RefundState};
 
-/// How a gateway tells.
+/// Transport of a gateway's webhooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaymentWebhookTransport {
-    /// By a POST, in a body of JSON.
+    /// POST with a JSON body.
     Body,
-    /// By a GET, in its query.
+    /// GET with query parameters.
     Query,
 }
 
-/// A request of a gateway's, as it came.
+/// A received webhook request.
 #[derive(Clone, Copy)]
 pub struct WebhookRequest<'a> {
-    /// The value of a header, by its name in small letters.
+    /// Returns a header by its lower-case name.
     pub header: &'a (dyn Fn(&str) -> Option<String> + Sync),
     pub query: &'a str,
     pub body: &'a [u8],
     pub now: Timestamp,
 }
 
-/// A request that is proven to be the gateway's: only gateways can make one.
+/// A request that is proven to come from the gateway. Only gateways can create one.
 #[derive(Debug)]
 pub struct VerifiedWebhook(pub(crate) Vec<u8>);
 
 impl VerifiedWebhook {
-    /// What was signed, to be kept.
+    /// Signed content, to be stored.
     #[must_use]
     pub fn raw(&self) -> &[u8] {
         &self.0
     }
 }
 
-/// Why a request is not believed. The text is for the log.
+/// Reason why a request isn't accepted, for the log.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     #[error("{0}")]
     Signature(&'static str),
-    /// What is needed to check it can't be had now.
-    #[error("it can't be checked: {0}")]
+    /// The data for the verification isn't available now.
+    #[error("failed to verify the request: {0}")]
     Unverifiable(GatewayError),
 }
 
-/// A verified request that makes no sense.
+/// A verified request that can't be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the notice can't be read")]
+#[error("malformed event")]
 pub struct MalformedEvent;
 
-/// Which payment is meant.
+/// Subject of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WebhookSubject {
     Payment(Uuid),
-    /// [`Checkout::reference`](crate::Checkout::reference).
+    /// Payment with this [`Checkout::reference`](crate::Checkout::reference).
     Reference(String),
-    /// [`Snapshot::charge`](crate::Snapshot::charge).
+    /// Payment with this [`Snapshot::charge`](crate::Snapshot::charge).
     Charge(String),
-    /// No payment: [`SetupOrder::setup_id`](crate::SetupOrder::setup_id).
+    /// Payment-method setup with this [`SetupOrder::setup_id`](crate::SetupOrder::setup_id).
     Setup(Uuid),
     Nothing,
 }
 
-/// What a gateway tells of a refund.
+/// Update of a refund.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefundUpdate {
     pub reference: String,
-    /// [`RefundOrder::refund_id`](crate::RefundOrder::refund_id), where we have asked for it.
+    /// [`RefundOrder::refund_id`](crate::RefundOrder::refund_id), if we requested it.
     pub ours: Option<Uuid>,
     pub money: Money,
     pub state: RefundState,
-    /// When that was so, where the gateway says it.
+    /// Time of the state, if the gateway reports it.
     #[serde(default)]
     pub at: Option<Timestamp>,
 }
 
-/// What a notice says.
+/// Update reported by an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PaymentUpdate {
-    /// The payer was there; the bank has not decided.
+    /// The payer has finished; the bank has not decided.
     Pending,
-    /// The payer has agreed, and we have to capture.
+    /// The payer has approved; the payment must be captured.
     Approved,
     Paid {
         money: Money,
@@ -93,22 +93,22 @@ pub enum PaymentUpdate {
     Failed,
     Expired,
     Refund(RefundUpdate),
-    /// Something was refunded: all refunds of the payment, once the gateway [was asked](crate::Gateway::confirm) for them.
+    /// All refunds of the payment, once [`Gateway::confirm`](crate::Gateway::confirm) has fetched them.
     Refunds(Vec<RefundUpdate>),
     Dispute {
         reference: String,
-        /// What it is about. None: the gateway doesn't say that, or in a currency that isn't known here.
+        /// Disputed amount. `None` if the gateway doesn't report it, or in an unknown currency.
         money: Option<Money>,
         state: DisputeState,
     },
-    /// Money was paid or refunded, in a currency that isn't known here.
+    /// A payment or refund in an unknown currency.
     Foreign,
-    /// What we have no use for.
+    /// An update that isn't used.
     Other,
 }
 
 impl PaymentUpdate {
-    /// The money that it is about, where that is one sum.
+    /// The amount of the update, if it has exactly one.
     #[must_use]
     pub const fn money(&self) -> Option<Money> {
         match self {
@@ -120,33 +120,32 @@ impl PaymentUpdate {
     }
 }
 
-/// One event.
+/// A parsed webhook event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentWebhookEvent {
-    /// Each repetition has this id.
+    /// Event id; the same for each repetition.
     pub event_id: String,
-    /// The gateway's word for it.
+    /// Event type in the gateway's terms.
     pub kind: String,
     pub about: WebhookSubject,
-    /// Not: it comes from another account, or from a test where real money is meant, or the other way round.
+    /// False if the event is from another account, or from test mode in live mode or vice versa.
     pub is_ours: bool,
     pub news: PaymentUpdate,
 }
 
-/// What became of a delivery.
+/// Outcome of a webhook request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WebhookOutcome {
-    /// Applied now, or before.
     Applied,
     AppliedBefore,
     UnknownPayment,
     WrongAmount,
     BadSignature,
-    /// It has to come again.
+    /// The gateway must repeat the event.
     OurFailure,
 }
 
-/// What a gateway wants to hear.
+/// HTTP response for a gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookResponse {
     pub status: u16,
@@ -155,7 +154,7 @@ pub struct WebhookResponse {
 }
 
 impl WebhookResponse {
-    /// What a gateway wants that looks at the status only.
+    /// Response for a gateway that only checks the status.
     #[must_use]
     pub fn by_status(outcome: WebhookOutcome, done: u16) -> Self {
         let status = match outcome {

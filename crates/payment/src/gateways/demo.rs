@@ -1,4 +1,5 @@
-//! The demo gateway: no real money. The payer chooses on a page of the app how it ends, and what follows takes the way of a real payment.
+//! Demo gateway without real money. The payer chooses the outcome on a page of the app, and the result is processed
+//! like a real payment.
 
 use std::{ops::RangeInclusive, sync::Arc};
 
@@ -21,7 +22,7 @@ pub(crate) static KIND: GatewayKind = GatewayKind {
     settings: Settings::SETTINGS,
     build: |settings, around| {
         let Settings {} = settings.read()?;
-        // Only this instance signs with it, and only this instance verifies it.
+        // The same instance signs and verifies.
         let secret = token::random_token().map_err(|error| BuildError::Random(error.to_string()))?;
         Ok(Arc::new(Demo::new(Secret::from(secret), around.public_url.clone())))
     },
@@ -30,20 +31,20 @@ pub(crate) static KIND: GatewayKind = GatewayKind {
 #[derive(Deserialize, Settings)]
 #[settings(
     "payment.demo",
-    enabled = "Whether people can buy without real money, to see how it works. Never where real money is taken."
+    enabled = "Enables purchases without real money, for demonstrations. Do not enable it where real money is taken."
 )]
 #[serde(deny_unknown_fields)]
 struct Settings {}
 
-/// The header with the signature of the body.
+/// Header with the signature of the body.
 pub const SIGNATURE: &str = "natter-demo-signature";
-/// A card that is good for ever, one that is declined when it is charged again, and one whose charges the payer confirms.
+/// Test cards: one always valid, one declined for later charges, and one whose charges the payer must confirm.
 const CARD: &str = "demo_card";
 const DECLINED_CARD: &str = "demo_card_declined";
 const CONFIRMED_CARD: &str = "demo_card_confirm";
-/// What the reference of a charge begins with.
+/// Prefix of references of charges.
 const CHARGE: &str = "charge:";
-/// What a charge begins with that was paid with the card that is declined later.
+/// Prefix of charges paid with the card that is declined later.
 const ONCE: &str = "once:";
 
 pub struct Demo {
@@ -51,12 +52,12 @@ pub struct Demo {
     public_url: Url,
 }
 
-/// How a demo payment ends.
+/// Outcome of a demo payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Paid,
-    /// Paid now, and declined when it is to be charged again.
+    /// Paid now, but later charges are declined.
     PaidOnce,
     Failed,
 }
@@ -71,19 +72,19 @@ impl Outcome {
     }
 }
 
-/// Which card a payer saves, for show.
+/// Card that a payer saves in the demo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetupOutcome {
     Saved,
-    /// Declined when it is charged.
+    /// Later charges are declined.
     SavedDeclined,
-    /// The payer confirms each charge.
+    /// The payer must confirm each charge.
     SavedConfirm,
     Failed,
 }
 
 impl SetupOutcome {
-    /// What is kept by it.
+    /// State of the setup after this outcome.
     #[must_use]
     pub fn state(self) -> SetupState {
         match self {
@@ -111,7 +112,7 @@ fn kept(card: &str) -> SavedMethod {
     }
 }
 
-/// What the gateway sends.
+/// Webhook event of the demo gateway.
 #[derive(Serialize, Deserialize)]
 struct Event {
     id: String,
@@ -126,11 +127,11 @@ impl Demo {
         Self { secret, public_url }
     }
 
-    /// The event that tells how a payment ended: its body, and the header that proves it.
+    /// Event for the outcome of a payment: its body, and the signature header.
     #[must_use]
     pub fn event(&self, payment_id: Uuid, outcome: Outcome, money: Money) -> (Vec<u8>, (&'static str, String)) {
         let id = format!("demo_{payment_id}_{}", outcome.as_str());
-        // It has no maps and no floats, so it can be written.
+        // The struct has no maps and floats, so it always serialises.
         let body = serde_json::to_vec(&Event { id, payment_id, outcome, money }).unwrap_or_default();
         let signature = Hash::Sha256.sign(self.secret.expose(), &body);
         (body, (SIGNATURE, signature))
@@ -138,13 +139,13 @@ impl Demo {
 }
 
 impl Demo {
-    /// Where the payer chooses what becomes of something.
+    /// Page where the payer chooses the outcome.
     fn page(&self, what: &str, id: Uuid) -> String {
         format!("{}/plans/demo?{what}={id}", self.public_url.as_str().trim_end_matches('/'))
     }
 }
 
-/// The card that a charge is of. None: it is a checkout.
+/// Card of a charge; `None` for a checkout.
 fn card_of(reference: &str) -> Option<&str> {
     reference.strip_prefix(CHARGE).and_then(|rest| rest.split_once(':')).map(|(card, _)| card)
 }
@@ -163,12 +164,12 @@ impl Gateway for Demo {
         Ok(Checkout { reference: order.payment_id.to_string(), redirect_url: self.page("payment", order.payment_id) })
     }
 
-    /// There is nobody to ask: what was chosen came as an event, and how a charge ends follows from its card.
+    /// The outcome of a checkout arrives as an event, and the outcome of a charge follows from its card.
     async fn fetch(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         let charge = Some(payment.payment_id.to_string());
         match card_of(payment.reference) {
             Some(CARD) => return Ok(Snapshot { remote: RemoteState::Paid(payment.price), charge }),
-            // What became of it comes as an event.
+            // The outcome arrives as an event.
             Some(CONFIRMED_CARD) | None => {}
             Some(_) => return Ok(Snapshot { remote: RemoteState::Failed, charge }),
         }
@@ -184,7 +185,7 @@ impl Gateway for Demo {
         Ok(RefundResult { reference: order.refund_id.to_string(), state: RefundState::Done })
     }
 
-    /// Whatever was asked for was done.
+    /// Every requested refund succeeds.
     async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError> {
         self.refund(order).await.map(Some)
     }
@@ -198,9 +199,9 @@ impl Gateway for Demo {
     }
 
     async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError> {
-        let signature = (delivery.header)(SIGNATURE).ok_or(VerifyError::Signature("there is no signature"))?;
+        let signature = (delivery.header)(SIGNATURE).ok_or(VerifyError::Signature("signature missing"))?;
         if !Hash::Sha256.is_signed(self.secret.expose(), delivery.body, &signature) {
-            return Err(VerifyError::Signature("the signature is wrong"));
+            return Err(VerifyError::Signature("invalid signature"));
         }
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
@@ -261,7 +262,7 @@ impl Recurring for Demo {
         Ok(Checkout { reference: order.setup_id.to_string(), redirect_url: self.page("setup", order.setup_id) })
     }
 
-    /// There is nobody to ask: the payer chooses it here.
+    /// The payer chooses the outcome on our page.
     async fn fetch_setup(&self, _: &str) -> Result<SetupState, GatewayError> {
         Ok(SetupState::Open)
     }

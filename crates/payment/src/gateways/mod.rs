@@ -1,4 +1,4 @@
-//! The gateways: a file for each.
+//! Gateway adapters, one file each.
 
 pub(crate) mod demo;
 mod momo;
@@ -8,7 +8,7 @@ mod vnpay;
 
 use crate::GatewayKind;
 
-/// Every gateway, in the order in which they are offered. To add one, write its file, and name it here.
+/// All gateways, in display order. A new gateway is added here.
 pub(crate) static GATEWAYS: [&GatewayKind; 5] = [&demo::KIND, &stripe::KIND, &paypal::KIND, &momo::KIND, &vnpay::KIND];
 
 #[cfg(test)]
@@ -29,7 +29,7 @@ mod tests {
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
     }
 
-    /// All of them, as somebody has set them who has written the examples down.
+    /// Builds all gateways with the example values of their settings.
     fn built() -> Vec<std::sync::Arc<dyn Gateway>> {
         let variable = |pattern: &str| format!("NATTER__{}", pattern.replace('.', "__").to_uppercase());
         let variables: Vec<(String, String)> = crate::settings()
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_found_by_its_name_and_built_by_all_that_can_be_set_of_it() {
+    fn each_gateway_is_found_by_name_and_built_from_its_settings() {
         let names: Vec<&str> = GatewayName::all().map(GatewayName::as_str).collect();
         assert_eq!(names, ["demo", "stripe", "paypal", "momo", "vnpay"]);
         for (name, gateway) in GatewayName::all().zip(built()) {
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_has_what_it_needs_and_secrets_are_not_shown() {
+    fn enabled_gateways_require_their_settings_and_hide_secrets() {
         let load = |variables: &[(&str, &str)]| {
             let environment = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
             config::load_table(&table(), None, environment)
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reference_file_ends_with_what_can_be_set_of_them() {
+    fn reference_file_ends_with_gateway_settings() {
         let file = std::fs::read_to_string(place("config.toml")).unwrap();
         assert!(
             file == config::reference(&table()),
@@ -97,17 +97,17 @@ mod tests {
         assert_eq!(loaded.config.payment.gateways.len(), GATEWAYS.len());
     }
 
-    /// Compares a file with what it is to hold, or writes it.
+    /// Compares a file with its expected content, or writes it if `NATTER_UPDATE` is set.
     fn hold(path: &str, wanted: &str) {
         if std::env::var_os("NATTER_UPDATE").is_some() {
             std::fs::write(place(path), wanted).unwrap();
         }
         let found = std::fs::read_to_string(place(path)).unwrap();
-        assert!(found == wanted, "{path} is behind the gateways: write it with `scripts/describe`");
+        assert!(found == wanted, "{path} is outdated: run `scripts/describe`");
     }
 
     #[test]
-    fn the_table_in_the_documentation_is_about_all_of_them() {
+    fn documentation_table_lists_all_gateways() {
         const FIRST: &str = "| `{gateway}` | | takes | charges again | tells by |\n|---|---|---|---|---|\n";
         let mut table = FIRST.to_owned();
         for gateway in built() {
@@ -128,9 +128,9 @@ mod tests {
         hold("docs/payments.md", &format!("{}{table}{}", &page[..begin], &page[end..]));
     }
 
-    /// The app has this table for what it knows by the gateway's name only, such as payments of the past.
+    /// The frontend has this table for payments of which it only knows the gateway's name.
     #[test]
-    fn the_app_knows_the_same() {
+    fn frontend_table_matches() {
         let known: BTreeMap<&str, serde_json::Value> = built()
             .iter()
             .map(|gateway| {

@@ -1,7 +1,7 @@
-//! MoMo v2: payments in Vietnamese dong by its wallet.
+//! MoMo API v2: payments in Vietnamese dong by the MoMo wallet.
 //!
-//! Requests and notices are signed over fields in an order that is fixed for each kind. MoMo's own samples for Go and Node are of v1 and have
-//! another order. A notice has no id: it is told apart by the payment, the transaction and the result.
+//! Requests and webhooks are signed over fields in a fixed order per kind. MoMo's own samples for Go and Node are for
+//! v1 and use another order. Webhooks have no event id; it is built from the payment, the transaction and the result.
 
 use std::{collections::HashMap, ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -31,10 +31,10 @@ pub(crate) static KIND: GatewayKind = GatewayKind {
 };
 
 #[derive(Deserialize, Settings)]
-#[settings("payment.momo", enabled = "Whether people can pay by MoMo.")]
+#[settings("payment.momo", enabled = "Enables payments by MoMo.")]
 #[serde(deny_unknown_fields)]
 struct Settings {
-    /// Address of MoMo's API; https://test-payment.momo.vn for tests.
+    /// Base URL of MoMo's API; https://test-payment.momo.vn for tests.
     #[setting(Url(&["http", "https"]), default = "https://payment.momo.vn")]
     base_url: Url,
     /// Partner code at MoMo.
@@ -48,7 +48,7 @@ struct Settings {
     secret_key: Secret,
 }
 
-/// MoMo asks for at least 30 s.
+/// MoMo requires at least 30 s.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const REQUEST_TYPE: &str = "captureWallet";
 
@@ -79,7 +79,8 @@ impl Momo {
         body: &serde_json::Value,
     ) -> Result<T, GatewayError> {
         let reply = self.http.send(self.http.client.post(self.http.url(path)).json(body)).await?;
-        // Some answers have a status of their own, such as 422 for what is under way: the code in them says what they mean.
+        // Some answers have their own HTTP status, such as 422 for a pending payment; the result code in the body is
+        // decisive.
         match serde_json::from_slice(&reply.body) {
             Ok(answer) if !reply.status.is_server_error() => Ok(answer),
             _ => reply.json(),
@@ -121,7 +122,7 @@ impl QueryResponse {
     }
 }
 
-/// A refund among those of a payment.
+/// A refund in a payment's query result.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct QueriedRefund {
@@ -130,7 +131,7 @@ struct QueriedRefund {
     result_code: i64,
 }
 
-/// What a result code means for a payment.
+/// Meaning of a result code for a payment.
 enum PaymentResult {
     Paid,
     Open,
@@ -138,24 +139,25 @@ enum PaymentResult {
     Expired,
 }
 
-/// Its final words about a payment. All codes stand in <https://developers.momo.vn/v3/docs/payment/api/result-handling/resultcode>.
+/// Final result codes of payments. All codes:
+/// <https://developers.momo.vn/v3/docs/payment/api/result-handling/resultcode>.
 fn result(code: i64) -> PaymentResult {
     match code {
         0 => PaymentResult::Paid,
         1005 => PaymentResult::Expired,
         98 | 99 | 1001..=1004 | 1006 | 1007 | 1017 | 1026 | 2019 | 4001 | 4002 | 4100 => PaymentResult::Failed,
-        // Authorised, under way, about a request or a refund, or not known: it is asked about later.
+        // Authorised, in progress, about a request or a refund, or unknown: fetched again later.
         _ => PaymentResult::Open,
     }
 }
 
-/// Whether it has decided about a request itself, by who asks, what is asked for, or that a refund isn't possible. Not: that a request was made before,
-/// which says nothing of what became of it.
+/// True for codes that reject the request itself: bad credentials, bad parameters, or a refund that isn't possible. A
+/// duplicate request is no rejection, because it says nothing about the outcome.
 const fn is_refusal(code: i64) -> bool {
     matches!(code, 11 | 12 | 13 | 20 | 21 | 22 | 42 | 47 | 1081 | 1088)
 }
 
-/// What a refund that was asked for has come to.
+/// State of a requested refund.
 const fn refund_result(code: i64) -> RefundState {
     match code {
         0 => RefundState::Done,
@@ -164,7 +166,7 @@ const fn refund_result(code: i64) -> RefundState {
     }
 }
 
-/// The fields of a notice in the order in which they are signed, without the access key, which is not sent.
+/// Webhook fields in signature order, without the access key, which is signed but not sent.
 const NOTICE: [&str; 12] = [
     "amount",
     "extraData",
@@ -182,7 +184,7 @@ const NOTICE: [&str; 12] = [
 
 type Fields = HashMap<String, serde_json::Value>;
 
-/// A field as it is signed.
+/// Text of a field as it is signed.
 fn text(fields: &Fields, name: &str) -> String {
     match fields.get(name) {
         Some(serde_json::Value::String(text)) => text.clone(),
@@ -247,7 +249,7 @@ impl Gateway for Momo {
             PaymentResult::Paid => RemoteState::Paid(Money::new(found.amount, Currency::Vnd)),
             PaymentResult::Failed => RemoteState::Failed,
             PaymentResult::Expired => RemoteState::Expired,
-            // Maintenance, a wrong signature and the like say nothing about the payment.
+            // Maintenance, a wrong signature and similar codes say nothing about the payment.
             PaymentResult::Open if matches!(found.result_code, 10..=41 | 43..=47) => return Err(found.away()),
             PaymentResult::Open if found.result_code == 42 && payment.now >= payment.expires_at => RemoteState::Expired,
             PaymentResult::Open => RemoteState::Open,
@@ -261,7 +263,7 @@ impl Gateway for Momo {
 
     async fn refund(&self, order: &RefundOrder<'_>) -> Result<RefundResult, GatewayError> {
         let charge = order.payment.charge.ok_or_else(|| GatewayError::Rejected("nothing was paid".to_owned()))?;
-        // A refund is an order of its own, about the purchase's transaction.
+        // A refund is an order of its own, for the purchase's transaction.
         let (id, amount) = (order.refund_id.to_string(), order.money.amount.to_string());
         let signature = self.sign(&[
             ("accessKey", &self.access_key),
@@ -304,7 +306,7 @@ impl Gateway for Momo {
                 let made = made.ok_or_else(|| GatewayError::OutcomeUnknown("its answer is about another refund".to_owned()))?;
                 Ok(Some(RefundResult { reference: id, state: refund_result(made.result_code) }))
             }
-            // It knows no such order.
+            // Unknown order.
             42 => Ok(None),
             _ => Err(found.away()),
         }
@@ -314,7 +316,7 @@ impl Gateway for Momo {
         Ok(PaymentListing::Unsupported)
     }
 
-    /// It is asked about an order that nobody has made.
+    /// Queries an order that doesn't exist.
     async fn probe(&self, now: Timestamp) -> Result<(), GatewayError> {
         let id = Uuid::now_v7();
         let price = Money::new(0, Currency::Vnd);
@@ -325,14 +327,14 @@ impl Gateway for Momo {
     }
 
     async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError> {
-        let unreadable = VerifyError::Signature("the notice can't be read");
+        let unreadable = VerifyError::Signature("malformed event");
         let Ok(fields) = serde_json::from_slice::<Fields>(delivery.body) else { return Err(unreadable) };
         let values = NOTICE.map(|name| text(&fields, name));
         let mut signed = vec![("accessKey", self.access_key.as_str())];
         signed.extend(NOTICE.into_iter().zip(values.iter().map(String::as_str)));
         let signature = text(&fields, "signature");
         if !Hash::Sha256.is_signed(self.secret_key.expose(), joined(&signed).as_bytes(), &signature) {
-            return Err(VerifyError::Signature("the signature is wrong"));
+            return Err(VerifyError::Signature("invalid signature"));
         }
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
@@ -374,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_signed_as_momo_does() {
+    fn signs_requests_as_momo_does() {
         let signature = momo().sign(&[
             ("accessKey", "AK"),
             ("amount", "50000"),
@@ -390,10 +392,11 @@ mod tests {
         assert!(signature.starts_with("57a287599b5aa00c"), "{signature}");
     }
 
-    /// Each code of <https://developers.momo.vn/v3/docs/payment/api/result-handling/resultcode> (2026-08): whether it is final there, what it says of a
-    /// payment, what it says where a refund is asked for (`true`: it was not done), and what it says of a refund that was.
+    /// Each code of <https://developers.momo.vn/v3/docs/payment/api/result-handling/resultcode> (2026-08): whether it
+    /// is final, its meaning for a payment, its meaning for a refund request (`true`: rejected), and its meaning for
+    /// the state of a refund.
     #[test]
-    fn each_documented_code_means_what_momo_says() {
+    fn maps_each_documented_code() {
         use RefundState::{Done, Failed, Pending};
         for (code, is_final, payment, is_refused, refund) in [
             (0, true, "paid", false, Done),
@@ -442,7 +445,7 @@ mod tests {
                 PaymentResult::Expired => "expired",
             };
             assert_eq!((said, is_refusal(code), refund_result(code)), (payment, is_refused, refund), "{code}");
-            // What is final ends a payment, unless it is about a refund; what isn't ends none.
+            // A final code ends a payment, except codes about refunds; other codes don't.
             assert_eq!(said != "open", is_final && !(1080..=1088).contains(&code), "{code}");
         }
     }
@@ -458,7 +461,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_notice_is_believed_when_it_is_signed_over_all_its_fields() {
+    async fn accepts_events_signed_over_all_fields() {
         let momo = momo();
         let values = NOTICE.map(|name| text(&serde_json::from_slice(&notice("")).unwrap(), name));
         let mut fields = vec![("accessKey", "AK")];

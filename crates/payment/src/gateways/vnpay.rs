@@ -1,7 +1,8 @@
 //! VNPay 2.1.0: payments in Vietnamese dong by Vietnamese banks.
 //!
-//! The payer is sent to an address that we sign ourselves; nothing is asked of VNPay for it. It tells of the result by a GET whose query is signed
-//! in the same way: all its fields, sorted, and encoded as they came. Amounts are written times 100, moments in the time of Vietnam.
+//! The payer is sent to a URL that we sign ourselves, without a request to VNPay. VNPay reports the result by a GET
+//! whose query is signed in the same way: all its fields, sorted, in form encoding as received. Amounts are multiplied
+//! by 100, times are in Vietnam time.
 
 mod fields;
 #[cfg(test)]
@@ -35,34 +36,34 @@ pub(crate) static KIND: GatewayKind = GatewayKind {
 };
 
 #[derive(Deserialize, Settings)]
-#[settings("payment.vnpay", enabled = "Whether people can pay by VNPay.")]
+#[settings("payment.vnpay", enabled = "Enables payments by VNPay.")]
 #[serde(deny_unknown_fields)]
 struct Settings {
-    /// Address of VNPay; https://sandbox.vnpayment.vn for tests.
+    /// Base URL of VNPay; https://sandbox.vnpayment.vn for tests.
     #[setting(Url(&["http", "https"]), default = "https://pay.vnpay.vn")]
     base_url: Url,
-    /// Address for questions and refunds, where VNPay has given another one. Not set: base_url.
+    /// Base URL for queries and refunds, if it differs from `base_url`.
     #[setting(Url(&["http", "https"]), example = "https://merchant.vnpay.vn")]
     api_url: Option<Url>,
     /// Terminal code at VNPay.
     #[setting(Text, needed, example = "NATTER01")]
     tmn_code: String,
-    /// Secret that VNPay and we sign with.
+    /// Shared secret for signatures.
     #[setting(Credential, needed, example = "RAOEXHYVSDDIIENYWSLDIIZTANXUXZFJ")]
     hash_secret: Secret,
 }
 
 const VERSION: &str = "2.1.0";
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Where requests of ours come from: it is signed, and otherwise not looked at.
+/// Client address of our requests. It is signed, but not checked by VNPay.
 const HERE: &str = "127.0.0.1";
-/// What it writes for one dong.
+/// Factor of amounts.
 const SCALE: i64 = 100;
 
 pub struct Vnpay {
-    /// Where payers go.
+    /// Base URL of the payment page.
     http: Http,
-    /// Where it is asked.
+    /// Base URL for queries and refunds.
     api: Http,
     tmn_code: String,
     hash_secret: Secret,
@@ -83,12 +84,12 @@ impl Vnpay {
         Hash::Sha512.sign(self.hash_secret.expose(), message.as_bytes())
     }
 
-    /// What is signed of a question.
+    /// Signed text of a query.
     fn query_message(&self, request: &str, reference: &str, created: &str, now: &str) -> String {
         [request, VERSION, "querydr", &self.tmn_code, reference, created, now, HERE, reference].join("|")
     }
 
-    /// What is signed of a refund: of an amount, of a transaction of VNPay's.
+    /// Signed text of a refund of an amount of a transaction.
     fn refund_message(
         &self,
         request: &str,
@@ -102,7 +103,7 @@ impl Vnpay {
         [request, VERSION, "refund", &self.tmn_code, kind, &paid, "natter", now, HERE, reference].join("|")
     }
 
-    /// What became of a transaction of a payment's, which was recorded at a moment.
+    /// Queries a transaction of a payment, identified by the time at which it was recorded.
     async fn query(
         &self,
         payment: &KnownPayment<'_>,
@@ -142,7 +143,7 @@ impl Vnpay {
     }
 }
 
-/// How a refund is written: of all that was paid, or of a part.
+/// Transaction type of a refund: `02` full, `03` partial.
 fn refund_kind(order: &RefundOrder<'_>) -> &'static str {
     if order.money.amount == order.payment.price.amount { "02" } else { "03" }
 }
@@ -167,7 +168,7 @@ impl Gateway for Vnpay {
             ("vnp_Amount", order.price.amount.saturating_mul(SCALE).to_string()),
             ("vnp_CurrCode", "VND".to_owned()),
             ("vnp_TxnRef", id.clone()),
-            // It takes letters without accents only, and plans may have any name.
+            // VNPay accepts only letters without accents here, and plans may have any name.
             ("vnp_OrderInfo", format!("Natter {id}")),
             ("vnp_OrderType", "other".to_owned()),
             ("vnp_Locale", "vn".to_owned()),
@@ -193,7 +194,7 @@ impl Gateway for Vnpay {
             ),
             ("00", "02") => RemoteState::Failed,
             ("00", _) => RemoteState::Open,
-            // It doesn't know the payment: nobody came.
+            // VNPay doesn't know the payment: the payer didn't open the page.
             ("91", _) if payment.now >= payment.expires_at => RemoteState::Expired,
             ("91", _) => RemoteState::Open,
             _ => return Err(GatewayError::OutcomeUnknown(found.reason())),
@@ -207,7 +208,7 @@ impl Gateway for Vnpay {
 
     async fn refund(&self, order: &RefundOrder<'_>) -> Result<RefundResult, GatewayError> {
         let payment = order.payment;
-        // It is found again by the moment at which it was written down.
+        // VNPay finds a refund by its creation time.
         let (request, created, now) =
             (order.refund_id.simple().to_string(), local(payment.created_at), local(order.created_at));
         let amount = order.money.amount.saturating_mul(SCALE).to_string();
@@ -249,7 +250,7 @@ impl Gateway for Vnpay {
         }
     }
 
-    /// Its number is the same one for a day only: asked for again later, it is another refund.
+    /// A request id is idempotent for one day only; a later repetition is another refund.
     fn repeats_refunds(&self) -> bool {
         false
     }
@@ -258,7 +259,7 @@ impl Gateway for Vnpay {
         Ok(PaymentListing::Unsupported)
     }
 
-    /// It is asked about an order that nobody has made.
+    /// Queries an order that doesn't exist.
     async fn probe(&self, now: Timestamp) -> Result<(), GatewayError> {
         let id = Uuid::now_v7();
         let price = Money::new(0, Currency::Vnd);
@@ -273,12 +274,11 @@ impl Gateway for Vnpay {
     }
 
     async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError> {
-        let SignedQuery { raw, encoded, signature } =
-            read(delivery.query).ok_or(VerifyError::Signature("there is no signature"))?;
+        let SignedQuery { raw, encoded, signature } = read(delivery.query).ok_or(VerifyError::Signature("signature missing"))?;
         let signed = [raw, encoded]
             .into_iter()
             .find(|message| Hash::Sha512.is_signed(self.hash_secret.expose(), message.as_bytes(), &signature));
-        signed.map(|message| VerifiedWebhook(message.into_bytes())).ok_or(VerifyError::Signature("the signature is wrong"))
+        signed.map(|message| VerifiedWebhook(message.into_bytes())).ok_or(VerifyError::Signature("invalid signature"))
     }
 
     fn classify(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent> {
@@ -289,7 +289,7 @@ impl Gateway for Vnpay {
         let news = match (code, status) {
             ("00", "00") => PaymentUpdate::Paid { money: amount(text("vnp_Amount"))?, charge: Some(transaction.to_owned()) },
             ("11" | "15", _) => PaymentUpdate::Expired,
-            // 07: the money was taken, but VNPay looks into it.
+            // 07: the money was taken, but VNPay investigates the transaction.
             ("07", _) | (_, "01" | "04" | "07") => PaymentUpdate::Pending,
             _ => PaymentUpdate::Failed,
         };
@@ -302,7 +302,7 @@ impl Gateway for Vnpay {
         })
     }
 
-    /// 200 whatever is wrong; the code tells.
+    /// The status is always 200; the code in the body is decisive.
     fn answer(&self, outcome: WebhookOutcome) -> WebhookResponse {
         let (code, message) = match outcome {
             WebhookOutcome::Applied => ("00", "Confirm Success"),

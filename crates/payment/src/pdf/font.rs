@@ -131,7 +131,7 @@ fn pair_adjustments(face: &Face<'static>) -> Vec<PairAdjustment<'static>> {
         .collect()
 }
 
-/// Whether a character is invisible by default, such as soft hyphens, joiners and variation selectors.
+/// True for characters that are invisible by default, such as soft hyphens, joiners and variation selectors.
 fn is_ignorable(char: char) -> bool {
     matches!(char,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
@@ -152,7 +152,7 @@ mod tests {
         for font in [&fonts.regular, &fonts.bold] {
             let (pair, apart) = (font.width("AV", 10.0), font.width("A", 10.0) + font.width("V", 10.0));
             assert!(pair < apart && pair > apart * 0.9, "{pair} {apart}");
-            assert!(font.glyphs("0123456789 ").iter().all(|glyph| glyph.kerning == 0), "digits stand in columns");
+            assert!(font.glyphs("0123456789 ").iter().all(|glyph| glyph.kerning == 0), "digits align in columns");
         }
     }
 
@@ -164,6 +164,6 @@ mod tests {
         assert_eq!(text(font, "1\u{202f}000\u{3000}€"), "1\u{202f}000\u{3000}€");
         assert!(font.face.glyph_bounding_box(GlyphId(0)).is_some(), "`.notdef` is blank");
         assert_eq!(text(font, "日本 Ж😀"), "□□ □□");
-        assert_eq!(text(font, "\u{1f9}"), "n\u{300}", "a letter that only its parts can show");
+        assert_eq!(text(font, "\u{1f9}"), "n\u{300}", "a letter composed of its parts");
     }
 }

@@ -1,4 +1,4 @@
-//! Another plan or more seats, and paying the next period by hand.
+//! Changes of plan or seats, and manual payment of the next period.
 
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ use crate::{
     payments::{self, StartedCheckout, charges, checkout, plans},
 };
 
-/// What became of a change.
+/// Result of a change.
 #[derive(Clone, Debug)]
 pub struct ChangeResult {
     pub subscription: Subscription,
@@ -31,19 +31,19 @@ pub struct ChangeResult {
     pub redirect_url: Option<String>,
 }
 
-/// What a change comes to.
+/// A calculated change.
 struct CalculatedChange {
     row: subscription::Model,
     plan: PricingPlan,
     seats: i64,
-    /// Of one period.
+    /// Price of one period.
     price: Price,
     change: CalculatedPrice,
     /// Members who would have no seat.
     missing: i64,
 }
 
-/// What would follow from a change, before anybody decides for it.
+/// Calculates a change without applying it.
 pub async fn preview(
     service: &BillingService,
     payer: Payer,
@@ -70,7 +70,7 @@ pub async fn preview(
     })
 }
 
-/// What was used today beyond what the plan allows.
+/// Quotas exceeded today under the new plan.
 async fn beyond(
     service: &BillingService,
     row: &subscription::Model,
@@ -126,7 +126,8 @@ fn bad_seats() -> AppError {
     AppError::field("seats", "invalid", "Workspaces have 1 to 1,000 seats, people have one.")
 }
 
-/// Changes a subscription: at once, against the difference, or with the next period. `shown` is what a period costs as the payer was shown.
+/// Changes a subscription: an upgrade applies at once after payment of the difference, a downgrade with the next
+/// period. `shown` is the price per period shown to the payer.
 pub async fn change(
     service: &BillingService,
     payer: Payer,
@@ -141,7 +142,7 @@ pub async fn change(
     if row.is_charging {
         return Err(wrong_state("A charge is under way. Try again in a few minutes."));
     }
-    // Nobody changes it until this stands.
+    // Shared lock, so that the plan doesn't change before the commit.
     plan_rows::lock_shared(&tx, plan_id).await?.ok_or(Code::NotFound)?;
     let planned = plan_change(&tx, row, plan_id, seats, now).await?;
     let CalculatedChange { mut row, plan, seats, price, change, missing } = planned;
@@ -203,25 +204,25 @@ pub async fn change(
             return Err(wrong_state("The charge was declined, so nothing has changed. Try another payment method."));
         }
         Stage::Paid => None,
-        // Where the payer confirms it.
+        // The payer confirms the charge there.
         Stage::Created | Stage::Pending => charged.redirect_url,
     };
     let row = rows::of(service.db.writer(), payer.account()).await?.ok_or(Code::NotFound)?;
     Ok(ChangeResult { subscription: view(service, row).await?, payment_id, redirect_url })
 }
 
-/// How the next period is paid by hand.
+/// Manual payment of the next period.
 #[derive(Clone, Debug, Default)]
 pub struct PayRequest {
-    /// None: the one by which it was paid before, or that of the method.
+    /// `None`: the current gateway, or that of the method.
     pub gateway: Option<GatewayName>,
-    /// What was saved, to be charged at once.
+    /// Saved payment method to charge immediately.
     pub method_id: Option<PaymentMethodId>,
     pub return_url: Option<String>,
     pub address: Option<IpAddr>,
 }
 
-/// Begins a payment of the next period by hand.
+/// Starts a manual payment of the next period.
 pub async fn pay(service: &BillingService, payer: Payer, order: PayRequest) -> Result<StartedCheckout, AppError> {
     let PayRequest { gateway, method_id, return_url, address } = order;
     let now = service.clock.now();
@@ -265,7 +266,7 @@ pub async fn pay(service: &BillingService, payer: Payer, order: PayRequest) -> R
     let currency = row.currency.as_deref().and_then(|code| code.parse().ok());
     let price = match priced(&plan, way.as_ref(), currency, seats) {
         Ok(price) => price,
-        // Another payment method may take another currency.
+        // Another gateway may accept other currencies only.
         Err(_) => priced(&plan, way.as_ref(), None, seats)?,
     };
     let new = payment::Model {
@@ -284,7 +285,7 @@ pub async fn pay(service: &BillingService, payer: Payer, order: PayRequest) -> R
     }
 }
 
-/// What a plan costs by a gateway, seats counted: in the currency that is asked for, or the first that it takes.
+/// Price of a plan at a gateway, including seats: in the requested currency, or the first that the gateway accepts.
 pub(in crate::payments) fn priced(
     plan: &PricingPlan,
     gateway: &dyn Gateway,

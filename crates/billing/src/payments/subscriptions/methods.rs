@@ -1,4 +1,4 @@
-//! What payers have saved at a gateway. We know no more of a card than its brand, its last digits and when it expires.
+//! Saved payment methods. Of a card only the brand, the last digits and the expiry are known.
 
 use ::payment::{GatewayName, SavedMethod, SubscriptionState};
 use appcore::{
@@ -22,7 +22,7 @@ use crate::{
     payments::{self, failed, known},
 };
 
-/// Keeps what a payment was made with, for the periods that follow.
+/// Job that saves the payment method of a purchase for later periods.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct SaveMethodJob {
     pub payment_id: Uuid,
@@ -51,7 +51,7 @@ impl Job<BillingService> for SaveMethodJob {
 }
 
 impl SaveMethodJob {
-    /// It can be done again at any time.
+    /// Saves the payment method. Safe to repeat.
     pub(super) async fn keep(self, service: &BillingService) -> Result<(), AppError> {
         let Some(payment) = payment_rows::by_id(service.db.writer(), self.payment_id).await? else { return Ok(()) };
         let Ok(gateway) = payments::gateway_of(service, &payment) else { return Ok(()) };
@@ -78,7 +78,8 @@ impl SaveMethodJob {
     }
 }
 
-/// Keeps a method, unless it is kept already. The first one of an account is charged from then on. Nothing here commits.
+/// Saves a method, unless it is saved already. The first method of an account becomes its default. Runs in the caller's
+/// transaction.
 async fn put<C: ConnectionTrait>(
     txn: &C,
     payer: Payer,
@@ -108,8 +109,8 @@ async fn put<C: ConnectionTrait>(
     Ok(method)
 }
 
-/// Keeps what a payer has saved without buying anything. A plan that is charged by that gateway, and has nothing to be charged to, is charged to it:
-/// then its subscription is answered too. Nothing here commits.
+/// Saves a payment method without a purchase. A renewing plan of that gateway without a method will be charged to it;
+/// then the subscription is returned as well. Runs in the caller's transaction.
 pub(in crate::payments) async fn save<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
@@ -131,7 +132,7 @@ pub(in crate::payments) async fn save<C: ConnectionTrait>(
     Ok((method, Some(row)))
 }
 
-/// Whether there is a next period to be charged.
+/// True if another period will be charged.
 fn renews(row: &subscription::Model) -> Result<bool, AppError> {
     Ok(matches!(state(row)?, SubscriptionState::Active | SubscriptionState::PastDue))
 }
@@ -149,7 +150,7 @@ pub(in crate::payments) fn view(row: &payment_method::Model) -> PaymentMethod {
     }
 }
 
-/// By which a gateway knows a payer already.
+/// Id of the payer at the gateway, if it already has one.
 pub(in crate::payments) async fn customer_of(
     service: &BillingService,
     payer: Payer,
@@ -159,7 +160,7 @@ pub(in crate::payments) async fn customer_of(
     Ok(found.map(|method| method.customer))
 }
 
-/// What a payer has saved, the newest first.
+/// Lists the payer's saved payment methods, newest first.
 pub async fn methods(
     service: &BillingService,
     payer: Payer,
@@ -169,7 +170,7 @@ pub async fn methods(
     Ok(Page::new(found.iter().map(view).collect(), page, total))
 }
 
-/// One that a payer has saved.
+/// Reads one of the payer's saved payment methods.
 pub(in crate::payments) async fn own(
     service: &BillingService,
     payer: Payer,
@@ -183,7 +184,7 @@ fn charging() -> AppError {
     wrong_state("A charge is under way. Try again in a few minutes.")
 }
 
-/// Has what comes next charged to one of them, a plan that goes on too.
+/// Makes a method the default, for later charges and for the current plan.
 pub async fn use_method(
     service: &BillingService,
     payer: Payer,
@@ -217,7 +218,8 @@ pub async fn use_method(
     Ok(view(&method))
 }
 
-/// Removes one, at the gateway too. Another one takes its place; the only one of a plan that renews stays.
+/// Removes a method, here and at the gateway. Another one becomes the default; the only method of a renewing plan can't
+/// be removed.
 pub async fn forget(service: &BillingService, payer: Payer, id: PaymentMethodId) -> Result<(), AppError> {
     let method = own(service, payer, id).await?;
     leave(service, payer, &method).await?;
@@ -228,7 +230,7 @@ pub async fn forget(service: &BillingService, payer: Payer, id: PaymentMethodId)
     method_rows::remove(service.db.writer(), id).await
 }
 
-/// Has nothing charged to a method any more.
+/// Replaces a method wherever it is used.
 async fn leave(service: &BillingService, payer: Payer, method: &payment_method::Model) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -262,7 +264,7 @@ async fn leave(service: &BillingService, payer: Payer, method: &payment_method::
     Ok(())
 }
 
-/// The page of a gateway on which a payer sees what it has kept.
+/// Page of the gateway where the payer manages saved payment methods.
 pub async fn portal(service: &BillingService, payer: Payer, return_url: Option<String>) -> Result<String, AppError> {
     let path = payments::checkout::own_path(service, return_url.as_deref().unwrap_or(payments::checkout::BILLING))?;
     let back = payments::address_of(&service.config, &path)?;

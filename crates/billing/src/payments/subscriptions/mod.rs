@@ -1,10 +1,10 @@
-//! Subscriptions: what a person or a workspace has, until when, and how it goes on.
+//! Subscriptions of users and workspaces.
 //!
-//! One state machine for all gateways, with the table of `payment::SubscriptionState`. A period is opened by a payment when that is
-//! [delivered](super::deliver), in its transaction, whoever began it: the payer at a gateway, or [this program](renew), which charges what
-//! the payer has saved where the gateway can do that. What is to be done next stands in the row (`due_at`): each instance looks for what is due, and
-//! one of them takes it. For each period there is one payment by itself, and one intent at the gateway, so a period is never charged twice, whatever
-//! dies or whatever the clocks say.
+//! One state machine for all gateways, with the table of `payment::SubscriptionState`. A period starts when its payment
+//! is [fulfilled](super::deliver), in the same transaction, whether the payer paid at a gateway or the [renewal](renew)
+//! charged the saved method. The time of the next action is stored in the row (`due_at`); each instance looks for due
+//! subscriptions, and one claims each. A period has one automatic payment and one payment intent at the gateway, so it
+//! is never charged twice, whatever crashes or clock differences occur.
 
 mod change;
 mod methods;
@@ -49,21 +49,21 @@ use crate::{
     ledger::{LockedAccounts, AccountHolder, PostingSource},
 };
 
-/// The most seats that a workspace buys.
+/// Maximum number of seats of a workspace.
 pub(super) const MOST_SEATS: i64 = 1_000;
 
-/// What a payment is for.
+/// Purpose of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PaymentPurpose {
-    /// The payer began it: credits, a first period or one more.
+    /// Purchase by the payer: credits, a first period, or another period.
     Purchase,
-    /// A period, charged by itself.
+    /// Automatic charge of a period.
     Renewal,
-    /// Another plan or more seats for the rest of the period.
+    /// Change of plan or seats for the rest of the period.
     Change,
-    /// Another plan, with a period of its own.
+    /// Change of plan that starts a new period.
     Restart,
-    /// Credits, bought by themselves.
+    /// Automatic top-up of credits.
     TopUp,
 }
 
@@ -84,21 +84,23 @@ impl std::str::FromStr for PaymentPurpose {
 
     fn from_str(text: &str) -> Result<Self, AppError> {
         let all = [Self::Purchase, Self::Renewal, Self::Change, Self::Restart, Self::TopUp];
-        let unknown = || AppError::internal(anyhow::anyhow!("a payment is for something unknown"));
+        let unknown = || AppError::internal(anyhow::anyhow!("unknown purpose of a payment"));
         all.into_iter().find(|one| one.as_str() == text).ok_or_else(unknown)
     }
 }
 
-/// Who pays, and for whom. Only [asking](Self::ask) makes one of a caller; what goes on by itself reads it from what that one has begun.
+/// The user who pays, for themselves or for a workspace. Callers get one only through the permission check of
+/// `Payer::authorize`; background tasks construct it from stored rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Payer {
     pub(super) user_id: UserId,
-    /// None: for themselves.
+    /// `None`: the user pays for themselves.
     pub(super) workspace_id: Option<WorkspaceId>,
 }
 
 impl Payer {
-    /// The caller as a payer: for a workspace only who configures it. To others its subscription does not exist.
+    /// Returns the caller as payer. For a workspace the caller needs the permission to configure it; otherwise the
+    /// result is `NotFound`.
     pub async fn ask(
         service: &BillingService,
         by: &Principal,
@@ -117,36 +119,36 @@ impl Payer {
         self.holder().account()
     }
 
-    /// Whose credits are bought.
+    /// Holder of the account that gets the credits.
     pub(crate) fn holder(self) -> AccountHolder {
         self.workspace_id.map_or(AccountHolder::Person(self.user_id), AccountHolder::Workspace)
     }
 }
 
-/// Whose a payment is.
+/// Account that a payment is for.
 pub(super) fn account(row: &payment::Model) -> Uuid {
     row.workspace_id.map_or(row.user_id.0, |id| id.0)
 }
 
 pub(super) fn interval_of(plan: &PricingPlan) -> Result<PlanInterval, AppError> {
-    plan.interval.ok_or_else(|| AppError::internal(anyhow::anyhow!("a subscription has no interval")))
+    plan.interval.ok_or_else(|| AppError::internal(anyhow::anyhow!("subscription plan has no interval")))
 }
 
-/// How long its periods are.
+/// Billing cycle of a subscription.
 pub(super) fn cycle(row: &subscription::Model, plan: &PricingPlan) -> Result<Cycle, AppError> {
     let usual = Cycle::beginning(interval_of(plan)?, row.period_end);
     let anchor_day = u8::try_from(row.anchor_day).ok().filter(|day| *day > 0).unwrap_or(usual.anchor_day);
     Ok(Cycle { anchor_day, ..usual })
 }
 
-/// Takes a step, if there is such a one.
+/// Applies a state transition; returns false if it is invalid.
 pub(super) fn step(row: &mut subscription::Model, deed: SubscriptionTransition) -> Result<bool, AppError> {
     let Some(next) = state(row)?.step(deed) else { return Ok(false) };
     row.state = next.as_str().to_owned();
     Ok(true)
 }
 
-/// Whether it can be charged without its payer.
+/// True if it can be charged without the payer being present.
 pub(super) fn is_automatic(service: &BillingService, row: &subscription::Model) -> bool {
     let gateway =
         row.gateway.as_deref().and_then(|name| name.parse().ok()).and_then(|name| service.payments.gateway(name));
@@ -166,7 +168,7 @@ pub(super) fn course(service: &BillingService, row: &subscription::Model) -> Res
     })
 }
 
-/// Until when it holds and when there is something to do, as it is now.
+/// Recomputes the end and the next due time.
 pub(super) fn settle(service: &BillingService, row: &mut subscription::Model, now: Timestamp) -> Result<(), AppError> {
     row.ends_at = match state(row)? {
         SubscriptionState::Active | SubscriptionState::PastDue => row.period_end.plus(service.config.payment.grace),
@@ -178,12 +180,12 @@ pub(super) fn settle(service: &BillingService, row: &mut subscription::Model, no
     Ok(())
 }
 
-/// Whom a change of it concerns: the payer, and in a workspace those who have its seats, who learn of it when they ask.
+/// Notifies the payer of a change. Members with seats read it when they need it.
 pub(super) fn tell(service: &BillingService, row: &subscription::Model) {
     entitlements::tell(service, row.user_id);
 }
 
-/// What a payer has. None: nothing, and never did.
+/// Reads the payer's subscription; `None` if there never was one.
 pub async fn read(service: &BillingService, payer: Payer) -> Result<Option<Subscription>, AppError> {
     match rows::of(service.db.writer(), payer.account()).await? {
         Some(row) => Ok(Some(view(service, row).await?)),
@@ -196,7 +198,7 @@ async fn view(service: &BillingService, row: subscription::Model) -> Result<Subs
     found.into_iter().next().map(|one| one.subscription).ok_or_else(|| Code::NotFound.into())
 }
 
-/// Everybody's, for administrators.
+/// Lists all subscriptions, for administrators.
 pub async fn list_all(
     service: &BillingService,
     status: Option<SubscriptionStatus>,
@@ -272,14 +274,15 @@ async fn views(service: &BillingService, found: Vec<subscription::Model>) -> Res
     Ok(views)
 }
 
-/// What a period costs, seats counted, in the subscription's currency. None: it has no price in it.
+/// Price of one period including seats, in the subscription's currency. `None` if the plan has no price in it.
 pub(super) fn price_of(plan: &PricingPlan, row: &subscription::Model) -> Option<Price> {
     let currency = row.currency.as_deref();
     let price = plan.prices.iter().find(|price| Some(price.currency.as_str()) == currency)?;
     Some(Price { currency: price.currency.clone(), amount: price.amount.checked_mul(row.seats)? })
 }
 
-/// Starts a trial of a plan without payment: once for each account and for each mailbox, for accounts with a verified address that have had no subscription.
+/// Starts a trial of a plan without payment: once per account and mailbox, for accounts with a verified address and
+/// without an earlier subscription.
 pub async fn try_out(service: &BillingService, by: &Principal, plan_id: PlanId) -> Result<Subscription, AppError> {
     let now = service.clock.now();
     let plan = plan_rows::by_id(service.db.reader(), plan_id).await?.filter(|plan| plan.is_active);
@@ -341,8 +344,8 @@ pub async fn try_out(service: &BillingService, by: &Principal, plan_id: PlanId) 
     view(service, row).await
 }
 
-/// Identifies the mailbox that an address reaches, so that other spellings of it get no trial of their own: without the part behind a plus sign and, at
-/// Gmail, without dots. It is a digest, since it stays when the account is deleted.
+/// Id of the mailbox that an address reaches, so that other spellings of it get no second trial: without the part after
+/// a plus sign and, at Gmail, without dots. It is a digest because it is stored beyond the deletion of the account.
 fn mailbox(email: &str) -> Uuid {
     let email = email.to_lowercase();
     let (local, domain) = email.rsplit_once('@').unwrap_or((&email, ""));
@@ -359,12 +362,12 @@ fn mailbox(email: &str) -> Uuid {
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
-/// Ends it with the period that is paid; what isn't paid ends at once.
+/// Cancels at the end of the paid period; an unpaid subscription ends at once.
 pub async fn cancel(service: &BillingService, payer: Payer) -> Result<Subscription, AppError> {
     take(service, payer, SubscriptionTransition::Cancel, "There is nothing to cancel.").await
 }
 
-/// Has it go on after all.
+/// Reverts a cancellation.
 pub async fn resume(service: &BillingService, payer: Payer) -> Result<Subscription, AppError> {
     take(service, payer, SubscriptionTransition::Resume, "There is nothing to resume.").await
 }

@@ -1,5 +1,6 @@
-//! Sequences of purchases, seats, members, changes, refunds and disputes of a workspace's plan, and the two rules that hold after each step: credits granted
-//! in a period are paid for in that period, and the plan in force is the one last paid for and not refunded.
+//! Random sequences of purchases, seats, members, changes, refunds and disputes of a workspace's plan, and two
+//! invariants after each step: credits granted in a period are paid for in that period, and the plan in force is the
+//! last one paid for and not refunded.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -48,7 +49,7 @@ const SEQUENCES: usize = 10;
 const STEPS: usize = 25;
 const PEOPLE: usize = 4;
 const ADMIN: &str = "Admin";
-/// Each cent buys one credit, in every plan.
+/// One cent buys one credit, in every plan.
 const CREDIT: i64 = 1_000_000;
 
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +60,7 @@ enum Step {
         seats: i64,
         is_paid: bool,
     },
-    /// Pays a payment that was begun and not paid yet.
+    /// Pays a started payment.
     PayOpen,
     PayNext,
     Refund(usize, i64),
@@ -87,7 +88,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A workspace with its owner, who pays, and people who come and go.
+/// A workspace with its owner, who pays, and people who join and leave.
 struct Group {
     owner: Principal,
     people: Vec<Principal>,
@@ -176,13 +177,13 @@ impl Group {
             }
             Step::Hours(hours) => service.clock.advance(Duration::from_secs(u64::from(hours) * 3_600)),
         }
-        // As each instance does all the time.
+        // Due work, as each instance does it continuously.
         for _ in 0..4 {
             subscriptions::look(service, service.clock.now()).await.unwrap();
         }
     }
 
-    /// Adds a member, or changes the role of one, within the seats that are paid for.
+    /// Adds a member, or changes a member's role, within the paid seats.
     async fn set_role(
         &self,
         service: &BillingService,
@@ -231,7 +232,8 @@ impl Group {
         self.check_plan(service, &paid, &gone).await;
     }
 
-    /// What the ledger granted for the payments of each period, without what it took back, is no more than the money of that period buys.
+    /// Checks that the credits granted for the payments of each period, minus clawbacks, don't exceed what the money of
+    /// that period buys.
     async fn check_credits(
         &self,
         service: &BillingService,
@@ -287,7 +289,7 @@ impl Group {
         let in_force = by_id(held.payment_id.unwrap());
         assert_eq!((held.plan_id, held.seats), (in_force.plan_id, in_force.seats), "{held:#?}");
         let last = paid.iter().rfind(|one| stands(one)).map(|one| one.id);
-        assert_eq!(last, Some(in_force.id), "the plan last paid for is in force: {held:#?} {paid:#?} {gone:?}");
+        assert_eq!(last, Some(in_force.id), "the last plan paid for is in force: {held:#?} {paid:#?} {gone:?}");
         let seats = rows::credits_of(service.db.writer(), in_force.id).await.unwrap();
         let of_members = rows::seated(service.db.writer(), self.id, i64::MAX).await.unwrap();
         let taken = seats.iter().filter(|seat| of_members.iter().any(|user| user.0 == seat.account_id)).count();
@@ -320,7 +322,7 @@ async fn offer(service: &BillingService, by: &Principal) -> Vec<PlanId> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn credits_granted_in_a_period_are_paid_for_and_the_plan_in_force_is_the_one_last_paid_for() {
+async fn granted_credits_are_paid_for_and_last_paid_plan_is_in_force() {
     for stage in stages().await {
         let service = instance(&stage).await;
         let admin = principal(&service.identity, &sign_up(&service.identity, ADMIN).await).await;
@@ -331,7 +333,7 @@ async fn credits_granted_in_a_period_are_paid_for_and_the_plan_in_force_is_the_o
         for number in 0..sequences {
             let steps = proptest::collection::vec(step(), STEPS).new_tree(&mut runner).unwrap().current();
             let group = Group::new(&service, number, plans.clone()).await;
-            // A plan with all its seats taken comes first, so that each sequence is about one.
+            // Each sequence starts with a plan whose seats are all taken.
             for who in 0..PEOPLE {
                 group.perform(&service, Step::Add(who, false)).await;
             }

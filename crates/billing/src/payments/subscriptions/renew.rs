@@ -1,4 +1,4 @@
-//! What happens to subscriptions by itself: reminders, charges of the next period, and ends.
+//! Automatic actions on subscriptions: reminders, charges of the next period, and ends.
 
 use ::payment::{DueAction, Money, PayerPresence, RemoteState, Snapshot, SubscriptionTransition, SubscriptionState};
 use appcore::{AppError, Code, Timestamp, UserId, view::PricingPlan};
@@ -23,17 +23,18 @@ use crate::{
     },
 };
 
-/// Subscriptions that one look takes.
+/// Subscriptions that one sweep claims.
 const MOST: u64 = 100;
 
-/// Looks for subscriptions that are due, and for members without a seat. Every instance looks; each subscription is taken by one.
+/// Processes due subscriptions, and members without a seat. Every instance runs this; each subscription is claimed by
+/// one.
 pub(in crate::payments) async fn look(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
     let next = now.plus(service.config.payment.reconcile_after);
     let due = rows::claim_due(service.db.writer(), now, next, MOST).await?;
     stream::iter(due)
         .for_each_concurrent(AT_ONCE, |id| async move {
             if let Err(error) = advance(service, id).await {
-                tracing::warn!(%error, subscription = %id, "what is due of a subscription could not be done");
+                tracing::warn!(%error, subscription = %id, "failed to process due subscription");
             }
         })
         .await;
@@ -48,13 +49,13 @@ async fn give_seats(service: &BillingService, now: Timestamp) -> Result<(), AppE
         after = (last.since, last.user_id, last.id);
         for rows::Unseated { id, user_id, .. } in part {
             if let Err(error) = take_seat(service, id, user_id).await {
-                tracing::warn!(%error, subscription = %id, "a member could not be given a seat");
+                tracing::warn!(%error, subscription = %id, "failed to assign seat");
             }
         }
     }
 }
 
-/// Does what is due of a subscription. It can be done again at any time.
+/// Performs the due action of a subscription. Safe to repeat.
 async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -92,7 +93,7 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
                 return tx.commit().await.map_err(app_error);
             }
             let payment = renewal(service, &tx, &row, &plan, now).await?;
-            // It is written down before it is done: whoever finds it like this asks what became of it.
+            // Stored before the charge, so that after a crash the outcome is fetched.
             if due == DueAction::Charge {
                 step(&mut row, SubscriptionTransition::Lapse)?;
                 row.attempts += 1;
@@ -127,7 +128,7 @@ fn reminder(service: &BillingService, row: &subscription::Model, plan: &PricingP
     })
 }
 
-/// The page on which the payer sees it, and pays.
+/// Path of the payer's page of the subscription.
 fn page_of(row: &subscription::Model) -> String {
     match row.workspace_id {
         Some(id) => format!("plans/billing?workspace_id={id}"),
@@ -135,7 +136,7 @@ fn page_of(row: &subscription::Model) -> String {
     }
 }
 
-/// Whether the next period can be charged now. Otherwise the row says what comes instead.
+/// True if the next period can be charged now. Otherwise updates the row accordingly.
 async fn may_charge<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
@@ -149,13 +150,13 @@ async fn may_charge<C: ConnectionTrait>(
         None => true,
     };
     if payer.is_none() || !is_there {
-        // Nobody is left to pay for.
+        // The payer or the workspace was deleted.
         row.state = SubscriptionState::Ended.as_str().to_owned();
         row.ends_at = now;
         settle(service, row, now)?;
         return Ok(false);
     }
-    // Its payer may be paying it at this moment.
+    // The payer may be paying manually at this moment.
     if let Some(open) = rows::open_payment(txn, row.id, now).await? {
         row.due_at = Some(Timestamp(open.expires_at.0 + 1_000));
         return Ok(false);
@@ -168,7 +169,7 @@ async fn may_charge<C: ConnectionTrait>(
     Ok(true)
 }
 
-/// The one payment of the next period.
+/// Returns the single payment of the next period, creating it if missing.
 async fn renewal<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
@@ -186,7 +187,7 @@ async fn renewal<C: ConnectionTrait>(
     };
     let seats = row.next_seats.unwrap_or(row.seats);
     let counted = subscription::Model { seats, ..row.clone() };
-    // A plan without a price in this currency goes on as it was.
+    // A plan without a price in this currency isn't switched to.
     let (next, price) = match price_of(&next, &counted) {
         Some(price) => (next, price),
         None => (plan.clone(), price_of(plan, &counted).ok_or(Code::WrongState)?),
@@ -199,10 +200,10 @@ async fn renewal<C: ConnectionTrait>(
         subscription_id: Some(row.id),
         period: Some(period),
         seats,
-        // Clients can't choose such a key: it has blanks in it.
+        // Clients can't send such a key, because it contains spaces.
         idempotency_key: format!("renewal {} {period}", row.id),
         expires_at: row.period_end.plus(service.config.payment.grace),
-        // The subscription asks for it.
+        // The subscription's schedule checks this payment.
         check_at: None,
         ..payments::begun(service, row.user_id, next.id, &gateway, money, now)
     };
@@ -210,7 +211,7 @@ async fn renewal<C: ConnectionTrait>(
     payment_rows::by_key(txn, row.user_id, &payment.idempotency_key).await?.ok_or_else(|| Code::Conflict.into())
 }
 
-/// Charges a payment that is written down, or asks what became of that.
+/// Charges a stored payment, or fetches its outcome.
 async fn charge(
     service: &BillingService,
     row: &subscription::Model,
@@ -223,7 +224,7 @@ async fn charge(
     };
     let found = match method {
         Some(method) => charged(service, &payment, &method, row.attempts, ask).await,
-        // It was removed meanwhile.
+        // The method was removed in the meantime.
         None => Ok(Some(Snapshot { remote: RemoteState::Failed, charge: None })),
     };
     match found {
@@ -233,7 +234,7 @@ async fn charge(
     }
 }
 
-/// Has the gateway charge it without its payer: prepared once, and then that very payment. None: the gateway doesn't know yet.
+/// Charges a payment without the payer being present. Returns `None` if the gateway doesn't know the outcome yet.
 pub(in crate::payments) async fn charged(
     service: &BillingService,
     payment: &payment::Model,
@@ -245,7 +246,7 @@ pub(in crate::payments) async fn charged(
     Ok(charges::charge(service, payment, method, how).await?.map(|charged| charged.snapshot))
 }
 
-/// A charge for the next period has failed: it is tried again another day. Nothing here commits.
+/// Schedules the retry of a failed renewal, and e-mails the payer. Runs in the caller's transaction.
 pub(in crate::payments) async fn attempt_failed<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
@@ -271,7 +272,7 @@ pub(in crate::payments) async fn attempt_failed<C: ConnectionTrait>(
     rows::store(txn, row).await
 }
 
-/// Gives a member a seat that is free.
+/// Gives a member a free seat.
 async fn take_seat(service: &BillingService, id: Uuid, user_id: UserId) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -279,7 +280,7 @@ async fn take_seat(service: &BillingService, id: Uuid, user_id: UserId) -> Resul
     let mut payments = rows::paid(&tx, id).await?;
     let period = payments.iter().find(|one| one.id == payment_id).and_then(|one| one.period);
     payments.retain(|one| one.period == period);
-    // Payments are locked before the subscription, as where they are delivered or refunded.
+    // Payments are locked before the subscription, as in fulfilment and refunds.
     let mut locked = Vec::new();
     for one in payments {
         locked.extend(payment_rows::lock(&tx, one.id).await?);

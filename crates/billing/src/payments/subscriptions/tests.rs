@@ -1,4 +1,4 @@
-//! Sequences of what can happen to somebody's subscription, payments and credits, and what must hold after each of it.
+//! Random sequences of operations on a user's subscription, payments and credits, and the invariants after each step.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -31,12 +31,12 @@ const ADMIN: &str = "Admin";
 #[derive(Clone, Copy, Debug)]
 enum Deed {
     Buy(usize, DemoOutcome),
-    /// With what was saved, the newest or the one before.
+    /// Buys with the newest saved method, or the one before.
     BuySaved(usize, usize),
     Save(DemoSetupOutcome),
-    /// Charged from then on.
+    /// Makes a saved method the default.
     Use(usize),
-    /// One that has begun, if any.
+    /// Completes a started payment, if any.
     Tell(usize, DemoOutcome),
     Refund(usize, i64),
     Dispute(usize, DisputeState),
@@ -77,7 +77,7 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
-/// What was refused, changes nothing.
+/// Returns `None` for rejected operations, which change nothing.
 pub(super) fn allowed<T>(done: Result<T, AppError>) -> Option<T> {
     match done {
         Ok(value) => Some(value),
@@ -91,14 +91,14 @@ pub(super) async fn all_payments(service: &BillingService, user_id: UserId) -> V
     payment_rows::list(service.db.writer(), filter, PageRequest::new(None, Some(100))).await.unwrap().0
 }
 
-/// Tells of a demo payment, and does the jobs that follow.
+/// Completes a demo payment, and runs the jobs that follow.
 pub(super) async fn tell(service: &BillingService, by: &Principal, id: Uuid, outcome: DemoOutcome) {
     if allowed(payments::end_demo(service, by, id, outcome).await).is_some() {
         SaveMethodJob { payment_id: id }.keep(service).await.unwrap();
     }
 }
 
-/// What was saved, the newest first.
+/// Saved methods, newest first.
 async fn saved(service: &BillingService, payer: Payer, which: usize) -> Option<PaymentMethodId> {
     let kept = methods(service, payer, PageRequest::new(None, Some(10))).await.unwrap();
     kept.items.get(which).map(|method| PaymentMethodId(method.id))
@@ -192,7 +192,7 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
         Deed::Hours(hours) => service.clock.advance(Duration::from_secs(u64::from(hours) * 3_600)),
         Deed::ClockBack(hours) => service.clock.rewind(Duration::from_secs(u64::from(hours) * 3_600)),
     }
-    // As each instance does all the time.
+    // Due work, as each instance does it continuously.
     for _ in 0..12 {
         subscriptions::look(service, service.clock.now()).await.unwrap();
     }
@@ -223,25 +223,25 @@ async fn check(
         }
         let mut again = row.clone();
         apply::restate(&mut again).unwrap();
-        assert_eq!(&again, row, "the status follows from the rest");
+        assert_eq!(&again, row, "the status follows from the other fields");
     }
     assert!(renewals.values().all(|count| *count == 1), "a period was charged twice: {renewals:?}");
     let count = numbers.len();
     numbers.sort_unstable();
     numbers.dedup();
-    assert_eq!(numbers.len(), count, "each number is there once");
+    assert_eq!(numbers.len(), count, "each number is used once");
     let page = PageRequest::new(None, Some(10));
     let kept = methods(service, Payer { user_id, workspace_id: None }, page).await.unwrap().items;
     let defaults = kept.iter().filter(|method| method.is_default).count();
-    assert_eq!(defaults, usize::from(!kept.is_empty()), "one of what is saved is charged: {kept:?}");
+    assert_eq!(defaults, usize::from(!kept.is_empty()), "one saved method is the default: {kept:?}");
     let row = rows::of(service.db.writer(), user_id.0).await.unwrap()?;
     assert!(row.method_id.is_none_or(|id| kept.iter().any(|method| method.id == id.0)), "{row:?} {kept:?}");
     let state = state(&row).unwrap();
     let is_over = row.ends_at <= now;
     assert_eq!(state == ::payment::SubscriptionState::Ended, row.due_at.is_none(), "{row:?}");
     assert!(!row.is_charging, "the demo gateway answers at once: {row:?}");
-    assert!(!is_over || state == ::payment::SubscriptionState::Ended, "what is over has ended: {row:?}");
-    assert!(course(service, &row).unwrap().due(now).is_none(), "nothing is left to do: {row:?}");
+    assert!(!is_over || state == ::payment::SubscriptionState::Ended, "an expired subscription has ended: {row:?}");
+    assert!(course(service, &row).unwrap().due(now).is_none(), "no due action is left: {row:?}");
     if let Some(before) = before {
         assert!(row.period >= before.period, "{before:?} {row:?}");
         let is_longer = row.period > before.period;
@@ -263,7 +263,7 @@ async fn check(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_happens_in_whatever_order_nothing_is_charged_or_given_twice() {
+async fn nothing_is_charged_or_granted_twice_in_any_order() {
     for stage in stages().await {
         let service = instance(&stage).await;
         sign_up(&service.identity, ADMIN).await;

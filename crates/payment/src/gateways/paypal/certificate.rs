@@ -1,7 +1,8 @@
-//! The certificate that PayPal signs its notices with.
+//! Certificates that PayPal signs its webhooks with.
 //!
-//! Its address comes with the notice, so anybody may have written it: only addresses as PayPal's own are asked, one at a time, and one that was asked in vain
-//! rests for a while; and what is there counts only where a public authority vouches for it, it is in date, and it is made out to a name of PayPal's.
+//! The certificate's URL comes with the request, so it isn't trusted: only URLs of PayPal's own form are fetched, one
+//! at a time, and a failed URL is not retried for a while. A certificate is accepted only if a public authority has
+//! issued it, it is in date, and it is for a name of PayPal.
 
 use std::{
     collections::HashMap,
@@ -20,17 +21,17 @@ use crate::{VerifyError, GatewayError, http::Http};
 const HOSTS: [&str; 4] = ["api.paypal.com", "api-m.paypal.com", "api.sandbox.paypal.com", "api-m.sandbox.paypal.com"];
 const PATH: &str = "/v1/notifications/certs/";
 const DOMAIN: &str = ".paypal.com";
-/// Certificates that are kept. PayPal has a few.
+/// Maximum number of cached certificates. PayPal uses a few.
 const MOST: usize = 16;
-/// Certificates in one file.
+/// Maximum number of certificates per file.
 const CHAIN: usize = 8;
-/// How long an address rests that was asked in vain.
+/// Time for which a failed URL is not fetched again.
 const REST: Duration = Duration::from_secs(60);
-/// Addresses that are asked in vain in that time: whoever makes them up doesn't have PayPal asked more often. What is told meanwhile with a certificate that isn't
-/// known yet has to come again.
+/// Failed URLs per that time, after which no new URL is fetched. This limits the requests to PayPal that forged
+/// webhooks cause; PayPal must repeat real webhooks with an unknown certificate in the meantime.
 const NEW_IN_A_REST: usize = 8;
 
-/// Whom we trust to say who somebody is.
+/// Trusted certificate authorities.
 pub struct Roots(Vec<TrustAnchor<'static>>);
 
 impl Roots {
@@ -47,7 +48,7 @@ pub(crate) struct CertificateCache {
     http: Http,
     roots: Roots,
     chains: Mutex<HashMap<String, Chain>>,
-    /// When addresses were asked in vain. Locked while one is asked, so that each is asked once.
+    /// Time of the last failure per URL. Locked during a fetch, so that each URL is fetched once.
     failures: tokio::sync::Mutex<HashMap<String, Instant>>,
 }
 
@@ -56,17 +57,17 @@ impl CertificateCache {
         Self { http, roots, chains: Mutex::default(), failures: tokio::sync::Mutex::default() }
     }
 
-    /// Whether the message was signed with the certificate at this address, and that certificate is PayPal's.
+    /// Checks that the message was signed with the certificate at `address`, and that the certificate is PayPal's.
     pub async fn check(&self, address: &str, message: &[u8], signature: &str, now: Timestamp) -> Result<(), VerifyError> {
         if !is_paypals(address) {
-            return Err(VerifyError::Signature("the certificate's address is not PayPal's"));
+            return Err(VerifyError::Signature("certificate URL is not PayPal's"));
         }
-        let signature = STANDARD.decode(signature).map_err(|_| VerifyError::Signature("the signature can't be read"))?;
+        let signature = STANDARD.decode(signature).map_err(|_| VerifyError::Signature("malformed signature"))?;
         if let Some(chain) = self.kept(address) {
             return check_chain(&chain, &self.roots, message, &signature, now);
         }
         let mut in_vain = self.failures.lock().await;
-        // Somebody may have been faster.
+        // A concurrent request may have fetched it.
         if let Some(chain) = self.kept(address) {
             drop(in_vain);
             return check_chain(&chain, &self.roots, message, &signature, now);
@@ -104,13 +105,13 @@ impl CertificateCache {
         if !reply.status.is_success() {
             return Err(VerifyError::Unverifiable(reply.failure()));
         }
-        let unreadable = VerifyError::Signature("the certificate can't be read");
+        let unreadable = VerifyError::Signature("malformed certificate");
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&reply.body).take(CHAIN).collect();
         chain.map_err(|_| unreadable)
     }
 }
 
-/// Whether it is written as PayPal writes the addresses of its certificates: `CERT-` with hexadecimal digits and hyphens, and nothing after it.
+/// True for a certificate URL of PayPal: `CERT-` with hexadecimal digits and hyphens at the end of the path.
 pub(super) fn is_paypals(address: &str) -> bool {
     let Ok(url) = Url::parse(address) else { return false };
     url.scheme() == "https"
@@ -132,16 +133,16 @@ fn check_chain(
     signature: &[u8],
     now: Timestamp,
 ) -> Result<(), VerifyError> {
-    let (leaf, others) = chain.split_first().ok_or(VerifyError::Signature("there is no certificate"))?;
-    let leaf = EndEntityCert::try_from(leaf).map_err(|_| VerifyError::Signature("the certificate can't be read"))?;
+    let (leaf, others) = chain.split_first().ok_or(VerifyError::Signature("certificate missing"))?;
+    let leaf = EndEntityCert::try_from(leaf).map_err(|_| VerifyError::Signature("malformed certificate"))?;
     let time = UnixTime::since_unix_epoch(Duration::from_secs(now.seconds().max(0).unsigned_abs()));
     leaf.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &roots.0, others, time, KeyUsage::server_auth(), None, None)
-        .map_err(|_| VerifyError::Signature("nobody vouches for the certificate"))?;
+        .map_err(|_| VerifyError::Signature("certificate not trusted"))?;
     if !leaf.valid_dns_names().any(|name| name.ends_with(DOMAIN)) {
-        return Err(VerifyError::Signature("the certificate is somebody else's"));
+        return Err(VerifyError::Signature("certificate not issued to PayPal"));
     }
     leaf.verify_signature(RSA_PKCS1_2048_8192_SHA256, message, signature)
-        .map_err(|_| VerifyError::Signature("the signature is wrong"))
+        .map_err(|_| VerifyError::Signature("invalid signature"))
 }
 
 #[cfg(test)]
@@ -149,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_paypals_own_addresses_are_asked() {
+    fn accepts_only_paypal_urls() {
         for (address, good) in [
             ("https://api.paypal.com/v1/notifications/certs/CERT-1", true),
             ("https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-a5cafa77", true),
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn addresses_that_are_made_up_are_asked_seldom() {
+    async fn limits_fetches_of_made_up_urls() {
         let nowhere = reqwest::Client::builder()
             .resolve("api.paypal.com", std::net::SocketAddr::from(([127, 0, 0, 1], 9)))
             .connect_timeout(Duration::from_secs(1))
@@ -193,11 +194,11 @@ mod tests {
                 assert!(matches!(checked, Err(VerifyError::Unverifiable(_))), "{number}: {checked:?}");
             }
         }
-        assert_eq!(certificates.failures.lock().await.len(), NEW_IN_A_REST, "no more than these were asked");
+        assert_eq!(certificates.failures.lock().await.len(), NEW_IN_A_REST, "no further URL was fetched");
     }
 
-    /// Made for the test, with keys that nobody has any more: an authority, a certificate of PayPal's by it, somebody else's, and one that
-    /// vouches for itself; and the same message signed with each.
+    /// Test certificates, whose keys no longer exist: an authority, a certificate issued by it to PayPal, one issued to
+    /// another name, and a self-signed one; and the same message signed with each.
     const AUTHORITY: &str = include_str!("../../../tests/certificates/ca.pem");
     const PAYPAL: [&str; 2] = [
         include_str!("../../../tests/certificates/paypal.pem"),
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_counts_with_a_certificate_of_paypals_that_somebody_vouches_for() {
+    fn accepts_signatures_with_trusted_paypal_certificates() {
         let authority = chain(AUTHORITY);
         let roots = Roots(vec![webpki::anchor_from_trusted_cert(&authority[0]).unwrap().to_owned()]);
         let check = |[pem, signature]: [&str; 2], message: &[u8], now: Timestamp| {
@@ -235,6 +236,6 @@ mod tests {
         }
         let public =
             check_chain(&chain(PAYPAL[0]), &Roots::public(), MESSAGE, &STANDARD.decode(PAYPAL[1]).unwrap(), NOW);
-        assert!(public.is_err(), "no public authority vouches for it");
+        assert!(public.is_err(), "not issued by a public authority");
     }
 }

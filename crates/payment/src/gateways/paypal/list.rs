@@ -1,7 +1,7 @@
-//! What PayPal has taken in a time, by its transaction search.
+//! Payments in PayPal's transaction search.
 //!
-//! The search has to be allowed to the app (`Transaction search`); where it isn't, each payment is asked about by itself. It lists transactions some
-//! hours after they were made, and says until when it is whole: before that, nothing is compared.
+//! The app needs the permission `Transaction search`; without it, each payment is fetched. Transactions are listed some
+//! hours after they were made, and PayPal reports until when the list is complete; an incomplete list is not compared.
 
 use std::collections::HashMap;
 
@@ -12,11 +12,11 @@ use serde::Deserialize;
 use super::{Paypal, objects::Amount};
 use crate::{GatewayError, ListedPayment, PaymentListing, Money};
 
-/// Transactions of one page. PayPal gives up to 500, which might be longer than an answer may be.
+/// Page size. PayPal allows up to 500, which might exceed our size limit for answers.
 const PAGE_SIZE: u32 = 200;
-/// PayPal lists 10,000 transactions of a time at the most.
+/// PayPal lists at most 10,000 transactions of a period.
 const MOST_PAGES: u32 = 50;
-/// In milliseconds.
+/// One day, in milliseconds.
 const DAY: i64 = 86_400_000;
 
 #[derive(Deserialize)]
@@ -51,20 +51,20 @@ struct Transaction {
 }
 
 impl Transaction {
-    /// Money that a payer has sent: `T00…`. What we send has a minus.
+    /// True for money received from a payer: `T00…`. Amounts that we send are negative.
     fn is_payment(&self) -> bool {
-        // Done; done and reversed or refunded since.
+        // Completed, or completed and later reversed or refunded.
         let is_done = matches!(self.transaction_status.as_str(), "S" | "V" | "F");
         is_done && self.transaction_event_code.starts_with("T00") && !self.transaction_amount.value.starts_with('-')
     }
 
-    /// Money that went back for a payment: `T1106` by PayPal, `T1107` by us.
+    /// True for refunds: `T1106` by PayPal, `T1107` by us.
     fn is_refund(&self) -> bool {
         matches!(self.transaction_event_code.as_str(), "T1106" | "T1107") && self.transaction_status == "S"
     }
 }
 
-/// Payments with what went back for them.
+/// Payments with their refunded amounts.
 fn listed(found: Vec<Transaction>) -> Vec<ListedPayment> {
     let mut refunded: HashMap<String, i64> = HashMap::new();
     for refund in found.iter().filter(|one| one.is_refund()) {
@@ -107,14 +107,14 @@ impl Paypal {
         Ok(PaymentListing::Charges(listed(found)))
     }
 
-    /// The transactions of a day at the most. False: the app may not search.
+    /// Reads the transactions of at most one day. Returns false if the app has no permission to search.
     async fn transactions_of(
         &self,
         from: Timestamp,
         until: Timestamp,
         found: &mut Vec<Transaction>,
     ) -> Result<bool, GatewayError> {
-        // Its ends are both within.
+        // Both ends are inclusive.
         let last = Timestamp(until.0 - 1_000);
         for number in 1..=MOST_PAGES {
             let path = format!(
@@ -140,7 +140,7 @@ impl Paypal {
     }
 }
 
-/// As PayPal writes times in addresses, in UTC.
+/// Formats a time for PayPal's URLs, in UTC.
 fn second(at: Timestamp) -> String {
     let text = at.to_string();
     let whole = text.split(['.', 'Z']).next().unwrap_or_default();
@@ -153,13 +153,13 @@ mod tests {
     use crate::Currency;
 
     #[test]
-    fn times_are_written_with_seconds() {
+    fn formats_times_with_seconds() {
         assert_eq!(second(Timestamp(1_700_000_000_123)), "2023-11-14T22:13:20Z");
         assert_eq!(second(Timestamp(1_700_000_000_000)), "2023-11-14T22:13:20Z");
     }
 
     #[test]
-    fn payments_are_listed_with_what_went_back() {
+    fn lists_payments_with_refunded_amounts() {
         let transaction = |id: &str, code: &str, status: &str, value: &str, of: Option<&str>, custom: Option<&str>| {
             serde_json::from_value::<Transaction>(serde_json::json!({
                 "transaction_id": id, "transaction_event_code": code, "transaction_status": status,

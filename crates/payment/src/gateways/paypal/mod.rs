@@ -1,7 +1,7 @@
-//! PayPal: orders (v2) that we capture when the payer has agreed.
+//! PayPal Orders API v2, with capture after the payer's approval.
 //!
-//! That an order is completed doesn't mean that it is paid: its capture says so. A notice is signed over a checksum of its raw body, with a
-//! certificate whose address comes with it; [`certificate`] says which of them are believed.
+//! A completed order isn't necessarily paid: its capture is decisive. A webhook is signed over a checksum of its raw
+//! body, with a certificate whose URL comes with the request; [`certificate`] decides which of them are trusted.
 
 mod certificate;
 mod list;
@@ -45,37 +45,37 @@ pub(crate) static KIND: GatewayKind = GatewayKind {
 };
 
 #[derive(Deserialize, Settings)]
-#[settings("payment.paypal", enabled = "Whether people can pay by PayPal.")]
+#[settings("payment.paypal", enabled = "Enables payments by PayPal.")]
 #[serde(deny_unknown_fields)]
 struct Settings {
-    /// Address of PayPal's API; https://api-m.sandbox.paypal.com for tests.
+    /// Base URL of PayPal's API; https://api-m.sandbox.paypal.com for tests.
     #[setting(Url(&["http", "https"]), default = "https://api-m.paypal.com")]
     base_url: Url,
     /// Client id of the app at PayPal.
     #[setting(Text, needed, example = "AY…")]
     client_id: String,
-    /// Its secret.
+    /// Client secret of the app at PayPal.
     #[setting(Credential, needed, example = "EL…")]
     client_secret: Secret,
     /// Id of the webhook at PayPal.
     #[setting(Text, needed, example = "8PT597110X687430LKGECATA")]
     webhook_id: String,
-    /// How PayPal's webhooks are checked: here, by the certificate that they are signed with, or by asking PayPal (api).
+    /// Verification of PayPal's webhooks: `certificate` checks the signature here, `api` sends the event to PayPal for
+    /// verification.
     #[setting(Choice(&["certificate", "api"]), default = "certificate")]
     verify: WebhookVerification,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// How long before its end a token is no longer used.
+/// Margin before the expiry of an access token.
 const TOKEN_MARGIN: Duration = Duration::from_secs(60);
 
-/// How a notice is checked.
+/// Verification of webhooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WebhookVerification {
-    /// Here, by the certificate that it was signed with.
     Certificate,
-    /// By asking PayPal.
+    /// Sends the event to PayPal for verification.
     Api,
 }
 
@@ -86,15 +86,15 @@ pub struct Paypal {
     webhook_id: String,
     check: WebhookVerification,
     certificates: CertificateCache,
-    /// Locked while it is fetched, so that it is fetched once.
+    /// Locked during a fetch, so that the token is fetched once.
     token: Mutex<TokenCache>,
 }
 
-/// A token that is kept, and until when it is good.
+/// Cached access token with its expiry.
 #[derive(Default)]
 struct TokenCache {
     token: Option<(Secret, Instant)>,
-    /// Why there was none the last time, and when that was known.
+    /// Last failure and its time.
     failure: Option<(GatewayError, Instant)>,
 }
 
@@ -124,7 +124,7 @@ impl Paypal {
         {
             return Ok(token.clone());
         }
-        // Whoever has waited for an attempt doesn't wait for one of their own, one after the other.
+        // Callers that waited during a failed fetch share its error instead of fetching one after the other.
         if let Some((error, at)) = &fetched.failure
             && *at >= came
         {
@@ -184,12 +184,12 @@ impl Paypal {
     }
 }
 
-/// The answer of a request that went well.
+/// Parses a successful answer.
 fn read_as<T: serde::de::DeserializeOwned>(reply: Reply) -> Result<T, GatewayError> {
     if reply.status.is_success() { reply.json() } else { Err(failure(&reply)) }
 }
 
-/// What an answer means that isn't one of success.
+/// Converts an unsuccessful answer to an error.
 fn failure(reply: &Reply) -> GatewayError {
     #[derive(Deserialize)]
     struct Problem {
@@ -209,8 +209,8 @@ fn failure(reply: &Reply) -> GatewayError {
     if is_final { reply.refusal() } else { reply.failure() }
 }
 
-/// Whether PayPal has decided about the request itself. That something was refunded already may be what we have done: that has to be looked at. See
-/// <https://developer.paypal.com/api/rest/responses/>.
+/// True for PayPal's final errors. "Already refunded" may be the result of our own earlier request, so it isn't final.
+/// See <https://developer.paypal.com/api/rest/responses/>.
 fn is_refusal<'a>(status: u16, name: &str, mut issues: impl Iterator<Item = &'a str>) -> bool {
     let is_final = matches!(
         (status, name),
@@ -225,7 +225,7 @@ impl Gateway for Paypal {
         GatewayName::of(&KIND)
     }
 
-    /// It has neither dong nor won.
+    /// PayPal supports neither dong nor won.
     fn limits(&self, currency: Currency) -> Option<RangeInclusive<i64>> {
         (!matches!(currency, Currency::Vnd | Currency::Krw)).then_some(1..=1_000_000_000)
     }
@@ -254,7 +254,7 @@ impl Gateway for Paypal {
 
     async fn fetch(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         let reply = self.ask(Method::GET, &format!("/v2/checkout/orders/{}", payment.reference), None, None).await?;
-        // It forgets orders that nobody has agreed to.
+        // PayPal deletes orders that were not approved.
         let is_forgotten = reply.status == StatusCode::NOT_FOUND && matches!(failure(&reply), GatewayError::Rejected(_));
         if is_forgotten && payment.now >= payment.expires_at {
             return Ok(Snapshot { remote: RemoteState::Expired, charge: None });
@@ -274,7 +274,7 @@ impl Gateway for Paypal {
             return reply.json::<PaypalOrder>()?.snapshot();
         }
         match failure(&reply) {
-            // Captured before, or not agreed to: the order says which.
+            // Captured before, or not approved: the order shows which.
             GatewayError::Rejected(_) => self.order(payment.reference).await?.snapshot(),
             away => Err(away),
         }
@@ -292,7 +292,7 @@ impl Gateway for Paypal {
         Ok(read_as::<Refund>(reply)?.told())
     }
 
-    /// The order has all refunds of its capture, with what we have named them.
+    /// The order contains all refunds of its capture, with our ids.
     async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError> {
         if let Some(reference) = order.reference {
             let reply = self.ask(Method::GET, &format!("/v2/payments/refunds/{reference}"), None, None).await?;
@@ -309,26 +309,26 @@ impl Gateway for Paypal {
     }
 
     async fn probe(&self, _: Timestamp) -> Result<(), GatewayError> {
-        // One that is kept says nothing about now.
+        // A cached token proves nothing about the current state.
         self.token.lock().await.token = None;
         self.token().await.map(drop)
     }
 
     async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError> {
-        let header = |name: &str| (delivery.header)(name).ok_or(VerifyError::Signature("a header is missing"));
+        let header = |name: &str| (delivery.header)(name).ok_or(VerifyError::Signature("header missing"));
         let (id, time) = (header("paypal-transmission-id")?, header("paypal-transmission-time")?);
         let (algorithm, signature) = (header("paypal-auth-algo")?, header("paypal-transmission-sig")?);
         let certificate = header("paypal-cert-url")?;
-        let moment = Timestamp::parse(&time).map_err(|_| VerifyError::Signature("the time can't be read"))?;
-        // It sends an event again for three days, and signs it anew each time.
+        let moment = Timestamp::parse(&time).map_err(|_| VerifyError::Signature("malformed time"))?;
+        // PayPal repeats an event for three days, with a new signature each time.
         if delivery.now.0.abs_diff(moment.0) > 4 * 86_400_000 {
-            return Err(VerifyError::Signature("the signature is too old, or from the future"));
+            return Err(VerifyError::Signature("signature time out of range"));
         }
         if !algorithm.eq_ignore_ascii_case("SHA256withRSA") {
-            return Err(VerifyError::Signature("the algorithm is another"));
+            return Err(VerifyError::Signature("unknown signature algorithm"));
         }
         if !certificate::is_paypals(&certificate) {
-            return Err(VerifyError::Signature("the certificate's address is not PayPal's"));
+            return Err(VerifyError::Signature("certificate URL is not PayPal's"));
         }
         match self.check {
             WebhookVerification::Certificate => {
@@ -346,7 +346,7 @@ impl Gateway for Paypal {
                     text(&certificate),
                     text(&self.webhook_id),
                 );
-                // The body goes in as it came: written anew, it would be another one.
+                // The body is inserted as received, because serialising it again could change it.
                 let mut body = format!(
                     r#"{{"transmission_id":{id},"transmission_time":{time},"auth_algo":{algorithm},"transmission_sig":{signature},"cert_url":{certificate},"webhook_id":{webhook},"webhook_event":"#
                 )
@@ -364,7 +364,7 @@ impl Gateway for Paypal {
                 let reply = self.ask(Method::POST, path, None, Some(body)).await.map_err(VerifyError::Unverifiable)?;
                 let verdict: Verdict = reply.json().map_err(VerifyError::Unverifiable)?;
                 if verdict.verification_status != "SUCCESS" {
-                    return Err(VerifyError::Signature("PayPal says that the signature is wrong"));
+                    return Err(VerifyError::Signature("PayPal reports an invalid signature"));
                 }
             }
         }
@@ -378,7 +378,8 @@ impl Gateway for Paypal {
         Ok(PaymentWebhookEvent { event_id: event.id, kind: event.event_type, about, is_ours: true, news })
     }
 
-    /// What is signed of a notice is a checksum of its body, which others can have the same: that money came is asked for.
+    /// The signature covers only a checksum of the body, which can be forged by a collision. So payments are confirmed
+    /// by fetching the capture.
     async fn confirm(&self, notice: PaymentWebhookEvent, _: Timestamp) -> Result<PaymentWebhookEvent, GatewayError> {
         let PaymentUpdate::Paid { charge: Some(charge), .. } = &notice.news else { return Ok(notice) };
         if !is_id(charge) {
@@ -398,7 +399,7 @@ impl Gateway for Paypal {
     }
 }
 
-/// Whether it can stand in an address.
+/// True if the id is safe in a URL path.
 fn is_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

@@ -1,4 +1,4 @@
-//! PayPal's objects as they come in answers and notices, and what a notice says by them.
+//! PayPal's API objects, and the updates derived from its webhook events.
 
 use appcore::Timestamp;
 use serde::Deserialize;
@@ -142,12 +142,12 @@ struct Ruling {
     outcome_code: String,
 }
 
-/// Whether the money came. What was refunded was paid before.
+/// True if the money was received. Refunded captures were paid before.
 pub(super) fn is_captured(status: &str) -> bool {
     matches!(status, "COMPLETED" | "REFUNDED" | "PARTIALLY_REFUNDED")
 }
 
-/// Of which payment of ours something is.
+/// Returns the payment with our id.
 fn of_payment(id: Option<String>) -> WebhookSubject {
     id.and_then(|id| id.parse().ok()).map_or(WebhookSubject::Nothing, WebhookSubject::Payment)
 }
@@ -175,7 +175,7 @@ pub(super) fn read(
         "PAYMENT.CAPTURE.DENIED" | "PAYMENT.CAPTURE.DECLINED" => {
             (of_payment(parsed::<Capture>(resource)?.custom_id), PaymentUpdate::Failed)
         }
-        // Reversed: the buyer's bank took the money back, which is for good.
+        // Reversed: the buyer's bank took the money back for good.
         "PAYMENT.CAPTURE.REFUNDED" | "PAYMENT.CAPTURE.REVERSED" => {
             let refund: Refund = parsed(resource)?;
             let charge =
@@ -199,11 +199,12 @@ pub(super) fn read(
     })
 }
 
-/// For whom a dispute was decided. A word that isn't known decides nothing: what it is about stays kept back until somebody has looked.
+/// Outcome of a dispute. An unknown outcome leaves it open, so that the credits stay held back until an administrator
+/// reviews it.
 fn ruled(outcome: &str) -> DisputeState {
     match outcome {
         "RESOLVED_BUYER_FAVOUR" | "ACCEPTED" => DisputeState::Lost,
-        // With a payout PayPal pays the buyer itself.
+        // With a payout, PayPal itself pays the buyer.
         "RESOLVED_SELLER_FAVOUR" | "RESOLVED_WITH_PAYOUT" | "CANCELED_BY_BUYER" | "DENIED" | "NONE" => {
             DisputeState::Won
         }

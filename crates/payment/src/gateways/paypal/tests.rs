@@ -2,7 +2,7 @@ use super::{objects::refund_state, *};
 use crate::{WebhookSubject, DisputeState, Money, RefundState};
 
 #[test]
-fn a_dispute_is_decided_by_words_that_are_known_and_stays_open_by_others() {
+fn known_outcomes_decide_disputes_and_others_leave_them_open() {
     let read = |status: &str, outcome: Option<&str>| {
         let mut resource = json!({
             "dispute_id": "PP-D-1", "status": status, "dispute_amount": { "currency_code": "USD", "value": "3.00" },
@@ -19,7 +19,7 @@ fn a_dispute_is_decided_by_words_that_are_known_and_stays_open_by_others() {
         }
     };
     assert_eq!(read("OPEN", None), DisputeState::Open);
-    assert_eq!(read("UNDER_REVIEW", Some("RESOLVED_SELLER_FAVOUR")), DisputeState::Open, "it isn't resolved yet");
+    assert_eq!(read("UNDER_REVIEW", Some("RESOLVED_SELLER_FAVOUR")), DisputeState::Open, "not resolved yet");
     for (outcome, state) in [
         ("RESOLVED_BUYER_FAVOUR", DisputeState::Lost),
         ("ACCEPTED", DisputeState::Lost),
@@ -35,7 +35,7 @@ fn a_dispute_is_decided_by_words_that_are_known_and_stays_open_by_others() {
 /// The names are those of <https://developer.paypal.com/api/rest/responses/>, the issues those of
 /// <https://developer.paypal.com/api/payments/v2/>.
 #[test]
-fn what_paypal_has_decided_is_a_refusal_and_nothing_else() {
+fn only_final_errors_are_refusals() {
     for (status, name, issue, is_final) in [
         (400, "INVALID_REQUEST", "INVALID_PARAMETER_SYNTAX", true),
         (404, "RESOURCE_NOT_FOUND", "INVALID_RESOURCE_ID", true),
@@ -68,20 +68,20 @@ fn what_paypal_has_decided_is_a_refusal_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn all_who_wait_for_a_token_are_told_together_that_there_is_none() {
+async fn concurrent_callers_share_a_failed_token_fetch() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     let paypal = Paypal::new(&url, "id".to_owned(), "secret".into(), "hook".to_owned(), WebhookVerification::Api).unwrap();
-    // Read, and never answered.
+    // Reads the request, and closes the connection without an answer.
     let hanging_up = async {
         let (mut socket, _) = listener.accept().await.unwrap();
         assert!(socket.read(&mut [0; 8_192]).await.unwrap() > 0);
     };
     let ((), one, two, three) = tokio::join!(hanging_up, paypal.token(), paypal.token(), paypal.token());
     assert!(one.is_err() && two.is_err() && three.is_err());
-    assert!(tokio::time::timeout(Duration::ZERO, listener.accept()).await.is_err(), "it was asked more than once");
-    // Whoever comes later has it asked for anew.
+    assert!(tokio::time::timeout(Duration::ZERO, listener.accept()).await.is_err(), "requested more than once");
+    // Later callers fetch again.
     let answering = async {
         let (mut socket, _) = listener.accept().await.unwrap();
         assert!(socket.read(&mut [0; 8_192]).await.unwrap() > 0);
@@ -95,12 +95,12 @@ async fn all_who_wait_for_a_token_are_told_together_that_there_is_none() {
 }
 
 #[test]
-fn the_checksum_is_that_of_paypal() {
+fn checksum_matches_paypal() {
     assert_eq!(crc32fast::hash(b"{\"id\":\"evt_1\"}"), 2_394_574_875);
 }
 
 #[test]
-fn an_order_is_paid_when_its_capture_is() {
+fn order_is_paid_when_captured() {
     let snapshot = |status: &str, capture: Option<&str>| {
         let captures = capture.map_or_else(Vec::new, |status| {
             vec![json!({ "id": "C1", "status": status, "amount": { "currency_code": "USD", "value": "9.99" } })]

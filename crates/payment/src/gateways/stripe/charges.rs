@@ -1,7 +1,8 @@
-//! Charging with Stripe what it has kept: a PaymentIntent for each period, or for what a payer buys with a saved card.
+//! Charges of saved payment methods with Stripe: a PaymentIntent per period or purchase.
 //!
-//! Not Stripe's own subscriptions: which plan somebody has, in which version and until when, has to be the same whatever they pay with, and its
-//! credits have to come once for each period. An intent that isn't confirmed costs nothing, and one that has succeeded can't be confirmed again.
+//! Stripe's own subscriptions aren't used, because plans, versions and periods must be the same for all gateways, and
+//! the credits of a period must be granted once. An unconfirmed intent costs nothing, and a succeeded one can't be
+//! confirmed again.
 
 use appcore::Timestamp;
 use async_trait::async_trait;
@@ -17,12 +18,12 @@ use crate::{
 
 use super::{Stripe, failure, objects::Reference};
 
-/// Pages of a hundred charges that are read for two days.
+/// Pages of 100 charges, for two days.
 const MOST_PAGES: usize = 200;
-/// What the ids of intents begin with.
+/// Prefix of intent ids.
 const INTENT: &str = "pi_";
 
-/// Whether a payment is such a charge, and not a checkout.
+/// True if the reference is that of a charge, not of a checkout.
 pub(crate) fn is_charge(reference: &str) -> bool {
     reference.starts_with(INTENT)
 }
@@ -62,12 +63,12 @@ struct RedirectTo {
 struct Metadata {
     #[serde(default)]
     payment_id: Option<Uuid>,
-    /// Only charges of ours have it: what a checkout does with its intent, the checkout tells. `false`: the payer was there.
+    /// Only set on our charges; the intents of checkouts are reported by the checkout. `false`: the payer was present.
     #[serde(default)]
     off_session: Option<String>,
 }
 
-/// A payment method: with all that is in it, or by its id. In this order: the second takes anything.
+/// A payment method, expanded or by its id. The order matters, because the second variant accepts anything.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(crate) enum ExpandableMethod {
@@ -132,7 +133,7 @@ impl Intent {
                 RemoteState::Paid(self.money().ok_or_else(unread)?)
             }
             "canceled" => RemoteState::Failed,
-            // After it was declined it waits for another method, or for the payer.
+            // After a decline the intent waits for another method, or for the payer.
             "requires_payment_method" if self.last_payment_error.is_some() => RemoteState::Failed,
             "requires_action" if !self.is_payer_there() => RemoteState::Failed,
             _ => RemoteState::Open,
@@ -141,7 +142,7 @@ impl Intent {
     }
 }
 
-/// What an event about an intent says.
+/// Update of an event about an intent.
 pub(crate) fn told(kind: &str, intent: &Intent) -> (WebhookSubject, PaymentUpdate) {
     let metadata = intent.metadata.as_ref();
     let ours = metadata.filter(|metadata| metadata.off_session.is_some()).and_then(|metadata| metadata.payment_id);
@@ -164,7 +165,7 @@ struct Charges {
     has_more: bool,
 }
 
-/// Money that was taken, whoever began it.
+/// A charge, made by any program of the account.
 #[derive(Deserialize)]
 struct ListedCharge {
     id: String,
@@ -195,7 +196,7 @@ impl ListedCharge {
 }
 
 impl Stripe {
-    /// All charges of a time.
+    /// Lists all charges of a period.
     pub(crate) async fn charges(&self, from: Timestamp, until: Timestamp) -> Result<Vec<ListedPayment>, GatewayError> {
         let (mut listed, mut after) = (Vec::new(), String::new());
         for _ in 0..MOST_PAGES {
@@ -251,7 +252,8 @@ impl Recurring for Stripe {
 
     async fn charge(&self, payment: &KnownPayment<'_>, attempt: &ChargeAttempt<'_>) -> Result<ChargeResult, GatewayError> {
         let path = format!("/v1/payment_intents/{}/confirm", payment.reference);
-        // Which payment methods an intent takes is set at Stripe: where one of them may redirect, it wants to know where to, though a card doesn't.
+        // Stripe requires a return URL if one of the methods enabled for the account may redirect, even if a card
+        // doesn't.
         let mut form = vec![("payment_method", attempt.method), ("return_url", attempt.return_url.as_str())];
         if attempt.presence == PayerPresence::Absent {
             form.push(("off_session", "true"));
@@ -265,9 +267,9 @@ impl Recurring for Stripe {
             return reply.json::<Intent>()?.charged();
         }
         match failure(&reply) {
-            // Declined, or it wants the payer.
+            // Declined, or confirmation by the payer required.
             GatewayError::Rejected(_) if reply.status == StatusCode::PAYMENT_REQUIRED => Ok(ChargeResult::declined()),
-            // Paid before, or not to be paid this way: the intent says which.
+            // Paid before, or not payable in this way: the intent shows which.
             GatewayError::Rejected(reason) => match self.intent(payment.reference).await?.charged()? {
                 ChargeResult { snapshot: Snapshot { remote: RemoteState::Open, .. }, redirect_url: None } => {
                     Err(GatewayError::Rejected(reason))
@@ -291,7 +293,7 @@ impl Recurring for Stripe {
         let reply = self.http.send(self.request(Method::POST, &path)).await?;
         match failure(&reply) {
             _ if reply.status.is_success() => Ok(()),
-            // It isn't attached to anybody any more.
+            // Already detached.
             GatewayError::Rejected(_) if matches!(reply.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND) => {
                 Ok(())
             }
@@ -326,24 +328,24 @@ mod tests {
     }
 
     #[test]
-    fn a_charge_is_paid_when_its_intent_has_succeeded_and_has_failed_when_it_was_declined() {
+    fn charge_is_paid_on_success_and_failed_on_decline() {
         let remote = |status: &str, error: bool| intent(status, error).snapshot().unwrap().remote;
         assert_eq!(remote("succeeded", false), RemoteState::Paid(Money::new(2_400, Currency::Usd)));
         assert_eq!(remote("processing", false), RemoteState::Open);
         assert_eq!(remote("requires_payment_method", true), RemoteState::Failed);
-        assert_eq!(remote("requires_confirmation", false), RemoteState::Open, "it was prepared only");
-        assert_eq!(remote("requires_action", false), RemoteState::Failed, "the payer isn't there");
+        assert_eq!(remote("requires_confirmation", false), RemoteState::Open, "only prepared");
+        assert_eq!(remote("requires_action", false), RemoteState::Failed, "the payer isn't present");
         assert_eq!(remote("something_new", false), RemoteState::Open);
         let mut wanted = intent("requires_action", false);
         wanted.metadata = Some(Metadata { payment_id: None, off_session: Some("false".to_owned()) });
         let url = "https://hooks.stripe.com/3d_secure".to_owned();
         wanted.next_action = Some(NextAction { redirect_to_url: Some(RedirectTo { url: url.clone() }) });
         let charged = wanted.charged().unwrap();
-        assert_eq!((charged.snapshot.remote, charged.redirect_url), (RemoteState::Open, Some(url)), "the payer is there");
+        assert_eq!((charged.snapshot.remote, charged.redirect_url), (RemoteState::Open, Some(url)), "the payer is present");
     }
 
     #[test]
-    fn events_about_the_intents_of_checkouts_say_nothing() {
+    fn ignores_events_about_checkout_intents() {
         let (about, news) = told("payment_intent.succeeded", &intent("succeeded", false));
         let paid = PaymentUpdate::Paid { money: Money::new(2_400, Currency::Usd), charge: Some("pi_1".to_owned()) };
         assert_eq!((about, news), (WebhookSubject::Payment(Uuid::from_u128(7)), paid));

@@ -1,8 +1,8 @@
-//! Stripe: a small client of our own on a pinned version of its API.
+//! Stripe client with a pinned API version.
 //!
-//! The version is pinned on our calls; the webhook endpoint at Stripe must be made with the same one. What is not known is passed over, so that
-//! new values break nothing. Events come in any order and more than once; each of them says something that stays true, so it can be applied
-//! as it comes.
+//! The version is pinned for our requests; the webhook endpoint at Stripe must be created with the same version.
+//! Unknown values are ignored, so that new ones break nothing. Events arrive in any order and repeatedly; each states a
+//! fact that stays true, so it can be applied as it arrives.
 
 mod charges;
 mod objects;
@@ -37,29 +37,30 @@ pub(crate) static KIND: GatewayKind = GatewayKind {
 };
 
 #[derive(Deserialize, Settings)]
-#[settings("payment.stripe", enabled = "Whether people can pay by Stripe.")]
+#[settings("payment.stripe", enabled = "Enables payments by Stripe.")]
 #[serde(deny_unknown_fields)]
 struct Settings {
-    /// Address of Stripe's API.
+    /// Base URL of Stripe's API.
     #[setting(Url(&["http", "https"]), default = "https://api.stripe.com")]
     base_url: Url,
     /// Secret key of Stripe's API.
     #[setting(Credential, needed, example = "sk_live_…")]
     secret_key: Secret,
-    /// Secret of the webhook endpoint at Stripe (whsec_…); two, with a comma, while one replaces the other.
+    /// Signing secret of the webhook endpoint at Stripe (whsec_…). During a rotation, both secrets separated by a
+    /// comma.
     #[setting(Secrets, needed, default = "")]
     webhook_secret: Vec<Secret>,
 }
 
 const VERSION: &str = "2026-10-28.endive";
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How far a signature's time may be from ours, in both directions.
+/// Maximum clock difference for signatures, in both directions.
 const TOLERANCE_SECONDS: i64 = 300;
 
 pub struct Stripe {
     pub(crate) http: Http,
     secret_key: Secret,
-    /// Two while one of them is being replaced.
+    /// Two during a rotation.
     webhook_secrets: Vec<Secret>,
 }
 
@@ -73,7 +74,7 @@ impl Stripe {
         key.starts_with("sk_live_") || key.starts_with("rk_live_")
     }
 
-    /// The answer of a request that went well.
+    /// Sends a request, and parses a successful answer.
     pub(crate) async fn ask<T: serde::de::DeserializeOwned>(
         &self,
         request: reqwest::RequestBuilder,
@@ -82,7 +83,7 @@ impl Stripe {
         if reply.status.is_success() { reply.json() } else { Err(failure(&reply)) }
     }
 
-    /// The newest refunds of a payment.
+    /// Returns the newest refunds of a payment.
     async fn refunds_of(&self, charge: &str) -> Result<Refunds, GatewayError> {
         let path = format!("/v1/refunds?payment_intent={charge}&limit=100");
         self.ask(self.request(reqwest::Method::GET, &path)).await
@@ -97,7 +98,7 @@ impl Stripe {
     }
 }
 
-/// What an answer means that isn't one of success.
+/// Converts an unsuccessful answer to an error.
 pub(crate) fn failure(reply: &Reply) -> GatewayError {
     #[derive(Deserialize)]
     struct Body {
@@ -115,8 +116,8 @@ pub(crate) fn failure(reply: &Reply) -> GatewayError {
     if is_final { reply.refusal() } else { reply.failure() }
 }
 
-/// Whether Stripe has decided about the request itself. Wrong keys have the type of wrong requests, and another status; that something was refunded
-/// already may be what we have done: that has to be looked at. See <https://docs.stripe.com/api/errors>.
+/// True for Stripe's final errors. Wrong keys have the same type but another status. "Already refunded" may be the
+/// result of our own earlier request, so it isn't final. See <https://docs.stripe.com/api/errors>.
 fn is_refusal(status: u16, kind: &str, code: Option<&str>) -> bool {
     matches!(status, 400 | 402 | 404)
         && matches!(kind, "card_error" | "invalid_request_error")
@@ -141,7 +142,7 @@ impl Gateway for Stripe {
             ("mode", "payment"),
             ("client_reference_id", &id),
             ("metadata[payment_id]", &id),
-            // It is not copied down by itself.
+            // Stripe doesn't copy the session's metadata to the intent.
             ("payment_intent_data[metadata][payment_id]", &id),
             ("line_items[0][quantity]", "1"),
             ("line_items[0][price_data][currency]", &currency),
@@ -199,7 +200,7 @@ impl Gateway for Stripe {
         Ok(refund.told())
     }
 
-    /// Stripe forgets keys after a day; what a refund was for stays written on it.
+    /// Stripe forgets idempotency keys after a day; the refund's metadata contains our id.
     async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError> {
         if let Some(reference) = order.reference {
             let path = format!("/v1/refunds/{reference}");
@@ -225,7 +226,7 @@ impl Gateway for Stripe {
     }
 
     async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError> {
-        let header = (delivery.header)("stripe-signature").ok_or(VerifyError::Signature("there is no signature"))?;
+        let header = (delivery.header)("stripe-signature").ok_or(VerifyError::Signature("signature missing"))?;
         check(&header, delivery.body, &self.webhook_secrets, delivery.now)?;
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
@@ -241,7 +242,7 @@ impl Gateway for Stripe {
                 let at = event.created.map(|seconds| Timestamp(seconds.saturating_mul(1_000)));
                 (about, refund.news(at).map_or(PaymentUpdate::Foreign, PaymentUpdate::Refund))
             }
-            // What was refunded is asked for: an endpoint may be told of nothing else.
+            // The refunds are fetched, because the endpoint may be subscribed to no other refund event.
             "charge.refunded" => match about_intent(event.data.read::<RefundedCharge>()?.payment_intent) {
                 WebhookSubject::Nothing => (WebhookSubject::Nothing, PaymentUpdate::Other),
                 about => (about, PaymentUpdate::Refunds(Vec::new())),
@@ -253,7 +254,7 @@ impl Gateway for Stripe {
         Ok(PaymentWebhookEvent { event_id: event.id, kind: event.kind, about, is_ours, news })
     }
 
-    /// That something of a charge was refunded says neither what nor how far that is.
+    /// `charge.refunded` names neither the refunds nor their states.
     async fn confirm(&self, notice: PaymentWebhookEvent, now: Timestamp) -> Result<PaymentWebhookEvent, GatewayError> {
         let (true, PaymentUpdate::Refunds(_), WebhookSubject::Charge(charge)) = (notice.is_ours, &notice.news, &notice.about) else {
             return Ok(notice);
@@ -272,22 +273,22 @@ impl Gateway for Stripe {
     }
 }
 
-/// `t=…,v1=…`, with several `v1` while a secret is being replaced.
+/// Verifies a header `t=…,v1=…`, with several `v1` during a rotation.
 fn check(header: &str, body: &[u8], secrets: &[Secret], now: Timestamp) -> Result<(), VerifyError> {
     let parts = || header.split(',').filter_map(|part| part.trim().split_once('='));
     let stamp = parts().find(|(name, _)| *name == "t").map(|(_, value)| value);
-    let stamp = stamp.ok_or(VerifyError::Signature("the signature has no time"))?;
-    let seconds: i64 = stamp.parse().map_err(|_| VerifyError::Signature("the signature's time can't be read"))?;
+    let stamp = stamp.ok_or(VerifyError::Signature("signature without time"))?;
+    let seconds: i64 = stamp.parse().map_err(|_| VerifyError::Signature("malformed signature time"))?;
     let mut message = format!("{stamp}.").into_bytes();
     message.extend_from_slice(body);
     let is_signed = parts().filter(|(name, _)| *name == "v1").any(|(_, signature)| {
         secrets.iter().any(|secret| Hash::Sha256.is_signed(secret.expose(), &message, signature))
     });
     if !is_signed {
-        return Err(VerifyError::Signature("the signature is wrong"));
+        return Err(VerifyError::Signature("invalid signature"));
     }
     if now.seconds().abs_diff(seconds) > TOLERANCE_SECONDS.unsigned_abs() {
-        return Err(VerifyError::Signature("the signature is too old, or from the future"));
+        return Err(VerifyError::Signature("signature time out of range"));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Stripe's objects as they come in answers and events, and what an event says by them.
+//! Stripe's API objects, and the updates derived from its webhook events.
 
 use appcore::Timestamp;
 use serde::Deserialize;
@@ -28,7 +28,7 @@ pub(super) struct Session {
     pub(super) mode: Option<String>,
 }
 
-/// An object of Stripe's: by its id, or with all that is in it.
+/// A Stripe object, by its id or expanded.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Reference {
@@ -74,14 +74,14 @@ pub(super) struct Refund {
     metadata: Option<RefundMetadata>,
 }
 
-/// Other programs of the account write what they like.
+/// Tolerant of any value, because other programs of the account set metadata as well.
 #[derive(Deserialize)]
 struct RefundMetadata {
     #[serde(default)]
     refund_id: Option<String>,
 }
 
-/// A charge of which something was refunded. What that was isn't in it.
+/// A charge with a refund. The refund isn't included.
 #[derive(Deserialize)]
 pub(super) struct RefundedCharge {
     #[serde(default)]
@@ -97,7 +97,7 @@ impl Refund {
         }
     }
 
-    /// By which we have asked for it.
+    /// Our refund id.
     pub(super) fn ours(&self) -> Option<Uuid> {
         self.metadata.as_ref()?.refund_id.as_deref()?.parse().ok()
     }
@@ -106,7 +106,7 @@ impl Refund {
         RefundResult { state: self.state(), reference: self.id }
     }
 
-    /// None: it is in a currency that isn't known here.
+    /// Returns `None` for an unknown currency.
     pub(super) fn news(self, at: Option<Timestamp>) -> Option<RefundUpdate> {
         let money = Money::new(self.amount, self.currency.parse().ok()?);
         Some(RefundUpdate { ours: self.ours(), money, state: self.state(), at, reference: self.id })
@@ -130,7 +130,7 @@ pub(super) struct Event<'a> {
     pub(super) kind: String,
     #[serde(default)]
     pub(super) livemode: bool,
-    /// In seconds.
+    /// Unix time, in seconds.
     #[serde(default)]
     pub(super) created: Option<i64>,
     #[serde(borrow)]
@@ -152,7 +152,7 @@ impl Data<'_> {
 pub(super) fn of_session(kind: &str, session: Session) -> (WebhookSubject, PaymentUpdate) {
     let ours = session.client_reference_id.as_deref().and_then(|id| id.parse().ok());
     if session.mode.as_deref() == Some("setup") {
-        // Nothing was paid: what was kept is asked for.
+        // Nothing was paid; the saved method is fetched.
         return (ours.map_or(WebhookSubject::Nothing, WebhookSubject::Setup), PaymentUpdate::Other);
     }
     let about = ours.map_or_else(|| WebhookSubject::Reference(session.id.clone()), WebhookSubject::Payment);
@@ -183,7 +183,7 @@ pub(super) fn of_dispute(dispute: Dispute) -> (WebhookSubject, PaymentUpdate) {
     let state = match dispute.status.as_str() {
         "won" => DisputeState::Won,
         "lost" => DisputeState::Lost,
-        // Somebody asks; no money has moved.
+        // An inquiry; no money has moved.
         status if status.starts_with("warning_") => return (about, PaymentUpdate::Other),
         _ => DisputeState::Open,
     };

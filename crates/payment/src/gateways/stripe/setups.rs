@@ -1,4 +1,4 @@
-//! Keeping a payment method at Stripe without buying anything: a Checkout Session in setup mode.
+//! Saving a payment method at Stripe without a purchase: a Checkout Session in setup mode.
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{Stripe, charges::ExpandableMethod, objects::Reference};
 use crate::{Checkout, GatewayError, SetupOrder, SetupState};
 
-/// Stripe wants one to know which ways to offer. A card is good for all.
+/// Stripe requires a currency to choose the methods offered. A card works for all currencies.
 const CURRENCY: &str = "usd";
 
 #[derive(Deserialize)]
@@ -20,7 +20,7 @@ struct Session {
     setup_intent: Option<SetupIntent>,
 }
 
-/// With all that is in it, or by its id. In this order: the second takes anything.
+/// Expanded, or by its id. The order matters, because the second variant accepts anything.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum SetupIntent {
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_card_is_kept_when_its_intent_has_succeeded() {
+    fn card_is_saved_when_its_intent_succeeds() {
         let state = |session: &str, intent: &str| {
             let card = r#"{"brand":"visa","last4":"4242","exp_month":12,"exp_year":2031}"#;
             let body = format!(
@@ -99,13 +99,13 @@ mod tests {
             );
             serde_json::from_str::<Session>(&body).unwrap().state()
         };
-        let SetupState::Kept(kept) = state("complete", "succeeded") else { panic!("it is not kept") };
+        let SetupState::Kept(kept) = state("complete", "succeeded") else { panic!("not saved") };
         assert_eq!((kept.customer.as_str(), kept.reference.as_str(), kept.last4.as_str()), ("cus_1", "pm_1", "4242"));
         assert_eq!(state("complete", "processing"), SetupState::Open);
         assert_eq!(state("complete", "canceled"), SetupState::Failed);
         assert_eq!(state("open", "requires_payment_method"), SetupState::Open, "the payer may try another card");
         assert_eq!(state("expired", "requires_payment_method"), SetupState::Expired);
         let by_id = serde_json::from_str::<Session>(r#"{"id":"cs_1","status":"complete","setup_intent":"seti_1"}"#);
-        assert_eq!(by_id.unwrap().state(), SetupState::Open, "nothing is known of it");
+        assert_eq!(by_id.unwrap().state(), SetupState::Open, "unexpanded intent");
     }
 }

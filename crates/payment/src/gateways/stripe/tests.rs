@@ -11,7 +11,7 @@ fn secrets(secrets: &[&str]) -> Vec<Secret> {
 
 /// The types and codes are those of <https://docs.stripe.com/api/errors> and <https://docs.stripe.com/error-codes>.
 #[test]
-fn what_stripe_has_decided_is_a_refusal_and_nothing_else() {
+fn only_final_errors_are_refusals() {
     for (status, kind, code, is_final) in [
         (400, "invalid_request_error", Some("parameter_invalid_integer"), true),
         (400, "invalid_request_error", Some("payment_intent_unexpected_state"), true),
@@ -38,7 +38,7 @@ fn what_stripe_has_decided_is_a_refusal_and_nothing_else() {
 }
 
 #[test]
-fn a_refunds_state_is_what_stripe_says() {
+fn maps_refund_states() {
     let state = |status: &str| {
         let body = serde_json::json!({ "id": "re_1", "amount": 1, "currency": "usd", "status": status });
         serde_json::from_value::<Refund>(body).unwrap().state()
@@ -57,7 +57,7 @@ fn a_refunds_state_is_what_stripe_says() {
 }
 
 #[test]
-fn a_refund_is_ours_where_it_names_one_and_another_programs_is_read_all_the_same() {
+fn reads_own_and_foreign_refunds() {
     let id = Uuid::from_u128(7);
     for (metadata, ours) in [
         (serde_json::json!({ "refund_id": id }), Some(id)),
@@ -72,7 +72,7 @@ fn a_refund_is_ours_where_it_names_one_and_another_programs_is_read_all_the_same
 }
 
 #[tokio::test]
-async fn that_something_of_a_charge_was_refunded_is_no_news_by_itself() {
+async fn refunded_charge_event_is_confirmed_by_a_fetch() {
     let stripe =
         Stripe::new(&Url::parse("http://127.0.0.1:9").unwrap(), "sk_test_x".into(), secrets(&["whsec_test"])).unwrap();
     let event = |live: bool, intent: &str| {
@@ -84,21 +84,21 @@ async fn that_something_of_a_charge_was_refunded_is_no_news_by_itself() {
     };
     let told = event(false, r#""pi_1""#);
     assert_eq!((&told.about, &told.news), (&WebhookSubject::Charge("pi_1".to_owned()), &PaymentUpdate::Refunds(Vec::new())));
-    assert!(matches!(stripe.confirm(told, NOW).await, Err(GatewayError::OutcomeUnknown(_))), "it has to be asked");
+    assert!(matches!(stripe.confirm(told, NOW).await, Err(GatewayError::OutcomeUnknown(_))), "the refunds must be fetched");
     let foreign = event(true, r#""pi_1""#);
-    assert_eq!(stripe.confirm(foreign.clone(), NOW).await.unwrap(), foreign, "nobody asks about what isn't ours");
+    assert_eq!(stripe.confirm(foreign.clone(), NOW).await.unwrap(), foreign, "foreign events aren't confirmed");
     assert_eq!(event(false, "null").news, PaymentUpdate::Other);
 }
 
 #[test]
-fn the_signature_is_that_of_the_official_package() {
+fn signature_matches_the_official_package() {
     let signature = Hash::Sha256.sign("whsec_test", b"1700000000.{\"id\":\"evt_1\"}");
     // `stripe.webhooks.generateTestHeaderString` of npm stripe 23.1.0.
     assert_eq!(signature, "c89214b5b5da833daed6f0b8c5bb6bd58cea9022bd80ccc78230f3942d632925");
     let header = format!("t=1700000000,v1={signature}");
     let body = b"{\"id\":\"evt_1\"}";
     assert!(check(&header, body, &secrets(&["whsec_test"]), NOW).is_ok());
-    assert!(check(&header, body, &secrets(&["whsec_new", "whsec_test"]), NOW).is_ok(), "while it is replaced");
+    assert!(check(&header, body, &secrets(&["whsec_new", "whsec_test"]), NOW).is_ok(), "during a rotation");
     let two = format!("t=1700000000,v1={},v1={signature}", "00".repeat(32));
     assert!(check(&two, body, &secrets(&["whsec_test"]), NOW).is_ok(), "any of several");
     for (header, body, secret) in [
@@ -115,7 +115,7 @@ fn the_signature_is_that_of_the_official_package() {
 }
 
 #[test]
-fn a_signature_is_good_for_five_minutes_in_both_directions() {
+fn signatures_are_valid_for_five_minutes_in_both_directions() {
     let body = b"{}";
     for (seconds, good) in [(0, true), (299, true), (-299, true), (301, false), (-301, false), (100_000, false)] {
         let stamp = 1_700_000_000 + seconds;
@@ -126,7 +126,7 @@ fn a_signature_is_good_for_five_minutes_in_both_directions() {
 }
 
 #[test]
-fn a_session_is_only_paid_when_it_says_so() {
+fn session_is_paid_only_if_it_says_so() {
     let stripe =
         Stripe::new(&Url::parse("http://localhost").unwrap(), "sk_test_x".into(), secrets(&["whsec_test"])).unwrap();
     let id = Uuid::from_u128(7);
@@ -154,5 +154,5 @@ fn a_session_is_only_paid_when_it_says_so() {
     let other = r#"{"id":"evt_1","type":"checkout.session.completed","data":{"object":{"id":"cs_2","payment_status":"paid",
             "amount_total":500,"currency":"chf"}}}"#;
     let other = stripe.classify(&VerifiedWebhook(other.as_bytes().to_vec())).unwrap();
-    assert_eq!(other.news, PaymentUpdate::Foreign, "another program of the account's sells for francs");
+    assert_eq!(other.news, PaymentUpdate::Foreign, "another program of the account sells for francs");
 }

@@ -1,4 +1,4 @@
-//! VNPay's fields: how moments and amounts are written, what of them is signed, and what its codes say.
+//! VNPay's fields: formats of times and amounts, signed texts, and result codes.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use url::form_urlencoded;
 use super::SCALE;
 use crate::{Currency, Money, RefundState, MalformedEvent};
 
-/// What is answered to a refund that is asked for: the code says what became of the request, and the status what became of the refund.
-/// See <https://sandbox.vnpayment.vn/apis/docs/truy-van-hoan-tien/querydr&refund.html>. 95 says that the transaction has failed; after a refund of all of it
-/// that was done it says so too.
+/// Result of a refund request: the code is about the request, the status about the refund. See
+/// <https://sandbox.vnpayment.vn/apis/docs/truy-van-hoan-tien/querydr&refund.html>. 95 means that the transaction has
+/// failed, but is also returned after a successful full refund.
 pub(super) fn refunded(code: &str, status: &str) -> Result<RefundState, RefundFailure> {
     match code {
         "00" => Ok(refund_status(status)),
@@ -21,12 +21,12 @@ pub(super) fn refunded(code: &str, status: &str) -> Result<RefundState, RefundFa
     }
 }
 
-/// What became of a refund.
+/// State of a refund.
 pub(super) fn refund_status(status: &str) -> RefundState {
     match status {
         "00" => RefundState::Done,
         "09" => RefundState::Failed,
-        // 05: under way; 06: the bank has it.
+        // 05: in progress; 06: sent to the bank.
         _ => RefundState::Pending,
     }
 }
@@ -37,7 +37,7 @@ pub(super) enum RefundFailure {
     Unknown,
 }
 
-/// What VNPay says about a transaction.
+/// Answer about a transaction.
 #[derive(Deserialize)]
 pub(super) struct TransactionResponse {
     #[serde(flatten)]
@@ -59,7 +59,7 @@ impl TransactionResponse {
         format!("{}: {}", self.text("vnp_ResponseCode"), self.text("vnp_Message"))
     }
 
-    /// What is signed: refunds have one field less.
+    /// Signed text; refunds have fewer fields.
     pub(super) fn message(&self) -> String {
         let mut names = vec![
             "vnp_ResponseId",
@@ -83,7 +83,7 @@ impl TransactionResponse {
     }
 }
 
-/// `yyyyMMddHHmmss` in Vietnam.
+/// Formats a time as `yyyyMMddHHmmss` in Vietnam time.
 pub(super) fn local(moment: Timestamp) -> String {
     let format = format_description!("[year][month][day][hour][minute][second]");
     OffsetDateTime::from_unix_timestamp(moment.seconds())
@@ -93,21 +93,21 @@ pub(super) fn local(moment: Timestamp) -> String {
         .unwrap_or_default()
 }
 
-/// Fields as in a form, which sorts them.
+/// Form encoding of the sorted fields.
 pub(super) fn encoded(fields: &BTreeMap<String, String>) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
-/// A notice: what of it is signed, and the signature.
+/// Signed part of a webhook, and its signature.
 pub(super) struct SignedQuery {
-    /// Its pairs as they came, by their names.
+    /// Pairs as received, sorted by name.
     pub(super) raw: String,
-    /// The pairs, encoded as in a form: what lies between may have written them anew.
+    /// Pairs in form encoding, for the case that a proxy has re-encoded the query.
     pub(super) encoded: String,
     pub(super) signature: String,
 }
 
-/// None: there is no signature, or something is there twice.
+/// Parses a query. Returns `None` if the signature is missing or a field is repeated.
 pub(super) fn read(query: &str) -> Option<SignedQuery> {
     let (mut pairs, mut fields, mut signature) = (BTreeMap::new(), BTreeMap::new(), None);
     for pair in query.split('&') {
@@ -129,7 +129,7 @@ pub(super) fn read(query: &str) -> Option<SignedQuery> {
     Some(SignedQuery { raw, encoded: encoded(&fields), signature: signature? })
 }
 
-/// Dong of an amount that is written times 100.
+/// Parses an amount that is multiplied by 100.
 pub(super) fn amount(text: &str) -> Result<Money, MalformedEvent> {
     let scaled: i64 = text.parse().map_err(|_| MalformedEvent)?;
     if scaled < 0 || scaled % SCALE != 0 {

@@ -5,7 +5,7 @@ fn vnpay() -> Vnpay {
 }
 
 #[test]
-fn questions_and_refunds_are_signed_as_by_the_package_of_others() {
+fn signs_queries_and_refunds_like_another_package() {
     let (vnpay, created, now) = (vnpay(), "20231115051320", "20231115060000");
     // Made by npm vnpay 2.5.0: `queryDr` and `refund` with these values and the same secret.
     for (message, signature) in [
@@ -22,10 +22,10 @@ fn questions_and_refunds_are_signed_as_by_the_package_of_others() {
     }
 }
 
-/// The codes of a refund and the statuses of a transaction are those of
+/// The refund codes and transaction statuses are those of
 /// <https://sandbox.vnpayment.vn/apis/docs/truy-van-hoan-tien/querydr&refund.html>.
 #[test]
-fn each_documented_code_of_a_refund_means_what_vnpay_says() {
+fn maps_each_documented_refund_code() {
     use crate::RefundState::{Done, Failed, Pending};
     for (code, status, meaning) in [
         ("00", "00", Ok(Done)),
@@ -54,7 +54,7 @@ fn each_documented_code_of_a_refund_means_what_vnpay_says() {
 }
 
 #[tokio::test]
-async fn the_address_is_signed_over_its_sorted_fields() {
+async fn payment_url_is_signed_over_sorted_fields() {
     let url = |text: &str| Url::parse(text).unwrap();
     let (back, notify) = (url("https://x.test/back"), url("https://x.test/ipn"));
     let order = CheckoutOrder {
@@ -83,12 +83,12 @@ async fn the_address_is_signed_over_its_sorted_fields() {
 }
 
 #[tokio::test]
-async fn a_notice_is_signed_as_it_came_however_it_is_encoded() {
+async fn accepts_signatures_in_any_encoding() {
     let vnpay = vnpay();
     let header = |_: &str| None;
     let verify =
         async |query: &str| vnpay.verify(&WebhookRequest { header: &header, query, body: b"", now: Timestamp(0) }).await;
-    // Blanks, signs that forms encode and others don't, and small hex.
+    // Spaces, characters that only forms encode, and lower-case hex.
     for (sent, meant) in [
         ("A*B", "A*B"),
         ("A%2AB", "A*B"),
@@ -106,18 +106,18 @@ async fn a_notice_is_signed_as_it_came_however_it_is_encoded() {
         let read: BTreeMap<String, String> = form_urlencoded::parse(verified.raw()).into_owned().collect();
         assert_eq!(read["vnp_OrderInfo"], meant, "{sent}");
         assert!(verify(&good.replace(sent, "other")).await.is_err(), "{sent}");
-        // The same name, written in another way.
+        // The same name in another encoding.
         assert!(verify(&format!("{good}&vnp%5FAmount=900")).await.is_err(), "{sent}");
         assert!(verify(&format!("{good}&vnp_SecureHash={signature}")).await.is_err(), "{sent}");
     }
-    // A proxy has written it anew.
+    // Re-encoded by a proxy.
     let signature = vnpay.sign("vnp_OrderInfo=500+credits&vnp_TxnRef=7");
     let anew = format!("vnp_OrderInfo=500%20credits&vnp_TxnRef=7&vnp_SecureHash={signature}");
     assert!(verify(&anew).await.is_ok());
 }
 
 #[tokio::test]
-async fn an_answer_about_another_payment_is_none() {
+async fn rejects_answers_about_another_payment() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     for (reference, command, is_told) in [("7", "querydr", true), ("8", "querydr", false), ("7", "refund", false)] {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -152,7 +152,7 @@ async fn an_answer_about_another_payment_is_none() {
 }
 
 #[tokio::test]
-async fn a_notice_is_believed_when_it_is_signed_and_paid_when_both_codes_say_so() {
+async fn accepts_signed_events_and_requires_both_codes_for_paid() {
     let vnpay = vnpay();
     let header = |_: &str| None;
     let verify =
@@ -163,7 +163,7 @@ async fn a_notice_is_believed_when_it_is_signed_and_paid_when_both_codes_say_so(
              &vnp_TransactionStatus={status}&vnp_TxnRef=00000000000000000000000000000007"
         );
         let signature = vnpay.sign(&fields);
-        // In whatever order, with what is not signed among it.
+        // In any order, with unsigned fields in between.
         let (first, rest) = fields.split_once('&').unwrap();
         format!("{rest}&{first}&vnp_SecureHash={signature}&utm=1")
     };
@@ -184,5 +184,5 @@ async fn a_notice_is_believed_when_it_is_signed_and_paid_when_both_codes_say_so(
     for bad in [good.replace("24900000", "24900100"), good.replace("vnp_SecureHash", "vnp_Hash"), String::new()] {
         assert!(verify(&bad).await.is_err(), "{bad}");
     }
-    assert!(verify(&format!("{good}&vnp_Amount=100")).await.is_err(), "a field that is there twice");
+    assert!(verify(&format!("{good}&vnp_Amount=100")).await.is_err(), "repeated field");
 }
