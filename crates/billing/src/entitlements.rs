@@ -96,7 +96,7 @@ impl EntitlementNotifier {
         }
     }
 
-    /// Records that the user is connected. As in `mark_changed`, the caller must start a task if none runs, because the
+    /// Records that the user is connected. As in [`Self::note`], the caller must start a task if none runs, because the
     /// answer may arrive late.
     fn find(&self, user_id: UserId) -> Option<Arc<Notify>> {
         match self.changed().entry(user_id) {

@@ -1,4 +1,4 @@
-//! What the operator does at the command line, beside running instances.
+//! Account operations of the operator's command line, beside running instances.
 
 use appcore::{
     AppError, Clock, Code, UserId,
@@ -18,13 +18,13 @@ use super::{
     signup::{self, Newcomer, SignUp},
 };
 
-/// Creates an administrator's account.
+/// Creates an administrator account.
 pub async fn create_admin(db: &Database, config: &Config, clock: &Clock, request: SignUp) -> Result<User, AppError> {
     let policy = &config.auth.password;
     let newcomer = Newcomer::parse(policy, &request.email, &request.password, &request.display_name)?;
     let hash = password_hash::hash(newcomer.password.expose()).map_err(AppError::internal)?;
     let tx = db.begin().await.map_err(app_error)?;
-    // The operator at the command line vouches for the address.
+    // The operator vouches for the address.
     let new = users::NewUser {
         id: UserId::new(),
         email: newcomer.email.as_str().to_owned(),
@@ -41,7 +41,7 @@ pub async fn create_admin(db: &Database, config: &Config, clock: &Clock, request
     Ok(session_tokens::own_view(&user))
 }
 
-/// Gives an account another password and ends all its sessions; running instances notice within five seconds.
+/// Resets an account's password and ends all its sessions; running instances notice within five seconds.
 pub async fn reset_password(
     db: &Database,
     config: &Config,
@@ -64,7 +64,7 @@ pub async fn reset_password(
     Ok(session_tokens::own_view(&user))
 }
 
-/// Who is at the command line has no account.
+/// Audit entry of the command line, whose user has no account.
 fn of_the_operator(action: Action, account: UserId) -> NewAuditEntry {
     NewAuditEntry { action, actor: None, target: Some(account.to_string()), address: None }
 }

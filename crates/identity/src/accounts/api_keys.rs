@@ -1,8 +1,8 @@
-//! Keys by which programs act for their owners: who calls with one, and its end. They are made and changed in `gateway::keys`.
+//! API keys: authentication and revocation. They are created and changed in `gateway::keys`.
 //!
-//! A key is 256 random bits behind `nk_`; only its fingerprint is kept, and how it begins, so that its owner recognises it.
-//! What a key may be used for is checked where it is used, by [`Principal::require_scope`]; nothing that is about credentials
-//! themselves takes a key at all, so that a thief can't make a stolen one last.
+//! A key is 256 random bits with the prefix `nk_`; only its fingerprint and its first characters, by which the owner
+//! recognises it, are stored. The permissions of a key are checked at each use, by [`Principal::require_scope`];
+//! operations on credentials never accept an API key, so that a stolen one can't be made permanent.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -29,14 +29,14 @@ use super::{
 };
 use crate::IdentityService;
 
-/// How every key begins.
+/// Prefix of every key.
 pub const MARK: &str = "nk_";
-/// Ours have 46 characters.
+/// Our keys have 46 characters.
 const MAX_KEY_BYTES: usize = 128;
-/// How long a revocation waits for the news of it to be on its way to the other instances.
+/// Maximum time that a revocation waits for its bus message to be published.
 const TELL_WITHIN: Duration = Duration::from_secs(1);
 
-/// Ends one of the caller's keys, and the connections that were opened with it.
+/// Revokes one of the caller's keys, and closes the connections opened with it.
 pub async fn revoke(service: &IdentityService, by: &Principal, id: ApiKeyId) -> Result<(), AppError> {
     by.require_session()?;
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -49,7 +49,7 @@ pub async fn revoke(service: &IdentityService, by: &Principal, id: ApiKeyId) -> 
     Ok(())
 }
 
-/// Makes revoked keys known, here at once and to the other instances as fast as the bus is.
+/// Announces revoked keys, here at once and to the other instances by the bus.
 pub async fn tell_revoked(service: &IdentityService, ids: Vec<ApiKeyId>) {
     if ids.is_empty() {
         return;
@@ -58,7 +58,7 @@ pub async fn tell_revoked(service: &IdentityService, ids: Vec<ApiKeyId>) {
     tell(service, Signal::ApiKeysRevoked(ids)).await;
 }
 
-/// Makes known that what keys may do has changed: those that have one of these ids, or whose owner or workspace has.
+/// Announces changed permissions of keys. `ids` are those of keys, owners or workspaces.
 pub async fn tell_changed(service: &IdentityService, ids: Vec<Uuid>) {
     service.accounts.standings.readmit(&ids).await;
     service.accounts.standings.change(&ids).await;
@@ -67,23 +67,23 @@ pub async fn tell_changed(service: &IdentityService, ids: Vec<Uuid>) {
 
 async fn tell(service: &IdentityService, signal: Signal) {
     let left = service.bus.publish(vec![BusMessage::Signal(signal)]);
-    // Where the bus is away the others notice by themselves, within the five seconds that they remember.
+    // If the bus is unavailable, the others notice when their cache entries expire after five seconds.
     if !matches!(tokio::time::timeout(TELL_WITHIN, left).await, Ok(Ok(Ok(())))) {
-        tracing::warn!("the other instances could not be told at once that API keys were changed or revoked");
+        tracing::warn!("failed to publish change of API keys");
     }
 }
 
-/// Whether this is an API key and no access token.
+/// True for an API key, false for an access token.
 pub(super) fn is_key(text: &str) -> bool {
     text.starts_with(MARK)
 }
 
-/// Whose key this is, and what it may be used for.
+/// Authenticates an API key.
 pub(super) async fn authenticate(service: &IdentityService, key: &str) -> Result<Principal, AppError> {
     Ok(authenticate_key(service, key).await?.0)
 }
 
-/// [`authenticate`], with the rules of the key.
+/// [`authenticate`], with the policy of the key.
 pub async fn authenticate_key(service: &IdentityService, key: &str) -> Result<(Principal, Arc<KeyPolicy>), AppError> {
     let refused = || AppError::from(Code::Unauthenticated);
     if key.len() > MAX_KEY_BYTES || !is_key(key) {
@@ -101,7 +101,7 @@ pub async fn authenticate_key(service: &IdentityService, key: &str) -> Result<(P
     Ok((principal(standing), policy))
 }
 
-/// The owner of a key that was checked before, as they are now. None: it has ended since.
+/// Current principal of a key that was authenticated before; `None` if the key has ended.
 pub(super) async fn owner(service: &IdentityService, id: ApiKeyId) -> Result<Option<Principal>, AppError> {
     if service.accounts.standings.is_revoked(id).await {
         return Ok(None);
@@ -145,10 +145,10 @@ async fn look_up(service: &IdentityService, fingerprint: Fingerprint) -> Result<
     Ok(Some(standing))
 }
 
-/// A key that was not noted as used this time is the next.
+/// Best effort: the next use of the key is recorded instead.
 async fn touch(db: Database, ids: Vec<ApiKeyId>, now: Timestamp) -> Result<HashMap<ApiKeyId, ()>, AppError> {
     if let Err(error) = rows::record_use(db.writer(), &ids, now).await {
-        tracing::debug!(%error, "the last use of API keys was not noted");
+        tracing::debug!(%error, "failed to record last use of API keys");
     }
     Ok(HashMap::new())
 }

@@ -1,4 +1,4 @@
-//! From an access token to the person who shows it.
+//! Authentication by access token or API key.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -21,10 +21,10 @@ use super::{
 };
 use crate::IdentityService;
 
-/// How exactly the last use of a device or of a key is known.
+/// Resolution of the last use of sessions and API keys.
 pub(super) const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
-/// What is asked of the database for those who come in at the same time.
+/// Batchers that combine concurrent look-ups and updates.
 #[derive(Default)]
 pub(super) struct LookUpBatchers {
     standings: Arc<Batcher<SessionId, Option<rows::LiveSession>>>,
@@ -33,7 +33,7 @@ pub(super) struct LookUpBatchers {
     pub(super) key_uses: Arc<Batcher<ApiKeyId, ()>>,
 }
 
-/// Checks an access token's signature, kind and time, and that its session has not ended; or an API key.
+/// Authenticates an access token (signature, kind, time, and that its session has not ended) or an API key.
 pub async fn authenticate(service: &IdentityService, access_token: &str) -> Result<Principal, AppError> {
     if api_keys::is_key(access_token) {
         return api_keys::authenticate(service, access_token).await;
@@ -41,7 +41,7 @@ pub async fn authenticate(service: &IdentityService, access_token: &str) -> Resu
     let accounts = &service.accounts;
     let proof = accounts.proofs.check(&accounts.keys, access_token, service.clock.now()).await;
     let proof = proof.map_err(|rejection| {
-        tracing::debug!(%rejection, "an access token was refused");
+        tracing::debug!(%rejection, "access token rejected");
         AppError::from(Code::Unauthenticated)
     })?;
     let standing = standing(service, proof.session_id).await?.filter(|standing| standing.user_id == proof.user_id);
@@ -49,15 +49,16 @@ pub async fn authenticate(service: &IdentityService, access_token: &str) -> Resu
     Ok(Principal {
         user_id: proof.user_id,
         credential: Credential::Session(proof.session_id),
-        // As it is now, not as it was when the token was signed.
+        // The current role, not that at the time of signing.
         role: standing.role,
         expires_at: Timestamp(proof.expires_at.saturating_mul(1000)),
         address: None,
     })
 }
 
-/// Whether the token was not signed by this installation. An expired one, or one of an ended session, was; so may be an unknown API key, which
-/// can't be guessed, and a token of an unknown signing key: after a change of keys all clients show such ones until they sign in again.
+/// True if the token was not signed by this installation. Expired tokens and those of ended sessions were. Unknown API
+/// keys don't count, because they can't be guessed; nor do tokens with an unknown signing key, because after a change
+/// of keys all clients present such tokens until they sign in again.
 async fn is_forged(service: &IdentityService, access_token: &str) -> bool {
     if api_keys::is_key(access_token) {
         return false;
@@ -70,8 +71,8 @@ async fn is_forged(service: &IdentityService, access_token: &str) -> bool {
 }
 
 impl IdentityService {
-    /// Counts refused credentials as a violation if this installation has not issued them. Returns `AddressBanned` if the firewall had banned the
-    /// address already.
+    /// Counts a rejected credential as a violation if this installation has not issued it. Returns `AddressBanned` if
+    /// the firewall had banned the address already.
     pub async fn note_refused_token(&self, source: RequestSource, token: &str) -> Result<(), AppError> {
         if source.attributable_address().is_none() || !is_forged(self, token).await {
             return Ok(());
@@ -82,7 +83,7 @@ impl IdentityService {
     }
 }
 
-/// The session's standing, as it is remembered or else as the database has it.
+/// Status of a session, from the cache or the database; `None` if it has ended.
 pub(super) async fn standing(service: &IdentityService, id: SessionId) -> Result<Option<CachedSession>, AppError> {
     let now = service.clock.now();
     match service.accounts.standings.recall(id).await {
@@ -115,10 +116,10 @@ async fn look_up(service: &IdentityService, id: SessionId) -> Result<Option<rows
     service.accounts.lookups.standings.ask(id, read).await
 }
 
-/// A device that was not noted as used this time is the next.
+/// Best effort: the next use of the session is recorded instead.
 async fn touch(db: Database, ids: Vec<SessionId>, now: Timestamp) -> Result<HashMap<SessionId, ()>, AppError> {
     if let Err(error) = rows::record_use(db.writer(), &ids, now).await {
-        tracing::debug!(%error, "the last use of sessions was not noted");
+        tracing::debug!(%error, "failed to record last use of sessions");
     }
     Ok(HashMap::new())
 }

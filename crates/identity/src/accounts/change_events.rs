@@ -1,7 +1,8 @@
-//! Telling others that somebody has another name or another picture.
+//! Change events of users: another name or another picture.
 //!
-//! It goes to those who share a conversation with the person, whatever its size, and to those who watch their presence, as clients do for people whom they
-//! show. It is told after the commit and kept nowhere; who was away reads names and pictures anew.
+//! The recipients share a conversation with the user, whatever its size, or watch the user's presence, as clients do
+//! for users they show. The event is published after the commit and not stored; clients that were offline read names
+//! and pictures again.
 
 use appcore::{
     AppError, ConversationId, UserId,
@@ -11,10 +12,10 @@ use dbcontext::query::{account_erasure, users};
 
 use crate::IdentityService;
 
-/// Tells what others know this person by now. What can't be told they learn as they ask again.
+/// Publishes the user's current name and picture. Best effort, because clients refresh them.
 pub async fn tell_others(service: &IdentityService, user_id: UserId) {
     if let Err(error) = tell(service, user_id).await {
-        tracing::warn!(%error, %user_id, "another name or picture could not be told");
+        tracing::warn!(%error, %user_id, "failed to publish user change");
     }
 }
 
@@ -27,7 +28,7 @@ async fn tell(service: &IdentityService, user_id: UserId) -> Result<(), AppError
     let conversations = account_erasure::conversations(db, user_id).await?;
     let mut parts: Vec<&[ConversationId]> = conversations.chunks(MAX_NAMED).collect();
     if parts.is_empty() {
-        // There may be people who watch them all the same.
+        // Other users may still watch the presence.
         parts.push(&[]);
     }
     let now = service.clock.now();
@@ -37,7 +38,7 @@ async fn tell(service: &IdentityService, user_id: UserId) -> Result<(), AppError
         let envelope = Envelope::seal(&event, topic, now).map_err(AppError::internal)?;
         messages.push(BusMessage::Envelope(envelope.into()));
     }
-    // Not awaited: it is read again sooner or later.
+    // Not awaited: clients refresh names and pictures sooner or later.
     drop(service.bus.publish(messages));
     Ok(())
 }

@@ -1,7 +1,8 @@
-//! Which sessions and API keys are in good standing, remembered for a moment.
+//! Cache of the status of sessions and API keys.
 //!
-//! Looking a session up for every request would double the cost of most, so the result is cached for five seconds. An end takes effect at once:
-//! ended sessions are in a second list that is checked first, and kept there longer than a concurrent look-up could cache the old state.
+//! Looking up a session for every request would double the cost of most, so the result is cached for five seconds. An
+//! end takes effect at once: ended sessions are in a second list that is checked first, and kept there longer than a
+//! concurrent look-up could cache the old state.
 
 use std::{hash::Hash, sync::Arc, time::Duration};
 
@@ -17,14 +18,14 @@ use uuid::Uuid;
 
 use super::key_policy::KeyPolicy;
 
-/// How long a look-up may be relied on where no news of its end arrives.
+/// Lifetime of a cached look-up, if no change event arrives.
 const KEEP_LIVE: Duration = Duration::from_secs(5);
-/// Longer than the slowest look-up and the time that its result is kept.
+/// Longer than the slowest look-up plus the lifetime of its cached result.
 const KEEP_ENDED: Duration = Duration::from_secs(60);
 const MAX_SESSIONS: u64 = 100_000;
 const MAX_LIVE: u64 = 100_000;
 
-/// A session that may be used.
+/// A valid session.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CachedSession {
     pub(super) user_id: UserId,
@@ -35,7 +36,7 @@ pub(super) struct CachedSession {
 /// SHA-256 of a key.
 pub(super) type Fingerprint = [u8; 32];
 
-/// An API key that may be used.
+/// A valid API key.
 #[derive(Clone, Debug)]
 pub(super) struct CachedKey {
     pub(super) id: ApiKeyId,
@@ -47,7 +48,7 @@ pub(super) struct CachedKey {
 }
 
 impl CachedKey {
-    /// Whether it is the key, its owner or its workspace that has this id.
+    /// True if the id is that of the key, its owner or its workspace.
     fn concerns(&self, id: Uuid) -> bool {
         self.id.0 == id || self.user_id.0 == id || self.policy.workspace_id.is_some_and(|workspace| workspace.0 == id)
     }
@@ -63,11 +64,11 @@ pub(super) struct CredentialStatusCache {
     ended: Cache<SessionId, ()>,
     live_keys: sync::Cache<Fingerprint, CachedKey>,
     revoked_keys: Cache<ApiKeyId, ()>,
-    /// When what keys and sessions may do was changed last, by the id of the key, its owner or its workspace: a look-up that began before is not kept.
+    /// Time of the last permission change per key, owner or workspace: a look-up started before is not cached.
     changed: Cache<Uuid, Instant>,
 }
 
-/// What is remembered of a session.
+/// Cached status of a session.
 pub(super) enum CachedStatus {
     Live(CachedSession),
     Ended,
@@ -75,7 +76,7 @@ pub(super) enum CachedStatus {
 }
 
 impl CredentialStatusCache {
-    /// Starts empty, and forgets what the bus says is over.
+    /// Starts with empty caches, and subscribes to invalidations on the bus.
     pub(super) fn start(bus: &dyn EventBus) -> Self {
         let standings = Self {
             live: lookup_cache(),
@@ -95,7 +96,7 @@ impl CredentialStatusCache {
             let message = tokio::select! {
                 message = envelope.recv() => message,
                 _ = tidying.tick() => {
-                    // An idle cache keeps its expired entries until then.
+                    // An idle cache doesn't evict expired entries by itself.
                     self.live.run_pending_tasks();
                     self.live_keys.run_pending_tasks();
                     continue;
@@ -107,11 +108,11 @@ impl CredentialStatusCache {
                 BusMessage::Signal(Signal::ApiKeysRevoked(keys)) => self.revoke(&keys).await,
                 BusMessage::Signal(Signal::UserChanged(user_id)) => self.change_person(user_id).await,
                 BusMessage::Signal(Signal::KeysChanged(ids)) => {
-                    // Among them may be those of somebody who was suspended: the table says whether they are good again.
+                    // Includes keys of restored users: the database decides whether they are valid again.
                     self.readmit(&ids).await;
                     self.change(&ids).await;
                 }
-                // The end of a session or a key may have been among what was lost.
+                // The end of a session or key may have been lost.
                 BusMessage::Signal(Signal::Gap) => {
                     self.live.invalidate_all();
                     self.live_keys.invalidate_all();
@@ -129,14 +130,14 @@ impl CredentialStatusCache {
         self.live.get(&id).map_or(CachedStatus::Unknown, CachedStatus::Live)
     }
 
-    /// Keeps what a look-up found that began at this moment.
+    /// Caches the result of a look-up that started at `asked`.
     pub(super) async fn remember(&self, id: SessionId, standing: CachedSession, asked: Instant) {
         if !self.has_changed(standing.user_id.0, asked).await {
             self.live.insert(id, standing);
         }
     }
 
-    /// Forgets what somebody's sessions and keys may do.
+    /// Invalidates a user's sessions and keys.
     pub(super) async fn change_person(&self, id: UserId) {
         self.change(&[id.0]).await;
         invalidate_if(&self.live, move |standing| standing.user_id == id);
@@ -157,7 +158,7 @@ impl CredentialStatusCache {
         self.live_keys.get(fingerprint)
     }
 
-    /// Keeps what a look-up found that began at this moment.
+    /// Caches the result of a look-up that started at `asked`.
     pub(super) async fn remember_key(&self, fingerprint: Fingerprint, standing: CachedKey, asked: Instant) {
         for id in standing.concerned() {
             if self.has_changed(id, asked).await {
@@ -167,7 +168,7 @@ impl CredentialStatusCache {
         self.live_keys.insert(fingerprint, standing);
     }
 
-    /// Forgets what the keys may do that have one of these ids, or whose owner or workspace has.
+    /// Invalidates the keys with one of these ids, or with such an owner or workspace.
     pub(super) async fn change(&self, ids: &[Uuid]) {
         for id in ids {
             self.changed.insert(*id, Instant::now()).await;
@@ -178,12 +179,12 @@ impl CredentialStatusCache {
         }
     }
 
-    /// Whether it was revoked so lately that a look-up might not have seen it.
+    /// True if the key was revoked so recently that a look-up might have missed it.
     pub(super) async fn is_revoked(&self, id: ApiKeyId) -> bool {
         self.revoked_keys.get(&id).await.is_some()
     }
 
-    /// Leaves it to the next look-up whether these keys are revoked.
+    /// Removes keys from the revoked list, so that the next look-up decides.
     pub(super) async fn readmit(&self, ids: &[Uuid]) {
         for id in ids {
             self.revoked_keys.invalidate(&ApiKeyId(*id)).await;
@@ -197,7 +198,7 @@ impl CredentialStatusCache {
     }
 }
 
-/// Cache of look-ups, for [`KEEP_LIVE`] each.
+/// Cache of look-ups, with a lifetime of [`KEEP_LIVE`].
 fn lookup_cache<K, V>() -> sync::Cache<K, V>
 where
     K: Eq + Hash + Send + Sync + 'static,
@@ -215,7 +216,7 @@ where
     drop(cache.invalidate_entries_if(move |_, value| is_stale(value)));
 }
 
-/// Whose keys of a workspace are over: of one who left it, or of everybody where it ended.
+/// Ids whose workspace keys are invalid: of a user who left, or of an ended workspace.
 fn left(envelope: &Envelope) -> Vec<Uuid> {
     match &envelope.effect {
         FollowChange::LeaveWorkspace { user_id, .. } => vec![user_id.0],
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_ended_session_stays_ended_whatever_is_remembered_after() {
+    async fn ended_session_stays_ended_after_late_look_ups() {
         let bus = MemoryBus::new();
         let standings = CredentialStatusCache::start(&bus);
         let id = SessionId::new();
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_changed_person_and_a_gap_are_looked_up_again() {
+    async fn changed_user_and_gap_are_looked_up_again() {
         let bus = MemoryBus::new();
         let standings = CredentialStatusCache::start(&bus);
         let (user, other) = (UserId::new(), UserId::new());
@@ -261,7 +262,10 @@ mod tests {
         until(async || matches!(standings.recall(id).await, CachedStatus::Unknown)).await;
         assert!(matches!(standings.recall(others_id).await, CachedStatus::Live(_)));
         standings.remember(id, standing(user), asked).await;
-        assert!(matches!(standings.recall(id).await, CachedStatus::Unknown), "what was found before the change is not kept");
+        assert!(
+            matches!(standings.recall(id).await, CachedStatus::Unknown),
+            "a look-up from before the change is not cached"
+        );
         drop(bus.publish(vec![BusMessage::Signal(Signal::Gap)]));
         until(async || matches!(standings.recall(others_id).await, CachedStatus::Unknown)).await;
     }

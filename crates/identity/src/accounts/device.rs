@@ -1,4 +1,4 @@
-//! The device of a sign-in, as its owner recognises it in the list.
+//! The device of a request, as shown to its owner.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -6,7 +6,7 @@ use appcore::{Country, GeoLocation, RequestSource, Timestamp};
 use dbcontext::query::sessions::DeviceInfo;
 use platform::geoip::GeoIp;
 
-/// What programs call themselves. Each says that it is those below, too.
+/// Marks of programs in user agents. Each program also claims to be those below it.
 const PROGRAMS: [(&str, &str); 10] = [
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -30,14 +30,14 @@ const SYSTEMS: [(&str, &str); 8] = [
     ("Linux", "Linux"),
 ];
 
-/// What a request tells of the device that sent it.
+/// Data about the device that sent a request.
 #[derive(Clone, Debug, Default)]
 pub struct Device {
     user_agent: Option<String>,
     address: Option<IpAddr>,
-    /// As a trusted proxy says.
+    /// Country reported by a trusted proxy.
     country: Option<Country>,
-    /// A page of another site sent the request.
+    /// True if a page of another site sent the request.
     is_foreign_page: bool,
     is_local: bool,
 }
@@ -45,7 +45,7 @@ pub struct Device {
 impl Device {
     const MAX_CHARS: usize = 256;
 
-    /// Takes what can be shown of what a stranger sent.
+    /// Sanitises the user agent for display: no control characters, limited length.
     #[must_use]
     pub fn new(user_agent: Option<&str>, address: Option<IpAddr>) -> Self {
         let user_agent = user_agent
@@ -63,7 +63,7 @@ impl Device {
         }
     }
 
-    /// This device, where this is what sent the request.
+    /// Adds the source of the request.
     #[must_use]
     pub const fn sent_by(mut self, source: RequestSource) -> Self {
         self.is_foreign_page = source.is_cross_site;
@@ -71,19 +71,19 @@ impl Device {
         self
     }
 
-    /// This device, with the country that a trusted proxy has named.
+    /// Adds the country reported by a trusted proxy.
     #[must_use]
     pub const fn in_country(mut self, country: Option<Country>) -> Self {
         self.country = country;
         self
     }
 
-    /// Where on earth it is.
+    /// Approximate location.
     pub(super) fn place(&self, places: &GeoIp) -> Option<GeoLocation> {
         places.of(self.address, self.country)
     }
 
-    /// This device as its owner is shown it.
+    /// Data for the list of sessions.
     pub(super) fn seen(&self, places: &GeoIp, at: Timestamp) -> DeviceInfo {
         DeviceInfo { user_agent: self.user_agent(), address: self.address(), place: self.place(places), at }
     }
@@ -92,7 +92,7 @@ impl Device {
         self.user_agent.clone()
     }
 
-    /// Program and system, by names from our own list: a user agent may say anything.
+    /// Program and system, named from our own list, because a user agent may contain anything.
     pub(super) fn name(&self) -> Option<String> {
         let agent = self.user_agent.as_deref()?;
         let find =
@@ -103,13 +103,12 @@ impl Device {
         }
     }
 
-    /// Where in the net it is.
     #[must_use]
     pub const fn ip(&self) -> Option<IpAddr> {
         self.address
     }
 
-    /// Whose doing it is when something goes wrong.
+    /// Source of the request, for the firewall.
     pub(super) const fn source(&self) -> RequestSource {
         RequestSource {
             address: self.address,
@@ -119,7 +118,7 @@ impl Device {
         }
     }
 
-    /// The address as it is recognised again: of IPv6 the /64, because who has one address of it has them all.
+    /// Network by which an address is recognised again: for IPv6 the /64, which belongs to one subscriber.
     pub(super) fn network(&self) -> String {
         match self.address {
             Some(IpAddr::V6(address)) => {
@@ -131,7 +130,7 @@ impl Device {
         }
     }
 
-    /// Whom one provider is likely to have given its addresses to: of IPv6 the /48.
+    /// Network for fair queueing: for IPv6 the /48 that a provider typically assigns.
     pub(super) fn neighbourhood(&self) -> String {
         match self.address {
             Some(IpAddr::V6(address)) => Ipv6Addr::from(u128::from(address) & (u128::MAX << 80)).to_string(),
@@ -139,7 +138,7 @@ impl Device {
         }
     }
 
-    /// The program as it is recognised again: without numbers, so that an update makes no other one of it.
+    /// User agent without digits and dots, so that it is recognised after an update.
     pub(super) fn agent(&self) -> String {
         let agent = self.user_agent.as_deref().unwrap_or_default();
         agent.chars().filter(|character| !character.is_numeric() && *character != '.').collect()
@@ -155,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_what_can_be_shown() {
+    fn sanitises_user_agent() {
         let agent = format!(" Natter\r\nSet-Cookie: a=b\u{0}/1.0 {}", "ơ".repeat(5_000));
         let device = Device::new(Some(&agent), Some("::ffff:192.0.2.1".parse().unwrap()));
         let kept = device.user_agent().unwrap();
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn is_called_by_names_that_no_stranger_chooses() {
+    fn name_comes_from_our_own_list() {
         let name = |agent: &str| Device::new(Some(agent), None).name();
         let edge = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/130.0 Safari/537.36 Edg/130.0";
         assert_eq!(name(edge).as_deref(), Some("Edge, Windows"));

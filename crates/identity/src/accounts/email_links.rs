@@ -1,9 +1,9 @@
-//! What mailed tokens are for: verifying an address, and choosing another password.
+//! Mailed links: address verification and password reset.
 //!
-//! No answer reveals whether there is an account, nor does its timing: the worker that sends the mail looks. A person who signed up with another's
-//! address is locked out once the owner resets the password: a reset ends the account's sessions and keys and all pending changes (arXiv
-//! 2205.10174). The mail alone verifies no address, because its reader may not know whose account it is about: the account's session or password
-//! is required as well.
+//! No answer reveals whether an account exists, nor does its timing: the mail worker does the look-up. Somebody who
+//! signed up with another person's address is locked out once the owner resets the password: a reset ends the account's
+//! sessions and keys and all pending changes (arXiv 2205.10174). The mail alone verifies no address, because its reader
+//! may not know whose account it is about: the account's session or password is required as well.
 
 use std::net::IpAddr;
 
@@ -29,15 +29,15 @@ use super::{
 use crate::IdentityService;
 use crate::mail::{self, MailContent, Recipient};
 
-/// Ours have 43 characters.
+/// Our tokens have 43 characters.
 const MAX_TOKEN_BYTES: usize = 128;
 
-/// Sends the proof of an address again, where there is an account that lacks it.
+/// Mails another verification link, if there is an account with an unverified address.
 pub async fn resend_verification(service: &IdentityService, email: &str) -> Result<(), AppError> {
     request(service, email, MailContent::Verification).await
 }
 
-/// Sends the way to another password, where there is an account.
+/// Mails a password reset link, if there is an account.
 pub async fn forgot_password(service: &IdentityService, email: &str) -> Result<(), AppError> {
     request(service, email, MailContent::PasswordReset).await
 }
@@ -49,8 +49,8 @@ async fn request(service: &IdentityService, email: &str, letter: MailContent) ->
     Ok(())
 }
 
-/// Verifies an address by its mailed token, given the account's session or password: the caller has both the mail and the account, so no session
-/// is ended. With the mail alone, one chooses another password ([`redeem_reset`]).
+/// Verifies an address by its mailed token together with the account's session or password. The caller has both the
+/// mail and the account, so no session is ended. With the mail alone, the password can be reset ([`redeem_reset`]).
 ///
 /// A claim ([`identities::claim`]) needs neither: it takes the account away from its creator.
 pub async fn verify_email(
@@ -73,7 +73,7 @@ pub async fn verify_email(
     let tx = service.db.begin().await.map_err(app_error)?;
     let taken = mail_tokens::take(&tx, Purpose::Verification, &hash, now).await?;
     let current = users::lock(&tx, account.id).await?.filter(|_| taken == Some(subject)).ok_or(Code::TokenInvalid)?;
-    // Changed by another request since it was compared.
+    // The password was changed by a concurrent request.
     if !is_signed_in && current.password_hash != account.password_hash {
         return Err(Code::PasswordWrong.into());
     }
@@ -89,7 +89,7 @@ pub async fn verify_email(
     Ok(())
 }
 
-/// Checks the password of an account without a session here. Guesses count like failed sign-ins.
+/// Checks the password of an account that isn't signed in here. Guesses count like failed sign-ins.
 async fn require_password(
     service: &IdentityService,
     account: &user::Model,
@@ -113,7 +113,7 @@ async fn require_password(
     Ok(())
 }
 
-/// Gives an account to the reader of its address's mail, and ends all earlier sessions, keys and methods.
+/// Gives an account to the reader of its address's mail, and ends all earlier sessions, keys and sign-in methods.
 async fn claim(service: &IdentityService, hash: &[u8], address: Option<IpAddr>) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -141,7 +141,7 @@ pub async fn redeem_reset(
 ) -> Result<(), AppError> {
     let hash = fingerprint(shown)?;
     let now = service.clock.now();
-    // A password that may not be one leaves the token good.
+    // A rejected password doesn't consume the token.
     let subject = mail_tokens::find(service.db.reader(), Purpose::PasswordReset, &hash, now).await?;
     let account = match subject {
         Some(subject) => users::by_id(service.db.reader(), UserId(subject)).await?,
@@ -158,7 +158,7 @@ pub async fn redeem_reset(
     let account = users::lock(&tx, UserId(subject)).await?.ok_or(Code::TokenInvalid)?;
     users::set_password(&tx, account.id, &stored, now).await?;
     if users::verify(&tx, account.id, now).await? {
-        // Everything that was added before the address was verified.
+        // Removes everything that was added before the address was verified.
         identities::forget_other_ways(&tx, service, account.id).await?;
     }
     mail_tokens::remove(&tx, account.id.0).await?;

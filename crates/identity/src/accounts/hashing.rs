@@ -1,15 +1,16 @@
-//! Password hashing, off the threads that answer, a bounded number at a time, and in fair turns.
+//! Password hashing on the blocking pool, with bounded concurrency and fair queueing.
 //!
-//! Each hash takes a core and 19 MiB for some 20 ms. More at once than there are cores slows all of them down, and a flood of sign-ins would
-//! exhaust the memory: so they queue, and a full queue refuses with `Retry-After`.
+//! Each hash takes a core and 19 MiB for about 20 ms. More concurrent hashes than cores slow down all of them, and a
+//! flood of sign-ins would exhaust the memory. So they are queued, and a full queue rejects with `Retry-After`.
 //!
-//! There is a queue for each [`Priority`]; all of them are served, the higher ones more often. Within a queue, networks (an IPv4 address, a /48
-//! of IPv6) are served in turn, so that a hundred guesses from one provider's addresses wait for each other. Networks with recent failures never
-//! get all cores.
+//! There is a queue per [`Priority`]; all of them are served, the higher ones more often. Within a queue, networks (an
+//! IPv4 address, a /48 of IPv6) are served round-robin, so that a hundred guesses from one provider's addresses wait
+//! for each other. Networks with recent failures never get all cores.
 //!
-//! This is not a [work pool](appcore::work_pool). A pool reserves slots for other persons and has no priorities. Here the person is unknown until the
-//! password is checked, an address may stand for a whole office that needs all cores, and guesses must wait for everybody else. A hash is so short
-//! that turns suffice: another network waits for one hash on each core.
+//! This is not a [work pool](appcore::work_pool). A pool reserves slots for other users and has no priorities. Here the
+//! user is unknown until the password is checked, an address may stand for a whole office that needs all cores, and
+//! guesses must wait for everybody else. A hash is so short that round-robin suffices: another network waits for one
+//! hash on each core.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -25,14 +26,14 @@ use super::{
     password_hash::{self, PasswordCheck},
 };
 
-/// How long a hash may wait for its turn. Shorter than the 14 seconds that an endpoint has.
+/// Maximum queueing time. Shorter than the endpoint timeout of 14 seconds.
 const MAX_WAIT: Duration = Duration::from_secs(10);
-/// How many may wait for each core in one queue: what a core gets done in that time, about. One network may have half of a queue: on two cores all of
-/// 500 people who sign in at the same moment behind one address.
+/// Maximum queue length per core: about the work of a core in that time. One network may take half of a queue: on two
+/// cores, 500 users who sign in at the same moment behind one address all fit.
 const MAX_QUEUE_PER_CORE: usize = 600;
-/// When to come again after having been turned away.
+/// `Retry-After` of a rejected request.
 const RETRY_AFTER: Duration = Duration::from_secs(3);
-/// The order in which queues are served while none is empty.
+/// Service order of the queues while none is empty.
 const CYCLE: [Priority; 7] = [
     Priority::Known,
     Priority::New,
@@ -43,22 +44,22 @@ const CYCLE: [Priority; 7] = [
     Priority::Known,
 ];
 
-/// What is known of the caller whose password is hashed, the most trusted first.
+/// Priority of a caller, most trusted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Priority {
-    /// Is signed in, or comes from where the account's owner has been before.
+    /// Signed in, or from a network where the account was used before.
     Known,
-    /// Nothing speaks against them.
+    /// No recent failures.
     New,
-    /// A sign-in of this account, or from this address, has failed of late.
+    /// A recent sign-in of this account, or from this address, has failed.
     Doubted,
 }
 
-/// Who waits for a hash.
+/// A caller in the queue.
 #[derive(Clone, Debug)]
 pub(super) struct QueuedCaller {
     priority: Priority,
-    /// Those with the same one wait for each other.
+    /// Fairness key: callers with the same one wait for each other.
     neighbourhood: String,
 }
 
@@ -67,7 +68,7 @@ impl QueuedCaller {
         Self { priority, neighbourhood: device.neighbourhood() }
     }
 
-    /// Signed in, or holding a mailed token.
+    /// A user who is signed in, or has presented a mailed token.
     pub(super) fn user(id: UserId) -> Self {
         Self { priority: Priority::Known, neighbourhood: id.to_string() }
     }
@@ -78,14 +79,14 @@ pub(super) struct PasswordHasher {
 }
 
 struct State {
-    /// Free turns.
+    /// Free slots.
     free: usize,
-    /// Turns that doubted ones may have at most, and have.
+    /// Maximum and current number of slots used by callers with failures.
     max_failed_slots: usize,
     doubted: usize,
     queues: [Queue; 3],
     max_waiting: usize,
-    /// Where in the [`CYCLE`] it is.
+    /// Position in the [`CYCLE`].
     place: usize,
 }
 
@@ -110,7 +111,7 @@ impl PasswordHasher {
         self.run(applicant, move || password_hash::hash(&text)).await
     }
 
-    /// Takes as long when nothing is stored.
+    /// Verifies a password. Takes as long if no hash is stored.
     pub(super) async fn verify(
         &self,
         applicant: QueuedCaller,
@@ -127,7 +128,7 @@ impl PasswordHasher {
     ) -> Result<T, AppError> {
         let turn = self.turn(applicant).await?;
         let done = tokio::task::spawn_blocking(move || {
-            // The turn ends with the work, even if the caller has gone.
+            // The slot is released when the work ends, even if the caller is gone.
             let _turn = turn;
             work()
         });
@@ -142,7 +143,7 @@ impl PasswordHasher {
         }
     }
 
-    /// Takes a place in the queue, unless it is full.
+    /// Enqueues the caller, unless the queue is full.
     fn line_up(&self, applicant: QueuedCaller) -> Result<oneshot::Receiver<HashingSlot>, AppError> {
         let (sender, receiver) = oneshot::channel();
         let mut state = lock(&self.state);
@@ -156,7 +157,7 @@ impl PasswordHasher {
 }
 
 impl State {
-    /// Gives the turns that are free to those who wait.
+    /// Assigns free slots to waiting callers.
     fn give_out(&mut self, shared: &Arc<Mutex<Self>>) {
         while self.free > 0
             && let Some((priority, waiting)) = self.next()
@@ -166,13 +167,13 @@ impl State {
                     self.free -= 1;
                     self.doubted += usize::from(priority == Priority::Doubted);
                 }
-                // It went away meanwhile. Nothing was taken for it, so nothing is given back.
+                // The caller is gone. No slot was taken, so none is released.
                 Err(mut unused) => unused.state = None,
             }
         }
     }
 
-    /// The next one: by the cycle, or the highest priority where that queue is empty.
+    /// Next caller: by the cycle, or the highest priority if that queue is empty.
     fn next(&mut self) -> Option<(Priority, oneshot::Sender<HashingSlot>)> {
         let due = CYCLE[self.place];
         let may_doubt = self.doubted < self.max_failed_slots;
@@ -193,17 +194,17 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Those who wait with one priority.
+/// Callers waiting with one priority.
 #[derive(Default)]
 struct Queue {
-    /// Networks with callers waiting, in the order of their turns.
+    /// Networks with waiting callers, in service order.
     order: VecDeque<String>,
     waiting: HashMap<String, VecDeque<oneshot::Sender<HashingSlot>>>,
     length: usize,
 }
 
 impl Queue {
-    /// False: it is full, or its neighbourhood has half of it already.
+    /// Returns false if the queue is full, or the network has half of it.
     fn push(&mut self, neighbourhood: String, sender: oneshot::Sender<HashingSlot>, max: usize) -> bool {
         if self.length >= max {
             self.forget_gone();
@@ -233,7 +234,7 @@ impl Queue {
         first
     }
 
-    /// Makes room where callers have gone away.
+    /// Removes callers that are gone.
     fn forget_gone(&mut self) {
         self.waiting.retain(|_, waiting| {
             waiting.retain(|sender| !sender.is_closed());
@@ -244,9 +245,9 @@ impl Queue {
     }
 }
 
-/// The right to hash, given back when it is dropped.
+/// A slot, released on drop.
 struct HashingSlot {
-    /// `None` if it never belonged to an account.
+    /// `None` if no slot was taken.
     state: Option<Arc<Mutex<State>>>,
     priority: Priority,
 }
@@ -282,11 +283,11 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_turns_away_at_once_and_a_freed_turn_is_taken() {
+    fn full_queue_rejects_and_freed_slot_is_taken() {
         let hashing = PasswordHasher::with(1, 2);
         let turn = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
         let mut second = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
-        assert!(is_refused(hashing.line_up(from(Priority::New, "192.0.2.1"))), "half of the queue is its share");
+        assert!(is_refused(hashing.line_up(from(Priority::New, "192.0.2.1"))), "a network may take half of the queue");
         let third = hashing.line_up(from(Priority::New, "192.0.2.2")).unwrap();
         assert!(is_refused(hashing.line_up(from(Priority::New, "192.0.2.3"))));
         hashing.line_up(from(Priority::Known, "192.0.2.3")).map(drop).unwrap();
@@ -295,14 +296,14 @@ mod tests {
         assert!(second.try_recv().is_err());
         drop(turn);
         let second = second.try_recv().unwrap();
-        assert!(fourth.try_recv().is_err(), "there is one core");
+        assert!(fourth.try_recv().is_err(), "only one core");
         drop(second);
         drop(fourth.try_recv().unwrap());
         assert_eq!(lock(&hashing.state).free, 1);
     }
 
     #[test]
-    fn a_turn_that_nobody_waits_for_any_more_goes_on() {
+    fn slot_of_a_dropped_caller_is_passed_on() {
         let hashing = PasswordHasher::with(1, 10);
         let turn = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
         let gone = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
@@ -310,21 +311,21 @@ mod tests {
         let mut last = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
         drop(gone);
         drop(turn);
-        // Its turn is in the channel, and the caller goes away before it looks.
+        // The slot is in the channel, and the caller is dropped before receiving it.
         drop(held);
         drop(last.try_recv().unwrap());
         assert_eq!(lock(&hashing.state).free, 1);
     }
 
     #[test]
-    fn five_hundred_people_behind_one_address_wait_and_another_address_waits_for_one_of_them() {
+    fn five_hundred_users_behind_one_address_fit_and_others_wait_for_one() {
         let hashing = PasswordHasher::with(2, MAX_QUEUE_PER_CORE);
         let from_office = || hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
         let [first, second] = [(); 2].map(|()| from_office().try_recv().unwrap());
         let mut office: Vec<_> = (0..500).map(|_| from_office()).collect();
         let mut elsewhere = hashing.line_up(from(Priority::New, "203.0.113.1")).unwrap();
         drop(first);
-        assert!(elsewhere.try_recv().is_err(), "one of the office is next");
+        assert!(elsewhere.try_recv().is_err(), "a caller of the office is next");
         drop(second);
         drop(elsewhere.try_recv().unwrap());
         let served = office.iter_mut().filter_map(|receiver| receiver.try_recv().ok());
@@ -333,21 +334,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waiting_has_an_end() {
+    async fn waiting_times_out() {
         let hashing = PasswordHasher::with(1, 2);
         let _turn = hashing.turn(from(Priority::New, "192.0.2.1")).await.unwrap();
         let refused = hashing.turn(from(Priority::New, "192.0.2.1")).await.map(drop).unwrap_err();
         assert_eq!(refused.code(), Code::Unavailable);
     }
 
-    /// Lets everybody hash, one after the other, and says whose turn each was.
+    /// Runs all hashes one after the other, and returns their order.
     fn order(mut turn: HashingSlot, mut waiting: Vec<(&'static str, oneshot::Receiver<HashingSlot>)>) -> Vec<&'static str> {
         let mut order = Vec::new();
         while !waiting.is_empty() {
             drop(turn);
             let next =
                 waiting.iter_mut().enumerate().find_map(|(at, (_, receiver))| Some((at, receiver.try_recv().ok()?)));
-            let (at, next) = next.expect("a free turn is given out");
+            let (at, next) = next.expect("a free slot is assigned");
             turn = next;
             order.push(waiting.remove(at).0);
         }
@@ -355,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn guesses_from_many_addresses_do_not_hold_others_up() {
+    fn guesses_from_many_addresses_do_not_delay_others() {
         let hashing = PasswordHasher::with(1, 200);
         let turn = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
         let mut waiting = Vec::new();
@@ -363,7 +364,7 @@ mod tests {
             waiting.push((name, hashing.line_up(from(priority, &address)).unwrap()));
         };
         for n in 0..60 {
-            // A /48 of IPv6, before anything has failed; and a crowd that is known for failing.
+            // A /48 of IPv6 without failures so far, and many addresses with failures.
             come("guess", Priority::New, format!("2001:db8:7:{n:x}::1"));
             come("doubted", Priority::Doubted, format!("198.51.100.{n}"));
         }
@@ -373,13 +374,13 @@ mod tests {
         let place = |name: &str| order.iter().position(|turn| *turn == name).unwrap();
         assert!(place("owner") <= 1, "{order:?}");
         assert!(place("newcomer") <= 4, "{order:?}");
-        // Nobody is forgotten either.
+        // All callers are served eventually.
         assert_eq!(order.iter().filter(|turn| **turn == "doubted").count(), 60);
         assert!(place("doubted") <= 6, "{order:?}");
     }
 
     #[test]
-    fn what_has_failed_of_late_never_has_all_cores() {
+    fn callers_with_failures_never_get_all_cores() {
         let hashing = PasswordHasher::with(4, 200);
         let mut doubted: Vec<_> =
             (0..4).map(|n| hashing.line_up(from(Priority::Doubted, &format!("192.0.2.{n}"))).unwrap()).collect();

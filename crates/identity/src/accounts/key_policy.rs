@@ -1,4 +1,4 @@
-//! What a key may be used for, beside its scopes.
+//! Restrictions of an API key beside its scopes.
 
 use std::{str::FromStr, sync::Arc};
 
@@ -10,18 +10,18 @@ use dbcontext::query::{api_keys::ApiKeyStatus, budgets::BudgetId};
 use platform::rate_limits::KeyLimit;
 use uuid::Uuid;
 
-/// The rules of a key, as they are cached with its standing.
+/// Policy of a key, cached with its status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyPolicy {
     pub workspace_id: Option<WorkspaceId>,
-    /// None named: every model.
+    /// Allowed models; empty allows all.
     pub models: Vec<String>,
-    /// None named: all.
+    /// Allowed endpoints; empty allows all.
     pub endpoints: Vec<GatewayEndpoint>,
-    /// What routes or costs and may pass, where its provider hands it on. `None`: all that it does.
+    /// Allowed pass-through features that affect routing or cost. `None` allows all that the provider supports.
     pub passes: Option<Arc<[RestrictedParameter]>>,
     pub limit: KeyLimit,
-    /// The budgets that there are for its use. No statement is needed where there is none.
+    /// Budgets that exist for the key. Without one, no query is needed.
     pub budgets: Vec<BudgetId>,
 }
 
@@ -59,7 +59,7 @@ pub fn passes(stored: Option<&str>) -> Option<Vec<RestrictedParameter>> {
     stored.map(named)
 }
 
-/// Names that this version doesn't know are left out.
+/// Skips names unknown to this version.
 fn named<T: FromStr>(stored: &str) -> Vec<T> {
     stored.split(',').filter_map(|name| name.parse().ok()).collect()
 }

@@ -1,7 +1,8 @@
-//! The keys that sign access tokens, shared by all instances through the database.
+//! Signing keys of access tokens, shared by all instances through the database.
 //!
-//! A key that is rotated out goes on verifying until what it has signed has run out. Instances look for another set of keys every few
-//! seconds, and at once when a token names an unknown key: no caller is refused because one instance has learned of a key before another.
+//! A rotated key keeps verifying until the tokens that it signed have expired. Instances poll for changed keys every
+//! few seconds, and reload at once when a token names an unknown key, so no caller is rejected because an instance
+//! hasn't seen a new key yet.
 
 use std::{
     sync::{Arc, PoisonError, RwLock, Weak},
@@ -21,32 +22,32 @@ use dbcontext::{Database, constraint::app_error, entity::signing_key, query::sig
 use tokio::{sync::Mutex, time::Instant};
 
 const PURPOSE: &[u8] = b"signing key";
-/// The issuer of an installation that has not been told its address. Instances on different ports are still one issuer.
+/// Issuer of an installation without a configured URL. The same for instances on different ports.
 const USUAL_ISSUER: &str = "natter";
-/// How often an instance looks whether the keys are still the same.
+/// Interval at which an instance polls for changed keys.
 const LOOK: Duration = Duration::from_secs(5);
-/// The shortest time between two reads: anyone can make tokens that name unknown keys.
+/// Minimum interval of reloads, because anybody can send tokens with unknown keys.
 const BETWEEN: Duration = Duration::from_millis(100);
-/// Longer than it takes every instance to notice that a key does not sign any more.
+/// Margin for all instances to notice a rotated key.
 const SLACK: Duration = Duration::from_secs(60);
 
-/// The keys as this instance knows them.
+/// The keys known to this instance.
 pub(super) struct SigningKeys {
     db: Database,
     config: Arc<Config>,
     clock: Clock,
     ring: RwLock<Arc<Keyring>>,
-    /// The keys that it was made of, and when that was looked at.
+    /// Names of the loaded keys, and the time of the last reload.
     loaded: Mutex<(Vec<String>, Instant)>,
 }
 
 impl SigningKeys {
-    /// Reads the keys. The first instance of all makes one; of several first ones, the quickest.
+    /// Loads the keys. The first instance creates one; of several concurrent ones, the fastest.
     pub async fn load(db: &Database, config: &Arc<Config>, clock: &Clock) -> anyhow::Result<Arc<Self>> {
         let mut rows = signing_keys::all(db.writer()).await?;
         if rows.is_empty() && config.auth.private_key_file.is_none() {
             store_new(db.writer(), config, clock.now()).await?;
-            // Ours, or that of an instance that started at the same time.
+            // Our key, or that of an instance started at the same time.
             rows = signing_keys::all(db.writer()).await?;
         }
         let ring = ring(db, config, clock.now(), &rows).await?;
@@ -65,7 +66,7 @@ impl SigningKeys {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads a token; one of an unknown key may be of a key that was made a moment ago.
+    /// Verifies a token. An unknown key triggers a reload, because it may have been created a moment ago.
     pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, AccessTokenError> {
         match self.ring().verify(token, now) {
             Err(AccessTokenError::UnknownKey) => {
@@ -76,7 +77,7 @@ impl SigningKeys {
         }
     }
 
-    /// Takes the stored keys if they are others. Those who ask at the same time are content with one look.
+    /// Reloads the stored keys if they have changed. Concurrent callers share one reload.
     async fn look(&self) {
         let asked = Instant::now();
         let mut looked = self.loaded.lock().await;
@@ -93,12 +94,12 @@ impl SigningKeys {
         };
         match read.await {
             Ok(Some((ring, names))) => {
-                tracing::info!(kid = names.first(), "access tokens are signed with another key");
+                tracing::info!(kid = names.first(), "signing key changed");
                 *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
                 looked.0 = names;
             }
             Ok(None) => {}
-            Err(error) => tracing::warn!(error = format!("{error:#}"), "the signing keys could not be looked at"),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "failed to reload signing keys"),
         }
     }
 }
@@ -113,7 +114,7 @@ async fn follow(keys: Weak<SigningKeys>) {
     }
 }
 
-/// Puts a new key in the place of the one that signs, and forgets those whose tokens have all run out. Its name.
+/// Replaces the signing key, and removes those whose tokens have all expired. Returns the new key's id.
 pub async fn rotate(db: &Database, config: &Config, clock: &Clock) -> Result<String, AppError> {
     if let Some(file) = &config.auth.private_key_file {
         return Err(AppError::internal(anyhow::anyhow!(
@@ -151,7 +152,7 @@ fn names(rows: &[signing_key::Model]) -> Vec<String> {
     rows.iter().map(|row| row.kid.clone()).collect()
 }
 
-/// The keys that sign and verify now.
+/// Builds the keyring for signing and verification.
 async fn ring(db: &Database, config: &Config, now: Timestamp, rows: &[signing_key::Model]) -> anyhow::Result<Keyring> {
     let issuer = config.server.public_url.as_ref().map_or(USUAL_ISSUER.to_owned(), |_| config.server.public_url());
     let good_since = now.minus(config.auth.access_ttl).minus(SLACK);
@@ -160,13 +161,11 @@ async fn ring(db: &Database, config: &Config, now: Timestamp, rows: &[signing_ke
         stored.push(read(db, config.auth.key_encryption_secret.as_ref(), row).await?);
     }
     if let Some(file) = &config.auth.private_key_file {
-        let pem = std::fs::read_to_string(file).with_context(|| {
-            format!("the file of the setting auth.private_key_file can't be read: {}", file.display())
-        })?;
-        let key = SigningKey::from_pem(&pem).with_context(|| {
-            format!("the file of the setting auth.private_key_file can't be used: {}", file.display())
-        })?;
-        // What the database's keys have signed stays good until it runs out.
+        let pem = std::fs::read_to_string(file)
+            .with_context(|| format!("failed to read auth.private_key_file: {}", file.display()))?;
+        let key = SigningKey::from_pem(&pem)
+            .with_context(|| format!("failed to parse auth.private_key_file: {}", file.display()))?;
+        // Tokens signed with the database's keys stay valid until they expire.
         return Keyring::new(issuer, key, stored);
     }
     anyhow::ensure!(!stored.is_empty(), "the database has no signing key");
@@ -174,7 +173,7 @@ async fn ring(db: &Database, config: &Config, now: Timestamp, rows: &[signing_ke
     Keyring::new(issuer, signing, stored)
 }
 
-/// A stored key. A plaintext one is sealed once a secret is set.
+/// Reads a stored key. A plaintext key is encrypted once a secret is configured.
 async fn read(db: &Database, secret: Option<&Secret>, row: &signing_key::Model) -> anyhow::Result<SigningKey> {
     let bytes = opened(row, secret)?;
     if let Some(secret) = secret.filter(|_| !row.is_sealed) {

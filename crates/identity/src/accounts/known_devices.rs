@@ -1,4 +1,4 @@
-//! The addresses and programs that an account signs in from: they decide whom guesses can lock out, and which sign-ins are mailed about.
+//! Networks and programs from which an account signs in: used by the login throttle, and for mails about new devices.
 
 use appcore::{AppError, UserId};
 use dbcontext::{
@@ -13,7 +13,7 @@ use super::Device;
 use crate::IdentityService;
 use crate::mail::{self, MailContent, Recipient};
 
-/// Whether the account was signed in from this address before. Takes as long where there is no account.
+/// True if the account was signed in from this network before. Takes as long if there is no account.
 pub(super) async fn is_known<C: ConnectionTrait>(
     db: &C,
     user_id: Option<UserId>,
@@ -24,7 +24,8 @@ pub(super) async fn is_known<C: ConnectionTrait>(
     Ok(known.iter().any(|known| known.network == network))
 }
 
-/// Records a sign-in, in the caller's transaction. One from a new address or program is mailed about, except the account's first.
+/// Records a sign-in, in the caller's transaction. One from a new network or program is mailed about, except the
+/// account's first.
 pub(super) async fn note(
     tx: &Transaction,
     service: &IdentityService,
@@ -34,7 +35,7 @@ pub(super) async fn note(
     let (network, agent, now) = (device.network(), device.agent(), service.clock.now());
     let known = known_devices::of_user(tx, account.id).await?;
     let is_new = !known.iter().any(|known| known.network == network) || !known.iter().any(|known| known.agent == agent);
-    // An unverified address may be a stranger's.
+    // An unverified address may belong to a stranger.
     if is_new && !known.is_empty() && account.is_verified() {
         let letter = MailContent::NewDevice {
             user_agent: device.name(),

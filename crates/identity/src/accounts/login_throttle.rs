@@ -1,12 +1,12 @@
-//! How often a password may be guessed: at one account from one address, from one address, and at one account, whether there is such an
-//! account or not.
+//! Throttle of password guesses, by account and address together, by address, and by account, whether the account
+//! exists or not.
 //!
-//! The first bound is narrow, so that a typo locks out only its author. The other two are wider: they stop guesses at many accounts, and from
-//! many addresses. An address from which the account was signed in before neither counts against the account's bound nor is refused by it, so
-//! strangers who guess can't lock the owner out.
+//! The first limit is narrow, so that a typo locks out only its author. The other two are wider: they stop guesses at
+//! many accounts, and from many addresses. An address from which the account was signed in before neither counts
+//! against the account's limit nor is rejected by it, so that guesses of strangers can't lock the owner out.
 //!
-//! An address that the firewall has banned may still sign in, because others may share it. Meanwhile, accounts that were not used there before get a
-//! fourth, narrow bound together, so that a ban leaves a guesser fewer guesses and not more.
+//! An address banned by the firewall may still sign in, because others may share it. During a ban, accounts not used
+//! there before share a fourth, narrow limit, so that a guesser gets fewer guesses than without a ban.
 
 use appcore::{AppError, UserId, auth::token};
 use platform::throttle::{Attempt, ThrottleSubject};
@@ -18,14 +18,14 @@ use super::{
 };
 use crate::IdentityService;
 
-/// A guess that is under way.
+/// A guess in progress.
 pub struct PasswordGuess {
     attempt: Attempt,
     applicant: QueuedCaller,
 }
 
 impl PasswordGuess {
-    /// Who waits for the password to be checked.
+    /// Queue entry for checking the password.
     pub(super) fn applicant(&self) -> QueuedCaller {
         self.applicant.clone()
     }
@@ -39,7 +39,7 @@ impl PasswordGuess {
     }
 }
 
-/// Takes the place of one guess at the account that `name` is the address of, if there is one; `account` says which that is.
+/// Starts a guess at the account with the address `name`; `account` is its id, if it exists.
 pub async fn begin(
     service: &IdentityService,
     name: &str,
@@ -70,7 +70,7 @@ pub async fn begin(
     Ok(PasswordGuess { attempt, applicant: QueuedCaller::new(priority, device) })
 }
 
-/// Redis gets fingerprints, never addresses.
+/// Redis only stores fingerprints, never addresses.
 fn subject(name: &str) -> String {
     hex::encode(&token::hash_token(name)[..16])
 }

@@ -1,4 +1,4 @@
-//! The ways in that an account has.
+//! Sign-in methods of an account.
 
 use appcore::{AppError, Code};
 use dbcontext::{
@@ -7,7 +7,7 @@ use dbcontext::{
     query::{identities, passkeys},
 };
 
-/// Refuses to take the last way in away; the caller has taken it already, in this transaction.
+/// Fails if the account has no sign-in method left. Called after the removal, in the same transaction.
 pub(super) async fn require_one(tx: &Transaction, account: &user::Model) -> Result<(), AppError> {
     let left = account.password_hash.is_some()
         || identities::count(tx, account.id).await? > 0

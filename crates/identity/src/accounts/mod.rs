@@ -1,16 +1,16 @@
-//! Accounts: who people are, the devices they are signed in on, and the proofs that they carry.
+//! Accounts: users, their sessions, and their credentials.
 //!
-//! A sign-in is a *session* (`user_sessions`): it has a chain of refresh tokens, of which one is unused, and any number of
-//! short-lived access tokens that name it. A refresh token that is used twice was stolen: the session ends ([`refresh`]). An access token is
-//! only as good as its session, which [`authenticate`] looks up and caches for a few seconds; the end of a session is published to all instances
-//! at once ([`standings`]).
+//! A sign-in is a *session* (`user_sessions`): it has a chain of refresh tokens, of which one is unused, and any number
+//! of short-lived access tokens that name it. A refresh token that is used twice was stolen: the session ends
+//! ([`refresh`]). An access token is only as good as its session, which [`authenticate`] looks up and caches for a few
+//! seconds; the end of a session is published to all instances at once ([`standings`]).
 //!
-//! A program acts for a person by an API key ([`api_keys`]), which may be used for less than a sign-in and ends by itself.
-//! Every sign-in, whatever its method, ends in [`admit`], which asks for the second factor where there is one ([`second_factor`]). A sign-in that
-//! waits for its second step is a row ([`pending`]).
+//! A program acts for a user by an API key ([`api_keys`]), which may have fewer permissions than a sign-in, and
+//! expires. Every sign-in, whatever its method, ends in [`admit`], which requires the second factor if there is one
+//! ([`second_factor`]). A multi-step sign-in in progress is a row ([`pending`]).
 //!
-//! Passwords are hashed on the blocking pool, a few at a time ([`hashing`]). The keys that sign access tokens are in the
-//! database, so that every instance verifies what any other has signed ([`keys`]).
+//! Passwords are hashed on the blocking pool, a few at a time ([`hashing`]). The keys that sign access tokens are in
+//! the database, so that every instance verifies what any other has signed ([`keys`]).
 
 mod administer;
 mod session_start;
@@ -69,7 +69,7 @@ use dbcontext::Database;
 
 use self::{hashing::PasswordHasher, keys::SigningKeys, verified_tokens::VerifiedTokenCache, credential_status::CredentialStatusCache};
 
-/// What an instance keeps for its accounts.
+/// Account state of an instance.
 pub struct Accounts {
     keys: Arc<SigningKeys>,
     setup: setup::SetupToken,
@@ -78,12 +78,12 @@ pub struct Accounts {
     standings: CredentialStatusCache,
     lookups: authenticate::LookUpBatchers,
     providers: identities::Providers,
-    /// None: this server has no name that passkeys could be for.
+    /// `None` if the server has no domain name for passkeys.
     relying_party: Option<webauthn_rs::Webauthn>,
 }
 
 impl Accounts {
-    /// Reads the signing keys, making the first where there is none, and starts to listen for ended sessions.
+    /// Loads the signing keys, creating the first if there is none, and subscribes to ended sessions.
     pub async fn load(db: &Database, config: &Arc<Config>, clock: &Clock, bus: &dyn EventBus) -> anyhow::Result<Self> {
         let keys = SigningKeys::load(db, config, clock).await?;
         second_factor::seal_all(db, config).await?;
@@ -100,12 +100,12 @@ impl Accounts {
         })
     }
 
-    /// Whether the next account is the first one, and is asked for the setup token.
+    /// True if the next account is the first one and requires the setup token.
     pub async fn asks_for_setup_token(&self, db: &Database, source: RequestSource) -> Result<bool, AppError> {
         self.setup.is_required(db, source).await
     }
 
-    /// The public keys, for `/.well-known/jwks.json`.
+    /// Public keys, for `/.well-known/jwks.json`.
     #[must_use]
     pub fn published_keys(&self) -> serde_json::Value {
         self.keys.ring().jwks()

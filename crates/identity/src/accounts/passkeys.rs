@@ -1,7 +1,7 @@
-//! Passkeys: signing in with what a device keeps and opens for a finger or a PIN, without a name and without a password.
+//! Passkeys: sign-in with a credential on a device, unlocked by biometrics or PIN, without a name and a password.
 //!
-//! A passkey has seen the person, so it is both factors in one. What is asked of the authenticator waits in a row and is used up by
-//! the first answer ([`super::pending`]). Which account a passkey opens is said by its user handle, which is the account's id.
+//! A passkey verifies the user, so it is both factors in one. The challenge is stored in a row and consumed by the
+//! first answer ([`super::pending`]). The passkey's user handle is the account's id.
 
 use std::time::Duration;
 
@@ -36,24 +36,24 @@ use super::{
 };
 use crate::IdentityService;
 
-/// How long a passkey's answer may take.
+/// Lifetime of a challenge.
 const CEREMONY_TTL: Duration = Duration::from_secs(300);
-/// The most passkeys of an account; all of them are sent along when another one is made.
+/// Maximum number of passkeys per account; all of them are sent when another one is registered.
 const MAX_PASSKEYS: usize = 50;
 const MAX_NAME_CHARS: usize = 80;
 const NAMELESS: &str = "Passkey";
 const SITE: &str = "Natter";
 
-/// What a browser asks the authenticator.
+/// Challenge for the authenticator.
 #[derive(Debug)]
 pub struct WebauthnChallenge {
-    /// For the answer, once.
+    /// Id for the answer; usable once.
     pub id: String,
-    /// WebAuthn's own JSON.
+    /// WebAuthn options as JSON.
     pub public_key: Value,
 }
 
-/// A passkey that belongs to the caller.
+/// A passkey of the caller.
 #[derive(Clone, Debug)]
 pub struct OwnPasskey {
     pub id: PasskeyId,
@@ -62,12 +62,13 @@ pub struct OwnPasskey {
     pub last_used_at: Option<Timestamp>,
 }
 
-/// The site that passkeys are made for. None: it has no name, only an address, which WebAuthn does not allow.
+/// Relying party of passkeys. `None` if the server has no domain name but only an IP address, which WebAuthn does not
+/// allow.
 pub(super) fn site(config: &Config) -> anyhow::Result<Option<Webauthn>> {
     let mut public = Url::parse(&config.server.public_url())?;
-    // A site is an origin.
+    // A relying party is identified by its origin.
     public.set_path("/");
-    // An address can't have passkeys; on one's own machine 127.0.0.1 is opened as localhost.
+    // IP addresses can't have passkeys; on a developer's machine 127.0.0.1 is opened as localhost.
     let is_told = config.server.public_url.is_some();
     let here = match public.host() {
         Some(Host::Domain(_)) => public,
@@ -76,24 +77,24 @@ pub(super) fn site(config: &Config) -> anyhow::Result<Option<Webauthn>> {
     };
     let Some(name) = here.domain().map(str::to_owned) else { return Ok(None) };
     let built = WebauthnBuilder::new(&name, &here)
-        // Without `server.public_url` the port outside may be another one.
+        // Without `server.public_url` the port outside may differ.
         .and_then(|builder| builder.rp_name(SITE).timeout(CEREMONY_TTL).allow_any_port(!is_told).build());
     built.map(Some).map_err(|error| anyhow::anyhow!("server.public_url can't have passkeys: {error}"))
 }
 
-/// A confirmed caller of a server that can have passkeys. Only [asking](Self::ask) makes one.
+/// A confirmed caller of a server that supports passkeys. Only constructed by [`Self::ask`].
 #[derive(Debug)]
 pub struct PasskeyEnrolment(Confirmed);
 
 impl PasskeyEnrolment {
-    /// Nobody is asked to confirm for what isn't possible here.
+    /// Checks that passkeys are possible, before the caller has to confirm.
     pub async fn ask(service: &IdentityService, by: &Principal) -> Result<Self, AppError> {
         open_site(service)?;
         Ok(Self(Confirmed::ask(service, by).await?))
     }
 }
 
-/// Asks for a new passkey of the caller's.
+/// Starts the registration of a passkey.
 pub async fn begin_registration(service: &IdentityService, PasskeyEnrolment(by): &PasskeyEnrolment) -> Result<WebauthnChallenge, AppError> {
     let site = open_site(service)?;
     let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
@@ -104,7 +105,7 @@ pub async fn begin_registration(service: &IdentityService, PasskeyEnrolment(by):
     let (mut asked, state) = site
         .start_passkey_registration(account.id.0, &account.email, &account.display_name, Some(known))
         .map_err(defect)?;
-    // Without a name to sign in with, the authenticator itself must know which account it is.
+    // Sign-in needs no name, so the authenticator must store the account (resident key).
     if let Some(selection) = &mut asked.public_key.authenticator_selection {
         selection.require_resident_key = true;
     }
@@ -113,7 +114,7 @@ pub async fn begin_registration(service: &IdentityService, PasskeyEnrolment(by):
     begin(service, PendingKind::PasskeyRegistration, Some(account.id), &state, public_key).await
 }
 
-/// Keeps the passkey that the authenticator has made.
+/// Stores the passkey that the authenticator has created.
 pub async fn finish_registration(
     service: &IdentityService,
     by: &Principal,
@@ -143,14 +144,14 @@ pub async fn finish_registration(
     Ok(view(kept))
 }
 
-/// Asks for any passkey of this site.
+/// Starts a sign-in with any passkey of this site.
 pub async fn begin_sign_in(service: &IdentityService) -> Result<WebauthnChallenge, AppError> {
     let (asked, state) = open_site(service)?.start_discoverable_authentication().map_err(defect)?;
     let public_key = json(&asked.public_key)?;
     begin(service, PendingKind::PasskeySignIn, None, &state, public_key).await
 }
 
-/// Signs in whose passkey has answered.
+/// Signs in the owner of the passkey that answered.
 pub async fn finish_sign_in(
     service: &IdentityService,
     ceremony: &str,
@@ -173,13 +174,13 @@ async fn check_answer(
     let (tx, account) = recognise(service, ceremony, credential).await?;
     let signed_in = session_start::admit(&tx, service, &account, AuthMethod::Passkey, device).await?;
     let SignedIn::Tokens(pair) = signed_in else {
-        return Err(AppError::internal(anyhow::anyhow!("a passkey was asked for a second factor")));
+        return Err(AppError::internal(anyhow::anyhow!("unexpected second-factor challenge after passkey")));
     };
     tx.commit().await.map_err(app_error)?;
     Ok(*pair)
 }
 
-/// Accepts a passkey's answer from a person who is signed in already; it was requested as for a sign-in.
+/// Verifies a passkey's answer for a user who is already signed in; the challenge is that of a sign-in.
 pub(super) async fn show(
     service: &IdentityService,
     user_id: UserId,
@@ -193,7 +194,7 @@ pub(super) async fn show(
     tx.commit().await.map_err(app_error)
 }
 
-/// The account whose passkey has answered. The caller commits.
+/// Returns the account of the passkey that answered. The caller commits.
 async fn recognise(
     service: &IdentityService,
     ceremony: &str,
@@ -209,20 +210,20 @@ async fn recognise(
     let row = rows::lock(&tx, account.id, credential_id).await?.ok_or(Code::InvalidCredentials)?;
     let mut known: Passkey = serde_json::from_str(&row.credential).map_err(AppError::internal)?;
     let seen = site.finish_discoverable_authentication_v2(&credential, state, &known).map_err(refused)?;
-    // The library has refused a counter that did not rise, which is the sign of a copied passkey.
+    // The library rejects a counter that did not increase, which indicates a copied passkey.
     known.update_credential(&seen);
     let stored = serde_json::to_string(&known).map_err(AppError::internal)?;
     rows::used(&tx, row.id, stored, now).await?;
     Ok((tx, account))
 }
 
-/// The caller's passkeys, in the order in which they were made.
+/// Lists the caller's passkeys, oldest first.
 pub async fn list(service: &IdentityService, by: &Principal, page: PageRequest) -> Result<Page<OwnPasskey>, AppError> {
     let (found, total) = rows::list(service.db.reader(), by.user_id, page).await?;
     Ok(Page::new(found.into_iter().map(view).collect(), page, total))
 }
 
-/// Gives one of the caller's passkeys another name.
+/// Renames one of the caller's passkeys.
 pub async fn rename(
     service: &IdentityService,
     by: &Principal,
@@ -234,7 +235,7 @@ pub async fn rename(
     renamed.map(view).ok_or_else(|| Code::NotFound.into())
 }
 
-/// Takes one of the caller's passkeys away, unless it is their only way in.
+/// Removes one of the caller's passkeys, unless it is the only sign-in method.
 pub async fn remove(service: &IdentityService, by: &Confirmed, id: PasskeyId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     let account = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
@@ -293,10 +294,10 @@ fn late() -> AppError {
 }
 
 fn refused(error: WebauthnError) -> AppError {
-    tracing::info!(%error, "the answer of an authenticator was refused");
+    tracing::info!(%error, "authenticator answer rejected");
     Code::InvalidCredentials.into()
 }
 
 fn defect(error: WebauthnError) -> AppError {
-    AppError::internal(anyhow::anyhow!("a passkey can't be asked for: {error}"))
+    AppError::internal(anyhow::anyhow!("failed to create passkey challenge: {error}"))
 }

@@ -1,4 +1,4 @@
-//! How passwords are kept: Argon2id of the [normalized] text.
+//! Password hashes: Argon2id of the [normalized] text.
 
 use appcore::auth::password::{self, MAX_BYTES, normalize};
 use argon2::{
@@ -6,21 +6,22 @@ use argon2::{
     password_hash::{Error as HashError, phc::PasswordHash},
 };
 
-/// OWASP's choice for Argon2id: 19 MiB, two passes, one lane.
+/// OWASP's recommendation for Argon2id: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
-/// Environment variable that makes hashes cheap in debug builds, because black-box tests sign up thousands of people. Release builds don't read it.
+/// Environment variable that makes hashes cheap in debug builds, because black-box tests sign up thousands of users.
+/// Release builds don't read it.
 #[cfg(debug_assertions)]
 const CHEAP_HASHES: &str = "NATTER_TEST_CHEAP_HASHES";
-/// Stands in for accounts that don't exist: the same settings, and no password's hash.
+/// Hash for accounts that don't exist: the same cost, and no password matches.
 const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Whether a shown password is the stored one.
+/// Result of comparing a password with the stored hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PasswordCheck {
     Right,
-    /// The right one, but hashed by weaker settings than today's: hash it again.
+    /// Matches, but with a weaker cost than today's: hash it again.
     RightButOutdated,
     Wrong,
 }
@@ -40,27 +41,27 @@ fn hasher() -> Result<Argon2<'static>, HashError> {
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
-/// Hashes with a salt of its own. Takes tens of milliseconds and 19 MiB: never on a thread that answers requests.
+/// Hashes with a random salt. Takes tens of milliseconds and 19 MiB, so never call it on a thread that serves requests.
 pub(super) fn hash(text: &str) -> anyhow::Result<String> {
     let hash: PasswordHash = hasher()
         .and_then(|hasher| hasher.hash_password(normalize(text).as_bytes()))
-        .map_err(|error| anyhow::anyhow!("hashing a password failed: {error}"))?;
+        .map_err(|error| anyhow::anyhow!("failed to hash password: {error}"))?;
     Ok(hash.to_string())
 }
 
-/// Compares with a stored hash, or, where there is none, takes as long and says no. As slow as [`hash`], or twice where the text is not
-/// normalized: hashes from before passwords were are of what was typed.
+/// Compares with a stored hash. If there is none, takes as long and returns [`PasswordCheck::Wrong`]. As slow as
+/// [`hash`], or twice if the text is not normalized, because old hashes are of the text as typed.
 pub(super) fn verify(text: &str, stored: Option<&str>) -> anyhow::Result<PasswordCheck> {
-    let failed = |error| anyhow::anyhow!("a stored password hash can't be used: {error}");
+    let failed = |error| anyhow::anyhow!("failed to verify stored password hash: {error}");
     let hasher = hasher().map_err(failed)?;
-    // Nobody has a password this long; the same work all the same.
+    // No password is this long, but the work must be the same.
     let typed = if text.len() > MAX_BYTES { "" } else { text };
     let shown = normalize(typed);
     let shown: &str = &shown;
     let as_typed = (typed != shown).then_some(typed);
     let is_known = stored.is_some();
     let stored = PasswordHash::new(stored.unwrap_or(DECOY))
-        .map_err(|error| anyhow::anyhow!("a stored password hash can't be read: {error}"))?;
+        .map_err(|error| anyhow::anyhow!("failed to parse stored password hash: {error}"))?;
     let is_right = |text: &str| match hasher.verify_password(text.as_bytes(), &stored) {
         Ok(()) => Ok(true),
         Err(HashError::PasswordInvalid) => Ok(false),
@@ -81,7 +82,7 @@ fn is_outdated(stored: &PasswordHash) -> bool {
     !current || stored.algorithm.as_str() != "argon2id"
 }
 
-/// Reads the list of common passwords at start-up, so that the first sign-in takes no longer than later ones.
+/// Loads the list of common passwords at start-up, so that the first sign-in isn't slower.
 pub(super) fn prepare() {
     password::preload_common_passwords();
 }
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_the_same_on_every_keyboard() {
+    fn password_is_the_same_on_every_keyboard() {
         let policy = Policy { min_length: 8, upper: true, lower: true, digit: true, common: true };
         for (set, shown) in [
             ("\u{110}a\u{300} N\u{1eb5}ng 2026", "\u{110}\u{e0} Na\u{306}\u{303}ng 2026"),
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_of_what_was_typed_still_knows_it() {
+    fn hash_of_unnormalized_text_still_matches() {
         let typed = "Cafe\u{301} 2026";
         let kept: PasswordHash = hasher().unwrap().hash_password(typed.as_bytes()).unwrap();
         let kept = kept.to_string();
@@ -119,17 +120,17 @@ mod tests {
     }
 
     #[test]
-    fn an_account_that_does_not_exist_takes_the_same_work() {
+    fn unknown_account_takes_the_same_work() {
         let decoy = PasswordHash::new(DECOY).unwrap();
-        assert!(!is_outdated(&decoy), "the settings of the decoy");
+        assert!(!is_outdated(&decoy), "the decoy has the current cost");
         assert_eq!(hasher().unwrap().verify_password(b"x", &decoy), Err(HashError::PasswordInvalid));
     }
 
     #[test]
-    fn a_hash_knows_its_password_and_its_age() {
+    fn matches_its_password_and_detects_outdated_cost() {
         let kept = hash("Tr1ckyHorse").unwrap();
         assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
-        assert_ne!(kept, hash("Tr1ckyHorse").unwrap(), "each has its own salt");
+        assert_ne!(kept, hash("Tr1ckyHorse").unwrap(), "random salt");
         assert_eq!(verify("Tr1ckyHorse", Some(&kept)).unwrap(), PasswordCheck::Right);
         assert_eq!(verify("Tr1ckyHorsf", Some(&kept)).unwrap(), PasswordCheck::Wrong);
         assert_eq!(verify("Tr1ckyHorse", None).unwrap(), PasswordCheck::Wrong);

@@ -1,8 +1,7 @@
-//! Sign-ins that wait for their second step: a visit to a provider, a second factor, a passkey's answer, a visit to the authorization server of
-//! tools.
+//! Multi-step sign-ins in progress: OAuth flow, second factor, passkey, OAuth flow of a tool server.
 //!
-//! Each is a row, so that any instance can continue it, with Redis or without. The caller has a handle of 256 random bits; the row has only its
-//! fingerprint, and the state is sealed with the handle, so the database reveals nothing.
+//! Each is a row, so that any instance can continue it, with Redis or without. The caller has a handle of 256 random
+//! bits; the row has only its fingerprint, and the state is encrypted with the handle, so the database reveals nothing.
 
 use std::time::Duration;
 
@@ -15,19 +14,19 @@ use sea_orm::ConnectionTrait;
 use serde::{Serialize, de::DeserializeOwned};
 
 const PURPOSE: &[u8] = b"pending sign-in";
-/// Ours have 43 characters.
+/// Our handles have 43 characters.
 const MAX_HANDLE_BYTES: usize = 128;
 
-/// What it is that waits.
+/// Kind of a pending sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PendingKind {
     Oauth,
     SecondFactor,
     PasskeyRegistration,
     PasskeySignIn,
-    /// An identity that is linked once the account's mail was answered.
+    /// Identity to be linked once the owner has answered the account's mail.
     Claim,
-    /// An account that is connected with a server of tools.
+    /// Account to be connected with a tool server.
     ToolServer,
 }
 
@@ -44,13 +43,13 @@ impl PendingKind {
     }
 }
 
-/// What the caller gets to go on with.
+/// Handle for the caller.
 pub struct PendingHandle {
     pub handle: String,
     pub expires_at: Timestamp,
 }
 
-/// Begins something that must go on within `ttl`.
+/// Stores a pending sign-in that must continue within `ttl`.
 pub async fn begin<C: ConnectionTrait, T: Serialize>(
     db: &C,
     kind: PendingKind,
@@ -75,7 +74,7 @@ pub async fn begin<C: ConnectionTrait, T: Serialize>(
     Ok(PendingHandle { handle, expires_at })
 }
 
-/// What waits under this handle; it stays there.
+/// Returns the pending sign-in of a handle without consuming it.
 pub(super) async fn find<C: ConnectionTrait>(
     db: &C,
     kind: PendingKind,
@@ -88,14 +87,14 @@ pub(super) async fn find<C: ConnectionTrait>(
     rows::find(db, kind.as_str(), &token::hash_token(handle), now).await
 }
 
-/// Takes the pending sign-in of this handle; only the first caller gets it.
+/// Consumes the pending sign-in of a handle; only the first caller gets it.
 pub async fn take<T: DeserializeOwned>(
     db: &Database,
     kind: PendingKind,
     handle: &str,
     now: Timestamp,
 ) -> Result<Option<(Option<UserId>, T)>, AppError> {
-    // What was never one of ours does not get to the write lock.
+    // Unknown handles are rejected before the write lock.
     let Some(row) = find(db.reader(), kind, handle, now).await? else { return Ok(None) };
     if !rows::take(db.writer(), row.id).await? {
         return Ok(None);

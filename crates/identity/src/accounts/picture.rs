@@ -1,4 +1,4 @@
-//! What one looks like: a picture that one has uploaded, kept as long as it is one's own.
+//! Profile pictures.
 
 use appcore::{AppError, Code, UploadId, UserId, auth::Principal, view::UserPicture};
 use dbcontext::{
@@ -18,12 +18,12 @@ const PICTURE: SmallPictureRules = SmallPictureRules {
     max_side: 1024,
 };
 
-/// The pictures of those of these people whom the caller may see. Who has none is left out.
+/// Reads the pictures of the given users as far as the caller may see them; users without one are left out.
 pub async fn pictures(service: &IdentityService, by: &Principal, ids: &[UserId]) -> Result<Vec<UserPicture>, AppError> {
     rows::of(service.db.reader(), by.user_id, ids).await
 }
 
-/// Takes a picture that the caller has uploaded for theirs.
+/// Sets an upload of the caller as profile picture.
 pub async fn set_picture(
     service: &IdentityService,
     by: &Principal,
@@ -32,7 +32,7 @@ pub async fn set_picture(
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    // Nobody removes it until it is the person's.
+    // Locks the upload against removal until it is referenced.
     let upload = uploaded::get_to_send(&tx, [upload_id]).await?.pop();
     PICTURE.check(&upload.filter(|upload| upload.owner_id == Some(by.user_id)).ok_or(Code::NotFound)?)?;
     let before = rows::set(&tx, by.user_id, upload_id, now).await?;
@@ -49,7 +49,7 @@ pub async fn set_picture(
     Ok(UserPicture { user_id: by.user_id, upload_id })
 }
 
-/// The caller has no picture any more; nor is it wrong to have none.
+/// Removes the caller's picture, if there is one.
 pub async fn remove_picture(service: &IdentityService, by: &Principal) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;

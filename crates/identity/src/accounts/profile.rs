@@ -1,4 +1,4 @@
-//! One's own account, and others' as one may see them.
+//! User profiles: the caller's own, and others' as far as visible.
 
 use appcore::{
     AppError, Code, Language, UserId, WorkspaceId,
@@ -28,17 +28,17 @@ use crate::{
     membership, presence,
 };
 
-/// What is to be changed of one's account.
+/// Changes to the caller's profile.
 #[derive(Default)]
 pub struct ProfileChange {
     pub display_name: Option<String>,
-    /// What mail is written in.
+    /// Language of mails.
     pub language: Option<Language>,
-    /// None within: it is not known.
+    /// Inner `None` clears the time zone.
     pub timezone: Option<Option<String>>,
-    /// Whether others are told.
+    /// True if others see the time zone.
     pub show_timezone: Option<bool>,
-    /// What all devices of the caller show them as.
+    /// Presence shown for all devices of the user.
     pub chosen_presence: Option<ChosenPresence>,
     pub password: Option<PasswordChange>,
 }
@@ -46,19 +46,18 @@ pub struct ProfileChange {
 pub struct PasswordChange {
     pub current: String,
     pub new: String,
-    /// What the request calls the new one.
+    /// Name of the new password's field in the request.
     pub field: &'static str,
-    /// Where wrong guesses are counted.
     pub device: Device,
 }
 
-/// The caller's own account.
+/// Reads the caller's own account.
 pub async fn me(service: &IdentityService, by: &Principal) -> Result<User, AppError> {
     let user = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     Ok(seen(service, session_tokens::own_view(&user)).await)
 }
 
-/// A person with whom the caller shares a workspace.
+/// Reads a user with whom the caller shares a workspace.
 pub async fn find(service: &IdentityService, by: &Principal, id: UserId) -> Result<User, AppError> {
     if id == by.user_id {
         return me(service, by).await;
@@ -67,7 +66,7 @@ pub async fn find(service: &IdentityService, by: &Principal, id: UserId) -> Resu
     Ok(seen(service, session_tokens::others_view(&user)).await)
 }
 
-/// People of a workspace by a part of their name or by their whole address; everyone where no text is given.
+/// Searches users of a workspace by a part of their name or by their whole address; an empty text lists all.
 pub async fn search(
     service: &IdentityService,
     by: &Principal,
@@ -83,7 +82,7 @@ pub async fn search(
     Ok(Page::new(items, page, total))
 }
 
-/// Changes the caller's name, language, time zone, chosen presence and password: all that is asked for or nothing.
+/// Changes the caller's name, language, time zone, chosen presence and password, all or nothing.
 pub async fn update_me(service: &IdentityService, by: &Principal, change: ProfileChange) -> Result<User, AppError> {
     let own = if change.password.is_some() { Some(by.require_session()?) } else { None };
     let display_name = change.display_name.as_deref().map(parse_name).transpose()?;
@@ -98,7 +97,7 @@ pub async fn update_me(service: &IdentityService, by: &Principal, change: Profil
     let current = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let mut ended = Vec::new();
     if let Some(hash) = hash {
-        // Changed by another request since it was compared.
+        // The password was changed by a concurrent request.
         if current.password_hash != account.password_hash {
             return Err(Code::PasswordWrong.into());
         }
@@ -137,14 +136,14 @@ pub async fn update_me(service: &IdentityService, by: &Principal, change: Profil
     Ok(seen(service, session_tokens::own_view(&user)).await)
 }
 
-/// A time zone's name as it is written, whatever case it came in.
+/// Canonical name of a time zone, matched case-insensitively.
 fn parse_timezone(name: &str) -> Result<String, AppError> {
     let zone = time_zone::find(name);
     let name = zone.as_ref().and_then(|zone| zone.iana_name());
     name.map(str::to_owned).ok_or_else(|| AppError::field("timezone", "invalid", time_zone::REFUSED))
 }
 
-/// Says of these people whether they are here, or when they last were.
+/// Adds presence, last activity and custom status.
 pub async fn fill_in_presence<'a>(service: &IdentityService, people: impl IntoIterator<Item = &'a mut User>) {
     let people: Vec<&mut User> = people.into_iter().collect();
     let ids: Vec<UserId> = people.iter().map(|person| person.id).collect();
@@ -160,7 +159,7 @@ async fn seen(service: &IdentityService, mut user: User) -> User {
     user
 }
 
-/// The hash of a new password, once the current one was right and the new one may be one.
+/// Checks the current password and the new one, and returns the hash of the new one.
 async fn verified(
     service: &IdentityService,
     account: &user::Model,

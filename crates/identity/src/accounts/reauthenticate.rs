@@ -1,7 +1,8 @@
-//! Reauthentication before a change that would let a thief stay.
+//! Reauthentication before sensitive changes.
 //!
-//! A recent sign-in (`auth.fresh_for`) suffices. Later the person confirms once more ([`confirm`]) by any method of the account that works here;
-//! an account with only a provider signs in again. So a stolen session can't add sign-in methods. What asks for it takes the caller as [`Confirmed`].
+//! A recent sign-in (`auth.fresh_for`) suffices. Later the user confirms again ([`confirm`]) by any available method of
+//! the account; an account with only a provider signs in again. So a stolen session can't add sign-in methods.
+//! Operations that require it take the caller as [`Confirmed`].
 
 use std::ops::Deref;
 
@@ -24,18 +25,18 @@ use super::{
 };
 use crate::IdentityService;
 
-/// The proof that a signed-in person gives.
+/// Credential by which a signed-in user confirms.
 pub enum Confirmation {
     Password(String),
     SecondFactor(SecondFactor),
-    /// What was asked of the authenticator, and its answer.
+    /// Challenge id and answer of the authenticator.
     Passkey {
         ceremony: String,
         credential: Value,
     },
 }
 
-/// The methods by which a person can confirm.
+/// Method of confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfirmMethod {
     Password,
@@ -44,22 +45,23 @@ pub enum ConfirmMethod {
     Passkey,
 }
 
-/// Whether the last sign-in is recent enough, and how to confirm otherwise.
+/// Time of the last confirmation, and the methods to confirm again.
 #[derive(Debug)]
 pub struct Freshness {
-    /// None: it is not.
+    /// `None` if confirmation is required now.
     pub fresh_until: Option<Timestamp>,
-    /// Empty: by signing in anew.
+    /// Empty if the user must sign in again.
     pub methods: Vec<ConfirmMethod>,
 }
 
-/// A caller who has signed in or confirmed a moment ago. Only [asking](Self::ask) makes one.
+/// A caller who has signed in or confirmed recently. Only constructed by [`Self::ask`].
 #[derive(Debug)]
 pub struct Confirmed(Principal);
 
 impl Confirmed {
-    /// Refuses a caller whose last confirmation is too old. An administrator's key with the scope `admin` is accepted instead: it was given that scope
-    /// with a fresh sign-in, and no key reaches the calls about credentials that ask for one.
+    /// Rejects a caller whose last confirmation is too old. An administrator's key with the scope `admin` is accepted
+    /// instead: it got that scope in a confirmed session, and no key reaches the operations on credentials that require
+    /// confirmation.
     pub async fn ask(service: &IdentityService, by: &Principal) -> Result<Self, AppError> {
         if by.session_id().is_none() && by.may_administer() {
             return Ok(Self(by.clone()));
@@ -86,7 +88,7 @@ async fn fresh_until(service: &IdentityService, by: &Principal) -> Result<Timest
     Ok(proved_at.plus(service.config.auth.fresh_for))
 }
 
-/// How long the caller is believed without being asked, and what they would be asked for.
+/// Returns until when the caller counts as confirmed, and the methods to confirm.
 pub async fn freshness(service: &IdentityService, by: &Principal) -> Result<Freshness, AppError> {
     let db = service.db.reader();
     let account = users::by_id(db, by.user_id).await?.ok_or(Code::Unauthenticated)?;
@@ -107,7 +109,7 @@ pub async fn freshness(service: &IdentityService, by: &Principal) -> Result<Fres
     Ok(Freshness { fresh_until: Some(until).filter(|until| *until > service.clock.now()), methods: means })
 }
 
-/// Takes the caller's proof that it is them. What is wrong counts like a failed sign-in.
+/// Confirms the caller's identity. A wrong credential counts like a failed sign-in.
 pub async fn confirm(
     service: &IdentityService,
     by: &Principal,
@@ -126,7 +128,7 @@ pub async fn confirm(
     }
     guess.passed().await;
     let tx = service.db.begin().await.map_err(app_error)?;
-    // A session that has ended meanwhile, with a changed password for instance, stays so.
+    // A session that has ended in the meantime stays ended.
     if !sessions::confirm(&tx, session, service.clock.now()).await? {
         return Err(Code::Unauthenticated.into());
     }
@@ -153,7 +155,7 @@ async fn examine(service: &IdentityService, account: &user::Model, proof: Confir
     }
 }
 
-/// The caller's account, once its password was right. Without a password their sign-in must be fresh.
+/// Returns the caller's account after checking its password. An account without a password needs a recent sign-in.
 pub async fn check(
     service: &IdentityService,
     by: &Principal,

@@ -1,8 +1,8 @@
-//! New tokens for old ones.
+//! Refresh token rotation.
 //!
-//! A refresh token works once. The statement that uses it up is the judge between two who show it at the same time. A lost
-//! answer can be asked for again: the same `Idempotency-Key` within the grace gets the same tokens, which were kept sealed
-//! with a key that only the shown token yields. Everybody else who shows a used token ends the session.
+//! A refresh token works once. The statement that consumes it decides between concurrent requests. A lost answer can be
+//! requested again: the same `Idempotency-Key` within the grace period gets the same tokens, which were stored
+//! encrypted with a key derived from the presented token. Any other reuse of a token ends the session.
 
 use appcore::{
     AppError, Code, SessionId, Timestamp,
@@ -25,11 +25,11 @@ use super::{
 use crate::IdentityService;
 
 const PURPOSE: &[u8] = b"refresh successor";
-/// Ours have 43 characters.
+/// Our tokens have 43 characters.
 const MAX_TOKEN_BYTES: usize = 128;
 const MAX_KEY_BYTES: usize = 255;
 
-/// Returns the family of a refresh token, which is its sign-in. `None`: the token is unknown.
+/// Returns the session of a refresh token; `None` if the token is unknown.
 pub async fn token_family(service: &IdentityService, shown: &str) -> Result<Option<SessionId>, AppError> {
     if shown.len() > MAX_TOKEN_BYTES {
         return Ok(None);
@@ -52,7 +52,7 @@ pub async fn refresh(
         return Err(Code::Unauthenticated.into());
     }
     let hash = token::hash_token(shown);
-    // What was never one of ours does not get to the write lock.
+    // Unknown tokens are rejected before the write lock.
     if rows::token(service.db.reader(), &hash).await?.is_none() {
         return Err(Code::Unauthenticated.into());
     }
@@ -66,7 +66,7 @@ pub async fn refresh(
         tx.commit().await.map_err(app_error)?;
         return Ok(pair);
     }
-    // It was used before, or another request has used it since it was read.
+    // The token was used before, or by a concurrent request.
     let (token, session) = attempt.read(&tx, &hash).await?;
     if token.used_at.is_none() {
         return Err(Code::Unauthenticated.into());
@@ -79,7 +79,7 @@ pub async fn refresh(
         let (actor, target) = (Some(session.user_id), Some(session.id.to_string()));
         audit::record(&tx, NewAuditEntry { action: Action::RefreshReused, actor, target, address: device.ip() }).await?;
         tx.commit().await.map_err(app_error)?;
-        tracing::warn!(session_id = %session.id, user_id = %session.user_id, "a refresh token was used twice: its session was ended");
+        tracing::warn!(session_id = %session.id, user_id = %session.user_id, "refresh token reused, session ended");
         tell_ended(service, vec![session.id]).await;
     }
     Err(Code::RefreshReused.into())
@@ -105,7 +105,7 @@ impl RefreshAttempt<'_> {
         session.ended_at.is_none() && session.expires_at > self.now
     }
 
-    /// Uses the token up and makes its successor. `None` if a concurrent request was first.
+    /// Consumes the token and creates its successor. Returns `None` if a concurrent request was first.
     async fn rotate(
         &self,
         tx: &Transaction,
@@ -132,7 +132,7 @@ impl RefreshAttempt<'_> {
         Ok(Some(tokens.for_user(user, session.id)))
     }
 
-    /// What the token was answered with, where the same caller asks again soon enough.
+    /// Returns the earlier answer if the same request is repeated within the grace period.
     async fn repeat(
         &self,
         tx: &Transaction,

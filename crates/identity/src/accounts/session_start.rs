@@ -1,4 +1,4 @@
-//! The one path by which an authenticated person gets a session, whatever the method.
+//! Session start after authentication, the same for all sign-in methods.
 
 use std::time::Duration;
 
@@ -16,42 +16,42 @@ use super::{
 };
 use crate::IdentityService;
 
-/// How long a second factor may take.
+/// Lifetime of a second-factor challenge.
 const CHALLENGE_TTL: Duration = Duration::from_secs(300);
 
-/// How a person authenticated.
+/// Method by which a user has authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AuthMethod {
     Password,
-    /// A provider of identities has said so.
+    /// Identity provider.
     IdentityProvider,
-    /// It has seen the person itself, by a finger or a PIN: a second factor is in it.
+    /// Passkey with user verification by biometrics or PIN, which includes a second factor.
     Passkey,
 }
 
-/// The outcome of a sign-in.
+/// Result of a sign-in.
 #[derive(Debug)]
 pub enum SignedIn {
     Tokens(Box<TokenPair>),
-    /// A second factor is asked for first.
+    /// A second factor is required first.
     SecondFactor(Challenge),
 }
 
-/// What must be answered before there are tokens.
+/// Second-factor challenge of a sign-in.
 #[derive(Debug)]
 pub struct Challenge {
-    /// Represents the person until it expires, so it is as secret as a token.
+    /// Represents the user until it expires, so it is as secret as a token.
     pub handle: String,
     pub methods: Vec<SecondFactorMethod>,
     pub expires_at: Timestamp,
 }
 
-/// What a challenge can be answered with.
+/// Method to answer a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecondFactorMethod {
     Totp,
     RecoveryCode,
-    /// In the place of all of it: a sign-in by passkey asks for no second factor.
+    /// Sign-in by passkey instead, which needs no second factor.
     Passkey,
 }
 
@@ -66,7 +66,7 @@ impl SecondFactorMethod {
     }
 }
 
-/// Opens a session, or asks for the second factor first. The caller holds the lock of the user's row.
+/// Opens a session, or creates a second-factor challenge. The caller holds the lock of the user's row.
 pub(super) async fn admit(
     tx: &Transaction,
     service: &IdentityService,
@@ -81,7 +81,7 @@ pub(super) async fn admit(
     open(tx, service, account, device).await.map(|pair| SignedIn::Tokens(Box::new(pair)))
 }
 
-/// Opens the session, once nothing more is asked for.
+/// Opens the session, after all checks.
 pub(super) async fn open(
     tx: &Transaction,
     service: &IdentityService,
@@ -96,7 +96,7 @@ pub(super) async fn open(
     session_tokens::open_session(tx, service, account, device).await
 }
 
-/// Refuses a suspended account, which is told only to whoever has shown that it is theirs.
+/// Rejects a suspended account. The suspension is only revealed after authentication.
 fn must_be_active(account: &user::Model) -> Result<(), AppError> {
     if account.suspended_at.is_some() { Err(Code::AccountSuspended.into()) } else { Ok(()) }
 }

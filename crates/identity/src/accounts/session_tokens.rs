@@ -1,4 +1,4 @@
-//! Opening a session and giving out its tokens.
+//! Session creation and token issuance.
 
 use appcore::{AppError, Language, Secret, SessionId, Timestamp, auth::token, view};
 use dbcontext::{entity::user, query::sessions};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Device;
 use crate::IdentityService;
 
-/// What a sign-in is answered with.
+/// Tokens of a successful sign-in.
 #[derive(Clone, Debug)]
 pub struct TokenPair {
     pub user: view::User,
@@ -19,7 +19,7 @@ pub struct TokenPair {
     pub refresh_expires_at: Timestamp,
 }
 
-/// The part of a [`TokenPair`] that is new each time; kept sealed for a repeated request.
+/// The part of a [`TokenPair`] that is new each time; stored encrypted for repeated requests.
 #[derive(Serialize, Deserialize)]
 pub(super) struct IssuedTokens {
     access_token: String,
@@ -29,7 +29,7 @@ pub(super) struct IssuedTokens {
 }
 
 impl IssuedTokens {
-    /// Makes the tokens of a session that ends at `expires_at` at the latest.
+    /// Creates the tokens of a session that ends at `expires_at` at the latest.
     pub(super) fn make(
         service: &IdentityService,
         user: &view::User,
@@ -48,7 +48,7 @@ impl IssuedTokens {
         Ok(Self { access_token, access_expires_at, refresh_token, refresh_expires_at: expires_at })
     }
 
-    /// What is kept of the refresh token.
+    /// Fingerprint of the refresh token, which is stored instead of it.
     pub(super) fn fingerprint(&self) -> Vec<u8> {
         token::hash_token(&self.refresh_token)
     }
@@ -84,7 +84,7 @@ pub(super) async fn open_session<C: ConnectionTrait>(
     Ok(tokens.for_user(user, session_id))
 }
 
-/// An account as its owner sees it.
+/// View of an account for its owner.
 pub fn own_view(user: &user::Model) -> view::User {
     view::User {
         email: Some(user.email.clone()),
@@ -99,7 +99,7 @@ pub fn own_view(user: &user::Model) -> view::User {
     }
 }
 
-/// An account as others see it.
+/// View of an account for others.
 pub(super) fn others_view(user: &user::Model) -> view::User {
     view::User {
         id: user.id,

@@ -1,4 +1,4 @@
-//! One's own devices, and ending them.
+//! Sessions of the caller, and ending them.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -18,10 +18,10 @@ use platform::audit::{self, Action, NewAuditEntry};
 
 use crate::IdentityService;
 
-/// How long a sign-out waits for the news of it to be on its way to the other instances.
+/// Maximum time that a sign-out waits for its bus message to be published.
 const TELL_WITHIN: Duration = Duration::from_secs(1);
 
-/// Signs the caller's device out.
+/// Ends the caller's session.
 pub async fn logout(service: &IdentityService, by: &Principal) -> Result<(), AppError> {
     let own = by.require_session()?;
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -32,13 +32,13 @@ pub async fn logout(service: &IdentityService, by: &Principal) -> Result<(), App
     Ok(())
 }
 
-/// The caller's devices, the one used last first.
+/// Lists the caller's sessions, last used first.
 pub async fn list(service: &IdentityService, by: &Principal, page: PageRequest) -> Result<Page<UserSession>, AppError> {
     let (sessions, total) = rows::list(service.db.reader(), by.user_id, service.clock.now(), page).await?;
     Ok(Page::new(views(by, sessions), page, total))
 }
 
-/// Devices as their owner and administrators see them.
+/// View of sessions for their owner and for administrators.
 pub fn views(by: &Principal, sessions: Vec<user_session::Model>) -> Vec<UserSession> {
     let own = by.session_id();
     let view = |session: user_session::Model| UserSession {
@@ -53,7 +53,7 @@ pub fn views(by: &Principal, sessions: Vec<user_session::Model>) -> Vec<UserSess
     sessions.into_iter().map(view).collect()
 }
 
-/// Signs one of the caller's devices out.
+/// Ends one of the caller's sessions.
 pub async fn end(service: &IdentityService, by: &Principal, id: SessionId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     if !rows::end(&tx, by.user_id, id, service.clock.now()).await? {
@@ -65,7 +65,7 @@ pub async fn end(service: &IdentityService, by: &Principal, id: SessionId) -> Re
     Ok(())
 }
 
-/// Signs all of the caller's other devices out.
+/// Ends all other sessions of the caller.
 pub async fn end_others(service: &IdentityService, by: &Principal) -> Result<(), AppError> {
     let own = by.require_session()?;
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -76,8 +76,8 @@ pub async fn end_others(service: &IdentityService, by: &Principal) -> Result<(),
     Ok(())
 }
 
-/// Sessions and keys that were ended since then: for open connections, which no request asks about. How many of them there are does not
-/// matter, so this is cheap on an instance with many connections.
+/// Sessions and keys ended since a time, for checking open connections. The cost doesn't depend on the number of
+/// connections.
 pub async fn ended_since(service: &IdentityService, since: Timestamp) -> Result<HashSet<CredentialId>, AppError> {
     let db = service.db.reader();
     let sessions = rows::ended_since(db, since).await?.into_iter().map(CredentialId::Session);
@@ -85,15 +85,15 @@ pub async fn ended_since(service: &IdentityService, since: Timestamp) -> Result<
     Ok(sessions.chain(keys).collect())
 }
 
-/// Makes ended sessions known, here at once and to the other instances as fast as the bus is.
+/// Announces ended sessions, here at once and to the other instances by the bus.
 pub async fn tell_ended(service: &IdentityService, ids: Vec<SessionId>) {
     if ids.is_empty() {
         return;
     }
     service.accounts.standings.end(&ids).await;
     let left = service.bus.publish(vec![BusMessage::Signal(Signal::SessionsEnded(ids))]);
-    // Where the bus is away the others notice by themselves, within the five seconds that they remember.
+    // If the bus is unavailable, the others notice when their cache entries expire after five seconds.
     if !matches!(tokio::time::timeout(TELL_WITHIN, left).await, Ok(Ok(Ok(())))) {
-        tracing::warn!("the other instances could not be told at once that sessions have ended");
+        tracing::warn!("failed to publish ended sessions");
     }
 }

@@ -1,5 +1,5 @@
-//! The setup token. In embedded mode the first account is the administrator's; where the server can be reached from elsewhere, creating it
-//! requires the token, which is in the log and in a file that only the operator can read.
+//! Setup token. In embedded mode the first account is the administrator's; if the server is reachable from elsewhere,
+//! creating it requires the token, which is in the log and in a file that only the operator can read.
 
 use std::{
     fs,
@@ -13,22 +13,22 @@ use anyhow::Context as _;
 use appcore::{AppError, RequestSource, Secret, auth::token, config::Config};
 use dbcontext::{Database, query::users};
 
-/// In `server.data_dir`.
+/// File name, in `server.data_dir`.
 const FILE: &str = "setup-token";
 
-/// What the first account is asked for.
+/// Requirements for the first account.
 pub(super) struct SetupToken {
-    /// `None` if there is an account already, or the server can't be reached from elsewhere.
+    /// `None` if there is an account already, or the server isn't reachable from elsewhere.
     token: Option<Secret>,
-    /// The token's file, unless the settings have it.
+    /// File of the token, unless it is from the settings.
     file: Option<PathBuf>,
-    /// Whether it is asked of those, too, who are at this machine: a port that is published from a container looks local from within.
+    /// True if local requests need the token as well, because a published container port looks local from inside.
     requires_locally: bool,
     is_over: AtomicBool,
 }
 
 impl SetupToken {
-    /// Makes a token where one is needed. The same one again until there is an account.
+    /// Creates a token if one is needed, and reuses it until there is an account.
     pub(super) async fn load(db: &Database, config: &Config) -> anyhow::Result<Self> {
         let file = config.server.data_dir.join(FILE);
         let is_needed = config.is_embedded()
@@ -51,9 +51,9 @@ impl SetupToken {
         }
         let token = match fs::read_to_string(&file) {
             Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
-            _ => make(&file).with_context(|| format!("the setup token can't be written to {}", file.display()))?,
+            _ => make(&file).with_context(|| format!("failed to write setup token to {}", file.display()))?,
         };
-        // It opens nothing any more once there is an account.
+        // Safe to log: the token is useless once there is an account.
         tracing::warn!(
             page,
             setup_token = token,
@@ -63,7 +63,7 @@ impl SetupToken {
         Ok(Self { token: Some(token.into()), file: Some(file), requires_locally: asks_everybody, is_over: AtomicBool::new(false) })
     }
 
-    /// Whether the next account is asked for the token, if it is made from there.
+    /// True if the next account requires the token, when created from this source.
     pub(super) async fn is_required(&self, db: &Database, source: RequestSource) -> Result<bool, AppError> {
         if self.is_over.load(Ordering::Relaxed) || self.spares(source) {
             return Ok(false);
@@ -79,7 +79,7 @@ impl SetupToken {
         source.is_local && !self.requires_locally
     }
 
-    /// Refuses to create the first account without the token where it is required.
+    /// Rejects the creation of the first account without the required token.
     pub(super) fn check(&self, shown: Option<&str>, source: RequestSource) -> Result<(), AppError> {
         let Some(token) = self.token.as_ref().filter(|_| !self.spares(source)) else { return Ok(()) };
         match shown.map(str::trim).filter(|shown| !shown.is_empty()) {
@@ -92,7 +92,7 @@ impl SetupToken {
         }
     }
 
-    /// There is an account.
+    /// Called once there is an account.
     pub(super) fn end(&self) {
         if !self.is_over.swap(true, Ordering::Relaxed)
             && let Some(file) = &self.file
@@ -116,6 +116,6 @@ fn remove(file: &Path) {
     if let Err(error) = fs::remove_file(file)
         && error.kind() != std::io::ErrorKind::NotFound
     {
-        tracing::warn!(%error, file = %file.display(), "the setup token, which is worth nothing now, can't be removed");
+        tracing::warn!(%error, file = %file.display(), "failed to remove expired setup token");
     }
 }

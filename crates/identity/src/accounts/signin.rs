@@ -13,14 +13,14 @@ use super::{
 };
 use crate::IdentityService;
 
-/// Signs in. One answer and one duration, whether the account is unknown or the password is wrong.
+/// Signs in. The answer and the duration are the same for an unknown account and a wrong password.
 pub async fn signin(
     service: &IdentityService,
     email: &str,
     password: &str,
     device: Device,
 ) -> Result<SignedIn, AppError> {
-    // An address that can't be one is an unknown one.
+    // A malformed address is treated as unknown.
     let email = Email::parse(email).ok();
     let account = match &email {
         Some(email) => users::by_email(service.db.reader(), email.as_str()).await?,
@@ -67,15 +67,15 @@ async fn refuse(service: &IdentityService, account: Option<UserId>, device: &Dev
     Code::InvalidCredentials.into()
 }
 
-/// Writes a failed attempt down, in the same way whether there is such an account or not.
+/// Records a failed attempt, in the same way whether the account exists or not.
 pub(super) async fn note_failure(service: &IdentityService, account: Option<UserId>, device: &Device) {
     let target = account.map(|id| id.to_string());
     audit::note(service, NewAuditEntry { action: Action::SignInFailed, actor: None, target, address: device.ip() }).await;
     count_violation(service, account, device).await;
 }
 
-/// Counts a sign-in to an account that doesn't exist as a violation: guessing accounts is a sign of an attack. A wrong password of an existing account
-/// is none, since people mistype theirs; [`guesses`] limits those.
+/// Counts a sign-in to an unknown account as a violation, because guessing accounts indicates an attack. A wrong
+/// password of an existing account is none, since users mistype theirs; [`guesses`] limits those.
 async fn count_violation(service: &IdentityService, account: Option<UserId>, device: &Device) {
     if account.is_none() {
         service.firewall.note(device.source(), Violation::FailedSignin).await;

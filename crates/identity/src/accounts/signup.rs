@@ -1,4 +1,4 @@
-//! A new account.
+//! Sign-up.
 
 use appcore::{
     AppError, Code, FieldError, Language, RequestSource, UserId,
@@ -22,20 +22,20 @@ use crate::{
     membership::{self, invitation},
 };
 
-/// What the form asks for.
+/// Fields of the sign-up form.
 pub struct SignUp {
     pub email: String,
     pub password: String,
     pub display_name: String,
-    /// The token of an invitation.
+    /// Invitation token.
     pub invitation: Option<String>,
-    /// What the first account of all is asked for.
+    /// Setup token, required for the first account.
     pub setup_token: Option<String>,
-    /// What mail to them is written in.
+    /// Language of mails.
     pub language: Language,
 }
 
-/// Somebody who signs up, once what they have entered is known to be right.
+/// Validated data of a new user.
 pub(super) struct Newcomer {
     pub(super) email: Email,
     pub(super) password: Password,
@@ -44,8 +44,8 @@ pub(super) struct Newcomer {
 
 const MAX_NAME_CHARS: usize = 80;
 
-/// Creates an account with its personal workspace, lets it join the shared one, and signs it in. In embedded mode the
-/// first account of all is the administrator's.
+/// Creates an account with its personal workspace, adds it to the shared one, and signs it in. In embedded mode the
+/// first account is the administrator's.
 pub async fn signup(service: &IdentityService, request: SignUp, device: Device) -> Result<TokenPair, AppError> {
     match service.config.auth.signup {
         config::SignUpPolicy::Open => {}
@@ -71,7 +71,7 @@ pub async fn signup(service: &IdentityService, request: SignUp, device: Device) 
         display_name: newcomer.display_name,
         password_hash: Some(hash),
         role: role_of_newcomer(&tx, service, (request.setup_token.as_deref(), device.source())).await?,
-        // The mailed token proves that the mail was read.
+        // The invitation token was mailed, so it verifies the address.
         verified_at: invitation.as_ref().filter(|invitation| invitation.proves_address()).map(|_| now),
         language: request.language,
         at: now,
@@ -79,7 +79,7 @@ pub async fn signup(service: &IdentityService, request: SignUp, device: Device) 
     let user = match create(&tx, &service.config, new).await {
         Err(AppError::Refused { code: Code::EmailTaken, message, retry_after }) => {
             tx.rollback().await.map_err(app_error)?;
-            // The address's owner learns of the attempt.
+            // Mails the address's owner about the attempt.
             mail::post(service.db.writer(), now, Recipient::Account(newcomer.email), MailContent::SignUpAttempt).await?;
             service.wake_workers();
             return Err(AppError::Refused { code: Code::EmailTaken, message, retry_after });
@@ -101,7 +101,7 @@ pub async fn signup(service: &IdentityService, request: SignUp, device: Device) 
 }
 
 impl Newcomer {
-    /// Checks all fields, so that the form can show everything that is wrong at once.
+    /// Validates all fields, so that the form can show all errors at once.
     pub(super) fn parse(policy: &Policy, email: &str, password: &str, display_name: &str) -> Result<Self, AppError> {
         let email = Email::parse(email);
         let password = Password::parse(policy, "password", password, email.as_ref().ok());
@@ -118,7 +118,8 @@ impl Newcomer {
     }
 }
 
-/// In embedded mode the first account of all is the administrator's, made with the setup token where one is asked for.
+/// Role of a new account. In embedded mode the first account is the administrator's and requires the setup token, if
+/// there is one.
 pub(super) async fn role_of_newcomer<C: ConnectionTrait>(
     db: &C,
     service: &IdentityService,
@@ -131,12 +132,12 @@ pub(super) async fn role_of_newcomer<C: ConnectionTrait>(
     Ok(UserRole::Admin)
 }
 
-/// The name that others see.
+/// Validates a display name.
 pub(super) fn parse_name(text: &str) -> Result<String, AppError> {
     text_field::parse_name("display_name", text, MAX_NAME_CHARS)
 }
 
-/// Stores an account and its place in the workspaces, in the caller's transaction.
+/// Inserts an account and its workspace memberships, in the caller's transaction.
 pub(super) async fn create<C: ConnectionTrait>(
     db: &C,
     config: &Config,

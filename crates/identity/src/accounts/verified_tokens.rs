@@ -1,7 +1,7 @@
-//! Access tokens whose signature has been checked before.
+//! Cache of verified access tokens.
 //!
-//! A token is shown with every request, and checking its signature is most of what letting a request in costs. What was
-//! signed once stays signed: only its time and its session are looked at again.
+//! A token is sent with every request, and verifying its signature is most of the cost of authentication. A verified
+//! signature stays valid: only expiry and session are checked again.
 
 use appcore::{
     SessionId, Timestamp, UserId,
@@ -13,18 +13,18 @@ use super::keys::SigningKeys;
 
 const MAX_TOKENS: u64 = 40_000;
 
-/// What a token proves.
+/// Claims of a verified token.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct VerifiedToken {
     pub(super) user_id: UserId,
     pub(super) session_id: SessionId,
-    /// In seconds.
+    /// Unix time, in seconds.
     pub(super) expires_at: i64,
 }
 
 pub(super) struct VerifiedTokenCache(Cache<Fingerprint, VerifiedToken>);
 
-/// Half of a token's SHA-256: too long as well to find another text for.
+/// Half of a token's SHA-256, still long enough to prevent collisions.
 type Fingerprint = [u8; 16];
 
 impl VerifiedTokenCache {
@@ -33,7 +33,7 @@ impl VerifiedTokenCache {
     }
 
     pub(super) async fn check(&self, keys: &SigningKeys, token: &str, now: Timestamp) -> Result<VerifiedToken, AccessTokenError> {
-        // The whole token is the key, its signature too: a changed one is another one.
+        // The key covers the whole token including its signature, so a modified token never matches.
         let key = hash_token(token).first_chunk().copied().unwrap_or_default();
         if let Some(proof) = self.0.get(&key) {
             return if Claims::is_unexpired(proof.expires_at, now) { Ok(proof) } else { Err(AccessTokenError::Expired) };

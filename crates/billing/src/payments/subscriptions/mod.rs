@@ -90,7 +90,7 @@ impl std::str::FromStr for PaymentPurpose {
 }
 
 /// The user who pays, for themselves or for a workspace. Callers get one only through the permission check of
-/// `Payer::authorize`; background tasks construct it from stored rows.
+/// [`Self::ask`]; background tasks construct it from stored rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Payer {
     pub(super) user_id: UserId,

@@ -1,6 +1,8 @@
-//! Claiming an account that was made with one's address, perhaps by an attacker who waits for its owner (pre-hijacking): the owner gets it by mail.
+//! Claim of an account that was created with somebody else's address, perhaps by an attacker (pre-hijacking): the owner
+//! of the address gets it by mail.
 //!
-//! Only where a trusted provider confirms the address; otherwise the mail would have its reader let a stranger in.
+//! Only offered if a trusted provider confirms the address; otherwise the mail would lead its reader to let a stranger
+//! in.
 
 use std::time::Duration;
 
@@ -21,12 +23,12 @@ use crate::{
     mail::{self, MailContent, Recipient},
 };
 
-/// How long the offer is valid: longer than the link of the mail, which may be late.
+/// Lifetime of an offer: longer than that of the mailed link, because the mail may be late.
 const OFFER_TTL: Duration = Duration::from_secs(24 * 3_600);
-/// Repeated attempts must not fill the owner's mailbox.
+/// Minimum interval of mails, so that repeated attempts don't fill the owner's mailbox.
 const ONE_MAIL_IN: Duration = Duration::from_secs(600);
 
-/// What is to be linked. Nothing in it is secret.
+/// The identity to link. Contains no secrets.
 #[derive(Serialize, Deserialize)]
 struct ClaimOffer {
     provider: String,
@@ -52,7 +54,7 @@ pub(super) async fn offer(
     let new = pending::NewPendingSignIn {
         kind: PendingKind::Claim.as_str(),
         user_id: Some(taken.id),
-        // The mail has a token of its own; this handle is given to no one.
+        // The mail has its own token; this handle is given to nobody.
         handle_hash: token::hash_token(&token::random_token().map_err(AppError::internal)?),
         state: serde_json::to_vec(&offer).map_err(AppError::internal)?,
         at: now,
@@ -63,8 +65,8 @@ pub(super) async fn offer(
     mail::post(tx, now, Recipient::User(taken.id), letter).await
 }
 
-/// Gives the account to the person who answered that mail: the identity becomes its only sign-in method. The caller ends its sessions and its
-/// password in the same transaction.
+/// Gives the account to the reader of the mail: the identity becomes its only sign-in method. The caller ends its
+/// sessions and removes its password in the same transaction.
 pub async fn claim(tx: &Transaction, service: &IdentityService, offer: Uuid) -> Result<UserId, AppError> {
     let row = pending::by_id(tx, PendingKind::Claim.as_str(), offer, service.clock.now()).await?.ok_or(Code::TokenInvalid)?;
     let offer: ClaimOffer = serde_json::from_slice(&row.state).map_err(AppError::internal)?;
@@ -82,7 +84,8 @@ pub async fn claim(tx: &Transaction, service: &IdentityService, offer: Uuid) -> 
     Ok(account.id)
 }
 
-/// Removes every sign-in method but the password, and the second factor, when an account turns out to belong to someone other than its creator.
+/// Removes every sign-in method except the password, and the second factor, after an account turned out to belong to
+/// someone other than its creator.
 pub async fn forget_other_ways(tx: &Transaction, service: &IdentityService, user_id: UserId) -> Result<(), AppError> {
     identities::remove_all(tx, user_id).await?;
     passkeys::remove_all(tx, user_id).await?;

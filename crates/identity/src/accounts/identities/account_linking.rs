@@ -1,4 +1,4 @@
-//! Whose account an identity opens.
+//! Sign-in and sign-up by an external identity.
 
 use appcore::{AppError, Code, Language, UserId, auth::Email, config};
 use dbcontext::{
@@ -22,14 +22,14 @@ use crate::{
     mail::{self, MailContent, Recipient},
 };
 
-/// What a new account is made of beside the identity.
+/// Data for a new account, beside the identity.
 pub(super) struct NewAccountData<'a> {
     pub(super) provider: &'a str,
     pub(super) name: Option<String>,
     pub(super) language: Language,
 }
 
-/// What a name is called that cannot be shown.
+/// Display name if the provider's name can't be shown.
 const NAMELESS: &str = "Newcomer";
 
 /// Signs in with an ID token that the client already has, such as a mobile app.
@@ -55,7 +55,7 @@ pub async fn by_id_token(
     signed_in
 }
 
-/// Signs in the person whom the provider has authenticated.
+/// Signs in the user whom the provider has authenticated.
 pub(super) async fn sign_in(
     service: &IdentityService,
     identity: Identity,
@@ -69,7 +69,7 @@ pub(super) async fn sign_in(
         None => match by_address(&tx, &identity).await? {
             Some(taken) => {
                 account_claim::offer(&tx, service, &taken, newcomer.provider, &identity).await?;
-                // The token is used up all the same.
+                // The token is consumed in this case, too.
                 tx.commit().await.map_err(app_error)?;
                 service.wake_workers();
                 return Err(Code::LinkRequired.into());
@@ -83,7 +83,7 @@ pub(super) async fn sign_in(
     Ok(signed_in)
 }
 
-/// A token opens the door once, by whichever way it came.
+/// Consumes an ID token. Each token signs in once, on any path.
 pub(super) async fn use_up(tx: &Transaction, service: &IdentityService, identity: &Identity) -> Result<(), AppError> {
     let (hash, until) = (identity.token_hash.clone(), identity.usable_until);
     if rows::use_id_token(tx, hash, until, service.clock.now()).await? {
@@ -131,7 +131,7 @@ async fn create(
         email: email.as_str().to_owned(),
         display_name: name.unwrap_or_else(|| NAMELESS.to_owned()),
         password_hash: None,
-        // A provider's page has no place for the setup token.
+        // The provider's page can't ask for the setup token.
         role: signup::role_of_newcomer(tx, service, (None, device.source())).await.map_err(|error| match error {
             AppError::Invalid(_) => AppError::refused(
                 Code::SignupClosed,
@@ -156,7 +156,6 @@ async fn create(
     Ok(account)
 }
 
-/// Links an identity to an account.
 pub(super) async fn insert(
     tx: &Transaction,
     service: &IdentityService,
@@ -178,7 +177,7 @@ pub(super) async fn insert(
     audit::record(tx, entry).await
 }
 
-/// As much of a name from elsewhere as can be shown here.
+/// Sanitises a name for display.
 fn shown(text: &str) -> Option<String> {
     let mut text: String = text.chars().filter(|character| !character.is_control()).take(80).collect();
     text.truncate(text.trim_end().len());

@@ -1,4 +1,4 @@
-//! One's own identities.
+//! The caller's linked identities.
 
 use appcore::{
     AppError, Code, IdentityId, SessionId, Timestamp, UserId,
@@ -17,19 +17,19 @@ use super::account_linking;
 use crate::IdentityService;
 use crate::accounts::{Confirmed, Device, authenticate::standing, methods};
 
-/// An identity that belongs to the caller.
+/// A linked identity of the caller.
 #[derive(Clone, Debug)]
 pub struct LinkedIdentity {
     pub id: IdentityId,
     pub provider: String,
-    /// None: the settings don't name the provider any more.
+    /// `None` if the provider is no longer configured.
     pub kind: Option<OauthKind>,
     pub email: Option<String>,
     pub created_at: Timestamp,
     pub last_used_at: Timestamp,
 }
 
-/// The caller's identities, in the order in which they were linked.
+/// Lists the caller's identities, in the order in which they were linked.
 pub async fn list(service: &IdentityService, by: &Principal, page: PageRequest) -> Result<Page<LinkedIdentity>, AppError> {
     let (found, total) = rows::list(service.db.reader(), by.user_id, page).await?;
     let items = found
@@ -46,7 +46,7 @@ pub async fn list(service: &IdentityService, by: &Principal, page: PageRequest) 
     Ok(Page::new(items, page, total))
 }
 
-/// Takes one of the caller's identities away, unless it is their only way in.
+/// Unlinks one of the caller's identities, unless it is the only sign-in method.
 pub async fn unlink(service: &IdentityService, by: &Confirmed, id: IdentityId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     let account = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
@@ -58,7 +58,7 @@ pub async fn unlink(service: &IdentityService, by: &Confirmed, id: IdentityId) -
     tx.commit().await.map_err(app_error)
 }
 
-/// Links an identity to the account that began the visit, if it is still signed in.
+/// Links an identity to the account that started the flow, if its session is still valid.
 pub(super) async fn link(
     service: &IdentityService,
     user_id: UserId,
@@ -73,7 +73,7 @@ pub(super) async fn link(
     account_linking::use_up(&tx, service, &identity).await?;
     match rows::by_subject(&tx, &identity.issuer, &identity.subject).await? {
         Some(row) if row.user_id == user_id => rows::record_sign_in(&tx, row.id, identity.email, service.clock.now()).await?,
-        // It stays with the other account.
+        // The identity stays with the other account.
         Some(_) => return Err(Code::OauthInvalid.into()),
         None => account_linking::insert(&tx, service, &account, provider, &identity, device).await?,
     }

@@ -1,4 +1,4 @@
-//! A browser's way to a provider and back.
+//! OAuth flow of a browser: redirect to the provider and back.
 
 use std::time::Duration;
 
@@ -22,48 +22,48 @@ use crate::accounts::{
     signin,
 };
 
-/// How long a visit to the provider may take.
+/// Lifetime of a flow.
 const VISIT_TTL: Duration = Duration::from_secs(600);
-/// Where a browser goes that isn't sent to another page.
+/// Page after the flow if none was requested.
 const FRONT: &str = "/";
-/// What providers send is shorter.
+/// Providers' codes are shorter.
 const MAX_CODE_BYTES: usize = 4_096;
 
-/// Where a browser is sent.
+/// Redirect to the provider.
 pub struct OauthRedirect {
     pub location: String,
-    /// What the provider sends back with the browser.
+    /// The `state` that the provider returns.
     pub state: String,
-    /// The secret that only the browser keeps meanwhile.
+    /// Secret kept only by the browser during the flow.
     pub handle: String,
     pub expires_at: Timestamp,
-    /// Whether the provider answers with a cross-site form POST.
+    /// True if the provider answers with a cross-site form POST.
     pub by_form: bool,
 }
 
-/// What a browser brings back.
+/// Parameters of the callback request.
 #[derive(Debug)]
 pub struct OauthCallback {
     pub state: Option<String>,
     pub code: Option<String>,
     pub error: Option<String>,
-    /// Who says so (RFC 9207).
+    /// Issuer parameter (RFC 9207).
     pub issuer: Option<String>,
-    /// Apple's form field of this name.
+    /// Apple's form field `user`.
     pub user: Option<String>,
-    /// The language of mails to a new account.
+    /// Language of mails to a new account.
     pub language: Language,
 }
 
-/// What came of it.
+/// Result of a flow.
 pub struct OauthSignIn {
-    /// None: the identity was linked to who is signed in already.
+    /// `None` if the identity was linked to the signed-in account.
     pub signed_in: Option<SignedIn>,
-    /// An address on this server.
+    /// Path on this server.
     pub next: String,
 }
 
-/// What is remembered meanwhile.
+/// State stored during a flow.
 #[derive(Serialize, Deserialize)]
 struct OauthFlow {
     provider: String,
@@ -72,7 +72,7 @@ struct OauthFlow {
     link_to: Option<SessionId>,
 }
 
-/// Sends a browser to a provider; with `link_to` to link what it comes back with.
+/// Starts a flow. With `link_to`, the identity is linked to that account.
 pub async fn depart(
     service: &IdentityService,
     provider: &str,
@@ -84,7 +84,7 @@ pub async fn depart(
         Some(by) => Some(Confirmed::ask(service, by).await?),
         None => None,
     };
-    // A redirect URI of its own for each provider: none can pass another's code for its own.
+    // Each provider has its own redirect URI, so that none can pass off another's code as its own.
     let redirect_uri = format!("{}/r1/auth/oauth/{}/callback", service.config.server.public_url(), provider.name());
     let departure = provider.begin(&redirect_uri).await.map_err(|error| app_error(provider, error))?;
     let state = departure.trip.state.clone();
@@ -112,7 +112,7 @@ pub async fn depart(
     })
 }
 
-/// Handles a browser's return from a provider. `handle` is what it has kept.
+/// Handles the callback. `handle` is the browser's secret.
 pub async fn arrive(
     service: &IdentityService,
     provider: &str,
@@ -137,7 +137,7 @@ async fn check(
     let provider = service.accounts.providers.find(provider)?;
     let now = service.clock.now();
     let handle = handle.ok_or(Code::OauthState)?;
-    // Any answer uses it up: a second attempt starts over.
+    // Any answer consumes the flow: a second attempt starts over.
     let taken = pending::take(&service.db, PendingKind::Oauth, handle, now).await?;
     let (user_id, visit): (_, OauthFlow) = taken.ok_or(Code::OauthState)?;
     let state = returned.state.unwrap_or_default();
@@ -145,7 +145,7 @@ async fn check(
         return Err(Code::OauthState.into());
     }
     if let Some(error) = returned.error {
-        tracing::info!(provider = provider.name(), error = shortened(&error), "a provider has sent somebody back");
+        tracing::info!(provider = provider.name(), error = shortened(&error), "provider returned an error");
         return Err(refusal_of(&error).into());
     }
     let code = returned.code.filter(|code| !code.is_empty() && code.len() <= MAX_CODE_BYTES);
@@ -172,7 +172,7 @@ async fn check(
     Ok(OauthSignIn { signed_in, next: visit.next })
 }
 
-/// The person has turned back, or the provider has.
+/// Error code for an error parameter: denied by the user, or invalid.
 fn refusal_of(error: &str) -> Code {
     match error {
         "access_denied"

@@ -1,4 +1,4 @@
-//! The providers that the settings name.
+//! Configured identity providers.
 
 use appcore::{
     AppError, Code,
@@ -8,10 +8,10 @@ use oidc::{OidcError, Provider};
 
 use crate::IdentityService;
 
-/// Every provider, in the order of the settings.
+/// All providers, in the order of the settings.
 pub struct Providers(Vec<Provider>);
 
-/// A provider, as the sign-in form shows it.
+/// Provider data for the sign-in form.
 #[derive(Clone, Debug)]
 pub struct ProviderName {
     pub name: String,
@@ -34,22 +34,22 @@ impl Providers {
     }
 }
 
-/// The providers that one can sign in by.
+/// Lists the providers available for sign-in.
 #[must_use]
 pub fn available(service: &IdentityService) -> Vec<ProviderName> {
     let providers = service.accounts.providers.0.iter();
     providers.map(|provider| ProviderName { name: provider.name().to_owned(), kind: provider.kind() }).collect()
 }
 
-/// What the caller sees; the reason goes to the log.
+/// Maps a provider error to the client's error; the reason is only logged.
 pub(super) fn app_error(provider: &Provider, error: OidcError) -> AppError {
     match error {
         OidcError::Invalid(reason) => {
-            tracing::info!(provider = provider.name(), reason, "a sign-in by a provider was refused");
+            tracing::info!(provider = provider.name(), reason, "provider sign-in rejected");
             Code::OauthInvalid.into()
         }
         OidcError::Unavailable(reason) => {
-            AppError::unavailable(anyhow::anyhow!("the provider {} is away: {reason}", provider.name()))
+            AppError::unavailable(anyhow::anyhow!("identity provider {} unavailable: {reason}", provider.name()))
         }
         OidcError::Settings(reason) => AppError::internal(anyhow::anyhow!(reason)),
     }

@@ -1,4 +1,4 @@
-//! The second half of a sign-in.
+//! Second step of a sign-in.
 
 use appcore::{AppError, Code, Timestamp, UserId};
 use dbcontext::{
@@ -15,10 +15,10 @@ use crate::accounts::{
     signin,
 };
 
-/// After so many wrong answers a challenge is over.
+/// Wrong answers after which a challenge is invalid.
 const MAX_FAILURES: i32 = 5;
 
-/// What is shown for a challenge, or to confirm who one is.
+/// Answer to a challenge, or to a confirmation.
 pub enum SecondFactor {
     Code(String),
     RecoveryCode(String),
@@ -32,11 +32,11 @@ pub async fn answer_challenge(
     device: Device,
 ) -> Result<TokenPair, AppError> {
     let now = service.clock.now();
-    // What was never one of ours does not get to the write lock.
+    // Unknown challenges are rejected before the write lock.
     let found = pending::find(service.db.reader(), PendingKind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
     let user_id = found.user_id.ok_or_else(wrong)?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    // The account's row is locked first, as everywhere, so that there are no deadlocks.
+    // The account's row is locked first, as everywhere, to avoid deadlocks.
     let account = users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(wrong)?;
     let pending = pending::find(&tx, PendingKind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
     let verdict = try_answer(&tx, service, user_id, &answer, now).await?;
@@ -54,7 +54,7 @@ pub async fn answer_challenge(
     Ok(pair)
 }
 
-/// Checks the second factor of a person who is signed in already.
+/// Checks the second factor of a user who is already signed in.
 pub(in crate::accounts) async fn show(
     service: &IdentityService,
     user_id: UserId,
@@ -63,7 +63,7 @@ pub(in crate::accounts) async fn show(
     let tx = service.db.begin().await.map_err(app_error)?;
     users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(wrong)?;
     let verdict = try_answer(&tx, service, user_id, answer, service.clock.now()).await?;
-    // A wrong one is counted.
+    // Commits the failure count of a wrong answer, too.
     tx.commit().await.map_err(app_error)?;
     if verdict == CodeCheck::Right { Ok(()) } else { Err(wrong()) }
 }

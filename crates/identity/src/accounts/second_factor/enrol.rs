@@ -1,4 +1,4 @@
-//! Setting an authenticator up and taking it away.
+//! Enrolment and removal of an authenticator app.
 
 use appcore::{
     AppError, Code, Secret,
@@ -17,16 +17,16 @@ use crate::accounts::reauthenticate;
 /// 160 bits, as RFC 4226 recommends.
 const SECRET_BYTES: usize = 20;
 
-/// What an authenticator app is set up with.
+/// Setup data of an authenticator app.
 #[derive(Debug)]
 pub struct Enrolment {
-    /// In base32, to be typed.
+    /// Base32, for manual entry.
     pub secret: Secret,
-    /// The secret as an address, to be shown as a QR code.
+    /// `otpauth` URI, for a QR code.
     pub uri: Secret,
 }
 
-/// Makes a secret. It counts once a code of it was shown to [`confirm`].
+/// Creates a secret. It is active after [`confirm`] has verified one of its codes.
 pub async fn enrol(service: &IdentityService, by: &Principal, password: Option<String>) -> Result<Enrolment, AppError> {
     let account = reauthenticate::check(service, by, password).await?;
     let secret = token::random_bytes::<SECRET_BYTES>().map_err(AppError::internal)?;
@@ -45,12 +45,12 @@ pub async fn enrol(service: &IdentityService, by: &Principal, password: Option<S
     let uri = authenticator.to_url().map_err(|error| AppError::internal(anyhow::anyhow!("{error}")))?;
     Ok(Enrolment {
         secret: authenticator.secret().to_base32().into(),
-        // What authenticator apps take for granted, said all the same.
+        // The defaults of authenticator apps, stated explicitly.
         uri: format!("{uri}&algorithm=SHA1&digits=6&period=30").into(),
     })
 }
 
-/// Turns the second factor on, and gives out the recovery codes.
+/// Activates the second factor, and returns the recovery codes.
 pub async fn confirm(service: &IdentityService, by: &Principal, code: &str) -> Result<Vec<Secret>, AppError> {
     let now = service.clock.now();
     let codes = recovery::make()?;
@@ -75,7 +75,7 @@ pub async fn confirm(service: &IdentityService, by: &Principal, code: &str) -> R
     Ok(codes.into_iter().map(Secret::from).collect())
 }
 
-/// Turns the second factor off again; one's authenticator or a recovery code says that one may.
+/// Removes the second factor after checking a code of the authenticator or a recovery code.
 pub async fn remove(service: &IdentityService, by: &Principal, code: &str) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;

@@ -1,7 +1,8 @@
-//! The second factor: an authenticator app (RFC 6238), and recovery codes for when it is lost.
+//! Second factor: an authenticator app (RFC 6238), and recovery codes.
 //!
-//! A secret is in force once a code has confirmed it. A code works once, over all instances: the used steps are in the secret's row ([`totp`]).
-//! Wrong codes are counted there too, over all sign-ins: a bound per challenge would let a thief of the password open new challenges.
+//! A secret is active once a code has confirmed it. A code works once across all instances: the used steps are in the
+//! secret's row ([`totp`]). Wrong codes are counted there too, across all sign-ins, because with a limit per challenge
+//! a thief of the password could open new challenges.
 
 mod answer;
 mod enrol;
@@ -18,7 +19,7 @@ pub use self::{
 };
 use crate::IdentityService;
 
-/// Seals the secrets that lie in clear since there was nothing to seal them with.
+/// Encrypts secrets stored in plaintext before the encryption key was configured.
 pub(super) async fn seal_all(db: &Database, config: &Config) -> Result<(), AppError> {
     let Some(key) = &config.auth.key_encryption_secret else { return Ok(()) };
     for row in rows::unsealed(db.writer()).await? {
@@ -28,14 +29,14 @@ pub(super) async fn seal_all(db: &Database, config: &Config) -> Result<(), AppEr
     Ok(())
 }
 
-/// What came of a code.
+/// Result of checking a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CodeCheck {
     Right,
     Wrong,
 }
 
-/// Tries a code of an authenticator, in the caller's transaction, which must be committed whatever the outcome.
+/// Checks an authenticator code in the caller's transaction, which must be committed whatever the result.
 async fn try_code(
     tx: &Transaction,
     service: &IdentityService,

@@ -1,21 +1,21 @@
-//! Recovery codes: `abcdef-ghijkl-mnopqr-stuvwx`, 120 random bits each, so that a fingerprint is enough to keep.
+//! Recovery codes: `abcdef-ghijkl-mnopqr-stuvwx`. With 120 random bits each, storing a fingerprint suffices.
 
 use appcore::{AppError, auth::token};
 use totp_rs::Secret;
 
-/// How many are given out at once.
+/// Number of codes per set.
 pub(super) const COUNT: usize = 10;
 const BYTES: usize = 15;
 const GROUP: usize = 6;
 
-/// New codes, for the eyes of their owner alone.
+/// Generates a set of codes.
 pub(super) fn make() -> Result<Vec<String>, AppError> {
     (0..COUNT)
         .map(|_| token::random_bytes::<BYTES>().map(|bytes| written(&bytes)).map_err(AppError::internal))
         .collect()
 }
 
-/// What is kept of a code, however it was typed.
+/// Fingerprint of a code, ignoring case and separators.
 pub(super) fn fingerprint(code: &str) -> Vec<u8> {
     let plain: String = code
         .chars()
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn are_long_different_and_can_be_typed_in_any_way() {
+    fn codes_are_long_different_and_tolerant_of_typing() {
         let codes: HashSet<String> = make().unwrap().into_iter().collect();
         assert_eq!(codes.len(), COUNT);
         for code in &codes {

@@ -1,4 +1,4 @@
-//! Codes of an authenticator app: SHA-1, 6 digits, 30 seconds, one step early or late.
+//! TOTP codes: SHA-1, 6 digits, 30 seconds, one step tolerance.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use appcore::{AppError, Code, Secret, Timestamp, UserId, auth::seal};
 use dbcontext::entity::totp::Model;
 use totp_rs::{Builder, Totp};
 
-/// What authenticator apps show above the code.
+/// Name shown by authenticator apps.
 pub(super) const ISSUER: &str = "Natter";
 const PURPOSE: &[u8] = b"totp";
 const STEP_SECONDS: i64 = 30;
-/// The most wrong codes of an account within [`PATIENCE`], over all purposes. A person makes fewer mistakes; a thief who has the password would
-/// need years.
+/// Maximum number of wrong codes of an account within [`PATIENCE`], for all purposes. Users make fewer mistakes; a
+/// thief who has the password would need years.
 const MAX_FAILURES: i32 = 20;
 const PATIENCE: Duration = Duration::from_secs(3_600);
-/// How many steps back it is known which were used: more than are ever looked at.
+/// Number of past steps whose use is recorded: more than the tolerance needs.
 const REMEMBERED: i64 = 60;
 
-/// A secret as it is to be stored.
+/// Encrypts a secret for storage, if a key is configured.
 pub(super) fn sealed(user_id: UserId, secret: &[u8], key: Option<&Secret>) -> Result<(Vec<u8>, bool), AppError> {
     match key {
         Some(key) => {
@@ -28,7 +28,7 @@ pub(super) fn sealed(user_id: UserId, secret: &[u8], key: Option<&Secret>) -> Re
     }
 }
 
-/// A stored secret as codes are made from it.
+/// Decrypts a stored secret.
 pub(super) fn opened(row: &Model, key: Option<&Secret>) -> Result<Vec<u8>, AppError> {
     if !row.is_sealed {
         return Ok(row.secret.clone());
@@ -37,29 +37,28 @@ pub(super) fn opened(row: &Model, key: Option<&Secret>) -> Result<Vec<u8>, AppEr
     seal::unseal(key.expose().as_bytes(), PURPOSE, row.user_id.0.as_bytes(), &row.secret).map_err(AppError::internal)
 }
 
-/// The authenticator of a secret.
 pub(super) fn authenticator(secret: &[u8], account: &str) -> Result<Totp, AppError> {
     Builder::new()
         .with_secret(secret.to_vec())
         .with_issuer(Some(ISSUER))
         .with_account_name(account)
         .build()
-        .map_err(|error| AppError::internal(anyhow::anyhow!("an authenticator's secret can't be used: {error}")))
+        .map_err(|error| AppError::internal(anyhow::anyhow!("invalid authenticator secret: {error}")))
 }
 
-/// Whether the code is right and was not used before; then it is used up.
+/// Checks the code, and consumes its step. Returns false if it is wrong or was used before.
 pub(super) fn use_code(secret: &[u8], code: &str, now: Timestamp, row: &mut Model) -> Result<bool, AppError> {
     let seconds = u64::try_from(now.seconds()).unwrap_or_default();
     let Some(step) = authenticator(secret, ISSUER)?.check(code.trim(), seconds) else { return Ok(false) };
     let step = i64::try_from(step).unwrap_or(i64::MAX);
-    debug_assert!((now.seconds() / STEP_SECONDS - step).abs() <= 1, "the library counts steps otherwise");
+    debug_assert!((now.seconds() / STEP_SECONDS - step).abs() <= 1, "step count differs from the library's");
     let Some((newest, used)) = marked(row.newest_step, row.used_steps, step) else { return Ok(false) };
     (row.newest_step, row.used_steps) = (newest, used);
     (row.failures, row.failures_since) = (0, now);
     Ok(true)
 }
 
-/// Marks a step as used. `None` if it was used before, or is too old to tell.
+/// Marks a step as used. Returns `None` if it was used before, or is too old to know.
 fn marked(newest: i64, used: i64, step: i64) -> Option<(i64, i64)> {
     if step > newest {
         let ahead = step - newest;
@@ -77,7 +76,7 @@ pub(super) fn count_failure(row: &mut Model, now: Timestamp) {
     row.failures += 1;
 }
 
-/// Refuses further codes where too many were wrong.
+/// Fails if there were too many wrong codes.
 pub(super) fn check_patience(row: &Model, now: Timestamp) -> Result<(), AppError> {
     let until = row.failures_since.plus(PATIENCE);
     if row.failures < MAX_FAILURES || until <= now {
@@ -117,26 +116,26 @@ mod tests {
     }
 
     #[test]
-    fn makes_the_codes_of_rfc_6238() {
-        // Appendix B, of which authenticator apps show the last six digits.
+    fn generates_the_codes_of_rfc_6238() {
+        // Appendix B; authenticator apps show the last six digits.
         for (seconds, expected) in [(59, "287082"), (1_111_111_109, "081804"), (20_000_000_000, "353130")] {
             assert_eq!(code(Timestamp(seconds * 1_000)), expected);
         }
     }
 
     #[test]
-    fn a_code_works_once_and_one_step_early_or_late() {
+    fn code_works_once_and_one_step_early_or_late() {
         let step = Duration::from_secs(30);
         let mut row = row();
         let mut tries = |at: Timestamp, code: &str| use_code(SECRET, code, at, &mut row).unwrap();
         assert!(!tries(NOW, &code(NOW.plus(step * 2))));
         assert!(!tries(NOW, &code(NOW.minus(step * 2))));
-        // In any order, each of them.
+        // In any order, once each.
         for at in [NOW, NOW.plus(step), NOW.minus(step)] {
             assert!(tries(NOW, &code(at)));
             assert!(!tries(NOW, &code(at)), "a second time");
         }
-        assert!(!tries(NOW.plus(step), &code(NOW)), "not later either");
+        assert!(!tries(NOW.plus(step), &code(NOW)), "nor later");
         assert!(tries(NOW.plus(step * 2), &code(NOW.plus(step * 2))));
         assert!(tries(NOW.plus(step * 1_000), &code(NOW.plus(step * 1_000))));
         for nonsense in ["", "000", "abcdef", "1234567", "１２３４５６", &"1".repeat(10_000)] {
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_is_remembered_as_used_as_long_as_it_could_be_asked_for() {
+    fn used_steps_are_remembered() {
         let (newest, used) = marked(0, 0, 100).unwrap();
         assert_eq!(marked(newest, used, 100), None);
         let (newest, used) = marked(newest, used, 99).unwrap();
@@ -153,14 +152,14 @@ mod tests {
         for step in [99, 100, 101] {
             assert_eq!(marked(newest, used, step), None, "{step}");
         }
-        assert_eq!(marked(newest, used, 101 - REMEMBERED), None, "nobody knows any more");
+        assert_eq!(marked(newest, used, 101 - REMEMBERED), None, "too old to know");
         assert!(marked(newest, used, 102 - REMEMBERED).is_some());
         let (newest, used) = marked(newest, used, 100 + REMEMBERED).unwrap();
         assert_eq!(marked(newest, used, 101), None);
     }
 
     #[test]
-    fn guessing_ends_after_so_many() {
+    fn guessing_is_limited() {
         let mut row = row();
         for _ in 0..MAX_FAILURES {
             check_patience(&row, NOW).unwrap();
@@ -174,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_sealed_where_there_is_a_key() {
+    fn secret_is_encrypted_if_a_key_is_configured() {
         let (user_id, key) = (UserId::new(), Secret::new("a long random text"));
         let (secret, is_sealed) = sealed(user_id, SECRET, Some(&key)).unwrap();
         assert!(is_sealed && !secret.windows(SECRET.len()).any(|window| window == SECRET));
         let stored = Model { user_id, secret, is_sealed, ..row() };
         assert_eq!(opened(&stored, Some(&key)).unwrap(), SECRET);
         assert!(opened(&stored, None).is_err());
-        assert!(opened(&Model { user_id: UserId::new(), ..stored }, Some(&key)).is_err(), "it belongs to one account");
+        assert!(opened(&Model { user_id: UserId::new(), ..stored }, Some(&key)).is_err(), "bound to one account");
         assert_eq!(sealed(user_id, SECRET, None).unwrap(), (SECRET.to_vec(), false));
     }
 }

@@ -1,18 +1,18 @@
-//! Tickets of an instance that is alone.
+//! In-memory ticket store of a single instance.
 
 use async_trait::async_trait;
 use moka::future::Cache;
 
 use super::{TicketHolder, TICKET_TTL, TicketStore};
 
-/// The most unused tickets of one person; the oldest are dropped.
+/// Maximum number of unused tickets; the oldest are evicted.
 const MAX_TICKETS: u64 = 100_000;
 
 pub struct MemoryTickets(Cache<Vec<u8>, TicketHolder>);
 
 impl MemoryTickets {
     #[must_use]
-    #[allow(clippy::new_without_default, reason = "an empty store is no default value")]
+    #[allow(clippy::new_without_default, reason = "a default store would be misleading")]
     pub fn new() -> Self {
         Self(Cache::builder().max_capacity(MAX_TICKETS).time_to_live(TICKET_TTL).build())
     }

@@ -1,4 +1,4 @@
-//! Tickets for opening a connection where neither a header nor a cookie can be sent: good once, for 30 seconds.
+//! Tickets for opening a connection if neither a header nor a cookie can be sent: valid once, for 30 seconds.
 
 mod memory;
 mod redis;
@@ -18,12 +18,12 @@ pub use self::{memory::MemoryTickets, redis::RedisTickets};
 use super::{api_keys, authenticate::standing};
 use crate::IdentityService;
 
-/// How long a ticket is good.
+/// Lifetime of a ticket.
 pub const TICKET_TTL: Duration = Duration::from_secs(30);
-/// Ours have 43 characters.
+/// Our tickets have 43 characters.
 const MAX_TICKET_BYTES: usize = 128;
 
-/// Who holds a ticket.
+/// Holder of a ticket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TicketHolder {
     pub user_id: UserId,
@@ -31,17 +31,17 @@ pub struct TicketHolder {
     pub expires_at: Timestamp,
 }
 
-/// Where tickets wait. Only their fingerprints are kept.
+/// Store of unused tickets. Only fingerprints are stored.
 #[async_trait]
 pub trait TicketStore: Send + Sync + 'static {
-    /// Keeps a ticket for [`TICKET_TTL`].
+    /// Stores a ticket for [`TICKET_TTL`].
     async fn put(&self, fingerprint: &[u8], holder: TicketHolder);
 
-    /// Takes a ticket out, once.
+    /// Consumes a ticket.
     async fn take(&self, fingerprint: &[u8]) -> Option<TicketHolder>;
 }
 
-/// A new ticket for the caller.
+/// Issues a ticket for the caller.
 pub async fn issue_ticket(service: &IdentityService, by: &Principal) -> Result<String, AppError> {
     let ticket = token::random_token().map_err(AppError::internal)?;
     let holder = TicketHolder { user_id: by.user_id, credential: by.credential, expires_at: by.expires_at };
@@ -49,7 +49,7 @@ pub async fn issue_ticket(service: &IdentityService, by: &Principal) -> Result<S
     Ok(ticket)
 }
 
-/// The principal of a ticket; none if its session or key has ended since.
+/// Returns the principal of a ticket. Fails if its session or key has ended in the meantime.
 pub async fn redeem_ticket(service: &IdentityService, ticket: &str) -> Result<Principal, AppError> {
     if ticket.len() > MAX_TICKET_BYTES {
         return Err(Code::Unauthenticated.into());

@@ -1,5 +1,5 @@
-//! Tickets that any instance of a cluster accepts. While Redis is away, an instance keeps its own: a client that reaches another instance asks
-//! for a new one.
+//! Tickets that any instance of a cluster accepts. While Redis is unavailable, an instance stores its own; a client
+//! that reaches another instance requests a new one.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use platform::redis::Redis;
 
 use super::{TicketHolder, MemoryTickets, TICKET_TTL, TicketStore};
 
-/// How long Redis may take before it counts as away.
+/// Timeout of a Redis request.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub struct RedisTickets {
@@ -48,7 +48,7 @@ impl TicketStore for RedisTickets {
     async fn put(&self, fingerprint: &[u8], holder: TicketHolder) {
         let kept = self.redis.within(PATIENCE, self.set(fingerprint, &holder)).await;
         if kept.is_err() {
-            tracing::debug!("Redis is away: a ticket is kept by this instance alone");
+            tracing::debug!("Redis unavailable, storing ticket locally");
             self.own.put(fingerprint, holder).await;
         }
     }

@@ -1,4 +1,4 @@
-//! One suite for all stores.
+//! Conformance suite for all stores.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ fn holder() -> TicketHolder {
     TicketHolder { user_id: UserId::new(), credential: Credential::Session(SessionId::new()), expires_at: Timestamp(1) }
 }
 
-/// Fingerprints that no other run has used.
+/// Fingerprint that no other run has used.
 fn fingerprint() -> Vec<u8> {
     token::hash_token(&token::random_token().unwrap())
 }
@@ -20,7 +20,7 @@ fn fingerprint() -> Vec<u8> {
 async fn keeps_what_a_store_of_tickets_promises(store: Arc<dyn TicketStore>) {
     let (known, holder) = (fingerprint(), holder());
     store.put(&known, holder.clone()).await;
-    assert_eq!(store.take(&fingerprint()).await, None, "an unknown one");
+    assert_eq!(store.take(&fingerprint()).await, None, "unknown");
     assert_eq!(store.take(&known).await, Some(holder));
     assert_eq!(store.take(&known).await, None, "a second time");
 
@@ -36,20 +36,20 @@ async fn keeps_what_a_store_of_tickets_promises(store: Arc<dyn TicketStore>) {
     for taker in takers {
         taken += usize::from(taker.await.unwrap().is_some());
     }
-    assert_eq!(taken, 1, "of sixteen at the same time, one gets in");
+    assert_eq!(taken, 1, "of sixteen concurrent calls, one succeeds");
 }
 
 #[tokio::test]
-async fn in_memory() {
+async fn memory_store_conforms() {
     keeps_what_a_store_of_tickets_promises(Arc::new(MemoryTickets::new())).await;
 }
 
 #[tokio::test]
-async fn in_redis() {
+async fn redis_store_conforms() {
     let Some(pool) = stage::redis_pool() else { return };
     keeps_what_a_store_of_tickets_promises(Arc::new(RedisTickets::new(Redis::new(pool.clone())))).await;
 
-    // Two instances share them, and they run out.
+    // Two instances share them, and they expire.
     let (one, other) = (RedisTickets::new(Redis::new(pool.clone())), RedisTickets::new(Redis::new(pool.clone())));
     let (shared, holder) = (fingerprint(), holder());
     one.put(&shared, holder.clone()).await;
@@ -61,6 +61,6 @@ async fn in_redis() {
 }
 
 #[tokio::test]
-async fn in_a_redis_that_is_away() {
+async fn unavailable_redis_conforms() {
     keeps_what_a_store_of_tickets_promises(Arc::new(RedisTickets::new(Redis::new(stage::unreachable_redis())))).await;
 }

@@ -1,4 +1,4 @@
-//! How somebody gets in: an account that is made for them, another password, their devices, their second factor.
+//! Administration of other users' access: account creation, password reset, sessions, second factor.
 
 use std::time::Duration;
 
@@ -28,16 +28,16 @@ use crate::{
     mail::{self, MailContent, PASSWORD_RESET, Recipient, WELCOME},
 };
 
-/// Somebody who is to have an account.
+/// A user to be invited.
 pub struct NewAccount {
     pub email: String,
-    /// The first part of the address, where nothing is said. They change it in Settings.
+    /// Defaults to the local part of the address. The user can change it in Settings.
     pub display_name: Option<String>,
     pub role: UserRole,
     pub language: Language,
 }
 
-/// Makes an account without a password, and a link by which its owner chooses one. That is how somebody comes in where sign-up is closed.
+/// Creates an account without a password, and a link by which its owner chooses one. Works also if sign-up is closed.
 pub async fn invite(
     service: &IdentityService,
     by: &Confirmed,
@@ -67,7 +67,7 @@ pub async fn invite(
     Ok(InvitedUser { user: after(service, id).await?, link })
 }
 
-/// Sends somebody the way to another password. The present one works until they have chosen.
+/// Sends a password reset link. The present password works until it is used.
 pub async fn send_reset(
     service: &IdentityService,
     by: &Confirmed,
@@ -84,7 +84,7 @@ pub async fn send_reset(
     Ok(link)
 }
 
-/// Mails the way in or, where no mail server is set, makes it for the administrator to hand over.
+/// Mails the link or, if no mail server is configured, returns it for the administrator to hand over.
 async fn link(
     tx: &Transaction,
     service: &IdentityService,
@@ -104,7 +104,7 @@ async fn link(
     Ok(SentLink { mailed: false, url: Some(format!("{own_url}/reset-password?token={token}")), expires_at })
 }
 
-/// Somebody's devices, the one used last first.
+/// Lists a user's sessions, last used first.
 pub async fn sessions_of(
     service: &IdentityService,
     by: &Principal,
@@ -116,7 +116,7 @@ pub async fn sessions_of(
     Ok(Page::new(views(by, sessions), page, total))
 }
 
-/// Signs somebody out on all devices.
+/// Ends all of a user's sessions.
 pub async fn end_sessions(service: &IdentityService, by: &Confirmed, id: UserId) -> Result<(), AppError> {
     not_oneself(by, id)?;
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -128,7 +128,7 @@ pub async fn end_sessions(service: &IdentityService, by: &Confirmed, id: UserId)
     Ok(())
 }
 
-/// Signs somebody out on one device.
+/// Ends one of a user's sessions.
 pub async fn end_session(
     service: &IdentityService,
     by: &Confirmed,
@@ -145,7 +145,7 @@ pub async fn end_session(
     Ok(())
 }
 
-/// Takes the authenticator away from somebody who has lost it, with the recovery codes.
+/// Removes a user's authenticator and recovery codes.
 pub async fn remove_second_factor(service: &IdentityService, by: &Confirmed, id: UserId) -> Result<(), AppError> {
     not_oneself(by, id)?;
     let now = service.clock.now();

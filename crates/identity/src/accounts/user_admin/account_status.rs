@@ -1,4 +1,4 @@
-//! What an account may do in the installation, and whether it lets its owner in.
+//! Role and suspension of accounts.
 
 use appcore::{
     AppError, UserId,
@@ -25,16 +25,16 @@ use crate::{
 
 const MAX_REASON_CHARS: usize = 200;
 
-/// What is changed of an account. What is left out stays as it is.
+/// Changes to an account; empty fields stay unchanged.
 #[derive(Default)]
 pub struct AccountChange {
     pub role: Option<UserRole>,
     pub status: Option<UserStatus>,
-    /// Why it is suspended.
+    /// Reason for a suspension.
     pub reason: Option<String>,
 }
 
-/// Changes an account's role, suspends or restores it.
+/// Changes an account's role, or suspends or restores it.
 pub async fn change(
     service: &IdentityService,
     by: &Confirmed,
@@ -45,13 +45,13 @@ pub async fn change(
     after(service, id).await
 }
 
-/// A reason as it is kept; none where nothing is said.
+/// Validates a reason; blank means none.
 pub(super) fn checked_reason(reason: Option<&str>) -> Result<Option<String>, AppError> {
     let said = reason.map(str::trim).filter(|reason| !reason.is_empty());
     said.map(|reason| parse_line("reason", reason, MAX_REASON_CHARS)).transpose()
 }
 
-/// [`change`], without the account as it is then.
+/// Applies a [`change`] without reading the account afterwards.
 pub(super) async fn apply(
     service: &IdentityService,
     by: &Confirmed,
@@ -93,7 +93,7 @@ pub(super) async fn apply(
     }
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
-    // Here at once, elsewhere as fast as the bus is.
+    // Takes effect here at once, and elsewhere by the bus.
     service.accounts.standings.change_person(id).await;
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(id))]));
     if new_role.is_some() {

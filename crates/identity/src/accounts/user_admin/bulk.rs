@@ -1,4 +1,4 @@
-//! What administrators do to several accounts at once.
+//! Bulk operations on accounts.
 
 use appcore::{
     AppError, UserId,
@@ -8,7 +8,7 @@ use appcore::{
 use super::{AccountChange, Confirmed, access, account_status};
 use crate::IdentityService;
 
-/// What is done to each.
+/// Operation applied to each account.
 #[derive(Clone, Copy, Debug)]
 pub enum BulkAction {
     Suspend,
@@ -16,7 +16,7 @@ pub enum BulkAction {
     EndSessions,
 }
 
-/// Does it to each account by itself, as if it were done to that one alone: one that is refused is told of and holds no other back.
+/// Applies the operation to each account separately. Rejected ones are reported and don't stop the others.
 pub async fn several(
     service: &IdentityService,
     by: &Confirmed,

@@ -1,8 +1,9 @@
-//! What administrators do about accounts that are not theirs.
+//! Administration of other users' accounts.
 //!
-//! What can't be undone, or lets somebody in, takes a [`Confirmed`] caller. Each change is written down in its own transaction, and one administrator who
-//! can sign in is always left ([`keep_an_admin`]). A suspended account keeps everything, but no session opens ([`super::admit`]), its keys are
-//! refused, and what was open is closed on every instance.
+//! Operations that can't be undone or grant access require a [`Confirmed`] caller. Each change is audited in its own
+//! transaction, and one administrator who can sign in always remains ([`keep_an_admin`]). A suspended account keeps its
+//! data, but no session opens ([`super::admit`]), its keys are rejected, and its connections are closed on every
+//! instance.
 
 mod access;
 mod bulk;
@@ -30,30 +31,30 @@ use platform::audit::{Action, NewAuditEntry};
 use super::reauthenticate::Confirmed;
 use crate::IdentityService;
 
-/// Accounts, the newest first.
+/// Lists accounts, newest first.
 pub async fn list(service: &IdentityService, filter: Filter, page: PageRequest) -> Result<Page<AdminUser>, AppError> {
     validate_search_text(&filter.text)?;
     let (items, total) = rows::list(service.db.reader(), &filter, page, service.clock.now()).await?;
     Ok(Page::new(items, page, total))
 }
 
-/// An account as it is after a change.
+/// Reads an account after a change.
 async fn after(service: &IdentityService, id: UserId) -> Result<AdminUser, AppError> {
     rows::find(service.db.writer(), id, service.clock.now()).await?.ok_or_else(|| Code::NotFound.into())
 }
 
-/// The account, held against changes until the transaction ends.
+/// Locks the account until the transaction ends.
 pub async fn lock(tx: &Transaction, id: UserId) -> Result<user::Model, AppError> {
     users::lock(tx, id).await?.ok_or_else(|| Code::NotFound.into())
 }
 
-/// Refuses what would leave nobody who can look after the installation. Comes before the account itself is held.
+/// Fails if the installation would be left without an administrator. Called before the account itself is locked.
 pub async fn keep_an_admin(tx: &Transaction, leaving: UserId) -> Result<(), AppError> {
     let admins = rows::lock_admins(tx).await?;
     if admins.contains(&leaving) && admins.len() == 1 { Err(Code::LastAdmin.into()) } else { Ok(()) }
 }
 
-/// Refuses what one does to oneself in Settings.
+/// Rejects operations on the caller's own account, which Settings offers.
 pub fn not_oneself(by: &Principal, id: UserId) -> Result<(), AppError> {
     if by.user_id == id {
         return Err(AppError::refused(Code::WrongState, "This is your own account. Use Settings for that."));
