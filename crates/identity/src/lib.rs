@@ -1,7 +1,8 @@
-//! Identity: accounts, sessions and their proofs, membership in workspaces, presence, and mail to accounts.
+//! Identity: accounts, sessions and credentials, workspace membership, presence, and account mail.
 //!
-//! Owns sessions, API keys, sign-in methods, memberships, presence and letters. Uses `platform`, `oidc` and what stands below them.
-//! Announces changes by signals on the bus; nothing here knows what people do in conversations or pay for.
+//! Owns the rows of sessions, API keys, sign-in methods, memberships, presence and mails. Depends on `platform`, `oidc`
+//! and the crates below them. Announces changes by signals on the bus; it does not know about conversations and
+//! payments.
 
 pub mod accounts;
 pub mod mail;
@@ -30,17 +31,17 @@ pub struct IdentityService {
     presence_rate_limit: presence::PresenceRateLimit,
     reported_presence: presence::ReportedPresence,
     mailer: Mailer,
-    /// Throttle of failed sign-ins, and of other actions that are limited by person or address.
+    /// Throttle of failed sign-ins, and of other actions limited by user or address.
     pub attempts: Throttle,
 }
 
 impl IdentityService {
-    /// Reads the signing keys, making the first if there is none, and the configuration of mail and identity providers.
+    /// Loads the signing keys, creating the first if there is none, and builds the mailer and the identity providers.
     pub async fn build(core: Arc<Core>) -> anyhow::Result<Arc<Self>> {
         let accounts = Accounts::load(&core.db, &core.config, &core.clock, core.bus.as_ref()).await?;
         let mailer = Mailer::build(&core.config, core.clock.clone())?;
         if mail::sends_password_in_clear(&core.config) {
-            tracing::warn!("the mail server gets its password in clear (tls=none in mail.smtp_url)");
+            tracing::warn!("mail server password is sent in plaintext (tls=none in mail.smtp_url)");
         }
         let attempts = Throttle::new(core.config.rate_limit.enabled, core.clock.clone(), core.redis.clone());
         let (tickets, presence): (Arc<dyn TicketStore>, Arc<dyn PresenceStore>) = match &core.redis {

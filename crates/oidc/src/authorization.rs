@@ -1,4 +1,4 @@
-//! Authorization requests: the address that a browser is sent to (OpenID Connect Core 3.1.2.1), with PKCE (RFC 7636).
+//! Authorization requests: the URL that a browser is sent to (OpenID Connect Core 3.1.2.1), with PKCE (RFC 7636).
 
 use appcore::auth::token;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -8,18 +8,18 @@ use url::Url;
 pub(crate) struct AuthorizationRequest<'a> {
     pub client_id: &'a str,
     pub redirect_uri: &'a str,
-    /// `openid` is added to them.
+    /// Without `openid`, which is always added.
     pub scopes: &'a [String],
     pub state: &'a str,
     pub nonce: &'a str,
     /// PKCE code verifier; only its hash is sent.
     pub verifier: &'a str,
-    /// Whether the provider answers with a form instead of a redirect.
+    /// True if the provider answers with a form POST instead of a redirect.
     pub answers_by_form: bool,
 }
 
 impl AuthorizationRequest<'_> {
-    /// Address of the request at this endpoint, whose own parameters stay.
+    /// URL of the request at this endpoint. Existing query parameters are kept.
     pub(crate) fn url(&self, endpoint: &Url) -> Url {
         let others = self.scopes.iter().map(String::as_str).filter(|scope| *scope != "openid");
         let scopes: Vec<&str> = std::iter::once("openid").chain(others).collect();
@@ -52,13 +52,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn code_challenges_are_those_of_rfc_7636() {
+    fn code_challenge_matches_rfc_7636() {
         let challenge = code_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
         assert_eq!(challenge, "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
     }
 
     #[test]
-    fn requests_have_all_parameters_and_those_of_the_endpoint() {
+    fn url_has_all_parameters_and_keeps_those_of_the_endpoint() {
         let scopes = ["email", "openid", "profile"].map(str::to_owned);
         let request = |answers_by_form| AuthorizationRequest {
             client_id: "a b&c",

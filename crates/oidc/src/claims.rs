@@ -1,19 +1,20 @@
-//! What providers say of somebody, as far as it is needed. The rest may have any form and any size: Auth0 writes `updated_at` as a date, Keycloak an
-//! `address` of its own, others whole lists of groups. What could be done without is taken for unsaid where it can't be understood.
+//! Claims of ID tokens and UserInfo responses. Only the needed ones are parsed, because others have various forms and
+//! sizes: Auth0 writes `updated_at` as a date, Keycloak an `address` of its own, others long lists of groups. Malformed
+//! optional claims count as missing.
 
 use appcore::Timestamp;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
 
-/// What an ID token says of itself. All of it is looked at, so none of it may be misunderstood.
+/// Claims about the token itself. All of them are validated, so all must be well-formed.
 #[derive(Debug, Deserialize)]
 pub(crate) struct TokenClaims {
     #[serde(rename = "iss")]
     pub issuer: String,
-    /// One alone may stand there without its list.
+    /// May be a string instead of a list.
     #[serde(rename = "aud", default, deserialize_with = "one_or_many")]
     pub audiences: Vec<String>,
-    /// Of several audiences, the one that it was made for.
+    /// Authorized party, required with several audiences.
     #[serde(rename = "azp")]
     pub authorized_party: Option<String>,
     #[serde(rename = "exp", deserialize_with = "moment")]
@@ -21,19 +22,19 @@ pub(crate) struct TokenClaims {
     #[serde(rename = "iat", deserialize_with = "moment")]
     pub issued_at: Timestamp,
     pub nonce: Option<String>,
-    /// Microsoft: the tenant.
+    /// Microsoft's tenant id.
     #[serde(rename = "tid", default, deserialize_with = "text")]
     pub tenant: Option<String>,
 }
 
-/// What a token, or a provider that is asked, says of a person.
+/// Claims about the user, from the token or the UserInfo endpoint.
 #[derive(Debug, Deserialize)]
 pub(crate) struct PersonClaims {
     #[serde(rename = "sub")]
     pub subject: String,
     #[serde(default, deserialize_with = "text")]
     pub email: Option<String>,
-    /// Only a yes is one.
+    /// Anything but a clear yes counts as false.
     #[serde(default, deserialize_with = "yes")]
     pub email_verified: bool,
     #[serde(default, deserialize_with = "text")]
@@ -45,7 +46,7 @@ pub(crate) struct PersonClaims {
 }
 
 impl PersonClaims {
-    /// The whole name, or what it is made of.
+    /// Full name, or given and family name joined.
     pub(crate) fn name(&self) -> Option<String> {
         let said =
             |name: &Option<String>| name.as_deref().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
@@ -57,7 +58,7 @@ impl PersonClaims {
     }
 }
 
-/// Reads a text; anything else counts as missing.
+/// Parses a string; anything else counts as missing.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::String(text) => Some(text),
@@ -65,7 +66,7 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     })
 }
 
-/// Apple and some others write it as a text.
+/// Parses a boolean, which Apple and some others write as a string.
 fn yes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::Bool(said) => said,
@@ -81,7 +82,7 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
     }
 }
 
-/// Seconds since 1970, of which some have a fraction.
+/// Parses seconds since 1970, which may have a fraction.
 fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     let said = serde_json::Number::deserialize(deserializer)?.to_string();
     let whole = said.split_once('.').map_or(said.as_str(), |(whole, _)| whole);
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_yes_makes_an_address_a_verified_one() {
+    fn only_a_clear_yes_verifies_the_address() {
         for (said, verified) in [
             (json!(true), true),
             (json!("true"), true),
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_done_without_may_be_anything() {
+    fn malformed_optional_claims_count_as_missing() {
         let odd = person(
             json!({ "sub": "1", "email": ["ada@example.com"], "name": 7, "given_name": {}, "family_name": null }),
         );
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_token_says_of_itself_must_be_understood() {
+    fn malformed_token_claims_are_rejected() {
         let claims = |changed: Value| {
             let mut claims = json!({ "iss": "https://a.example", "aud": "b", "exp": 20, "iat": 10 });
             for (name, value) in changed.as_object().unwrap() {

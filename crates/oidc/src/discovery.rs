@@ -1,4 +1,4 @@
-//! The provider's document about itself (OpenID Connect Discovery), and its keys.
+//! Discovery document (OpenID Connect Discovery) and key set of a provider.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     quirks,
 };
 
-/// The members of the document that are needed. The issuer is no URL type, because Microsoft's is a template.
+/// Required members of the document. The issuer is not parsed as URL, because Microsoft's is a template.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Discovery {
     pub issuer: String,
@@ -24,7 +24,7 @@ pub(crate) struct Discovery {
     pub userinfo_endpoint: Option<Url>,
     #[serde(default)]
     token_endpoint_auth_methods_supported: Vec<String>,
-    /// RFC 9207: the browser comes back with the issuer's name.
+    /// RFC 9207: the authorization response contains the issuer.
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
 }
@@ -32,20 +32,19 @@ pub(crate) struct Discovery {
 impl Discovery {
     pub(crate) async fn fetch(http: &Http, kind: OauthKind, issuer: &str) -> Result<(Self, Duration), OidcError> {
         let place = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-        let place =
-            Url::parse(&place).map_err(|error| OidcError::Settings(format!("the issuer is no address: {error}")))?;
+        let place = Url::parse(&place).map_err(|error| OidcError::Settings(format!("invalid issuer URL: {error}")))?;
         let (document, lasts): (Self, _) = fetch(http, &place).await?;
         if !quirks::is_issuer(kind, issuer, &document.issuer) {
-            return Err(OidcError::Unavailable("its document is another issuer's".to_owned()));
+            return Err(OidcError::Unavailable("discovery document of another issuer".to_owned()));
         }
         let places = [&document.authorization_endpoint, &document.token_endpoint, &document.jwks_uri];
         if !places.into_iter().chain(&document.userinfo_endpoint).all(is_safe) {
-            return Err(OidcError::Unavailable("its document names an address that is not https".to_owned()));
+            return Err(OidcError::Unavailable("discovery document with a URL that is not https".to_owned()));
         }
         Ok((document, lasts))
     }
 
-    /// Whether the client's secret belongs into the body and not into a header, which is the usual place.
+    /// True if the client secret must be sent in the body instead of the usual header.
     pub(crate) fn wants_secret_in_body(&self) -> bool {
         let takes = |method: &str| self.token_endpoint_auth_methods_supported.iter().any(|known| known == method);
         takes("client_secret_post") && !takes("client_secret_basic")
@@ -62,6 +61,6 @@ async fn fetch<T: DeserializeOwned>(http: &Http, place: &Url) -> Result<(T, Dura
         return Err(OidcError::Unavailable(format!("{place} answered {}", answer.status)));
     }
     let value = serde_json::from_slice(&answer.body);
-    let value = value.map_err(|error| OidcError::Unavailable(format!("{place} said what can't be read: {error}")))?;
+    let value = value.map_err(|error| OidcError::Unavailable(format!("malformed response of {place}: {error}")))?;
     Ok((value, document_cache::lasts(&answer.headers)))
 }

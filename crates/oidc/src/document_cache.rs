@@ -1,4 +1,4 @@
-//! What a provider has said, kept for as long as it may be.
+//! Cache of a provider's documents.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,15 +7,15 @@ use tokio::{sync::Mutex, time::Instant};
 
 use crate::OidcError;
 
-/// However short or long the provider wants it.
+/// Minimum and maximum lifetime, regardless of the response's `Cache-Control`.
 const SHORTEST: Duration = Duration::from_secs(300);
 const LONGEST: Duration = Duration::from_secs(86_400);
-/// How long it is not asked again after it did not answer, where something older serves.
+/// Time until the next fetch after a failed one, if an older value is available.
 const REST: Duration = Duration::from_secs(60);
-/// How often it is asked before its time, because what is kept does not suffice.
+/// Minimum interval of early fetches, made because the cached value doesn't suffice.
 const EARLY: Duration = Duration::from_secs(60);
 
-/// One thing, fetched by one request at a time: the others wait for it.
+/// One cached value. Only one request fetches it; the others wait.
 pub(crate) struct CachedDocument<T>(Mutex<State<T>>);
 
 struct State<T> {
@@ -33,7 +33,7 @@ impl<T> CachedDocument<T> {
         Self(Mutex::new(State { entry: None, asked_early: None }))
     }
 
-    /// What is kept, or else what is fetched. While the provider is away, what is kept is good for longer.
+    /// Returns the cached or a fetched value. If the provider is unavailable, an expired value is returned.
     pub(crate) async fn get(
         &self,
         fetch: impl AsyncFnOnce() -> Result<(T, Duration), OidcError>,
@@ -45,7 +45,7 @@ impl<T> CachedDocument<T> {
         match (fetch().await, &mut state.entry) {
             (Ok((value, lasts)), entry) => Ok(put(entry, value, lasts)),
             (Err(error), Some(entry)) => {
-                tracing::warn!(%error, "a provider's older answer is used");
+                tracing::warn!(%error, "failed to refresh provider document, using the expired one");
                 entry.until = Instant::now() + REST;
                 Ok(Arc::clone(&entry.value))
             }
@@ -53,14 +53,14 @@ impl<T> CachedDocument<T> {
         }
     }
 
-    /// Something newer than `old`, where it may be asked for by now.
+    /// Returns a value newer than `old`, if an early fetch is allowed now.
     pub(crate) async fn newer(
         &self,
         old: &Arc<T>,
         fetch: impl AsyncFnOnce() -> Result<(T, Duration), OidcError>,
     ) -> Option<Arc<T>> {
         let mut state = self.0.lock().await;
-        // Somebody else has asked for it meanwhile.
+        // A concurrent caller has fetched it.
         if let Some(entry) = state.entry.as_ref().filter(|entry| !Arc::ptr_eq(&entry.value, old)) {
             return Some(Arc::clone(&entry.value));
         }
@@ -71,7 +71,7 @@ impl<T> CachedDocument<T> {
         match fetch().await {
             Ok((value, lasts)) => Some(put(&mut state.entry, value, lasts)),
             Err(error) => {
-                tracing::warn!(%error, "a provider's newer answer did not come");
+                tracing::warn!(%error, "failed to fetch newer provider document");
                 None
             }
         }
@@ -84,7 +84,7 @@ fn put<T>(entry: &mut Option<Entry<T>>, value: T, lasts: Duration) -> Arc<T> {
     value
 }
 
-/// How long an answer may be kept, as it says itself.
+/// Lifetime from `Cache-Control: max-age`.
 pub(crate) fn lasts(headers: &HeaderMap) -> Duration {
     let text = headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let seconds = text.split(',').find_map(|part| part.trim().strip_prefix("max-age=")?.trim_matches('"').parse().ok());
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn is_fetched_when_it_is_old_and_stays_while_the_provider_is_away() {
+    async fn expired_value_is_refetched_and_used_while_the_provider_is_unavailable() {
         let kept = CachedDocument::new();
         let count = Cell::new(0);
         let fetch = async || {
@@ -112,14 +112,14 @@ mod tests {
         assert_eq!((*kept.get(fetch).await.unwrap(), *kept.get(fetch).await.unwrap()), (1, 1));
         tokio::time::advance(Duration::from_secs(601)).await;
         assert_eq!(*kept.get(async || Err(away())).await.unwrap(), 1);
-        assert_eq!(*kept.get(fetch).await.unwrap(), 1, "it is left in peace for a minute");
+        assert_eq!(*kept.get(fetch).await.unwrap(), 1, "no retry within a minute");
         tokio::time::advance(Duration::from_secs(61)).await;
         assert_eq!(*kept.get(fetch).await.unwrap(), 2);
         assert!(CachedDocument::<()>::new().get(async || Err(away())).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn is_asked_for_early_once_a_minute() {
+    async fn early_fetches_are_limited_to_one_a_minute() {
         let kept = CachedDocument::new();
         let count = Cell::new(0);
         let fetch = async || {
@@ -128,15 +128,15 @@ mod tests {
         };
         let first = kept.get(fetch).await.unwrap();
         let second = kept.newer(&first, fetch).await.unwrap();
-        assert_eq!((*second, *kept.newer(&first, fetch).await.unwrap()), (2, 2), "somebody has asked already");
+        assert_eq!((*second, *kept.newer(&first, fetch).await.unwrap()), (2, 2), "already fetched by another caller");
         assert!(kept.newer(&second, fetch).await.is_none());
         tokio::time::advance(Duration::from_secs(61)).await;
         assert!(kept.newer(&second, async || Err(away())).await.is_none());
-        assert_eq!(*kept.get(fetch).await.unwrap(), 2, "what there is stays");
+        assert_eq!(*kept.get(fetch).await.unwrap(), 2, "the value is kept");
     }
 
     #[test]
-    fn says_how_long_it_may_be_kept() {
+    fn parses_max_age() {
         let of = |text: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(CACHE_CONTROL, text.parse().unwrap());

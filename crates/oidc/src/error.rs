@@ -1,10 +1,10 @@
-//! Failures of identity providers.
+//! Errors of identity providers.
 
-/// Why a sign-in failed. The texts are for the log.
+/// Reason why a sign-in failed. The texts are for the log.
 #[derive(Debug, thiserror::Error)]
 pub enum OidcError {
-    /// The provider does not answer, or not as it should.
-    #[error("the provider is away: {0}")]
+    /// The provider is unavailable, or its response is unexpected.
+    #[error("provider unavailable: {0}")]
     Unavailable(String),
     /// The provider's answer or token is invalid.
     #[error("{0}")]

@@ -1,4 +1,4 @@
-//! Requests to identity providers, with a time-out and a size limit, and without following redirects.
+//! HTTP client for identity providers, with a timeout and a size limit, and without redirects.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use url::{Host, Url};
 
 use crate::OidcError;
 
-/// How long a provider may take, its whole answer included.
+/// Timeout for a whole response.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest answer: documents and keys have some kilobytes.
+/// Maximum size of a response. Documents and key sets have some kilobytes.
 const MAX_BYTES: usize = 256 * 1024;
 
 #[derive(Clone)]
@@ -29,11 +29,11 @@ pub(crate) struct BufferedResponse {
 /// A failed request. The URL is left out, because it may contain secrets.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
-    #[error("the address is neither https nor on this machine")]
+    #[error("URL is neither https nor local")]
     InsecureUrl,
     #[error("no answer ({0})")]
     NoResponse(&'static str),
-    #[error("the answer is too long")]
+    #[error("response too large")]
     TooLarge,
 }
 
@@ -45,7 +45,7 @@ impl Http {
             .redirect(redirect::Policy::none())
             .no_proxy()
             .build();
-        client.map(Self).map_err(|error| OidcError::Settings(format!("requests to providers can't be made: {error}")))
+        client.map(Self).map_err(|error| OidcError::Settings(format!("failed to build HTTP client: {error}")))
     }
 
     pub(crate) async fn get(&self, url: &Url) -> Result<BufferedResponse, HttpError> {
@@ -71,13 +71,13 @@ impl Http {
 
 /// Creates a request for JSON.
 pub(crate) fn request(method: Method, url: &Url) -> Request {
-    // Not by reqwest's builder, which would turn a user name in the URL into a header.
+    // reqwest's builder would turn a user name in the URL into a header.
     let mut request = Request::new(method, url.clone());
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
     request
 }
 
-/// Whether the connection is encrypted, or local.
+/// True if the connection is encrypted, or local.
 pub(crate) fn is_safe(url: &Url) -> bool {
     let is_here = match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_https_leaves_this_machine() {
+    fn plain_http_is_only_allowed_locally() {
         for (url, safe) in [
             ("https://accounts.google.com/x", true),
             ("http://127.0.0.1:1/x", true),

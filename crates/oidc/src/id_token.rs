@@ -1,4 +1,4 @@
-//! Reading an ID token: who it is about, once everything about it was right.
+//! Verification of ID tokens.
 
 use std::time::Duration;
 
@@ -17,43 +17,44 @@ use crate::{
     quirks,
 };
 
-/// Those of most providers have one or two kilobytes; some name every group that somebody is in.
+/// Maximum size of a token. Most have one or two kilobytes; some list every group of the user.
 const MAX_BYTES: usize = 64 * 1024;
 const MAX_SUBJECT_BYTES: usize = 255;
-/// How far the provider's clock may be from ours.
+/// Maximum clock difference to the provider.
 const LEEWAY: Duration = Duration::from_secs(60);
-/// How old a token may be that comes straight from the provider.
+/// Maximum age of a token that comes directly from the provider.
 const MAX_AGE: Duration = Duration::from_secs(600);
 
-/// Who somebody is at a provider.
+/// A user's identity at a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     pub issuer: String,
-    /// Never given to anybody else by this issuer.
+    /// Never reassigned to another user by this issuer.
     pub subject: String,
     pub email: Option<String>,
-    /// Whether the provider says that the address is theirs, and is one to be believed in that.
+    /// True if the provider confirms the address and is trusted to do so.
     pub email_verified: bool,
     pub name: Option<String>,
-    /// By what the token is known again, to open the door once: what is signed, because a signature can be written in several ways.
+    /// Fingerprint of the signed part, to accept each token only once. The signature is excluded, because it can be
+    /// encoded in several ways.
     pub token_hash: Vec<u8>,
-    /// From then on it is refused for its age.
+    /// Time after which the token is rejected as too old.
     pub usable_until: Timestamp,
 }
 
-/// What a token must fit.
+/// Expected properties of a token.
 pub(crate) struct Expectation<'a> {
     pub kind: OauthKind,
-    /// As the provider's document says; Microsoft's is a template.
+    /// From the discovery document; Microsoft's is a template.
     pub issuer: &'a str,
     pub client_id: &'a str,
-    /// What the token must hold; none: it must hold none.
+    /// Expected nonce; with `None`, the token must not have one.
     pub nonce: Option<&'a str>,
     pub trusts_email: bool,
     pub now: Timestamp,
 }
 
-/// How a token was signed (RFC 7515).
+/// JOSE header (RFC 7515).
 #[derive(Debug, Deserialize)]
 struct Header {
     alg: String,
@@ -63,7 +64,7 @@ struct Header {
     crit: Option<IgnoredAny>,
 }
 
-/// Why a token was refused; newer keys may help.
+/// Rejection of a token. An unknown key may be resolved by fetching newer keys.
 pub(crate) enum TokenError {
     UnknownKey,
     Final(OidcError),
@@ -75,17 +76,17 @@ pub(crate) fn read(text: &str, keys: &KeySet, expected: &Expectation<'_>) -> Res
     }
     let parts =
         text.rsplit_once('.').and_then(|(signed, signature)| Some((signed, signed.split_once('.')?, signature)));
-    let (signed, (header, claims), signature) = parts.ok_or_else(|| invalid("the token has not three parts"))?;
+    let (signed, (header, claims), signature) = parts.ok_or_else(|| invalid("the token does not have three parts"))?;
     let header: Header = serde_json::from_slice(&decoded(header)?).map_err(invalid)?;
     let algorithm = header.algorithm()?;
     let said = decoded(claims)?;
     let claims: TokenClaims = serde_json::from_slice(&said).map_err(invalid)?;
-    // OpenID Connect Core 3.1.3.7: of several it must say which one it was made for.
+    // OpenID Connect Core 3.1.3.7: with several audiences, `azp` must name ours.
     let is_for_us = claims.audiences.iter().any(|audience| audience == expected.client_id);
     if !is_for_us || claims.audiences.len() > 1 && claims.authorized_party.as_deref() != Some(expected.client_id) {
-        return Err(invalid("the token was made for somebody else"));
+        return Err(invalid("the token is for another audience"));
     }
-    // Before the key is looked for: a malformed signature is no reason to fetch newer keys.
+    // Checked before the key, so that a malformed signature doesn't trigger a fetch of newer keys.
     decoded(signature)?;
     verify(header.kid.as_deref(), algorithm, signed, signature, keys)?;
     check_time(&claims, expected.now)?;
@@ -93,11 +94,11 @@ pub(crate) fn read(text: &str, keys: &KeySet, expected: &Expectation<'_>) -> Res
     let issuer = quirks::token_issuer(expected.kind, expected.issuer, claims.tenant.as_deref());
     let issuer = issuer.map_err(TokenError::Final)?;
     if claims.issuer != issuer {
-        return Err(invalid("the token is another issuer's"));
+        return Err(invalid("the token is from another issuer"));
     }
     let person: PersonClaims = serde_json::from_slice(&said).map_err(invalid)?;
     let subject = &person.subject;
-    // OpenID Connect Core 2: at most 255 characters of ASCII. PostgreSQL stores no NUL.
+    // OpenID Connect Core 2: at most 255 ASCII characters. PostgreSQL can't store NUL.
     if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES || subject.chars().any(char::is_control) {
         return Err(invalid("the token's subject is empty, too long or holds control characters"));
     }
@@ -114,14 +115,14 @@ pub(crate) fn read(text: &str, keys: &KeySet, expected: &Expectation<'_>) -> Res
 }
 
 impl Header {
-    /// What it was signed by, where that is one of the two that are taken and nothing about the token is unusual.
+    /// Signature algorithm, if it is accepted and the header is otherwise ordinary.
     fn algorithm(&self) -> Result<SignatureAlgorithm, TokenError> {
         let kind = self.typ.as_deref().unwrap_or("JWT").to_ascii_lowercase();
         if !matches!(kind.strip_prefix("application/").unwrap_or(&kind), "jwt" | "jose") {
             return Err(invalid("the token is of another kind"));
         }
         if self.cty.is_some() || self.crit.is_some() {
-            return Err(invalid("the token is wrapped, or asks for what is not known"));
+            return Err(invalid("the token is wrapped, or has critical extensions"));
         }
         SignatureAlgorithm::parse(&self.alg)
             .ok_or_else(|| invalid("the token is not signed, or in another way than RS256 and ES256"))
@@ -132,7 +133,7 @@ fn decoded(part: &str) -> Result<Vec<u8>, TokenError> {
     BASE64_URL_SAFE_NO_PAD.decode(part).map_err(invalid)
 }
 
-/// Verifies the signature with the key that the token names, or, if it names none, with any that may have made it.
+/// Verifies the signature with the key named by the token, or with any suitable key if it names none.
 fn verify(
     key_id: Option<&str>,
     algorithm: SignatureAlgorithm,
@@ -150,7 +151,7 @@ fn verify(
     if candidates.iter().all(|key| key.is_too_short()) {
         return Err(invalid("the token's key is an RSA key of fewer than 2048 bits"));
     }
-    Err(invalid("the signature is wrong"))
+    Err(invalid("invalid signature"))
 }
 
 fn check_time(claims: &TokenClaims, now: Timestamp) -> Result<(), TokenError> {
@@ -166,9 +167,9 @@ fn check_nonce(said: Option<&str>, expected: Option<&str>) -> Result<(), TokenEr
     match (expected, said) {
         (None, None) => Ok(()),
         (Some(nonce), Some(said)) if is_same(said, nonce) => Ok(()),
-        // A token with a nonce was asked for by somebody in particular: without it anyone may have found the token.
-        (None, Some(_)) => Err(invalid("the token's nonce was not given")),
-        (Some(_), _) => Err(invalid("the nonce is another one")),
+        // A nonce binds the token to one request; without checking it, a stolen token would be accepted.
+        (None, Some(_)) => Err(invalid("unexpected nonce")),
+        (Some(_), _) => Err(invalid("nonce mismatch")),
     }
 }
 
@@ -176,7 +177,7 @@ fn is_same(one: &str, other: &str) -> bool {
     token::hash_token(one) == token::hash_token(other)
 }
 
-/// Somebody's address, as far as it is to be believed.
+/// Address of a user, and whether it is trusted.
 pub(crate) struct TrustedEmail {
     pub email: Option<String>,
     pub is_verified: bool,
@@ -205,7 +206,7 @@ mod tests {
     const CLIENT: &str = "natter";
     const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
-    /// A provider's key, as it signs and as it is published.
+    /// Key pair of a provider, with the published JWK.
     struct Key {
         signing: EncodingKey,
         public: Value,
@@ -234,7 +235,7 @@ mod tests {
         serde_json::from_value(json!({ "keys": keys })).unwrap()
     }
 
-    /// Reads a token of this issuer with these claims beside the usual ones.
+    /// Verifies a token of this issuer with the default claims changed by `changed`.
     fn read_from(issuer: &str, changed: &Value) -> Result<Identity, String> {
         let key = Key::new("1");
         let seconds = NOW.seconds();
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_of_auth0_keycloak_and_authentik_are_read() {
+    fn accepts_tokens_of_auth0_keycloak_and_authentik() {
         let auth0 = json!({
             "nickname": "ada", "name": "Ada Lovelace", "picture": "https://s.gravatar.com/avatar/1.png?s=480&r=pg",
             "updated_at": "2026-11-20T08:15:30.123Z", "email": "ada@example.com", "email_verified": true,
@@ -298,13 +299,13 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_is_wrong_in_anything_that_counts_is_refused() {
+    fn rejects_tokens_with_a_wrong_claim() {
         let seconds = NOW.seconds();
         for (wrong, why) in [
-            (json!({ "aud": "another" }), "somebody else"),
-            (json!({ "aud": [] }), "somebody else"),
-            (json!({ "aud": [CLIENT, "another"] }), "somebody else"),
-            (json!({ "aud": [CLIENT, "another"], "azp": "another" }), "somebody else"),
+            (json!({ "aud": "another" }), "another audience"),
+            (json!({ "aud": [] }), "another audience"),
+            (json!({ "aud": [CLIENT, "another"] }), "another audience"),
+            (json!({ "aud": [CLIENT, "another"], "azp": "another" }), "another audience"),
             (json!({ "iss": "https://evil.example" }), "another issuer"),
             (json!({ "nonce": "m" }), "nonce"),
             (json!({ "nonce": null }), "nonce"),
@@ -329,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_keys_that_are_published_sign() {
+    fn accepts_only_published_keys() {
         let [one, other, stranger] = ["1", "2", "1"].map(Key::new);
         let issuer = "https://id.example";
         let seconds = NOW.seconds();
@@ -342,7 +343,7 @@ mod tests {
         }
         assert_eq!(read(&one.sign(Some("3"), &claims)).unwrap_err(), "unknown key");
         for (key, id) in [(&one, Some("2")), (&stranger, Some("1")), (&stranger, None)] {
-            assert_eq!(read(&key.sign(id, &claims)).unwrap_err(), "the signature is wrong", "{id:?}");
+            assert_eq!(read(&key.sign(id, &claims)).unwrap_err(), "invalid signature", "{id:?}");
         }
         let token = one.sign(Some("1"), &claims);
         let (_, rest) = token.split_once('.').unwrap();
@@ -359,27 +360,27 @@ mod tests {
             (json!({ "alg": "ES256", "kid": "1", "typ": "at+jwt" }), "another kind"),
             (json!({ "alg": "ES256", "kid": "1", "cty": "JWT" }), "wrapped"),
             (json!({ "alg": "ES256", "kid": "1", "crit": ["exp"] }), "wrapped"),
-            (json!({ "alg": "ES256", "kid": "1", "typ": "application/JWT" }), "signature is wrong"),
+            (json!({ "alg": "ES256", "kid": "1", "typ": "application/JWT" }), "invalid signature"),
             (json!({ "alg": "RS256", "kid": "1" }), "unknown key"),
         ] {
             let token = format!("{}.{rest}", BASE64_URL_SAFE_NO_PAD.encode(header.to_string()));
             let refusal = read(&token).unwrap_err();
             assert!(refusal.contains(why), "{header}: {refusal}");
         }
-        // A malformed signature is refused before its key is looked for, so that no newer keys are fetched for it.
+        // A malformed signature is rejected before the key look-up, so that no newer keys are fetched for it.
         let unknown = one.sign(Some("3"), &claims);
         let (signed, _) = unknown.rsplit_once('.').unwrap();
         assert_ne!(read(&format!("{signed}.not base64")).unwrap_err(), "unknown key");
         let (signed, _) = token.rsplit_once('.').unwrap();
         for wrong in ["", "AA", &BASE64_URL_SAFE_NO_PAD.encode([0; 64]), &BASE64_URL_SAFE_NO_PAD.encode([1; 65])] {
-            assert_eq!(read(&format!("{signed}.{wrong}")).unwrap_err(), "the signature is wrong", "{wrong}");
+            assert_eq!(read(&format!("{signed}.{wrong}")).unwrap_err(), "invalid signature", "{wrong}");
         }
         for nothing in ["", ".", "..", "a.b", "a.b.c", "a.b.c.d"] {
             assert!(read(nothing).is_err(), "{nothing}");
         }
     }
     #[test]
-    fn a_short_key_is_named_as_the_reason() {
+    fn error_names_a_short_key() {
         let short = "A".repeat(170) + "Q";
         let key = json!({ "kty": "RSA", "kid": "1", "n": short, "e": "AQAB" });
         let keys: KeySet = serde_json::from_value(json!({ "keys": [key] })).unwrap();

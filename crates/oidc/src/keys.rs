@@ -59,7 +59,7 @@ impl From<SignatureAlgorithm> for Algorithm {
     }
 }
 
-/// Public keys of a provider. Entries that are no keys are left out, so that they don't make the others unusable.
+/// Public keys of a provider. Malformed entries are skipped, so that they don't make the others unusable.
 #[derive(Debug, Deserialize)]
 #[serde(from = "KeySetDocument")]
 pub(crate) struct KeySet(Vec<PublicKey>);
@@ -84,9 +84,9 @@ impl KeySet {
     }
 }
 
-/// The members of a JSON Web Key that are read; the others may have any form.
+/// Parsed members of a JSON Web Key; the others may have any form.
 ///
-/// Not `jsonwebtoken::jwk::Jwk`: that refuses keys for the form of members that are not needed here.
+/// `jsonwebtoken::jwk::Jwk` isn't used because it rejects keys for malformed members that aren't needed here.
 #[derive(Deserialize)]
 struct Jwk {
     kty: String,
@@ -116,7 +116,7 @@ pub(crate) struct PublicKey {
     material: Material,
 }
 
-/// Key material as the cryptography library takes it.
+/// Key material in the form of the cryptography library.
 #[derive(Debug)]
 enum Material {
     Usable(DecodingKey),
@@ -144,12 +144,12 @@ impl PublicKey {
             && self.algorithm.as_deref().is_none_or(|own| own == algorithm.name())
     }
 
-    /// Whether the key is too short to be trusted.
+    /// True if the key is too short to be trusted.
     pub(crate) const fn is_too_short(&self) -> bool {
         matches!(self.material, Material::TooShort)
     }
 
-    /// Whether this key made `signature`, which is base64url, over `signed`.
+    /// True if this key made `signature`, which is base64url, over `signed`.
     pub(crate) fn verifies(&self, algorithm: SignatureAlgorithm, signed: &str, signature: &str) -> bool {
         let Material::Usable(key) = &self.material else { return false };
         self.is_for(algorithm)
@@ -158,7 +158,8 @@ impl PublicKey {
 }
 
 impl Material {
-    /// RSA key from modulus and exponent. Leading zeros are removed: some providers write them, the library refuses them.
+    /// RSA key from modulus and exponent. Leading zeros are removed: some providers write them, the library rejects
+    /// them.
     fn rsa(modulus: Option<&str>, exponent: Option<&str>) -> Self {
         let number = |member: Option<&str>| {
             let bytes = decode(member)?;
@@ -221,7 +222,7 @@ mod tests {
         EncodingKey::from_rsa_pem(token::pkcs8_to_pem(der.as_ref()).as_bytes()).unwrap()
     });
 
-    /// The test RSA key as a provider publishes it, with these members changed; `null` removes one.
+    /// The test RSA key as published by a provider, with these members changed; `null` removes one.
     fn rsa(changed: &Value) -> Value {
         let key = jwk::Jwk::from_encoding_key(&RSA, Algorithm::RS256).unwrap();
         let jwk::AlgorithmParameters::RSA(parameters) = key.algorithm else { panic!("an RSA key") };
@@ -236,7 +237,7 @@ mod tests {
         key
     }
 
-    /// A new key on a curve, and the same key as a provider publishes it.
+    /// A new key on a curve, with its published form.
     fn ec(curve: &str, algorithm: &'static EcdsaSigningAlgorithm) -> (EncodingKey, Value) {
         let pair = EcdsaKeyPair::generate(algorithm).unwrap();
         let point = &pair.public_key().as_ref()[1..];
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn only_rs256_and_es256_are_algorithms() {
+    fn accepts_only_rs256_and_es256() {
         assert_eq!(SignatureAlgorithm::parse("RS256"), Some(SignatureAlgorithm::Rs256));
         assert_eq!(SignatureAlgorithm::parse("ES256"), Some(SignatureAlgorithm::Es256));
         for other in
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_selected_by_id_type_use_and_algorithm() {
+    fn selects_keys_by_id_type_use_and_algorithm() {
         let signature = sign(&RSA, Algorithm::RS256);
         let (es256_key, es256) = ec("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING);
         for (changed, id, is_candidate) in [
@@ -306,7 +307,7 @@ mod tests {
             let found = check(&[rsa(&changed)], id, SignatureAlgorithm::Rs256, &signature);
             assert_eq!(found, (usize::from(is_candidate), is_candidate), "{changed} {id:?}");
         }
-        // Other kinds of keys are passed over, whether the token names a key or not.
+        // Other kinds of keys are skipped, whether the token names a key or not.
         let keys = [rsa(&json!({ "use": "enc" })), es256, rsa(&json!({}))];
         for id in [Some("1"), None] {
             assert_eq!(check(&keys, id, SignatureAlgorithm::Rs256, &signature), (1, true));
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_sets_are_refused_and_malformed_keys_left_out() {
+    fn rejects_malformed_sets_and_skips_malformed_keys() {
         for malformed in
             [json!(null), json!({}), json!({ "keys": null }), json!({ "keys": {} }), json!({ "keys": "x" })]
         {
@@ -384,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn signatures_of_other_algorithms_are_wrong() {
+    fn rejects_signatures_of_other_algorithms() {
         let keys = [rsa(&json!({})), rsa(&json!({ "kty": "oct", "k": "c2VjcmV0" }))];
         let secrets = ["secret".to_owned(), keys[0].to_string(), keys[0]["n"].as_str().unwrap().to_owned()];
         let by_secret = secrets.map(|secret| sign(&EncodingKey::from_secret(secret.as_bytes()), Algorithm::HS256));
@@ -395,7 +396,7 @@ mod tests {
         }
         let good = sign(&RSA, Algorithm::RS256);
         assert_eq!(check(&keys, None, SignatureAlgorithm::Rs256, &good), (1, true));
-        // A key is asked for its own algorithm only, even by a caller who has not selected it.
+        // A key verifies only its own algorithm, even if the caller has not selected it.
         assert!(!set(&keys).0[0].verifies(SignatureAlgorithm::Es256, SIGNED, &good));
         assert!(!set(&keys).0[0].verifies(SignatureAlgorithm::Rs256, "header.other", &good));
         assert!(!set(&[rsa(&json!({ "use": "enc" }))]).0[0].verifies(SignatureAlgorithm::Rs256, SIGNED, &good));
@@ -416,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn leading_zeros_and_trailing_bits_are_accepted() {
+    fn accepts_leading_zeros_and_trailing_bits() {
         let signature = sign(&RSA, Algorithm::RS256);
         let key = rsa(&json!({}));
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(key["n"].as_str().unwrap()).unwrap();
@@ -433,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn rsa_keys_of_fewer_than_2048_bits_verify_nothing() {
+    fn rejects_rsa_keys_of_fewer_than_2048_bits() {
         let zeros = format!("AAAA{SHORT_MODULUS}");
         // Leading zeros don't make a key longer.
         let padded = format!("{}{SHORT_MODULUS}", "AAAA".repeat(64));

@@ -1,17 +1,18 @@
-//! Signing in by a provider of identities: Google, Microsoft, Apple, and whoever else speaks OpenID Connect.
+//! Sign-in by identity providers: Google, Microsoft, Apple, and any other that supports OpenID Connect.
 //!
-//! [`Provider::begin`] makes the address that a browser is sent to, [`Provider::finish`] turns the code that it comes back with
-//! into an [`Identity`], and [`Provider::verify`] reads an ID token that somebody has already. What the providers do differently
-//! is in [`Kind`]'s methods ([`quirks`]): Microsoft's issuer that is a template, Apple's secret that is signed anew each time.
+//! [`Provider::begin`] creates the URL that a browser is sent to, [`Provider::finish`] exchanges the returned code for
+//! an [`Identity`], and [`Provider::verify`] verifies an ID token that a client already has. Deviations of the
+//! providers are in [`quirks`]: Microsoft's issuer template, Apple's client secret that is signed for each request.
 //!
-//! Only the needed claims are read ([`claims`]), whatever form the others have. The requests are those of the authorization code
-//! flow with PKCE ([`authorization`], [`tokens`]). Signatures are verified with the provider's published keys ([`keys`]); the
-//! cryptography is aws-lc-rs, by way of `jsonwebtoken`.
+//! Only the needed claims are parsed ([`claims`]), whatever form the others have. The requests are those of the
+//! authorization code flow with PKCE ([`authorization`], [`tokens`]). Signatures are verified with the provider's
+//! published keys ([`keys`]); the cryptography is aws-lc-rs, by way of `jsonwebtoken`.
 //!
-//! A provider's document and keys are fetched when they are first needed and kept ([`kept`]): by one request at a time, again
-//! when a token names a key that is not known, but not more than once a minute, and the old ones stay while the provider is away.
+//! A provider's document and keys are fetched on first use and cached ([`kept`]): by one request at a time, again when
+//! a token names an unknown key but at most once a minute, and expired values are used while the provider is
+//! unavailable.
 //!
-//! This crate knows neither the database nor our requests; mapping identities to accounts is the service's task.
+//! This crate knows neither the database nor our HTTP API; mapping identities to accounts is the service's task.
 
 mod authorization;
 mod claims;

@@ -1,4 +1,4 @@
-//! One provider, as the settings name it.
+//! A configured identity provider.
 
 use appcore::{
     Secret, Timestamp,
@@ -22,7 +22,6 @@ use crate::{
     user_info,
 };
 
-/// A provider that people can sign in by.
 pub struct Provider {
     name: String,
     kind: OauthKind,
@@ -36,26 +35,25 @@ pub struct Provider {
     keys: CachedDocument<KeySet>,
 }
 
-/// What we show for being ourselves.
+/// Client credential.
 enum Credential {
-    /// PKCE alone protects the code.
+    /// Public client: PKCE alone protects the code.
     None,
     Secret(Secret),
     Apple(AppleKey),
 }
 
-/// A browser on its way to the provider.
+/// Redirect of a browser to the provider.
 pub struct AuthorizationRedirect {
-    /// Where it is sent.
     pub url: String,
-    /// What it will be known by when it comes back.
+    /// State for the callback.
     pub trip: FlowState,
 }
 
-/// What must be known when a browser comes back.
+/// State needed when the browser returns.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct FlowState {
-    /// What the browser brings back, so that nobody can be made to come back who never left.
+    /// Parameter `state`, which the browser returns; prevents forged callbacks.
     pub state: String,
     nonce: String,
     verifier: String,
@@ -95,13 +93,13 @@ impl Provider {
         self.kind
     }
 
-    /// Whether the browser comes back with a form that the provider's page sends.
+    /// True if the provider's page sends the browser back with a form POST.
     #[must_use]
     pub const fn answers_by_form(&self) -> bool {
         quirks::answers_by_form(self.kind)
     }
 
-    /// Where a browser goes to sign in, to come back at `redirect_uri`.
+    /// Creates the authorization URL, with `redirect_uri` as callback.
     pub async fn begin(&self, redirect_uri: &str) -> Result<AuthorizationRedirect, OidcError> {
         let discovery = self.discovery().await?;
         check_redirect_uri(redirect_uri)?;
@@ -120,7 +118,7 @@ impl Provider {
         Ok(AuthorizationRedirect { url: url.into(), trip })
     }
 
-    /// Whom the code stands for that a browser came back with. `issuer` is the answer's own parameter (RFC 9207).
+    /// Exchanges the code of a callback for the user's identity. `issuer` is the callback's own parameter (RFC 9207).
     pub async fn finish(
         &self,
         trip: &FlowState,
@@ -132,7 +130,7 @@ impl Provider {
         let is_named = discovery.authorization_response_iss_parameter_supported;
         let is_other = |issuer| issuer != discovery.issuer && !quirks::is_template(self.kind, &discovery.issuer);
         if issuer.is_some_and(is_other) || is_named && issuer.is_none() {
-            return Err(OidcError::invalid("the answer is another issuer's"));
+            return Err(OidcError::invalid("the callback is from another issuer"));
         }
         check_redirect_uri(&trip.redirect_uri)?;
         let exchange = CodeExchange {
@@ -145,7 +143,7 @@ impl Provider {
         let request = exchange.request(&discovery.token_endpoint, &auth)?;
         let answer = self.http.send(request).await.map_err(|error| OidcError::Unavailable(error.to_string()))?;
         let tokens = Tokens::parse(&answer)?;
-        let token = tokens.id_token.ok_or_else(|| OidcError::invalid("the provider gave no ID token"))?;
+        let token = tokens.id_token.ok_or_else(|| OidcError::invalid("response without ID token"))?;
         let identity = self.verify(&token, Some(&trip.nonce), now).await?;
         let Some(place) = &discovery.userinfo_endpoint else { return Ok(identity) };
         if identity.email.is_some() && identity.name.is_some() {
@@ -153,15 +151,15 @@ impl Provider {
         }
         let known = identity.clone();
         let filled = user_info::fill_in(&self.http, place, &tokens.access_token, identity, self.trusts_email).await;
-        // Nobody is kept out for a name.
+        // A missing name alone doesn't fail the sign-in.
         if known.email.is_some() { Ok(filled.unwrap_or(known)) } else { filled }
     }
 
-    /// Whom an ID token is about.
+    /// Verifies an ID token.
     pub async fn verify(&self, id_token: &str, nonce: Option<&str>, now: Timestamp) -> Result<Identity, OidcError> {
-        // Nobody is asked for what can't be one.
+        // Malformed tokens don't trigger requests to the provider.
         if id_token.split('.').count() != 3 {
-            return Err(OidcError::invalid("this is no ID token"));
+            return Err(OidcError::invalid("malformed ID token"));
         }
         let discovery = self.discovery().await?;
         let expected = Expectation {
@@ -177,7 +175,7 @@ impl Provider {
         let unknown = match id_token::read(id_token, &keys, &expected) {
             Ok(identity) => return Ok(identity),
             Err(TokenError::Final(error)) => return Err(error),
-            Err(TokenError::UnknownKey) => || OidcError::invalid("the token's key is not known"),
+            Err(TokenError::UnknownKey) => || OidcError::invalid("unknown signing key"),
         };
         let newer = self.keys.newer(&keys, fetch).await.ok_or_else(unknown)?;
         id_token::read(id_token, &newer, &expected).map_err(|refusal| match refusal {
@@ -197,7 +195,7 @@ impl Provider {
             Credential::Secret(secret) => secret.clone(),
             Credential::Apple(key) => key.secret(&self.client_id, now)?,
         };
-        // Apple's document says so; other servers that play Apple may not.
+        // Apple's document requires the body; compatible servers may not declare it.
         let is_in_body = discovery.wants_secret_in_body() || self.kind == OauthKind::Apple;
         Ok(if is_in_body { ClientAuth::Body(secret) } else { ClientAuth::Header(secret) })
     }

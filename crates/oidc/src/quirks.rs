@@ -1,4 +1,4 @@
-//! What providers do differently from what the standard says.
+//! Deviations of providers from the standard.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::OidcError;
 
-/// Who a client's secret for Apple is for.
+/// Audience of Apple's client secret, and Apple's issuer.
 const APPLE: &str = "https://appleid.apple.com";
-/// Apple takes up to half a year; it is made anew for each request.
+/// Lifetime of Apple's client secret. Apple allows half a year; it is created for each request.
 const SECRET_LASTS: Duration = Duration::from_secs(300);
-/// In Microsoft's document this stands for the tenant that an account is in.
+/// Placeholder of the tenant in Microsoft's issuer.
 const TENANT: &str = "{tenantid}";
 
-/// Where the provider is, where no setting says otherwise.
+/// Issuer of the provider, if the settings name none.
 pub(crate) const fn usual_issuer(kind: OauthKind) -> Option<&'static str> {
     match kind {
         OauthKind::Oidc => None,
@@ -32,18 +32,17 @@ pub(crate) const fn usual_scopes(kind: OauthKind) -> &'static [&'static str] {
     }
 }
 
-/// Whether what the provider says of an address is so. Microsoft lets people write any address into their account.
+/// True if the provider's `email_verified` is trusted by default. Microsoft lets users enter any address.
 pub(crate) const fn knows_addresses(kind: OauthKind) -> bool {
     matches!(kind, OauthKind::Google | OauthKind::Apple)
 }
 
-/// Whether the browser comes back with a form, sent from the provider's page: so Apple wants it where scopes are asked for.
+/// True if the provider answers with a form POST. Apple requires it if scopes are requested.
 pub(crate) const fn answers_by_form(kind: OauthKind) -> bool {
     matches!(kind, OauthKind::Apple)
 }
 
-/// Whether the document's issuer is that of the settings. Microsoft's names a tenant that it leaves open, so there only the place
-/// must be the same.
+/// True if the document's issuer matches the settings. Microsoft's issuer is a template, so only its origin must match.
 pub(crate) fn is_issuer(kind: OauthKind, configured: &str, said: &str) -> bool {
     let place = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
     match kind {
@@ -52,17 +51,17 @@ pub(crate) fn is_issuer(kind: OauthKind, configured: &str, said: &str) -> bool {
     }
 }
 
-/// The issuer that a token must name, from the document's and the tenant that the token names.
+/// Issuer that a token must name, from the document's issuer and the token's tenant.
 pub(crate) fn token_issuer(kind: OauthKind, said: &str, tenant: Option<&str>) -> Result<String, OidcError> {
     if !is_template(kind, said) {
         return Ok(said.to_owned());
     }
     let tenant = tenant.filter(|tenant| is_guid(tenant));
-    let tenant = tenant.ok_or_else(|| OidcError::invalid("the token's tenant is missing or none"))?;
+    let tenant = tenant.ok_or_else(|| OidcError::invalid("the token's tenant is missing or malformed"))?;
     Ok(said.replace(TENANT, tenant))
 }
 
-/// Whether the document's issuer leaves the tenant open.
+/// True if the document's issuer is a template for the tenant.
 pub(crate) fn is_template(kind: OauthKind, said: &str) -> bool {
     kind == OauthKind::Microsoft && said.contains(TENANT)
 }
@@ -76,7 +75,7 @@ fn is_guid(text: &str) -> bool {
         })
 }
 
-/// What Apple knows us by: a key of the developer's account, in place of a secret.
+/// Apple's client credential: a key of the developer account, in place of a secret.
 pub(crate) struct AppleKey {
     pub team_id: String,
     pub key_id: String,
@@ -84,7 +83,7 @@ pub(crate) struct AppleKey {
 }
 
 impl AppleKey {
-    /// The secret of one request.
+    /// Signs the client secret for one request.
     pub(crate) fn secret(&self, client_id: &str, now: Timestamp) -> Result<Secret, OidcError> {
         #[derive(Serialize)]
         struct Claims<'a> {
@@ -105,11 +104,11 @@ impl AppleKey {
         };
         jsonwebtoken::encode(&header, &claims, &self.key)
             .map(Secret::from)
-            .map_err(|error| OidcError::Settings(format!("Apple's secret can't be signed: {error}")))
+            .map_err(|error| OidcError::Settings(format!("failed to sign Apple's client secret: {error}")))
     }
 }
 
-/// The name in the form field `user`, which Apple sends once, at the first sign-in. Nobody has signed it.
+/// Name in the form field `user`, which Apple sends only at the first sign-in. It is not signed.
 #[must_use]
 pub fn name_of_form(user: &str) -> Option<String> {
     #[derive(Deserialize)]
@@ -136,7 +135,7 @@ mod tests {
     const TENANT_ID: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
     #[test]
-    fn microsofts_issuer_names_the_tenant_of_the_token() {
+    fn microsoft_issuer_contains_the_tenant_of_the_token() {
         assert!(is_issuer(OauthKind::Microsoft, COMMON, TEMPLATE));
         assert!(!is_issuer(OauthKind::Microsoft, COMMON, "https://evil.example/{tenantid}/v2.0"));
         assert!(!is_issuer(OauthKind::Oidc, COMMON, TEMPLATE));
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn apples_name_is_taken_from_the_form() {
+    fn parses_apples_name_from_the_form() {
         let name = |text: &str| name_of_form(text);
         let form = r#"{"name":{"firstName":"Ada","lastName":"Lovelace"},"email":"ada@example.com"}"#;
         assert_eq!(name(form).as_deref(), Some("Ada Lovelace"));

@@ -17,13 +17,13 @@ use crate::{
 /// Maximum length of a provider's text in an error, in characters.
 const MAX_QUOTED_LEN: usize = 200;
 
-/// A code, and what must be shown with it.
+/// Token request for an authorization code.
 pub(crate) struct CodeExchange<'a> {
     pub client_id: &'a str,
     pub code: &'a str,
     /// PKCE code verifier.
     pub verifier: &'a str,
-    /// As in the authorization request.
+    /// The same as in the authorization request.
     pub redirect_uri: &'a str,
 }
 
@@ -37,11 +37,11 @@ pub(crate) enum ClientAuth {
     Body(Secret),
 }
 
-/// The part of a token response that is needed.
+/// Needed members of a token response.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Tokens {
     pub access_token: Secret,
-    /// Unverified: [`crate::id_token`] reads it.
+    /// Not verified yet, see [`crate::id_token`].
     pub id_token: Option<String>,
 }
 
@@ -122,7 +122,7 @@ fn refusal(body: &[u8]) -> OidcError {
     }
 }
 
-/// Leaves out the parser's message, which quotes values: they may be tokens.
+/// Omits the parser's message, because it quotes values that may be tokens.
 fn unreadable(error: &serde_json::Error) -> OidcError {
     let (kind, line, column) = (error.classify(), error.line(), error.column());
     OidcError::Invalid(format!("the tokens can't be read: {kind:?} error at line {line}, column {column}"))
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_exchanged_with_the_client_secret_where_the_provider_wants_it() {
+    fn code_exchange_authenticates_as_the_provider_requires() {
         const START: &str = "grant_type=authorization_code&code=c%2F%2Bode&code_verifier=the-verifier";
         const END: &str = "redirect_uri=https%3A%2F%2Fchat.example%2Fcallback";
         let secret = || Secret::from("p:w%&+ ü");
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_parsed_whatever_else_the_response_holds() {
+    fn parses_tokens_and_ignores_other_members() {
         let body = r#"{"access_token":"a","token_type":7,"expires_in":"soon","scope":[],"id_token":"i"}"#;
         for content_type in [None, Some("application/json"), Some("Application/JSON;charset=UTF-8")] {
             let tokens = parse(200, content_type, body).unwrap();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_and_other_responses_are_errors_without_secrets() {
+    fn errors_contain_no_secrets() {
         for (status, content_type, body, reason) in [
             (400, Some("application/json"), r#"{"error":"invalid_grant"}"#, "the code was refused: invalid_grant"),
             (

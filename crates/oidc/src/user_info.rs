@@ -1,4 +1,4 @@
-//! What a provider says of somebody beside the ID token: some put no address or no name into that.
+//! UserInfo request, for providers whose ID tokens lack the address or the name.
 
 use appcore::Secret;
 use reqwest::{
@@ -14,7 +14,7 @@ use crate::{
     id_token::TrustedEmail,
 };
 
-/// Adds what the ID token did not tell.
+/// Adds what the ID token lacks.
 pub(crate) async fn fill_in(
     http: &Http,
     place: &Url,
@@ -31,9 +31,9 @@ pub(crate) async fn fill_in(
         return Err(OidcError::Unavailable(format!("{place} answered {}", answer.status)));
     }
     let person: PersonClaims = serde_json::from_slice(&answer.body).map_err(OidcError::invalid)?;
-    // Whoever else it may be about, it is not taken for this one.
+    // The response must be about the same user.
     if person.subject != identity.subject {
-        return Err(OidcError::invalid("the provider tells of somebody else than its token"));
+        return Err(OidcError::invalid("UserInfo response about another subject"));
     }
     let name = identity.name.clone().or_else(|| person.name());
     if identity.email.is_some() {

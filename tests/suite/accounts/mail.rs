@@ -324,7 +324,7 @@ async fn a_mail_server_without_tls_gets_a_password_only_where_that_is_asked_for(
 
     let asked = format!("{}?tls=none", server.url_with_password());
     let app = Setup::new().set("mail.smtp_url", asked).start().await;
-    let warned = "the mail server gets its password in clear";
+    let warned = "mail server password is sent in plaintext";
     assert!(app.instances[0].log().iter().any(|line| line.contains(warned)), "{:?}", app.instances[0].log());
     let ben = app.sign_up("Ben").await;
     let mail = server.mail_with(&ben.email, "/verify-email?token=").await;

@@ -1,7 +1,7 @@
-//! Writing a letter: subject, text and HTML, in the reader's language.
+//! Composition of mails: subject, text and HTML, in the reader's language.
 //!
-//! The sentences are templates, and so is the page around them. In HTML every value is escaped; the link alone is put in as it is,
-//! because it is ours. Subjects contain nothing that people choose; names in the text are quoted.
+//! Sentences and page layouts are templates. In HTML every value is escaped; only the link is inserted unescaped,
+//! because it is ours. Subjects contain nothing chosen by users; names in the text are quoted.
 
 use std::sync::LazyLock;
 
@@ -13,17 +13,17 @@ use super::{
     texts::{self, Text},
 };
 
-/// The longest name of a person or a workspace.
+/// Maximum length of a quoted name of a user or workspace, in characters.
 const MAX_QUOTED_CHARS: usize = 80;
 
-/// A letter, ready to be put into an envelope.
+/// A composed mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ComposedMail {
     pub subject: String,
     pub text: String,
     pub html: String,
     pub language: Language,
-    /// Where a mail program asks for no more of them (RFC 8058).
+    /// URL for one-click unsubscription (RFC 8058).
     pub unsubscribe: Option<String>,
 }
 
@@ -39,7 +39,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment
 });
 
-/// Writes `letter` for a reader of `language`; `host` is how this installation is known to them.
+/// Composes `letter` in `language`; `host` is the public name of this installation.
 pub(super) fn write(
     letter: &MailContent,
     language: Language,
@@ -54,7 +54,7 @@ fn compose(letter: &MailContent, language: Language, host: &str, link: Option<St
     let text = texts.of_letter(letter);
     let values = values(letter, host);
     let subject = ENVIRONMENT.render_named_str("subject.txt", text.subject, &values)?;
-    // A header is one line.
+    // A header must be a single line.
     let subject: String = subject.chars().filter(|character| !character.is_control()).collect();
     let page = |kind: &str| {
         let sentences = |sources: &[&str]| {
@@ -79,7 +79,7 @@ fn compose(letter: &MailContent, language: Language, host: &str, link: Option<St
     Ok(ComposedMail { text: page("txt")?, html: page("html")?, subject, language, unsubscribe: None })
 }
 
-/// What the sentences speak of.
+/// Template values of a mail.
 fn values(letter: &MailContent, host: &str) -> Value {
     match letter {
         MailContent::Verification
@@ -120,14 +120,14 @@ fn values(letter: &MailContent, host: &str) -> Value {
     }
 }
 
-/// A name that people choose, as it may stand in a letter to strangers. None: mail programs would make a link of it, or it is older than the
-/// rules for names.
+/// Returns a user-chosen name if it is safe to quote in a mail to strangers. `None` if mail programs would turn it into
+/// a link, or if it predates the rules for names.
 fn quotable(name: &str) -> Option<&str> {
     let is_line = text_field::parse_line("name", name, MAX_QUOTED_CHARS).is_ok();
     (is_line && !text_field::is_auto_linked(name)).then_some(name)
 }
 
-/// `2026-11-20 15:04 UTC`
+/// Formats a time as `2026-11-20 15:04 UTC`.
 fn time(at: Timestamp) -> String {
     let text = at.to_string();
     format!("{} {} UTC", text.get(..10).unwrap_or_default(), text.get(11..16).unwrap_or_default())

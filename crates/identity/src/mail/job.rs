@@ -1,4 +1,4 @@
-//! One letter, from its job to the mail server.
+//! Mail job: sends one mail to the mail server.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use uuid::Uuid;
 use super::{MailContent, MOST, Recipient, compose, transport::SendError};
 use crate::IdentityService;
 
-/// How many letters are sent at the same time, by all instances together: a server that hangs must not keep every worker waiting.
+/// Maximum number of mails sent concurrently by all instances, so that a hanging server doesn't block every worker.
 const LANES: usize = 8;
-/// How long the end of the program waits for a letter that is being handed over: given up half-way, it might arrive twice.
+/// Time that a shutdown waits for a mail in transmission, because an interrupted one might arrive twice.
 const HAND_OVER: Duration = Duration::from_secs(3);
 
-/// A letter that is to be sent. It tells of people, so nothing is left of it once it is on its way.
+/// Job for one mail. It contains personal data and is deleted after sending.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailJob {
     pub to: Recipient,
     pub letter: MailContent,
 }
 
-/// Whom a letter is for, as they are when it is written.
+/// Recipient data at the time of sending.
 struct MailRecipient {
     email: Email,
     language: Language,
@@ -37,7 +37,7 @@ struct MailRecipient {
 impl JobPayload for MailJob {
     const KIND: &'static str = "mail";
 
-    /// Letters to one person keep their order.
+    /// Mails to one recipient keep their order.
     fn concurrency_key(&self) -> String {
         let name = match &self.to {
             Recipient::User(id) => id.to_string(),
@@ -70,7 +70,8 @@ impl Job<IdentityService> for MailJob {
     }
 }
 
-/// Sends somebody a letter of a list now, if the address is shown to be theirs. `unsubscribe` is where they get no more of them.
+/// Sends a subscription mail immediately, if the user's address is verified. `unsubscribe` is the URL for
+/// unsubscription.
 pub async fn send_listed(
     work: JobContext<'_, IdentityService>,
     to: UserId,
@@ -95,10 +96,10 @@ impl MailJob {
             return Ok(JobOutcome::Done);
         }
         let subject = format!("mail:{}:{}", self.letter.name(), addressee.email.as_str());
-        // What was counted once is not counted again.
+        // A retry is not counted again.
         let is_limited = self.letter.page().is_none();
         if is_limited && work.claim.attempt <= 1 && !service.attempts.spend(subject, MOST).await? {
-            tracing::warn!(job = %work.claim.id, letter = self.letter.name(), "an address gets no more of these for now");
+            tracing::warn!(job = %work.claim.id, letter = self.letter.name(), "mail dropped by the rate limit of its address");
             return Ok(JobOutcome::Done);
         }
         let now = service.clock.now();
@@ -118,7 +119,7 @@ impl MailJob {
         }
         match service.mailer.send(work.claim.id, &addressee.email, written).await {
             Ok(()) => {
-                tracing::info!(job = %work.claim.id, "a mail is on its way");
+                tracing::info!(job = %work.claim.id, "mail sent");
                 Ok(JobOutcome::Done)
             }
             Err(SendError::Rejected(reason)) => Ok(JobOutcome::DeadLettered(reason)),
@@ -126,7 +127,7 @@ impl MailJob {
         }
     }
 
-    /// `None` if there is no account to write to.
+    /// Returns `None` if there is no account to write to.
     async fn addressee(&self, service: &IdentityService) -> Result<Option<MailRecipient>, AppError> {
         let user = match &self.to {
             Recipient::User(id) => users::by_id(service.db.reader(), *id).await?,

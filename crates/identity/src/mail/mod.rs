@@ -1,8 +1,9 @@
-//! Mail to people, in their language.
+//! Mails to users, in their language.
 //!
-//! A service [posts](post) a [`Letter`] in the transaction of the change that it is about, as a [job](job). A worker composes it ([`compose`], with
-//! the texts of [`texts`]) and hands it to the mail server or, where none is configured, writes it to a file ([`transport`]). The job holds no
-//! token: the worker makes the one for the letter's link when it sends and stores its fingerprint; a retry replaces it.
+//! A service [posts](post) a [`Letter`] in the transaction of the change that it is about, as a [job](job). A worker
+//! composes it ([`compose`], with the texts of [`texts`]) and sends it to the mail server or, if none is configured,
+//! writes it to a file ([`transport`]). The job holds no token: the worker creates the token of the mail's link when
+//! sending, and stores its fingerprint; a retry replaces it.
 
 mod compose;
 mod job;
@@ -27,43 +28,44 @@ use crate::IdentityService;
 pub use job::{MailJob, send_listed};
 pub use transport::{Mailer, sends_password_in_clear};
 
-/// How long the link of a mail is good.
+/// Lifetime of a verification link.
 const VERIFICATION: Duration = Duration::from_secs(24 * 3_600);
 pub const PASSWORD_RESET: Duration = Duration::from_secs(3_600);
-/// For somebody who has been given an account.
+/// Lifetime of the link to set the first password of an account created by an administrator.
 pub const WELCOME: Duration = Duration::from_secs(7 * 86_400);
-/// How many letters of a kind one address gets: strangers can ask for most of them.
+/// Rate limit of mails of one kind per address, because strangers can trigger most of them.
 const MOST: Quota = Quota { limit: 10, window: Duration::from_secs(3_600) };
 
-/// Whether the mail server of the settings takes us; false where none is set.
+/// Tests the connection to the configured mail server; false if there is none.
 pub async fn probe(config: &Config) -> anyhow::Result<bool> {
     Mailer::build(config, Clock::system())?.probe().await
 }
 
-/// Who gets a letter.
+/// Recipient of a mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recipient {
     User(UserId),
-    /// The account with this address, if any. The worker looks it up, so that neither the answer nor its timing reveals whether there is one.
+    /// The account with this address, if any. The worker looks it up, so that neither the answer nor its timing reveals
+    /// whether there is one.
     Account(Email),
-    /// An address that need not have an account.
+    /// An address without an account, or with one.
     Address {
         email: Email,
         language: Language,
     },
 }
 
-/// What is written.
+/// Kind of mail, with its data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MailContent {
-    /// Confirm your address; only where it is not proven yet.
+    /// Address verification; skipped if the address is already verified.
     Verification,
     PasswordReset,
-    /// An administrator has made an account for them.
+    /// An administrator has created an account.
     Welcome,
-    /// An administrator wants to know whether mail arrives.
+    /// Test mail requested by an administrator.
     Test,
     Invitation {
         invitation_id: Uuid,
@@ -71,17 +73,17 @@ pub enum MailContent {
         inviter: String,
         expires_at: Timestamp,
     },
-    /// A sign-in through a provider has the address of an account that never verified it.
+    /// A sign-in by a provider has the address of an account that never verified it.
     Claim {
         provider: String,
-        /// What is to happen on proof.
+        /// Id of the pending claim.
         pending: Uuid,
     },
-    /// A sign-in from a new device or place.
+    /// Sign-in from a new device or network.
     NewDevice {
         user_agent: Option<String>,
         address: Option<String>,
-        /// Where that is. Letters of older versions say nothing of it.
+        /// Approximate location; missing in jobs of older versions.
         #[serde(default)]
         place: Option<GeoLocation>,
         at: Timestamp,
@@ -89,32 +91,33 @@ pub enum MailContent {
     PasswordChanged {
         at: Timestamp,
     },
-    /// An administrator has suspended their account.
+    /// An administrator has suspended the account.
     Suspended {
         at: Timestamp,
     },
-    /// They are let in again.
+    /// An administrator has restored the account.
     Restored,
-    /// An administrator has taken their authenticator away.
+    /// An administrator has removed the second factor.
     SecondFactorRemoved {
         at: Timestamp,
     },
-    /// A sign-up with the address of an existing account.
+    /// Sign-up with the address of an existing account.
     SignUpAttempt,
-    /// A payment was made. `number` is its receipt's; `page` is where it is seen, here and below.
+    /// A payment was made. `number` is the receipt number; `page` is the path of the linked page, as in the following
+    /// kinds.
     Paid {
         plan: String,
         amount: String,
         number: String,
         page: String,
     },
-    /// Money went back. `number` is the credit note's.
+    /// A refund was made. `number` is the credit note number.
     Refunded {
         amount: String,
         number: String,
         page: String,
     },
-    /// What was to be charged for the next period was declined.
+    /// The charge for the next period was declined.
     ChargeFailed {
         plan: String,
         amount: String,
@@ -122,7 +125,7 @@ pub enum MailContent {
         until: Timestamp,
         page: String,
     },
-    /// A period is over, and nobody has paid the next one.
+    /// The period is over, and the next one is not paid.
     PlanUnpaid {
         plan: String,
         until: Timestamp,
@@ -132,14 +135,14 @@ pub enum MailContent {
         plan: String,
         page: String,
     },
-    /// A period ends soon: it has to be paid by hand.
+    /// The period ends soon, and the next one must be paid manually.
     PlanExpiring {
         plan: String,
         amount: String,
         at: Timestamp,
         page: String,
     },
-    /// A period ends soon: the next one is charged by itself.
+    /// The period ends soon, and the next one is charged automatically.
     PlanRenewing {
         plan: String,
         amount: String,
@@ -151,34 +154,34 @@ pub enum MailContent {
         at: Timestamp,
         page: String,
     },
-    /// Few credits are left: on a workspace's account, where one is named.
+    /// Low balance, of a workspace if one is named.
     CreditsLow {
         workspace: Option<String>,
         credits: String,
         page: String,
     },
-    /// Credits are not bought by themselves any more.
+    /// The automatic top-up has stopped.
     TopUpStopped {
         why: StoppedTopUp,
         page: String,
     },
-    /// What somebody has missed. It is sent as soon as it is written.
+    /// Digest of missed events. Composed and sent immediately.
     Missed {
         count: usize,
-        /// One on each line.
+        /// One event per line.
         lines: String,
         page: String,
     },
-    /// Something that the administrators announce.
+    /// Announcement by the administrators.
     Announcement {
         title: String,
-        /// Markdown, which reads well as it is.
+        /// Markdown, used as plain text.
         body: String,
         page: String,
     },
 }
 
-/// A link in a letter, before it has its token.
+/// Link of a mail, before the token is created.
 struct MailLink {
     purpose: Purpose,
     subject: Uuid,
@@ -216,7 +219,7 @@ impl MailContent {
         }
     }
 
-    /// The page that it links to, where no token is needed for it: letters that strangers can't ask for.
+    /// Path of the linked page, for mails without a token. Strangers can't trigger these mails.
     fn page(&self) -> Option<&str> {
         match self {
             Self::Paid { page, .. }
@@ -260,7 +263,7 @@ impl MailContent {
     }
 }
 
-/// Sends a letter to show that mail arrives, at once. The error is what the mail server said.
+/// Sends a test mail immediately. The error is the mail server's answer.
 pub async fn try_out(service: &IdentityService, to: &Email, language: Language) -> Result<(), String> {
     let written = compose::write(&MailContent::Test, language, &service.config.server.public_host(), None);
     let written = written.map_err(|error| error.to_string())?;
@@ -271,7 +274,8 @@ pub async fn try_out(service: &IdentityService, to: &Email, language: Language) 
     }
 }
 
-/// Asks for a letter, in the caller's transaction. It is on its way within a second; [`jobs::wake`] after the commit makes haste.
+/// Enqueues a mail in the caller's transaction. It is sent within a second; [`jobs::wake`] after the commit speeds this
+/// up.
 pub async fn post<C: ConnectionTrait>(db: &C, now: Timestamp, to: Recipient, letter: MailContent) -> Result<(), AppError> {
     jobs::ask(db, now, &MailJob { to, letter }).await
 }

@@ -1,4 +1,4 @@
-//! How letters are written.
+//! Tests of mail composition.
 
 use appcore::{Language, GeoLocation, Timestamp, view::StoppedTopUp};
 use uuid::Uuid;
@@ -63,7 +63,7 @@ fn invitation(workspace: &str, inviter: &str) -> MailContent {
 }
 
 #[test]
-fn every_letter_is_written_in_every_language_with_its_link_once() {
+fn every_mail_is_composed_in_every_language_with_its_link_once() {
     for language in Language::ALL {
         for letter in letters() {
             let has_link = letter.page().is_some() || letter.link(Some(appcore::UserId::new()), Timestamp(0)).is_some();
@@ -81,7 +81,7 @@ fn every_letter_is_written_in_every_language_with_its_link_once() {
 }
 
 #[test]
-fn one_credit_is_not_many() {
+fn uses_singular_for_one_credit() {
     for (language, credits, said) in [
         (Language::En, "1", "1 credit left"),
         (Language::En, "0.5", "0.5 credits left"),
@@ -97,15 +97,15 @@ fn one_credit_is_not_many() {
 }
 
 #[test]
-fn no_value_becomes_markup_or_another_header() {
+fn values_become_neither_markup_nor_headers() {
     let letter = invitation("<img src=x onerror=alert(1)>", "Eve {{ 7 * 7 }}");
     let write = |letter| compose::write(letter, Language::En, "chat.example.org", Some(LINK.to_owned())).unwrap();
     let written = write(&letter);
     assert!(!written.html.contains("<img") && written.html.contains("&lt;img"), "{}", written.html);
     assert!(!written.subject.contains(['\r', '\n']), "{}", written.subject);
     assert!(written.text.contains("<img src=x onerror=alert(1)>"), "{}", written.text);
-    assert!(written.text.contains("{{ 7 * 7 }}"), "a value is no template");
-    // What is no name by the rules of today is left out.
+    assert!(written.text.contains("{{ 7 * 7 }}"), "values aren't templates");
+    // Names that violate today's rules are left out.
     let written = write(&invitation("pay at https://evil.example", "Eve\r\nBcc: all@example.org"));
     for part in [&written.subject, &written.text, &written.html] {
         assert!(!part.contains("evil") && !part.contains("Bcc"), "{part}");

@@ -1,4 +1,4 @@
-//! Handing a letter over: to a mail server, or into a file where none is configured.
+//! Mail transport: a mail server, or files if none is configured.
 
 use std::{
     fs::{DirBuilder, OpenOptions},
@@ -22,20 +22,19 @@ use url::Url;
 
 use super::compose::ComposedMail;
 
-/// How long a mail server may take for each step.
+/// Timeout of each step of the SMTP dialogue.
 const STEP: Duration = Duration::from_secs(10);
-/// How long handing one letter over may take.
+/// Timeout of sending one mail.
 const WHOLE: Duration = Duration::from_secs(60);
-/// The folder in `server.data_dir` for letters that no server takes.
+/// Folder in `server.data_dir` for mails if no server is configured.
 const OUTBOX: &str = "outbox";
-/// Where a server takes letters that is not asked for TLS.
+/// Default port without TLS.
 const PORT: u16 = 25;
-/// Where it takes those of its own people.
+/// Default port for submission.
 const SUBMISSION_PORT: u16 = 587;
-/// RFC 5321 4.5.3.1.6, less the end of the line.
+/// RFC 5321 4.5.3.1.6, without the line end.
 const LONGEST_LINE: usize = 998;
 
-/// The way out for letters.
 pub struct Mailer {
     from: Mailbox,
     host: String,
@@ -48,24 +47,25 @@ enum MailTransport {
     Outbox(PathBuf),
 }
 
-/// Why a letter is not on its way.
+/// Reason why a mail was not sent.
 #[derive(Debug)]
 pub(super) enum SendError {
-    /// The server won't take it, now or later.
+    /// Permanently rejected by the server.
     Rejected(String),
     Temporary(anyhow::Error),
 }
 
-/// The mail server of the settings, as the library reads its address.
+/// Parsed address of the mail server.
 struct ServerAddress {
     url: Url,
-    /// Whether a password goes there in clear: only where that is asked for.
+    /// True if a password is sent in plaintext, which only happens on request.
     in_clear: bool,
 }
 
 impl ServerAddress {
-    /// The library sends a password in clear unless it is told otherwise, even where the server offers TLS. Here a password wants STARTTLS, and a server
-    /// that offers none, or somebody between who hides it, gets none.
+    /// Parses the setting. The library sends a password in plaintext by default, even if the server offers TLS. Here a
+    /// password requires STARTTLS, so a server that doesn't offer it, or an attacker who hides it, doesn't get the
+    /// password.
     fn of(text: &str) -> Option<Self> {
         let mut url = Url::parse(text).ok()?;
         let has_password = url.password().is_some();
@@ -88,14 +88,14 @@ impl ServerAddress {
     }
 }
 
-/// Whether the mail server of the settings gets a password that others on the way can read.
+/// True if the configured mail server gets its password in plaintext.
 pub fn sends_password_in_clear(config: &Config) -> bool {
     let url = config.mail.smtp_url.as_ref();
     url.and_then(|url| ServerAddress::of(url.expose())).is_some_and(|server| server.in_clear)
 }
 
 impl Mailer {
-    /// By the settings `mail`. A server that is away is no reason not to start.
+    /// Builds the mailer from the settings `mail`. An unavailable server doesn't prevent the start.
     pub fn build(config: &Config, clock: Clock) -> anyhow::Result<Self> {
         let host = config.server.public_host();
         let from = config.mail.from.clone().unwrap_or_else(|| format!("Natter <natter@{}>", mail_domain(&host)));
@@ -114,14 +114,14 @@ impl Mailer {
             }
             None => {
                 let folder = config.server.data_dir.join(OUTBOX);
-                tracing::info!(folder = %folder.display(), "mail.smtp_url is not set: mails are written to files");
+                tracing::info!(folder = %folder.display(), "mail.smtp_url not set, writing mails to files");
                 MailTransport::Outbox(folder)
             }
         };
         Ok(Self { from, host, clock, way })
     }
 
-    /// Whether the mail server takes us; false where there is none.
+    /// Tests the connection to the mail server; false if there is none.
     pub async fn probe(&self) -> anyhow::Result<bool> {
         let MailTransport::Smtp(server) = &self.way else { return Ok(false) };
         anyhow::ensure!(server.test_connection().await.map_err(explained)?, "the mail server did not greet");
@@ -138,7 +138,7 @@ impl Mailer {
                 Err(_) => Err(SendError::Temporary(anyhow::anyhow!("the mail server did not answer in time"))),
             },
             MailTransport::Outbox(folder) => {
-                // Their order is that of their names.
+                // File names sort by time.
                 let at: String = self.clock.now().to_string().chars().filter(char::is_ascii_alphanumeric).collect();
                 let (folder, name) = (folder.clone(), format!("{at}-{id}"));
                 let written = tokio::task::spawn_blocking(move || put(&folder, &name, &message.formatted())).await;
@@ -148,7 +148,7 @@ impl Mailer {
     }
 
     fn envelop(&self, id: JobId, to: &Email, letter: ComposedMail) -> anyhow::Result<Message> {
-        // Programs that answer mails by themselves leave such ones alone (RFC 3834).
+        // Prevents automatic replies (RFC 3834).
         let by_machine =
             HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
         let language =
@@ -177,7 +177,7 @@ impl Mailer {
     }
 }
 
-/// What is plain ASCII travels as it is, so that its links can be read in the source, too.
+/// Plain ASCII is sent unencoded, so that links are readable in the source.
 fn part(kind: ContentType, text: String) -> SinglePart {
     let plain = text.is_ascii() && text.lines().all(|line| line.len() <= LONGEST_LINE);
     let body = if plain {
@@ -189,13 +189,13 @@ fn part(kind: ContentType, text: String) -> SinglePart {
     SinglePart::builder().header(kind).body(body)
 }
 
-/// The domain after the `@`: a name, since many mail servers accept no address there.
+/// Domain for mail addresses: a name, since many mail servers don't accept IP addresses.
 fn mail_domain(host: &str) -> &str {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     if bare.parse::<std::net::IpAddr>().is_ok() { "localhost" } else { host }
 }
 
-/// What the library says of a server without TLS is no help to whoever reads it.
+/// Adds an explanation to the library's error for a server without TLS.
 fn explained(error: SmtpError) -> anyhow::Error {
     let is_plain = error.is_client() && error.to_string().contains("STARTTLS");
     let error = anyhow::Error::new(error);
@@ -207,15 +207,17 @@ fn explained(error: SmtpError) -> anyhow::Error {
     error
 }
 
-/// Whether the server has said no to this letter for good. That it does not know us is for the operator to mend.
+/// True if the server has permanently rejected this mail. Authentication errors are excluded, because the operator can
+/// fix them.
 fn is_final(error: &SmtpError) -> bool {
     const WHO_ARE_YOU: [u16; 5] = [454, 530, 534, 535, 538];
     error.is_permanent() && !error.status().is_some_and(|status| WHO_ARE_YOU.contains(&status.into()))
 }
 
-/// Writes a file atomically. It may hold a link that opens an account, so only the server's user may read it.
+/// Writes a file atomically. It may contain a link that grants access to an account, so only the server's user may read
+/// it.
 fn put(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
-    let failed = || format!("a mail could not be written to {}", folder.display());
+    let failed = || format!("failed to write mail to {}", folder.display());
     DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(failed)?;
     let (unfinished, whole) = (folder.join(format!(".{name}")), folder.join(format!("{name}.eml")));
     let mut file = OpenOptions::new()
@@ -235,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_wants_starttls_unless_it_is_to_go_in_clear() {
+    fn password_requires_starttls_unless_plaintext_is_requested() {
         for (said, read, in_clear) in [
             ("smtp://mail.example", "smtp://mail.example", false),
             ("smtp://mail.example?tls=none", "smtp://mail.example", false),

@@ -1,7 +1,8 @@
-//! Telling people that a workspace of theirs is another than it was: that they are in it or no longer are, their role, its name, its end.
+//! Change events of workspaces: membership, role, name, end.
 //!
-//! What has changed is not in it: a client that is told asks for it, and gets what its user may see by then. It is told after the commit and kept
-//! nowhere; who was away reads their workspaces when they come. Connections follow their user's workspaces by it, too.
+//! The event doesn't contain the change: clients read the workspace again, and get what the user may see by then. It is
+//! published after the commit and not stored; clients that were offline read their workspaces when they connect.
+//! Connections also update their workspace subscriptions by it.
 
 use appcore::{
     UserId, WorkspaceId,
@@ -10,7 +11,7 @@ use appcore::{
 
 use crate::IdentityService;
 
-/// The people concerned, and how what their connections follow changes.
+/// Recipients, and how the subscriptions of their connections change.
 #[must_use]
 pub struct WorkspaceChangeEvent {
     workspace_id: WorkspaceId,
@@ -18,30 +19,30 @@ pub struct WorkspaceChangeEvent {
 }
 
 impl WorkspaceChangeEvent {
-    /// For everybody who is in the workspace.
+    /// Addresses all members of the workspace.
     pub fn to_all(workspace_id: WorkspaceId) -> Self {
         Self { workspace_id, concerns: vec![(Topic::Workspace(workspace_id), FollowChange::None)] }
     }
 
-    /// The workspace is no longer there, for everybody who was in it.
+    /// The workspace has ended; addresses all former members.
     pub fn ended(workspace_id: WorkspaceId) -> Self {
         let concerns = vec![(Topic::Workspace(workspace_id), FollowChange::EndWorkspace(workspace_id))];
         Self { workspace_id, concerns }
     }
 
-    /// Something else has changed for these members.
+    /// Addresses these members.
     pub fn of<const COUNT: usize>(workspace_id: WorkspaceId, people: [UserId; COUNT]) -> Self {
         let mut people = people.to_vec();
         people.dedup();
         Self { workspace_id, concerns: people.into_iter().map(|user| (Topic::User(user), FollowChange::None)).collect() }
     }
 
-    /// This person is in the workspace now.
+    /// The user has joined the workspace.
     pub fn entered(workspace_id: WorkspaceId, user_id: UserId) -> Self {
         Self::concerning(workspace_id, user_id, FollowChange::EnterWorkspace { user_id, workspace_id })
     }
 
-    /// This person is no longer in the workspace.
+    /// The user has left the workspace.
     pub fn left(workspace_id: WorkspaceId, user_id: UserId) -> Self {
         Self::concerning(workspace_id, user_id, FollowChange::LeaveWorkspace { user_id, workspace_id })
     }
@@ -50,7 +51,7 @@ impl WorkspaceChangeEvent {
         Self { workspace_id, concerns: vec![(Topic::User(user_id), effect)] }
     }
 
-    /// Tells it, wherever they are. Nobody waits for that.
+    /// Publishes the change, without waiting.
     pub fn tell(self, service: &IdentityService) {
         let event = Event::WorkspaceChanged { workspace_id: self.workspace_id };
         let now = service.clock.now();
@@ -64,7 +65,7 @@ impl WorkspaceChangeEvent {
             .collect();
         match messages {
             Ok(messages) => drop(service.bus.publish(messages)),
-            Err(error) => tracing::error!(%error, "a workspace's change could not be encoded"),
+            Err(error) => tracing::error!(%error, "failed to encode workspace change"),
         }
     }
 }

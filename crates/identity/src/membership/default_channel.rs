@@ -1,4 +1,4 @@
-//! The channel that every member of a workspace is in. Personal workspaces have none, and guests are in none.
+//! Default channel of a workspace, which all members but guests are in. Personal workspaces have none.
 
 use appcore::{
     AppError, Code, Timestamp, UserId, WorkspaceId,
@@ -13,11 +13,11 @@ use crate::IdentityService;
 
 const TITLE: &str = "general";
 
-/// What is to be told once a change of somebody's place in a workspace is committed.
+/// Event to publish after the commit.
 #[must_use]
 pub struct DefaultChannelChange(Option<(UserId, Event)>);
 
-/// Makes the channel of a new workspace.
+/// Creates the default channel of a new workspace.
 pub async fn create<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
@@ -27,7 +27,7 @@ pub async fn create<C: ConnectionTrait>(
     rows::insert_default(db, workspace, TITLE, by, now).await
 }
 
-/// Puts somebody in or out, by what they are in the workspace from now on.
+/// Adds or removes a user according to their new role in the workspace.
 pub async fn settle<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
@@ -53,12 +53,12 @@ pub async fn settle<C: ConnectionTrait>(
 }
 
 impl DefaultChannelChange {
-    /// Tells all connections of the person concerned, without waiting for it.
+    /// Publishes the change to the user's connections, without waiting.
     pub fn tell(self, service: &IdentityService) {
         let Some((user, event)) = self.0 else { return };
         match Envelope::seal(&event, Topic::User(user), service.clock.now()) {
             Ok(envelope) => drop(service.bus.publish(vec![BusMessage::Envelope(envelope.into())])),
-            Err(error) => tracing::error!(%error, "a change of a default channel could not be encoded"),
+            Err(error) => tracing::error!(%error, "failed to encode change of default channel"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An invitation whose token somebody shows: whether it is good for them, and the membership that it gives.
+//! Invitations: validation of a presented token, and the resulting membership.
 
 use std::net::IpAddr;
 
@@ -20,17 +20,17 @@ use sea_orm::ConnectionTrait;
 
 use super::{default_channel, quota};
 
-/// Ours have 43 characters.
+/// Our tokens have 43 characters.
 const MAX_TOKEN_BYTES: usize = 128;
 
-/// An invitation whose token was shown at sign-up.
+/// An invitation whose token was presented.
 pub struct PresentedInvitation {
     pub invitation: invitation::Model,
-    /// The token was in a mail to the invitation's address.
+    /// True if the token was mailed to the invitation's address.
     by_mail: bool,
 }
 
-/// The invitation that a newcomer with this address shows, if it is for them.
+/// Returns the invitation of a token presented at sign-up, if it is valid for this address.
 pub async fn show<C: ConnectionTrait>(db: &C, token: &str, email: &Email, now: Timestamp) -> Result<PresentedInvitation, AppError> {
     let unknown = || AppError::field("invitation", "not_found", "This invitation doesn't exist.");
     let shown = find(db, token, now).await?.ok_or_else(unknown)?;
@@ -44,12 +44,13 @@ pub async fn show<C: ConnectionTrait>(db: &C, token: &str, email: &Email, now: T
 }
 
 impl PresentedInvitation {
-    /// Whether the address is known to be the newcomer's, because they have read their mail.
+    /// True if the mailed token verifies the address.
     pub const fn proves_address(&self) -> bool {
         self.by_mail
     }
 
-    /// Lets a newcomer in, who calls from `address`; one whose address is not verified yet accepts the invitation when it is.
+    /// Adds a new user to the workspace. A user whose address isn't verified yet accepts the invitation afterwards.
+    /// `address` is that of the request.
     pub async fn welcome<C: ConnectionTrait>(
         &self,
         db: &C,
@@ -60,7 +61,7 @@ impl PresentedInvitation {
         if self.invitation.email.is_some() && !self.by_mail {
             return Ok(());
         }
-        // A new account has no connections that would have to be told.
+        // A new account has no connections to notify.
         let _ = self.bring_in(db, user_id, now).await?;
         let target = Some(self.invitation.workspace_id.to_string());
         let entry = NewAuditEntry { action: Action::InvitationAccepted, actor: Some(user_id), target, address };

@@ -1,5 +1,5 @@
-//! Who is in which workspace, and what that allows: rules that others ask, and what a membership begins with. What people do with their workspaces is
-//! `workspaces`.
+//! Workspace membership: permission checks, and the memberships of new accounts. Management of workspaces is in the
+//! crate `workspaces`.
 
 pub mod default_channel;
 pub mod invitation;
@@ -18,18 +18,18 @@ use sea_orm::ConnectionTrait;
 pub use self::change_events::WorkspaceChangeEvent;
 use crate::IdentityService;
 
-/// What everybody's own workspace is called.
+/// Name of personal workspaces.
 const PERSONAL_NAME: &str = "Personal";
 
-/// A workspace that somebody is in, and what they are there.
+/// A workspace and the caller's role in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Membership {
     pub id: WorkspaceId,
     pub role: WorkspaceRole,
 }
 
-/// The workspace that is meant: the named one, where the caller is a member, else the shared one, else their own. Their role there
-/// must allow it.
+/// Resolves the workspace of a request: the given one if the caller is a member, else the shared one, else the personal
+/// one. The caller's role must have the permission.
 pub async fn resolve(
     service: &IdentityService,
     by: &Principal,
@@ -45,7 +45,7 @@ pub async fn resolve(
     if place.role.may(permission) { Ok(place) } else { Err(Code::Forbidden.into()) }
 }
 
-/// Lets a member in whose role allows it; for everybody else the workspace is not there.
+/// Checks that the caller's role has the permission. For non-members the workspace doesn't exist.
 pub async fn admit(
     service: &IdentityService,
     by: &Principal,
@@ -56,7 +56,7 @@ pub async fn admit(
     if role.may(permission) { Ok(()) } else { Err(Code::Forbidden.into()) }
 }
 
-/// [`admit`] within a transaction, where it is still so when that ends.
+/// [`admit`] within a transaction.
 pub async fn permitted<C: ConnectionTrait>(
     db: &C,
     by: &Principal,
@@ -67,7 +67,7 @@ pub async fn permitted<C: ConnectionTrait>(
     if seen.role()?.may(permission) { Ok(seen) } else { Err(Code::Forbidden.into()) }
 }
 
-/// Whether all these people are members of the workspace.
+/// True if all users are members of the workspace.
 pub async fn are_together(service: &IdentityService, id: WorkspaceId, users: &[UserId]) -> Result<bool, AppError> {
     let mut users = users.to_vec();
     users.sort_unstable();
@@ -75,7 +75,7 @@ pub async fn are_together(service: &IdentityService, id: WorkspaceId, users: &[U
     Ok(rows::count_members(service.db.reader(), id, &users).await? == users.len() as u64)
 }
 
-/// Gives a new account its own workspace and its place in the shared one, in the caller's transaction.
+/// Creates a new account's personal workspace and adds it to the shared one, in the caller's transaction.
 pub async fn settle<C: ConnectionTrait>(
     db: &C,
     config: &Config,
@@ -88,19 +88,19 @@ pub async fn settle<C: ConnectionTrait>(
     rows::add(db, personal, user_id, WorkspaceRole::Owner, now).await?;
     let Some(name) = config.shared_workspace() else { return Ok(()) };
     let shared = shared(db, name, config.names_shared_workspace(), user_id, now).await?;
-    // The first administrator who comes owns what belongs to everybody.
+    // The first administrator becomes the owner of the shared workspace.
     let role = match role {
         UserRole::User => WorkspaceRole::Member,
         UserRole::Admin if rows::has_role(db, shared, WorkspaceRole::Owner).await? => WorkspaceRole::Admin,
         UserRole::Admin => WorkspaceRole::Owner,
     };
     rows::add(db, shared, user_id, role, now).await?;
-    // A new account has no connections that would have to be told.
+    // A new account has no connections to notify.
     let _ = default_channel::settle(db, shared, user_id, role, now).await?;
     Ok(())
 }
 
-/// The shared workspace, by the name that the setting gives it, where `is_set`; made when the first account needs it.
+/// Returns the shared workspace, creating it for the first account, and renames it to `name` if the setting is set.
 async fn shared<C: ConnectionTrait>(
     db: &C,
     name: &str,
@@ -112,7 +112,7 @@ async fn shared<C: ConnectionTrait>(
     if is_new {
         rows::insert(db, WorkspaceId::new(), name, WorkspaceKind::Shared, None, now).await?;
     }
-    // Ours, or that of a sign-up that was quicker.
+    // Ours, or that of a concurrent sign-up.
     let workspace =
         rows::shared(db).await?.ok_or_else(|| AppError::internal(anyhow::anyhow!("no shared workspace")))?;
     if is_new {

@@ -1,4 +1,5 @@
-//! The number of members of a workspace's plan. It is decided under the lock of the workspace, so that concurrent requests don't exceed it together.
+//! Member quota of a workspace's plan. Checked under the lock of the workspace, so that concurrent requests don't
+//! exceed it together.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,8 @@ use dbcontext::query::{plans, workspaces};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
-/// Refuses one more member with this role where the workspace's plan has no room. The caller holds the workspace.
+/// Fails if the workspace's plan has no room for another member with this role. The caller holds the lock of the
+/// workspace.
 pub async fn check_members<C: ConnectionTrait>(
     txn: &C,
     id: WorkspaceId,
@@ -31,7 +33,7 @@ pub async fn check_members<C: ConnectionTrait>(
     Err(refused(Code::QuotaReached, message, quota))
 }
 
-/// How many members a workspace has of those that its plan has room for. Guests don't count, as they take no seats.
+/// Number of members and limit of the workspace's plan. Guests don't count, as they take no seats.
 pub async fn members<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
@@ -42,18 +44,18 @@ pub async fn members<C: ConnectionTrait>(
     Ok(Some(kept(QuotaMetric::Members, workspaces::count_seated(db, id).await?, limit)))
 }
 
-/// A quota that does not reset.
+/// Creates a quota that does not reset.
 pub const fn kept(metric: QuotaMetric, used: i64, limit: i64) -> QuotaUse {
     QuotaUse { metric, used, limit, resets_at: None }
 }
 
-/// Reads a limit from the quotas of a plan, a JSON object.
+/// Parses a limit from the quotas of a plan, a JSON object.
 pub fn limit(quotas: &str, metric: QuotaMetric) -> Result<Option<i64>, AppError> {
     let limits: BTreeMap<QuotaMetric, i64> = serde_json::from_str(quotas).map_err(AppError::internal)?;
     Ok(limits.get(&metric).copied())
 }
 
-/// An error that offers a larger plan.
+/// Error that offers a larger plan.
 pub fn refused(code: Code, message: String, quota: QuotaUse) -> AppError {
     let QuotaUse { metric, used, limit, .. } = quota;
     let details = json!({ "next": "change_plan", "metric": metric, "used": used, "limit": limit });

@@ -1,7 +1,7 @@
--- Takes what the connections of a person to one instance say of them; of all that the instances say the most active is kept. Answers
--- it if the person is here and it is another than before.
--- KEYS: the set of people who are here, by when they are due; the person's hash.
--- ARGV: the person's id, the instance, the status or nothing, now (ms), for how long to remember (ms).
+-- Stores the presence that a user's connections to one instance report, and the most active one of all instances. Returns the latter
+-- if the user is online and it has changed.
+-- KEYS: the set of users online, scored by the time of the next check; the user's hash.
+-- ARGV: the user's id, the instance, the status or an empty string, now (ms), retention (ms).
 local activity = {away = 1, online = 2, dnd = 3}
 local before = redis.call('HGET', KEYS[2], 'chosen') or 'online'
 if ARGV[3] == '' then

@@ -1,4 +1,4 @@
-//! What people say of themselves for a while, and what they chose to be shown as.
+//! Custom status, and the presence chosen by hand.
 
 use std::collections::HashMap;
 
@@ -17,10 +17,10 @@ use platform::emoji;
 use super::{announce, of};
 use crate::IdentityService;
 
-/// The longest text, in characters.
+/// Maximum length of the text, in characters.
 const MAX_TEXT: usize = 100;
 
-/// `None` leaves a field as it is; an inner `None` takes it away.
+/// Change of the custom status. `None` leaves a field unchanged; an inner `None` clears it.
 #[derive(Clone, Debug, Default)]
 pub struct StatusChange {
     pub emoji: Option<Option<String>>,
@@ -28,7 +28,7 @@ pub struct StatusChange {
     pub until: Option<Option<Timestamp>>,
 }
 
-/// Changes what the caller says of themselves, and tells the others.
+/// Changes the caller's custom status, and announces it.
 pub async fn set_custom(service: &IdentityService, by: &Principal, change: StatusChange) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -55,7 +55,7 @@ pub async fn set_custom(service: &IdentityService, by: &Principal, change: Statu
     announce(service, &of(service, &[by.user_id]).await).await
 }
 
-/// These, with what the people say of themselves, and as what they chose to be shown. It is left out where it can't be read.
+/// Adds custom status and chosen presence. Both are left out if they can't be read.
 pub(super) async fn filled_in(service: &IdentityService, mut presences: Vec<Presence>) -> Vec<Presence> {
     let people: Vec<UserId> = presences.iter().map(|presence| presence.user_id).collect();
     if people.is_empty() {
@@ -74,7 +74,7 @@ pub(super) async fn filled_in(service: &IdentityService, mut presences: Vec<Pres
                 presence.custom_status = wish.and_then(|wish| wish.custom_status);
             }
         }
-        Err(error) => tracing::debug!(%error, "how people want to be seen could not be read"),
+        Err(error) => tracing::debug!(%error, "failed to read custom presence"),
     }
     presences
 }

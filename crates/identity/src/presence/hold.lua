@@ -1,6 +1,7 @@
--- An instance holds people until a moment. Answers, for each who came online by it, their place in the list and what they chose.
--- KEYS: the set of people who are here, by when they are due; then one hash per person.
--- ARGV: instance, until (ms); then one id per person.
+-- Leases users to an instance. Returns, for each user who came online, the position in the list, the stored presence and the last
+-- activity.
+-- KEYS: the set of users online, scored by the time of the next check; then one hash per user.
+-- ARGV: instance, until (ms); then one id per user.
 local came = {}
 for place = 2, #KEYS do
   local person = ARGV[place + 1]

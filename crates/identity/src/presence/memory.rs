@@ -1,4 +1,4 @@
-//! Presence within one process.
+//! In-memory presence store of a single process.
 
 use std::{
     collections::HashMap,
@@ -21,11 +21,11 @@ pub struct MemoryPresence {
 #[derive(Debug, Default)]
 struct Person {
     chosen: Option<PresenceStatus>,
-    /// By which instance, and for how long: nearly always one.
+    /// Expiry per instance that has connections of the user: nearly always one.
     leases: Vec<(InstanceId, Timestamp)>,
-    /// What their connections to each say.
+    /// Presence reported by each instance.
     reports: Vec<(InstanceId, PresenceStatus)>,
-    /// Whether the others were told that the person is here.
+    /// True if the user was announced as online.
     is_online: bool,
     last_seen: Option<Timestamp>,
 }

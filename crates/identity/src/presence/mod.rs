@@ -1,9 +1,10 @@
-//! Presence: an entry that expires, is renewed by every instance that holds a connection of the person, and is told when it changes.
+//! Presence: a lease per user and instance, renewed by every instance with a connection of the user, with changes
+//! announced.
 //!
-//! There is no counter that could go wrong: each instance says until when it holds somebody, and renews that while it does.
-//! When the last connection goes the instance only shortens its time to [`GRACE`], so a page that is loaded again changes
-//! nothing; an instance that dies stops renewing. A person whose entry nobody renews is offline, and [`PresenceStore::settle`] tells
-//! each of them once, whichever instance asks first.
+//! There is no counter that could become inconsistent: each instance holds a lease on the user and renews it while it
+//! has a connection. After the last connection the instance only shortens its lease to [`GRACE`], so that reloading a
+//! page changes nothing; an instance that dies stops renewing. A user without a lease is offline, and
+//! [`PresenceStore::settle`] reports each of them once, to whichever instance asks first.
 
 mod rate_limit;
 mod custom_status;
@@ -31,25 +32,26 @@ pub use reported::{PresenceReporter, ReportedPresence};
 
 use crate::IdentityService;
 
-/// How long an instance's word counts unless it renews it.
+/// Duration of a lease.
 pub const HOLD: Duration = Duration::from_secs(60);
-/// How often an instance renews.
+/// Renewal interval of leases.
 pub const RENEWAL: Duration = Duration::from_secs(20);
-/// How long after the last connection a person counts as here.
+/// Time for which a user counts as online after the last connection.
 pub const GRACE: Duration = Duration::from_secs(4);
-/// People whose conversations are read in one query.
+/// Users per query of conversations.
 const ANNOUNCED: usize = 100;
-/// How long it is remembered when somebody was last here, and what they had chosen.
+/// Retention of the last activity and the reported presence.
 const MEMORY: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// Stores presence. It is best effort: a store that can't reach its backend answers from what this instance knows.
+/// Store of presence. Best effort: if its backend is unavailable, it answers from the knowledge of this instance.
 pub trait PresenceStore: Send + Sync + 'static {
-    /// `instance` holds these people until then. Answers who came online by it.
+    /// Leases these users to `instance` until then. Returns those who came online.
     fn hold<'a>(&'a self, people: &'a [UserId], instance: InstanceId, until: Timestamp)
     -> BoxFuture<'a, Vec<Presence>>;
 
-    /// What the connections of a person to `instance` say of them; nothing once they are over. Of all instances that hold the person
-    /// the most active word counts, and is kept for their next visit. Answers their presence if it changed.
+    /// Sets the presence reported by the user's connections to `instance`; `None` after the last report. The most
+    /// active report of all instances with a lease counts, and is stored for the next visit. Returns the presence if it
+    /// changed.
     fn choose(
         &self,
         person: UserId,
@@ -58,20 +60,20 @@ pub trait PresenceStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> BoxFuture<'_, Option<Presence>>;
 
-    /// Answers who went offline since, each once among all instances.
+    /// Returns users who went offline, each once among all instances.
     fn settle(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>>;
 
-    /// Removes the entry of a person of whom no instance holds a connection.
+    /// Removes the entry of a user without connections.
     fn forget(&self, person: UserId) -> BoxFuture<'_, ()>;
 
-    /// Those who are here, a part of them: about `most` after the first `skip`.
+    /// Returns a page of the users online: about `most` after the first `skip`.
     fn here(&self, skip: usize, most: usize) -> BoxFuture<'_, Vec<UserId>>;
 
-    /// The presence of these people, in their order.
+    /// Returns the presence of these users, in the given order.
     fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>>;
 }
 
-/// Tells everyone who shares a small conversation with one of them, and those who watch them.
+/// Announces presence changes to members of common small conversations, and to watchers.
 pub async fn announce(service: &IdentityService, changes: &[Presence]) -> Result<(), AppError> {
     let small = service.config.realtime.small_conversation;
     for changes in changes.chunks(ANNOUNCED) {
@@ -95,12 +97,12 @@ pub async fn announce(service: &IdentityService, changes: &[Presence]) -> Result
     Ok(())
 }
 
-/// The presence of these people, in their order, as they want to be seen: with what they say of themselves and what they chose by hand.
+/// Returns the presence of these users in the given order, with custom status and chosen presence.
 pub async fn of(service: &IdentityService, people: &[UserId]) -> Vec<Presence> {
     custom_status::filled_in(service, service.presence.of(people).await).await
 }
 
-/// Those of these people whom `by` may see: members of a common workspace or conversation.
+/// Returns the users whom `by` may see: members of a common workspace or conversation.
 pub async fn visible(service: &IdentityService, by: UserId, people: &[UserId]) -> Result<Vec<UserId>, AppError> {
     if people.is_empty() {
         return Ok(Vec::new());
@@ -108,13 +110,13 @@ pub async fn visible(service: &IdentityService, by: UserId, people: &[UserId]) -
     query::users::visible(service.db.reader(), by, people).await
 }
 
-/// A connection that may say what its person is to be shown as.
+/// Registers a connection that may report presence.
 #[must_use]
 pub fn speaker(service: &IdentityService) -> PresenceReporter {
     service.reported_presence.speaker()
 }
 
-/// Takes what a connection says of its person, who is shown as the most active of theirs, and tells the others.
+/// Sets the presence reported by a connection, and announces the user's most active one.
 pub async fn say(
     service: &Arc<IdentityService>,
     person: UserId,
@@ -125,17 +127,17 @@ pub async fn say(
     choose(service, person).await
 }
 
-/// A connection that has said something is over. Its word counts for [`GRACE`], so that a page that is loaded again changes nothing.
+/// Removes the report of a closed connection after [`GRACE`], so that reloading a page changes nothing.
 pub async fn leave(service: Arc<IdentityService>, person: UserId, speaker: PresenceReporter) {
     tokio::time::sleep(GRACE).await;
     if service.reported_presence.leave(person, speaker)
         && let Err(error) = choose(&service, person).await
     {
-        tracing::debug!(%error, "a change of presence could not be told");
+        tracing::debug!(%error, "failed to announce presence change");
     }
 }
 
-/// Tells the others what is said of a person: at most once a second, the last word in any case.
+/// Announces the presence reported for a user: at most once a second, and always the last report.
 async fn choose(service: &Arc<IdentityService>, person: UserId) -> Result<(), AppError> {
     let status = service.reported_presence.of(person);
     let apply = {

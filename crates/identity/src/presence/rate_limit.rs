@@ -1,4 +1,4 @@
-//! Choices of presence, applied at most once a second for each person: of those that come sooner only the last is.
+//! Rate limit of presence changes: one per second and user; of several within a second only the last is applied.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -8,20 +8,20 @@ use std::{
 
 use appcore::{AppError, UserId, view::PresenceStatus};
 
-/// The shortest time between two changes of one person.
+/// Minimum interval between two changes of one user.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is said of a person; none where no connection says anything any more.
+/// Presence reported by a user's connections; `None` if there is no report.
 type ReportedStatus = Option<PresenceStatus>;
 
-/// People who have chosen within the last [`INTERVAL`], each with the choice that waits for its end.
+/// Users with a change within the last [`INTERVAL`], each with the change that waits for its end.
 #[derive(Clone, Default)]
 pub struct PresenceRateLimit {
     recent: Arc<Mutex<HashMap<UserId, Option<ReportedStatus>>>>,
 }
 
 impl PresenceRateLimit {
-    /// Applies the choice: now, or when the interval since the one before is over, unless another replaces it.
+    /// Applies the change now, or at the end of the interval unless another one replaces it.
     pub async fn run<F>(
         &self,
         person: UserId,
@@ -45,14 +45,14 @@ impl PresenceRateLimit {
                 tokio::time::sleep(INTERVAL).await;
                 let Some(status) = choices.next(person) else { return };
                 if let Err(error) = apply(status).await {
-                    tracing::debug!(%error, "a choice of presence could not be told");
+                    tracing::debug!(%error, "failed to announce presence change");
                 }
             }
         });
         now.await
     }
 
-    /// What has been chosen meanwhile. Where nothing has, the person is forgotten.
+    /// Returns the waiting change. Without one, the user is removed.
     fn next(&self, person: UserId) -> Option<ReportedStatus> {
         let mut recent = self.recent();
         let waiting = recent.get_mut(&person)?.take();
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_persons_presence_changes_once_a_second_and_the_last_choice_wins() {
+    async fn presence_changes_once_a_second_and_last_change_wins() {
         let (choices, begin) = (PresenceRateLimit::default(), Instant::now());
         let told: Arc<Mutex<Vec<(UserId, ReportedStatus, u64)>>> = Arc::default();
         let apply = |person: UserId| {
@@ -103,6 +103,6 @@ mod tests {
                 (anna, Some(PresenceStatus::Online), 10)
             ]
         );
-        assert!(choices.recent().is_empty(), "nobody is remembered for longer than the interval");
+        assert!(choices.recent().is_empty(), "entries expire after the interval");
     }
 }

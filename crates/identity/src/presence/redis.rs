@@ -1,5 +1,6 @@
-//! Presence of all instances, in Redis: one sorted set of the people online and one small hash per person, changed by scripts so that
-//! each transition is told by exactly one instance. While Redis is away every instance answers for its own people.
+//! Presence store shared by all instances, in Redis: one sorted set of the users online and one small hash per user,
+//! changed by scripts so that each transition is reported to exactly one instance. While Redis is unavailable, every
+//! instance answers for its own users.
 
 use std::time::Duration;
 
@@ -13,22 +14,22 @@ use platform::redis::Redis;
 
 use super::{MEMORY, MemoryPresence, PresenceStore};
 
-/// What all keys begin with.
+/// Prefix of all keys.
 const PREFIX: &str = "natter:presence";
-/// People that one script call or one look takes.
+/// Users per script call or query.
 const BATCH: usize = 100;
-/// Presence must not make anybody wait for a Redis that does not answer.
+/// Timeout of Redis requests. Presence must not delay anything.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub struct RedisPresence {
     redis: Redis,
     prefix: String,
-    /// People online, by the time at which that must be checked again.
+    /// Users online, scored by the time of the next check.
     here: String,
     hold: Script,
     choose: Script,
     settle: Script,
-    /// What this instance knows by itself.
+    /// State of this instance alone.
     own: MemoryPresence,
 }
 
@@ -50,12 +51,12 @@ impl RedisPresence {
         }
     }
 
-    /// What Redis says, or nothing while it is away.
+    /// Runs a Redis request; `None` if Redis is unavailable.
     async fn shared<T>(&self, question: impl Future<Output = anyhow::Result<T>>) -> Option<T> {
         match self.redis.within(PATIENCE, question).await {
             Ok(answer) => Some(answer),
             Err(error) => {
-                tracing::debug!(error = %format!("{error:#}"), "presence is kept by this instance alone");
+                tracing::debug!(error = %format!("{error:#}"), "Redis unavailable, using local presence");
                 None
             }
         }
@@ -140,7 +141,7 @@ impl RedisPresence {
         }
     }
 
-    /// People whose time is up, unless somebody has renewed it.
+    /// Users whose lease has expired, unless it was renewed.
     async fn due(&self, now: Timestamp, connection: &mut deadpool_redis::Connection) -> anyhow::Result<Vec<String>> {
         let mut look = redis::cmd("ZRANGEBYSCORE");
         look.arg(&self.here).arg("-inf").arg(now.millis()).arg("LIMIT").arg(0).arg(BATCH);

@@ -1,4 +1,4 @@
-//! What the connections of people to this instance say of them: of those of one person the most active counts.
+//! Presence reported by this instance's connections, aggregated per user (most active wins).
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use std::{
 
 use appcore::{UserId, view::PresenceStatus};
 
-/// A connection that says something.
+/// A connection that reports presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PresenceReporter(NonZeroU64);
 
@@ -35,7 +35,7 @@ impl ReportedPresence {
         }
     }
 
-    /// A connection is over. Answers whether something else is said of the person without it.
+    /// Removes a closed connection. Returns true if the user's presence changed.
     pub(super) fn leave(&self, person: UserId, speaker: PresenceReporter) -> bool {
         let mut people = self.people();
         let Some(said) = people.get_mut(&person) else { return false };
@@ -48,7 +48,7 @@ impl ReportedPresence {
         before != after
     }
 
-    /// None where no connection says anything.
+    /// Returns `None` if no connection has reported.
     pub(super) fn of(&self, person: UserId) -> Option<PresenceStatus> {
         most_active(self.people().get(&person)?.iter().map(|(_, status)| *status))
     }
@@ -58,7 +58,8 @@ impl ReportedPresence {
     }
 }
 
-/// Whoever is not to be disturbed says so for all they use, and whoever is away from one thing may be at another.
+/// Most active presence. Do not disturb on one connection applies to all; away on one connection doesn't exclude
+/// activity on another.
 pub(super) fn most_active(said: impl Iterator<Item = PresenceStatus>) -> Option<PresenceStatus> {
     said.max_by_key(|status| match status {
         PresenceStatus::Offline => 0,
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_active_connection_counts() {
+    fn most_active_connection_wins() {
         let (spoken, person) = (ReportedPresence::default(), UserId::new());
         let (one, two) = (spoken.speaker(), spoken.speaker());
         assert_eq!(spoken.of(person), None);
@@ -86,9 +87,9 @@ mod tests {
         assert_eq!(spoken.of(person), Some(PresenceStatus::Dnd));
         assert!(spoken.leave(person, one));
         assert_eq!(spoken.of(person), Some(PresenceStatus::Online));
-        assert!(!spoken.leave(person, one), "it has left");
+        assert!(!spoken.leave(person, one), "already left");
         assert!(spoken.leave(person, two));
         assert_eq!(spoken.of(person), None);
-        assert!(spoken.people().is_empty(), "nobody is remembered for longer than their connections");
+        assert!(spoken.people().is_empty(), "entries end with their connections");
     }
 }

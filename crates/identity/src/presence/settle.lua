@@ -1,6 +1,6 @@
--- Sees whether a person is still held by somebody. Answers 1 if this call found that they are gone.
--- KEYS: the set of people who are here, by when they are due; the person's hash.
--- ARGV: the person's id, now (ms), for how long to remember (ms).
+-- Removes a user without a valid lease. Returns 1 if this call removed the user.
+-- KEYS: the set of users online, scored by the time of the next check; the user's hash.
+-- ARGV: the user's id, now (ms), retention (ms).
 local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
 local now = tonumber(ARGV[2])
 if not due or tonumber(due) > now then

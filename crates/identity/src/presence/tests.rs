@@ -1,4 +1,4 @@
-//! One suite for every store. The one in Redis runs where `NATTER_TEST_REDIS` names a server.
+//! Conformance suite for all stores. Redis is included if `NATTER_TEST_REDIS` names a server.
 
 use std::sync::Arc;
 
@@ -29,12 +29,12 @@ async fn status(store: &dyn PresenceStore, person: UserId) -> Presence {
 }
 
 #[tokio::test]
-async fn comes_once_goes_once_and_is_remembered() {
+async fn online_and_offline_are_reported_once_and_last_seen_is_stored() {
     for store in stores() {
         let (person, instance) = (UserId::new(), InstanceId::new());
         assert_eq!(status(&*store, person).await.status, PresenceStatus::Offline);
         assert_eq!(only(person, store.hold(&[person], instance, Timestamp(1_000)).await), [PresenceStatus::Online]);
-        assert!(store.hold(&[person], instance, Timestamp(2_000)).await.is_empty(), "a renewal tells nobody anything");
+        assert!(store.hold(&[person], instance, Timestamp(2_000)).await.is_empty(), "a renewal reports nothing");
         assert!(only(person, store.settle(Timestamp(1_500)).await).is_empty());
         assert_eq!(only(person, store.settle(Timestamp(2_000)).await), [PresenceStatus::Offline]);
         assert!(only(person, store.settle(Timestamp(2_001)).await).is_empty());
@@ -44,7 +44,7 @@ async fn comes_once_goes_once_and_is_remembered() {
 }
 
 #[tokio::test]
-async fn is_here_while_any_instance_says_so_even_if_the_other_died() {
+async fn user_is_online_while_any_instance_has_a_lease() {
     for store in stores() {
         let (person, first, second) = (UserId::new(), InstanceId::new(), InstanceId::new());
         store.hold(&[person], first, Timestamp(60_000)).await;
@@ -56,7 +56,7 @@ async fn is_here_while_any_instance_says_so_even_if_the_other_died() {
 }
 
 #[tokio::test]
-async fn a_return_within_the_grace_changes_nothing() {
+async fn return_within_the_grace_period_changes_nothing() {
     for store in stores() {
         let (person, instance) = (UserId::new(), InstanceId::new());
         store.hold(&[person], instance, Timestamp(60_000)).await;
@@ -67,7 +67,7 @@ async fn a_return_within_the_grace_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_was_chosen_is_told_once_and_kept_for_the_next_visit() {
+async fn reported_presence_is_announced_once_and_kept() {
     let now = Timestamp(500);
     for store in stores() {
         let (person, instance) = (UserId::new(), InstanceId::new());
@@ -79,14 +79,14 @@ async fn what_was_chosen_is_told_once_and_kept_for_the_next_visit() {
         assert_eq!(store.choose(person, instance, Some(PresenceStatus::Dnd), now).await, None);
         store.settle(Timestamp(1_000)).await;
         let word = Some(PresenceStatus::Away);
-        assert_eq!(store.choose(person, instance, word, now).await, None, "whoever is offline stays so");
+        assert_eq!(store.choose(person, instance, word, now).await, None, "an offline user stays offline");
         assert_eq!(only(person, store.hold(&[person], instance, Timestamp(3_000)).await), [PresenceStatus::Away]);
         assert_eq!(status(&*store, person).await.status, PresenceStatus::Away);
     }
 }
 
 #[tokio::test]
-async fn of_what_instances_say_the_most_active_counts() {
+async fn most_active_report_of_all_instances_wins() {
     use PresenceStatus::{Away, Dnd, Online};
 
     for store in stores() {
@@ -102,14 +102,14 @@ async fn of_what_instances_say_the_most_active_counts() {
         assert_eq!(say(first, Some(Dnd), 4).await, Some(Dnd));
         assert_eq!(say(first, None, 5).await, Some(Online));
         assert_eq!(say(first, Some(Away), 6).await, None);
-        assert_eq!(say(first, Some(Away), 5_000).await, Some(Away), "the other doesn't hold the person any more");
-        assert_eq!(say(first, None, 5_001).await, None, "the last word is kept");
+        assert_eq!(say(first, Some(Away), 5_000).await, Some(Away), "the other's lease has expired");
+        assert_eq!(say(first, None, 5_001).await, None, "the last report is kept");
         assert_eq!(status(&*store, person).await.status, Away);
     }
 }
 
 #[tokio::test]
-async fn many_are_held_at_once() {
+async fn leases_many_users_at_once() {
     for store in stores() {
         let people: Vec<UserId> = (0..250).map(|_| UserId::new()).collect();
         assert_eq!(store.hold(&people, InstanceId::new(), Timestamp(1_000)).await.len(), 250);
@@ -124,7 +124,7 @@ async fn many_are_held_at_once() {
 }
 
 #[tokio::test]
-async fn nothing_is_left_of_whom_is_to_be_forgotten() {
+async fn removes_all_data_of_a_user() {
     for store in stores() {
         let (person, instance) = (UserId::new(), InstanceId::new());
         store.hold(&[person], instance, Timestamp(1_000)).await;

@@ -1,4 +1,4 @@
-//! German.
+//! German texts.
 
 use super::{Text, Texts};
 

@@ -1,4 +1,4 @@
-//! English.
+//! English texts.
 
 use super::{Text, Texts};
 

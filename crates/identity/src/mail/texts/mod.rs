@@ -1,6 +1,7 @@
-//! The texts of letters, one file per language. A text that is missing does not compile.
+//! Mail texts, one file per language. A missing text is a compile error.
 //!
-//! Sentences are templates: `{{ host }}` is the name of this installation, other values are those of the letter. They hold no markup.
+//! Sentences are templates: `{{ host }}` is the name of this installation, other values are those of the mail. They
+//! contain no markup.
 
 mod de;
 mod en;
@@ -10,7 +11,7 @@ use appcore::Language;
 
 use super::MailContent;
 
-/// All that is written in one language.
+/// All texts of one language.
 pub(super) struct Texts {
     verification: Text,
     password_reset: Text,
@@ -36,16 +37,16 @@ pub(super) struct Texts {
     top_up_stopped: Text,
     missed: Text,
     announcement: Text,
-    /// Why one gets this.
+    /// Reason for receiving the mail.
     pub footer: &'static str,
 }
 
-/// One letter.
+/// Texts of one mail.
 pub(super) struct Text {
     pub subject: &'static str,
-    /// The paragraphs before the link.
+    /// Paragraphs before the link.
     pub before: &'static [&'static str],
-    /// What the link does.
+    /// Label of the link.
     pub action: &'static str,
     pub after: &'static [&'static str],
 }

@@ -1,4 +1,4 @@
-//! Vietnamese.
+//! Vietnamese texts.
 
 use super::{Text, Texts};
 
