@@ -35,7 +35,7 @@ use crate::{
 
 /// Minimum interval between two entitlement updates of one user.
 const PACE: Duration = Duration::from_secs(1);
-/// One day, in milliseconds.
+/// Milliseconds per day.
 const DAY: i64 = 86_400_000;
 
 /// Rate-limited notifier for entitlement changes.

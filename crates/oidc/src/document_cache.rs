@@ -15,7 +15,7 @@ const REST: Duration = Duration::from_secs(60);
 /// Minimum interval of early fetches, made because the cached value doesn't suffice.
 const EARLY: Duration = Duration::from_secs(60);
 
-/// One cached value. Only one request fetches it; the others wait.
+/// A cached value. Concurrent requests wait for a single fetch.
 pub(crate) struct CachedDocument<T>(Mutex<State<T>>);
 
 struct State<T> {

@@ -9,7 +9,7 @@ pub enum OidcError {
     /// The provider's answer or token is invalid.
     #[error("{0}")]
     Invalid(String),
-    /// One of our settings is invalid, or the system fails.
+    /// Invalid settings, or a failure of our system.
     #[error("{0}")]
     Settings(String),
 }

@@ -41,7 +41,7 @@ pub(crate) enum ClientAuth {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Tokens {
     pub access_token: Secret,
-    /// Not verified yet, see [`crate::id_token`].
+    /// Unverified, see [`crate::id_token`].
     pub id_token: Option<String>,
 }
 

@@ -25,7 +25,7 @@ use crate::{
     payments::{balances, subscriptions::Payer},
 };
 
-/// One million credits, in micro-credits.
+/// Limit of a million credits, in micro-credits.
 const MOST_BY_HAND: i64 = 1_000_000_000_000;
 
 /// Lists the entries of the payer's account, newest first.

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::{apply, failed, known, reconciler, stage};
 use crate::BillingService;
 
-/// One day, in milliseconds.
+/// Milliseconds per day.
 const DAY: i64 = 86_400_000;
 /// Lease of one instance for a comparison; afterwards another instance starts it again.
 const LEASE: Duration = Duration::from_secs(900);

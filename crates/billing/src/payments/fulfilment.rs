@@ -525,7 +525,7 @@ async fn standing<'a, C: ConnectionTrait>(
 
 /// An earlier paid period that isn't over.
 struct EarlierPeriod<'a> {
-    /// Its last valid payment.
+    /// Last valid payment of the period.
     paid: &'a payment::Model,
     starts_at: Timestamp,
     period_end: Timestamp,

@@ -18,7 +18,7 @@ use crate::BillingService;
 const MAX_FEATURES: usize = 20;
 const MAX_TEXT: usize = 200;
 const MAX_TRIAL: u32 = 90;
-/// One million credits, in micro-credits.
+/// Limit of a million credits, in micro-credits.
 const MAX_CREDITS: i64 = 1_000_000_000_000;
 
 /// Definition of a plan by an administrator.

@@ -22,7 +22,7 @@ pub(super) struct Reversals {
     pub disputes: Vec<payment_dispute::Model>,
 }
 
-/// One reversal, as the source of ledger entries.
+/// Source of ledger entries: a refund or a dispute.
 #[derive(Clone, Copy)]
 pub(super) enum Reversal<'a> {
     Refund {
@@ -164,7 +164,7 @@ impl Reversals {
         Ok(())
     }
 
-    /// For each account that received credits: the amount to claw back, and the amount clawed back so far by the
+    /// Shares of the accounts that received credits: the amount to claw back, and the amount clawed back so far by the
     /// ledger.
     async fn shares<C: ConnectionTrait>(&self, txn: &C, row: &payment::Model) -> Result<Vec<Share>, AppError> {
         // A payment that was rejected when it was paid has granted nothing.

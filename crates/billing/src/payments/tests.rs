@@ -37,7 +37,7 @@ const ADMIN: &str = "Admin";
 /// Together they are the full price.
 const REFUNDS: [i64; 3] = [200, 250, 150];
 const DISPUTES: [i64; 2] = [600, 150];
-/// Of the credit pack that is bought.
+/// Price of the credit pack, in cents.
 const PRICE: i64 = 600;
 const CREDITS: i64 = 500_000_000;
 /// Distinct report times of refund events, in seconds.

@@ -54,7 +54,7 @@ pub(super) struct RemovedHold {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RemovalFilter {
     All,
-    /// Only those that have expired and were not renewed in the meantime.
+    /// Reservations that have expired and were not renewed in the meantime.
     Expired,
 }
 

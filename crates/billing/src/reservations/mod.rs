@@ -80,7 +80,7 @@ struct ReservationRequest {
 enum ReservationDecision {
     Held,
     Refused(Shortage),
-    /// None of the limits applies.
+    /// No limit applies.
     #[default]
     Unlimited,
 }

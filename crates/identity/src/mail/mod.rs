@@ -168,7 +168,7 @@ pub enum MailContent {
     /// Digest of missed events. Composed and sent immediately.
     Missed {
         count: usize,
-        /// One event per line.
+        /// Events, separated by line breaks.
         lines: String,
         page: String,
     },

@@ -84,7 +84,7 @@ pub struct ChargeOrder<'a> {
 pub enum PayerPresence {
     /// A charge that needs confirmation fails.
     Absent,
-    /// For a confirmation, the payer is sent to the bank.
+    /// The payer is sent to the bank if it requires a confirmation.
     Present,
 }
 

@@ -27,7 +27,7 @@ use crate::{
 pub struct ChangeResult {
     pub subscription: Subscription,
     pub payment_id: Option<Uuid>,
-    /// Where the difference is paid, if it is not paid yet.
+    /// URL to pay the difference at, if it is not paid yet.
     pub redirect_url: Option<String>,
 }
 

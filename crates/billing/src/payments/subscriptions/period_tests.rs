@@ -49,7 +49,7 @@ const SEQUENCES: usize = 10;
 const STEPS: usize = 25;
 const PEOPLE: usize = 4;
 const ADMIN: &str = "Admin";
-/// One cent buys one credit, in every plan.
+/// Micro-credits per cent, in every plan.
 const CREDIT: i64 = 1_000_000;
 
 #[derive(Clone, Copy, Debug)]

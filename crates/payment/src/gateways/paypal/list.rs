@@ -16,7 +16,7 @@ use crate::{GatewayError, ListedPayment, PaymentListing, Money};
 const PAGE_SIZE: u32 = 200;
 /// PayPal lists at most 10,000 transactions of a period.
 const MOST_PAGES: u32 = 50;
-/// One day, in milliseconds.
+/// Milliseconds per day.
 const DAY: i64 = 86_400_000;
 
 #[derive(Deserialize)]

@@ -63,7 +63,7 @@ struct RedirectTo {
 struct Metadata {
     #[serde(default)]
     payment_id: Option<Uuid>,
-    /// Only set on our charges; the intents of checkouts are reported by the checkout. `false`: the payer was present.
+    /// Set on our charges only; the intents of checkouts are reported by the checkout. `false`: the payer was present.
     #[serde(default)]
     off_session: Option<String>,
 }
