@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_publication_is_read_back_with_its_number_in_every_dialect() {
+    fn parses_its_own_publications_in_every_dialect() {
         let seat = Seat { channel: 7, token: None, conversation: Some("c".into()) };
         let all = [
             Dialect::Floor,

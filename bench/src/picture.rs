@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_bar_fills_the_width_and_half_of_it_is_half_as_long() {
+    fn scales_bars_to_the_longest_one() {
         let row = |value: f64| Row { label: "a".into(), is_own: true, values: vec![value], text: "b".into() };
         let scale = Scale::of(Shape::Stacked, &[row(4.0), row(2.0)]);
         assert!((scale.width(4.0) - (WIDTH - LEFT - RIGHT)).abs() < 1e-9);

@@ -38,7 +38,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_breaks_nobody_misses_anything() {
+async fn delivers_every_event_under_faults() {
     let random = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs() % 1_000_000);
     let seed = number("CHAOS_SEED").unwrap_or(random);
     let length = Duration::from_secs(number("CHAOS_SECONDS").unwrap_or(300));

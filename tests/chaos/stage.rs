@@ -401,7 +401,7 @@ pub fn watch_the_machine() -> Arc<Mutex<Vec<(Moment, i64)>>> {
 }
 
 #[test]
-fn moments_are_read_as_they_are_written() {
+fn parses_timestamps_to_milliseconds() {
     assert_eq!(moment("1970-01-01T00:00:00.000Z"), 0);
     assert_eq!(moment("2026-11-20T12:34:56.789Z"), 1_795_178_096_789);
     assert_eq!(moment("2024-02-29T23:59:59.999Z"), 1_709_251_199_999);

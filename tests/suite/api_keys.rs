@@ -38,7 +38,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn a_key_is_shown_once_and_listed_without_it() {
+async fn shows_a_key_once_and_lists_it_without_its_secret() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let body = json!({ "name": " Robot ", "scopes": ["write", "read", "read"], "expires_at": "2099-01-01T00:00:00Z" });
@@ -80,7 +80,7 @@ async fn a_key_is_shown_once_and_listed_without_it() {
 }
 
 #[tokio::test]
-async fn a_key_does_what_its_scopes_allow_and_never_touches_credentials() {
+async fn a_key_is_limited_to_its_scopes_and_never_manages_credentials() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -124,7 +124,7 @@ async fn a_key_does_what_its_scopes_allow_and_never_touches_credentials() {
 }
 
 #[tokio::test]
-async fn administration_takes_the_scope_admin_which_only_administrators_give_and_have() {
+async fn the_admin_scope_requires_and_follows_the_administrator_role() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let role = async |role: &str| {
@@ -169,7 +169,7 @@ async fn administration_takes_the_scope_admin_which_only_administrators_give_and
 }
 
 #[tokio::test]
-async fn sockets_ask_for_read_and_what_is_sent_on_them_for_write() {
+async fn sockets_require_the_read_scope_and_sending_requires_write() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -213,7 +213,7 @@ async fn sockets_ask_for_read_and_what_is_sent_on_them_for_write() {
 }
 
 #[tokio::test]
-async fn a_revoked_key_is_refused_at_once_and_its_sockets_are_closed() {
+async fn rejects_a_revoked_key_at_once_and_closes_its_sockets() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let (program, other) = (anna.program(&["read"]).await, anna.program(&["read"]).await);
@@ -233,7 +233,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn a_key_that_was_revoked_on_one_instance_is_refused_on_the_other() {
+    async fn rejects_a_key_revoked_on_another_instance() {
         let app = Setup::new().instances(2).start().await;
         let anna = Member::sign_up(&app.url(), "Anna").await;
         let program = anna.program(&["read"]).await;

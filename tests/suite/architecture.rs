@@ -261,7 +261,7 @@ fn without_tests(text: &str) -> String {
 }
 
 #[test]
-fn only_modules_of_tests_are_left_out_of_what_is_checked() {
+fn excludes_only_test_modules_from_the_checks() {
     let text = "#[cfg(test)]\nmod tests;\nfn one() {\n}\n#[cfg(test)]\nmod inside {\n    fn two() {\n    }\n}\nfn three() {}\n";
     assert_eq!(without_tests(text), "#[cfg(test)]\nmod tests;\nfn one() {\n}\nfn three() {}\n");
 }
@@ -276,7 +276,7 @@ fn dependencies(folder: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn no_crate_depends_on_one_above_it() {
+fn crates_depend_only_on_lower_layers() {
     let allowed = allowed();
     let ours: BTreeSet<&str> = allowed
         .keys()
@@ -328,7 +328,7 @@ fn modules_named(text: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn modules_are_found_in_paths_and_in_lists() {
+fn finds_modules_in_paths_and_use_lists() {
     let text = "use crate::{\n    App,\n    one::{self, Thing, inner::{A, B}},\n    two,\n};\nuse crate::three::Four;\nfn five() { crate::six::seven(crate::EIGHT) }\n";
     assert_eq!(modules_named(text), BTreeSet::from(["App", "EIGHT", "one", "six", "three", "two"]));
 }
@@ -367,7 +367,7 @@ fn homes(lib: &str) -> BTreeMap<&str, &str> {
 }
 
 #[test]
-fn the_modules_of_the_database_make_no_circle() {
+fn database_modules_have_no_cycles() {
     let folder = root().join("crates/dbcontext/src");
     let lib = program_text(&folder.join("lib.rs"));
     let (texts, homes) = (modules(&folder), &homes(&lib));
@@ -386,7 +386,7 @@ fn the_modules_of_the_database_make_no_circle() {
 }
 
 #[test]
-fn no_layer_does_the_work_of_another() {
+fn crates_contain_no_code_of_other_layers() {
     for (folder, words) in FOREIGN {
         for path in sources(&root().join(folder)) {
             let text = program_text(&path);
@@ -398,7 +398,7 @@ fn no_layer_does_the_work_of_another() {
 }
 
 #[test]
-fn the_program_never_stops_at_a_surprise() {
+fn production_code_does_not_panic() {
     let mut read = 0;
     for folder in ["src", "crates", "macro/src", "migration/src"] {
         for path in sources(&root().join(folder)) {
@@ -414,7 +414,7 @@ fn the_program_never_stops_at_a_surprise() {
 
 /// What `requires = …` asks for is asked for in one place, and the proof of it is what the services take.
 #[test]
-fn endpoints_ask_by_what_they_require() {
+fn endpoints_authorize_through_requires() {
     let folder = root().join("crates/endpoint/src");
     let of_requirements = folder.join("requirement.rs");
     assert!(program_text(&of_requirements).contains("Confirmed::ask("), "the requirements were not found");
@@ -450,7 +450,7 @@ fn audit_entries_without_a_change_are_written_by_endpoints() {
 }
 
 #[test]
-fn every_endpoint_that_is_declared_is_in_the_list() {
+fn every_declared_endpoint_is_registered() {
     let mut declared = BTreeSet::new();
     let folders = ["r1", "v1"].map(|folder| sources(&root().join("crates/endpoint/src").join(folder)));
     for path in folders.into_iter().flatten() {
@@ -469,7 +469,7 @@ fn every_endpoint_that_is_declared_is_in_the_list() {
 
 /// `docs/security.md` says which test shows what. Names of tests are sentences; one that is not there shows nothing.
 #[test]
-fn every_test_that_the_security_page_names_is_there() {
+fn every_test_named_on_the_security_page_exists() {
     let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
     let sources: String = ["src", "crates", "tests/suite"]
         .iter()

@@ -92,7 +92,7 @@ pub(crate) async fn read_up_to(socket: &mut Socket, conversation: &str, expected
 }
 
 #[tokio::test]
-async fn without_a_provider_the_demo_answers_and_says_so() {
+async fn answers_with_the_demo_model_if_no_provider_is_configured() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let chat = anna.open_assistant().await;
@@ -164,17 +164,17 @@ fn said(content: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn an_openai_compatible_provider_answers() {
+async fn answers_through_an_openai_compatible_provider() {
     talk(UpstreamKind::OpenAi).await;
 }
 
 #[tokio::test]
-async fn gemini_answers() {
+async fn answers_through_gemini() {
     talk(UpstreamKind::Gemini).await;
 }
 
 #[tokio::test]
-async fn a_reader_stops_an_answer() {
+async fn readers_can_stop_an_answer() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     for over_the_socket in [false, true] {
         chat.upstream.then(Behaviour::stall("One two "));
@@ -196,7 +196,7 @@ async fn a_reader_stops_an_answer() {
 }
 
 #[tokio::test]
-async fn a_fast_answer_comes_in_few_pieces() {
+async fn coalesces_the_chunks_of_a_fast_answer() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let long = "word ".repeat(4_000);
     chat.upstream.then(Behaviour::answer(&long));
@@ -209,7 +209,7 @@ async fn a_fast_answer_comes_in_few_pieces() {
 }
 
 #[tokio::test]
-async fn an_answer_is_asked_for_again_and_keeps_its_place() {
+async fn a_regenerated_answer_keeps_its_position() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.then(Behaviour::answer("The first try."));
     let answer = chat.ask("Try").await;
@@ -229,7 +229,7 @@ async fn an_answer_is_asked_for_again_and_keeps_its_place() {
 }
 
 #[tokio::test]
-async fn questions_asked_in_a_hurry_are_answered_one_after_the_other() {
+async fn answers_queued_questions_in_order() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     for word in ["one", "two", "three"] {
         chat.upstream.then(Behaviour::answer(&format!("Answer {word}.")));
@@ -248,7 +248,7 @@ async fn questions_asked_in_a_hurry_are_answered_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn deleting_a_conversation_ends_the_answer_being_written() {
+async fn deleting_a_conversation_stops_its_running_answer() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let open = "SELECT count(*) FROM jobs";
     chat.upstream.then(Behaviour::answer("The first."));
@@ -270,7 +270,7 @@ async fn deleting_a_conversation_ends_the_answer_being_written() {
 }
 
 #[tokio::test]
-async fn only_answers_of_assistants_in_ones_own_conversations_can_be_stopped_or_asked_for_again() {
+async fn limits_stop_and_regenerate_to_answers_in_the_callers_conversations() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let stranger = chat.app.sign_up("Mallory").await;
     let question = chat.anna.send_message(&chat.id, "Hello").await;
@@ -350,7 +350,7 @@ async fn assistants_belong_to_their_workspace() {
 }
 
 #[tokio::test]
-async fn only_those_who_may_change_an_assistant_read_its_instructions() {
+async fn only_editors_of_an_assistant_read_its_instructions() {
     let app = Application::start().await;
     let (anna, ben, cara, dora) =
         (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cara").await, app.sign_up("Dora").await);

@@ -70,7 +70,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn a_board_is_made_changed_and_told_to_those_who_look() {
+async fn creates_and_changes_a_board_and_notifies_its_viewers() {
     let app = Application::start().await;
     let [anna, ben, carl] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await];
     let chat = anna.open_group("Release", &[&ben, &carl]).await;
@@ -137,7 +137,7 @@ async fn a_board_is_made_changed_and_told_to_those_who_look() {
 }
 
 #[tokio::test]
-async fn a_move_writes_one_row_and_two_at_one_place_stand_side_by_side() {
+async fn a_move_writes_one_row_and_tolerates_equal_positions() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -224,7 +224,7 @@ async fn readers_see_the_board_and_writers_change_it() {
 }
 
 #[tokio::test]
-async fn members_who_join_later_see_no_tasks_from_before_where_the_history_is_hidden() {
+async fn hides_earlier_tasks_from_later_members_if_history_is_hidden() {
     let app = Application::start().await;
     let [anna, ben, carl] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await];
     let late = app.sign_up("Late").await;
@@ -279,7 +279,7 @@ async fn members_who_join_later_see_no_tasks_from_before_where_the_history_is_hi
 }
 
 #[tokio::test]
-async fn a_moved_or_deleted_task_leaves_no_reminder_behind() {
+async fn moving_or_deleting_a_task_removes_its_old_reminder() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -297,7 +297,7 @@ async fn a_moved_or_deleted_task_leaves_no_reminder_behind() {
 }
 
 #[tokio::test]
-async fn own_tasks_are_listed_over_all_readable_boards() {
+async fn lists_own_tasks_across_all_readable_boards() {
     let app = Application::start().await;
     let [anna, ben, carl] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await];
     let (single, group) = (anna.open_single(&ben).await, anna.open_group("Team", &[&ben, &carl]).await);
@@ -359,7 +359,7 @@ async fn own_tasks_are_listed_over_all_readable_boards() {
 }
 
 #[tokio::test]
-async fn archived_tasks_are_off_the_board_until_restored() {
+async fn hides_archived_tasks_until_they_are_restored() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -407,7 +407,7 @@ async fn archived_tasks_are_off_the_board_until_restored() {
 }
 
 #[tokio::test]
-async fn invalid_board_fields_are_named_and_boards_are_limited() {
+async fn rejects_invalid_board_fields_by_name_and_limits_boards() {
     let app = Application::start().await;
     let (anna, ben, dora) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Dora").await);
     let (chat, other) = (anna.open_single(&ben).await, anna.open_single(&dora).await);
@@ -462,7 +462,7 @@ async fn reminders(of: &Member) -> Vec<(Value, Value)> {
 }
 
 #[tokio::test]
-async fn the_assignee_is_reminded_once_before_a_task_is_due() {
+async fn reminds_the_assignee_once_before_a_task_is_due() {
     let mut app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let chat = anna.open_group("Release", &[&ben, &carl]).await;

@@ -174,7 +174,7 @@ async fn announcements_reach_exactly_their_audience() {
 }
 
 #[tokio::test]
-async fn invalid_announcement_fields_are_named() {
+async fn rejects_invalid_announcement_fields_by_name() {
     let app = Application::start().await;
     let (anna, admin) = (app.sign_up("Anna").await, app.admin().await);
     let everyone = json!({ "all": true });
@@ -233,7 +233,7 @@ async fn invalid_announcement_fields_are_named() {
 }
 
 #[tokio::test]
-async fn announcements_are_listed_by_what_has_become_of_them() {
+async fn lists_announcements_by_status() {
     let app = Application::start().await;
     let admin = app.admin().await;
     let all = || json!({ "all": true });
@@ -289,7 +289,7 @@ async fn dismissing_an_announcement_dismisses_it_on_all_devices() {
 }
 
 #[tokio::test]
-async fn announcements_begin_and_end_at_their_time_across_a_restart() {
+async fn announcements_start_and_end_on_schedule_across_a_restart() {
     let mut app = Application::start().await;
     let (anna, admin) = (app.sign_up("Anna").await, app.admin().await);
     let (start, end) = (Duration::from_secs(4), Duration::from_secs(7));
@@ -312,7 +312,7 @@ async fn announcements_begin_and_end_at_their_time_across_a_restart() {
 }
 
 #[tokio::test]
-async fn a_mail_goes_to_everyone_concerned_once() {
+async fn mails_every_recipient_once() {
     let app = Application::start().await;
     let (anna, ben, admin) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.admin().await);
     let more = json!({ "channels": ["mail"] });
@@ -379,7 +379,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn the_audience_of_a_broadcast_is_told_on_every_instance() {
+    async fn delivers_a_broadcast_to_its_audience_on_every_instance() {
         let app = Setup::new().instances(2).start().await;
         let (anna, ben, cy, admin) =
             (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cy").await, app.admin().await);
@@ -410,7 +410,7 @@ mod cluster {
     const AT_ONCE: usize = 16;
 
     #[tokio::test]
-    async fn two_hundred_people_on_two_instances_get_an_announcement_once() {
+    async fn two_hundred_people_on_two_instances_receive_an_announcement_once() {
         const PEOPLE: usize = 200;
         let app = Setup::new().instances(2).start().await;
         let (admin, app) = (app.admin().await, &app);
@@ -440,7 +440,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn an_announcement_gets_through_while_redis_is_away() {
+    async fn delivers_announcements_while_redis_is_unavailable() {
         let mut app = Setup::new().instances(2).start().await;
         let (anna, ben, admin) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.admin().await);
         let other = app.instances[1].url();

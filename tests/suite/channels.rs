@@ -33,7 +33,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn a_public_channel_is_found_read_joined_and_left() {
+async fn public_channels_can_be_found_read_joined_and_left() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let channel = anna.open_channel("public_channel", "Launch").await;
@@ -104,7 +104,7 @@ async fn a_public_channel_is_found_read_joined_and_left() {
 }
 
 #[tokio::test]
-async fn a_public_channels_title_is_the_only_one_in_its_workspace() {
+async fn public_channel_titles_are_unique_per_workspace() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     anna.open_channel("public_channel", "Thảo luận").await;
@@ -129,7 +129,7 @@ async fn a_public_channels_title_is_the_only_one_in_its_workspace() {
 }
 
 #[tokio::test]
-async fn browsing_shows_the_biggest_first_and_archived_ones_apart() {
+async fn lists_channels_by_size_and_archived_ones_separately() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let small = anna.open_channel("public_channel", "zz small").await;
@@ -149,7 +149,7 @@ async fn browsing_shows_the_biggest_first_and_archived_ones_apart() {
 }
 
 #[tokio::test]
-async fn an_archived_channel_can_only_be_read() {
+async fn an_archived_channel_is_read_only() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let channel = anna.open_channel("public_channel", "Old").await;
@@ -179,7 +179,7 @@ async fn an_archived_channel_can_only_be_read() {
 }
 
 #[tokio::test]
-async fn a_conversation_becomes_one_of_another_kind() {
+async fn converts_a_conversation_to_another_kind() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let group = anna.open_group("Plan", &[&ben, &carl]).await;
@@ -204,7 +204,7 @@ async fn a_conversation_becomes_one_of_another_kind() {
 }
 
 #[tokio::test]
-async fn only_admins_write_in_an_announcement_channel() {
+async fn only_admins_post_in_an_announcement_channel() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let body = json!({ "kind": "public_channel", "title": "News", "topic": "What is new", "posting": "admins" });
@@ -229,7 +229,7 @@ async fn only_admins_write_in_an_announcement_channel() {
 }
 
 #[tokio::test]
-async fn everybody_but_guests_is_in_the_default_channel() {
+async fn adds_everybody_but_guests_to_the_default_channel() {
     let app = Application::start().await;
     let (anna, ben, guest) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Guest").await);
     assert_eq!(browsed(&ben, "").await, ["general"]);
@@ -269,7 +269,7 @@ async fn everybody_but_guests_is_in_the_default_channel() {
 }
 
 #[tokio::test]
-async fn guests_see_the_channels_that_they_were_added_to() {
+async fn guests_see_only_channels_they_were_added_to() {
     let app = Application::start().await;
     let (anna, guest) = (app.sign_up("Anna").await, app.sign_up("Guest").await);
     let team = anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);

@@ -36,7 +36,7 @@ async fn events_cross_instances() {
 }
 
 #[tokio::test]
-async fn the_same_client_id_sent_to_both_at_once_is_one_message() {
+async fn concurrent_sends_of_one_client_id_on_two_instances_create_one_message() {
     let app = two().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -54,7 +54,7 @@ async fn the_same_client_id_sent_to_both_at_once_is_one_message() {
 }
 
 #[tokio::test]
-async fn two_instances_that_write_to_one_conversation_are_seen_in_one_order() {
+async fn messages_written_on_two_instances_have_one_order() {
     let app = two().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -74,7 +74,7 @@ async fn two_instances_that_write_to_one_conversation_are_seen_in_one_order() {
 }
 
 #[tokio::test]
-async fn signing_out_on_one_instance_holds_on_the_other() {
+async fn signing_out_takes_effect_on_other_instances() {
     let app = two().await;
     let anna = app.sign_up("Anna").await;
     let there = anna.at(&app.instances[1].url());
@@ -229,7 +229,7 @@ async fn restarting_every_instance_in_turn_behind_nginx_loses_nothing() {
 }
 
 #[tokio::test]
-async fn losing_the_database_backends_under_load_loses_nothing() {
+async fn terminating_database_backends_under_load_loses_nothing() {
     let app = two().await;
     let balancer = Balancer::start(&app.instances).await;
     let load = Load::start(&balancer.url()).await;
@@ -241,7 +241,7 @@ async fn losing_the_database_backends_under_load_loses_nothing() {
 }
 
 #[tokio::test]
-async fn without_its_database_everything_answers_503_in_time_and_heals() {
+async fn answers_503_in_time_without_its_database_and_recovers() {
     let mut postgres = PostgresServer::start();
     let app = Setup::new().database(&postgres.url()).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -284,7 +284,7 @@ async fn without_its_database_everything_answers_503_in_time_and_heals() {
 
 /// The worst way to lose a database: connections stay open, nothing comes, and nobody is told.
 #[tokio::test]
-async fn behind_a_dead_line_to_its_database_everything_answers_503_in_time_and_heals() {
+async fn answers_503_in_time_behind_a_dead_database_connection_and_recovers() {
     let postgres = PostgresServer::start();
     let line = Proxy::start(postgres.port()).await;
     let app = Setup::new().database(&format!("postgres://natter@127.0.0.1:{}/postgres", line.port())).start().await;
@@ -334,7 +334,7 @@ async fn behind_a_dead_line_to_its_database_everything_answers_503_in_time_and_h
 
 /// As behind a line that goes silent for some connections only: the others, and new ones, are as good as ever.
 #[tokio::test]
-async fn backends_that_stand_still_cost_only_the_requests_that_are_on_them() {
+async fn stalled_database_backends_fail_only_their_own_requests() {
     let postgres = PostgresServer::start();
     let app = Setup::new().database(&postgres.url()).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -363,7 +363,7 @@ async fn backends_that_stand_still_cost_only_the_requests_that_are_on_them() {
 
 /// Without a balancer that would ask again: whoever can't connect, or is cut off, asks the other instance.
 #[tokio::test]
-async fn a_client_that_tries_the_next_instance_sees_no_error_in_a_rolling_restart() {
+async fn clients_that_fail_over_see_no_error_in_a_rolling_restart() {
     const CLIENTS: usize = 16;
     let mut app = two().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -436,7 +436,7 @@ async fn the_state_of_a_providers_key_is_shared_between_instances() {
 }
 
 #[tokio::test]
-async fn five_instances_count_a_keys_calls_together() {
+async fn five_instances_share_the_call_limit_of_a_key() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().instances(5).provider(&upstream).start().await;
     let anna = app.sign_up("Anna").await;

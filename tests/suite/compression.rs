@@ -36,7 +36,7 @@ async fn created(raw: &mut Raw) -> (u8, support::Value) {
 }
 
 #[tokio::test]
-async fn long_frames_are_compressed_for_whoever_agreed_and_short_ones_for_nobody() {
+async fn compresses_long_frames_only_for_clients_that_negotiated_it() {
     const OFFER: &str = "sec-websocket-extensions: permessage-deflate; client_max_window_bits";
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

@@ -33,7 +33,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn figures_tell_what_happened_in_an_hour_a_day_and_thirty_days() {
+async fn reports_figures_for_an_hour_a_day_and_thirty_days() {
     let app = Setup::new().start().await;
     let (anna, ben, admin) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.admin().await);
     let chat = anna.open_single(&ben).await;
@@ -79,7 +79,7 @@ async fn figures_tell_what_happened_in_an_hour_a_day_and_thirty_days() {
 }
 
 #[tokio::test]
-async fn jobs_that_were_given_up_are_an_incident_until_there_are_none() {
+async fn shows_dead_letters_as_an_incident_until_resolved() {
     // Nobody answers at this address.
     let setup = Setup::new().set("mail.smtp_url", "smtp://127.0.0.1:9");
     let app = setup.set("jobs.backoff", "1").set("jobs.max_attempts", "1").start().await;
@@ -99,7 +99,7 @@ async fn jobs_that_were_given_up_are_an_incident_until_there_are_none() {
 }
 
 #[tokio::test]
-async fn an_incident_of_models_says_how_many_questions_failed_and_of_whom() {
+async fn shows_failed_questions_and_affected_users_in_a_model_incident() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
@@ -128,7 +128,7 @@ async fn an_incident_of_models_says_how_many_questions_failed_and_of_whom() {
 }
 
 #[tokio::test]
-async fn a_provider_that_rests_is_an_incident_by_its_name() {
+async fn shows_a_provider_in_backoff_as_an_incident() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
@@ -152,7 +152,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn figures_are_of_all_instances_and_one_that_is_killed_is_told() {
+    async fn aggregates_figures_across_instances_and_reports_a_killed_one() {
         let mut app = Setup::new().instances(2).start().await;
         let (anna, ben, admin) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.admin().await);
         let _sockets = (anna.connect().await, ben.at(&app.instances[1].url()).connect().await);
@@ -181,7 +181,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn late_deliveries_during_a_redis_outage_are_counted_on_all_instances() {
+    async fn counts_late_deliveries_of_a_redis_outage_on_all_instances() {
         let mut app = Setup::new().instances(2).start().await;
         let (anna, ben, admin) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.admin().await);
         let chat = anna.open_single(&ben).await;

@@ -64,7 +64,7 @@ fn sections() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn a_pair_has_one_conversation() {
+async fn two_people_have_one_direct_conversation() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let first =
@@ -109,7 +109,7 @@ async fn the_same_client_id_creates_one_conversation() {
 }
 
 #[tokio::test]
-async fn every_conversation_kind_keeps_its_rules() {
+async fn enforces_the_rules_of_every_conversation_kind() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let wrong = [
@@ -135,7 +135,7 @@ async fn every_conversation_kind_keeps_its_rules() {
 }
 
 #[tokio::test]
-async fn conversations_of_others_are_not_found() {
+async fn conversations_of_others_return_not_found() {
     let app = Application::start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let chat = anna.open_single(&ben).await;
@@ -160,7 +160,7 @@ async fn conversations_of_others_are_not_found() {
 }
 
 #[tokio::test]
-async fn members_are_added_removed_and_made_owner() {
+async fn adds_removes_and_promotes_members() {
     let app = Application::start().await;
     let (anna, ben, carl, dora) =
         (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await, app.sign_up("Dora").await);
@@ -214,7 +214,7 @@ async fn members_are_added_removed_and_made_owner() {
 }
 
 #[tokio::test]
-async fn renaming_and_deleting_is_told() {
+async fn publishes_renames_and_deletions() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let group = anna.open_group("Plan", &[&ben, &carl]).await;
@@ -232,7 +232,7 @@ async fn renaming_and_deleting_is_told() {
 }
 
 #[tokio::test]
-async fn a_new_conversation_is_told_to_its_members_and_followed_at_once() {
+async fn publishes_a_new_conversation_and_subscribes_its_members() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let mut socket = ben.connect().await;

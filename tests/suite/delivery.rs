@@ -25,7 +25,7 @@ async fn sync(socket: &mut Socket, cursors: support::Value) -> (Vec<Frame>, Fram
 }
 
 #[tokio::test]
-async fn every_connection_of_every_member_sees_everything_the_senders_own_too() {
+async fn delivers_every_message_to_every_connection_including_the_senders() {
     let app = Application::start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let mut others = eve.connect().await;
@@ -49,7 +49,7 @@ async fn every_connection_of_every_member_sees_everything_the_senders_own_too() 
 }
 
 #[tokio::test]
-async fn a_sync_gives_what_was_missed_in_order_and_goes_on_live() {
+async fn a_sync_returns_missed_events_in_order_and_continues_live() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -76,7 +76,7 @@ async fn a_sync_gives_what_was_missed_in_order_and_goes_on_live() {
 }
 
 #[tokio::test]
-async fn a_sync_under_load_has_no_gap_and_no_doubles_from_its_first_event_on() {
+async fn a_sync_under_load_has_no_gaps_or_duplicates() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -123,7 +123,7 @@ async fn a_sync_under_load_has_no_gap_and_no_doubles_from_its_first_event_on() {
 }
 
 #[tokio::test]
-async fn a_sync_refuses_what_the_caller_is_not_in_and_gives_the_rest() {
+async fn a_sync_rejects_conversations_of_others_and_returns_the_rest() {
     let app = Application::start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let (mine, theirs) = (anna.open_single(&ben).await, ben.open_single(&eve).await);
@@ -167,7 +167,7 @@ async fn joining_members_see_later_events_and_removed_members_none_after_removal
 }
 
 #[tokio::test]
-async fn typing_is_told_to_the_members_and_expires() {
+async fn typing_is_published_to_members_and_expires() {
     let app = Application::start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let chat = anna.open_single(&ben).await;
@@ -206,7 +206,7 @@ async fn a_member_removed_while_typing_is_not_shown_typing_again() {
 }
 
 #[tokio::test]
-async fn receipts_tell_how_far_everyone_has_come() {
+async fn receipts_report_each_members_read_position() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -237,7 +237,7 @@ async fn presence_of(socket: &mut Socket, who: &Member, status: &str) -> Frame {
 }
 
 #[tokio::test]
-async fn presence_follows_the_connections_and_what_was_chosen() {
+async fn presence_follows_connections_and_the_chosen_status() {
     let app = Application::start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     anna.open_single(&ben).await;
@@ -260,7 +260,7 @@ async fn presence_follows_the_connections_and_what_was_chosen() {
 }
 
 #[tokio::test]
-async fn presence_is_that_of_the_most_active_connection() {
+async fn presence_uses_the_most_active_connection() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     anna.open_single(&ben).await;
@@ -284,7 +284,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn presence_ends_with_the_last_connection_of_all_instances_even_of_one_that_died() {
+    async fn presence_ends_with_the_last_connection_even_on_a_dead_instance() {
         let mut app = Setup::new().instances(2).start().await;
         let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
         anna.open_single(&ben).await;
@@ -318,7 +318,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn while_redis_is_away_durable_events_arrive_and_clients_are_told_to_resync() {
+    async fn delivers_durable_events_without_redis_and_requests_a_resync() {
         let mut app = Setup::new().instances(2).start().await;
         let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
         let chat = anna.open_single(&ben).await;
@@ -338,7 +338,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn a_session_that_ends_while_redis_is_away_is_disconnected_everywhere() {
+    async fn disconnects_a_session_that_ends_during_a_redis_outage() {
         let mut app = Setup::new().instances(2).start().await;
         let anna = app.sign_up("Anna").await;
         let mut there = anna.at(&app.instances[1].url()).connect().await;

@@ -57,7 +57,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn a_draft_is_on_all_devices_and_the_newest_counts() {
+async fn synchronizes_drafts_across_devices_with_the_newest_winning() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let chat = anna.open_single(&ben).await;
@@ -137,7 +137,7 @@ async fn drafts_and_scheduled_messages_reply_only_to_messages_their_author_can_r
 }
 
 #[tokio::test]
-async fn moved_and_removed_scheduled_messages_and_reminders_leave_no_job_behind() {
+async fn rescheduling_and_deleting_remove_the_old_job() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -167,7 +167,7 @@ async fn moved_and_removed_scheduled_messages_and_reminders_leave_no_job_behind(
 }
 
 #[tokio::test]
-async fn a_message_is_sent_at_its_time() {
+async fn sends_a_scheduled_message_at_its_time() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let chat = anna.open_single(&ben).await;
@@ -253,7 +253,7 @@ async fn a_scheduled_message_can_be_sent_now_postponed_or_cancelled() {
 }
 
 #[tokio::test]
-async fn a_message_is_sent_once_also_when_the_program_was_killed() {
+async fn sends_a_scheduled_message_once_despite_a_kill() {
     let mut app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -300,7 +300,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn a_message_is_sent_once_by_whichever_instance_is_there() {
+    async fn sends_a_scheduled_message_once_across_instances() {
         let mut app = Setup::new().instances(2).start().await;
         let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
         let chat = anna.open_single(&ben).await;
@@ -372,7 +372,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn due_messages_and_reminders_come_once_after_every_instance_was_killed() {
+    async fn delivers_due_messages_and_reminders_once_after_all_instances_are_killed() {
         let mut app = Setup::new().instances(2).start().await;
         let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
         let chat = anna.open_single(&ben).await;

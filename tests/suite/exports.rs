@@ -47,7 +47,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn a_conversation_is_written_in_each_format_with_its_files() {
+async fn exports_a_conversation_in_each_format_with_its_files() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -99,7 +99,7 @@ async fn a_conversation_is_written_in_each_format_with_its_files() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_sent_twice_is_in_the_archive_once() {
+async fn an_export_contains_a_file_sent_twice_once() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -117,7 +117,7 @@ async fn a_file_that_was_sent_twice_is_in_the_archive_once() {
 }
 
 #[tokio::test]
-async fn a_chat_with_an_assistant_is_written_with_what_both_say() {
+async fn exports_both_sides_of_an_assistant_chat() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_assistant().await;
@@ -133,7 +133,7 @@ async fn a_chat_with_an_assistant_is_written_with_what_both_say() {
 }
 
 #[tokio::test]
-async fn nothing_in_an_export_runs() {
+async fn exports_contain_no_executable_content() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -156,7 +156,7 @@ async fn nothing_in_an_export_runs() {
 }
 
 #[tokio::test]
-async fn deleted_messages_are_in_no_export() {
+async fn exports_exclude_deleted_messages() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let admin = app.admin().await;
@@ -189,7 +189,7 @@ async fn deleted_messages_are_in_no_export() {
 }
 
 #[tokio::test]
-async fn who_may_export_what() {
+async fn limits_exports_to_authorized_members() {
     let app = Setup::new().set("realtime.small_conversation", 3).start().await;
     let [anna, ben, carl, dora] =
         [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await, app.sign_up("Dora").await];
@@ -213,7 +213,7 @@ async fn who_may_export_what() {
 }
 
 #[tokio::test]
-async fn a_long_conversation_is_written_whole_and_in_order() {
+async fn exports_a_long_conversation_completely_and_in_order() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -230,7 +230,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn an_export_is_written_though_the_instance_that_took_it_is_killed() {
+    async fn finishes_an_export_after_its_instance_is_killed() {
         let mut app = Setup::new().instances(2).start().await;
         let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
         let chat = anna.open_single(&ben).await;

@@ -69,7 +69,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn a_scanner_is_banned_until_an_admin_lifts_the_ban() {
+async fn bans_a_scanner_until_an_admin_lifts_the_ban() {
     let app = behind_a_proxy().start().await;
     let (scanner, admin) = (app.anonymous(), app.admin().await);
     scan(&scanner, "203.0.113.7", 3).await;
@@ -88,7 +88,7 @@ async fn a_scanner_is_banned_until_an_admin_lifts_the_ban() {
 }
 
 #[tokio::test]
-async fn a_browser_is_told_in_a_page_and_the_operator_can_help_from_the_shell() {
+async fn shows_banned_browsers_a_page_and_lets_operators_unban_from_the_shell() {
     let app = behind_a_proxy().start().await;
     let (visitor, admin) = (app.anonymous(), app.admin().await);
     let ban = json!({ "address": "203.0.113.7", "seconds": 300, "reason": "Abuse" });
@@ -104,7 +104,7 @@ async fn a_browser_is_told_in_a_page_and_the_operator_can_help_from_the_shell() 
 }
 
 #[tokio::test]
-async fn everything_that_the_setting_names_counts_and_nothing_else() {
+async fn counts_only_the_configured_violations() {
     let app = behind_a_proxy()
         .set("firewall.violations", "failed_signin,forged_token,rate_limited")
         .set("rate_limit.write.strategy", "fixed_window")
@@ -169,7 +169,7 @@ async fn everything_that_the_setting_names_counts_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_address_is_what_the_trusted_proxy_says_and_nothing_that_the_client_adds() {
+async fn uses_only_the_trusted_proxys_client_address() {
     let app = behind_a_proxy().start().await;
     let caller = app.anonymous();
     for lie in ["198.51.100.1", "198.51.100.2", "127.0.0.1"] {
@@ -188,7 +188,7 @@ async fn an_address_is_what_the_trusted_proxy_says_and_nothing_that_the_client_a
 }
 
 #[tokio::test]
-async fn forwarded_addresses_before_that_of_the_proxy_are_ignored() {
+async fn ignores_forwarded_addresses_before_the_trusted_proxy() {
     let app = behind_a_proxy().start().await;
     let caller = app.anonymous();
     let status = async |forwarded: &[u8], path: &str| {
@@ -227,7 +227,7 @@ const FOREIGN_PAGES: [&[(&str, &str)]; 4] = [
 ];
 
 #[tokio::test]
-async fn a_foreign_page_cannot_have_its_visitor_banned() {
+async fn cross_site_requests_cannot_ban_a_visitor() {
     let app = behind_a_proxy()
         .set("rate_limit.read.strategy", "fixed_window")
         .set("rate_limit.read.limit", 2)
@@ -280,7 +280,7 @@ async fn a_foreign_page_cannot_have_its_visitor_banned() {
 }
 
 #[tokio::test]
-async fn behind_the_shipped_proxies_nobody_chooses_their_address_or_their_country() {
+async fn clients_cannot_spoof_address_or_country_behind_the_shipped_proxies() {
     let app = behind_a_proxy().start().await;
     let anna = app.sign_up("Anna").await;
     let (nginx, haproxy) = (Nginx::shipped(&app.instances).await, Balancer::start(&app.instances).await);
@@ -306,7 +306,7 @@ async fn behind_the_shipped_proxies_nobody_chooses_their_address_or_their_countr
 }
 
 #[tokio::test]
-async fn without_a_trusted_proxy_forwarded_addresses_are_ignored() {
+async fn ignores_forwarded_addresses_without_a_trusted_proxy() {
     let app = directly().start().await;
     let caller = app.anonymous();
     for lie in ["198.51.100.1", "198.51.100.2", "198.51.100.3"] {
@@ -316,7 +316,7 @@ async fn without_a_trusted_proxy_forwarded_addresses_are_ignored() {
 }
 
 #[tokio::test]
-async fn an_ipv6_network_counts_as_one_caller() {
+async fn counts_an_ipv6_network_as_one_client() {
     let app = behind_a_proxy().start().await;
     let caller = app.anonymous();
     for host in ["1", "2", "ffff:3"] {
@@ -327,7 +327,7 @@ async fn an_ipv6_network_counts_as_one_caller() {
 }
 
 #[tokio::test]
-async fn an_admin_bans_networks_and_is_told_what_is_wrong() {
+async fn admins_ban_networks_with_validated_input() {
     let app = behind_a_proxy().start().await;
     let (caller, admin, anna) = (app.anonymous(), app.admin().await, app.sign_up("Anna").await);
     let ban = |address: &str| json!({ "address": address, "seconds": 600, "reason": "Abuse" });
@@ -360,7 +360,7 @@ async fn an_admin_bans_networks_and_is_told_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn connections_of_a_banned_address_end_and_none_begins() {
+async fn a_ban_closes_existing_connections_and_refuses_new_ones() {
     let app = behind_a_proxy().start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
     let mut headers = anna.headers();
@@ -401,7 +401,7 @@ async fn connections_of_a_banned_address_end_and_none_begins() {
 }
 
 #[tokio::test]
-async fn forged_tokens_at_the_doors_of_real_time_count() {
+async fn counts_forged_tokens_at_realtime_endpoints() {
     let app = behind_a_proxy().start().await;
     let anna = app.sign_up("Anna").await;
     let mut headers = anna.headers();
@@ -415,7 +415,7 @@ async fn forged_tokens_at_the_doors_of_real_time_count() {
 }
 
 #[tokio::test]
-async fn a_flood_on_a_socket_is_no_violation_of_its_address() {
+async fn does_not_count_a_socket_flood_against_the_address() {
     let app = behind_a_proxy().set("realtime.max_frames_per_second", 1).start().await;
     let anna = app.sign_up("Anna").await;
     let mut headers = anna.headers();
@@ -467,7 +467,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn instances_count_together_and_a_ban_outlives_redis_and_restarts() {
+    async fn instances_share_violation_counts_and_persist_bans() {
         let mut app = behind_a_proxy().instances(2).start().await;
         let urls: Vec<String> = app.instances.iter().map(|instance| instance.url()).collect();
         let callers: Vec<Caller> = urls.iter().map(|url| Caller::anonymous(url)).collect();
@@ -505,7 +505,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn a_ban_at_one_instance_ends_the_connections_at_the_other() {
+    async fn a_ban_closes_connections_on_other_instances() {
         let app = behind_a_proxy().instances(2).start().await;
         let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
         let mut headers = anna.headers();

@@ -46,14 +46,14 @@ async fn answers_to_no_foreign_name(app: &Application) {
 }
 
 #[tokio::test]
-async fn on_this_machine_alone_a_name_that_was_pointed_here_is_refused() {
+async fn rejects_unknown_host_names_on_a_loopback_listener() {
     let app = Application::start().await;
     answers_to_no_foreign_name(&app).await;
     sign_up(&app, "localhost:8080", "http://localhost:8080").await.data_with(201);
 }
 
 #[tokio::test]
-async fn with_a_public_address_it_and_what_is_listed_are_the_only_origins_of_ours() {
+async fn accepts_only_the_public_and_listed_origins() {
     let app = Setup::new()
         .set("server.public_url", "http://chat.example:8080")
         .set("server.cors_origins", "https://app.example")

@@ -50,7 +50,7 @@ fn ids(people: &[Member]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_message_to_three_hundred_is_a_durable_frame_for_each_and_receipts_for_none() {
+async fn delivers_a_message_to_three_hundred_members_without_receipts() {
     const PEOPLE: usize = 300;
     const VIEWERS: usize = 5;
     let app = Application::start().await;
@@ -86,7 +86,7 @@ async fn a_message_to_three_hundred_is_a_durable_frame_for_each_and_receipts_for
 }
 
 #[tokio::test]
-async fn receipts_of_up_to_a_hundred_members_are_gathered_for_viewers() {
+async fn coalesces_receipts_of_up_to_a_hundred_members_for_viewers() {
     let app = Application::start().await;
     let people = app.crowd(25).await;
     let chat = group(&people[0], &people[1..]).await;
@@ -124,7 +124,7 @@ async fn receipts_of_up_to_a_hundred_members_are_gathered_for_viewers() {
 }
 
 #[tokio::test]
-async fn a_group_of_twenty_is_told_everything_and_one_of_twenty_one_only_who_shows_it() {
+async fn groups_above_twenty_members_send_ephemeral_events_to_viewers_only() {
     let app = Application::start().await;
     let people = app.crowd(21).await;
     let chat = group(&people[0], &people[1..20]).await;
@@ -153,7 +153,7 @@ async fn a_group_of_twenty_is_told_everything_and_one_of_twenty_one_only_who_sho
 }
 
 #[tokio::test]
-async fn a_view_names_eight_conversations_replaces_the_last_and_ends_with_the_membership() {
+async fn limits_a_view_to_eight_conversations_and_ends_it_with_the_membership() {
     let app = Setup::new().set("realtime.small_conversation", 2).start().await;
     let people = app.crowd(3).await;
     let (chat, other) = (group(&people[0], &people[1..]).await, group(&people[0], &people[1..]).await);
@@ -180,7 +180,7 @@ async fn a_view_names_eight_conversations_replaces_the_last_and_ends_with_the_me
 }
 
 #[tokio::test]
-async fn a_stream_says_in_its_address_what_it_shows() {
+async fn event_streams_select_their_view_in_the_url() {
     let app = Setup::new().set("realtime.small_conversation", 2).start().await;
     let people = app.crowd(3).await;
     let chat = group(&people[0], &people[1..]).await;
@@ -210,7 +210,7 @@ fn is(who: &Member, status: &str) -> HashSet<(String, String)> {
 }
 
 #[tokio::test]
-async fn presence_is_told_of_those_who_are_watched_and_may_be_seen() {
+async fn publishes_presence_of_watched_and_visible_users_only() {
     // The default channel, in which they all are, is no small one.
     let app = Setup::new().set("workspaces.shared", "none").set("realtime.small_conversation", 2).start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
@@ -254,7 +254,7 @@ async fn presence_is_told_of_those_who_are_watched_and_may_be_seen() {
 }
 
 #[tokio::test]
-async fn many_who_come_at_once_are_a_frame_a_second_for_each_watcher() {
+async fn coalesces_mass_presence_changes_to_one_frame_a_second() {
     const PEOPLE: usize = 40;
     let app = Application::start().await;
     let people = app.crowd(PEOPLE + 1).await;
@@ -273,7 +273,7 @@ async fn many_who_come_at_once_are_a_frame_a_second_for_each_watcher() {
 }
 
 #[tokio::test]
-async fn views_and_watches_count_against_the_limit_of_ephemeral_frames() {
+async fn views_and_watches_count_against_the_ephemeral_frame_limit() {
     let app = Setup::new()
         .set("rate_limit.enabled", true)
         .set("rate_limit.ephemeral.limit", 2)

@@ -24,7 +24,7 @@ async fn me(member: &Member) -> Answer {
 }
 
 #[tokio::test]
-async fn every_answer_tells_what_is_left_and_a_refusal_when_to_come_back() {
+async fn returns_rate_limit_headers_and_retry_after() {
     for strategy in ["fixed_window", "sliding_window", "token_bucket"] {
         let app = limited("read", strategy, 3).start().await;
         let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -46,7 +46,7 @@ async fn every_answer_tells_what_is_left_and_a_refusal_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn anonymous_callers_are_counted_by_address() {
+async fn counts_anonymous_callers_by_address() {
     let app = limited("auth", "fixed_window", 4).start().await;
     // Two tests of passwords, one address: what is tried with wrong credentials counts too.
     let try_in = async |email: &str| {
@@ -61,7 +61,7 @@ async fn anonymous_callers_are_counted_by_address() {
 }
 
 #[tokio::test]
-async fn guessed_tokens_are_counted() {
+async fn counts_guessed_tokens() {
     let app = limited("read", "fixed_window", 3).start().await;
     let guess = async || {
         let request = app.anonymous().request(reqwest::Method::GET, "/r1/users/me").bearer_auth("guessed");
@@ -74,7 +74,7 @@ async fn guessed_tokens_are_counted() {
 }
 
 #[tokio::test]
-async fn messages_by_frame_and_by_request_count_together_and_keep_their_order() {
+async fn messages_by_frame_and_by_request_share_a_limit_and_keep_their_order() {
     let app = limited("message_send", "fixed_window", 10).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -141,7 +141,7 @@ async fn creating_conversations_and_adding_members_share_a_rate_limit() {
 }
 
 #[tokio::test]
-async fn a_flood_from_one_address_is_refused_before_anything_is_done_for_it() {
+async fn refuses_a_flood_from_one_address_before_doing_any_work() {
     let app = Setup::new()
         .set("rate_limit.enabled", true)
         .set("rate_limit.flood_per_second", 1)
@@ -196,7 +196,7 @@ fn with_little_patience(setup: Setup) -> Setup {
 }
 
 #[tokio::test]
-async fn a_good_key_does_not_count_against_its_address_and_a_bad_one_does() {
+async fn only_invalid_keys_count_against_their_address() {
     let app = with_little_patience(Setup::new()).start().await;
     let anna = app.sign_up("Anna").await;
     let program = anna.program(&["gateway"]).await;
@@ -228,7 +228,7 @@ async fn a_good_key_does_not_count_against_its_address_and_a_bad_one_does() {
 }
 
 #[tokio::test]
-async fn a_good_key_keeps_to_the_limits_of_its_own() {
+async fn enforces_the_limits_of_a_valid_key() {
     let app = with_little_patience(limited("gateway", "fixed_window", 30)).start().await;
     let program = app.sign_up("Anna").await.program(&["gateway"]).await;
     assert_eq!(ask_from(&program, "/v1/models").await.status, 200);
@@ -238,7 +238,7 @@ async fn a_good_key_keeps_to_the_limits_of_its_own() {
 }
 
 #[tokio::test]
-async fn refreshes_are_counted_by_sign_in_and_not_by_address() {
+async fn counts_refreshes_by_session_and_not_by_address() {
     let app = limited("refresh", "fixed_window", 2).start().await;
     let anonymous = app.anonymous();
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -263,7 +263,7 @@ async fn refreshes_are_counted_by_sign_in_and_not_by_address() {
 
 /// The groups of the contract: sign-up, sign-in and mail calls, renewing a session, messages, files, the gateway, bringing people together; else by method.
 #[test]
-fn every_endpoint_counts_against_the_group_of_its_address() {
+fn every_endpoint_counts_against_its_rate_limit_group() {
     for def in endpoint::all() {
         let expected = match (def.method.as_str(), def.path) {
             ("POST", "/r1/auth/refresh") => "refresh",
@@ -309,7 +309,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn two_instances_count_as_one_to_the_request() {
+    async fn two_instances_share_rate_limits_exactly() {
         for strategy in ["fixed_window", "sliding_window", "token_bucket"] {
             let app = limited("read", strategy, 25).instances(2).start().await;
             let anna = app.sign_up("Anna").await;
@@ -318,7 +318,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn without_redis_each_instance_counts_by_itself_and_nobody_is_locked_out() {
+    async fn instances_count_separately_without_redis_and_lock_nobody_out() {
         let mut app = limited("read", "fixed_window", 5).instances(2).start().await;
         let anna = app.sign_up("Anna").await;
         app.redis.as_mut().unwrap().stop().await;

@@ -18,7 +18,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn the_same_client_id_is_one_message() {
+async fn deduplicates_messages_by_client_id() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -39,7 +39,7 @@ async fn the_same_client_id_is_one_message() {
 }
 
 #[tokio::test]
-async fn bad_messages_are_refused_at_their_field() {
+async fn rejects_invalid_messages_by_field() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -66,7 +66,7 @@ async fn bad_messages_are_refused_at_their_field() {
 }
 
 #[tokio::test]
-async fn a_message_is_edited_and_deleted_by_its_sender() {
+async fn its_sender_edits_and_deletes_a_message() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -91,7 +91,7 @@ async fn a_message_is_edited_and_deleted_by_its_sender() {
 }
 
 #[tokio::test]
-async fn history_is_read_by_number_and_by_time() {
+async fn pages_history_by_number_and_by_time() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -130,7 +130,7 @@ async fn history_is_read_by_number_and_by_time() {
 }
 
 #[tokio::test]
-async fn unread_counts_what_others_wrote_after_what_was_read() {
+async fn counts_messages_of_others_after_the_read_position_as_unread() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -158,7 +158,7 @@ async fn unread_counts_what_others_wrote_after_what_was_read() {
 }
 
 #[tokio::test]
-async fn deleted_messages_are_not_unread_for_those_who_had_read_everything() {
+async fn deleting_messages_does_not_create_unread_counts() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -200,7 +200,7 @@ async fn sending_marks_earlier_messages_as_received_and_read() {
 }
 
 #[tokio::test]
-async fn the_log_holds_every_change_in_order() {
+async fn the_log_records_every_change_in_order() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -223,7 +223,7 @@ async fn the_log_holds_every_change_in_order() {
 }
 
 #[tokio::test]
-async fn a_prompt_may_be_long_and_a_message_to_people_may_not() {
+async fn prompts_may_be_longer_than_messages_to_people() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let (people, chat) = (anna.open_single(&ben).await, anna.open_assistant().await);
@@ -247,7 +247,7 @@ async fn a_prompt_may_be_long_and_a_message_to_people_may_not() {
 }
 
 #[tokio::test]
-async fn control_characters_are_left_out_and_line_breaks_are_one_kind() {
+async fn strips_control_characters_and_normalizes_line_breaks() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -274,7 +274,7 @@ async fn the_length_of_a_message_is_configurable() {
 }
 
 #[tokio::test]
-async fn the_log_is_kept_as_long_as_configured() {
+async fn keeps_the_log_for_the_configured_retention() {
     let mut app = Setup::new().set("messages.event_retention_days", 7).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;

@@ -74,7 +74,7 @@ fn names(text: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn everything_that_dashboard_and_alerts_ask_for_is_there() {
+async fn exports_every_metric_used_by_dashboard_and_alerts() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     // Nobody takes mails at this address, so they are given up.
     let setup = Setup::new()
@@ -147,7 +147,7 @@ async fn live_quietly(app: &Application) -> Member {
 }
 
 #[tokio::test]
-async fn metrics_have_a_private_address_and_a_taken_address_stops_nothing() {
+async fn serves_metrics_on_a_private_address_and_survives_a_taken_port() {
     let (mut app, url) = watched(Setup::new()).await;
     assert!(!app.anonymous().get("/metrics").await.text().contains("natter_"));
     assert_eq!(reqwest::get(url.replace("/metrics", "/health")).await.unwrap().status(), 404);

@@ -71,7 +71,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn a_report_is_taken_and_closed_and_its_author_is_warned() {
+async fn resolves_a_report_and_warns_the_author() {
     let app = Application::start().await;
     let [anna, ben, carl] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await];
     let (admin, place) = (app.admin().await, channel(&anna, &[&ben, &carl]).await);
@@ -144,7 +144,7 @@ async fn a_report_is_taken_and_closed_and_its_author_is_warned() {
 }
 
 #[tokio::test]
-async fn an_administrator_who_reads_a_message_that_nobody_reported_confirms_and_is_audited() {
+async fn reading_an_unreported_message_requires_confirmation_and_is_audited() {
     let app = Setup::new().set("auth.fresh_for", 1).start().await;
     let [anna, ben] = [app.sign_up("Anna").await, app.sign_up("Ben").await];
     let admin = app.admin().await;
@@ -174,7 +174,7 @@ async fn an_administrator_who_reads_a_message_that_nobody_reported_confirms_and_
 }
 
 #[tokio::test]
-async fn a_hidden_message_is_read_by_its_author_and_administrators_only() {
+async fn only_its_author_and_administrators_read_a_hidden_message() {
     let app = Application::start().await;
     let [anna, ben, dora] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Dora").await];
     let (admin, place) = (app.admin().await, channel(&anna, &[&ben]).await);
@@ -283,7 +283,7 @@ async fn members_report_messages_they_can_read_but_not_their_own() {
 }
 
 #[tokio::test]
-async fn in_slow_mode_members_wait_and_those_who_manage_the_channel_dont() {
+async fn slow_mode_delays_members_but_not_channel_managers() {
     let app = Application::start().await;
     let [anna, ben, carl] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await];
     let (admin, place) = (app.admin().await, channel(&anna, &[&ben, &carl]).await);
@@ -330,7 +330,7 @@ async fn in_slow_mode_members_wait_and_those_who_manage_the_channel_dont() {
 }
 
 #[tokio::test]
-async fn unwanted_words_are_refused_or_masked() {
+async fn rejects_or_masks_blocked_words() {
     let app = Application::start().await;
     let [anna, ben] = [app.sign_up("Anna").await, app.sign_up("Ben").await];
     let (admin, place) = (app.admin().await, channel(&anna, &[&ben]).await);
@@ -374,7 +374,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn slow_mode_words_and_hiding_hold_on_every_instance() {
+    async fn slow_mode_blocked_words_and_hiding_apply_on_every_instance() {
         let app = Setup::new().instances(2).start().await;
         let [anna, ben] = [app.sign_up("Anna").await, app.sign_up("Ben").await];
         let there = ben.at(&app.instances[1].url());
@@ -415,7 +415,7 @@ mod cluster {
 
     /// Of two who send at once on two instances, one waits.
     #[tokio::test]
-    async fn slow_mode_holds_for_concurrent_messages_on_two_instances() {
+    async fn slow_mode_limits_concurrent_messages_on_two_instances() {
         let app = Setup::new().instances(2).start().await;
         let [anna, ben] = [app.sign_up("Anna").await, app.sign_up("Ben").await];
         let there = ben.at(&app.instances[1].url());

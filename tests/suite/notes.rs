@@ -33,7 +33,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn a_note_is_kept_and_heard_of_on_all_devices_and_seen_by_nobody_else() {
+async fn synchronizes_private_notes_across_devices() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let phone = anna.another_device().await;
@@ -78,7 +78,7 @@ async fn a_note_is_kept_and_heard_of_on_all_devices_and_seen_by_nobody_else() {
 }
 
 #[tokio::test]
-async fn of_two_concurrent_writes_of_a_note_one_gets_the_other_version() {
+async fn a_conflicting_write_of_a_note_returns_the_other_version() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let phone = anna.another_device().await;
@@ -110,7 +110,7 @@ async fn of_two_concurrent_writes_of_a_note_one_gets_the_other_version() {
 }
 
 #[tokio::test]
-async fn invalid_note_fields_are_named() {
+async fn rejects_invalid_note_fields_by_name() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let path = at(&new_id());

@@ -60,7 +60,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn mentioned_members_are_notified_and_nobody_else() {
+async fn notifies_only_mentioned_members() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let chat = channel(&anna, &[&ben, &carl]).await;
@@ -97,7 +97,7 @@ async fn mentioned_members_are_notified_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn unreadable_settings_of_one_keep_nobody_else_from_being_notified() {
+async fn unreadable_settings_of_one_member_do_not_block_notifications_of_others() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let (of_ben, of_carl) = (anna.open_single(&ben).await, anna.open_single(&carl).await);
@@ -162,7 +162,7 @@ async fn notifications_are_withdrawn_when_their_message_is_deleted_or_edited() {
 }
 
 #[tokio::test]
-async fn an_edit_tells_whom_it_mentions_once() {
+async fn an_edit_notifies_newly_mentioned_members_once() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let chat = channel(&anna, &[&ben, &carl]).await;
@@ -196,7 +196,7 @@ async fn an_edit_tells_whom_it_mentions_once() {
 }
 
 #[tokio::test]
-async fn replies_and_reactions_are_told_to_those_they_concern() {
+async fn notifies_the_author_of_replies_and_reactions() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let chat = channel(&anna, &[&ben, &carl]).await;

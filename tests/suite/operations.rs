@@ -25,7 +25,7 @@ pub(crate) async fn natter(folder: &Path, settings: &[(&str, &str)], arguments: 
 }
 
 #[tokio::test]
-async fn the_doctor_finds_nothing_wrong_where_nothing_is() {
+async fn the_doctor_reports_no_problem_on_a_healthy_server() {
     let app = Application::start().await;
     let output = app.command(&["doctor"]).await;
     let said = String::from_utf8(output.stdout).unwrap();
@@ -38,7 +38,7 @@ async fn the_doctor_finds_nothing_wrong_where_nothing_is() {
 }
 
 #[tokio::test]
-async fn the_doctor_says_in_a_line_each_what_is_wrong_and_what_to_do() {
+async fn the_doctor_reports_each_problem_with_its_fix() {
     let app = Setup::new().start().await;
     let port = free_port();
     let redis = format!("redis://:hunter22@127.0.0.1:{port}");
@@ -69,7 +69,7 @@ async fn the_doctor_says_in_a_line_each_what_is_wrong_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn the_doctor_knows_a_database_that_is_away_and_one_that_is_behind() {
+async fn the_doctor_detects_an_unavailable_and_an_outdated_database() {
     let app = Setup::new().on(Engine::Sqlite).start().await;
     let database = format!("sqlite://{}", app.folder().join("natter.db").display());
     let data = app.folder().display().to_string();

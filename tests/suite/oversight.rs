@@ -25,7 +25,7 @@ async fn actions(admin: &Member) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn accounts_are_found_by_any_spelling_of_their_name() {
+async fn finds_accounts_by_any_spelling_of_their_name() {
     let app = Application::start().await;
     let admin = app.admin().await;
     for (name, typed) in [
@@ -43,7 +43,7 @@ async fn accounts_are_found_by_any_spelling_of_their_name() {
 }
 
 #[tokio::test]
-async fn anybody_is_found_without_knowing_a_workspace() {
+async fn administrators_find_any_user_without_a_workspace() {
     let app = Application::start().await;
     let (admin, anna, bent) = (app.admin().await, app.sign_up("Anna_1").await, app.sign_up("Bent 100%").await);
     assert_eq!(users(&admin, "").await.len(), 3);
@@ -112,7 +112,7 @@ async fn a_suspended_account_is_signed_out_at_once_until_restored() {
 }
 
 #[tokio::test]
-async fn idle_accounts_are_found_and_changed_in_batches() {
+async fn finds_and_changes_idle_accounts_in_batches() {
     let mail = MailServer::start().await;
     let app = Setup::new().set("mail.smtp_url", mail.url()).start().await;
     let [admin, anna, ben, carl] =
@@ -237,7 +237,7 @@ async fn administrators_end_sessions_and_reset_passwords() {
 }
 
 #[tokio::test]
-async fn an_account_is_made_for_somebody_where_sign_up_is_closed() {
+async fn administrators_create_accounts_where_sign_up_is_closed() {
     let mail = MailServer::start().await;
     let app = Setup::new().set("auth.signup", "closed").set("mail.smtp_url", mail.url()).start().await;
     let (admin, email) = (app.admin().await, new_email("Dora"));
@@ -256,7 +256,7 @@ async fn an_account_is_made_for_somebody_where_sign_up_is_closed() {
 }
 
 #[tokio::test]
-async fn a_persons_data_and_the_end_of_their_account_on_request() {
+async fn administrators_export_and_delete_an_account_on_request() {
     let app = Application::start().await;
     let [admin, anna, ben] = [app.admin().await, app.sign_up("Anna").await, app.sign_up("Ben").await];
     let chat = anna.open_single(&ben).await;
@@ -317,7 +317,7 @@ async fn granting_access_and_deleting_require_a_fresh_sign_in() {
 }
 
 #[tokio::test]
-async fn workspaces_are_seen_from_outside_given_away_and_deleted() {
+async fn administrators_list_transfer_and_delete_workspaces() {
     let app = Application::start().await;
     let [admin, anna, ben] = [app.admin().await, app.sign_up("Anna").await, app.sign_up("Ben").await];
     let made = anna.post("/r1/workspaces", json!({ "name": "Harbour 50%" })).await.data_with(201);
@@ -359,7 +359,7 @@ async fn workspaces_are_seen_from_outside_given_away_and_deleted() {
 }
 
 #[tokio::test]
-async fn conversations_are_listed_with_how_much_is_in_them_and_nothing_that_is_said() {
+async fn administrators_list_conversations_with_sizes_and_without_content() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).start().await;
     let [admin, anna, ben] = [app.admin().await, app.sign_up("Anna").await, app.sign_up("Ben").await];
@@ -415,7 +415,7 @@ async fn conversations_are_listed_with_how_much_is_in_them_and_nothing_that_is_s
 }
 
 #[tokio::test]
-async fn a_channel_and_a_group_are_given_to_another_member() {
+async fn administrators_transfer_channels_and_groups_to_another_member() {
     let app = Application::start().await;
     let [admin, anna, ben] = [app.admin().await, app.sign_up("Anna").await, app.sign_up("Ben").await];
     let [zoe, eve] = [app.sign_up("Zoe").await, app.sign_up("Eve").await];
@@ -458,7 +458,7 @@ async fn a_channel_and_a_group_are_given_to_another_member() {
 }
 
 #[tokio::test]
-async fn any_conversation_but_the_default_channel_is_deleted_with_its_name_typed() {
+async fn deleting_a_conversation_requires_its_name_and_excludes_the_default_channel() {
     let app = Application::start().await;
     let [admin, anna, ben] = [app.admin().await, app.sign_up("Anna").await, app.sign_up("Ben").await];
     let channel = anna.open_channel("private_channel", "quay").await;
@@ -490,7 +490,7 @@ async fn any_conversation_but_the_default_channel_is_deleted_with_its_name_typed
 }
 
 #[tokio::test]
-async fn the_audit_log_is_searched_and_had_as_a_table() {
+async fn the_audit_log_can_be_searched_and_exported_as_a_table() {
     let app = Application::start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("=Anna").await);
     anna.post("/r1/workspaces", json!({ "name": "Quay" })).await.data_with(201);
@@ -515,7 +515,7 @@ async fn the_audit_log_is_searched_and_had_as_a_table() {
 }
 
 #[tokio::test]
-async fn settings_tell_their_source_and_no_secret() {
+async fn shows_the_source_of_settings_and_no_secrets() {
     let app = Setup::new().set("mail.smtp_url", "smtp://ann:hunter2@127.0.0.1:9").start().await;
     let admin = app.admin().await;
     let settings = admin.get("/r1/admin/settings").await.data();
@@ -531,7 +531,7 @@ async fn settings_tell_their_source_and_no_secret() {
 }
 
 #[tokio::test]
-async fn a_new_installation_is_set_up_step_by_step() {
+async fn lists_the_set_up_steps_of_a_new_installation() {
     let mail = MailServer::start().await;
     let app = Setup::new().set("mail.smtp_url", mail.url()).start().await;
     let admin = app.admin().await;
@@ -553,7 +553,7 @@ async fn a_new_installation_is_set_up_step_by_step() {
 }
 
 #[tokio::test]
-async fn a_mail_server_that_does_not_answer_is_told() {
+async fn reports_a_mail_server_that_does_not_answer() {
     let app = Setup::new().set("mail.smtp_url", "smtp://127.0.0.1:9").start().await;
     let admin = app.admin().await;
     let test = admin.post("/r1/admin/setup/mail", json!({})).await.data();
@@ -566,7 +566,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn a_suspension_holds_on_every_instance_at_once() {
+    async fn a_suspension_applies_on_every_instance_at_once() {
         let app = Setup::new().instances(2).start().await;
         let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
         let there = app.instances[1].url();

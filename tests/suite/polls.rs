@@ -35,7 +35,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn a_poll_is_voted_in_and_everyone_is_told_in_order() {
+async fn publishes_votes_to_everyone_in_order() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let chat = anna.open_single(&ben).await;
@@ -88,7 +88,7 @@ async fn a_poll_is_voted_in_and_everyone_is_told_in_order() {
 }
 
 #[tokio::test]
-async fn an_anonymous_poll_tells_nobody_who_has_chosen_what() {
+async fn anonymous_polls_hide_voters() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -103,7 +103,7 @@ async fn an_anonymous_poll_tells_nobody_who_has_chosen_what() {
 }
 
 #[tokio::test]
-async fn a_poll_is_right_ends_at_its_time_and_goes_with_its_message() {
+async fn a_poll_is_validated_closes_on_time_and_is_deleted_with_its_message() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -140,7 +140,7 @@ async fn a_poll_is_right_ends_at_its_time_and_goes_with_its_message() {
 }
 
 #[tokio::test]
-async fn many_vote_at_once_and_each_counts_once() {
+async fn counts_concurrent_votes_once_each() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut others = Vec::new();

@@ -159,7 +159,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn a_link_shows_its_page_to_those_who_may_read_it() {
+async fn shows_a_link_preview_to_readers_of_the_message() {
     let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
     let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
@@ -206,7 +206,7 @@ async fn a_link_shows_its_page_to_those_who_may_read_it() {
 }
 
 #[tokio::test]
-async fn links_to_anything_but_pages_have_no_preview() {
+async fn creates_no_previews_of_links_to_non_html() {
     let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
     let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -219,7 +219,7 @@ async fn links_to_anything_but_pages_have_no_preview() {
 }
 
 #[tokio::test]
-async fn previews_are_turned_off_for_a_message_a_person_a_workspace() {
+async fn previews_can_be_disabled_per_message_user_and_workspace() {
     let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
     let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -258,7 +258,7 @@ async fn previews_are_turned_off_for_a_message_a_person_a_workspace() {
 
 /// Links that people write lead nowhere where only this machine can go. A link beside them is previewed: by then they had their chance.
 #[tokio::test]
-async fn a_preview_reaches_nothing_that_is_not_public() {
+async fn previews_do_not_reach_private_addresses() {
     let canary = Site::start("127.0.0.1", "").await;
     let site = Site::start("127.0.0.2", &canary.address).await;
     let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
@@ -295,7 +295,7 @@ async fn a_preview_reaches_nothing_that_is_not_public() {
 }
 
 #[tokio::test]
-async fn loops_and_bombs_are_harmless() {
+async fn survives_redirect_loops_and_decompression_bombs() {
     let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
     let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -320,7 +320,7 @@ fn processor_seconds(app: &Application) -> u64 {
 }
 
 #[tokio::test]
-async fn a_page_of_one_tag_with_many_attributes_takes_little_processor_time() {
+async fn bounds_cpu_time_for_a_tag_with_many_attributes() {
     let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
     let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -337,7 +337,7 @@ async fn a_page_of_one_tag_with_many_attributes_takes_little_processor_time() {
 }
 
 #[tokio::test]
-async fn slow_pages_hold_nobody_up() {
+async fn slow_pages_do_not_delay_others() {
     let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
     let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -359,7 +359,7 @@ async fn slow_pages_hold_nobody_up() {
 }
 
 #[tokio::test]
-async fn a_preview_tells_nothing_of_where_its_picture_was_taken() {
+async fn previews_strip_location_metadata_of_pictures() {
     let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
     let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -379,7 +379,7 @@ async fn a_preview_tells_nothing_of_where_its_picture_was_taken() {
 
 /// The job outlives the server that sent the message.
 #[tokio::test]
-async fn a_preview_comes_after_a_restart_too() {
+async fn creates_pending_previews_after_a_restart() {
     let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
     let mut app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -395,7 +395,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn a_page_is_read_once_for_all_who_read_the_message_on_both_instances() {
+    async fn fetches_a_page_once_for_all_readers_on_both_instances() {
         let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
         let app = Setup::new().instances(2).set("outgoing.allow", "127.0.0.2").start().await;
         let anna = app.sign_up("Anna").await;

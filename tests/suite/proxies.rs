@@ -35,7 +35,7 @@ impl Proxies {
 }
 
 #[tokio::test]
-async fn sockets_of_every_kind_go_through() {
+async fn forwards_every_kind_of_socket() {
     let app = Application::start().await;
     let proxies = Proxies::before(&app).await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -61,7 +61,7 @@ async fn sockets_of_every_kind_go_through() {
 }
 
 #[tokio::test]
-async fn files_go_through_and_it_is_the_server_that_refuses() {
+async fn forwards_uploads_and_leaves_size_limits_to_the_server() {
     let app = Setup::new().set("uploads.max_bytes", LARGE).start().await;
     let proxies = Proxies::before(&app).await;
     let anna = app.sign_up("Anna").await;
@@ -78,7 +78,7 @@ async fn files_go_through_and_it_is_the_server_that_refuses() {
 
 /// A proxy that gathers a file first would fill its disk, and nobody could say how far it has come.
 #[tokio::test]
-async fn files_come_to_the_server_while_they_are_sent() {
+async fn streams_uploads_to_the_server() {
     let app = Application::start().await;
     let proxies = Proxies::before(&app).await;
     let anna = app.sign_up("Anna").await;
@@ -113,7 +113,7 @@ fn bytes_in(folder: &Path) -> u64 {
 }
 
 #[tokio::test]
-async fn questions_with_files_in_them_go_through_to_an_assistant() {
+async fn forwards_questions_with_files_to_an_assistant() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).start().await;
     let proxies = Proxies::before(&app).await;
@@ -139,7 +139,7 @@ const CALLBACK: &str = "/r1/auth/oauth/idp/callback";
 
 /// By the shipped nginx; without a proxy; and by one that has taken the path off.
 #[tokio::test]
-async fn below_a_path_of_a_host_everything_stays_there() {
+async fn serves_everything_below_a_base_path() {
     let redirect = format!("{BELOW}{CALLBACK}");
     let provider = IdentityProvider::start(&[redirect.as_str()]).await;
     let (mail, folder) = (MailServer::start().await, tempfile::tempdir().unwrap());

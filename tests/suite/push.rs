@@ -44,7 +44,7 @@ async fn do_not_disturb_on_one_device_suppresses_push_on_all() {
 }
 
 #[tokio::test]
-async fn a_device_gets_a_push_for_conversations_not_on_screen() {
+async fn pushes_for_conversations_that_are_not_on_screen() {
     let (app, service) = (allowed().await, PushService::start().await);
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let key = ben.get("/r1/push/key").await.data()["key"].as_str().unwrap().to_owned();
@@ -96,7 +96,7 @@ async fn a_device_gets_a_push_for_conversations_not_on_screen() {
 }
 
 #[tokio::test]
-async fn an_announcement_wakes_devices_but_nobody_who_is_not_to_be_disturbed() {
+async fn announcements_push_except_in_do_not_disturb() {
     let (app, service) = (allowed().await, PushService::start().await);
     let (anna, ben, admin) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.admin().await);
     ben.post(SUBSCRIPTIONS, service.subscription("bens")).await.data_with(201);
@@ -116,7 +116,7 @@ async fn an_announcement_wakes_devices_but_nobody_who_is_not_to_be_disturbed() {
 }
 
 #[tokio::test]
-async fn answers_of_the_push_service_are_respected() {
+async fn honours_responses_of_the_push_service() {
     let (app, service) = (allowed().await, PushService::start().await);
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     ben.post(SUBSCRIPTIONS, service.subscription("a")).await.data_with(201);
@@ -151,7 +151,7 @@ async fn answers_of_the_push_service_are_respected() {
 }
 
 #[tokio::test]
-async fn invalid_push_subscriptions_are_refused() {
+async fn rejects_invalid_push_subscriptions() {
     let app = Application::start().await;
     let ben = app.sign_up("Ben").await;
     let service = PushService::start().await;

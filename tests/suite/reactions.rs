@@ -25,7 +25,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn reactions_are_counted_told_and_taken_back() {
+async fn counts_publishes_and_removes_reactions() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let chat = anna.open_single(&ben).await;
@@ -61,7 +61,7 @@ async fn reactions_are_counted_told_and_taken_back() {
 }
 
 #[tokio::test]
-async fn many_react_at_once_and_each_counts_once() {
+async fn counts_concurrent_reactions_once_each() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut others = Vec::new();
@@ -88,7 +88,7 @@ async fn many_react_at_once_and_each_counts_once() {
 }
 
 #[tokio::test]
-async fn a_message_has_fifty_kinds_of_reactions_and_no_more() {
+async fn limits_a_message_to_fifty_kinds_of_reactions() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;

@@ -28,7 +28,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn somebody_is_reminded_of_a_message() {
+async fn reminds_the_owner_of_a_message() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let chat = anna.open_single(&ben).await;
@@ -69,7 +69,7 @@ async fn somebody_is_reminded_of_a_message() {
 }
 
 #[tokio::test]
-async fn reminders_come_once_after_a_kill() {
+async fn delivers_reminders_once_after_a_kill() {
     let mut app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;

@@ -42,7 +42,7 @@ async fn after_removal(app: &Application) -> (Member, Member, String) {
 }
 
 #[tokio::test]
-async fn edited_and_deleted_text_is_sent_to_nobody() {
+async fn does_not_send_edited_or_deleted_text() {
     let app = Application::start().await;
     let (anna, ben, group) = after_removal(&app).await;
     let late = app.sign_up("Late").await;
@@ -79,7 +79,7 @@ async fn edited_and_deleted_text_is_sent_to_nobody() {
 }
 
 #[tokio::test]
-async fn text_replaced_by_concurrent_edits_is_removed() {
+async fn removes_text_replaced_by_concurrent_edits() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -94,7 +94,7 @@ async fn text_replaced_by_concurrent_edits_is_removed() {
 }
 
 #[tokio::test]
-async fn deleted_text_is_in_no_database_file() {
+async fn removes_deleted_text_from_the_database_files() {
     let app = support::Setup::new().on(Engine::Sqlite).start().await;
     after_removal(&app).await;
     wait_until("the removed text to leave the files", || async {
@@ -105,7 +105,7 @@ async fn deleted_text_is_in_no_database_file() {
 }
 
 #[tokio::test]
-async fn deleted_text_leaves_the_database_files_after_a_kill() {
+async fn removes_deleted_text_from_the_database_files_after_a_kill() {
     let mut app = support::Setup::new().on(Engine::Sqlite).start().await;
     after_removal(&app).await;
     app.instances[0].kill().await;
@@ -120,7 +120,7 @@ async fn deleted_text_leaves_the_database_files_after_a_kill() {
 const WORDS: [&str; 4] = ["quetzalcoatl", "archaeopteryx", "pachycephalos", "Xylophanes"];
 
 #[tokio::test]
-async fn deleted_words_are_in_no_file_table_or_key_after_a_purge() {
+async fn purge_removes_deleted_words_from_every_file_table_and_key() {
     let app = Application::start().await;
     let (anna, ben, gone) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up(WORDS[3]).await);
     let chat = anna.open_single(&ben).await;

@@ -63,7 +63,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn a_message_is_found_within_a_second_and_gone_within_one() {
+async fn indexes_and_removes_a_message_within_a_second() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -84,7 +84,7 @@ async fn a_message_is_found_within_a_second_and_gone_within_one() {
 }
 
 #[tokio::test]
-async fn words_are_found_as_they_are_meant() {
+async fn matches_words_across_inflection_and_spelling() {
     words(&Application::start().await).await;
 }
 
@@ -150,7 +150,7 @@ async fn words(app: &Application) {
 }
 
 #[tokio::test]
-async fn operators_filters_and_facets_narrow_it_down() {
+async fn operators_filters_and_facets_narrow_results() {
     operators(&Application::start().await).await;
 }
 
@@ -262,7 +262,7 @@ async fn search_days_follow_the_given_time_zone() {
 }
 
 #[tokio::test]
-async fn messages_are_found_only_by_their_current_readers() {
+async fn only_current_readers_find_messages() {
     readers(&Application::start().await).await;
 }
 
@@ -310,7 +310,7 @@ async fn readers(app: &Application) {
 
 /// The words that are known are everyone's.
 #[tokio::test]
-async fn prefixes_are_found_however_many_words_of_others_match() {
+async fn matches_prefixes_despite_many_matching_words_of_others() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let hidden = anna.open_channel("private_channel", "Hidden").await;
@@ -345,7 +345,7 @@ async fn the_searched_range_reveals_nothing_of_unreadable_messages() {
 }
 
 #[tokio::test]
-async fn a_message_that_can_not_be_read_hides_no_other() {
+async fn an_unreadable_message_does_not_hide_others() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -359,7 +359,7 @@ async fn a_message_that_can_not_be_read_hides_no_other() {
 
 /// Scripts that put no spaces between words.
 #[tokio::test]
-async fn thai_japanese_and_korean_are_found_by_their_parts() {
+async fn finds_parts_of_thai_japanese_and_korean_words() {
     scripts(&Application::start().await).await;
 }
 
@@ -397,7 +397,7 @@ async fn scripts(app: &Application) {
 }
 
 #[tokio::test]
-async fn guests_and_other_workspaces_find_what_is_theirs() {
+async fn search_is_limited_to_guests_and_workspaces_own_content() {
     guests(&Setup::new().set("workspaces.shared", "none").start().await).await;
 }
 
@@ -448,7 +448,7 @@ async fn guests(app: &Application) {
 }
 
 #[tokio::test]
-async fn edited_messages_are_found_by_what_they_say_now() {
+async fn finds_edited_messages_by_their_current_text() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -460,7 +460,7 @@ async fn edited_messages_are_found_by_what_they_say_now() {
 }
 
 #[tokio::test]
-async fn text_of_files_is_found_until_they_are_deleted() {
+async fn finds_text_of_files_until_they_are_deleted() {
     texts_of_files(&Application::start().await).await;
 }
 
@@ -518,7 +518,7 @@ async fn texts_of_files(app: &Application) {
 }
 
 #[tokio::test]
-async fn pages_follow_each_other_whatever_comes_meanwhile() {
+async fn pages_stay_consistent_while_messages_arrive() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -554,7 +554,7 @@ async fn pages_follow_each_other_whatever_comes_meanwhile() {
 }
 
 #[tokio::test]
-async fn one_members_many_searches_keep_nobody_else_from_searching() {
+async fn one_members_many_searches_do_not_block_others() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;

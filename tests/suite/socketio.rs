@@ -83,7 +83,7 @@ async fn packet(raw: &mut Raw) -> String {
 }
 
 #[tokio::test]
-async fn events_and_acknowledgements_are_the_envelopes_of_the_protocol() {
+async fn events_and_acknowledgements_use_the_protocols_envelopes() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -107,7 +107,7 @@ async fn events_and_acknowledgements_are_the_envelopes_of_the_protocol() {
 }
 
 #[tokio::test]
-async fn a_client_of_socket_io_is_told_what_passes_where_it_views() {
+async fn socketio_clients_receive_ephemeral_events_of_viewed_conversations() {
     let app = support::Setup::new().set("realtime.small_conversation", 2).start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let chat = anna.open_group("Team", &[&ben, &eve]).await;
@@ -119,7 +119,7 @@ async fn a_client_of_socket_io_is_told_what_passes_where_it_views() {
 }
 
 #[tokio::test]
-async fn a_sync_gives_events_and_then_its_acknowledgement() {
+async fn a_sync_returns_events_before_its_acknowledgement() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -136,7 +136,7 @@ async fn a_sync_gives_events_and_then_its_acknowledgement() {
 }
 
 #[tokio::test]
-async fn refused_socketio_connections_are_told_why() {
+async fn rejected_socketio_connections_receive_the_reason() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut raw = open(&app.url()).await;
@@ -159,7 +159,7 @@ async fn refused_socketio_connections_are_told_why() {
 }
 
 #[tokio::test]
-async fn a_cookie_lets_in_from_our_own_page_only() {
+async fn accepts_cookies_only_from_the_own_origin() {
     let app = Application::start().await;
     let browser = app.sign_up_browser("Anna").await;
     let cookie = browser.headers().get("cookie").unwrap().to_str().unwrap().to_owned();
@@ -178,7 +178,7 @@ async fn a_cookie_lets_in_from_our_own_page_only() {
 }
 
 #[tokio::test]
-async fn wrong_events_get_an_error_and_wrong_packets_end_the_connection() {
+async fn invalid_events_get_an_error_and_invalid_packets_end_the_connection() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut client = Client::connect(&anna).await;
@@ -228,7 +228,7 @@ async fn wrong_events_get_an_error_and_wrong_packets_end_the_connection() {
 }
 
 #[tokio::test]
-async fn the_server_asks_for_signs_of_life_and_says_when_not_to_come_back() {
+async fn sends_heartbeats_and_tells_clients_not_to_reconnect() {
     let app = Setup::new().set("realtime.heartbeat_seconds", 1).start().await;
     let anna = app.sign_up("Anna").await;
     let mut raw = Raw::open(&app.url(), PATH, "").await;

@@ -18,7 +18,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn a_stream_begins_with_hello_and_tells_what_happens() {
+async fn a_stream_starts_with_hello_and_delivers_events() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -33,7 +33,7 @@ async fn a_stream_begins_with_hello_and_tells_what_happens() {
 }
 
 #[tokio::test]
-async fn a_stream_goes_on_where_it_was_left() {
+async fn a_stream_resumes_from_its_last_event_id() {
     let app = Application::start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let (chat, other) = (anna.open_single(&ben).await, eve.open_single(&ben).await);
@@ -110,7 +110,7 @@ async fn whole(member: &Member, last_event_id: Option<&str>, wait: u32) -> (Vec<
 }
 
 #[tokio::test]
-async fn an_answer_that_ends_tells_what_there_is() {
+async fn a_finite_response_returns_pending_events() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -149,7 +149,7 @@ async fn an_invalid_cursor_starts_a_new_stream() {
 }
 
 #[tokio::test]
-async fn a_stream_needs_credentials_and_ends_with_them() {
+async fn a_stream_requires_credentials_and_ends_with_them() {
     let app = Application::start().await;
     app.anonymous().get("/r1/events").await.refused(401, "unauthenticated");
     let anna = app.sign_up("Anna").await;
@@ -170,7 +170,7 @@ async fn a_stream_ends_when_the_instance_stops() {
 }
 
 #[tokio::test]
-async fn a_reader_that_stops_is_cut_off() {
+async fn disconnects_a_reader_that_stops_reading() {
     let app = Setup::new()
         .set("realtime.backlog_bytes", 65_536)
         .set("realtime.max_backlog_bytes", 65_536)
@@ -252,7 +252,7 @@ async fn the_shipped_haproxy_configuration_does_not_buffer_event_streams() {
 
 /// Proxies close what is quiet for long, mostly after 30 or 60 seconds.
 #[tokio::test]
-async fn a_quiet_stream_says_every_fifteen_seconds_that_it_is_there() {
+async fn a_quiet_stream_sends_a_comment_every_fifteen_seconds() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let bearer = format!("authorization: Bearer {}", anna.access_token());
@@ -269,7 +269,7 @@ async fn a_quiet_stream_says_every_fifteen_seconds_that_it_is_there() {
 }
 
 #[tokio::test]
-async fn a_reader_is_told_when_to_come_back_and_not_all_at_once() {
+async fn streams_send_jittered_reconnect_delays() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let bearer = format!("authorization: Bearer {}", anna.access_token());

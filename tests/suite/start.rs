@@ -20,7 +20,7 @@ async fn the_server_starts_with_only_a_database_configured() {
 }
 
 #[tokio::test]
-async fn the_database_cannot_be_used_without_its_key_file() {
+async fn the_database_requires_its_key_file() {
     let mut app = Setup::new().on(Engine::Sqlite).start().await;
     let anna = app.sign_up("Anna").await;
     let clear =
@@ -41,7 +41,7 @@ async fn the_database_cannot_be_used_without_its_key_file() {
 }
 
 #[tokio::test]
-async fn an_instance_that_is_told_to_stop_is_no_longer_listed() {
+async fn a_stopping_instance_is_deregistered() {
     let mut app = Setup::new().start().await;
     wait_until("it is listed", || async { app.database.number("SELECT COUNT(*) FROM instances").await == 1 }).await;
     app.instances[0].terminate().await;
@@ -49,7 +49,7 @@ async fn an_instance_that_is_told_to_stop_is_no_longer_listed() {
 }
 
 #[tokio::test]
-async fn one_instance_at_a_time_serves_a_sqlite_folder() {
+async fn locks_a_sqlite_folder_to_one_instance() {
     let mut app = Setup::new().on(Engine::Sqlite).start().await;
     let output = tokio::time::timeout(PATIENCE, app.command(&["serve"])).await.expect("it does not serve");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -95,7 +95,7 @@ async fn sigterm_exits_with_status_zero() {
 }
 
 #[tokio::test]
-async fn an_impossible_setting_stops_the_start_with_one_sentence_that_names_it() {
+async fn an_invalid_setting_prevents_start_up_and_is_named() {
     let app = Setup::new().start().await;
     for (key, value) in [("server.port", "many"), ("server.prot", "1"), ("database.url", "mysql://root:hunter22@x/y")] {
         let variable = format!("NATTER__{}", key.replace('.', "__").to_uppercase());
@@ -137,7 +137,7 @@ async fn probe(folder: &Path, port: &str) -> Output {
 
 /// As the health check of a container asks.
 #[tokio::test]
-async fn the_program_itself_tells_whether_its_server_takes_requests() {
+async fn the_health_command_reports_whether_the_server_is_ready() {
     let mut app = Application::start().await;
     let port = app.instances[0].port().to_string();
     let output = probe(app.folder(), &port).await;
@@ -149,7 +149,7 @@ async fn the_program_itself_tells_whether_its_server_takes_requests() {
 }
 
 #[tokio::test]
-async fn migrations_go_down_and_up_again() {
+async fn migrations_can_be_reverted_and_reapplied() {
     let app = Setup::new().start().await;
     let told = |output: std::process::Output| {
         assert!(output.status.success(), "{output:?}");
@@ -165,7 +165,7 @@ async fn migrations_go_down_and_up_again() {
 }
 
 #[tokio::test]
-async fn each_request_leaves_one_line_with_its_id() {
+async fn logs_one_line_per_request_with_its_id() {
     let app = Application::start().await;
     let answer = app.anonymous().get("/r1/nothing-here").await;
     let id = answer.header("x-request-id").unwrap().to_owned();

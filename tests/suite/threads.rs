@@ -33,7 +33,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn replies_stand_in_their_thread_and_are_followed() {
+async fn replies_appear_in_their_thread_and_authors_follow_it() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let chat = anna.open_group("Team", &[&ben, &carl]).await;
@@ -83,7 +83,7 @@ async fn replies_stand_in_their_thread_and_are_followed() {
 }
 
 #[tokio::test]
-async fn a_thread_belongs_to_a_message_of_the_main_line_that_one_may_read() {
+async fn threads_require_a_readable_main_line_message() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let (chat, other) = (anna.open_single(&ben).await, anna.open_single(&carl).await);
@@ -124,7 +124,7 @@ async fn a_thread_belongs_to_a_message_of_the_main_line_that_one_may_read() {
 }
 
 #[tokio::test]
-async fn a_link_opens_at_its_message() {
+async fn a_message_link_opens_the_history_at_its_message() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;

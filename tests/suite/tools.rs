@@ -136,7 +136,7 @@ fn calls_and_permissions() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn a_tool_is_called_and_shown_whatever_the_provider_speaks() {
+async fn calls_and_shows_tools_for_every_provider_format() {
     for kind in UpstreamKind::ALL {
         let mut tools = Tools::start(Setup::new(), kind).await;
         tools.will_call(&[("add", json!({ "a": 2, "b": 3 }))]);
@@ -166,7 +166,7 @@ async fn a_tool_is_called_and_shown_whatever_the_provider_speaks() {
 }
 
 #[tokio::test]
-async fn calls_run_beside_each_other_and_in_rounds() {
+async fn runs_calls_in_parallel_and_in_rounds() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     let add = |a: i64| ("Odd__add".to_owned(), json!({ "a": a, "b": 1 }));
     tools.chat.upstream.then(Behaviour::CallTools(vec![add(1), add(2), ("Odd__none".to_owned(), json!({}))]));
@@ -193,7 +193,7 @@ async fn calls_run_beside_each_other_and_in_rounds() {
 }
 
 #[tokio::test]
-async fn an_answer_has_an_end_however_often_a_model_calls() {
+async fn limits_the_tool_rounds_of_an_answer() {
     let setup = Setup::new().set("mcp.max_rounds", 2).set("mcp.max_calls", 3);
     let mut tools = Tools::start(setup, UpstreamKind::OpenAi).await;
     let add = ("Odd__add".to_owned(), json!({ "a": 1, "b": 1 }));
@@ -207,7 +207,7 @@ async fn an_answer_has_an_end_however_often_a_model_calls() {
 }
 
 #[tokio::test]
-async fn an_assistant_has_the_tools_that_it_was_given_and_no_others() {
+async fn an_assistant_has_only_its_assigned_tools() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.set_mode("pay", "off").await;
     let offered = |tools: &Tools| tools.chat.upstream.asked().last().unwrap().body["tools"].to_string();
@@ -245,7 +245,7 @@ async fn an_assistant_has_the_tools_that_it_was_given_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_model_that_sees_is_shown_the_pictures_of_a_result() {
+async fn sends_pictures_of_a_tool_result_to_vision_models() {
     for kind in UpstreamKind::ALL {
         for sees in [true, false] {
             let mut tools = Tools::start(Setup::new(), kind).await;

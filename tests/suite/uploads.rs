@@ -53,7 +53,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn a_file_is_read_by_those_who_may_read_its_message() {
+async fn only_readers_of_its_message_read_a_file() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let chat = anna.open_single(&ben).await;
@@ -92,7 +92,7 @@ async fn a_file_is_read_by_those_who_may_read_its_message() {
 }
 
 #[tokio::test]
-async fn files_are_sent_over_a_socket_and_only_once_for_a_client_id() {
+async fn sends_files_over_a_socket_once_per_client_id() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -111,7 +111,7 @@ async fn files_are_sent_over_a_socket_and_only_once_for_a_client_id() {
 }
 
 #[tokio::test]
-async fn only_ones_own_whole_files_can_be_sent() {
+async fn users_send_only_their_own_complete_files() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -125,7 +125,7 @@ async fn only_ones_own_whole_files_can_be_sent() {
 }
 
 #[tokio::test]
-async fn a_deleted_message_takes_its_files_with_it() {
+async fn deleting_a_message_deletes_its_files() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -151,7 +151,7 @@ async fn a_deleted_message_takes_its_files_with_it() {
 }
 
 #[tokio::test]
-async fn a_file_without_words_leaves_the_log_with_its_message() {
+async fn deleting_a_file_only_message_removes_it_from_the_log() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -163,7 +163,7 @@ async fn a_file_without_words_leaves_the_log_with_its_message() {
 }
 
 #[tokio::test]
-async fn a_file_in_two_messages_stays_until_both_are_gone() {
+async fn keeps_a_shared_file_until_both_messages_are_deleted() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let (first, second) = (anna.open_single(&ben).await, anna.open_single(&carl).await);
@@ -182,7 +182,7 @@ async fn a_file_in_two_messages_stays_until_both_are_gone() {
 }
 
 #[tokio::test]
-async fn a_deleted_conversation_takes_its_files_with_it() {
+async fn deleting_a_conversation_deletes_its_files() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let body = json!({ "kind": "group", "title": "Team", "member_ids": [ben.id, carl.id] });
@@ -199,7 +199,7 @@ async fn a_deleted_conversation_takes_its_files_with_it() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_sent_can_be_taken_back() {
+async fn unsent_files_can_be_deleted() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let upload = anna.upload("a.txt", "text/plain", "wrong one").await;
@@ -211,7 +211,7 @@ async fn a_file_that_is_not_sent_can_be_taken_back() {
 }
 
 #[tokio::test]
-async fn parts_are_read_and_tags_are_known() {
+async fn supports_range_requests_and_etags() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let bytes: Vec<u8> = (0..1_000_000_u32).map(|number| number.to_le_bytes()[0]).collect();
@@ -241,7 +241,7 @@ async fn parts_are_read_and_tags_are_known() {
 }
 
 #[tokio::test]
-async fn nothing_that_was_uploaded_can_run_in_our_origin() {
+async fn uploads_cannot_execute_in_the_servers_origin() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     for (name, claimed, bytes, served) in [
@@ -276,7 +276,7 @@ async fn nothing_that_was_uploaded_can_run_in_our_origin() {
 }
 
 #[tokio::test]
-async fn a_pdf_and_a_text_are_shown_where_that_is_asked_for_and_nothing_else_is() {
+async fn displays_only_pdf_and_text_inline_on_request() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let (pdf, text) = ("application/pdf", "text/plain; charset=utf-8");

@@ -23,7 +23,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn hello_comes_first_and_says_where_every_conversation_is() {
+async fn hello_comes_first_with_the_position_of_every_conversation() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -39,7 +39,7 @@ async fn hello_comes_first_and_says_where_every_conversation_is() {
 }
 
 #[tokio::test]
-async fn the_subprotocol_is_the_one_that_was_asked_for() {
+async fn negotiates_the_requested_subprotocol() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     for (offered, chosen) in [
@@ -59,7 +59,7 @@ async fn the_subprotocol_is_the_one_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_connection_needs_credentials_and_a_cookie_needs_our_own_page() {
+async fn requires_credentials_and_the_own_origin_for_cookies() {
     let app = Application::start().await;
     let browser = app.sign_up_browser("Anna").await;
     let url = app.url();
@@ -74,7 +74,7 @@ async fn a_connection_needs_credentials_and_a_cookie_needs_our_own_page() {
 }
 
 #[tokio::test]
-async fn a_ticket_opens_one_connection() {
+async fn accepts_a_ticket_once() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let ticket = anna.post("/r1/websocket/ticket", json!({})).await.data()["ticket"].as_str().unwrap().to_owned();
@@ -85,7 +85,7 @@ async fn a_ticket_opens_one_connection() {
 }
 
 #[tokio::test]
-async fn malformed_handshakes_are_refused_and_the_server_continues() {
+async fn rejects_malformed_handshakes_and_continues() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let (url, bearer) = (app.url(), format!("authorization: Bearer {}", anna.access_token()));
@@ -105,7 +105,7 @@ async fn malformed_handshakes_are_refused_and_the_server_continues() {
 }
 
 #[tokio::test]
-async fn many_messages_may_be_outstanding_and_are_acknowledged_in_their_order() {
+async fn acknowledges_outstanding_messages_in_order() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -132,7 +132,7 @@ async fn many_messages_may_be_outstanding_and_are_acknowledged_in_their_order() 
 }
 
 #[tokio::test]
-async fn a_wrong_frame_gets_an_error_and_the_connection_stays() {
+async fn answers_an_invalid_frame_with_an_error_and_stays_connected() {
     let app = Application::start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let theirs = ben.open_single(&eve).await;
@@ -202,7 +202,7 @@ async fn a_wrong_frame_gets_an_error_and_the_connection_stays() {
 }
 
 #[tokio::test]
-async fn a_wrong_frame_in_messagepack_gets_an_error_too() {
+async fn answers_an_invalid_messagepack_frame_with_an_error() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut socket = anna.connect_with(Codec::MessagePack).await;
@@ -261,7 +261,7 @@ async fn protocol_violations_close_the_connection_with_their_code() {
 }
 
 #[tokio::test]
-async fn random_bytes_never_harm_other_connections() {
+async fn random_bytes_do_not_affect_other_connections() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut witness = anna.connect().await;
@@ -286,7 +286,7 @@ async fn random_bytes_never_harm_other_connections() {
 }
 
 #[tokio::test]
-async fn pings_are_answered_pieces_are_joined_and_a_goodbye_is_returned() {
+async fn answers_pings_joins_fragments_and_returns_close_frames() {
     // Nobody is told of anybody's presence, so no other frame comes in between.
     let app = Setup::new().set("workspaces.shared", "none").start().await;
     let anna = app.sign_up("Anna").await;
@@ -318,7 +318,7 @@ async fn signing_out_disconnects_that_device_only() {
 }
 
 #[tokio::test]
-async fn a_connection_ends_with_the_token_that_opened_it() {
+async fn a_connection_ends_when_its_token_expires() {
     let app = Setup::new().set("auth.access_ttl", 2).start().await;
     let anna = app.sign_up("Anna").await;
     let mut socket = anna.connect().await;
@@ -349,7 +349,7 @@ async fn clients_without_heartbeat_are_disconnected() {
 }
 
 #[tokio::test]
-async fn too_many_frames_end_the_connection() {
+async fn ends_a_connection_with_too_many_frames() {
     let app = Setup::new().set("rate_limit.enabled", true).set("realtime.max_frames_per_second", 5).start().await;
     let anna = app.sign_up("Anna").await;
     let mut socket = anna.connect().await;
@@ -363,7 +363,7 @@ async fn too_many_frames_end_the_connection() {
 }
 
 #[tokio::test]
-async fn connections_per_user_are_limited() {
+async fn limits_connections_per_user() {
     let app = Setup::new().set("realtime.max_connections_per_user", 2).start().await;
     let anna = app.sign_up("Anna").await;
     let (one, _two) = (anna.connect().await, anna.connect().await);
@@ -377,7 +377,7 @@ async fn connections_per_user_are_limited() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_is_cut_off_and_can_catch_up() {
+async fn disconnects_a_client_that_does_not_read_and_lets_it_catch_up() {
     let app =
         Setup::new().set("realtime.backlog_bytes", 65_536).set("realtime.max_backlog_bytes", 65_536).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -434,7 +434,7 @@ async fn stopping_closes_connections_with_1012() {
 }
 
 #[tokio::test]
-async fn text_on_a_binary_connection_is_an_error_and_bytes_on_a_text_connection_too() {
+async fn rejects_frames_of_the_wrong_type() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut raw = Raw::native(&app.url(), anna.access_token()).await;

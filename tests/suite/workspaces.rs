@@ -40,7 +40,7 @@ async fn members(member: &Member, id: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn everyone_has_their_own_and_the_shared_one() {
+async fn users_start_with_a_personal_and_the_shared_workspace() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let seen = workspaces(&anna).await;
@@ -72,7 +72,7 @@ async fn everyone_has_their_own_and_the_shared_one() {
 }
 
 #[tokio::test]
-async fn without_a_common_workspace_nobody_sees_anybody() {
+async fn users_without_a_common_workspace_are_invisible_to_each_other() {
     let app = apart().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let team = create(&anna, "Team").await;
@@ -129,7 +129,7 @@ fn alike(answers: Vec<Answer>) {
 }
 
 #[tokio::test]
-async fn members_are_added_by_those_who_may() {
+async fn only_authorized_members_add_members() {
     let app = apart().await;
     let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
     let team = create(&anna, "  Team  ").await;
@@ -164,7 +164,7 @@ async fn members_are_added_by_those_who_may() {
 }
 
 #[tokio::test]
-async fn names_and_pages_have_limits() {
+async fn limits_names_and_page_sizes() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     for name in ["", " ", "a\nb", "\u{0}", &"x".repeat(81)] {
@@ -185,7 +185,7 @@ async fn names_and_pages_have_limits() {
 }
 
 #[tokio::test]
-async fn people_are_found_by_a_part_of_their_name() {
+async fn finds_people_by_part_of_their_name() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let other = app.sign_up("Đặng Ánh").await;
@@ -211,7 +211,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn two_instances_share_one_workspace_for_everybody() {
+    async fn two_instances_create_one_shared_workspace() {
         let app = Setup::new().instances(2).start().await;
         let (here, there) = (app.url(), app.instances[1].url());
         let people = tokio::join!(

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_counted() {
+    fn counts_answers_by_status() {
         let mut answers = Answers::default();
         let replies = [reply(429, "rate_limited"), None, reply(201, ""), reply(429, "rate_limited")];
         replies.into_iter().for_each(|reply| answers.add(reply));
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_are_counted_until_the_limit() {
+    async fn counts_requests_until_the_limit() {
         let requests = (0..3).map(async |number| match number {
             0 => std::future::pending().await,
             _ => reply(200, ""),

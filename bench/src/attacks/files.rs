@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_is_a_png() {
+    fn generates_a_valid_png() {
         let file = picture(100).unwrap();
         assert_eq!(&file[..8], b"\x89PNG\r\n\x1a\n");
         assert_eq!(&file[16..26], [0, 0, 0, 100, 0, 0, 0, 100, 1, 3]);
@@ -98,19 +98,19 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_of_256_mebibytes_is_compressed_to_261_kilobytes() {
+    fn generates_a_256_mib_color_profile_that_compresses_to_261_kb() {
         let size = profile_bomb().unwrap().len();
         assert!((255_000..270_000).contains(&size), "{size}");
     }
 
     #[test]
-    fn attributes_differ_and_are_read_whole() {
+    fn generates_distinct_attributes_that_parse_completely() {
         assert!(attributes_page().len() <= 512 * 1024, "{}", attributes_page().len());
         assert_eq!((0..ATTRIBUTES).map(attribute).collect::<HashSet<_>>().len(), ATTRIBUTES);
     }
 
     #[test]
-    fn words_differ_and_share_a_substring() {
+    fn generates_distinct_words_with_a_common_substring() {
         let words: HashSet<String> = (0..220_000).map(word).collect();
         assert_eq!(words.len(), 220_000);
         assert!(words.iter().all(|word| word.len() == 10 && word.contains("zaza")));

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_compared_by_their_95th_percentile() {
+    fn compares_calls_by_95th_percentile() {
         let before = [series(Call::Read, &[2; 100], 0), series(Call::Search, &[4, 8], 0)];
         let during = [series(Call::Read, &[3, 2, 1], 0), series(Call::Search, &[8, 40], 1)];
         let (calls, worst) = compare(&before, &during);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_fails_without_an_attack_is_an_error() {
+    fn reports_a_call_that_fails_without_an_attack_as_an_error() {
         assert!(ensure_success(&[series(Call::Read, &[2], 0)]).is_ok());
         assert!(ensure_success(&[series(Call::Read, &[2], 1)]).is_err());
     }

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_are_the_same_each_time_and_some_words_are_common() {
+    fn generates_a_deterministic_corpus_with_common_words() {
         let made = || {
             let mut corpus = Corpus::new();
             let said: Vec<String> = (0..2_000).map(|_| corpus.say().text).collect();

@@ -116,12 +116,12 @@ fn fault(kind: Kind, from: Moment, to: Moment) -> Fault {
 }
 
 #[test]
-fn the_truth_is_believed() {
+fn accepts_a_correct_run() {
     finds_nothing(|_| {});
 }
 
 #[test]
-fn an_event_that_did_not_come_is_missed() {
+fn finds_a_missing_event() {
     finds(Lie::Gap, |run| {
         let at = place(run, 2);
         run.readers[0].seen.remove(at);
@@ -138,7 +138,7 @@ fn an_event_that_did_not_come_is_missed() {
 }
 
 #[test]
-fn a_jump_is_excused_only_by_a_resync() {
+fn accepts_a_gap_only_after_a_resync() {
     let jump = |run: &mut Evidence| {
         let at = place(run, 2);
         run.readers[0].seen.remove(at);
@@ -164,7 +164,7 @@ fn a_jump_is_excused_only_by_a_resync() {
 }
 
 #[test]
-fn what_a_sync_could_not_give_is_lacked_until_one_does() {
+fn requires_a_later_sync_after_a_refused_one() {
     // Behind from the first frame on, and refused: what comes live comes after the head that was named.
     let refused = |run: &mut Evidence, refused: &[usize], gone: &[usize]| {
         let [refused, gone] = [refused, gone].map(|some| some.iter().copied().collect());
@@ -195,7 +195,7 @@ fn what_a_sync_could_not_give_is_lacked_until_one_does() {
 }
 
 #[test]
-fn an_event_that_comes_twice_is_seen() {
+fn finds_a_duplicate_event() {
     finds(Lie::Repetition, |run| {
         let at = place(run, 2);
         run.readers[0].seen.insert(at, got(2));
@@ -203,7 +203,7 @@ fn an_event_that_comes_twice_is_seen() {
 }
 
 #[test]
-fn events_out_of_order_are_seen() {
+fn finds_events_out_of_order() {
     finds(Lie::Gap, |run| {
         let (one, other) = (place(run, 2), place(run, 3));
         run.readers[0].seen.swap(one, other);
@@ -211,7 +211,7 @@ fn events_out_of_order_are_seen() {
 }
 
 #[test]
-fn an_event_that_says_something_else_is_seen() {
+fn finds_an_event_with_different_content() {
     finds(Lie::Falsified, |run| {
         let at = place(run, 2);
         run.readers[0].seen[at].1 = Seen::Event(0, 2, event(9));
@@ -220,7 +220,7 @@ fn an_event_that_says_something_else_is_seen() {
 }
 
 #[test]
-fn an_acknowledged_message_that_is_lost_is_missed() {
+fn finds_a_lost_acknowledged_message() {
     finds(Lie::LostMessage, |run| {
         run.conversations[0].log.pop();
     });
@@ -229,7 +229,7 @@ fn an_acknowledged_message_that_is_lost_is_missed() {
 }
 
 #[test]
-fn a_message_that_is_there_twice_is_seen() {
+fn finds_a_duplicate_message() {
     finds(Lie::Doubled, |run| {
         let first = run.conversations[0].log[0].message.clone();
         run.conversations[0].log[5].message = first;
@@ -246,14 +246,14 @@ fn a_message_that_is_there_twice_is_seen() {
 }
 
 #[test]
-fn a_log_with_a_gap_is_seen() {
+fn finds_a_gap_in_the_log() {
     finds(Lie::LogHasGap, |run| {
         run.conversations[0].log.remove(3);
     });
 }
 
 #[test]
-fn acknowledgements_out_of_order_are_seen() {
+fn finds_acknowledgements_out_of_order() {
     finds(Lie::AcknowledgedOutOfOrder, |run| {
         let last = run.writers[0].did.len() - 1;
         run.writers[0].did.swap(last, last - 1);
@@ -261,7 +261,7 @@ fn acknowledgements_out_of_order_are_seen() {
 }
 
 #[test]
-fn an_event_that_comes_late_is_seen_unless_something_else_broke() {
+fn finds_a_late_event_unless_a_fault_excuses_it() {
     let late = |run: &mut Evidence| {
         let at = place(run, 6);
         run.readers[0].seen[at].0 = 6 * STEP + PROMPT + 1;
@@ -289,7 +289,7 @@ fn an_event_that_comes_late_is_seen_unless_something_else_broke() {
 }
 
 #[test]
-fn what_was_committed_before_somebody_was_let_in_is_not_late() {
+fn does_not_count_events_before_a_join_as_late() {
     let absent = |run: &mut Evidence| {
         run.conversations[0].log[0].event = member("member.removed", 1);
         run.conversations[0].log[2].event = member("member.added", 3);
@@ -314,7 +314,7 @@ fn what_was_committed_before_somebody_was_let_in_is_not_late() {
 }
 
 #[test]
-fn who_was_removed_sees_no_more() {
+fn finds_events_delivered_after_a_removal() {
     let removed = |run: &mut Evidence| {
         run.conversations[0].log[1].event = member("member.removed", 2);
         let at = place(run, 2);
@@ -330,7 +330,7 @@ fn who_was_removed_sees_no_more() {
 }
 
 #[test]
-fn a_rolling_restart_that_shows_is_seen() {
+fn finds_a_visible_rolling_restart() {
     let restart = |run: &mut Evidence| run.faults.push(fault(Kind::RollingRestart, 3_000, 6_500));
     finds(Lie::RestartShows, restart);
     let goodbye = |run: &mut Evidence| {
@@ -364,19 +364,19 @@ fn a_rolling_restart_that_shows_is_seen() {
 }
 
 #[test]
-fn what_is_not_whole_at_the_end_is_told() {
+fn reports_unhealed_components_at_the_end() {
     finds(Lie::Unhealed, |run| run.unhealed.push("redis is down".into()));
     finds(Lie::Surprise, |run| run.surprises.push("500".into()));
 }
 
 #[test]
-fn messages_that_are_not_numbered_one_after_the_other_are_seen() {
+fn finds_gaps_in_message_numbers() {
     finds(Lie::Misnumbered, |run| run.conversations[0].log[3].no = Some(5));
     finds(Lie::Misnumbered, |run| run.conversations[0].log[0].no = Some(0));
 }
 
 #[test]
-fn a_wrong_unread_count_is_seen() {
+fn finds_a_wrong_unread_count() {
     finds(Lie::Miscounted, |run| run.conversations[0].positions[0].unread = 3);
     finds(Lie::Miscounted, |run| run.conversations[0].positions[1].unread = 6);
     finds_nothing(|run| {
@@ -386,7 +386,7 @@ fn a_wrong_unread_count_is_seen() {
 }
 
 #[test]
-fn a_removed_text_that_can_be_read_is_seen() {
+fn finds_removed_text_that_is_still_readable() {
     finds(Lie::StillReadable, |run| {
         let removed = run.removed[0].clone();
         run.readable.push(("a stream", format!("edited {removed} in between")));
@@ -394,7 +394,7 @@ fn a_removed_text_that_can_be_read_is_seen() {
 }
 
 #[test]
-fn a_reader_with_an_old_text_is_seen() {
+fn finds_a_reader_with_outdated_text() {
     let edited = |run: &mut Evidence| {
         run.conversations[0].history[1].says.text = Some(20);
     };
@@ -414,7 +414,7 @@ fn a_reader_with_an_old_text_is_seen() {
 }
 
 #[test]
-fn a_passing_event_goes_to_viewers_only() {
+fn finds_ephemeral_events_delivered_to_non_viewers() {
     let typing = || (6_500, Seen::Passing(0, "typing".into()));
     finds(Lie::Misdirected, |run| run.readers[0].seen.push(typing()));
     finds_nothing(|run| {
@@ -434,7 +434,7 @@ fn a_passing_event_goes_to_viewers_only() {
 }
 
 #[test]
-fn who_left_a_channel_hears_no_more_unless_they_are_back() {
+fn finds_events_delivered_after_leaving_a_channel() {
     let leaves = |run: &mut Evidence| {
         let at = place(run, 6);
         run.readers[0].seen.insert(at, (5_700, Seen::Left(0)));
@@ -450,7 +450,7 @@ fn who_left_a_channel_hears_no_more_unless_they_are_back() {
 }
 
 #[test]
-fn what_a_hello_of_a_large_channel_lacks_may_be_entered_until_a_resync_says_so() {
+fn accepts_a_large_channel_missing_from_hello_until_a_resync() {
     let lacks_it = |run: &mut Evidence| {
         let at = run.readers[0].seen.iter().rposition(|(_, seen)| matches!(seen, Seen::Hello { .. })).unwrap();
         run.readers[0].seen[at].1 = Seen::Hello { heads: BTreeMap::new(), resumes: false };
@@ -471,7 +471,7 @@ fn reacted(message: u64) -> Change {
 }
 
 #[test]
-fn reactions_that_are_not_those_of_the_log_are_seen() {
+fn finds_reactions_that_differ_from_the_log() {
     let react = |run: &mut Evidence| {
         let conversation = &mut run.conversations[0];
         conversation.log[4].change = Some(reacted(2));
@@ -496,7 +496,7 @@ fn reactions_that_are_not_those_of_the_log_are_seen() {
 }
 
 #[test]
-fn pins_that_are_not_those_of_the_log_are_seen() {
+fn finds_pins_that_differ_from_the_log() {
     let pinned = |is_pinned| Some(Change::Pinned { message: 2, is_pinned });
     let pin = |run: &mut Evidence| {
         run.conversations[0].log[4].change = pinned(true);
@@ -520,7 +520,7 @@ fn pins_that_are_not_those_of_the_log_are_seen() {
 }
 
 #[test]
-fn replies_that_are_not_those_of_the_log_are_seen() {
+fn finds_replies_that_differ_from_the_log() {
     let reply = |run: &mut Evidence| {
         let conversation = &mut run.conversations[0];
         (conversation.log[5].no, conversation.log[5].change) = (None, Some(Change::Replied { root: 2, no: 1 }));
@@ -551,7 +551,7 @@ fn replies_that_are_not_those_of_the_log_are_seen() {
 }
 
 #[test]
-fn votes_that_are_not_those_of_the_log_are_seen() {
+fn finds_votes_that_differ_from_the_log() {
     finds(Lie::OtherExtras, |run| {
         run.conversations[0].log[4].change = Some(Change::Voted { message: 2, results: 7 });
         run.conversations[0].history[1].has.results = Some(8);

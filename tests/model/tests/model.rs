@@ -50,7 +50,7 @@ fn check(mutation: Option<Mutation>, bounds: Bounds) -> (usize, BTreeSet<&'stati
 }
 
 #[test]
-fn whatever_happens_every_reader_sees_every_event_in_order_and_once() {
+fn delivers_every_event_once_and_in_order() {
     let mut total = 0;
     for (name, bounds) in all_bounds() {
         let start = std::time::Instant::now();
@@ -65,7 +65,7 @@ fn whatever_happens_every_reader_sees_every_event_in_order_and_once() {
 
 /// The check finds what is taken away, each where it is needed: otherwise it would check nothing.
 #[test]
-fn each_part_that_is_left_out_is_missed() {
+fn finds_every_mutation_of_the_algorithm() {
     let needed = [
         (Mutation::NoRelay, "a writer dies"),
         (Mutation::NoGapFill, "a writer dies"),

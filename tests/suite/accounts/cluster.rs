@@ -10,7 +10,7 @@ use super::{refresh_with_key, refused_after, text};
 const TOLD: Duration = Duration::from_secs(4);
 
 #[tokio::test]
-async fn an_ended_session_is_refused_at_once_on_the_other_instance() {
+async fn rejects_an_ended_session_at_once_on_the_other_instance() {
     let app = Setup::new().instances(2).start().await;
     let there = app.instances[1].url();
     let anna = app.sign_up("Anna").await;
@@ -30,7 +30,7 @@ async fn an_ended_session_is_refused_at_once_on_the_other_instance() {
 }
 
 #[tokio::test]
-async fn without_redis_an_ended_session_is_refused_within_seconds() {
+async fn rejects_an_ended_session_within_seconds_without_redis() {
     let mut app = Setup::new().instances(2).start().await;
     let there = app.instances[1].url();
     let anna = app.sign_up("Anna").await;
@@ -74,7 +74,7 @@ async fn tokens_and_tickets_of_one_instance_are_valid_on_the_other() {
 }
 
 #[tokio::test]
-async fn one_address_is_one_account_on_two_instances() {
+async fn concurrent_sign_ups_on_two_instances_create_one_account() {
     let app = Setup::new().instances(2).start().await;
     let email = new_email("race");
     let (one, other) = (app.anonymous(), support::Anonymous(Caller::anonymous(&app.instances[1].url())));
@@ -85,7 +85,7 @@ async fn one_address_is_one_account_on_two_instances() {
 }
 
 #[tokio::test]
-async fn rotating_the_signing_key_signs_nobody_out() {
+async fn rotating_the_signing_key_keeps_sessions_valid() {
     let app = Setup::new().instances(2).start().await;
     let there = app.instances[1].url();
     let anna = app.sign_up("Anna").await;

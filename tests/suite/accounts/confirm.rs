@@ -94,7 +94,7 @@ async fn confirmation_takes_exactly_one_proof_such_as_a_second_factor() {
 }
 
 #[tokio::test]
-async fn a_stolen_session_does_not_help_to_guess() {
+async fn confirmation_with_a_stolen_session_is_throttled() {
     let app = Setup::new().set("rate_limit.enabled", true).set("firewall.violations_to_ban", 0).start().await;
     let anna = app.sign_up("Anna").await;
     for _ in 0..5 {

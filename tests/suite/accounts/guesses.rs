@@ -31,7 +31,7 @@ async fn sign_up(app: &Application, from: &str) -> String {
 }
 
 #[tokio::test]
-async fn five_failures_of_one_account_from_one_address_lock_out_nobody_else_there() {
+async fn five_failed_sign_ins_lock_only_that_account_at_that_address() {
     let app = guarded().start().await;
     let office = "203.0.113.1";
     let (anna, ben) = (sign_up(&app, office).await, sign_up(&app, office).await);
@@ -54,7 +54,7 @@ async fn five_failures_of_one_account_from_one_address_lock_out_nobody_else_ther
 }
 
 #[tokio::test]
-async fn password_guesses_are_limited_per_address_and_per_account() {
+async fn limits_password_guesses_per_address_and_per_account() {
     let app =
         guarded().set("auth.failed_signins_per_address", 8).set("auth.failed_signins_per_account", 7).start().await;
     let email = sign_up(&app, "198.51.100.1").await;
@@ -79,7 +79,7 @@ async fn password_guesses_are_limited_per_address_and_per_account() {
 }
 
 #[tokio::test]
-async fn an_ipv6_network_counts_as_one_address_and_success_is_not_counted() {
+async fn counts_an_ipv6_network_as_one_address_and_ignores_successes() {
     let app = guarded().start().await;
     let email = sign_up(&app, "2001:db8::1").await;
     for _ in 0..8 {
@@ -94,7 +94,7 @@ async fn an_ipv6_network_counts_as_one_address_and_success_is_not_counted() {
 }
 
 #[tokio::test]
-async fn a_stolen_session_does_not_help_to_guess_the_password() {
+async fn password_change_with_a_stolen_session_is_throttled() {
     let app = guarded().start().await;
     let anna = app.sign_up("Anna").await;
     let change = async || {
@@ -112,7 +112,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn two_instances_count_failed_sign_ins_together_to_the_attempt() {
+    async fn two_instances_share_the_failed_sign_in_counter() {
         let app = guarded().set("auth.failed_signins_per_account", 5).instances(2).start().await;
         let email = sign_up(&app, "198.51.100.1").await;
         let guesses = (0..16).map(|at| {

@@ -22,7 +22,7 @@ async fn told(by: &Member, of: &Member) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_time_zone_is_shown_to_others_until_its_owner_hides_it() {
+async fn shows_a_time_zone_to_others_until_it_is_hidden() {
     let mut app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let own = anna.get(ME).await.data();
@@ -56,7 +56,7 @@ async fn a_time_zone_is_shown_to_others_until_its_owner_hides_it() {
 }
 
 #[tokio::test]
-async fn an_invalid_time_zone_is_refused() {
+async fn rejects_an_invalid_time_zone() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     anna.patch(ME, json!({ "timezone": "Asia/Kolkata" })).await.data();
@@ -99,7 +99,7 @@ async fn a_time_zone_is_hidden_from_those_who_cannot_see_its_owner() {
 }
 
 #[tokio::test]
-async fn a_time_zone_is_exported_and_goes_with_the_account() {
+async fn exports_a_time_zone_and_deletes_it_with_the_account() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     anna.patch(ME, json!({ "timezone": "Europe/Berlin", "show_timezone": false })).await.data();

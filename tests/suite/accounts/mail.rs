@@ -21,7 +21,7 @@ async fn me(member: &Caller) -> Value {
 }
 
 #[tokio::test]
-async fn an_address_is_verified_by_the_link_mailed_to_it() {
+async fn verifies_an_address_by_the_mailed_link() {
     let server = MailServer::start().await;
     let app = with(&server).await;
     let anna = app.sign_up("Anna").await;
@@ -74,7 +74,7 @@ async fn an_address_is_verified_by_the_link_mailed_to_it() {
 }
 
 #[tokio::test]
-async fn on_another_device_the_mails_link_asks_for_the_password_and_signs_nobody_out() {
+async fn verification_link_on_another_device_requires_the_password_and_keeps_the_session() {
     let server = MailServer::start().await;
     let app = with(&server).await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -99,7 +99,7 @@ async fn on_another_device_the_mails_link_asks_for_the_password_and_signs_nobody
 }
 
 #[tokio::test]
-async fn signing_up_with_anothers_address_ends_when_its_owner_verifies_it() {
+async fn owner_verification_invalidates_a_sign_up_with_their_address() {
     let server = MailServer::start().await;
     let app = with(&server).await;
     let thief = app.sign_up("Mallory").await;
@@ -118,7 +118,7 @@ async fn signing_up_with_anothers_address_ends_when_its_owner_verifies_it() {
 }
 
 #[tokio::test]
-async fn a_forgotten_password_is_replaced_and_all_devices_are_signed_out() {
+async fn password_reset_signs_out_all_devices() {
     let server = MailServer::start().await;
     let app = with(&server).await;
     let anna = app.sign_up("Anna").await;
@@ -161,7 +161,7 @@ async fn a_forgotten_password_is_replaced_and_all_devices_are_signed_out() {
 }
 
 #[tokio::test]
-async fn mailed_links_are_valid_for_a_limited_time() {
+async fn mailed_links_expire() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let token = app.mailed_token(&anna.email, "verify-email").await;
@@ -184,7 +184,7 @@ async fn mailed_links_are_valid_for_a_limited_time() {
 }
 
 #[tokio::test]
-async fn mail_is_written_in_the_readers_language() {
+async fn sends_mail_in_the_recipients_language() {
     let server = MailServer::start().await;
     let app = with(&server).await;
     for (header, language, subject) in [
@@ -204,7 +204,7 @@ async fn mail_is_written_in_the_readers_language() {
 }
 
 #[tokio::test]
-async fn a_mail_server_that_is_away_gets_the_mail_later() {
+async fn retries_mail_while_the_mail_server_is_unavailable() {
     let mut server = MailServer::start().await;
     server.stop().await;
     let app = with(&server).await;
@@ -222,7 +222,7 @@ async fn a_mail_server_that_is_away_gets_the_mail_later() {
 }
 
 #[tokio::test]
-async fn mail_refused_by_the_mail_server_is_a_dead_letter() {
+async fn moves_mail_rejected_by_the_server_to_the_dead_letters() {
     let server = MailServer::start().await;
     let app = with(&server).await;
     let email = format!("refused-{}", new_email("anna"));
@@ -240,7 +240,7 @@ async fn mail_refused_by_the_mail_server_is_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn a_sign_in_from_an_unknown_device_is_mailed() {
+async fn mails_a_sign_in_from_an_unknown_device() {
     let server = MailServer::start().await;
     let app = with(&server).await;
     let anna = app.sign_up("Anna").await;
@@ -273,7 +273,7 @@ fn told(server: &MailServer, member: &Member) -> Vec<support::Mail> {
 }
 
 #[tokio::test]
-async fn a_second_sign_up_with_an_address_is_mailed_to_its_owner() {
+async fn mails_the_owner_about_a_second_sign_up_with_their_address() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     app.anonymous().sign_up(&anna.email, NEW_PASSWORD, "Not Anna").await.refused(409, "email_taken");
@@ -282,7 +282,7 @@ async fn a_second_sign_up_with_an_address_is_mailed_to_its_owner() {
 }
 
 #[tokio::test]
-async fn everybody_chooses_what_they_are_written_to_in() {
+async fn users_choose_their_mail_language() {
     let server = MailServer::start().await;
     let app = with(&server).await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -301,7 +301,7 @@ async fn everybody_chooses_what_they_are_written_to_in() {
 }
 
 #[tokio::test]
-async fn a_password_goes_to_the_mail_server_by_starttls() {
+async fn sends_the_smtp_password_over_starttls() {
     let folder = tempfile::tempdir().unwrap();
     let [authority, certificate, key] = certified(folder.path()).await;
     let server = MailServer::start_with(&certificate, &key).await;
@@ -313,7 +313,7 @@ async fn a_password_goes_to_the_mail_server_by_starttls() {
 }
 
 #[tokio::test]
-async fn a_mail_server_without_tls_gets_a_password_only_where_that_is_asked_for() {
+async fn sends_the_smtp_password_without_tls_only_if_configured() {
     let server = MailServer::start().await;
     let app = Setup::new().set("mail.smtp_url", server.url_with_password()).start().await;
     let anna = app.sign_up("Anna").await;

@@ -67,7 +67,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn a_change_of_name_is_told_on_every_instance() {
+    async fn publishes_a_name_change_to_every_instance() {
         let app = Setup::new().instances(2).start().await;
         let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
         anna.open_single(&ben).await;

@@ -123,7 +123,7 @@ fn is_refused(answer: &Answer, code: &str) {
 }
 
 #[tokio::test]
-async fn providers_are_listed_and_asked_with_all_that_protects_the_answer() {
+async fn lists_providers_and_sends_state_nonce_and_pkce() {
     let stage = Stage::start().await;
     let listed = stage.app.anonymous().get("/r1/auth/oauth/providers").await.data();
     let mut listed: Vec<(&str, &str)> = listed
@@ -158,7 +158,7 @@ async fn providers_are_listed_and_asked_with_all_that_protects_the_answer() {
 }
 
 #[tokio::test]
-async fn the_first_oauth_sign_in_creates_the_account_of_later_ones() {
+async fn the_first_oauth_sign_in_creates_the_account() {
     let stage = Stage::start().await;
     stage.provider.knows("oidc", "ada", json!({ "name": "Ada Lovelace", "email": "Ada@IdP.test" })).await;
     let first = stage.sign_in("idp", "ada").await;
@@ -180,7 +180,7 @@ async fn the_first_oauth_sign_in_creates_the_account_of_later_ones() {
 }
 
 #[tokio::test]
-async fn oauth_sign_in_redirects_to_the_requested_page_of_this_server_only() {
+async fn oauth_sign_in_redirects_only_to_pages_of_this_server() {
     let stage = Stage::start().await;
     for (next, led) in [
         ("/c/1?tab=files%23x", "/c/1?tab=files%23x"),
@@ -199,7 +199,7 @@ async fn oauth_sign_in_redirects_to_the_requested_page_of_this_server_only() {
 }
 
 #[tokio::test]
-async fn a_browser_that_comes_back_wrongly_is_sent_to_the_sign_in_page() {
+async fn redirects_invalid_oauth_callbacks_to_the_sign_in_page() {
     let stage = Stage::start().await;
     let gone = stage.depart(&stage.app.anonymous(), "idp", "").await;
     let sent = stage.provider.sign_in(&gone.location, "ada").await;
@@ -257,7 +257,7 @@ async fn a_browser_that_comes_back_wrongly_is_sent_to_the_sign_in_page() {
 
 /// Somebody has left the tab of the first attempt open, or signs in to a link of a mail meanwhile.
 #[tokio::test]
-async fn two_tabs_of_a_browser_sign_in_beside_each_other() {
+async fn concurrent_oauth_sign_ins_in_two_tabs_both_succeed() {
     let stage = Stage::start().await;
     let first = stage.depart(&stage.app.anonymous(), "idp", "?next=/c/1").await;
     let second = stage.depart(&stage.app.anonymous(), "doubted", "?next=/c/2").await;
@@ -283,7 +283,7 @@ async fn two_tabs_of_a_browser_sign_in_beside_each_other() {
 }
 
 #[tokio::test]
-async fn apple_comes_back_with_a_form_from_its_own_page() {
+async fn accepts_apples_cross_site_form_callback() {
     let stage = Stage::start().await;
     let gone = stage.depart(&stage.app.anonymous(), "apple", "").await;
     assert_eq!(gone.asked("response_mode"), "form_post");
@@ -308,7 +308,7 @@ async fn apple_comes_back_with_a_form_from_its_own_page() {
 }
 
 #[tokio::test]
-async fn microsofts_issuer_names_the_tenant_of_each_account() {
+async fn accepts_microsoft_issuers_per_tenant() {
     let stage = Stage::start().await;
     stage.provider.knows("microsoft", "ada", json!({ "email_verified": null })).await;
     let ada = stage.who(&stage.sign_in("microsoft", "ada").await).await;
@@ -320,7 +320,7 @@ async fn microsofts_issuer_names_the_tenant_of_each_account() {
 }
 
 #[tokio::test]
-async fn oauth_sign_in_asks_for_the_second_factor() {
+async fn oauth_sign_in_requires_the_second_factor() {
     let stage = Stage::start().await;
     let caller = stage.caller(&stage.sign_in("idp", "ada").await);
     // There is no password to ask for; the sign-in is fresh.

@@ -45,7 +45,7 @@ async fn a_picture_is_shown_to_others_until_it_is_removed() {
 }
 
 #[tokio::test]
-async fn other_devices_are_told_of_a_changed_or_removed_picture() {
+async fn notifies_other_devices_of_a_changed_or_removed_picture() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let picture = drawn(&anna).await;
@@ -63,7 +63,7 @@ async fn other_devices_are_told_of_a_changed_or_removed_picture() {
 }
 
 #[tokio::test]
-async fn only_images_are_accepted_as_pictures() {
+async fn rejects_files_that_are_not_images_as_pictures() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let set = async |upload: &Value| anna.put(OWN, json!({ "upload_id": upload })).await;

@@ -46,7 +46,7 @@ async fn place_of(owner: &Caller, session: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_tells_the_country_and_each_refresh_tells_it_anew() {
+async fn uses_the_trusted_proxys_country_and_updates_it_at_refresh() {
     let app = behind_a_proxy().start().await;
     let anna = app.sign_up("Anna").await;
     assert_eq!(place_of(&anna, &anna.session_id).await, Value::Null);
@@ -69,7 +69,7 @@ async fn a_trusted_proxy_tells_the_country_and_each_refresh_tells_it_anew() {
 }
 
 #[tokio::test]
-async fn untrusted_clients_cannot_claim_a_country() {
+async fn ignores_country_headers_of_untrusted_clients() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let session = sign_in(&app, &anna.email, BERLIN, Some("VN")).await;
@@ -82,7 +82,7 @@ async fn untrusted_clients_cannot_claim_a_country() {
 }
 
 #[tokio::test]
-async fn the_database_knows_cities_and_is_believed_before_what_a_client_may_have_written() {
+async fn prefers_the_geoip_database_over_the_country_header() {
     let (app, _folder) = with_a_database("GeoLite2-City").await;
     let anna = app.sign_up("Anna").await;
     let berlin = json!({ "country": "DE", "city": "Berlin" });
@@ -118,7 +118,7 @@ async fn the_mail_about_a_new_device_names_its_location() {
 }
 
 #[tokio::test]
-async fn an_invalid_geoip_database_stops_the_start() {
+async fn an_invalid_geoip_database_prevents_start_up() {
     let app = Application::start().await;
     let owners = database_of_places("GeoLite2-ASN", &[Known { network: "203.0.113.0/24", country: "DE", city: None }]);
     for bytes in [&b"no database at all"[..], &owners] {

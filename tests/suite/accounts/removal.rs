@@ -157,7 +157,7 @@ async fn an_export_contains_only_the_accounts_own_data() {
 }
 
 #[tokio::test]
-async fn a_deleted_account_leaves_the_lists_of_others_in_their_order() {
+async fn removing_a_deleted_account_keeps_the_order_of_others_lists() {
     let app = Application::start().await;
     let [anna, ben, carl] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await];
     let plans = anna.open_group("Plans", &[&ben, &carl]).await;

@@ -21,7 +21,7 @@ fn wrong_code(authenticator: &Authenticator) -> String {
 }
 
 #[tokio::test]
-async fn an_authenticator_is_asked_for_once_it_is_confirmed() {
+async fn requires_an_authenticator_code_only_after_enrolment() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     assert_eq!(anna.tokens["user"]["second_factor"], false);
@@ -69,7 +69,7 @@ async fn an_authenticator_is_asked_for_once_it_is_confirmed() {
 }
 
 #[tokio::test]
-async fn codes_work_once_and_five_wrong_answers_end_a_challenge() {
+async fn accepts_a_code_once_and_ends_a_challenge_after_five_wrong_answers() {
     let app = Application::start().await;
     let (guarded, authenticator) = Authenticator::set_up_for_somebody(&app.url()).await;
     let (one, other) = (challenge(&app, &guarded.email).await, challenge(&app, &guarded.email).await);
@@ -95,7 +95,7 @@ async fn codes_work_once_and_five_wrong_answers_end_a_challenge() {
 }
 
 #[tokio::test]
-async fn a_code_used_concurrently_works_once() {
+async fn accepts_a_concurrently_used_code_once() {
     let app = Application::start().await;
     let (guarded, authenticator) = Authenticator::set_up_for_somebody(&app.url()).await;
     let asked = challenge(&app, &guarded.email).await;
@@ -114,7 +114,7 @@ async fn a_code_used_concurrently_works_once() {
 }
 
 #[tokio::test]
-async fn guesses_over_many_challenges_are_limited() {
+async fn limits_code_guesses_across_challenges() {
     let app = Application::start().await;
     let (guarded, authenticator) = Authenticator::set_up_for_somebody(&app.url()).await;
     let wrong = wrong_code(&authenticator);
@@ -142,7 +142,7 @@ async fn a_new_password_ends_pending_challenges() {
 }
 
 #[tokio::test]
-async fn a_browser_gets_its_tokens_as_cookies_and_nothing_secret_is_logged_or_stored_in_clear() {
+async fn sets_tokens_as_cookies_and_keeps_secrets_out_of_logs_and_storage() {
     let mut app = Setup::new().from_nothing().set("auth.key_encryption_secret", "a long random text").start().await;
     let anna = app.sign_up("Anna").await;
     let enrolment = anna.post("/r1/auth/totp", json!({ "password": PASSWORD })).await.data_with(201);

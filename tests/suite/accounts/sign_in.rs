@@ -29,7 +29,7 @@ async fn a_failed_sign_in_reveals_nothing() {
 }
 
 #[tokio::test]
-async fn a_failed_sign_in_takes_the_same_time_whether_the_account_exists() {
+async fn a_failed_sign_in_takes_constant_time_for_unknown_accounts() {
     let app = Setup::new().full_hashes().start().await;
     let anna = app.sign_up("Anna").await;
     let anonymous = app.anonymous();
@@ -56,7 +56,7 @@ async fn a_failed_sign_in_takes_the_same_time_whether_the_account_exists() {
 }
 
 #[tokio::test]
-async fn a_crowd_that_signs_in_is_served_or_asked_to_wait() {
+async fn concurrent_sign_ins_are_served_or_told_to_retry() {
     let app = Setup::new().full_hashes().start().await;
     let anna = app.sign_up("Anna").await;
     let tasks: Vec<_> = (0..100)
@@ -80,7 +80,7 @@ async fn a_crowd_that_signs_in_is_served_or_asked_to_wait() {
 }
 
 #[tokio::test]
-async fn name_and_password_are_changed_by_whoever_knows_the_password() {
+async fn changing_name_and_password_requires_the_password() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let elsewhere = anna.another_device().await;
@@ -110,7 +110,7 @@ async fn name_and_password_are_changed_by_whoever_knows_the_password() {
 }
 
 #[tokio::test]
-async fn a_password_signs_in_on_every_keyboard() {
+async fn normalizes_passwords_before_hashing() {
     let app = Application::start().await;
     let (composed, in_parts) = ("P\u{e4}sswort-H\u{e4}user 9", "Pa\u{308}sswort-Ha\u{308}user\u{a0}9");
     for (set, typed) in [(composed, in_parts), (in_parts, composed)] {

@@ -5,7 +5,7 @@ use support::{Application, Caller, Credentials, Engine, Member, PASSWORD, Setup,
 use super::{NEW_PASSWORD, refused_after, text};
 
 #[tokio::test]
-async fn signing_up_gives_an_account_and_tokens() {
+async fn sign_up_returns_an_account_and_tokens() {
     let app = Application::start().await;
     let email = new_email("anna");
     let answer = app.anonymous().sign_up(&format!(" {} ", email.to_uppercase()), PASSWORD, "  Anna Đặng ").await;
@@ -24,7 +24,7 @@ async fn signing_up_gives_an_account_and_tokens() {
 }
 
 #[tokio::test]
-async fn invalid_sign_up_fields_are_refused_by_name() {
+async fn rejects_invalid_sign_up_fields_by_name() {
     let app = Application::start().await;
     let anonymous = app.anonymous();
     for email in [
@@ -139,7 +139,7 @@ async fn the_first_account_needs_the_setup_token_on_a_reachable_server() {
 }
 
 #[tokio::test]
-async fn the_policy_says_whether_mail_reaches_anybody() {
+async fn the_auth_policy_reports_whether_mail_is_configured() {
     for (settings, expected) in
         [(Setup::new(), "outbox"), (Setup::new().set("mail.smtp_url", "smtp://127.0.0.1:9"), "smtp")]
     {
@@ -194,7 +194,7 @@ async fn the_operator_creates_administrators_and_resets_passwords() {
 }
 
 #[tokio::test]
-async fn names_are_taken_as_people_have_them() {
+async fn accepts_international_names() {
     let app = Application::start().await;
     for (name, shown) in [
         ("Jane Doe, M.Sc.", "Jane Doe, M.Sc."),

@@ -6,7 +6,7 @@ use support::{Application, Caller, Credentials, PASSWORD, Setup, json};
 use super::{refresh_with_key, text};
 
 #[tokio::test]
-async fn a_refresh_token_works_once_and_its_reuse_ends_the_session() {
+async fn rotates_refresh_tokens_and_ends_the_session_on_reuse() {
     let app = Application::start().await;
     let anonymous = app.anonymous();
     let anna = app.sign_up("Anna").await;
@@ -28,7 +28,7 @@ async fn a_refresh_token_works_once_and_its_reuse_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_a_refresh_is_given_again() {
+async fn repeats_a_refresh_response_for_the_same_idempotency_key() {
     let app = Application::start().await;
     let anonymous = app.anonymous();
     let anna = app.sign_up("Anna").await;
@@ -56,7 +56,7 @@ async fn a_lost_answer_to_a_refresh_is_given_again() {
 }
 
 #[tokio::test]
-async fn one_kind_of_token_does_not_pass_for_another() {
+async fn rejects_tokens_of_another_kind() {
     let app = Application::start().await;
     let anonymous = app.anonymous();
     let anna = app.sign_up("Anna").await;
@@ -105,7 +105,7 @@ fn flipped(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_public_keys_are_published_and_name_the_key_of_the_tokens() {
+async fn publishes_the_public_keys_with_matching_key_ids() {
     let app = Application::start().await;
     let answer = app.anonymous().get("/.well-known/jwks.json").await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -138,7 +138,7 @@ fn decode(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn no_secret_is_logged() {
+async fn keeps_secrets_out_of_the_log() {
     let app = Setup::new().set("auth.access_ttl", 3600).start().await;
     let anna = app.sign_up("Anna").await;
     let anonymous = app.anonymous();

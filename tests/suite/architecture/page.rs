@@ -145,7 +145,7 @@ fn resolves(crate_sources: &Path, path: &[&str]) -> bool {
 }
 
 #[test]
-fn paths_are_followed_to_items_and_members_and_no_further() {
+fn resolves_paths_to_items_and_members_only() {
     let core = root().join("crates/appcore/src");
     let found: [&[&str]; 4] =
         [&["event"], &["event", "Signal", "JobsWaiting"], &["AppError", "field"], &["error", "FieldError"]];
@@ -160,7 +160,7 @@ fn paths_are_followed_to_items_and_members_and_no_further() {
 
 /// Paths in `docs/security.md` are names of tests, which have a check of their own.
 #[test]
-fn paths_in_the_documentation_lead_to_items() {
+fn paths_in_the_documentation_resolve_to_items() {
     let crates: BTreeMap<String, PathBuf> =
         own_crates().into_iter().map(|(name, folder)| (name.replace('-', "_"), folder.join("src"))).collect();
     let (mut count, mut broken) = (0, Vec::new());

@@ -6,7 +6,7 @@ use support::{Application, Behaviour, Member, Setup, Socket, Upstream, UpstreamK
 use super::{Chat, begun};
 
 #[tokio::test]
-async fn a_question_an_answer_and_a_chat_have_the_model_that_was_chosen() {
+async fn uses_the_model_chosen_per_question_answer_and_chat() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let messages = format!("/r1/conversations/{}/messages", chat.id);
     let asked_model = |chat: &Chat| chat.upstream.asked().last().unwrap().body["model"].clone();
@@ -51,7 +51,7 @@ async fn a_question_an_answer_and_a_chat_have_the_model_that_was_chosen() {
 }
 
 #[tokio::test]
-async fn an_assistant_that_leaves_no_choice_answers_by_its_own_model() {
+async fn an_assistant_with_a_fixed_model_ignores_the_chosen_one() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let new = json!({ "name": "Ada", "model": "large", "model_choice": false });
     let ada = chat.anna.post("/r1/assistants", new).await.data_with(201);
@@ -64,7 +64,7 @@ async fn an_assistant_that_leaves_no_choice_answers_by_its_own_model() {
 }
 
 #[tokio::test]
-async fn a_model_that_only_an_admin_defined_answers_along_its_route() {
+async fn routes_answers_of_models_defined_by_an_administrator() {
     let (first, spare) = (Upstream::start(UpstreamKind::OpenAi).await, Upstream::start(UpstreamKind::Anthropic).await);
     let setup = Setup::new()
         .provider(&first)
@@ -111,7 +111,7 @@ async fn a_model_that_only_an_admin_defined_answers_along_its_route() {
 }
 
 #[tokio::test]
-async fn an_assistant_that_is_no_member_has_its_face_with_its_message() {
+async fn includes_the_profile_of_a_non_member_assistant_in_its_message() {
     let team = Team::start().await;
     let picture = json!({ "glyph": "🦊", "hue": 20 });
     team.assistant(&team.anna, json!({ "name": "Ada", "picture": picture })).await;
@@ -171,7 +171,7 @@ impl Team {
 }
 
 #[tokio::test]
-async fn an_assistant_of_the_workspace_answers_wherever_it_is_mentioned() {
+async fn answers_mentions_of_a_workspace_assistant_in_any_conversation() {
     let team = Team::start().await;
     let ada = team.assistant(&team.anna, json!({ "name": "Ada Lovelace" })).await;
     let conversations = [
@@ -199,7 +199,7 @@ async fn an_assistant_of_the_workspace_answers_wherever_it_is_mentioned() {
 }
 
 #[tokio::test]
-async fn an_assistant_that_is_mentioned_in_a_thread_answers_there() {
+async fn answers_a_mention_in_a_thread_inside_the_thread() {
     let team = Team::start().await;
     let new = json!({ "kind": "public_channel", "title": "harbour", "member_ids": [team.ben.id] });
     let channel = team.open(&team.anna, new).await;
@@ -233,7 +233,7 @@ async fn an_assistant_that_is_mentioned_in_a_thread_answers_there() {
 }
 
 #[tokio::test]
-async fn a_mention_asks_only_assistants_that_its_author_may_use() {
+async fn a_mention_addresses_only_assistants_the_author_may_use() {
     let team = Team::start().await;
     team.assistant(&team.anna, json!({ "name": "Quiet", "answers_mentions": false })).await;
     team.assistant(&team.anna, json!({ "name": "Diary", "visibility": "private" })).await;
@@ -275,7 +275,7 @@ async fn a_mention_asks_only_assistants_that_its_author_may_use() {
 }
 
 #[tokio::test]
-async fn an_assistant_reads_the_conversation_that_it_is_asked_in_and_no_other() {
+async fn an_assistant_reads_only_the_conversation_it_is_asked_in() {
     let team = Team::start().await;
     let channel = team
         .open(&team.anna, json!({ "kind": "public_channel", "title": "harbour", "member_ids": [team.ben.id] }))
@@ -294,7 +294,7 @@ async fn an_assistant_reads_the_conversation_that_it_is_asked_in_and_no_other() 
 }
 
 #[tokio::test]
-async fn the_country_is_told_where_a_trusted_proxy_names_it() {
+async fn tells_the_model_the_country_named_by_a_trusted_proxy() {
     let setup = Setup::new().set("server.trusted_proxies", "127.0.0.0/8");
     for (setup, is_told) in [(setup, true), (Setup::new(), false)] {
         let mut chat = Chat::start(setup, UpstreamKind::OpenAi).await;

@@ -80,7 +80,7 @@ impl Pair {
 }
 
 #[tokio::test]
-async fn an_answer_is_carried_on_when_its_instance_is_killed() {
+async fn continues_an_answer_after_its_instance_is_killed() {
     let mut pair = Pair::start().await;
     let (answer, writer) = pair.begin().await;
     pair.upstream.then(Behaviour::step(CARRIED_ON));
@@ -89,7 +89,7 @@ async fn an_answer_is_carried_on_when_its_instance_is_killed() {
 }
 
 #[tokio::test]
-async fn a_compared_answer_is_continued_by_the_other_instance_too() {
+async fn continues_a_compared_answer_on_the_other_instance() {
     let mut pair = Pair::start().await;
     let (first, writer) = pair.begin().await;
     pair.upstream.then(Behaviour::stall("Beside it "));
@@ -129,7 +129,7 @@ async fn a_killed_instance_is_detected_before_its_leases_expire() {
 }
 
 #[tokio::test]
-async fn an_answer_is_handed_on_when_its_instance_is_told_to_end() {
+async fn hands_an_answer_over_when_its_instance_shuts_down() {
     let mut pair = Pair::start().await;
     let (answer, writer) = pair.begin().await;
     pair.upstream.then(Behaviour::step(CARRIED_ON));
@@ -212,7 +212,7 @@ async fn an_answer_is_not_lost_while_postgresql_is_away() {
 }
 
 #[tokio::test]
-async fn an_instance_without_workers_leaves_answers_to_one_with_workers() {
+async fn leaves_answers_to_instances_with_workers() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let setup = Setup::new().on(Engine::Postgres).set("server.role", "web").provider(&upstream);
     let app = setup.start().await;

@@ -38,7 +38,7 @@ fn id_of(message: &Value) -> String {
 }
 
 #[tokio::test]
-async fn two_models_write_at_the_same_time_and_the_chosen_answer_goes_on() {
+async fn two_models_answer_concurrently_and_the_chosen_answer_continues() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let (mut one, mut other) = (String::new(), String::new());
     chat.upstream.then(Behaviour::step("One two three"));
@@ -88,7 +88,7 @@ async fn two_models_write_at_the_same_time_and_the_chosen_answer_goes_on() {
 }
 
 #[tokio::test]
-async fn the_second_answer_becomes_a_version_whichever_ends_last() {
+async fn the_second_answer_becomes_a_version_regardless_of_finish_order() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     // The second one ends while the first is written; whoever chooses it stops that.
     chat.upstream.then(Behaviour::stall("On and "));
@@ -128,7 +128,7 @@ async fn the_second_answer_becomes_a_version_whichever_ends_last() {
 }
 
 #[tokio::test]
-async fn both_answers_are_carried_on_when_their_instance_is_killed() {
+async fn continues_both_answers_after_their_instance_is_killed() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.then(Behaviour::stall("Lost in "));
     let first = chat.ask("Go on").await;
@@ -180,7 +180,7 @@ async fn both_compared_answers_are_charged_and_never_overdraw() {
 }
 
 #[tokio::test]
-async fn a_comparison_is_deleted_with_its_answer() {
+async fn deleting_an_answer_deletes_its_comparison() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let (_, first) = chat.talk("Who are you?", "A helper.").await;
     chat.upstream.then(Behaviour::step("SECRET-1 SECRET-2"));
@@ -201,7 +201,7 @@ async fn a_comparison_is_deleted_with_its_answer() {
 }
 
 #[tokio::test]
-async fn answers_in_ones_own_chats_with_an_assistant_can_be_compared() {
+async fn limits_comparison_to_the_callers_assistant_chats() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let (question, answer) = chat.talk("Who are you?", "A helper.").await;
     let (ben, cara) = (chat.app.sign_up("Ben").await, chat.app.sign_up("Cara").await);

@@ -5,7 +5,7 @@ use support::{Setup, UpstreamKind, json};
 use super::{Chat, begun};
 
 #[tokio::test]
-async fn an_answer_has_its_figures() {
+async fn records_usage_and_timing_of_an_answer() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let answer = chat.ask("Hello?").await;
     let message = chat.ended("message.completed").await["message"].clone();
@@ -38,7 +38,7 @@ async fn an_answer_has_its_figures() {
 }
 
 #[tokio::test]
-async fn reasoning_is_kept_apart_from_the_answer() {
+async fn stores_reasoning_separately_from_the_answer() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.then(support::Behaviour::thinking("Let me see.", "Forty-two."));
     chat.anna.send_message(&chat.id, "What is it?").await;

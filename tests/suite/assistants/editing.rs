@@ -52,7 +52,7 @@ fn path(id: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_assistant_is_changed_by_its_maker_and_by_admins() {
+async fn creators_and_admins_edit_an_assistant() {
     let team = Team::start().await;
     let id = team.assistant(&team.ben, json!({ "name": "Ada" })).await;
     let mut socket = team.anna.connect().await;
@@ -146,7 +146,7 @@ async fn a_private_assistant_is_invisible_to_others() {
 }
 
 #[tokio::test]
-async fn the_chats_of_a_deleted_assistant_can_be_read_on() {
+async fn chats_of_a_deleted_assistant_stay_readable() {
     let team = Team::start().await;
     let id = team.assistant(&team.ben, json!({ "name": "Ada" })).await;
     let chat = team.chat(&team.ben, &id).await;
@@ -178,7 +178,7 @@ async fn the_chats_of_a_deleted_assistant_can_be_read_on() {
 }
 
 #[tokio::test]
-async fn invalid_assistant_fields_are_refused_by_name() {
+async fn rejects_invalid_assistant_fields_by_name() {
     let team = Team::start().await;
     let id = team.assistant(&team.ben, json!({ "name": "Ada" })).await;
     for (field, value) in [

@@ -16,7 +16,7 @@ async fn fail(chat: &mut Chat) -> (Value, String) {
 }
 
 #[tokio::test]
-async fn a_provider_failure_of_seconds_is_retried_unnoticed() {
+async fn retries_a_short_provider_failure_transparently() {
     for kind in [UpstreamKind::OpenAi, UpstreamKind::Gemini] {
         let mut chat = Chat::start(Setup::new(), kind).await;
         chat.upstream.then(Behaviour::Refuse(500, None));
@@ -29,7 +29,7 @@ async fn a_provider_failure_of_seconds_is_retried_unnoticed() {
 }
 
 #[tokio::test]
-async fn an_unavailable_provider_fails_the_answer_which_can_be_retried() {
+async fn fails_a_retryable_answer_if_the_provider_is_unavailable() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.always(Behaviour::Refuse(500, None));
     let (content, reason) = fail(&mut chat).await;
@@ -85,7 +85,7 @@ async fn a_silent_provider_stream_times_out() {
 }
 
 #[tokio::test]
-async fn a_refused_key_is_the_administrators_business_and_stays_secret() {
+async fn reports_a_rejected_provider_key_to_administrators_only() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.always(Behaviour::Refuse(401, None));
     let (_, reason) = fail(&mut chat).await;
@@ -107,7 +107,7 @@ async fn insert_nonsense(app: &Application, kind: &str, claims: u32) {
 }
 
 #[tokio::test]
-async fn a_job_that_cannot_be_done_is_tried_again_later_and_becomes_a_dead_letter_at_last() {
+async fn retries_a_failing_job_and_moves_it_to_the_dead_letters() {
     let app = Application::start().await;
     // Before the others, so that it was looked at when they were done.
     insert_nonsense(&app, "of_a_later_version", 0).await;
@@ -126,7 +126,7 @@ async fn a_job_that_cannot_be_done_is_tried_again_later_and_becomes_a_dead_lette
 }
 
 #[tokio::test]
-async fn settings_that_cannot_work_stop_the_start_with_a_sentence() {
+async fn invalid_provider_settings_prevent_start_up_with_an_explanation() {
     let app = Application::start().await;
     for (key, value) in [("ai.default_model", "no-such-model"), ("ai.providers.fake.keys", "secret\u{1}key")] {
         let name = |key: &str| format!("NATTER__{}", key.replace('.', "__").to_uppercase());

@@ -26,7 +26,7 @@ async fn complete(member: &Member, chat: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_message_asks_the_first_three_assistants_that_it_names() {
+async fn limits_a_message_to_its_first_three_mentioned_assistants() {
     let app = Application::start().await;
     let (anna, ben, cara) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cara").await);
     let group = anna.open_group("Team", &[&ben, &cara]).await;
@@ -46,7 +46,7 @@ async fn a_message_asks_the_first_three_assistants_that_it_names() {
 }
 
 #[tokio::test]
-async fn a_group_has_ten_assistants_at_most() {
+async fn limits_a_group_to_ten_assistants() {
     let app = Application::start().await;
     let (anna, ben, cara) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cara").await);
     let group = anna.open_group("Team", &[&ben, &cara]).await;
@@ -58,7 +58,7 @@ async fn a_group_has_ten_assistants_at_most() {
 }
 
 #[tokio::test]
-async fn an_account_has_at_most_twenty_pending_answers_and_delays_nobody() {
+async fn limits_an_account_to_twenty_pending_answers_without_delaying_others() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     upstream.always(Behaviour::step("Yes indeed."));
     let app = Setup::new().provider(&upstream).set("ai.workers", 1).start().await;

@@ -36,7 +36,7 @@ async fn seen(anna: &Member, upload: &Value) -> String {
 }
 
 #[tokio::test]
-async fn a_model_sees_pictures_and_reads_text_and_is_told_of_the_rest() {
+async fn sends_pictures_and_text_to_the_model_and_names_other_files() {
     for kind in UpstreamKind::ALL {
         let mut chat = start(kind).await;
         let picture = chat.anna.upload("chart.png", "image/png", png(1200, 400)).await;
@@ -74,7 +74,7 @@ async fn a_model_sees_pictures_and_reads_text_and_is_told_of_the_rest() {
 }
 
 #[tokio::test]
-async fn pictures_are_scaled_to_the_models_image_size() {
+async fn scales_pictures_to_the_models_image_size() {
     let mut chat = start(UpstreamKind::OpenAi).await;
     let large = chat.anna.upload("plan.png", "image/png", png(3000, 1500)).await;
     // One that looks at 2,048 pixels and 1.57 megapixels; asked again it is shown the same.
@@ -90,7 +90,7 @@ async fn pictures_are_scaled_to_the_models_image_size() {
 }
 
 #[tokio::test]
-async fn earlier_files_are_sent_again_unless_they_were_deleted() {
+async fn resends_earlier_files_unless_they_were_deleted() {
     let mut chat = start(UpstreamKind::OpenAi).await;
     let upload = chat.anna.upload("a.txt", "text/plain", "the secret is 42").await;
     ask(&mut chat, "small", "Read this", &[&upload]).await;
@@ -120,7 +120,7 @@ async fn a_message_with_unreadable_files_does_not_end_the_chat() {
 }
 
 #[tokio::test]
-async fn files_take_a_limited_part_of_the_context_window() {
+async fn limits_files_to_a_share_of_the_context_window() {
     let mut chat = start(UpstreamKind::OpenAi).await;
     let mut uploads = vec![chat.anna.upload("long.txt", "text/plain", "word ".repeat(40_000)).await];
     uploads.push(chat.anna.upload("more.txt", "text/plain", "more").await);
@@ -144,7 +144,7 @@ async fn files_take_a_limited_part_of_the_context_window() {
 }
 
 #[tokio::test]
-async fn later_members_get_no_answers_from_files_before_they_joined() {
+async fn answers_to_later_members_exclude_earlier_files() {
     let mut chat = start(UpstreamKind::OpenAi).await;
     let (ben, carl) = (chat.app.sign_up("Ben").await, chat.app.sign_up("Carl").await);
     let dora = chat.app.sign_up("Dora").await;
@@ -191,7 +191,7 @@ fn pdf(words: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_pdf_goes_as_it_is_to_a_model_that_reads_its_pages_and_others_get_its_text() {
+async fn sends_a_pdf_natively_if_supported_and_its_text_otherwise() {
     for kind in UpstreamKind::ALL {
         let mut chat = start(kind).await;
         let bytes = pdf("Turnover rose by eleven percent");
@@ -226,7 +226,7 @@ async fn a_pdf_goes_as_it_is_to_a_model_that_reads_its_pages_and_others_get_its_
 }
 
 #[tokio::test]
-async fn documents_are_read_and_malicious_ones_harm_nobody() {
+async fn extracts_documents_and_survives_malicious_ones() {
     let mut chat = start(UpstreamKind::OpenAi).await;
     let good = chat.anna.upload("report.pdf", "application/pdf", pdf("Turnover rose by eleven percent")).await;
     let deep = [b"%PDF-1.4\n1 0 obj\n".as_slice(), &b"[".repeat(20_000)].concat();

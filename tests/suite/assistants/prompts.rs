@@ -44,7 +44,7 @@ fn path(prompt: &Value) -> String {
 }
 
 #[tokio::test]
-async fn a_prompt_is_ones_own_or_the_workspaces() {
+async fn prompts_belong_to_a_user_or_a_workspace() {
     let team = Team::start().await;
     let mut socket = team.ben.connect().await;
     let own = team.create(&team.anna, "/Standup", "private").await;
@@ -108,7 +108,7 @@ async fn a_prompt_command_is_unique_per_owner_and_per_workspace() {
 }
 
 #[tokio::test]
-async fn shared_prompts_of_a_deleted_account_stay_without_its_name() {
+async fn deleting_an_account_anonymizes_its_shared_prompts() {
     let team = Team::start().await;
     team.create(&team.ben, "own", "private").await;
     let shared = team.create(&team.ben, "shared", "workspace").await;

@@ -28,7 +28,7 @@ async fn said(reader: &Member, link: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_shared_chat_stays_as_it_was_until_it_is_shared_again() {
+async fn a_shared_chat_is_a_snapshot_until_it_is_shared_again() {
     let (mut chat, workspace) = in_workspace().await;
     let ben = join(&chat, &workspace, "Ben", "member").await;
     let share = format!("/r1/conversations/{}/share", chat.id);
@@ -66,7 +66,7 @@ async fn a_shared_chat_stays_as_it_was_until_it_is_shared_again() {
 }
 
 #[tokio::test]
-async fn a_link_is_for_members_of_the_workspace_until_it_is_revoked() {
+async fn a_share_link_works_for_workspace_members_until_it_is_revoked() {
     let (mut chat, workspace) = in_workspace().await;
     let (ben, cara) = (join(&chat, &workspace, "Ben", "member").await, join(&chat, &workspace, "Cara", "guest").await);
     let mallory = chat.app.sign_up("Mallory").await;

@@ -13,7 +13,7 @@ async fn completed_since(chat: &mut Chat) -> Value {
 }
 
 #[tokio::test]
-async fn a_reload_in_mid_stream_misses_nothing() {
+async fn reloading_during_a_stream_loses_nothing() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.then(Behaviour::step("Một hai ba bốn"));
     let answer = chat.ask("Count").await;
@@ -32,7 +32,7 @@ async fn a_reload_in_mid_stream_misses_nothing() {
 }
 
 #[tokio::test]
-async fn an_answer_begins_again_after_the_process_was_killed() {
+async fn restarts_an_answer_after_the_process_is_killed() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.then(Behaviour::stall("Lost in "));
     let answer = chat.ask("Go on").await;
@@ -53,7 +53,7 @@ async fn an_answer_begins_again_after_the_process_was_killed() {
 }
 
 #[tokio::test]
-async fn a_stop_request_is_kept_across_a_kill() {
+async fn keeps_a_stop_request_across_a_kill() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.then(Behaviour::stall("Never "));
     let answer = chat.ask("Stop").await;

@@ -9,7 +9,7 @@ async fn told_title(socket: &mut Socket, chat: &str) -> String {
 }
 
 #[tokio::test]
-async fn without_a_provider_a_chat_is_named_by_the_first_words_of_its_question() {
+async fn titles_a_chat_by_its_first_words_without_a_provider() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let chat = anna.open_assistant().await;
@@ -22,7 +22,7 @@ async fn without_a_provider_a_chat_is_named_by_the_first_words_of_its_question()
 }
 
 #[tokio::test]
-async fn the_model_is_asked_once_for_a_title_and_a_name_that_somebody_gave_stays() {
+async fn requests_one_title_and_keeps_manual_titles() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).set("ai.titles", "model").start().await;
     let anna = app.sign_up("Anna").await;
@@ -48,7 +48,7 @@ async fn the_model_is_asked_once_for_a_title_and_a_name_that_somebody_gave_stays
 }
 
 #[tokio::test]
-async fn a_model_that_makes_no_title_leaves_the_words_of_the_question() {
+async fn keeps_the_first_words_if_the_model_returns_no_title() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).set("ai.titles", "model").start().await;
     let anna = app.sign_up("Anna").await;
@@ -61,7 +61,7 @@ async fn a_model_that_makes_no_title_leaves_the_words_of_the_question() {
 }
 
 #[tokio::test]
-async fn a_chat_is_renamed_and_deleted_by_its_person_and_nobody_else() {
+async fn only_its_owner_renames_and_deletes_a_chat() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_assistant().await;

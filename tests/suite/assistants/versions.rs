@@ -39,7 +39,7 @@ impl Chat {
 }
 
 #[tokio::test]
-async fn an_edited_prompt_is_asked_again_and_what_followed_comes_back_with_its_version() {
+async fn editing_a_prompt_branches_the_chat_and_keeps_the_old_version() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let (first, _) = chat.talk("Who are you?", "A helper.").await;
     let (second, _) = chat.talk("What for?", "For you.").await;
@@ -70,7 +70,7 @@ async fn an_edited_prompt_is_asked_again_and_what_followed_comes_back_with_its_v
 }
 
 #[tokio::test]
-async fn an_answer_that_is_given_again_keeps_the_one_before() {
+async fn regenerating_an_answer_keeps_the_previous_version() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let (_, answer) = chat.talk("Who are you?", "A helper.").await;
     chat.talk("What for?", "For you.").await;
@@ -91,7 +91,7 @@ async fn an_answer_that_is_given_again_keeps_the_one_before() {
 }
 
 #[tokio::test]
-async fn an_answer_that_failed_is_replaced() {
+async fn regenerating_replaces_a_failed_answer() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.then(Behaviour::Refuse(400, None));
     let answer = chat.ask("Hello?").await;
@@ -103,7 +103,7 @@ async fn an_answer_that_failed_is_replaced() {
 }
 
 #[tokio::test]
-async fn versions_are_for_ones_own_prompts_in_a_chat_with_an_assistant_that_is_quiet() {
+async fn limits_versions_to_own_prompts_in_idle_assistant_chats() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let (prompt, answer) = chat.talk("Who are you?", "A helper.").await;
     let (ben, cara) = (chat.app.sign_up("Ben").await, chat.app.sign_up("Cara").await);
@@ -131,7 +131,7 @@ async fn versions_are_for_ones_own_prompts_in_a_chat_with_an_assistant_that_is_q
 }
 
 #[tokio::test]
-async fn a_deleted_prompt_takes_its_versions_and_what_is_behind_them_along() {
+async fn deleting_a_prompt_deletes_its_versions_and_replies() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let (prompt, _) = chat.talk("SECRET-1?", "SECRET-2.").await;
     let (inner, hidden) = chat.talk("SECRET-3?", "SECRET-4.").await;

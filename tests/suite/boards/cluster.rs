@@ -25,7 +25,7 @@ async fn board_changes_reach_the_other_instance() {
 }
 
 #[tokio::test]
-async fn of_two_changes_of_one_task_version_one_is_refused() {
+async fn rejects_the_second_change_of_one_task_version() {
     let app = Setup::new().instances(2).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let there = ben.at(&app.instances[1].url());

@@ -58,7 +58,7 @@ async fn hear(socket: &mut Socket, chat: &str, version: i64) -> Vec<Frame> {
 }
 
 #[tokio::test]
-async fn moves_of_two_people_at_once_end_in_one_board() {
+async fn concurrent_moves_of_two_people_converge() {
     let app = Application::start().await;
     end_in_one_board(&app.sign_up("Anna").await, &app.sign_up("Ben").await).await;
 }
@@ -69,7 +69,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn moves_on_two_instances_end_in_one_board() {
+    async fn concurrent_moves_on_two_instances_converge() {
         let app = Setup::new().instances(2).start().await;
         let ben = app.sign_up("Ben").await.at(&app.instances[1].url());
         end_in_one_board(&app.sign_up("Anna").await, &ben).await;

@@ -6,7 +6,7 @@ use support::{Application, Setup};
 const KIB: usize = 1024;
 
 #[tokio::test]
-async fn unauthenticated_bodies_are_limited_by_their_endpoint() {
+async fn limits_unauthenticated_bodies_per_endpoint() {
     let app = Application::start().await;
     let stranger = app.anonymous();
     let send = |path: &str, kind: &'static str, length: usize| {
@@ -21,7 +21,7 @@ async fn unauthenticated_bodies_are_limited_by_their_endpoint() {
 }
 
 #[tokio::test]
-async fn bodies_beyond_the_memory_limit_are_too_large() {
+async fn rejects_bodies_beyond_the_memory_limit() {
     let setup = Setup::new().set("rate_limit.enabled", true).set("server.body_bytes_per_user", 128 * KIB);
     let app = setup.start().await;
     let anna = app.sign_up("Anna").await;

@@ -24,7 +24,7 @@ async fn deflating(app: &Application, token: &str) -> Raw {
 }
 
 #[tokio::test]
-async fn fragments_and_pings_are_frames_too() {
+async fn counts_fragments_and_pings_as_frames() {
     let app = Setup::new().set("rate_limit.enabled", true).set("realtime.max_frames_per_second", 5).start().await;
     let anna = app.sign_up("Anna").await;
     for (what, frame) in [("pings", masked(0x89, b"")), ("pongs", masked(0x80 | PONG, b""))] {
@@ -39,7 +39,7 @@ async fn fragments_and_pings_are_frames_too() {
 }
 
 #[tokio::test]
-async fn a_message_that_never_ends_is_cut_off_at_its_limit() {
+async fn cuts_off_an_endless_message_at_the_limit() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut raw = silent(&anna).await;
@@ -52,7 +52,7 @@ async fn a_message_that_never_ends_is_cut_off_at_its_limit() {
 }
 
 #[tokio::test]
-async fn compressed_messages_are_limited_by_their_uncompressed_size() {
+async fn limits_compressed_messages_by_uncompressed_size() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let memory = app.instances[0].memory();
@@ -76,7 +76,7 @@ async fn compressed_messages_are_limited_by_their_uncompressed_size() {
 
 /// Without the limiter a client that asks faster than it is answered is read no faster than that, and holds nobody up.
 #[tokio::test]
-async fn without_the_limiter_a_flood_is_slowed_down_and_the_others_go_on() {
+async fn slows_down_a_flood_without_affecting_others_if_the_limiter_is_off() {
     let app = Setup::new().set("realtime.heartbeat_seconds", 2).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -125,7 +125,7 @@ fn ephemeral(limit: u32) -> Setup {
 }
 
 #[tokio::test]
-async fn toggled_typing_falls_under_a_limit_and_reaches_the_others_a_few_times() {
+async fn rate_limits_toggled_typing_indicators() {
     const SENT: usize = 150;
     let app = ephemeral(100).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -150,7 +150,7 @@ async fn toggled_typing_falls_under_a_limit_and_reaches_the_others_a_few_times()
 }
 
 #[tokio::test]
-async fn presence_changes_once_a_second_and_the_last_choice_is_told() {
+async fn publishes_presence_at_most_once_a_second_with_the_last_choice() {
     let app = ephemeral(10_000).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     anna.open_single(&ben).await;
@@ -170,7 +170,7 @@ async fn presence_changes_once_a_second_and_the_last_choice_is_told() {
 
 /// The log is read as fast as it may be, and no faster; nothing is lost, and the connection goes on meanwhile.
 #[tokio::test]
-async fn a_flood_of_syncs_is_slowed_down_and_gets_everything() {
+async fn slows_down_a_flood_of_syncs_without_losing_events() {
     const SYNCS: usize = 3;
     let app = Setup::new().set("rate_limit.enabled", true).set("realtime.sync_bytes_per_second", 65_536).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

@@ -84,7 +84,7 @@ async fn stalled_readers_are_disconnected_without_affecting_others() {
 
 /// More waits for it for a long time than for one that has stopped, but its socket takes something all the time.
 #[tokio::test]
-async fn a_slow_reader_is_not_disconnected() {
+async fn keeps_slow_readers_connected() {
     const MESSAGES: i64 = 600;
     let app = Setup::new().set("realtime.backlog_bytes", 65_536).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -133,7 +133,7 @@ async fn a_stalled_reader_is_disconnected_within_a_second_without_more_traffic()
 }
 
 #[tokio::test]
-async fn a_stalled_event_stream_is_cut_off_and_resumes_without_loss() {
+async fn disconnects_a_stalled_event_stream_that_resumes_without_loss() {
     const MESSAGES: i64 = 250;
     let app =
         Setup::new().set("realtime.backlog_bytes", 65_536).set("realtime.max_backlog_bytes", 65_536).start().await;
@@ -167,7 +167,7 @@ async fn a_stalled_event_stream_is_cut_off_and_resumes_without_loss() {
 
 /// A socket that takes nothing more has pings waiting in front of nothing: whether it lives is decided by what is heard from it.
 #[tokio::test]
-async fn a_frozen_socket_is_noticed_by_the_heartbeat() {
+async fn the_heartbeat_detects_a_frozen_socket() {
     let app = Setup::new()
         .set("realtime.heartbeat_seconds", 1)
         .set("realtime.backlog_bytes", 64 * 1024 * 1024)
@@ -202,7 +202,7 @@ async fn a_frozen_socket_is_noticed_by_the_heartbeat() {
 }
 
 #[tokio::test]
-async fn a_vanished_client_is_released_after_the_close_frame() {
+async fn releases_a_vanished_client_after_the_close_frame() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let before = connections(&app);

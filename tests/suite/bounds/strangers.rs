@@ -24,7 +24,7 @@ async fn connect(app: &Application) -> TcpStream {
 
 /// Each may be as long as what is asked for; what is not read does not lie in the server's memory.
 #[tokio::test]
-async fn a_long_answer_that_nobody_reads_costs_a_buffer_and_not_its_length() {
+async fn buffers_an_unread_response_in_bounded_memory() {
     const READERS: u64 = 200;
     let app = Application::start().await;
     let whole = app.anonymous().get("/openapi.json").await;
@@ -43,7 +43,7 @@ async fn a_long_answer_that_nobody_reads_costs_a_buffer_and_not_its_length() {
 }
 
 #[tokio::test]
-async fn an_address_has_so_many_connections_open_and_websockets_are_not_among_them() {
+async fn limits_open_connections_per_address_except_websockets() {
     const MOST: usize = 20;
     let app =
         Setup::new().set("rate_limit.enabled", true).set("server.max_connections_per_address", MOST).start().await;
@@ -72,7 +72,7 @@ async fn an_address_has_so_many_connections_open_and_websockets_are_not_among_th
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_brings_the_connections_of_many() {
+async fn exempts_trusted_proxies_from_the_connection_limit() {
     let app = Setup::new()
         .set("rate_limit.enabled", true)
         .set("server.max_connections_per_address", 5)
@@ -90,7 +90,7 @@ async fn a_trusted_proxy_brings_the_connections_of_many() {
 
 /// One address can't take the sessions of all, nor those that it has for ever.
 #[tokio::test]
-async fn one_address_does_not_close_long_polling_to_the_others() {
+async fn one_address_cannot_exhaust_long_polling_for_others() {
     let app = Setup::new()
         .set("rate_limit.enabled", true)
         .set("server.trusted_proxies", "127.0.0.1/32")
@@ -124,7 +124,7 @@ async fn one_address_does_not_close_long_polling_to_the_others() {
 }
 
 #[tokio::test]
-async fn socketio_handshakes_fall_under_a_limit() {
+async fn rate_limits_socketio_handshakes() {
     let app = Setup::new()
         .set("rate_limit.enabled", true)
         .set("rate_limit.handshake.limit", 3)

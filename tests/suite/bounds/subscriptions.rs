@@ -35,7 +35,7 @@ async fn multiply(app: &Application, conversation_title: &str, times: usize) {
 }
 
 #[tokio::test]
-async fn a_hundred_thousand_subscriptions_cost_a_bounded_amount() {
+async fn a_hundred_thousand_subscriptions_use_bounded_memory() {
     const CONVERSATIONS: usize = 2_000;
     const CONNECTIONS: usize = 50;
     let app = Setup::new().set("workspaces.shared", "Home").start().await;
@@ -69,7 +69,7 @@ async fn a_hundred_thousand_subscriptions_cost_a_bounded_amount() {
 }
 
 #[tokio::test]
-async fn streams_and_sockets_share_one_limit() {
+async fn streams_and_sockets_share_one_connection_limit() {
     let app = Setup::new().set("realtime.max_connections_per_user", 3).start().await;
     let anna = app.sign_up("Anna").await;
     let _socket = anna.connect().await;

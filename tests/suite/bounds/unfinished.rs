@@ -32,7 +32,7 @@ async fn lifetime(mut stream: TcpStream, drip: Option<u8>) -> Duration {
 }
 
 #[tokio::test]
-async fn a_request_that_is_never_finished_is_given_up() {
+async fn closes_requests_that_are_never_finished() {
     let app = Application::start().await;
     let before = connections(&app);
     let upgrade = format!("GET /r1/websocket HTTP/1.1\r\nhost: a\r\n{}", upgrade_headers("").replace('\n', "\r\n"));
@@ -64,7 +64,7 @@ async fn a_request_that_is_never_finished_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_head_without_end_is_refused_by_its_length() {
+async fn rejects_an_oversized_request_head() {
     let app = Application::start().await;
     let memory = app.instances[0].memory();
     for _ in 0..5 {
@@ -88,7 +88,7 @@ async fn a_head_without_end_is_refused_by_its_length() {
 }
 
 #[tokio::test]
-async fn connections_without_authentication_are_closed() {
+async fn closes_unauthenticated_connections() {
     let app = Application::start().await;
     let before = connections(&app);
     let mut silent = Vec::new();
@@ -104,7 +104,7 @@ async fn connections_without_authentication_are_closed() {
 }
 
 #[tokio::test]
-async fn an_unread_refusal_does_not_keep_its_connection() {
+async fn closes_a_connection_whose_refusal_is_not_read() {
     let app = Application::start().await;
     let before = connections(&app);
     let mut unread = Vec::new();

@@ -5,7 +5,7 @@ use support::{Setup, json, new_id};
 use super::at;
 
 #[tokio::test]
-async fn a_member_removed_on_one_instance_is_out_on_the_other() {
+async fn removing_a_member_takes_effect_on_other_instances() {
     let app = Setup::new().instances(2).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let there = ben.at(&app.instances[1].url());
@@ -33,7 +33,7 @@ async fn a_member_removed_on_one_instance_is_out_on_the_other() {
 }
 
 #[tokio::test]
-async fn a_role_removed_on_one_instance_is_gone_on_the_other() {
+async fn removing_a_role_takes_effect_on_other_instances() {
     let app = Setup::new().instances(2).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let there = ben.at(&app.instances[1].url());

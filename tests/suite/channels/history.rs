@@ -53,7 +53,7 @@ async fn told(member: &Member, id: &str) -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test]
-async fn with_hidden_history_later_members_see_nothing_from_before() {
+async fn hides_earlier_messages_from_later_members_if_history_is_hidden() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let late = app.sign_up("Late").await;
@@ -106,7 +106,7 @@ async fn with_hidden_history_later_members_see_nothing_from_before() {
 }
 
 #[tokio::test]
-async fn with_visible_history_later_members_see_everything() {
+async fn shows_earlier_messages_to_later_members_if_history_is_visible() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let late = app.sign_up("Late").await;

@@ -86,7 +86,7 @@ async fn admins_of_a_channel_manage_its_members() {
 }
 
 #[tokio::test]
-async fn an_owner_who_leaves_passes_the_channel_on_to_another_member() {
+async fn a_leaving_owner_transfers_the_channel_to_another_member() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let channel = anna.open_channel("public_channel", "Passed on").await;

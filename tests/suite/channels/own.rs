@@ -65,7 +65,7 @@ async fn sections_keep_their_order() {
 }
 
 #[tokio::test]
-async fn a_change_of_sections_is_told_to_ones_own_connections() {
+async fn publishes_section_changes_to_own_connections_only() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let (mut here, mut there, mut others) = (anna.connect().await, anna.connect().await, ben.connect().await);
@@ -91,7 +91,7 @@ async fn a_change_of_sections_is_told_to_ones_own_connections() {
 }
 
 #[tokio::test]
-async fn a_channel_keeps_mentions_of_everybody_to_its_admins() {
+async fn limits_mentions_of_everybody_to_channel_admins() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let body = json!({
@@ -134,7 +134,7 @@ async fn a_channel_keeps_mentions_of_everybody_to_its_admins() {
 }
 
 #[tokio::test]
-async fn mentions_are_counted_until_they_are_read() {
+async fn counts_mentions_until_they_are_read() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let group = anna.open_group("Plan", &[&ben, &carl]).await;
@@ -166,7 +166,7 @@ async fn mentions_are_counted_until_they_are_read() {
 }
 
 #[tokio::test]
-async fn mentions_come_and_go_with_what_a_message_says() {
+async fn edits_add_and_remove_mentions() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let group = anna.open_group("Plan", &[&ben, &carl]).await;
@@ -295,7 +295,7 @@ async fn hidden_history_cannot_be_marked_as_unread() {
 }
 
 #[tokio::test]
-async fn mentioning_many_is_confirmed() {
+async fn mentioning_many_people_requires_confirmation() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut others = Vec::new();

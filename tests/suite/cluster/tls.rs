@@ -5,7 +5,7 @@ use support::{RedisServer, Setup, certified, wait_until};
 use crate::operations::natter;
 
 #[tokio::test]
-async fn instances_hear_of_each_other_by_a_redis_that_speaks_tls() {
+async fn instances_communicate_through_redis_over_tls() {
     let folder = tempfile::tempdir().unwrap();
     let [authority, certificate, key] = certified(folder.path()).await;
     let redis = RedisServer::start_with_tls(&certificate, &key).await;
@@ -24,7 +24,7 @@ async fn instances_hear_of_each_other_by_a_redis_that_speaks_tls() {
 }
 
 #[tokio::test]
-async fn a_redis_with_a_certificate_that_nobody_vouches_for_is_not_spoken_to_and_named() {
+async fn rejects_a_redis_with_an_untrusted_certificate_and_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let [_, certificate, key] = certified(folder.path()).await;
     let redis = RedisServer::start_with_tls(&certificate, &key).await;

@@ -3,7 +3,7 @@
 use support::{Bridge, Engine, Follower, RedisServer, Setup, json};
 
 #[tokio::test]
-async fn builds_that_can_t_read_each_other_s_messages_lose_nothing() {
+async fn mixed_bus_versions_lose_nothing() {
     let mut app = Setup::new().on(Engine::Postgres).start().await;
     let redis = RedisServer::start().await;
     app.add_instance_on(&redis).await;

@@ -65,7 +65,7 @@ async fn the_access_matrix_matches_the_committed_one() {
 }
 
 #[tokio::test]
-async fn an_api_key_reaches_the_endpoints_of_its_scope_and_no_others() {
+async fn an_api_key_reaches_only_the_endpoints_of_its_scope() {
     let world = World::start().await;
     for def in endpoint::all().filter(|def| def.access != Access::Public) {
         let mut call = None;
@@ -107,7 +107,7 @@ const UNCONFIRMED: [&str; 19] = [
 ];
 
 #[test]
-fn administration_that_cannot_be_undone_or_is_about_money_asks_for_a_fresh_sign_in() {
+fn irreversible_or_financial_administration_requires_a_fresh_sign_in() {
     for def in endpoint::all().filter(|def| def.access == Access::Admin && def.method.as_str() != "GET") {
         let asks = def.refusals.contains(&Code::FreshSignInRequired);
         assert!(asks || UNCONFIRMED.contains(&def.name), "{} {} ({})", def.method, def.path, def.name);

@@ -23,7 +23,7 @@ fn enveloped() -> impl Iterator<Item = &'static EndpointDef> {
 }
 
 #[tokio::test]
-async fn an_id_that_belongs_to_nothing_is_not_found() {
+async fn returns_not_found_for_unknown_ids() {
     let world = World::start().await;
     // A name that nothing has is what a model is made with, and a note has the id that its device has chosen.
     let makes = |def: &EndpointDef| {
@@ -54,7 +54,7 @@ async fn an_id_that_belongs_to_nothing_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_wrong_is_refused() {
+async fn rejects_invalid_bodies() {
     let world = World::start().await;
     for def in endpoint::all().filter(|def| def.body == BodyForm::Fields) {
         let (call, caller) = (world.call(def).await, world.caller(def));
@@ -120,7 +120,7 @@ async fn a_body_that_is_wrong_is_refused() {
 }
 
 #[tokio::test]
-async fn a_query_that_is_wrong_is_refused() {
+async fn rejects_invalid_queries() {
     let world = World::start().await;
     let group = world.call(endpoint::all().find(|def| def.name == "ListMessages").unwrap()).await.path;
     let events = group.replace("/messages", "/events");
@@ -152,7 +152,7 @@ async fn a_query_that_is_wrong_is_refused() {
 }
 
 #[tokio::test]
-async fn unknown_paths_and_methods_are_told_so() {
+async fn returns_404_and_405_for_unknown_paths_and_methods() {
     let app = Application::start().await;
     let (anonymous, anna) = (app.anonymous(), app.sign_up("Anna").await);
     for path in ["/r1", "/r1/", "/r1/nothing", "/r1/users/me/", "/r1//users/me", "/r1/conversations/a/b/c/d"] {
@@ -180,7 +180,7 @@ async fn unknown_paths_and_methods_are_told_so() {
 }
 
 #[tokio::test]
-async fn invalid_credentials_are_refused() {
+async fn rejects_invalid_credentials() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let (head, rest) = anna.access_token().split_once('.').unwrap();
@@ -207,7 +207,7 @@ async fn invalid_credentials_are_refused() {
 }
 
 #[tokio::test]
-async fn message_pack_goes_in_and_out() {
+async fn accepts_and_returns_messagepack() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;

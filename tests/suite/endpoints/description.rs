@@ -20,7 +20,7 @@ const SHARED: &str = "components";
 const FRAMES: &str = "frames";
 
 #[tokio::test]
-async fn the_committed_description_is_what_the_program_prints_and_serves() {
+async fn the_committed_openapi_description_matches_the_program() {
     let app = Application::start().await;
     let printed = app.command(&["openapi"]).await;
     assert!(printed.status.success());
@@ -116,7 +116,7 @@ fn note_uses(document: &Value, value: &Value, tag: &str, users: &mut BTreeMap<St
 }
 
 #[test]
-fn every_operation_says_who_may_call_it_and_every_reference_leads_somewhere() {
+fn every_operation_documents_its_authorization_and_resolves_its_references() {
     let document = description();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     let mut ids = BTreeSet::new();

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 #[tokio::test]
-async fn a_sane_request_id_is_kept_and_another_is_replaced() {
+async fn keeps_valid_request_ids_and_replaces_others() {
     let app = Application::start().await;
     let anonymous = app.anonymous();
     let ask = async |id: &str| {
@@ -24,7 +24,7 @@ async fn a_sane_request_id_is_kept_and_another_is_replaced() {
 }
 
 #[tokio::test]
-async fn the_log_holds_routes_and_no_secrets() {
+async fn logs_routes_without_secrets() {
     let mut app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let answer = anna.get("/r1/users?q=a-secret-question").await;
@@ -43,7 +43,7 @@ async fn the_log_holds_routes_and_no_secrets() {
 }
 
 #[tokio::test]
-async fn every_answer_has_the_security_headers() {
+async fn every_response_has_the_security_headers() {
     let app = Setup::new().set("server.public_url", "https://chat.example").start().await;
     for path in ["/r1/users/me", "/r1/nothing", "/health", "/openapi.json", "/frames.json", "/docs/", "/"] {
         let answer = app.anonymous().get(path).await;
@@ -73,7 +73,7 @@ async fn every_answer_has_the_security_headers() {
 }
 
 #[tokio::test]
-async fn only_the_origins_that_are_configured_may_read_answers_in_a_browser() {
+async fn limits_cors_to_the_configured_origins() {
     let app = Setup::new().set("server.cors_origins", "https://app.example").start().await;
     let anna = app.sign_up("Anna").await;
     let from = async |origin: &str, method: Method| {
@@ -105,7 +105,7 @@ async fn only_the_origins_that_are_configured_may_read_answers_in_a_browser() {
 }
 
 #[tokio::test]
-async fn head_requests_are_answered_without_a_body() {
+async fn answers_head_requests_without_a_body() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let whole = anna.get("/r1/users/me").await;
@@ -116,7 +116,7 @@ async fn head_requests_are_answered_without_a_body() {
 
 /// Bytes that are no request, and requests that never end: the connection ends, the server goes on.
 #[tokio::test]
-async fn malformed_requests_do_no_harm() {
+async fn survives_malformed_requests() {
     let app = Application::start().await;
     let address = app.url().trim_start_matches("http://").to_owned();
     let long = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(300_000));
@@ -154,7 +154,7 @@ async fn malformed_requests_do_no_harm() {
 }
 
 #[tokio::test]
-async fn long_answers_are_compressed_for_callers_that_read_gzip() {
+async fn compresses_long_responses_for_clients_that_accept_gzip() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let (ben, cara) = (app.sign_up("Ben").await, app.sign_up("Cara").await);

@@ -74,7 +74,7 @@ async fn be_scanned(base: &str) {
 }
 
 #[tokio::test]
-async fn five_hundred_people_behind_one_address_have_their_first_morning() {
+async fn five_hundred_new_users_behind_one_address_are_not_banned() {
     let app = as_shipped().start().await;
     let (base, anonymous, admin) = (app.url(), app.anonymous(), app.admin().await);
     let members = app.crowd(MEMBERS).await;
@@ -174,7 +174,7 @@ async fn five_hundred_people_behind_one_address_have_their_first_morning() {
 }
 
 #[tokio::test]
-async fn during_a_ban_accounts_that_are_new_at_the_address_share_five_failed_sign_ins() {
+async fn limits_unknown_accounts_at_a_banned_address_to_five_failed_sign_ins() {
     let app = as_shipped().start().await;
     let (base, anonymous) = (app.url(), app.anonymous());
     let (anna, newcomer) = (app.sign_up("Anna").await, app.sign_up("Newcomer").await);
@@ -191,7 +191,7 @@ async fn during_a_ban_accounts_that_are_new_at_the_address_share_five_failed_sig
 }
 
 #[tokio::test]
-async fn a_member_who_probes_does_not_get_their_address_banned() {
+async fn probing_by_a_signed_in_member_does_not_ban_the_address() {
     let app = as_shipped().start().await;
     let anna = app.sign_up("Anna").await;
     scan(&anna, OFFICE, 25).await;
@@ -212,7 +212,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn every_instance_serves_members_behind_an_address_that_one_of_them_has_banned() {
+    async fn every_instance_serves_known_members_behind_a_banned_address() {
         let mut app = as_shipped().instances(2).start().await;
         let urls = [app.instances[0].url(), app.instances[1].url()];
         let anna = app.sign_up("Anna").await;

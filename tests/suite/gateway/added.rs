@@ -33,7 +33,7 @@ fn last_key(upstream: &Upstream) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_provider_is_added_asked_changed_and_removed_without_a_restart() {
+async fn adds_uses_changes_and_removes_a_provider_without_a_restart() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = setup().start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
@@ -95,7 +95,7 @@ async fn a_provider_is_added_asked_changed_and_removed_without_a_restart() {
 }
 
 #[tokio::test]
-async fn a_providers_keys_are_not_sent_to_another_address() {
+async fn changing_the_address_does_not_leak_a_providers_keys() {
     let (upstream, other) = (Upstream::start(UpstreamKind::OpenAi).await, Upstream::start(UpstreamKind::OpenAi).await);
     let app = setup().start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
@@ -125,7 +125,7 @@ async fn a_providers_keys_are_not_sent_to_another_address() {
 }
 
 #[tokio::test]
-async fn a_provider_that_could_not_be_asked_is_not_added() {
+async fn rejects_an_unreachable_provider() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = setup().provider(&upstream).start().await;
     let admin = app.admin().await;

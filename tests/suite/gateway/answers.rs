@@ -6,7 +6,7 @@ use support::{Caller, Credentials};
 use super::*;
 
 #[tokio::test]
-async fn answers_name_the_model_that_gave_them() {
+async fn answers_name_the_model_that_produced_them() {
     let stage = Stage::start().await;
     stage.upstream.then(Behaviour::answer("Hello there."));
     let answer = stage.program.post("/v1/chat/completions", question(false)).await;
@@ -30,7 +30,7 @@ async fn answers_name_the_model_that_gave_them() {
 }
 
 #[tokio::test]
-async fn a_streamed_answer_comes_as_it_is_written() {
+async fn streams_an_answer_as_it_is_generated() {
     let stage = Stage::start().await;
     stage.upstream.then(Behaviour::step("One two three."));
     let request = stage.program.request(Method::POST, "/v1/chat/completions").json(&question(true));
@@ -52,7 +52,7 @@ async fn a_streamed_answer_comes_as_it_is_written() {
 }
 
 #[tokio::test]
-async fn a_silent_stream_says_that_it_is_alive() {
+async fn sends_keep_alives_on_a_silent_stream() {
     let stage = Stage::with(Setup::new().set("gateway.heartbeat_seconds", 1), UpstreamKind::OpenAi).await;
     let pings =
         [("/v1/chat/completions", ": ping\n\n"), ("/v1/messages", "event: ping\ndata: {\"type\":\"ping\"}\n\n")];
@@ -76,7 +76,7 @@ async fn read_until(response: &mut reqwest::Response, text: &mut String, part: &
 
 /// Gemini's streams begin with the first word.
 #[tokio::test]
-async fn a_stream_that_has_not_begun_says_that_it_is_alive_and_how_it_ended() {
+async fn sends_keep_alives_before_the_first_token_and_reports_late_errors() {
     let setup = Setup::new().set("gateway.heartbeat_seconds", 1).set("ai.answer_timeout", 6);
     let stage = Stage::with(setup, UpstreamKind::Gemini).await;
     for style in API_STYLES {
@@ -109,7 +109,7 @@ async fn a_stream_that_has_not_begun_says_that_it_is_alive_and_how_it_ended() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_ends_with_an_error() {
+async fn ends_an_interrupted_stream_with_an_error() {
     let stage = Stage::start().await;
     for broken in [Behaviour::cut("One two "), Behaviour::garbage("One two "), Behaviour::fail("One two ")] {
         stage.upstream.then(broken);
@@ -121,7 +121,7 @@ async fn a_stream_that_breaks_off_ends_with_an_error() {
 }
 
 #[tokio::test]
-async fn the_models_of_a_key_are_listed_as_each_library_lists_them() {
+async fn lists_the_models_of_a_key_in_each_clients_format() {
     let stage = Stage::start().await;
     let list = stage.program.get("/v1/models").await;
     let ids: Vec<&str> = list.body["data"].as_array().unwrap().iter().filter_map(|one| one["id"].as_str()).collect();
@@ -138,7 +138,7 @@ async fn the_models_of_a_key_are_listed_as_each_library_lists_them() {
 }
 
 #[tokio::test]
-async fn vectors_come_as_they_were_asked_for() {
+async fn returns_embeddings_in_the_requested_encoding() {
     let stage = Stage::start().await;
     let body = json!({ "model": "small", "input": ["one", "two"], "encoding_format": "float" });
     let answer = stage.program.post("/v1/embeddings", body).await;
@@ -150,7 +150,7 @@ async fn vectors_come_as_they_were_asked_for() {
 }
 
 #[tokio::test]
-async fn a_recording_is_written_down() {
+async fn transcribes_a_recording() {
     let stage = Stage::start().await;
     let form = |model: &str| {
         format!(
@@ -183,7 +183,7 @@ async fn a_recording_is_written_down() {
 }
 
 #[tokio::test]
-async fn tokens_are_counted() {
+async fn counts_tokens() {
     for kind in UpstreamKind::ALL {
         let stage = Stage::with(Setup::new(), kind).await;
         let answer = stage.program.post("/v1/messages/count_tokens", question(false)).await;

@@ -6,7 +6,7 @@ use super::{Stage, keys, question};
 use crate::assistants::Chat;
 
 #[tokio::test]
-async fn budgets_are_set_listed_and_lifted_by_administrators() {
+async fn administrators_set_list_and_remove_budgets() {
     let app = Application::start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
     let team = anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
@@ -63,7 +63,7 @@ pub(super) async fn spent(stage: &Stage, key: &Value) -> i64 {
 }
 
 #[tokio::test]
-async fn spending_is_booked_once_and_an_exhausted_budget_is_reported_by_every_api() {
+async fn books_spending_once_and_reports_exhausted_budgets_in_every_api() {
     let (stage, key, caller) = spending(100_000).await;
     let answer = caller.post("/v1/chat/completions", question(false)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -93,7 +93,7 @@ async fn spending_is_booked_once_and_an_exhausted_budget_is_reported_by_every_ap
 }
 
 #[tokio::test]
-async fn calls_that_fail_before_any_output_are_free() {
+async fn does_not_charge_calls_that_fail_before_output() {
     let (stage, key, caller) = spending(1_000_000).await;
     stage.upstream.always(Behaviour::Refuse(400, None));
     assert_eq!(caller.post("/v1/chat/completions", question(false)).await.status, 400);
@@ -103,7 +103,7 @@ async fn calls_that_fail_before_any_output_are_free() {
 }
 
 #[tokio::test]
-async fn an_insufficient_budget_is_refused_before_the_assistant_is_asked() {
+async fn refuses_insufficient_budgets_before_calling_the_provider() {
     let setup = Setup::new().set("gateway.assumed_output", 100).set("ai.context_tokens", 1_000);
     let mut chat = Chat::start(setup, UpstreamKind::OpenAi).await;
     let admin = chat.app.admin().await;

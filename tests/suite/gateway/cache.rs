@@ -16,7 +16,7 @@ fn caller(stage: &Stage, key: &Value) -> Caller {
 }
 
 #[tokio::test]
-async fn the_same_question_of_the_same_key_is_asked_once_and_costs_once() {
+async fn answers_a_repeated_question_of_a_key_from_the_cache() {
     let stage = Stage::start().await;
     let price = json!({ "input": 1_000_000, "output": 1_000_000 });
     stage.app.admin().await.put("/r1/admin/models/small", json!({ "price": price })).await.data();

@@ -46,7 +46,7 @@ fn count(answers: &[Answer], status: u16) -> usize {
 }
 
 #[tokio::test]
-async fn five_instances_refuse_as_one_and_none_of_them_is_behind() {
+async fn five_instances_enforce_one_shared_limit() {
     let stage = several(5).await;
     let key = keys::make(&stage.anna, json!({ "rpm": 10 })).await;
     let callers = everywhere(&stage, &key);
@@ -105,7 +105,7 @@ async fn five_instances_refuse_as_one_and_none_of_them_is_behind() {
 }
 
 #[tokio::test]
-async fn an_answer_is_named_at_another_instance_than_the_one_that_gave_it() {
+async fn resolves_previous_responses_on_another_instance() {
     let stage = Stage::with(Setup::new().instances(2), UpstreamKind::OpenAi).await;
     let key = keys::make(&stage.anna, json!({})).await;
     let stranger = keys::make(&stage.anna, json!({})).await;
@@ -156,7 +156,7 @@ async fn an_answer_is_named_at_another_instance_than_the_one_that_gave_it() {
 }
 
 #[tokio::test]
-async fn a_key_of_a_team_goes_with_it_everywhere() {
+async fn deletes_a_workspaces_keys_with_it_on_every_instance() {
     let stage = several(2).await;
     let ben = stage.app.sign_up("Ben").await;
     let team = stage.anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);

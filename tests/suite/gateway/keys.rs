@@ -18,7 +18,7 @@ pub(super) fn program(app: &Application, key: &Value) -> Caller {
 }
 
 #[tokio::test]
-async fn rules_are_shown_changed_and_lifted() {
+async fn shows_changes_and_removes_key_rules() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).set("ai.model_map.fast", "fake/small").start().await;
     let anna = app.sign_up("Anna").await;
@@ -59,7 +59,7 @@ async fn rules_are_shown_changed_and_lifted() {
 }
 
 #[tokio::test]
-async fn a_rotated_key_is_the_same_key() {
+async fn a_rotated_key_keeps_its_identity() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let first = make(&anna, json!({ "budget": { "limit": 7, "period": "none" } })).await;
@@ -85,7 +85,7 @@ async fn a_rotated_key_is_the_same_key() {
 }
 
 #[tokio::test]
-async fn a_key_calls_what_it_is_allowed_as_often_as_it_is_allowed() {
+async fn enforces_the_models_and_rate_limits_of_a_key() {
     let stage = super::Stage::start().await;
     let path = "/v1/chat/completions";
     let rules = json!({ "models": ["small"], "endpoints": ["chat"], "rpm": 2 });
@@ -112,7 +112,7 @@ async fn a_key_calls_what_it_is_allowed_as_often_as_it_is_allowed() {
 }
 
 #[tokio::test]
-async fn a_key_without_a_limit_of_its_own_has_the_usual_one_and_counting_tokens_is_no_request() {
+async fn applies_the_default_limit_and_does_not_count_token_counting() {
     let setup = Setup::new().set("rate_limit.enabled", true).set("gateway.default_rpm", 2);
     let stage = super::Stage::with(setup, UpstreamKind::OpenAi).await;
     for _ in 0..3 {

@@ -22,7 +22,7 @@ fn asked(model: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_key_calls_what_its_own_list_its_owners_and_its_workspaces_have_in_common() {
+async fn intersects_the_model_lists_of_key_owner_and_workspace() {
     let stage = Stage::start().await;
     let (admin, anna) = (stage.app.admin().await, &stage.anna);
     let alias = json!({ "aliases": ["quick"] });
@@ -93,7 +93,7 @@ async fn a_key_calls_what_its_own_list_its_owners_and_its_workspaces_have_in_com
 }
 
 #[tokio::test]
-async fn an_assistant_answers_by_no_model_that_the_workspace_may_not_use() {
+async fn assistants_use_only_models_allowed_in_the_workspace() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let admin = chat.app.admin().await;
     let workspace = chat.anna.get(&format!("/r1/conversations/{}", chat.id)).await.data()["workspace_id"].clone();
@@ -111,7 +111,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn a_teams_list_holds_at_once_on_every_instance() {
+    async fn workspace_model_lists_apply_at_once_on_every_instance() {
         let stage = Stage::with(Setup::new().instances(2), UpstreamKind::OpenAi).await;
         let admin = stage.app.admin().await;
         let team = stage.anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);

@@ -13,7 +13,7 @@ fn named<'a>(page: &'a Value, name: &str) -> Option<&'a Value> {
 }
 
 #[tokio::test]
-async fn models_are_found_by_their_names_and_by_where_they_are_had() {
+async fn resolves_models_by_name_and_provider() {
     let (_upstream, app) = setup().await;
     let admin = app.admin().await;
     let configured = admin.get("/r1/admin/models").await.data();
@@ -33,7 +33,7 @@ async fn models_are_found_by_their_names_and_by_where_they_are_had() {
 }
 
 #[tokio::test]
-async fn a_model_is_defined_used_and_removed() {
+async fn defines_uses_and_removes_a_model() {
     let (_upstream, app) = setup().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
     let configured = admin.get("/r1/admin/models").await.data();

@@ -22,7 +22,7 @@ fn number(row: &Value, field: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn calls_count_of_every_api_whole_and_streamed() {
+async fn charges_streamed_and_complete_calls_of_every_api() {
     let (stage, key, caller) = spending(100_000).await;
     stage.upstream.always(Behaviour::answer("Hello from the upstream."));
     for style in API_STYLES {
@@ -44,7 +44,7 @@ async fn calls_count_of_every_api_whole_and_streamed() {
 }
 
 #[tokio::test]
-async fn searches_of_the_web_are_held_and_paid_for() {
+async fn reserves_and_charges_web_searches() {
     let (stage, key, caller) = spending_on(UpstreamKind::Anthropic, 25_000).await;
     let price = json!({ "input": 1_000_000, "output": 1_000_000, "search": 10_000 });
     stage.app.admin().await.put("/r1/admin/models/small", json!({ "price": price })).await.data();
@@ -80,7 +80,7 @@ async fn searches_of_the_web_are_held_and_paid_for() {
 }
 
 #[tokio::test]
-async fn code_that_anthropic_runs_is_held_and_paid_for() {
+async fn reserves_and_charges_anthropic_code_execution() {
     let (stage, key, caller) = spending_on(UpstreamKind::Anthropic, 6_000).await;
     let price = json!({ "input": 1_000_000, "output": 1_000_000, "container": 5_000 });
     stage.app.admin().await.put("/r1/admin/models/small", json!({ "price": price })).await.data();
@@ -106,7 +106,7 @@ async fn code_that_anthropic_runs_is_held_and_paid_for() {
 }
 
 #[tokio::test]
-async fn a_search_for_chat_completions_is_held_and_paid_for() {
+async fn reserves_and_charges_searches_of_chat_completions() {
     let setup = Setup::new().set("ai.providers.fake.passes", "web_search_options");
     let (stage, key, caller) = spending_with(setup, 25_000).await;
     let price = json!({ "input": 1_000_000, "output": 1_000_000, "search": 10_000 });
@@ -131,7 +131,7 @@ async fn a_search_for_chat_completions_is_held_and_paid_for() {
 }
 
 #[tokio::test]
-async fn tools_that_openai_runs_are_held_and_paid_for() {
+async fn reserves_and_charges_openai_server_tools() {
     let setup = Setup::new().set("ai.providers.fake.responses", true).set("ai.providers.fake.hosted_tools", true);
     let (stage, key, caller) = spending_with(setup, 90_000).await;
     let price = json!({ "input": 1_000_000, "output": 1_000_000, "search": 10_000, "container": 30_000 });
@@ -171,7 +171,7 @@ async fn tools_that_openai_runs_are_held_and_paid_for() {
 }
 
 #[tokio::test]
-async fn a_limit_of_nothing_holds_as_much_as_none() {
+async fn a_zero_output_limit_reserves_as_much_as_no_limit() {
     let setup = Setup::new().set("gateway.assumed_output", 5_000);
     let (stage, key, caller) = spending_with(setup, 1_000).await;
     for (style, field) in API_STYLES.into_iter().zip(["max_tokens", "max_output_tokens", "max_tokens"]) {
@@ -185,7 +185,7 @@ async fn a_limit_of_nothing_holds_as_much_as_none() {
 }
 
 #[tokio::test]
-async fn a_model_without_a_price_is_refused_to_programs_and_in_chats_where_that_is_set() {
+async fn refuses_unpriced_models_where_configured() {
     let mut chat = Chat::start(Setup::new().set("gateway.unknown_price", "refuse"), UpstreamKind::OpenAi).await;
     let (admin, program) = (chat.app.admin().await, chat.anna.program(&["gateway"]).await);
     assert_eq!(program.post(API_STYLES[0], question(false)).await.status, 403);
@@ -210,7 +210,7 @@ async fn a_model_without_a_price_is_refused_to_programs_and_in_chats_where_that_
 }
 
 #[tokio::test]
-async fn no_budget_means_none_and_a_wrong_price_can_be_undone() {
+async fn a_zero_budget_allows_nothing_and_wrong_prices_can_be_reverted() {
     let (stage, key, caller) = spending(1_000).await;
     let admin = stage.app.admin().await;
     let wrong = json!({ "price": { "input": 1_000_000_000_000_i64, "output": 1_000_000_000_000_i64 } });
@@ -236,7 +236,7 @@ async fn no_budget_means_none_and_a_wrong_price_can_be_undone() {
 }
 
 #[tokio::test]
-async fn two_hundred_racing_streams_never_overdraw() {
+async fn two_hundred_concurrent_streams_never_overdraw() {
     let (stage, key, caller) = spending(1_000).await;
     // Each may cost more than 100, and none ends before all were asked.
     stage.upstream.always(Behaviour::step("Hello from the upstream."));
@@ -282,7 +282,7 @@ async fn read_words(stream: &mut reqwest::Response, text: &mut String, words: us
 }
 
 #[tokio::test]
-async fn a_stream_that_outgrows_what_is_held_for_it_holds_more_or_is_cut() {
+async fn extends_the_reservation_of_a_growing_stream_or_cuts_it() {
     // Messages always have a limit.
     for (style, limit, is_cut) in [
         (API_STYLES[0], 100_000, false),
@@ -318,7 +318,7 @@ async fn a_stream_that_outgrows_what_is_held_for_it_holds_more_or_is_cut() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_no_notice_of_a_limit_is_not_heard_to_the_end() {
+async fn stops_reading_from_a_provider_that_ignores_the_output_limit() {
     let (mut stage, key, caller) = spending(300).await;
     let price = json!({ "input": 1_000_000, "output": 1_000_000 });
     let deployments = json!([{ "provider": "fake", "model": "gpt-5-mini" }]);
@@ -341,7 +341,7 @@ async fn a_server_that_takes_no_notice_of_a_limit_is_not_heard_to_the_end() {
 }
 
 #[tokio::test]
-async fn failures_before_output_are_free_and_broken_streams_are_charged_once() {
+async fn failures_before_output_are_free_and_interrupted_streams_are_charged_once() {
     for kind in UpstreamKind::ALL {
         let (stage, key, caller) = budgets::spending_on(kind, 100_000).await;
         let refusal = json!({ "error": { "message": "It said nothing. ".repeat(200), "type": "server_error", "code": 500, "status": "INTERNAL" }, "type": "error" });
@@ -414,7 +414,7 @@ async fn a_client_that_disconnects_pays_for_the_output_so_far() {
 }
 
 #[tokio::test]
-async fn answers_before_a_kill_are_charged() {
+async fn charges_answers_completed_before_a_kill() {
     const CALLS: usize = 12;
     let (mut stage, key, caller) = spending(100_000).await;
     for caller in [&caller, &stage.program] {

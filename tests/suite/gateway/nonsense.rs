@@ -5,7 +5,7 @@ use reqwest::Method;
 use super::*;
 
 #[tokio::test]
-async fn a_question_may_be_long_and_has_so_many_messages() {
+async fn accepts_long_questions_and_limits_the_number_of_messages() {
     for kind in UpstreamKind::ALL {
         let stage = Stage::with(Setup::new(), kind).await;
         let text = "What was said. ".repeat(40_000);
@@ -86,7 +86,7 @@ fn places(value: &Value, at: &str, all: &mut Vec<String>) {
 }
 
 #[tokio::test]
-async fn no_field_of_the_wrong_kind_is_the_servers_fault() {
+async fn rejects_fields_of_the_wrong_type_with_a_client_error() {
     let wrong = [
         json!(null),
         json!(-1),
@@ -122,7 +122,7 @@ async fn no_field_of_the_wrong_kind_is_the_servers_fault() {
 }
 
 #[tokio::test]
-async fn lenient_json_of_common_libraries_is_accepted() {
+async fn accepts_lenient_json_of_common_libraries() {
     for kind in UpstreamKind::ALL {
         let stage = Stage::with(Setup::new(), kind).await;
         for (style, most) in API_STYLES.into_iter().zip(["max_tokens", "max_output_tokens", "max_tokens"]) {
@@ -139,7 +139,7 @@ async fn lenient_json_of_common_libraries_is_accepted() {
 }
 
 #[tokio::test]
-async fn no_body_that_is_cut_is_the_servers_fault() {
+async fn rejects_truncated_bodies_with_a_client_error() {
     let stage = Stage::with(Setup::new(), UpstreamKind::Gemini).await;
     for style in API_STYLES {
         let body = full(style).to_string();

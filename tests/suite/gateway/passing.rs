@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn parameters_that_change_model_or_price_pass_only_where_allowed() {
+async fn passes_model_and_price_parameters_only_where_allowed() {
     let extra = json!({ "models": ["dear"], "provider": { "order": ["x"] }, "service_tier": "priority", "store": true,
         "odd": { "provider": 1 } });
     for (kind, style) in [(UpstreamKind::OpenAi, API_STYLES[0]), (UpstreamKind::Anthropic, API_STYLES[2])] {
@@ -24,7 +24,7 @@ async fn parameters_that_change_model_or_price_pass_only_where_allowed() {
 }
 
 #[tokio::test]
-async fn a_key_narrows_what_its_provider_s_settings_hand_on() {
+async fn restricts_provider_pass_through_per_key() {
     let setup = Setup::new().set("ai.providers.fake.passes", "provider,service_tier");
     let stage = Stage::with(setup, UpstreamKind::OpenAi).await;
     let ask = async |key: &Value| {
@@ -49,7 +49,7 @@ async fn a_key_narrows_what_its_provider_s_settings_hand_on() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_openai_s_own_is_told_the_limit_by_its_older_name() {
+async fn sends_max_tokens_to_openai_compatible_servers() {
     let stage = Stage::start().await;
     for both in [false, true] {
         let mut asked = question(false);
@@ -66,7 +66,7 @@ async fn a_server_that_is_not_openai_s_own_is_told_the_limit_by_its_older_name()
 }
 
 #[tokio::test]
-async fn files_of_the_provider_s_account_are_nobody_s() {
+async fn blocks_access_to_files_of_the_providers_account() {
     for (kind, style, part) in [
         (UpstreamKind::OpenAi, API_STYLES[0], json!({ "type": "file", "file": { "file_id": "file-1" } })),
         (
@@ -85,7 +85,7 @@ async fn files_of_the_provider_s_account_are_nobody_s() {
 }
 
 #[tokio::test]
-async fn a_response_comes_as_it_was_asked_for_however_the_provider_sends_it() {
+async fn returns_the_requested_response_form_regardless_of_the_provider() {
     let setup = Setup::new().set("ai.providers.fake.responses", true);
     let stage = Stage::with(setup, UpstreamKind::OpenAi).await;
     let style = API_STYLES[1];

@@ -46,7 +46,7 @@ fn asked_by_api(address: &str) -> [(&'static str, Value); 3] {
 }
 
 #[tokio::test]
-async fn gemini_is_sent_what_a_program_names_by_its_address() {
+async fn fetches_picture_urls_for_gemini() {
     let address = web().await;
     let stage = Stage::with(Setup::new().set("outgoing.allow", "127.0.0.1"), UpstreamKind::Gemini).await;
     for (path, body) in asked_by_api(&address) {
@@ -59,7 +59,7 @@ async fn gemini_is_sent_what_a_program_names_by_its_address() {
 }
 
 #[tokio::test]
-async fn picture_urls_of_internal_addresses_are_not_fetched() {
+async fn does_not_fetch_picture_urls_of_internal_addresses() {
     let address = web().await;
     let stage = Stage::with(Setup::new(), UpstreamKind::Gemini).await;
     for address in

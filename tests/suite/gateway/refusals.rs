@@ -23,7 +23,7 @@ fn is_anthropic(answer: &Answer, status: u16, kind: &str) {
 }
 
 #[tokio::test]
-async fn strangers_and_wrong_paths_are_refused_in_the_callers_form() {
+async fn reports_refusals_in_the_callers_error_format() {
     let stage = Stage::start().await;
     let url = stage.app.url();
     for credentials in [
@@ -60,7 +60,7 @@ async fn strangers_and_wrong_paths_are_refused_in_the_callers_form() {
 }
 
 #[tokio::test]
-async fn a_wrong_question_is_refused_before_anybody_is_asked() {
+async fn rejects_invalid_requests_before_calling_a_provider() {
     let stage = Stage::with(Setup::new().set("gateway.max_body_bytes", 65_536), UpstreamKind::OpenAi).await;
     let program = &stage.program;
     for body in ["", "{", "[]", "null", "{\"model\":7}", "{\"model\":\"small\",\"stream\":\"yes\"}", "\u{ff}"] {
@@ -89,7 +89,7 @@ async fn a_wrong_question_is_refused_before_anybody_is_asked() {
 }
 
 #[tokio::test]
-async fn rate_limited_requests_are_told_when_to_retry() {
+async fn returns_retry_after_for_rate_limited_requests() {
     let setup = Setup::new()
         .set("rate_limit.enabled", true)
         .set("rate_limit.gateway.strategy", "fixed_window")
@@ -108,7 +108,7 @@ async fn rate_limited_requests_are_told_when_to_retry() {
 }
 
 #[tokio::test]
-async fn provider_refusals_are_passed_on_with_their_retry_after() {
+async fn forwards_provider_refusals_with_retry_after() {
     let stage = Stage::start().await;
     stage.upstream.always(Behaviour::Refuse(429, Some(30)));
     let answer = stage.program.post("/v1/chat/completions", question(false)).await;

@@ -9,7 +9,7 @@ const ASKED: &str = "asked-8d2e71";
 const ANSWERED: &str = "answered-b36a05";
 
 #[tokio::test]
-async fn no_key_and_no_word_of_a_conversation_is_logged() {
+async fn keeps_keys_and_message_text_out_of_the_log() {
     for kind in UpstreamKind::ALL {
         let setup = Setup::new().log("trace").set("ai.idle_timeout", "2");
         let upstream = Upstream::start(kind).await;

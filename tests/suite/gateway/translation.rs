@@ -101,7 +101,7 @@ async fn an_administrator_can_override_model_parameters() {
 }
 
 #[tokio::test]
-async fn an_answer_that_calls_tools_ends_with_them_though_the_provider_ends_it_later() {
+async fn ends_a_tool_call_answer_even_if_the_provider_stream_continues() {
     let stage = Stage::with(Setup::new(), UpstreamKind::Gemini).await;
     let later = candidate(json!([{ "text": "" }]), Some("STOP"));
     stage.upstream.always(Behaviour::Frames(vec![
@@ -152,7 +152,7 @@ async fn an_answer_that_calls_tools_ends_with_them_though_the_provider_ends_it_l
 }
 
 #[tokio::test]
-async fn calls_whose_index_begins_again_with_each_frame_stay_apart() {
+async fn separates_tool_calls_whose_index_restarts() {
     let stage = Stage::start().await;
     let call = |id: &str, city: &str| {
         let function = json!({ "name": "weather", "arguments": format!("{{\"city\":\"{city}\"}}") });
@@ -167,7 +167,7 @@ async fn calls_whose_index_begins_again_with_each_frame_stay_apart() {
 }
 
 #[tokio::test]
-async fn a_thought_s_signature_goes_back_to_its_provider_though_the_caller_loses_it() {
+async fn restores_thought_signatures_that_the_client_dropped() {
     let stage = Stage::with(Setup::new(), UpstreamKind::Gemini).await;
     // Only the newer models insist on signatures.
     let deployments = json!([{ "provider": "fake", "model": "gemini-3-pro" }]);
@@ -192,7 +192,7 @@ async fn a_thought_s_signature_goes_back_to_its_provider_though_the_caller_loses
 
 /// As the AI SDK goes on after each step, which sends no more than the ids; and the Agents SDK, which sends one.
 #[tokio::test]
-async fn an_answer_of_before_is_named_by_its_id_at_the_api_of_responses() {
+async fn resolves_previous_response_ids_in_the_responses_api() {
     let stage = Stage::start().await;
     let deployments = json!([{ "provider": "fake", "model": "deepseek-v4-pro" }]);
     stage.app.admin().await.put("/r1/admin/models/small", json!({ "deployments": deployments })).await.data();
@@ -238,7 +238,7 @@ async fn an_answer_of_before_is_named_by_its_id_at_the_api_of_responses() {
 }
 
 #[tokio::test]
-async fn turns_alternate_and_none_is_empty_and_schemas_go_where_they_are_understood() {
+async fn merges_and_fills_turns_and_adapts_schemas_per_provider() {
     for (kind, turns, parts) in
         [(UpstreamKind::Gemini, "contents", "parts"), (UpstreamKind::Anthropic, "messages", "content")]
     {
@@ -269,7 +269,7 @@ async fn turns_alternate_and_none_is_empty_and_schemas_go_where_they_are_underst
 }
 
 #[tokio::test]
-async fn no_tools_means_no_choice_among_them() {
+async fn omits_the_tool_choice_without_tools() {
     for kind in UpstreamKind::ALL {
         let stage = Stage::with(Setup::new(), kind).await;
         let styles = if kind == UpstreamKind::OpenAi { &API_STYLES[1..] } else { &API_STYLES[..2] };
@@ -288,7 +288,7 @@ async fn no_tools_means_no_choice_among_them() {
 }
 
 #[tokio::test]
-async fn a_model_that_thought_too_long_says_so_and_its_thoughts_are_counted() {
+async fn reports_answers_truncated_by_reasoning_and_counts_the_tokens() {
     let stage = Stage::with(Setup::new(), UpstreamKind::Gemini).await;
     let ended = json!({ "candidates": [{ "finishReason": "MAX_TOKENS" }],
         "usageMetadata": { "promptTokenCount": 5, "thoughtsTokenCount": 9, "totalTokenCount": 14 } });
@@ -308,7 +308,7 @@ async fn a_model_that_thought_too_long_says_so_and_its_thoughts_are_counted() {
 }
 
 #[tokio::test]
-async fn usage_comes_with_a_stream_for_whoever_asks_for_it() {
+async fn includes_usage_in_a_stream_on_request() {
     for kind in UpstreamKind::ALL {
         let stage = Stage::with(Setup::new(), kind).await;
         stage.upstream.always(Behaviour::answer("One two three."));
@@ -327,7 +327,7 @@ async fn usage_comes_with_a_stream_for_whoever_asks_for_it() {
 }
 
 #[tokio::test]
-async fn a_stream_may_come_in_any_pieces() {
+async fn parses_streams_split_at_any_byte() {
     let text = "Thế giới 🌍 \"quoted\" ";
     for kind in UpstreamKind::ALL {
         let stage = Stage::with(Setup::new(), kind).await;
@@ -340,7 +340,7 @@ async fn a_stream_may_come_in_any_pieces() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_never_looks_whole() {
+async fn an_interrupted_stream_never_looks_complete() {
     for kind in UpstreamKind::ALL {
         let stage = Stage::with(Setup::new(), kind).await;
         for broken in [Behaviour::cut("One two "), Behaviour::fail("One two ")] {
@@ -360,7 +360,7 @@ async fn a_stream_that_breaks_off_never_looks_whole() {
 }
 
 #[tokio::test]
-async fn a_message_begins_once_and_a_thought_after_a_call_is_a_block_of_its_own() {
+async fn starts_a_message_once_and_new_reasoning_blocks_after_tool_calls() {
     for kind in UpstreamKind::ALL {
         let stage = Stage::with(Setup::new(), kind).await;
         let messages = frames(&stage.program.post(API_STYLES[2], question(true)).await);
@@ -385,7 +385,7 @@ async fn a_message_begins_once_and_a_thought_after_a_call_is_a_block_of_its_own(
 
 /// A server that leaves out the role and the reason of the end: libraries fail without them.
 #[tokio::test]
-async fn missing_parts_of_a_providers_stream_are_filled_in() {
+async fn fills_in_missing_parts_of_a_providers_stream() {
     let stage = Stage::start().await;
     let bare = |delta: Value| json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "small", "choices": [{ "index": 0, "delta": delta }] });
     let said = vec![bare(json!({ "content": "One " })), bare(json!({ "content": "two." })), bare(json!({}))];
@@ -404,7 +404,7 @@ async fn missing_parts_of_a_providers_stream_are_filled_in() {
 }
 
 #[tokio::test]
-async fn vectors_of_every_provider_come_in_the_encoding_that_was_asked_for() {
+async fn converts_embeddings_of_every_provider_to_the_requested_encoding() {
     for kind in [UpstreamKind::OpenAi, UpstreamKind::Gemini] {
         let stage = Stage::with(Setup::new(), kind).await;
         let ask = async |encoding: Value| {

@@ -34,7 +34,7 @@ impl Two {
 }
 
 #[tokio::test]
-async fn failures_before_the_first_frame_fall_back_to_another_deployment() {
+async fn falls_back_to_another_deployment_before_the_first_frame() {
     let Two { stage, second } = Two::start("key-one").await;
     second.always(Behaviour::answer("From the second."));
     // A refusal, also as the first frame of a stream, and a stream with nothing in it.
@@ -70,7 +70,7 @@ async fn revive(stage: &Stage, key: &str) {
 }
 
 #[tokio::test]
-async fn while_every_key_rests_the_soonest_wait_is_told_of_every_api_and_then_they_are_back() {
+async fn reports_the_shortest_wait_while_every_key_backs_off() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).set("ai.providers.fake.keys", "key-one,key-two").start().await;
     let anna = app.sign_up("Anna").await;
@@ -111,7 +111,7 @@ fn refusal(status: u16, wait: Option<u32>, message: &str, code: &str) -> Behavio
 }
 
 #[tokio::test]
-async fn a_provider_that_knows_no_stream_options_is_asked_without() {
+async fn retries_without_stream_options_if_the_provider_rejects_them() {
     let stage = Stage::start().await;
     let words = json!({ "object": "error", "message": { "detail": [{ "type": "extra_forbidden", "loc": ["body", "stream_options"] }] } });
     stage.upstream.then(Behaviour::RefuseWith(422, None, words));
@@ -126,7 +126,7 @@ async fn a_provider_that_knows_no_stream_options_is_asked_without() {
 }
 
 #[tokio::test]
-async fn invalid_stream_options_of_the_caller_are_refused() {
+async fn rejects_invalid_stream_options() {
     let setup = Setup::new().set("ai.providers.fake.responses", true);
     let stage = Stage::with(setup, UpstreamKind::OpenAi).await;
     stage.upstream.always(Behaviour::answer("Hello from the upstream."));
@@ -145,7 +145,7 @@ async fn invalid_stream_options_of_the_caller_are_refused() {
 }
 
 #[tokio::test]
-async fn one_members_large_question_takes_nothing_from_others() {
+async fn one_members_large_question_does_not_affect_others() {
     let stage = Stage::start().await;
     let ben = stage.app.sign_up("Ben").await.program(&["gateway"]).await;
     let admin = stage.app.admin().await;
@@ -203,7 +203,7 @@ async fn one_members_large_question_takes_nothing_from_others() {
 }
 
 #[tokio::test]
-async fn requests_too_large_for_a_model_go_to_its_fallback() {
+async fn sends_requests_too_large_for_a_model_to_its_fallback() {
     let Two { stage, second } = Two::start("key-one").await;
     second.always(Behaviour::answer("From the larger one."));
     let definition = json!({
@@ -217,7 +217,7 @@ async fn requests_too_large_for_a_model_go_to_its_fallback() {
 }
 
 #[tokio::test]
-async fn a_refused_key_is_off_and_comes_back_by_a_probe() {
+async fn disables_a_rejected_key_until_a_probe_succeeds() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).set("ai.providers.fake.keys", "key-one,key-two").start().await;
     let anna = app.sign_up("Anna").await;
@@ -249,7 +249,7 @@ async fn a_refused_key_is_off_and_comes_back_by_a_probe() {
 }
 
 #[tokio::test]
-async fn an_unreachable_provider_delays_no_other_request() {
+async fn an_unreachable_provider_does_not_delay_other_requests() {
     // One that takes connections and never says a word, and one that nobody listens for.
     let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
@@ -287,7 +287,7 @@ async fn an_unreachable_provider_delays_no_other_request() {
 }
 
 #[tokio::test]
-async fn an_alias_is_allowed_where_its_model_is() {
+async fn an_alias_is_allowed_wherever_its_model_is() {
     let stage = Stage::start().await;
     let definition = json!({ "aliases": ["quick"] });
     stage.app.admin().await.put("/r1/admin/models/small", definition).await.data();

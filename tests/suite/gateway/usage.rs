@@ -5,7 +5,7 @@ use support::{Behaviour, Setup, UpstreamKind, Value, json};
 use crate::assistants::Chat;
 
 #[tokio::test]
-async fn answers_in_chats_are_in_the_ledger_however_they_end() {
+async fn records_chat_answers_in_the_ledger_however_they_end() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let admin = chat.app.admin().await;
     let path = "/r1/admin/models/small";

@@ -14,7 +14,7 @@ impl Library {
 }
 
 #[tokio::test]
-async fn files_are_the_business_of_those_who_may_change_the_assistant() {
+async fn only_editors_of_an_assistant_manage_its_files() {
     let library = Library::start().await;
     let (ben, cara) = (library.join("Ben", "member").await, library.join("Cara", "guest").await);
     let (dora, mallory) = (library.join("Dora", "admin").await, library.app.sign_up("Mallory").await);
@@ -52,7 +52,7 @@ async fn files_are_the_business_of_those_who_may_change_the_assistant() {
 }
 
 #[tokio::test]
-async fn an_answer_is_cited_to_all_who_read_it_and_to_nobody_else() {
+async fn shows_citations_only_to_readers_of_the_answer() {
     let library = Library::start().await;
     let (ben, emil) = (library.join("Ben", "member").await, library.join("Emil", "member").await);
     let dora = library.join("Dora", "member").await;

@@ -62,7 +62,7 @@ fn packed(parts: &[(&str, &str)]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn documents_of_office_are_read_and_a_slide_is_cited() {
+async fn reads_office_documents_and_cites_slides() {
     let library = Library::start().await;
     let mut socket = library.anna.connect().await;
     let relations = "<Relationships><Relationship Id=\"r1\" Type=\"x/slide\" Target=\"slides/slide1.xml\"/>\
@@ -95,7 +95,7 @@ async fn documents_of_office_are_read_and_a_slide_is_cited() {
 }
 
 #[tokio::test]
-async fn a_file_that_breaks_its_reader_breaks_nothing_else() {
+async fn a_crashing_file_reader_fails_only_its_file() {
     let library = Library::start().await;
     // Parsers go down into it, one call for each.
     let deep = format!("<html>{}deep{}</html>", "<div>".repeat(3_000), "</div>".repeat(3_000));
@@ -110,7 +110,7 @@ async fn a_file_that_breaks_its_reader_breaks_nothing_else() {
 }
 
 #[tokio::test]
-async fn there_are_limits_to_what_an_assistant_knows() {
+async fn limits_the_knowledge_of_an_assistant() {
     let setup = Setup::new().set("knowledge.max_files", 2).set("knowledge.max_file_bytes", 20_000);
     let library = Library::start_with(setup.set("knowledge.max_pieces", 4)).await;
     let (anna, path) = (&library.anna, library.path());
@@ -133,7 +133,7 @@ async fn there_are_limits_to_what_an_assistant_knows() {
 }
 
 #[tokio::test]
-async fn nothing_is_left_of_a_removed_knowledge_file() {
+async fn deletes_all_data_of_a_removed_knowledge_file() {
     let library = Library::start().await;
     let anna = &library.anna;
     let mut socket = anna.connect().await;
@@ -163,7 +163,7 @@ async fn nothing_is_left_of_a_removed_knowledge_file() {
 }
 
 #[tokio::test]
-async fn files_go_with_their_assistant_even_while_they_are_read() {
+async fn deletes_files_with_their_assistant_even_during_indexing() {
     let mut library = Library::start().await;
     let ready = library.give("handbook.md", "text/markdown", HANDBOOK).await;
     library.until(&ready, "ready").await;

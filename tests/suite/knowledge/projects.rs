@@ -5,7 +5,7 @@ use support::{json, wait_until};
 use super::{HANDBOOK, Library};
 
 #[tokio::test]
-async fn chats_in_a_section_are_answered_by_its_instructions_and_from_its_files() {
+async fn uses_a_sections_instructions_and_files_in_its_chats() {
     let library = Library::start().await;
     let anna = &library.anna;
     let mut socket = anna.connect().await;

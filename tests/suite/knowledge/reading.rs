@@ -10,7 +10,7 @@ fn long_text() -> String {
 }
 
 #[tokio::test]
-async fn a_file_is_read_once_though_its_reader_is_killed() {
+async fn indexes_a_file_once_despite_a_kill() {
     let mut library = Library::start().await;
     library.upstream.embed(Behaviour::step(""));
     let file = library.give("long.md", "text/markdown", long_text()).await;
@@ -37,7 +37,7 @@ async fn a_file_is_read_once_though_its_reader_is_killed() {
 }
 
 #[tokio::test]
-async fn a_file_whose_model_is_away_waits_and_can_be_tried_again() {
+async fn a_file_waits_for_an_unavailable_embedding_model_and_can_be_retried() {
     let library = Library::start_with(Setup::new().set("jobs.backoff", "600")).await;
     library.upstream.embed(Behaviour::Refuse(503, None));
     let file = library.give("handbook.md", "text/markdown", HANDBOOK).await;
@@ -66,7 +66,7 @@ async fn a_file_whose_model_is_away_waits_and_can_be_tried_again() {
 }
 
 #[tokio::test]
-async fn failed_files_are_dead_letters_with_their_cause() {
+async fn records_failed_files_as_dead_letters_with_their_cause() {
     let library = Library::start_with(Setup::new().set("jobs.max_attempts", 1)).await;
     library.upstream.embed(Behaviour::Refuse(503, None));
     let file = library.give("handbook.md", "text/markdown", HANDBOOK).await;
@@ -111,7 +111,7 @@ async fn changing_the_embedding_model_embeds_all_files_again() {
 }
 
 #[tokio::test]
-async fn the_embedding_cost_of_a_file_is_listed() {
+async fn lists_the_embedding_cost_of_a_file() {
     let library = Library::start().await;
     let price = json!({ "price": { "input": 1_000_000, "output": 1_000_000 } });
     library.app.admin().await.put("/r1/admin/models/embed-words", price).await.data();

@@ -22,7 +22,7 @@ impl Library {
 }
 
 #[tokio::test]
-async fn all_assistants_answer_from_the_files_of_their_workspace() {
+async fn all_assistants_use_the_files_of_their_workspace() {
     let library = Library::start().await;
     let anna = &library.anna;
     let mut socket = anna.connect().await;
@@ -57,7 +57,7 @@ async fn all_assistants_answer_from_the_files_of_their_workspace() {
 }
 
 #[tokio::test]
-async fn files_of_a_workspace_are_its_admins_business_and_not_for_guests() {
+async fn only_workspace_admins_manage_workspace_files() {
     let library = Library::start().await;
     let anna = &library.anna;
     let (ben, cara) = (library.join("Ben", "member").await, library.join("Cara", "guest").await);

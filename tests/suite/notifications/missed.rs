@@ -23,7 +23,7 @@ pub(super) async fn asked(app: &Application) -> i64 {
 }
 
 #[tokio::test]
-async fn missed_notifications_are_mailed_in_one_digest() {
+async fn mails_missed_notifications_in_one_digest() {
     let server = MailServer::start().await;
     let app = Setup::new().set("mail.smtp_url", server.url()).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, verified(&app, &server, "Ben").await);

@@ -5,7 +5,7 @@ use support::{Application, json};
 use super::{channel, listed, mention, told};
 
 #[tokio::test]
-async fn settings_are_ones_own_and_say_what_is_wrong_with_them() {
+async fn settings_are_private_and_validated() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let path = "/r1/notifications/settings";
@@ -36,7 +36,7 @@ async fn settings_are_ones_own_and_say_what_is_wrong_with_them() {
 }
 
 #[tokio::test]
-async fn levels_say_what_one_is_told_of() {
+async fn levels_select_the_notified_events() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let (one, other) = (channel(&anna, &[&ben]).await, channel(&anna, &[&ben]).await);

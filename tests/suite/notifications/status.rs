@@ -5,7 +5,7 @@ use std::time::Duration;
 use support::{Application, json, new_id};
 
 #[tokio::test]
-async fn a_status_is_shown_with_its_owners_presence() {
+async fn shows_a_status_with_its_owners_presence() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     anna.open_single(&ben).await;
@@ -36,7 +36,7 @@ async fn a_status_is_shown_with_its_owners_presence() {
 }
 
 #[tokio::test]
-async fn manually_chosen_presence_holds_for_all_devices() {
+async fn manually_chosen_presence_applies_to_all_devices() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     anna.open_single(&ben).await;

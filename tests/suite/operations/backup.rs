@@ -53,7 +53,7 @@ impl Stage {
 }
 
 #[tokio::test]
-async fn a_restored_backup_has_everything_acknowledged_before_it() {
+async fn restores_everything_acknowledged_before_a_backup() {
     let mut stage = Stage::start().await;
     let upload = stage.anna.upload("plan.txt", "text/plain", "our plan").await;
     stage.anna.send_files(&stage.chat, "look", &[&upload]).await.data_with(201);
@@ -103,7 +103,7 @@ async fn a_restored_backup_has_everything_acknowledged_before_it() {
 }
 
 #[tokio::test]
-async fn restore_overwrites_nothing_and_refuses_damaged_archives() {
+async fn restore_refuses_existing_data_and_damaged_archives() {
     let stage = Stage::start().await;
     stage.anna.send_message(&stage.chat, "hello").await;
     let upload =
@@ -146,7 +146,7 @@ async fn restore_overwrites_nothing_and_refuses_damaged_archives() {
 }
 
 #[tokio::test]
-async fn an_archive_of_a_newer_version_is_left_alone() {
+async fn restore_refuses_archives_of_a_newer_version() {
     let stage = Stage::start().await;
     stage
         .app
@@ -161,7 +161,7 @@ async fn an_archive_of_a_newer_version_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_server_makes_backups_by_itself_and_keeps_the_newest() {
+async fn runs_scheduled_backups_and_keeps_the_newest() {
     let elsewhere = tempfile::tempdir().unwrap();
     let folder = elsewhere.path().join("backups");
     fs::create_dir(&folder).unwrap();
@@ -201,7 +201,7 @@ async fn a_server_makes_backups_by_itself_and_keeps_the_newest() {
 }
 
 #[tokio::test]
-async fn a_backup_in_s3_is_there_without_the_key_that_opens_it() {
+async fn stores_s3_backups_without_the_encryption_key() {
     let s3 = S3Server::start().await;
     let setup = Setup::new().on(Engine::Sqlite).set("backup.every_hours", "24");
     let app = s3.configure(setup.set("backup.url", "s3://natter/backups")).start().await;
@@ -220,7 +220,7 @@ async fn a_backup_in_s3_is_there_without_the_key_that_opens_it() {
 }
 
 #[tokio::test]
-async fn postgresql_is_not_backed_up_by_the_server_and_it_says_so_at_the_start() {
+async fn warns_at_start_up_that_postgresql_is_not_backed_up() {
     let folder = tempfile::tempdir().unwrap();
     let settings = [
         ("database.url", "postgres://nobody@127.0.0.1:9/nothing"),
@@ -233,7 +233,7 @@ async fn postgresql_is_not_backed_up_by_the_server_and_it_says_so_at_the_start()
 
 /// As docs/operations.md says it is done.
 #[tokio::test]
-async fn on_postgresql_a_dump_is_restored_elsewhere() {
+async fn restores_a_postgresql_dump_elsewhere() {
     if Engine::of_this_run() != Engine::Postgres {
         return;
     }

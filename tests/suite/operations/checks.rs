@@ -11,7 +11,7 @@ async fn about(admin: &Member, about: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn the_console_is_told_what_the_doctor_says() {
+async fn the_console_shows_the_doctors_checks() {
     let app = Application::start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
     let told = admin.get("/r1/admin/checks").await.data();
@@ -33,7 +33,7 @@ async fn the_console_is_told_what_the_doctor_says() {
 }
 
 #[tokio::test]
-async fn failed_checks_say_what_to_do_and_reveal_no_secrets() {
+async fn failed_checks_name_the_fix_and_reveal_no_secrets() {
     let setup = Setup::new()
         .set("mail.smtp_url", "smtp://natter:hunter22@127.0.0.1:9")
         .set("jobs.max_attempts", 1)
@@ -59,7 +59,7 @@ async fn failed_checks_say_what_to_do_and_reveal_no_secrets() {
 }
 
 #[tokio::test]
-async fn a_profile_needs_a_program_that_was_built_for_it() {
+async fn profiling_requires_a_build_with_the_feature() {
     let app = Application::start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
     anna.get("/r1/admin/profile").await.refused(403, "forbidden");

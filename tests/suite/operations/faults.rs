@@ -27,7 +27,7 @@ async fn is_healthy(member: &Member) -> bool {
 
 /// A failover that leaves us with the replica.
 #[tokio::test]
-async fn a_database_that_can_only_be_read_is_read_and_written_again_once_it_can_be() {
+async fn serves_reads_from_a_read_only_database_and_recovers() {
     if Engine::of_this_run() != Engine::Postgres {
         return;
     }
@@ -73,7 +73,7 @@ async fn ask(stream: &mut TcpStream, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn without_free_file_descriptors_open_connections_are_served() {
+async fn serves_open_connections_without_free_file_descriptors() {
     let app = Setup::new().start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -105,7 +105,7 @@ async fn without_free_file_descriptors_open_connections_are_served() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_ends_no_connection_loses_nothing_and_is_told() {
+async fn a_clock_jump_keeps_connections_and_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let clock = folder.path().join("clock");
     let set = |seconds: &str| {
@@ -146,7 +146,7 @@ async fn may_mount() -> bool {
 }
 
 #[tokio::test]
-async fn a_silent_resolver_delays_only_requests_that_need_it() {
+async fn a_stalled_dns_resolver_delays_only_requests_that_need_it() {
     if !may_mount().await {
         eprintln!("nobody may mount here: not tested");
         return;
@@ -182,7 +182,7 @@ async fn a_silent_resolver_delays_only_requests_that_need_it() {
 
 /// A Redis whose memory is used up answers, and takes nothing in.
 #[tokio::test]
-async fn a_redis_that_is_out_of_memory_stops_nothing() {
+async fn a_redis_out_of_memory_does_not_interrupt_service() {
     if Engine::of_this_run() != Engine::Postgres {
         return;
     }
@@ -221,7 +221,7 @@ async fn expired() -> (String, String, String) {
 }
 
 #[tokio::test]
-async fn a_certificate_of_the_database_that_has_expired_is_named_at_the_start_and_by_the_doctor() {
+async fn names_an_expired_database_certificate_at_start_up_and_in_the_doctor() {
     if Engine::of_this_run() != Engine::Postgres {
         return;
     }
@@ -243,7 +243,7 @@ async fn a_certificate_of_the_database_that_has_expired_is_named_at_the_start_an
 
 /// A provider that is silent takes nothing from those who don't ask it, and its end is told.
 #[tokio::test]
-async fn a_provider_that_is_away_is_told_and_used_again_once_it_is_back() {
+async fn reports_an_unavailable_provider_and_uses_it_again() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).start().await;
     let anna = app.sign_up("Anna").await;

@@ -47,7 +47,7 @@ impl Drop for SmallDisk {
 }
 
 #[tokio::test]
-async fn on_a_full_disk_writes_are_refused_reads_go_on_and_it_heals() {
+async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     let Some(disk) = SmallDisk::mount(64) else {
         eprintln!("nobody may mount a disk here: not tested");
         return;

@@ -57,7 +57,7 @@ async fn send_traced(by: &Member, chat: &str, trace: &str) {
 }
 
 #[tokio::test]
-async fn a_trace_goes_from_the_request_through_the_commit_and_the_job_to_the_provider() {
+async fn traces_a_request_through_commit_job_and_provider() {
     let (collector, upstream) = (collector().await, Upstream::start(UpstreamKind::OpenAi).await);
     let app = traced(Setup::new(), &endpoint(&collector)).provider(&upstream).start().await;
     let anna = app.sign_up("Anna").await;
@@ -87,7 +87,7 @@ async fn a_trace_goes_from_the_request_through_the_commit_and_the_job_to_the_pro
 }
 
 #[tokio::test]
-async fn a_collector_that_is_away_or_silent_harms_nothing() {
+async fn an_unavailable_or_stalled_collector_does_not_affect_requests() {
     let silent = Upstream::start(UpstreamKind::OpenAi).await;
     silent.always(Behaviour::Hang);
     for endpoint in [format!("http://127.0.0.1:{}/v1/traces", free_port()), endpoint(&silent)] {
@@ -104,7 +104,7 @@ async fn a_collector_that_is_away_or_silent_harms_nothing() {
 }
 
 #[tokio::test]
-async fn an_unsupported_otlp_protocol_stops_the_start() {
+async fn an_unsupported_otlp_protocol_prevents_start_up() {
     let app = Application::start().await;
     let mut settings = app.settings().to_vec();
     settings.push(("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), "http://127.0.0.1:4317".to_owned()));
@@ -118,7 +118,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn a_trace_goes_on_at_the_instances_that_are_told() {
+    async fn continues_a_trace_on_receiving_instances() {
         let collector = collector().await;
         let app = traced(Setup::new(), &endpoint(&collector)).instances(2).start().await;
         let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

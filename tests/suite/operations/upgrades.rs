@@ -32,7 +32,7 @@ async fn pair(app: &Application) -> (Member, Member, String) {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_a_step_ahead_is_served_and_said_to_be_ahead() {
+async fn serves_a_schema_one_migration_ahead_and_reports_it() {
     let mut app = Setup::new().start().await;
     let (anna, _, chat) = pair(&app).await;
     anna.send_message(&chat, "before").await;
@@ -72,7 +72,7 @@ async fn a_schema_that_is_a_step_ahead_is_served_and_said_to_be_ahead() {
 }
 
 #[tokio::test]
-async fn a_schema_of_another_line_is_refused() {
+async fn rejects_a_schema_of_another_migration_history() {
     let mut app = Setup::new().start().await;
     app.instances[0].terminate().await;
     app.database.run("DELETE FROM seaql_migrations WHERE version = (SELECT MAX(version) FROM seaql_migrations)").await;
@@ -85,7 +85,7 @@ async fn a_schema_of_another_line_is_refused() {
 }
 
 #[tokio::test]
-async fn a_database_of_an_unreleased_build_is_refused() {
+async fn rejects_a_database_of_an_unreleased_build() {
     let mut app = Setup::new().start().await;
     app.instances[0].terminate().await;
     app.database.run("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m0001_accounts', 1)").await;
@@ -96,7 +96,7 @@ async fn a_database_of_an_unreleased_build_is_refused() {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_behind_is_refused_and_what_went_down_comes_up_again() {
+async fn rejects_an_outdated_schema_and_reapplies_reverted_migrations() {
     let mut app = Setup::new().start().await;
     let (anna, _, chat) = pair(&app).await;
     anna.send_message(&chat, "before").await;
@@ -117,7 +117,7 @@ async fn a_schema_that_is_behind_is_refused_and_what_went_down_comes_up_again() 
 }
 
 #[tokio::test]
-async fn jobs_and_events_of_a_newer_release_are_left_alone() {
+async fn ignores_jobs_and_events_of_a_newer_release() {
     let app = Setup::new().start().await;
     let (anna, ben, chat) = pair(&app).await;
     let mut socket = ben.connect().await;
@@ -232,7 +232,7 @@ mod cluster {
 
     /// Instances of both releases under load: those that were there before the schema was changed, and one that was started after it; and back again.
     #[tokio::test]
-    async fn a_schema_goes_ahead_and_back_under_load_and_nothing_is_lost() {
+    async fn migrating_up_and_down_under_load_loses_nothing() {
         let mut app = Setup::new().instances(2).start().await;
         let (anna, ben, chat) = pair(&app).await;
         let mut socket = ben.at(&app.instances[1].url()).connect().await;

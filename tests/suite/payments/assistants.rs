@@ -88,7 +88,7 @@ fn sum<'a>(items: impl IntoIterator<Item = &'a Value>, field: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn pictures_files_voice_knowledge_and_tools_add_up_in_usage_and_ledger() {
+async fn usage_and_ledger_agree_for_pictures_files_voice_knowledge_and_tools() {
     let mut stage = Stage::start().await;
     let handbook = stage.give_handbook().await;
     let picture = stage.anna.upload("chart.png", "image/png", png(600, 400)).await;

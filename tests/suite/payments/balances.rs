@@ -54,7 +54,7 @@ async fn has(member: &Member, whole: i64) {
 }
 
 #[tokio::test]
-async fn a_balance_that_falls_is_told_once_for_each_fall() {
+async fn publishes_a_low_balance_once_per_fall() {
     let app = setup().start().await;
     let (admin, anna, ben) = (app.admin().await, app.sign_up("Anna").await, app.sign_up("Ben").await);
     let mut socket = anna.connect().await;
@@ -109,7 +109,7 @@ async fn a_balance_that_falls_is_told_once_for_each_fall() {
 }
 
 #[tokio::test]
-async fn credits_are_bought_by_themselves_until_the_month_is_used_up() {
+async fn tops_up_automatically_until_the_monthly_limit() {
     let app = setup().start().await;
     let (admin, ben) = (app.admin().await, app.sign_up("Ben").await);
     let (anna, order) = with_card(&app, "paid").await;
@@ -166,7 +166,7 @@ async fn credits_are_bought_by_themselves_until_the_month_is_used_up() {
 }
 
 #[tokio::test]
-async fn a_card_that_is_declined_is_not_charged_again_by_itself() {
+async fn does_not_retry_automatic_charges_of_a_declined_card() {
     let app = setup().start().await;
     let admin = app.admin().await;
     let (anna, order) = with_card(&app, "paid_once").await;
@@ -198,7 +198,7 @@ async fn a_card_that_is_declined_is_not_charged_again_by_itself() {
 }
 
 #[tokio::test]
-async fn a_top_up_whose_answer_was_lost_with_the_instance_is_charged_once() {
+async fn charges_a_top_up_once_after_a_lost_response() {
     for part in ["POST /v1/payment_intents ", "/confirm"] {
         let fake = Fake::start(Kind::Stripe).await;
         let mut app = fake.configure(quick()).start().await;
@@ -221,7 +221,7 @@ async fn a_top_up_whose_answer_was_lost_with_the_instance_is_charged_once() {
 }
 
 #[tokio::test]
-async fn accounts_are_read_as_tables_and_revenue_adds_up() {
+async fn exports_accounts_as_tables_with_matching_revenue() {
     let app = setup().start().await;
     let (admin, anna, ben) = (app.admin().await, app.sign_up("Anna").await, app.sign_up("Ben").await);
     let begun = super::begun(&app, &anna, "demo").await;
@@ -281,7 +281,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn many_instances_buy_once_for_each_fall() {
+    async fn many_instances_top_up_once_per_fall() {
         let fake = Fake::start(Kind::Stripe).await;
         let app = fake.configure(quick().instances(3)).start().await;
         let (admin, anna) = (app.admin().await, by_stripe(&app).await);

@@ -48,7 +48,7 @@ impl Stage {
 }
 
 #[tokio::test]
-async fn a_call_is_refused_without_credits_and_charged_once_with_them() {
+async fn refuses_calls_without_credits_and_charges_once_with_them() {
     let stage = stage().await;
     for (path, status, kind) in [
         ("/v1/chat/completions", 429, "insufficient_quota"),
@@ -77,7 +77,7 @@ async fn a_call_is_refused_without_credits_and_charged_once_with_them() {
 }
 
 #[tokio::test]
-async fn two_hundred_racing_calls_on_credits_for_ten_never_go_below_zero() {
+async fn two_hundred_concurrent_calls_on_credits_for_ten_never_overdraw() {
     let stage = stage().await;
     let most = 1_000;
     // The worst case of one call is its output and a few tokens of its question.

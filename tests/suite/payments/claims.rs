@@ -105,7 +105,7 @@ async fn refunded_and_disputed_credits_are_reversed_once() {
 }
 
 #[tokio::test]
-async fn a_dispute_that_does_not_fit_its_payment_is_about_all_of_it_until_somebody_has_looked() {
+async fn treats_a_mismatched_dispute_as_full_until_reviewed() {
     for kind in TELLING {
         let (app, _fake, anna) = stage(kind).await;
         let admin = app.admin().await;
@@ -156,7 +156,7 @@ async fn a_dispute_that_does_not_fit_its_payment_is_about_all_of_it_until_somebo
 }
 
 #[tokio::test]
-async fn a_refund_that_fails_at_the_gateway_gives_back_what_it_took_and_no_more() {
+async fn restores_exactly_the_credits_of_a_failed_refund() {
     for kind in TELLING {
         let (app, _fake, anna) = stage(kind).await;
         let id = begun(&app, &anna, kind.name()).await;
@@ -200,7 +200,7 @@ pub(super) fn charge_refunded(payment: &str) -> Event {
 }
 
 #[tokio::test]
-async fn a_refunded_charge_event_is_enough_to_book_its_refunds() {
+async fn books_refunds_from_a_refunded_charge_event() {
     let (app, fake, anna) = stage(Kind::Stripe).await;
     let admin = app.admin().await;
     let id = begun(&app, &anna, "stripe").await;

@@ -95,7 +95,7 @@ fn whole() -> Behaviour {
 }
 
 #[tokio::test]
-async fn two_hundred_racing_chats_and_calls_on_credits_for_ten_get_what_fits_and_no_more() {
+async fn two_hundred_concurrent_chats_and_calls_spend_exactly_the_available_credits() {
     let stage = Stage::start(10).await;
     stage.upstream.always(whole());
     let chats = join_all((0..5).map(|_| stage.anna.open_assistant())).await;
@@ -132,7 +132,7 @@ async fn two_hundred_racing_chats_and_calls_on_credits_for_ten_get_what_fits_and
 }
 
 #[tokio::test]
-async fn reservations_of_a_killed_instance_are_released_and_nothing_is_charged_twice() {
+async fn releases_reservations_of_a_killed_instance_without_double_charging() {
     let mut stage = Stage::start(20).await;
     // Streams that never end.
     stage.upstream.always(Behaviour::stall("a "));
@@ -174,7 +174,7 @@ async fn reservations_of_a_killed_instance_are_released_and_nothing_is_charged_t
 }
 
 #[tokio::test]
-async fn balances_reach_connections_on_other_instances_and_are_read_for_nobody_else() {
+async fn publishes_balances_to_own_connections_on_other_instances_only() {
     let stage = Stage::start(10).await;
     stage.upstream.always(whole());
     let mut bus = Bus::listen(stage.app.redis.as_ref().unwrap()).await;
@@ -209,7 +209,7 @@ const STEPS: [(Holder, &str, &str); 5] = [
 ];
 
 #[tokio::test]
-async fn an_instance_killed_in_any_step_of_a_reservation_leaves_nothing_reserved() {
+async fn killing_an_instance_at_any_step_releases_its_reservations() {
     let mut stage = Stage::with(Setup::new().on(Engine::Postgres), 40).await;
     stage.upstream.always(whole());
     let cost = "SELECT CAST(COALESCE(SUM(cost), 0) AS BIGINT) FROM usage_requests";

@@ -9,7 +9,7 @@ fn setup() -> Setup {
 }
 
 #[tokio::test]
-async fn without_a_gateway_nothing_is_sold_and_nothing_charged() {
+async fn sells_and_charges_nothing_without_a_gateway() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     assert_eq!(anna.get("/r1/pricing_plans").await.data()["total"], 0);
@@ -21,7 +21,7 @@ async fn without_a_gateway_nothing_is_sold_and_nothing_charged() {
 }
 
 #[tokio::test]
-async fn credits_are_bought_once_however_often_it_is_told() {
+async fn grants_credits_once_despite_repeated_notifications() {
     let app = setup().start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let mut socket = anna.connect().await;
@@ -60,7 +60,7 @@ async fn credits_are_bought_once_however_often_it_is_told() {
 }
 
 #[tokio::test]
-async fn the_same_key_is_the_same_payment() {
+async fn returns_the_same_payment_for_the_same_idempotency_key() {
     let app = setup().start().await;
     let anna = app.sign_up("Anna").await;
     let all = futures_util::future::join_all((0..10).map(|_| check_out(&app, &anna, "demo", "key-1"))).await;
@@ -76,7 +76,7 @@ async fn the_same_key_is_the_same_payment() {
 }
 
 #[tokio::test]
-async fn prices_are_in_the_currency_that_is_asked_for_and_a_browser_is_sent_nowhere_else() {
+async fn quotes_prices_in_the_requested_currency_and_restricts_redirects() {
     let app = setup().start().await;
     let anna = app.sign_up("Anna").await;
     let plan = plan(&app, "500 credits").await;
@@ -121,7 +121,7 @@ async fn prices_are_in_the_currency_that_is_asked_for_and_a_browser_is_sent_nowh
 }
 
 #[tokio::test]
-async fn a_subscription_is_paid_period_by_period() {
+async fn charges_a_subscription_per_period() {
     let app = setup().start().await;
     let anna = app.sign_up("Anna").await;
     let body = json!({ "plan_id": plan(&app, "Team").await, "gateway": "demo" });
@@ -142,7 +142,7 @@ async fn a_subscription_is_paid_period_by_period() {
 }
 
 #[tokio::test]
-async fn a_plan_that_was_sold_is_never_changed() {
+async fn sold_plans_are_immutable() {
     let app = setup().start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
     let price = json!([{ "currency": "usd", "amount": 100 }]);
@@ -180,7 +180,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn a_way_to_pay_is_switched_off_on_all_instances_at_once() {
+    async fn disabling_a_payment_method_applies_on_all_instances() {
         let app = setup().instances(2).start().await;
         let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
         anna.patch("/r1/admin/gateways/demo", json!({ "enabled": false })).await.refused(403, "forbidden");

@@ -18,7 +18,7 @@ pub(super) async fn stage(kind: Kind) -> (Application, Fake, Member) {
 }
 
 #[tokio::test]
-async fn each_event_is_applied_once_though_it_comes_twenty_times_at_once() {
+async fn applies_each_of_twenty_concurrent_duplicate_events_once() {
     for kind in ALL {
         let (app, _fake, anna) = stage(kind).await;
         let id = begun(&app, &anna, kind.name()).await;
@@ -36,7 +36,7 @@ async fn each_event_is_applied_once_though_it_comes_twenty_times_at_once() {
 }
 
 #[tokio::test]
-async fn forged_events_are_refused_and_change_nothing() {
+async fn rejects_forged_events_without_effect() {
     for kind in ALL {
         let (app, _fake, anna) = stage(kind).await;
         let id = begun(&app, &anna, kind.name()).await;
@@ -63,7 +63,7 @@ async fn forged_events_are_refused_and_change_nothing() {
 }
 
 #[tokio::test]
-async fn payments_of_another_amount_are_quarantined_for_administrators() {
+async fn quarantines_payments_with_an_unexpected_amount() {
     for kind in ALL {
         let (app, _fake, anna) = stage(kind).await;
         let id = begun(&app, &anna, kind.name()).await;
@@ -79,7 +79,7 @@ async fn payments_of_another_amount_are_quarantined_for_administrators() {
 }
 
 #[tokio::test]
-async fn events_in_another_order_end_the_same() {
+async fn events_in_any_order_reach_the_same_state() {
     for kind in ALL {
         let (app, _fake, anna) = stage(kind).await;
         let amount = kind.price().1;
@@ -129,7 +129,7 @@ async fn returning_from_the_gateway_is_no_proof_of_payment() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_fails_after_it_has_booked_is_asked_again_with_the_same_key() {
+async fn retries_a_booked_but_failed_gateway_call_with_the_same_key() {
     for kind in [Kind::Stripe, Kind::Paypal, Kind::Momo] {
         let (app, fake, anna) = stage(kind).await;
         fake.mood(Mood::Confused);
@@ -151,7 +151,7 @@ async fn a_gateway_that_fails_after_it_has_booked_is_asked_again_with_the_same_k
 }
 
 #[tokio::test]
-async fn refunds_are_no_more_than_was_paid_though_they_race() {
+async fn concurrent_refunds_never_exceed_the_payment() {
     for kind in ALL {
         let (app, fake, anna) = stage(kind).await;
         let admin = app.admin().await;
@@ -173,7 +173,7 @@ async fn refunds_are_no_more_than_was_paid_though_they_race() {
 }
 
 #[tokio::test]
-async fn a_refund_that_the_gateway_refuses_gives_the_credits_back() {
+async fn restores_credits_if_the_gateway_rejects_a_refund() {
     for kind in ALL {
         let (app, fake, anna) = stage(kind).await;
         let admin = app.admin().await;
@@ -189,7 +189,7 @@ async fn a_refund_that_the_gateway_refuses_gives_the_credits_back() {
 }
 
 #[tokio::test]
-async fn a_refund_or_a_dispute_may_be_told_before_the_payment_and_a_refund_may_fail_later() {
+async fn accepts_refund_and_dispute_events_before_their_payment() {
     let (app, _fake, anna) = stage(Kind::Stripe).await;
     let id = begun(&app, &anna, "stripe").await;
     let refund = |event: &str, status: &str, created: i64| {
@@ -230,7 +230,7 @@ async fn a_refund_or_a_dispute_may_be_told_before_the_payment_and_a_refund_may_f
 }
 
 #[tokio::test]
-async fn paypal_is_captured_when_the_payer_has_agreed() {
+async fn captures_paypal_orders_after_approval() {
     let (app, fake, anna) = stage(Kind::Paypal).await;
     let id = begun(&app, &anna, "paypal").await;
     let approved = json!({ "id": "WH-9", "event_type": "CHECKOUT.ORDER.APPROVED", "resource": { "id": format!("O-{id}"), "status": "APPROVED" } });
@@ -246,7 +246,7 @@ async fn paypal_is_captured_when_the_payer_has_agreed() {
 }
 
 #[tokio::test]
-async fn paypal_is_believed_that_money_came_when_it_says_so_itself() {
+async fn trusts_only_paypals_own_capture_status() {
     let (app, fake, anna) = stage(Kind::Paypal).await;
     let id = begun(&app, &anna, "paypal").await;
     let event = Kind::Paypal.event(&id, Outcome::Paid, 600, 1);
@@ -264,7 +264,7 @@ async fn paypal_is_believed_that_money_came_when_it_says_so_itself() {
 }
 
 #[tokio::test]
-async fn payments_without_an_event_are_reconciled() {
+async fn reconciles_payments_without_an_event() {
     for kind in ALL {
         let fake = Fake::start(kind).await;
         let setup = Setup::new().set("payment.reconcile_after", 1).set("payment.reconcile_every", 1);
@@ -280,7 +280,7 @@ async fn payments_without_an_event_are_reconciled() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_is_silent_delays_no_other() {
+async fn a_stalled_gateway_does_not_delay_others() {
     let (momo, stripe) = (Fake::start(Kind::Momo).await, Fake::start(Kind::Stripe).await);
     let setup = Setup::new().set("payment.reconcile_after", 1).set("payment.reconcile_every", 1);
     let app = stripe.configure(momo.configure(setup)).start().await;
@@ -297,7 +297,7 @@ async fn a_gateway_that_is_silent_delays_no_other() {
 }
 
 #[tokio::test]
-async fn events_of_charges_that_are_not_ours_do_not_wait_for_ever() {
+async fn drops_events_of_unknown_charges_eventually() {
     let fake = Fake::start(Kind::Stripe).await;
     let setup = Setup::new().set("payment.reconcile_after", 1).set("payment.reconcile_every", 1);
     let app = fake.configure(setup).start().await;
@@ -335,7 +335,7 @@ async fn events_of_charges_that_are_not_ours_do_not_wait_for_ever() {
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_read_holds_nothing_up() {
+async fn an_unreadable_event_does_not_block_others() {
     let fake = Fake::start(Kind::Stripe).await;
     let setup = Setup::new().set("payment.reconcile_after", 1).set("payment.reconcile_every", 1);
     let app = fake.configure(setup).start().await;
@@ -359,7 +359,7 @@ async fn an_event_that_cannot_be_read_holds_nothing_up() {
 }
 
 #[tokio::test]
-async fn stripes_two_secrets_count_and_clocks_may_be_five_minutes_off() {
+async fn accepts_both_stripe_secrets_and_five_minutes_of_clock_skew() {
     let (app, _fake, anna) = stage(Kind::Stripe).await;
     let id = begun(&app, &anna, "stripe").await;
     let event = |number: u32| {
@@ -388,7 +388,7 @@ async fn stripes_two_secrets_count_and_clocks_may_be_five_minutes_off() {
 }
 
 #[tokio::test]
-async fn while_a_gateway_is_away_nothing_is_lost_and_nothing_is_begun_twice() {
+async fn a_gateway_outage_loses_and_repeats_nothing() {
     for kind in [Kind::Stripe, Kind::Paypal, Kind::Momo] {
         let (app, fake, anna) = stage(kind).await;
         let admin = app.admin().await;
@@ -424,7 +424,7 @@ async fn while_a_gateway_is_away_nothing_is_lost_and_nothing_is_begun_twice() {
 }
 
 #[tokio::test]
-async fn administrators_see_what_was_heard_of_a_gateway_and_whether_it_answers() {
+async fn shows_administrators_gateway_events_and_health() {
     for kind in ALL {
         let (app, fake, anna) = stage(kind).await;
         let admin = app.admin().await;
@@ -467,7 +467,7 @@ async fn killed(app: &mut Application, fake: &Fake, part: &'static str, request:
 }
 
 #[tokio::test]
-async fn an_instance_that_is_killed_when_the_gateway_has_done_its_part_does_nothing_twice() {
+async fn killing_an_instance_after_the_gateway_call_repeats_nothing() {
     for kind in ALL {
         let fake = Fake::start(kind).await;
         let setup = Setup::new().set("payment.reconcile_after", 1).set("payment.reconcile_every", 1);

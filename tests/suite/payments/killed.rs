@@ -122,7 +122,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn an_instance_killed_in_any_step_of_a_payment_or_refund_loses_and_repeats_nothing() {
+    async fn killing_an_instance_at_any_step_of_a_payment_or_refund_loses_and_repeats_nothing() {
         let mut stage = Stage::start(Kind::Stripe).await;
         let (mut begun, mut kept) = (0, 0);
         for step in PAYMENT.into_iter().chain([ASKED_FOR, TRIED, ANSWERED]) {
@@ -144,7 +144,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn a_payment_rejected_from_quarantine_is_refunded_once_despite_a_kill() {
+    async fn refunds_a_rejected_quarantined_payment_once_despite_a_kill() {
         let mut stage = Stage::start(Kind::Stripe).await;
         for step in [ASKED_FOR, TRIED, ANSWERED] {
             for at in [Stop::BeforeCommit, Stop::InCommit] {
@@ -173,7 +173,7 @@ mod cluster {
 
     /// VNPay may do a second time what is asked for again.
     #[tokio::test]
-    async fn a_refund_that_may_not_be_asked_for_again_waits_for_an_administrator_where_it_was_killed() {
+    async fn a_non_repeatable_refund_waits_for_an_administrator_after_a_kill() {
         let mut stage = Stage::start(Kind::Vnpay).await;
         for step in [ASKED_FOR, ANSWERED] {
             for at in [Stop::BeforeCommit, Stop::InCommit] {

@@ -18,7 +18,7 @@ async fn paid_by_demo(app: &Application, payer: &Member) -> String {
 }
 
 #[tokio::test]
-async fn a_receipt_is_for_its_payer_and_for_administrators_and_refunds_have_credit_notes() {
+async fn limits_receipts_and_credit_notes_to_payer_and_administrators() {
     let setup = Setup::new().set("payment.demo.enabled", true).set("payment.seller.tax_rate", 1_000);
     let app = setup.start().await;
     let (admin, anna, ben) = (app.admin().await, app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -68,7 +68,7 @@ async fn quarantined(app: &Application, payer: &Member) -> String {
 }
 
 #[tokio::test]
-async fn a_payment_in_quarantine_is_released_by_an_administrator_who_has_just_signed_in() {
+async fn releasing_a_quarantined_payment_requires_a_fresh_sign_in() {
     let fake = Fake::start(Kind::Stripe).await;
     let app = fake.configure(Setup::new()).start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
@@ -116,7 +116,7 @@ fn told(id: &str, event: &str, live: bool, currency: &str) -> super::fake::Event
 }
 
 #[tokio::test]
-async fn a_gateway_is_asked_what_was_paid_before_a_payment_in_quarantine_counts() {
+async fn verifies_a_quarantined_payment_with_the_gateway() {
     let fake = Fake::start(Kind::Stripe).await;
     let app = fake.configure(Setup::new().set("payment.reconcile_every", 3600)).start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
@@ -199,7 +199,7 @@ async fn refunds_use_the_currency_of_the_payment() {
 }
 
 #[tokio::test]
-async fn the_last_two_days_are_compared_with_the_gateway_and_what_was_paid_counts() {
+async fn compares_the_last_two_days_with_the_gateway_and_fulfils_payments() {
     for kind in [Kind::Stripe, Kind::Paypal] {
         compared(kind).await;
     }

@@ -64,7 +64,7 @@ impl Group {
 }
 
 #[tokio::test]
-async fn members_who_become_guests_and_members_again_get_no_second_credits() {
+async fn becoming_a_guest_and_member_again_grants_no_second_credits() {
     let group = Group::new().await;
     let people = group.app.crowd(4).await;
     for member in &people {
@@ -93,7 +93,7 @@ async fn members_who_become_guests_and_members_again_get_no_second_credits() {
 }
 
 #[tokio::test]
-async fn somebody_who_replaces_a_member_gets_no_credits_beyond_what_is_paid_for() {
+async fn replacing_a_member_grants_no_unpaid_credits() {
     let group = Group::new().await;
     let (ben, cleo, dora) =
         (group.app.sign_up("Ben").await, group.app.sign_up("Cleo").await, group.app.sign_up("Dora").await);
@@ -111,7 +111,7 @@ async fn somebody_who_replaces_a_member_gets_no_credits_beyond_what_is_paid_for(
 }
 
 #[tokio::test]
-async fn a_month_that_is_changed_to_a_year_grants_only_the_credits_that_are_paid_for() {
+async fn changing_from_monthly_to_yearly_grants_only_paid_credits() {
     let app = setup().start().await;
     let anna = app.sign_up("Anna").await;
     let (month, year) = (plan_of(&app, "Team", "month").await, plan_of(&app, "Team", "year").await);
@@ -125,7 +125,7 @@ async fn a_month_that_is_changed_to_a_year_grants_only_the_credits_that_are_paid
 }
 
 #[tokio::test]
-async fn a_plan_change_that_is_refunded_leaves_the_plan_that_was_paid_for_before() {
+async fn refunding_a_plan_change_restores_the_previous_plan() {
     let app = setup().start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
     let (team, studio) = (plan_of(&app, "Team", "month").await, plan_of(&app, "Studio", "month").await);
@@ -155,7 +155,7 @@ async fn sign_up_as(app: &Application, email: &str) -> Member {
 }
 
 #[tokio::test]
-async fn a_trial_is_for_verified_addresses_and_once_for_each_mailbox() {
+async fn trials_require_a_verified_address_and_are_once_per_mailbox() {
     let app = Setup::new().set("payment.demo.enabled", true).start().await;
     let admin = app.admin().await;
     let price = json!([{ "currency": "USD", "amount": 3_000 }]);

@@ -136,7 +136,7 @@ async fn decide(admin: &Member, id: &str, decision: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn every_documented_answer_ends_where_the_money_is() {
+async fn maps_every_documented_refund_response_to_its_state() {
     for kind in ALL {
         let (app, fake, anna) = stage(kind).await;
         let admin = app.admin().await;
@@ -202,7 +202,7 @@ async fn wrong_gateway_keys_leave_a_refund_undecided() {
 }
 
 #[tokio::test]
-async fn a_repetition_reported_by_momo_leaves_the_refund_undecided() {
+async fn a_duplicate_reported_by_momo_leaves_the_refund_undecided() {
     let (app, fake, anna) = stage(Kind::Momo).await;
     let admin = app.admin().await;
     // Under way first; asked for again MoMo says only that it was asked for before.
@@ -224,7 +224,7 @@ async fn a_repetition_reported_by_momo_leaves_the_refund_undecided() {
 }
 
 #[tokio::test]
-async fn a_refund_that_nobody_answers_is_stuck_after_a_week_and_an_administrator_ends_it() {
+async fn an_unanswered_refund_needs_an_administrator_after_a_week() {
     let (app, fake, anna) = stage(Kind::Vnpay).await;
     let admin = app.admin().await;
     let (id, other) = (paid(&app, &fake, &anna).await, paid(&app, &fake, &anna).await);
@@ -277,7 +277,7 @@ async fn a_refund_that_nobody_answers_is_stuck_after_a_week_and_an_administrator
 }
 
 #[tokio::test]
-async fn failed_refunds_are_done_when_the_gateway_says_so() {
+async fn completes_failed_refunds_that_the_gateway_confirms() {
     let (app, fake, anna) = stage(Kind::Stripe).await;
     let admin = app.admin().await;
     let refusal = Said { made: None, answer: Words::Code(400, "invalid_request_error/parameter_invalid_integer") };

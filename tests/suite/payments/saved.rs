@@ -35,7 +35,7 @@ async fn kept(payer: &Member) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_card_is_saved_without_buying_anything_and_pays_at_once() {
+async fn saves_a_card_without_a_purchase_and_charges_it() {
     let app = Setup::new().set("payment.demo.enabled", true).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let gateways = anna.get("/r1/payment_gateways").await.data();
@@ -105,7 +105,7 @@ async fn a_card_is_saved_without_buying_anything_and_pays_at_once() {
 }
 
 #[tokio::test]
-async fn the_only_card_of_a_plan_that_renews_stays_and_another_one_takes_its_place() {
+async fn keeps_the_only_card_of_a_renewing_plan_until_replaced() {
     let app = Setup::new().set("payment.demo.enabled", true).start().await;
     let anna = app.sign_up("Anna").await;
     let first = save(&anna, "saved").await["method"]["id"].clone();
@@ -135,7 +135,7 @@ async fn the_only_card_of_a_plan_that_renews_stays_and_another_one_takes_its_pla
 }
 
 #[tokio::test]
-async fn stripe_saves_a_card_and_its_payer_confirms_a_charge() {
+async fn saves_a_stripe_card_and_handles_charge_confirmation() {
     let fake = Fake::start(Kind::Stripe).await;
     let app = fake.configure(Setup::new().set("payment.reconcile_after", 3_600)).start().await;
     let anna = app.sign_up("Anna").await;
@@ -198,7 +198,7 @@ async fn stripe_saves_a_card_and_its_payer_confirms_a_charge() {
 }
 
 #[tokio::test]
-async fn a_charge_whose_answer_was_lost_while_its_payer_waited_is_made_once() {
+async fn charges_once_if_the_response_is_lost_while_the_payer_waits() {
     for part in ["POST /v1/payment_intents ", "/confirm"] {
         let fake = Fake::start(Kind::Stripe).await;
         let setup_of = Setup::new().set("payment.reconcile_every", 1).set("payment.reconcile_after", 1);

@@ -28,7 +28,7 @@ async fn are_all_paid(app: &Application, payer: &Member, payments: &[(String, Ev
 }
 
 #[tokio::test]
-async fn an_instance_that_is_killed_among_its_answers_loses_no_payment_and_credits_none_twice() {
+async fn killing_an_instance_between_responses_credits_every_payment_once() {
     for kind in ALL {
         let fake = Fake::start(kind).await;
         let mut app = fake.configure(Setup::new().set("payment.reconcile_every", 3600)).start().await;
@@ -75,7 +75,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn each_event_is_applied_once_though_it_comes_twenty_times_at_once_to_two_instances() {
+    async fn applies_concurrent_duplicate_events_on_two_instances_once() {
         for kind in ALL {
             let (app, anna) = stage(kind).await;
             let payments = begun_many(&app, &anna, kind, 2).await;
@@ -109,7 +109,7 @@ mod cluster {
         "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
 
     #[tokio::test]
-    async fn a_commit_that_nobody_hears_of_counts_once_and_one_that_breaks_is_told_as_our_failure() {
+    async fn counts_an_unconfirmed_commit_once_and_reports_a_failed_one() {
         for kind in ALL {
             let (mut app, anna) = stage(kind).await;
             slow_commits(&app).await;
@@ -143,7 +143,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn papers_have_no_gaps_though_payments_and_refunds_race_on_two_instances_and_one_is_killed() {
+    async fn document_numbers_have_no_gaps_under_concurrency_and_a_kill() {
         let (mut app, anna) = stage_with(Kind::Stripe, 1).await;
         let admin = app.admin().await;
         let payments = begun_many(&app, &anna, Kind::Stripe, 3 * MANY).await;
@@ -185,7 +185,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn a_plan_goes_out_of_sale_on_all_instances_at_once() {
+    async fn withdrawing_a_plan_applies_on_all_instances() {
         let app = Setup::new().set("payment.demo.enabled", true).instances(2).start().await;
         let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
         let elsewhere = anna.at(&app.instances[1].url());

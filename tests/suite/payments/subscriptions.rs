@@ -84,7 +84,7 @@ async fn renewed(payer: &Member, periods: usize) {
 }
 
 #[tokio::test]
-async fn a_subscription_renews_by_itself_once_for_each_period() {
+async fn renews_a_subscription_once_per_period() {
     let app = setup().start().await;
     let anna = app.sign_up("Anna").await;
     let team = json!({ "plan_id": plan_of(&app, "Team", "month").await, "gateway": "demo" });
@@ -106,7 +106,7 @@ async fn a_subscription_renews_by_itself_once_for_each_period() {
 }
 
 #[tokio::test]
-async fn a_charge_that_is_declined_is_told_and_tried_again_and_then_the_plan_ends() {
+async fn retries_a_declined_charge_with_a_notice_and_then_ends_the_plan() {
     let app = setup().start().await;
     let anna = app.sign_up("Anna").await;
     let team = json!({ "plan_id": plan_of(&app, "Team", "month").await, "gateway": "demo" });
@@ -138,7 +138,7 @@ async fn a_charge_that_is_declined_is_told_and_tried_again_and_then_the_plan_end
 }
 
 #[tokio::test]
-async fn a_declined_period_is_paid_by_hand_and_goes_on_where_it_ended() {
+async fn paying_a_declined_period_manually_continues_the_subscription() {
     let app = setup().start().await;
     let anna = app.sign_up("Anna").await;
     let team = json!({ "plan_id": plan_of(&app, "Team", "month").await, "gateway": "demo" });
@@ -159,7 +159,7 @@ async fn a_declined_period_is_paid_by_hand_and_goes_on_where_it_ended() {
 }
 
 #[tokio::test]
-async fn a_plan_is_cancelled_with_its_period_and_resumed() {
+async fn cancels_a_plan_at_period_end_and_resumes_it() {
     let app = setup().start().await;
     let anna = app.sign_up("Anna").await;
     assert_eq!(held(&anna, "").await, json!(null));
@@ -208,7 +208,7 @@ async fn upgrades_apply_at_once_and_downgrades_with_the_next_period() {
 }
 
 #[tokio::test]
-async fn a_trial_is_had_once_and_ends_without_a_charge() {
+async fn limits_trials_to_one_and_ends_them_without_a_charge() {
     let app = setup().start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
     let price = json!([{ "currency": "USD", "amount": 3_000 }]);
@@ -235,7 +235,7 @@ async fn a_trial_is_had_once_and_ends_without_a_charge() {
 }
 
 #[tokio::test]
-async fn a_workspace_has_seats_that_its_members_take() {
+async fn members_occupy_the_seats_of_a_workspace_plan() {
     let app = setup().start().await;
     let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
     let workspace = anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
@@ -273,7 +273,7 @@ async fn a_workspace_has_seats_that_its_members_take() {
 }
 
 #[tokio::test]
-async fn payment_methods_are_listed_and_removed_and_then_a_link_is_mailed() {
+async fn lists_and_removes_payment_methods_and_mails_a_payment_link() {
     let app = setup().start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let team = json!({ "plan_id": plan_of(&app, "Team", "month").await, "gateway": "demo" });
@@ -311,7 +311,7 @@ async fn pays(payer: &Member, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_plan_that_is_edited_takes_no_paid_time() {
+async fn editing_a_plan_keeps_paid_time() {
     let app = setup().start().await;
     let (admin, anna, ben) = (app.admin().await, app.sign_up("Anna").await, app.sign_up("Ben").await);
     let old = plan_of(&app, "Team", "month").await;
@@ -339,7 +339,7 @@ async fn a_plan_that_is_edited_takes_no_paid_time() {
 }
 
 #[tokio::test]
-async fn a_second_plan_takes_no_time_from_the_one_that_is_paid() {
+async fn buying_a_second_plan_keeps_the_time_of_the_paid_one() {
     let app = setup().start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
     let (team, studio) = (plan_of(&app, "Team", "month").await, plan_of(&app, "Studio", "year").await);
@@ -378,7 +378,7 @@ pub(super) async fn by_stripe(app: &Application) -> Member {
 }
 
 #[tokio::test]
-async fn a_charge_whose_answer_was_lost_with_the_instance_is_made_once() {
+async fn charges_once_if_the_response_is_lost_with_the_instance() {
     // What is prepared, and what is charged.
     for part in ["POST /v1/payment_intents ", "/confirm"] {
         let fake = Fake::start(Kind::Stripe).await;
@@ -398,7 +398,7 @@ async fn a_charge_whose_answer_was_lost_with_the_instance_is_made_once() {
 }
 
 #[tokio::test]
-async fn a_charge_that_gets_no_answer_keeps_no_other_waiting() {
+async fn an_unanswered_charge_does_not_delay_others() {
     let fake = Fake::start(Kind::Stripe).await;
     let setup = Setup::new().set("payment.reconcile_every", 1).set("payment.reconcile_after", 1);
     let app = fake.configure(setup).start().await;
@@ -409,7 +409,7 @@ async fn a_charge_that_gets_no_answer_keeps_no_other_waiting() {
 }
 
 #[tokio::test]
-async fn stripe_tells_late_and_twice_what_was_charged() {
+async fn handles_late_and_duplicate_stripe_events() {
     let fake = Fake::start(Kind::Stripe).await;
     let setup = Setup::new().set("payment.reconcile_every", 1).set("payment.reconcile_after", 1);
     let app = fake.configure(setup).start().await;

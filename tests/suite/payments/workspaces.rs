@@ -86,7 +86,7 @@ async fn settled(member: &Member, query: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_workspace_pays_for_what_its_members_use_in_it_and_they_for_the_rest() {
+async fn a_workspace_pays_for_usage_inside_it_and_members_for_the_rest() {
     let stage = Stage::start(Setup::new()).await;
     let (anna, ben, workspace) = (&stage.anna, &stage.ben, &stage.workspace);
     let stranger = stage.app.sign_up("Cleo").await;
@@ -138,7 +138,7 @@ async fn a_workspace_pays_for_what_its_members_use_in_it_and_they_for_the_rest()
 }
 
 #[tokio::test]
-async fn files_have_the_room_of_their_owners_plan() {
+async fn storage_limits_follow_the_owners_plan() {
     let stage = Stage::start(Setup::new()).await;
     let anna = &stage.anna;
     let file = |size: usize| anna.uploading("a", "text/plain", vec![b'a'; size]);
@@ -166,7 +166,7 @@ async fn files_have_the_room_of_their_owners_plan() {
 }
 
 #[tokio::test]
-async fn a_workspace_has_the_members_of_its_plan() {
+async fn member_limits_follow_the_workspace_plan() {
     let stage = Stage::start(Setup::new()).await;
     let anna = &stage.anna;
     stage.buy_room(anna, json!({ "members": 3 }), Some(&stage.workspace)).await;
@@ -195,7 +195,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn two_hundred_racing_calls_of_members_never_overdraw_their_workspace_and_a_kill_loses_nothing() {
+    async fn concurrent_calls_of_members_never_overdraw_their_workspace_despite_a_kill() {
         let setup = Setup::new().instances(2).set("holds.expiry", 5);
         let mut stage = Stage::start(setup).await;
         let programs = join_all([

@@ -45,7 +45,7 @@ async fn until_pushed(service: &PushService, text: &str, count: usize) {
 }
 
 #[tokio::test]
-async fn nothing_is_lost_and_nothing_told_twice_wherever_the_server_is_killed() {
+async fn killing_the_server_at_any_step_pushes_each_notification_once() {
     let (mut app, service) = (allowed().await, PushService::start().await);
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     ben.post(SUBSCRIPTIONS, service.subscription("phone")).await.data_with(201);

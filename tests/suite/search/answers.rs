@@ -5,7 +5,7 @@ use support::{Behaviour, Setup, Upstream, UpstreamKind, json, wait_until};
 use super::{finds, found};
 
 #[tokio::test]
-async fn an_assistant_answers_from_what_the_asker_may_read() {
+async fn an_assistant_searches_only_what_the_asker_may_read() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).set("ai.providers.fake.models", "gpt-5-mini").start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

@@ -9,29 +9,29 @@ async fn two() -> Application {
 }
 
 #[tokio::test]
-async fn words_of_another_instance_are_found() {
+async fn finds_words_written_on_another_instance() {
     words(&two().await).await;
     scripts(&two().await).await;
 }
 
 #[tokio::test]
-async fn operators_narrow_down_what_was_said_at_another_instance() {
+async fn operators_narrow_results_of_another_instance() {
     operators(&two().await).await;
 }
 
 #[tokio::test]
-async fn read_permissions_hold_for_search_on_another_instance() {
+async fn read_permissions_apply_to_search_on_another_instance() {
     readers(&two().await).await;
     guests(&Setup::new().instances(2).set("workspaces.shared", "none").start().await).await;
 }
 
 #[tokio::test]
-async fn files_of_another_instance_are_found() {
+async fn finds_files_of_another_instance() {
     texts_of_files(&two().await).await;
 }
 
 #[tokio::test]
-async fn messages_of_a_killed_instance_are_found_on_the_other() {
+async fn finds_messages_of_a_killed_instance_on_the_other() {
     let mut app = Setup::new().instances(2).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let (here, there) = (anna.at(&app.instances[0].url()), ben.at(&app.instances[1].url()));

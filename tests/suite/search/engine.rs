@@ -73,7 +73,7 @@ async fn the_external_engine_finds_what_the_builtin_index_finds() {
 }
 
 #[tokio::test]
-async fn without_its_engine_everything_but_searching_goes_on() {
+async fn an_unavailable_engine_affects_only_search() {
     let engine = SearchEngine::start().await;
     let app = engine.configure(Setup::new()).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

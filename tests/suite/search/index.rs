@@ -5,7 +5,7 @@ use support::{Application, Engine, Member, Setup, free_port, wait_until};
 use super::{ask, finds, found, texts};
 
 #[tokio::test]
-async fn an_index_that_was_killed_or_lost_catches_up() {
+async fn a_killed_or_lost_index_catches_up() {
     let mut app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -37,7 +37,7 @@ async fn an_index_that_was_killed_or_lost_catches_up() {
 }
 
 #[tokio::test]
-async fn an_index_that_stalls_holds_nobody_up() {
+async fn a_stalled_index_does_not_delay_requests() {
     const MESSAGES: u64 = 200;
     let port = free_port();
     let app = Setup::new().set("metrics.listen", format!("127.0.0.1:{port}")).start().await;

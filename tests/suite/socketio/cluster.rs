@@ -17,7 +17,7 @@ fn both(app: &Application) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_request_of_a_session_may_come_to_another_instance() {
+async fn accepts_requests_of_a_session_on_any_instance() {
     let app = two().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -70,7 +70,7 @@ async fn every_request_of_a_session_may_come_to_another_instance() {
 }
 
 #[tokio::test]
-async fn behind_a_balancer_a_session_goes_its_way_to_the_socket() {
+async fn a_session_upgrades_to_websocket_behind_a_load_balancer() {
     let app = two().await;
     let balancer = Balancer::start(&app.instances).await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -90,7 +90,7 @@ async fn behind_a_balancer_a_session_goes_its_way_to_the_socket() {
 }
 
 #[tokio::test]
-async fn clients_of_a_killed_instance_are_told_at_once() {
+async fn notifies_clients_of_a_killed_instance_at_once() {
     let mut app = two().await;
     let ben = app.sign_up("Ben").await;
     let [owner, other] = [0, 1].map(|n| app.instances[n].url());
@@ -187,7 +187,7 @@ async fn a_stopping_instance_ends_its_forwarded_requests() {
 }
 
 #[tokio::test]
-async fn without_redis_sessions_are_still_found() {
+async fn finds_sessions_of_other_instances_without_redis() {
     let mut app = two().await;
     let ben = app.sign_up("Ben").await;
     let mut poller = Poller::connect(&ben, &both(&app)).await;

@@ -135,7 +135,7 @@ fn is_unknown((status, body): (u16, String)) {
 }
 
 #[tokio::test]
-async fn a_session_does_all_that_one_over_websocket_does() {
+async fn a_polling_session_supports_everything_websocket_does() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -167,7 +167,7 @@ async fn a_session_does_all_that_one_over_websocket_does() {
 }
 
 #[tokio::test]
-async fn requests_that_make_no_sense_are_refused_in_the_words_of_engine_io() {
+async fn rejects_invalid_requests_with_engine_io_errors() {
     let app = Application::start().await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let session = Poller::open(&[app.url()], HeaderMap::new()).await.sid;
@@ -204,7 +204,7 @@ async fn requests_that_make_no_sense_are_refused_in_the_words_of_engine_io() {
 }
 
 #[tokio::test]
-async fn two_polls_at_once_end_the_session_and_so_does_what_is_wrong() {
+async fn concurrent_polls_and_invalid_payloads_end_the_session() {
     let app = Setup::new().set("workspaces.shared", "none").start().await;
     let anna = app.sign_up("Anna").await;
     let mut poller = Poller::connect(&anna, &[app.url()]).await;
@@ -236,7 +236,7 @@ async fn two_polls_at_once_end_the_session_and_so_does_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn credentials_count_as_they_do_over_websocket() {
+async fn credentials_are_checked_as_over_websocket() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut headers = HeaderMap::new();
@@ -272,7 +272,7 @@ async fn credentials_count_as_they_do_over_websocket() {
 }
 
 #[tokio::test]
-async fn a_listed_page_may_read_the_answers_and_no_other() {
+async fn only_allowed_origins_may_read_responses() {
     let app = Setup::new().set("server.cors_origins", "https://app.example").start().await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for (origin, allowed) in [("https://app.example", Some("https://app.example")), ("https://evil.example", None)] {
@@ -285,7 +285,7 @@ async fn a_listed_page_may_read_the_answers_and_no_other() {
 }
 
 #[tokio::test]
-async fn signs_of_life_are_asked_for_and_silence_ends_it() {
+async fn sends_heartbeats_and_ends_silent_sessions() {
     let app = Setup::new().set("realtime.heartbeat_seconds", 1).start().await;
     let anna = app.sign_up("Anna").await;
     let mut poller = Poller::connect(&anna, &[app.url()]).await;
@@ -333,7 +333,7 @@ async fn a_disconnect_packet_ends_the_polling_session() {
 }
 
 #[tokio::test]
-async fn a_client_that_stops_polling_is_cut_off_and_returns_without_loss() {
+async fn disconnects_a_client_that_stops_polling_without_loss() {
     let app =
         Setup::new().set("realtime.heartbeat_seconds", 20).set("realtime.max_backlog_bytes", 262_144).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -354,7 +354,7 @@ async fn a_client_that_stops_polling_is_cut_off_and_returns_without_loss() {
 }
 
 #[tokio::test]
-async fn nothing_is_lost_or_doubled_when_a_client_goes_over_to_websocket() {
+async fn upgrading_to_websocket_loses_and_duplicates_nothing() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -411,7 +411,7 @@ async fn nothing_is_lost_or_doubled_when_a_client_goes_over_to_websocket() {
 }
 
 #[tokio::test]
-async fn a_socket_that_does_not_work_leaves_the_session_where_it_is() {
+async fn a_failed_upgrade_keeps_the_polling_session() {
     let app = Setup::new().set("workspaces.shared", "none").start().await;
     let anna = app.sign_up("Anna").await;
     let mut poller = Poller::connect(&anna, &[app.url()]).await;

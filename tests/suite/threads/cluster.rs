@@ -34,7 +34,7 @@ async fn add(who: &Member, chat: &str, root: &Value, poll: &Value, round: usize)
 }
 
 #[tokio::test]
-async fn changes_by_two_instances_to_a_message_have_one_order() {
+async fn message_changes_on_two_instances_have_one_order() {
     let app = Setup::new().instances(2).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let ben = ben.at(&app.instances[1].url());

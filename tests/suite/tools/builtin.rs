@@ -87,7 +87,7 @@ async fn builtin_tools_are_offered_only_after_workspace_admins_allow_them() {
 }
 
 #[tokio::test]
-async fn a_call_is_asked_about_and_allowed_for_later_like_any_other() {
+async fn builtin_tool_calls_require_confirmation_and_can_be_allowed_permanently() {
     let mut own = Own::start(Setup::new()).await;
     own.set_mode("calculate", "ask").await;
     own.will_call("calculate", json!({ "expression": "1 + 1" }));
@@ -108,7 +108,7 @@ async fn a_call_is_asked_about_and_allowed_for_later_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_search_finds_what_the_asker_may_read_and_in_company_only_what_all_do() {
+async fn searches_what_the_asker_may_read_or_in_groups_what_all_may() {
     let mut own = Own::start(Setup::new()).await;
     own.set_mode("search_messages", "auto").await;
     let (anna, ben, team) = (&own.chat.anna, &own.ben, own.team.clone());
@@ -167,7 +167,7 @@ async fn a_search_finds_what_the_asker_may_read_and_in_company_only_what_all_do(
 }
 
 #[tokio::test]
-async fn a_page_is_read_where_this_server_may_go() {
+async fn fetches_pages_only_from_permitted_addresses() {
     let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
     let canary = Site::start("127.0.0.1", "").await;
     let mut own = Own::start(Setup::new().set("outgoing.allow", "127.0.0.2")).await;

@@ -6,7 +6,7 @@ use super::Tools;
 
 /// Leases last ten seconds; the other instance misses the killed one sooner, and calls nothing again that may have taken effect.
 #[tokio::test]
-async fn a_call_of_a_killed_instance_is_not_made_again_by_another_one() {
+async fn another_instance_does_not_repeat_a_killed_instances_call() {
     let mut tools = Tools::start(Setup::new().instances(2), UpstreamKind::OpenAi).await;
     tools.set_mode("hold", "auto").await;
     let urls: Vec<String> = tools.chat.app.instances.iter().map(|instance| instance.url()).collect();

@@ -9,7 +9,7 @@ fn path(message: &str, call: &support::Value) -> String {
 }
 
 #[tokio::test]
-async fn a_call_waits_until_whoever_asked_has_allowed_it() {
+async fn a_call_waits_for_the_askers_confirmation() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.will_call(&[("pay", json!({ "to": "Ben" })), ("add", json!({ "a": 1, "b": 1 }))]);
     let answer = tools.chat.ask("Pay Ben").await;
@@ -34,7 +34,7 @@ async fn a_call_waits_until_whoever_asked_has_allowed_it() {
 }
 
 #[tokio::test]
-async fn calls_without_confirmation_run_while_another_waits_for_it() {
+async fn calls_without_confirmation_run_while_another_waits() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.will_call(&[("pay", json!({ "to": "Ben" })), ("add", json!({ "a": 1, "b": 1 }))]);
     let answer = tools.chat.ask("Pay Ben").await;
@@ -51,7 +51,7 @@ async fn calls_without_confirmation_run_while_another_waits_for_it() {
 }
 
 #[tokio::test]
-async fn an_answer_beside_another_one_has_calls_of_its_own() {
+async fn parallel_answers_have_separate_calls() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.will_call(&[("add", json!({ "a": 1, "b": 1 }))]);
     let first = tools.answered().await;
@@ -76,7 +76,7 @@ async fn an_answer_beside_another_one_has_calls_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_allowed_while_another_runs_is_made_when_that_has_ended() {
+async fn a_call_allowed_during_another_runs_afterwards() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.will_call(&[("pay", json!({ "to": "Ben" })), ("look", json!({}))]);
     let answer = tools.chat.ask("Pay Ben").await;
@@ -91,7 +91,7 @@ async fn a_call_that_is_allowed_while_another_runs_is_made_when_that_has_ended()
 }
 
 #[tokio::test]
-async fn a_call_that_is_denied_is_not_made_and_the_model_hears_of_it() {
+async fn a_denied_call_is_not_made_and_the_model_is_told() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::Anthropic).await;
     tools.will_call(&[("pay", json!({ "to": "Ben" }))]);
     let answer = tools.chat.ask("Pay Ben").await;
@@ -104,7 +104,7 @@ async fn a_call_that_is_denied_is_not_made_and_the_model_hears_of_it() {
 }
 
 #[tokio::test]
-async fn only_whoever_asked_decides() {
+async fn only_the_asker_decides_on_a_call() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     let conversation = tools.chat.anna.conversation(&tools.chat.id).await;
     let (ben, cara) = (tools.chat.app.sign_up("Ben").await, tools.chat.app.sign_up("Cara").await);
@@ -123,7 +123,7 @@ async fn only_whoever_asked_decides() {
 }
 
 #[tokio::test]
-async fn an_answer_that_waits_can_be_stopped() {
+async fn a_waiting_answer_can_be_stopped() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.will_call(&[("pay", json!({ "to": "Ben" }))]);
     let answer = tools.chat.ask("Pay Ben").await;
@@ -138,7 +138,7 @@ async fn an_answer_that_waits_can_be_stopped() {
 }
 
 #[tokio::test]
-async fn a_call_that_nobody_decides_about_expires() {
+async fn an_undecided_call_expires() {
     let mut tools = Tools::start(Setup::new().set("mcp.confirm_timeout", 10), UpstreamKind::OpenAi).await;
     tools.will_call(&[("pay", json!({ "to": "Ben" }))]);
     tools.chat.ask("Pay Ben").await;
@@ -149,7 +149,7 @@ async fn a_call_that_nobody_decides_about_expires() {
 }
 
 #[tokio::test]
-async fn an_answer_waits_on_while_the_server_starts_anew() {
+async fn a_waiting_answer_survives_a_restart() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.chat.upstream.then(Behaviour::call_tool("Odd__pay", json!({ "to": "Ben" })));
     let answer = tools.chat.ask("Pay Ben").await;

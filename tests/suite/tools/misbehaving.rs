@@ -5,7 +5,7 @@ use support::{Setup, UpstreamKind, json};
 use super::Tools;
 
 #[tokio::test]
-async fn a_server_that_stalls_garbles_or_dies_fails_its_call_and_no_other() {
+async fn a_stalled_garbled_or_dead_server_fails_only_its_call() {
     let mut tools = Tools::start(Setup::new().set("mcp.call_timeout", 2), UpstreamKind::OpenAi).await;
     for tool in ["stall", "garble", "burst", "die"] {
         tools.will_call(&[(tool, json!({}))]);
@@ -20,7 +20,7 @@ async fn a_server_that_stalls_garbles_or_dies_fails_its_call_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_result_is_bounded_for_the_model_and_for_readers() {
+async fn bounds_tool_results_for_the_model_and_readers() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.will_call(&[("flood", json!({}))]);
     let message = tools.answered().await;
@@ -47,7 +47,7 @@ async fn tool_results_are_data_and_trigger_no_calls() {
 }
 
 #[tokio::test]
-async fn a_program_gets_its_own_environment_and_nothing_of_ours() {
+async fn tool_programs_do_not_inherit_the_servers_environment() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.admin.patch(&tools.server, json!({ "secrets": { "API_TOKEN": "t0ken" } })).await.data();
     tools.will_call(&[("secret", json!({}))]);

@@ -85,7 +85,7 @@ impl SignedIn {
 }
 
 #[tokio::test]
-async fn a_tool_is_called_with_the_account_of_whoever_asks() {
+async fn calls_tools_with_the_askers_account() {
     let mut box_ = SignedIn::start().await;
     let refreshed = box_.tools.admin.post(&format!("{}/refresh", box_.admin_path()), json!({})).await.data();
     assert!(refreshed["error"].as_str().unwrap().contains("No account is connected"), "{refreshed}");
@@ -117,7 +117,7 @@ async fn a_tool_is_called_with_the_account_of_whoever_asks() {
 }
 
 #[tokio::test]
-async fn tokens_are_renewed_once_and_an_expired_connection_says_so() {
+async fn renews_tokens_once_and_reports_expired_connections() {
     let mut box_ = SignedIn::start().await;
     box_.give().await;
     box_.connect(&box_.tools.chat.anna, "anna").await;
@@ -147,7 +147,7 @@ async fn tokens_are_renewed_once_and_an_expired_connection_says_so() {
 }
 
 #[tokio::test]
-async fn nobody_connects_an_account_for_somebody_else() {
+async fn users_connect_only_their_own_account() {
     let box_ = SignedIn::start().await;
     let anna = &box_.tools.chat.anna;
     let mallory = box_.tools.chat.app.sign_up("Mallory").await;
@@ -175,7 +175,7 @@ async fn nobody_connects_an_account_for_somebody_else() {
 }
 
 #[tokio::test]
-async fn a_sign_in_comes_back_to_the_address_of_its_own_server_only() {
+async fn accepts_callbacks_only_at_their_own_servers_address() {
     let box_ = SignedIn::start().await;
     let anna = &box_.tools.chat.anna;
     let begun = anna.post(&box_.path(), json!({})).await.data();
@@ -192,7 +192,7 @@ async fn a_sign_in_comes_back_to_the_address_of_its_own_server_only() {
 }
 
 #[tokio::test]
-async fn an_administrator_enters_the_client_where_none_can_be_registered() {
+async fn an_administrator_enters_the_client_where_registration_is_unsupported() {
     let box_ = SignedIn::start().await;
     // Nor can it read what Natter says of itself, for that is no address of https.
     let document = box_.tools.chat.app.anonymous().get("/.well-known/oauth-client.json").await.body;
@@ -217,7 +217,7 @@ async fn an_administrator_enters_the_client_where_none_can_be_registered() {
 }
 
 #[tokio::test]
-async fn natter_is_known_by_what_it_says_of_itself_where_no_client_can_be_registered() {
+async fn identifies_itself_by_client_metadata_without_registration() {
     let box_ = SignedIn::start_with(Setup::new().set("server.public_url", "https://chat.example")).await;
     let path = format!("/.well-known/oauth-client/{}.json", box_.id);
     let document = box_.tools.chat.app.anonymous().get(&path).await.body;
@@ -234,7 +234,7 @@ async fn natter_is_known_by_what_it_says_of_itself_where_no_client_can_be_regist
 }
 
 #[tokio::test]
-async fn missing_oauth_scopes_are_requested() {
+async fn requests_missing_oauth_scopes() {
     let mut box_ = SignedIn::start().await;
     box_.give().await;
     box_.connect(&box_.tools.chat.anna, "anna").await;
@@ -275,7 +275,7 @@ async fn asks_for_all_that_was_wanted(box_: &SignedIn) {
 }
 
 #[tokio::test]
-async fn scopes_of_parallel_calls_are_requested_together() {
+async fn requests_scopes_of_parallel_calls_together() {
     let mut box_ = SignedIn::start().await;
     box_.give().await;
     box_.connect(&box_.tools.chat.anna, "anna").await;

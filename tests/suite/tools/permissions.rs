@@ -9,7 +9,7 @@ fn path(message: &str, call: &Value) -> String {
 }
 
 #[tokio::test]
-async fn arguments_are_changed_before_a_call_is_allowed() {
+async fn arguments_can_be_edited_before_allowing_a_call() {
     for kind in UpstreamKind::ALL {
         let mut tools = Tools::start(Setup::new(), kind).await;
         tools.will_call(&[("pay", json!({ "to": "Ben" }))]);

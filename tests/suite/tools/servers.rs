@@ -9,7 +9,7 @@ fn names(server: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn the_protocols_own_server_is_used_over_standard_streams_and_http() {
+async fn runs_the_reference_server_over_stdio_and_http() {
     let http = EverythingServer::start().await;
     let setup = Setup::new().set("outgoing.allow", "127.0.0.1");
     let mut tools = Tools::start(setup, UpstreamKind::OpenAi).await;
@@ -125,7 +125,7 @@ async fn admins_add_change_and_remove_servers() {
 }
 
 #[tokio::test]
-async fn an_address_of_our_own_network_is_refused() {
+async fn rejects_servers_on_internal_addresses() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).start().await;
     let admin = app.admin().await;

@@ -15,7 +15,7 @@ async fn answered(tools: &mut Tools) -> Value {
 }
 
 #[tokio::test]
-async fn calls_with_possible_effects_are_not_repeated() {
+async fn does_not_repeat_calls_with_side_effects() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.set_mode("hold", "auto").await;
     tools.chat.upstream.then(Behaviour::call_tool("Odd__hold", json!({})));
@@ -33,7 +33,7 @@ async fn calls_with_possible_effects_are_not_repeated() {
 }
 
 #[tokio::test]
-async fn read_only_calls_are_repeated_after_a_restart() {
+async fn repeats_read_only_calls_after_a_restart() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.chat.upstream.then(Behaviour::call_tool("Odd__look", json!({})));
     tools.chat.upstream.always(Behaviour::answer("I saw it."));
@@ -50,7 +50,7 @@ async fn read_only_calls_are_repeated_after_a_restart() {
 }
 
 #[tokio::test]
-async fn tools_that_only_their_server_calls_read_only_are_confirmed_and_not_repeated() {
+async fn read_only_claims_of_a_server_are_not_trusted() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.set_mode("look", "ask").await;
     tools.chat.upstream.then(Behaviour::call_tool("Odd__look", json!({})));
@@ -69,7 +69,7 @@ async fn tools_that_only_their_server_calls_read_only_are_confirmed_and_not_repe
 }
 
 #[tokio::test]
-async fn an_instance_that_stops_lets_a_call_end() {
+async fn a_stopping_instance_finishes_its_call() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.set_mode("hold", "auto").await;
     tools.chat.upstream.then(Behaviour::call_tool("Odd__hold", json!({})));

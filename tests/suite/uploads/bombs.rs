@@ -150,7 +150,7 @@ fn peak_memory(app: &Application) -> u64 {
 }
 
 #[tokio::test]
-async fn every_bomb_is_answered_and_the_servers_memory_stays_bounded() {
+async fn decompression_bombs_are_rejected_in_bounded_memory() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     anna.upload("warm.png", "image/png", png(1_000, 1_000)).await;
@@ -199,7 +199,7 @@ async fn resized_with(memory: u32) -> (bool, Vec<u8>) {
 }
 
 #[tokio::test]
-async fn a_picture_beyond_its_memory_ends_only_the_reader_process() {
+async fn an_oversized_picture_ends_only_the_reader_process() {
     let (is_success, output) = resized_with(32).await;
     assert!(!is_success && output.is_empty(), "{}", String::from_utf8_lossy(&output));
     let (is_success, output) = resized_with(224).await;

@@ -9,7 +9,7 @@ use support::{Answer, Application, Member, Setup, Value, json, new_id};
 use super::tus;
 
 #[tokio::test]
-async fn too_large_uploads_are_refused_before_their_body() {
+async fn rejects_too_large_uploads_before_their_body() {
     let app = Setup::new().set("uploads.max_bytes", 100_000).start().await;
     let anna = app.sign_up("Anna").await;
     assert_eq!(anna.upload("a", "text/plain", vec![b'a'; 100_000]).await["size"], 100_000);
@@ -23,7 +23,7 @@ async fn too_large_uploads_are_refused_before_their_body() {
 }
 
 #[tokio::test]
-async fn types_are_refused_by_claim_and_by_content() {
+async fn rejects_types_by_declaration_and_by_content() {
     let app = Setup::new().set("uploads.refused_types", "image/*,application/x-msdownload").start().await;
     let anna = app.sign_up("Anna").await;
     anna.send(anna.uploading("a.exe", "application/x-msdownload", "MZ")).await.refused(415, "type_refused");
@@ -33,7 +33,7 @@ async fn types_are_refused_by_claim_and_by_content() {
 }
 
 #[tokio::test]
-async fn a_workspace_has_so_much_space_and_a_person_so_much_that_is_not_sent() {
+async fn limits_workspace_storage_and_unsent_files_per_user() {
     let app = Setup::new().set("uploads.workspace_bytes", 10_000).set("uploads.unsent_bytes", 12_000).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -49,7 +49,7 @@ async fn a_workspace_has_so_much_space_and_a_person_so_much_that_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_form_brings_a_file_too() {
+async fn accepts_multipart_form_uploads() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let form = |name: &str| {
@@ -68,7 +68,7 @@ async fn a_form_brings_a_file_too() {
 }
 
 #[tokio::test]
-async fn a_voice_note_brings_its_loudness() {
+async fn stores_the_waveform_of_a_voice_note() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let peaks: Vec<String> = (0..64).map(|peak| (peak * 4).to_string()).collect();
@@ -87,7 +87,7 @@ async fn a_voice_note_brings_its_loudness() {
 }
 
 #[tokio::test]
-async fn a_hundred_megabytes_take_little_memory() {
+async fn a_hundred_megabyte_upload_uses_little_memory() {
     const PIECE: usize = 256 * 1024;
     const PIECES: u64 = 400;
     let app = Application::start().await;
@@ -110,7 +110,7 @@ async fn a_hundred_megabytes_take_little_memory() {
 }
 
 #[tokio::test]
-async fn only_ones_own_files_that_are_there_wait_with_a_message() {
+async fn scheduled_messages_accept_only_own_complete_files() {
     let app = Setup::new().set("uploads.unsent_bytes", 1_024).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = format!("/r1/conversations/{}/messages", anna.open_single(&ben).await);
@@ -137,7 +137,7 @@ async fn only_ones_own_files_that_are_there_wait_with_a_message() {
 }
 
 #[tokio::test]
-async fn files_that_come_at_once_take_no_more_space_than_there_is() {
+async fn concurrent_uploads_do_not_exceed_the_quota() {
     let app = Setup::new().set("uploads.unsent_bytes", 100_000).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let created = join_all((0..30).map(|_| tus::create(&anna, 30_000, ""))).await;
@@ -164,7 +164,7 @@ async fn files_that_come_at_once_take_no_more_space_than_there_is() {
 }
 
 #[tokio::test]
-async fn a_person_has_so_much_space_sent_or_not() {
+async fn limits_storage_per_user_for_sent_and_unsent_files() {
     let app = Setup::new().set("uploads.user_bytes", 10_000).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -180,7 +180,7 @@ async fn a_person_has_so_much_space_sent_or_not() {
 }
 
 #[tokio::test]
-async fn messages_that_are_sent_at_once_bring_no_more_than_a_workspace_has_room_for() {
+async fn concurrent_messages_do_not_exceed_the_workspace_quota() {
     let app = Setup::new().set("uploads.workspace_bytes", 10_000).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -231,7 +231,7 @@ async fn store(who: &Member, path: &str, body: Value) -> Answer {
 }
 
 #[tokio::test]
-async fn texts_of_every_kind_count_against_one_quota_of_their_author() {
+async fn counts_texts_of_every_kind_against_the_authors_quota() {
     let app = Setup::new().set("uploads.text_bytes", 13_500).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -266,7 +266,7 @@ async fn texts_of_every_kind_count_against_one_quota_of_their_author() {
 }
 
 #[tokio::test]
-async fn texts_that_come_at_once_take_no_more_space_than_there_is() {
+async fn concurrent_texts_do_not_exceed_the_quota() {
     let app = Setup::new().set("uploads.text_bytes", 10_000).start().await;
     let anna = app.sign_up("Anna").await;
     let note = || json!({ "title": "", "content": "a".repeat(3_000), "version": 0 });
@@ -279,7 +279,7 @@ async fn texts_that_come_at_once_take_no_more_space_than_there_is() {
 }
 
 #[tokio::test]
-async fn a_persons_files_and_texts_share_their_space() {
+async fn files_and_texts_of_a_user_share_one_quota() {
     let app = Setup::new().set("uploads.user_bytes", 10_000).start().await;
     let anna = app.sign_up("Anna").await;
     let path = format!("/r1/notes/{}", new_id());
@@ -293,7 +293,7 @@ async fn a_persons_files_and_texts_share_their_space() {
 }
 
 #[tokio::test]
-async fn a_person_and_an_administrator_see_the_same_storage() {
+async fn users_and_administrators_see_the_same_storage_usage() {
     let app = Setup::new().set("uploads.user_bytes", 10_000).start().await;
     let (admin, anna, ben) = (app.admin().await, app.sign_up("Anna").await, app.sign_up("Ben").await);
     let storage = async |who: &Member| who.get("/r1/users/me/storage").await.data();
@@ -327,7 +327,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn a_workspaces_quota_is_exact_when_two_instances_send_at_once() {
+    async fn enforces_the_workspace_quota_exactly_on_two_instances() {
         let app = Setup::new().instances(2).set("uploads.workspace_bytes", 10_000).start().await;
         let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
         let carl = app.sign_up("Carl").await;
@@ -346,7 +346,7 @@ mod cluster {
 }
 
 #[tokio::test]
-async fn on_a_nearly_full_disk_only_messages_are_stored() {
+async fn a_nearly_full_disk_accepts_only_messages() {
     let app = Setup::new().set("server.min_free_bytes", 1_u64 << 50).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     anna.send(anna.uploading("a", "text/plain", "a")).await.refused(507, "storage_full");

@@ -5,7 +5,7 @@ use support::{Application, Value, json};
 use super::pictures::png;
 
 #[tokio::test]
-async fn a_conversations_files_are_listed_for_those_who_may_read_them() {
+async fn lists_a_conversations_files_for_its_readers() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let chat = anna.open_single(&ben).await;
@@ -49,7 +49,7 @@ async fn a_conversations_files_are_listed_for_those_who_may_read_them() {
 }
 
 #[tokio::test]
-async fn files_are_found_by_their_names_on_the_server() {
+async fn finds_files_by_name() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -79,7 +79,7 @@ async fn files_are_found_by_their_names_on_the_server() {
 }
 
 #[tokio::test]
-async fn with_hidden_history_later_members_see_no_earlier_files() {
+async fn hides_earlier_files_from_later_members_if_history_is_hidden() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let late = app.sign_up("Late").await;
@@ -94,7 +94,7 @@ async fn with_hidden_history_later_members_see_no_earlier_files() {
 }
 
 #[tokio::test]
-async fn pages_of_files_lead_to_the_oldest_one_whatever_lies_between() {
+async fn file_pages_reach_the_oldest_file() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;

@@ -58,7 +58,7 @@ pub(super) fn flat(width: u16, height: u16) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_photograph_of_a_hundred_million_pixels_has_thumbnails() {
+async fn creates_thumbnails_of_a_hundred_megapixel_photograph() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut photograph = on_its_side(&flat(12_000, 9_000));
@@ -82,7 +82,7 @@ async fn a_photograph_of_a_hundred_million_pixels_has_thumbnails() {
 }
 
 #[tokio::test]
-async fn a_photograph_loses_its_place_and_stands_upright() {
+async fn strips_location_and_applies_orientation_of_photographs() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let photograph = photograph(2000, 1000);
@@ -120,7 +120,7 @@ async fn transparent_pictures_stay_transparent() {
 }
 
 #[tokio::test]
-async fn invalid_pictures_are_stored_as_files() {
+async fn stores_invalid_pictures_as_files() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     // Its header says that it is larger than anybody's memory; its data say nothing.
@@ -142,7 +142,7 @@ async fn invalid_pictures_are_stored_as_files() {
 }
 
 #[tokio::test]
-async fn pictures_too_large_to_decode_are_stored_as_files() {
+async fn stores_pictures_too_large_to_decode_as_files() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     for (width, height) in [(8_000, 7_000), (12_001, 4)] {

@@ -6,7 +6,7 @@ use support::{S3Server, Setup, json, wait_until};
 use super::{address, read_part, tus};
 
 #[tokio::test]
-async fn files_lie_in_a_bucket_and_go_from_it_with_their_message() {
+async fn stores_files_in_a_bucket_and_deletes_them_with_their_message() {
     let s3 = S3Server::start().await;
     let app = s3.configure(Setup::new().set("uploads.url", "s3://natter/files")).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -29,7 +29,7 @@ async fn files_lie_in_a_bucket_and_go_from_it_with_their_message() {
 }
 
 #[tokio::test]
-async fn pieces_of_a_file_and_its_thumbnails_lie_there_too() {
+async fn stores_chunks_and_thumbnails_in_the_bucket() {
     let s3 = S3Server::start().await;
     let app = s3.configure(Setup::new().set("uploads.url", "s3://natter/files")).start().await;
     let anna = app.sign_up("Anna").await;

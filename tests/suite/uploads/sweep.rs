@@ -31,7 +31,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn removing_and_sending_an_upload_exclude_each_other() {
+    async fn deleting_and_sending_an_upload_are_mutually_exclusive() {
         let app = Setup::new().on(Engine::Postgres).start().await;
         let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
         let chat = anna.open_single(&ben).await;

@@ -25,7 +25,7 @@ async fn offset(member: &Member, path: &str) -> Option<usize> {
 }
 
 #[tokio::test]
-async fn a_file_comes_in_pieces() {
+async fn uploads_a_file_in_chunks() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     // a.txt, text/plain
@@ -81,7 +81,7 @@ async fn tus_returns_the_metadata_of_an_upload() {
 }
 
 #[tokio::test]
-async fn a_client_that_knows_post_alone_names_its_method() {
+async fn accepts_method_overrides_over_post() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let named = |method: &str, path: &str| {
@@ -123,7 +123,7 @@ async fn bytes_received_before_a_broken_connection_are_kept() {
 }
 
 #[tokio::test]
-async fn lies_and_strangers_are_refused() {
+async fn rejects_invalid_offsets_and_uploads_of_others() {
     let app = Setup::new().set("uploads.max_bytes", 50_000).set("uploads.refused_types", "image/png").start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     create(&anna, 50_001, "").await.refused(413, "too_large");
@@ -189,7 +189,7 @@ async fn concurrent_requests_assemble_an_upload_once_and_never_empty() {
 }
 
 #[tokio::test]
-async fn a_file_whose_pieces_are_gone_is_not_taken_in() {
+async fn rejects_an_upload_whose_chunks_are_missing() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let path = create(&anna, 10, "").await.header("location").unwrap().to_owned();

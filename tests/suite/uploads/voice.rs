@@ -24,7 +24,7 @@ async fn note(member: &Member) -> Value {
 }
 
 #[tokio::test]
-async fn a_voice_note_is_written_down_for_everybody() {
+async fn transcribes_a_voice_note_for_all_readers() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = start(&upstream).await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -62,7 +62,7 @@ async fn a_voice_note_is_written_down_for_everybody() {
 }
 
 #[tokio::test]
-async fn an_assistant_that_is_asked_by_voice_gets_the_words() {
+async fn sends_the_transcript_to_an_assistant_asked_by_voice() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = start(&upstream).await;
     let anna = app.sign_up("Anna").await;
@@ -79,7 +79,7 @@ async fn an_assistant_that_is_asked_by_voice_gets_the_words() {
 }
 
 #[tokio::test]
-async fn without_a_model_for_it_nobody_waits_and_that_is_said() {
+async fn reports_missing_transcription_without_delay() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).start().await;
     let anna = app.sign_up("Anna").await;

@@ -19,7 +19,7 @@ async fn verified(app: &Application, by: &Member, email: &str, name: &str) -> Me
 }
 
 #[tokio::test]
-async fn a_mailed_invitation_is_accepted_by_its_verified_address() {
+async fn its_verified_address_accepts_a_mailed_invitation() {
     let app = apart().await;
     let anna = app.sign_up("Anna").await;
     app.verify(&anna).await;
@@ -37,7 +37,7 @@ async fn a_mailed_invitation_is_accepted_by_its_verified_address() {
 }
 
 #[tokio::test]
-async fn joining_by_domain_needs_a_verified_address_there() {
+async fn joining_by_domain_requires_a_verified_address() {
     let app = apart().await;
     let host = app.sign_up("Host").await;
     app.verify(&host).await;

@@ -18,7 +18,7 @@ fn react(message: &Value, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_emoji_is_added_used_and_removed() {
+async fn adds_uses_and_removes_an_emoji() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let path = format!("/r1/workspaces/{}/emoji", home(&anna).await);
@@ -59,7 +59,7 @@ async fn an_emoji_is_added_used_and_removed() {
 }
 
 #[tokio::test]
-async fn invalid_emoji_are_refused() {
+async fn rejects_invalid_emoji() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let path = format!("/r1/workspaces/{}/emoji", home(&anna).await);
@@ -78,7 +78,7 @@ async fn invalid_emoji_are_refused() {
 }
 
 #[tokio::test]
-async fn emoji_are_for_members_and_deleted_with_their_workspace() {
+async fn emoji_are_visible_to_members_and_deleted_with_their_workspace() {
     let app = super::apart().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let team = super::create(&anna, "Team").await;

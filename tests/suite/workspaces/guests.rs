@@ -5,7 +5,7 @@ use support::{Member, json};
 use super::{apart, create};
 
 #[tokio::test]
-async fn a_guest_sees_the_conversations_they_were_added_to_and_whom_they_meet_there() {
+async fn guests_see_only_their_conversations_and_the_people_in_them() {
     let app = apart().await;
     let (anna, ben, cleo, guest) =
         (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await, app.sign_up("Guest").await);

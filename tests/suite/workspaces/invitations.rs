@@ -13,7 +13,7 @@ async fn accept(member: &Member, invitation: &Value) -> Answer {
 }
 
 #[tokio::test]
-async fn a_link_lets_so_many_in_and_no_more() {
+async fn limits_the_uses_of_an_invitation_link() {
     let app = apart().await;
     let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
     let team = create(&anna, "Team").await;
@@ -74,7 +74,7 @@ async fn concurrent_acceptances_never_exceed_the_uses_of_an_invitation() {
 }
 
 #[tokio::test]
-async fn only_those_who_manage_members_invite_and_not_above_themselves() {
+async fn only_member_managers_invite_and_only_up_to_their_role() {
     let app = apart().await;
     let (anna, ben, cleo, stranger) =
         (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await, app.sign_up("Stranger").await);
@@ -114,7 +114,7 @@ async fn only_those_who_manage_members_invite_and_not_above_themselves() {
 }
 
 #[tokio::test]
-async fn a_mailed_invitation_is_for_its_verified_address_alone() {
+async fn a_mailed_invitation_requires_its_verified_address() {
     let app = apart().await;
     let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
     app.verify(&anna).await;
@@ -127,7 +127,7 @@ async fn a_mailed_invitation_is_for_its_verified_address_alone() {
 }
 
 #[tokio::test]
-async fn accounts_are_made_by_invitation_where_that_is_set() {
+async fn supports_sign_up_by_invitation_only() {
     let app = Setup::new().set("workspaces.shared", "none").set("auth.signup", "invite").start().await;
     let admin = app.admin().await;
     let team = create(&admin, "Team").await;
@@ -163,7 +163,7 @@ async fn remove(by: &Member, workspace: &str, who: &Member) {
 }
 
 #[tokio::test]
-async fn a_removal_holds_until_somebody_invites_anew() {
+async fn a_removed_member_needs_a_new_invitation() {
     let app = apart().await;
     let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
     let team = create(&anna, "Team").await;
@@ -189,7 +189,7 @@ async fn a_removal_holds_until_somebody_invites_anew() {
 }
 
 #[tokio::test]
-async fn an_invitation_stands_as_long_as_its_maker_may_give_it() {
+async fn an_invitation_expires_with_its_creators_permission() {
     let app = apart().await;
     let names = ["Anna", "Ben", "Cleo", "Dora", "Emil"];
     let [anna, ben, cleo, dora, emil] = futures_util::future::join_all(names.map(|name| app.sign_up(name)))
@@ -223,7 +223,7 @@ async fn an_invitation_stands_as_long_as_its_maker_may_give_it() {
 }
 
 #[tokio::test]
-async fn mail_is_sent_for_those_whose_address_is_verified_and_so_much_a_day() {
+async fn invitation_mail_requires_a_verified_sender_and_has_a_daily_limit() {
     let app = apart().await;
     let anna = app.sign_up("Anna").await;
     let (team, other) = (create(&anna, "Team").await, create(&anna, "Other").await);
@@ -268,7 +268,7 @@ async fn invitation_subjects_contain_no_text_of_the_inviter() {
 }
 
 #[tokio::test]
-async fn a_link_leads_to_where_its_maker_is() {
+async fn invitation_links_use_the_address_their_creator_visits() {
     // Where it is reached by others, it has names that it does not know.
     let app = Setup::new().set("workspaces.shared", "none").set("server.host", "0.0.0.0").start().await;
     let anna = app.sign_up("Anna").await;

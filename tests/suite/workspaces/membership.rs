@@ -39,7 +39,7 @@ async fn hears_nothing_of(socket: &mut Socket, member: &Member, conversation: &s
 }
 
 #[tokio::test]
-async fn removing_a_member_ends_all_memberships_and_hands_over_what_they_owned() {
+async fn removing_a_member_ends_memberships_and_transfers_ownership() {
     let app = apart().await;
     let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
     let team = team(&[&anna, &ben, &cleo]).await;
@@ -84,7 +84,7 @@ async fn removing_a_member_ends_all_memberships_and_hands_over_what_they_owned()
 }
 
 #[tokio::test]
-async fn leaving_is_for_everybody_but_the_owner() {
+async fn everybody_but_the_owner_can_leave() {
     let app = apart().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let team = team(&[&anna, &ben]).await;
@@ -107,7 +107,7 @@ async fn leaving_is_for_everybody_but_the_owner() {
 }
 
 #[tokio::test]
-async fn a_deleted_workspace_is_gone_with_all_that_was_said_in_it() {
+async fn deleting_a_workspace_deletes_its_content() {
     let app = apart().await;
     let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
     let team = team(&[&anna, &ben, &cleo]).await;
@@ -146,7 +146,7 @@ async fn the_shared_workspace_belongs_to_the_installation() {
 }
 
 #[tokio::test]
-async fn a_removal_is_brought_to_its_end_after_the_process_was_killed() {
+async fn completes_a_removal_after_the_process_is_killed() {
     let mut app = apart().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let team = team(&[&anna, &ben]).await;
@@ -216,7 +216,7 @@ async fn workspace_changes_reach_their_members() {
 }
 
 #[tokio::test]
-async fn changes_without_their_audit_entry_do_not_happen() {
+async fn workspace_changes_roll_back_without_their_audit_entry() {
     let app = apart().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let team = team(&[&anna, &ben]).await;
@@ -267,7 +267,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn a_member_removed_on_one_instance_hears_nothing_on_the_other() {
+    async fn removing_a_member_stops_events_on_other_instances() {
         let app = Setup::new().set("workspaces.shared", "none").instances(2).start().await;
         let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
         let team = team(&[&anna, &ben, &cleo]).await;

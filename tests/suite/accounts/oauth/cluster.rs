@@ -6,7 +6,7 @@ use support::{Authenticator, Caller, PASSWORD, json};
 use super::{COOKIE, Stage, callback};
 
 #[tokio::test]
-async fn an_oauth_sign_in_is_finished_once_on_another_instance() {
+async fn finishes_an_oauth_sign_in_once_on_another_instance() {
     let stage = Stage::with(|setup| setup.instances(2)).await;
     let [here, there] = [0, 1].map(|at| Caller::anonymous(&stage.app.instances[at].url()));
     let gone = stage.depart(&there, "idp", "").await;
@@ -35,7 +35,7 @@ async fn an_oauth_sign_in_is_finished_once_on_another_instance() {
 }
 
 #[tokio::test]
-async fn a_second_factor_works_on_any_instance_and_a_code_only_once() {
+async fn accepts_a_second_factor_code_once_across_instances() {
     let stage = Stage::with(|setup| setup.instances(2)).await;
     let [here, there] = [0, 1].map(|at| Caller::anonymous(&stage.app.instances[at].url()));
     let (guarded, authenticator) = Authenticator::set_up_for_somebody(&stage.app.url()).await;

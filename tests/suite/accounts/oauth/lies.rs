@@ -5,7 +5,7 @@ use support::json;
 use super::{Stage, is_refused};
 
 #[tokio::test]
-async fn an_invalid_id_token_signs_nobody_in() {
+async fn rejects_invalid_id_tokens() {
     let stage = Stage::start().await;
     for lie in [
         "audience",
@@ -36,7 +36,7 @@ async fn an_invalid_id_token_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn rotated_provider_keys_are_fetched_again() {
+async fn refetches_rotated_provider_keys() {
     let stage = Stage::start().await;
     stage.who(&stage.sign_in("idp", "ada").await).await;
     stage.provider.order("oidc", json!({ "rotate": true })).await;
@@ -47,7 +47,7 @@ async fn rotated_provider_keys_are_fetched_again() {
 }
 
 #[tokio::test]
-async fn an_address_is_verified_only_by_a_trusted_provider_that_says_so() {
+async fn verifies_addresses_only_if_a_trusted_provider_says_so() {
     let stage = Stage::start().await;
     for (name, provider, claims, verified) in [
         ("yes", "idp", json!({ "email_verified": true }), true),

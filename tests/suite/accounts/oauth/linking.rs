@@ -108,7 +108,7 @@ async fn concurrent_first_oauth_sign_ins_create_one_account() {
 }
 
 #[tokio::test]
-async fn the_reader_of_the_mail_takes_over_a_preregistered_account() {
+async fn the_verified_owner_takes_over_a_preregistered_account() {
     let stage = Stage::start().await;
     let mallory = stage.app.sign_up("Mallory").await;
     link(&stage, &mallory, "microsoft", "mallory").await;

@@ -10,7 +10,7 @@ async fn show(stage: &Stage, provider: &str, token: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_token_signs_in_once() {
+async fn accepts_an_id_token_once() {
     let stage = Stage::start().await;
     let token = stage.provider.token("oidc", json!({ "sub": "ada" })).await;
     let tokens = show(&stage, "idp", &token).await.data_with(200);
@@ -33,7 +33,7 @@ async fn a_token_signs_in_once() {
 }
 
 #[tokio::test]
-async fn an_id_token_with_any_wrong_part_is_refused() {
+async fn rejects_an_id_token_with_any_wrong_claim() {
     let stage = Stage::start().await;
     for lie in [
         "audience",
