@@ -1,6 +1,6 @@
-//! What grows beside the chat: boards, files, threads, notes, what one keeps. How long the first page of each takes somebody who has no more than that
-//! page, and somebody who has thousands; and a move on a board, and an export of it all. What the calls take is measured at the client, one after
-//! the other.
+//! Resources besides messages: boards, files, threads, notes and saved items. Measures the first page of each for a
+//! user with one page and for one with thousands, moves on a board, and an export of everything. Latencies are measured
+//! at the client, sequentially.
 
 use std::time::{Duration, Instant};
 
@@ -8,18 +8,18 @@ use anyhow::{Context, ensure};
 use futures_util::future::join_all;
 use support::{Application, Engine, Member, Setup, Value, json, new_id};
 
-/// Calls of which the median is taken, and those before them.
+/// Number of measured calls, of which the median counts, and of calls before them.
 const CALLS: usize = 100;
 const WARM_UP: usize = 10;
-/// Requests at the same time while it is filled.
+/// Concurrent requests while creating data.
 const AT_ONCE: usize = 16;
-/// Until what follows from filling it is over, such as notifications.
+/// Time for follow-up work such as notifications.
 const SETTLING: Duration = Duration::from_secs(5);
-/// How often one looks whether the export is there.
+/// Polling interval for the export.
 const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// The pages that the app asks for.
+/// Page sizes of the app.
 const TASKS: usize = 200;
 const FILES: usize = 60;
 const REPLIES: usize = 50;
@@ -27,12 +27,12 @@ const THREADS: usize = 30;
 const SAVED: usize = 50;
 const NOTES: usize = 25;
 
-/// How much there is of each.
+/// Number of each resource.
 struct Counts {
     tasks: usize,
     files: usize,
     replies: usize,
-    /// Also of what is saved: the messages that began them.
+    /// Number of threads, and of saved messages, which are their roots.
     threads: usize,
     notes: usize,
 }
@@ -41,18 +41,18 @@ const ONE_PAGE: Counts = Counts { tasks: TASKS, files: FILES, replies: REPLIES, 
 const THOUSANDS: Counts = Counts { tasks: 1_000, files: 10_000, replies: 10_000, threads: 1_000, notes: 1_000 };
 const FEW: Counts = Counts { tasks: 300, files: 300, replies: 300, threads: 100, notes: 100 };
 
-/// Somebody with a conversation in which there is so much.
+/// A user with a conversation that has this many resources.
 struct Side {
     who: Member,
     chat: String,
-    /// The message with the long thread.
+    /// Message with the long thread.
     root: String,
-    /// The place of the last file of the oldest page.
+    /// Position of the last file of the oldest page.
     oldest: i64,
     tasks: Vec<(String, String)>,
 }
 
-/// Prints a table for each database. `is_quick`: only to see whether it works.
+/// Prints a table for each database. `is_quick` only checks that it works.
 pub fn measure(is_quick: bool) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     for (engine, name) in [(Engine::Sqlite, "SQLite"), (Engine::Postgres, "PostgreSQL")] {
@@ -66,7 +66,7 @@ async fn run(engine: Engine, name: &str, is_quick: bool) -> anyhow::Result<()> {
     let few = Side::fill(&app, &ONE_PAGE).await?;
     let many = Side::fill(&app, if is_quick { &FEW } else { &THOUSANDS }).await?;
     if engine == Engine::Postgres {
-        // As the database's own maintenance would have done by the time there is so much.
+        // The database's own maintenance would have run by the time there is so much data.
         app.database.run("ANALYZE").await;
     }
     tokio::time::sleep(SETTLING).await;
@@ -80,7 +80,7 @@ async fn run(engine: Engine, name: &str, is_quick: bool) -> anyhow::Result<()> {
     many.export(&app).await
 }
 
-/// A row of the table, and where its page is.
+/// Row of the table, with the path of its page.
 type Page = (&'static str, fn(&Side) -> String);
 
 const PAGES: [Page; 13] = [
@@ -115,7 +115,7 @@ impl Side {
             .data_with(201);
         let column = id(&made)?;
         let mut tasks = Vec::with_capacity(counts.tasks);
-        // In their order: each is put at the end.
+        // Sequentially, because each is appended.
         for number in 0..counts.tasks {
             let body = json!({
                 "title": format!("Step {number}"),
@@ -130,7 +130,7 @@ impl Side {
 
         eprintln!("{} files", counts.files);
         let sent = in_turns(counts.files, |number| async move {
-            // Nothing that could be read: what is in files is not what is measured.
+            // Unreadable content, because text extraction is not measured.
             let bytes = vec![0, 159, 146, 150, u8::try_from(number % 256).unwrap_or_default()];
             let upload = by.upload(&format!("sheet%20{number}.bin"), "application/octet-stream", bytes).await;
             by.send_files(place, "", &[&upload]).await.data_with(201)["seq"].as_i64()
@@ -162,7 +162,7 @@ impl Side {
         Ok(Self { who, chat, root, oldest, tasks })
     }
 
-    /// What a page takes.
+    /// Latencies of reading a page.
     async fn read(&self, path: fn(&Self) -> String, calls: usize) -> anyhow::Result<Vec<Duration>> {
         let path = path(self);
         let mut took = Vec::with_capacity(calls);
@@ -177,7 +177,7 @@ impl Side {
         Ok(took)
     }
 
-    /// What it takes to put tasks between two others.
+    /// Latencies of moving tasks between two others.
     async fn moves(&self, calls: usize) -> Vec<Duration> {
         let mut took = Vec::with_capacity(calls);
         let last = self.tasks.len() - 1;
@@ -193,7 +193,7 @@ impl Side {
         took
     }
 
-    /// All of the conversation as a file: how long it takes, and how much memory.
+    /// Exports the whole conversation; measures duration and memory.
     async fn export(&self, app: &Application) -> anyhow::Result<()> {
         let instance = &app.instances[0];
         let (before, begun) = (instance.memory(), Instant::now());
@@ -220,7 +220,7 @@ impl Side {
     }
 }
 
-/// Does it so many times, some at the same time.
+/// Runs an action repeatedly with some concurrency.
 async fn in_turns<F: Future>(count: usize, deed: impl Fn(usize) -> F) -> Vec<F::Output> {
     let mut all = Vec::with_capacity(count);
     for begin in (0..count).step_by(AT_ONCE) {
@@ -252,7 +252,7 @@ fn row(what: &str, [few, many]: &[Vec<Duration>; 2]) {
     println!("| {what} | {one:.1} ms | {thousands:.1} ms | {:.2} | {:.1} ms |", thousands / one, percentile(many, 95));
 }
 
-/// Nearest-rank percentile, in milliseconds; of a few values the highest percentiles are the maximum.
+/// Nearest-rank percentile, in milliseconds; with few values the highest percentiles are the maximum.
 pub fn percentile(took: &[Duration], share: usize) -> f64 {
     let mut took = took.to_vec();
     took.sort_unstable();

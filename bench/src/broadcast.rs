@@ -1,4 +1,5 @@
-//! What one announcement costs an instance of ten thousand connected people: to everyone, and to those whom the database has to name.
+//! Cost of one announcement on an instance with ten thousand connected users: to everyone, and to an audience resolved
+//! by the database.
 
 use std::{
     path::Path,
@@ -18,13 +19,13 @@ use crate::{
     world::{self, World},
 };
 
-/// Announcements of each kind; the median of them counts.
+/// Number of announcements of each kind; the median counts.
 const TIMES: usize = 5;
-/// Within which it is written down whom one got to.
+/// Time limit for recording the deliveries.
 const SETTLING: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// In milliseconds, and the last in MB.
+/// In milliseconds; the last one in MB.
 type Outcome = [f64; 5];
 
 const ROWS: [&str; 5] = [
@@ -57,7 +58,7 @@ pub fn measure(natter: &Path, peers: &Path, results: &Path) -> anyhow::Result<()
     crowd.connect(tokens.iter().map(|token| Seat { channel: 0, token: Some(token.clone()), conversation: None }))?;
     crowd.prepare(Subject::NatterJson.form());
     rest(&mut crowd, SETTLING * 4)?;
-    // Connections cost something while nothing happens: it is taken off.
+    // Idle connections cost something, which is subtracted.
     let before = Cpu::of(process)?;
     rest(&mut crowd, SETTLING * 2)?;
     let idle = Cpu::of(process)?.since(before).total() / (SETTLING * 2).as_secs_f64();
@@ -83,7 +84,7 @@ pub fn measure(natter: &Path, peers: &Path, results: &Path) -> anyhow::Result<()
     Ok(())
 }
 
-/// Announces something, waits until everybody has it, and withdraws it.
+/// Publishes an announcement, waits until everybody has it, and withdraws it.
 fn announce(
     runtime: &Runtime,
     admin: &Member,

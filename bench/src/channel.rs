@@ -1,5 +1,5 @@
-//! A public channel of ten thousand people: a tenth of them connected, some looking at it. Beside it a group of the connected ones, whose
-//! messages cost the bare fan-out to as many sockets.
+//! A public channel of ten thousand members, a tenth of them connected and some viewing it. For comparison a group of
+//! the connected ones, whose messages cost the bare fan-out to as many sockets.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,14 +19,14 @@ use crate::machine::Cpu;
 const MEMBERS: i64 = 10_000;
 const CONNECTED: usize = 1_000;
 const LOOKING: usize = 50;
-/// People who join while it is measured, once beside a tenth of the members and once beside all of them.
+/// Number of users who join during the measurement, once with a tenth of the members and once with all of them.
 const JOINING: usize = 100;
-/// What one connection may watch at most.
+/// Maximum number of users that one connection may watch.
 const WATCHED: usize = 500;
 const MESSAGES: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(50);
 const CALLS: usize = 200;
-/// Within which everybody comes back after a deploy.
+/// Time within which everybody reconnects after a deploy.
 const DEPLOY: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -98,7 +98,7 @@ async fn run() -> anyhow::Result<()> {
     println!("| opening it (itself, messages, members) | {} |", times(took));
 
     let mut costs = Vec::new();
-    // In turn, twice: what else the machine does meets both.
+    // Alternating, twice, so that disturbances affect both.
     for _ in 0..2 {
         for (id, followers) in [(&group, CONNECTED), (&channel, CONNECTED), (&small, 20)] {
             let cost = fan_out(process, &people[0], id, &crowd, followers).await?;
@@ -137,7 +137,7 @@ async fn shared_workspace(person: &Member) -> anyhow::Result<String> {
     text(shared, "id")
 }
 
-/// Puts so many people that nobody has signed up into the workspace and its channel, as copies of somebody's rows.
+/// Adds users created by SQL to the workspace and its channel, as copies of a user's rows.
 async fn fill(app: &Application, workspace: &str, channel: &str, count: i64) {
     let copies = format!(
         "CREATE TEMP TABLE crowd AS SELECT u.* FROM users u, generate_series(1, {count}) \
@@ -153,11 +153,11 @@ async fn fill(app: &Application, workspace: &str, channel: &str, count: i64) {
         membership(channel, "SELECT id FROM crowd", count)
     );
     app.database.run(&copies).await;
-    // As the database's own maintenance would have done by the time so many have joined.
+    // The database's own maintenance would have run by the time so many users have joined.
     app.database.run("ANALYZE").await;
 }
 
-/// Makes people who have signed up members without asking the server.
+/// Adds users as members by SQL.
 async fn add(app: &Application, channel: &str, people: &[Member]) {
     let ids: Vec<String> = people.iter().map(|person| format!("('{}'::uuid)", person.id)).collect();
     let source = format!("SELECT * FROM (VALUES {}) AS v (id)", ids.join(","));
@@ -174,7 +174,7 @@ fn membership(channel: &str, source: &str, count: i64) -> String {
     )
 }
 
-/// They join one after the other.
+/// Joins them sequentially.
 async fn join(app: &Application, people: &[Member], channel: &str) -> anyhow::Result<String> {
     let process = app.instances[0].process_id();
     let (cpu, mut took) = (Cpu::of(process)?, Vec::new());
@@ -188,7 +188,7 @@ async fn join(app: &Application, people: &[Member], channel: &str) -> anyhow::Re
     Ok(format!("{}; {:.2} ms of processor time", times(took), cpu * 1e3))
 }
 
-/// Processor seconds of the server for a message that so many readers get.
+/// CPU seconds of the server for a message to these readers.
 async fn fan_out(process: u32, sender: &Member, id: &str, crowd: &[Reader], followers: usize) -> anyhow::Result<f64> {
     let got = |crowd: &[Reader]| crowd.iter().map(|reader| reader.told.messages.load(Ordering::Relaxed)).sum::<u64>();
     let (before, cpu) = (got(crowd), Cpu::of(process)?);
@@ -208,7 +208,7 @@ async fn fan_out(process: u32, sender: &Member, id: &str, crowd: &[Reader], foll
     Ok(cpu / f64::from(MESSAGES))
 }
 
-/// One message that mentions everybody: what it costs until the last of them has it in their list, and how long the messages of others take
+/// One message that mentions everybody: cost until the last one has the notification, and latency of other messages
 /// meanwhile.
 async fn mention_all(app: &Application, people: &[Member], channel: &str, elsewhere: &str) -> anyhow::Result<()> {
     let (process, [sender, other]) = (app.instances[0].process_id(), people) else { bail!("two people are needed") };
@@ -246,7 +246,7 @@ async fn mention_all(app: &Application, people: &[Member], channel: &str, elsewh
     Ok(())
 }
 
-/// Everybody but those who look loses the connection and comes back; what those who watch are told of it.
+/// Everybody except viewers disconnects and reconnects; measures the presence updates for watchers.
 async fn deploy(people: &[Member], crowd: &mut Vec<Reader>) -> anyhow::Result<()> {
     let watched: Vec<&str> = people[LOOKING..LOOKING + WATCHED].iter().map(|person| person.id.as_str()).collect();
     for reader in &crowd[..LOOKING] {
@@ -288,7 +288,7 @@ async fn deploy(people: &[Member], crowd: &mut Vec<Reader>) -> anyhow::Result<()
     Ok(())
 }
 
-/// A connection that counts what it is told.
+/// A connection that counts received events.
 struct Reader {
     told: Arc<Told>,
     greeted: Duration,
@@ -349,7 +349,7 @@ impl Reader {
 }
 
 impl Drop for Reader {
-    /// Gone without a word.
+    /// Disconnects without a close frame.
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -365,7 +365,7 @@ async fn read(
         while let Some((opcode, start, stop)) = frame::first(&buffer) {
             match opcode {
                 frame::TEXT => {
-                    // The type stands at the beginning; a whole parse would cost more than the server's send.
+                    // The type is at the start; parsing everything would cost more than the server's send.
                     let head = &buffer[start..stop.min(start + 160)];
                     let is = |kind: &str| memmem::find(head, kind.as_bytes()).is_some();
                     if is("\"message.created\"") {
@@ -398,7 +398,7 @@ fn text(value: &Value, field: &str) -> anyhow::Result<String> {
     value[field].as_str().map(str::to_owned).with_context(|| format!("no {field} in {value}"))
 }
 
-/// Median, 95th percentile and longest.
+/// Median, 95th percentile and maximum.
 fn times(mut took: Vec<Duration>) -> String {
     took.sort_unstable();
     let at = |share: usize| took[(took.len() - 1) * share / 100].as_secs_f64() * 1_000.0;

@@ -1,5 +1,5 @@
-//! All connections of a measurement, on one thread. It sleeps by the clock and not until something comes, so that the server's writes
-//! don't pay for waking it. Of what comes in only the frame's header and the message's number are read.
+//! All connections of a measurement, on one thread. It sleeps for fixed intervals instead of waiting for data, so that
+//! the server's writes don't pay for waking it. Of received frames only the header and the message number are parsed.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::mem::MaybeUninit;
@@ -14,18 +14,18 @@ use rustix::event::{Timespec, epoll};
 use crate::dialect::{Dialect, Form, Incoming, Publication, Reaction, Seat};
 use crate::frame;
 
-/// Connections that are on their way in at the same time.
+/// Concurrent connection attempts.
 const ARRIVING: usize = 32;
 const INPUT: usize = 256 * 1024;
 const EVENTS: usize = 256;
-/// Sockets that are read between two looks at the clock of the sender.
+/// Sockets read between two checks of the sender's clock.
 const TURN: usize = 16;
-/// How long nobody looks at the sockets when there was little. Who looks all the time holds the lock that the server's writes need to say
-/// that something has come, and where two cores are two threads of one, it takes half of the server's.
+/// Sleep between reads when there was little data. Constant polling would hold the lock that the server's writes need
+/// to signal data; where two cores are hyperthreads of one, it would take half of the server's.
 pub const PAUSE: Duration = Duration::from_micros(50);
-/// Who is woken so much later than asked was kept waiting by the host: nobody else runs on this core.
+/// Oversleep that counts as a stall by the host; nothing else runs on this core.
 const STALL: Duration = Duration::from_millis(1);
-/// So many sockets with something are a reason to look again at once.
+/// Number of readable sockets above which the next poll follows at once.
 const MANY: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -33,11 +33,11 @@ struct Connection {
     stream: TcpStream,
     seat: Seat,
     state: State,
-    /// The beginning of a frame whose rest has not come.
+    /// Start of an incomplete frame.
     rest: Vec<u8>,
-    /// What the socket did not take.
+    /// Bytes that the socket did not accept.
     unsent: Vec<u8>,
-    /// The number of the message that is to come next.
+    /// Number of the next expected message.
     next: usize,
 }
 
@@ -49,33 +49,33 @@ enum State {
     Over,
 }
 
-/// The messages of one channel.
+/// Messages of one channel.
 struct Channel {
     publisher: usize,
     publication: Publication,
     readers: u32,
-    /// When each was due.
+    /// Due time of each.
     sent: Vec<u64>,
-    /// How many readers have not got it.
+    /// Number of readers that have not received each.
     missing: Vec<u32>,
-    /// The first one that somebody misses.
+    /// First message that a reader lacks.
     complete: usize,
 }
 
-/// What came, since the count was last taken.
+/// Received messages since the count was last read.
 #[derive(Clone, Debug, Default)]
 pub struct Count {
     pub deliveries: u64,
     pub bytes: u64,
-    /// Messages that came twice or in disorder.
+    /// Duplicate or out-of-order messages.
     pub disorder: u64,
-    /// Microseconds from the moment when a message was due to its receipt.
+    /// Microseconds from the due time of a message to its receipt.
     pub times: Vec<u32>,
-    /// How long the load generator itself had something to do.
+    /// Time that the load generator was busy.
     pub busy: Duration,
-    /// How long it slept.
+    /// Time that it slept.
     pub asleep: Duration,
-    /// How much of that only because the host had other things to do.
+    /// Part of it caused by stalls of the host.
     pub stalled: Duration,
 }
 
@@ -111,12 +111,12 @@ impl Crowd {
         })
     }
 
-    /// Nanoseconds since the beginning.
+    /// Nanoseconds since the start.
     pub fn now(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Connects all of them, and goes on reading those that are there.
+    /// Connects all of them while reading from connected ones.
     pub fn connect(&mut self, seats: impl IntoIterator<Item = Seat>) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         for seat in seats {
@@ -152,7 +152,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// The first connection of each channel is the one that publishes.
+    /// The first connection of each channel publishes.
     pub fn prepare(&mut self, form: Form) {
         for id in 0..self.connections.len() {
             let seat = &self.connections[id].seat;
@@ -171,12 +171,12 @@ impl Crowd {
         }
     }
 
-    /// Deliveries that have not come.
+    /// Deliveries not received.
     pub fn missing(&self) -> u64 {
         self.channels.iter().flat_map(|channel| &channel.missing).map(|missing| u64::from(*missing)).sum()
     }
 
-    /// Messages that were published.
+    /// Messages published.
     pub fn messages(&self) -> u64 {
         self.channels.iter().map(|channel| channel.sent.len() as u64).sum()
     }
@@ -185,7 +185,7 @@ impl Crowd {
         self.channels.len()
     }
 
-    /// Sends a channel's next message, which was due at that moment.
+    /// Sends a channel's next message, which was due at `due`.
     pub fn publish(&mut self, channel: usize, due: u64) {
         let channel = &mut self.channels[channel];
         let number = channel.sent.len();
@@ -198,7 +198,7 @@ impl Crowd {
         }
     }
 
-    /// The number of a channel's next message, which somebody else sends now.
+    /// Number of a channel's next message, which another program sends now.
     pub fn expect(&mut self, channel: usize) -> usize {
         let now = self.now();
         let channel = &mut self.channels[channel];
@@ -207,7 +207,7 @@ impl Crowd {
         channel.sent.len() - 1
     }
 
-    /// Messages on their way.
+    /// Messages in flight.
     pub fn outstanding(&self, channel: usize) -> usize {
         self.channels[channel].sent.len() - self.channels[channel].complete
     }
@@ -216,7 +216,7 @@ impl Crowd {
         (0..self.channels.len()).all(|channel| self.outstanding(channel) == 0)
     }
 
-    /// Reads what is there; `between` runs now and then.
+    /// Reads available data; calls `between` regularly.
     pub fn turn(&mut self, between: &mut dyn FnMut(&mut Self)) -> anyhow::Result<()> {
         const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
         let mut events = [MaybeUninit::uninit(); EVENTS];
@@ -356,7 +356,7 @@ impl Crowd {
         Ok(epoll::delete(&self.queue, &connection.stream)?)
     }
 
-    /// Gives publishers another chance whose sockets were full.
+    /// Retries publishers whose sockets were full.
     pub fn flush(&mut self) {
         for id in std::mem::take(&mut self.stuck) {
             let publisher = &mut self.connections[id];
@@ -369,7 +369,7 @@ impl Crowd {
 }
 
 impl Drop for Crowd {
-    /// Ends the connections at once: thousands of ports that wait for late segments would be missed by the next measurement.
+    /// Resets the connections: thousands of ports in TIME_WAIT would be missing in the next measurement.
     fn drop(&mut self) {
         for connection in &self.connections {
             let _ = socket2::SockRef::from(&connection.stream).set_linger(Some(Duration::ZERO));
@@ -384,7 +384,7 @@ impl Connection {
             match self.stream.write(&self.unsent) {
                 Ok(written) => drop(self.unsent.drain(..written)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                // That the connection is over shows when it is read.
+                // Reading detects that the connection is over.
                 Err(_) => self.unsent.clear(),
             }
         }

@@ -1,7 +1,7 @@
-//! What the servers want to hear and how their deliveries are told apart, one variant for each protocol.
+//! Protocols of the measured servers, and recognition of their deliveries.
 //!
-//! A message carries its number within its channel as `#` and nine digits, which nothing else in any frame does. `typing` has no room
-//! for one: a reader counts.
+//! A message carries its number within its channel as `#` and nine digits, which occurs nowhere else in a frame.
+//! `typing` can't carry one, so readers count.
 
 use std::net::SocketAddr;
 
@@ -11,61 +11,61 @@ use serde_json::json;
 use crate::frame;
 use crate::work::MESSAGE;
 
-/// Where the number goes in a frame that is made beforehand.
+/// Placeholder of the number in a prepared frame.
 const BLANK: &[u8; 9] = b"@@@@@@@@@";
-/// Bytes within which every wire form names its event.
+/// Number of bytes within which every wire format names its event.
 const NAMED_WITHIN: usize = 80;
 
-/// How a server is talked to.
+/// Protocol of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// The loop of write(2): no upgrade at all.
+    /// The write(2) loop, without any upgrade.
     Floor,
-    /// A path for each channel (Nchan, ws).
+    /// One path per channel (Nchan, ws).
     Path,
-    /// A room for each channel.
+    /// One room per channel.
     Room,
     NatterJson,
     NatterMessagePack,
     NatterSocketIo,
 }
 
-/// What a connection is for.
+/// Role of a connection.
 #[derive(Clone, Debug)]
 pub struct Seat {
     pub channel: usize,
-    /// Whom Natter takes it for.
+    /// Natter access token.
     pub token: Option<String>,
-    /// What Natter knows the channel as.
+    /// Natter conversation id.
     pub conversation: Option<String>,
 }
 
-/// What is published.
+/// Kind of publication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// So many bytes.
+    /// Message of this many bytes.
     Message(usize),
     Typing,
 }
 
-/// What to do with a frame that came before the connection was ready.
+/// Reaction to a frame received before the connection is ready.
 pub enum Reaction {
     Wait,
     Say(Vec<u8>),
     Ready,
 }
 
-/// What came.
+/// Received frame.
 pub enum Incoming {
-    /// A message with this number.
+    /// Message with this number.
     Numbered(usize),
-    /// The next one, whatever its number.
+    /// Next message without a number.
     Counted,
     Other,
 }
 
 impl Dialect {
-    /// What a new connection says first.
+    /// First bytes of a new connection.
     pub fn open(self, address: SocketAddr, seat: &Seat) -> Vec<u8> {
         let token = seat.token.as_deref().unwrap_or_default();
         let (path, more) = match self {
@@ -85,21 +85,21 @@ impl Dialect {
         .into_bytes()
     }
 
-    /// Whether the server answers the first words with HTTP.
+    /// True if the server answers the first bytes with HTTP.
     pub fn upgrades(self) -> bool {
         self != Self::Floor
     }
 
-    /// Whether the upgrade is all there is to it.
+    /// True if the connection is ready after the upgrade.
     pub fn is_ready_when_upgraded(self) -> bool {
         self == Self::Path
     }
 
-    /// The way from the upgrade to a connection that gets its channel's messages.
+    /// Protocol steps from the upgrade to a subscribed connection.
     pub fn react(self, seat: &Seat, payload: &[u8]) -> Reaction {
         match self {
             Self::Floor | Self::Path => Reaction::Ready,
-            // The greeting.
+            // The hello frame.
             Self::NatterJson | Self::NatterMessagePack => Reaction::Ready,
             Self::Room | Self::NatterSocketIo if payload.starts_with(b"0") => {
                 let packet = match &seat.token {
@@ -117,7 +117,7 @@ impl Dialect {
         }
     }
 
-    /// The answer to a heartbeat, where this is one.
+    /// Answer to a heartbeat; `None` for other frames.
     pub fn heartbeat(self, opcode: u8, payload: &[u8]) -> Option<Vec<u8>> {
         match (self, opcode) {
             (_, frame::PING) => Some(frame::masked(frame::PONG, payload)),
@@ -130,11 +130,11 @@ impl Dialect {
 
     pub fn read(payload: &[u8]) -> Incoming {
         let head = &payload[..payload.len().min(NAMED_WITHIN)];
-        // It has the text of what it tells of.
+        // Its payload includes the text of the message.
         if memmem::find(head, b"notification").is_some() {
             return Incoming::Other;
         }
-        // In MessagePack a number or a length may look like the mark.
+        // In MessagePack a number or a length may look like the marker.
         for at in memchr_iter(b'#', payload) {
             if let Some(digits) = payload.get(at + 1..at + 1 + BLANK.len())
                 && digits.iter().all(u8::is_ascii_digit)
@@ -145,7 +145,7 @@ impl Dialect {
         if memmem::find(head, b"typing").is_some() { Incoming::Counted } else { Incoming::Other }
     }
 
-    /// The frame that publishes.
+    /// Frame that publishes.
     pub fn publication(self, seat: &Seat, form: Form) -> Publication {
         let blank = String::from_utf8_lossy(BLANK);
         let length = if let Form::Message(length) = form { length } else { MESSAGE };
@@ -167,7 +167,7 @@ impl Dialect {
         })
     }
 
-    /// The frame that says that somebody looks at the channel: passing events of a large one go to nobody else.
+    /// Frame that views the channel; ephemeral events of a large one go only to viewers.
     pub fn look(self, seat: &Seat) -> Option<Vec<u8>> {
         let is_natter = matches!(self, Self::NatterJson | Self::NatterMessagePack | Self::NatterSocketIo);
         is_natter.then(|| self.command("view", &json!({ "conversation_ids": [seat.conversation] })))
@@ -190,7 +190,7 @@ impl Dialect {
     }
 }
 
-/// A frame that is made once and only gets its number before it is sent.
+/// Prepared frame that gets its number before sending.
 pub struct Publication {
     frame: Vec<u8>,
     blanks: Vec<usize>,
@@ -231,7 +231,7 @@ mod tests {
             publication.numbered(1);
             let bytes = publication.numbered(123_456_789);
             let (_, start, end) = frame::first(bytes).expect("a whole frame");
-            // A client's frame has its mask between header and payload.
+            // A client frame has a mask between header and payload.
             let masked = if bytes[1] & 0x80 == 0 { 0 } else { 4 };
             assert_eq!(bytes.len(), end + masked);
             let read = Dialect::read(&bytes[start + masked..]);

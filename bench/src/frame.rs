@@ -1,6 +1,6 @@
-//! WebSocket frames as cheap as possible, so that what is measured is the server.
+//! Minimal WebSocket framing, so that the measurement is of the server.
 
-/// Opcode, beginning and end of the payload of the first frame in these bytes, where it is whole.
+/// Opcode, start and end of the payload of the first frame if it is complete.
 pub fn first(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     let (first, second) = (*bytes.first()?, *bytes.get(1)?);
     let (start, length) = match second & 0x7f {
@@ -14,7 +14,7 @@ pub fn first(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     (bytes.len() >= start + length).then_some((first & 0x0f, start, start + length))
 }
 
-/// A frame of a client. The mask is the key zero, which is allowed and changes nothing.
+/// Client frame. The masking key is zero, which is allowed and changes nothing.
 pub fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = header(opcode, payload.len(), 0x80);
     frame.extend([0; 4]);
@@ -22,7 +22,7 @@ pub fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A frame of a server.
+/// Server frame.
 pub fn bare(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = header(opcode, payload.len(), 0);
     frame.extend(payload);

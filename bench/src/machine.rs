@@ -1,4 +1,4 @@
-//! The machine: which core is whose, and what a process has used.
+//! Core assignment and resource usage of processes.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,10 +11,10 @@ use anyhow::{Context, bail};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_current_timer_slack};
 use serde::{Deserialize, Serialize};
 
-/// The kernel counts in hundredths of a second, whatever its own clock does.
+/// The kernel reports hundredths of a second regardless of its own clock.
 const TICKS: f64 = 100.0;
 
-/// The server has one core to itself and the load generator another, so that the server's processor time is the server's.
+/// One core for the server and another for the load generator, so that the server's CPU time is its own.
 #[derive(Clone, Copy, Debug)]
 pub struct Cores {
     pub server: usize,
@@ -32,7 +32,7 @@ impl Cores {
         }
     }
 
-    /// From now on this thread, and those that it starts, run on the generator's core, and sleep as short as they are told to.
+    /// Pins this thread and its future children to the generator's core, with precise sleeps.
     pub fn pin_generator(self) -> anyhow::Result<()> {
         let mut set = CpuSet::new();
         set.set(self.generator);
@@ -40,7 +40,7 @@ impl Cores {
         Ok(set_current_timer_slack(NonZeroU64::new(1))?)
     }
 
-    /// What both cores have done for anybody, and what this host has taken from them, in seconds.
+    /// Busy time of both cores including steal time, in seconds.
     fn busy(self) -> anyhow::Result<f64> {
         let stat = fs::read_to_string("/proc/stat")?;
         let mut busy = 0.0;
@@ -48,20 +48,20 @@ impl Cores {
             let name = format!("cpu{core} ");
             let line = stat.lines().find_map(|line| line.strip_prefix(&name)).context("no such core")?;
             let fields: Vec<f64> = line.split(' ').filter_map(|field| field.parse().ok()).collect();
-            // All but what it was idle or waited for a disk, and guests, which are counted twice.
+            // Excludes idle and I/O wait, and guest time, which is counted twice.
             busy += fields.iter().take(8).sum::<f64>() - fields.get(3..5).map_or(0.0, |idle| idle.iter().sum());
         }
         Ok(busy / TICKS)
     }
 }
 
-/// Cores that this thread may run on.
+/// Cores that this thread may use.
 pub fn allowed_cores() -> anyhow::Result<Vec<usize>> {
     let allowed = sched_getaffinity(None)?;
     Ok((0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect())
 }
 
-/// Tells how much of a measurement somebody else had.
+/// Detects how much of a measurement other processes used.
 pub struct Quiet {
     cores: Cores,
     at: Instant,
@@ -74,7 +74,7 @@ impl Quiet {
         Ok(Self { cores, at: Instant::now(), busy: cores.busy()?, own: Cpu::of(std::process::id())? })
     }
 
-    /// The share of both cores that neither the load generator nor what it started had.
+    /// Share of both cores not used by the load generator or its children.
     pub fn disturbance(&self) -> anyhow::Result<f64> {
         let own = Cpu::of(std::process::id())?.since(self.own).total();
         let others = self.cores.busy()? - self.busy - own;
@@ -82,7 +82,7 @@ impl Quiet {
     }
 }
 
-/// Processor time in seconds.
+/// CPU time in seconds.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Cpu {
     pub user: f64,
@@ -90,7 +90,7 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// What these processes have used, those they started included.
+    /// CPU time of this process and its children.
     pub fn of(process: u32) -> anyhow::Result<Self> {
         let mut cpu = Self::default();
         for member in family(process)? {
@@ -100,7 +100,7 @@ impl Cpu {
         Ok(cpu)
     }
 
-    /// What all processes of this name have used.
+    /// CPU time of all processes with this name.
     pub fn named(name: &str) -> anyhow::Result<Self> {
         let mut cpu = Self::default();
         for entry in fs::read_dir("/proc")? {
@@ -115,7 +115,7 @@ impl Cpu {
     }
 
     fn add(&mut self, stat: &str) -> anyhow::Result<()> {
-        // The kernel counts in hundredths of a second, whatever its own clock does.
+        // The kernel reports hundredths of a second regardless of its own clock.
         const TICKS: f64 = 100.0;
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
         let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).context("no such field");
@@ -138,19 +138,19 @@ pub fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-/// Resident memory of a process and of those it started, in bytes.
+/// Resident memory of a process and its children, in bytes.
 pub fn memory(process: u32) -> anyhow::Result<u64> {
     let mut bytes = 0;
     for member in family(process)? {
         let Ok(status) = fs::read_to_string(format!("/proc/{member}/status")) else { continue };
-        // A process that has ended and was not waited for yet has no memory.
+        // A zombie process has no memory.
         let Some(kilobytes) = status.lines().find_map(|line| line.strip_prefix("VmRSS:")) else { continue };
         bytes += kilobytes.trim().trim_end_matches(" kB").parse::<u64>()? * 1024;
     }
     Ok(bytes)
 }
 
-/// A process and all that come from it.
+/// A process and its descendants.
 fn family(process: u32) -> anyhow::Result<Vec<u32>> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for entry in fs::read_dir("/proc")? {
@@ -169,7 +169,7 @@ fn family(process: u32) -> anyhow::Result<Vec<u32>> {
     Ok(found)
 }
 
-/// `perf`, which looks at a process while it is measured.
+/// `perf` recording of a process during the measurement.
 pub struct Profiler {
     child: Child,
     file: PathBuf,
@@ -186,7 +186,7 @@ impl Profiler {
         Ok(Self { child, file: file.to_owned() })
     }
 
-    /// Writes what took the time beside the file, a line for each thread and function.
+    /// Writes the profile next to the file, one line per thread and function.
     pub fn end(mut self) -> anyhow::Result<()> {
         if let Some(process) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
             rustix::process::kill_process(process, rustix::process::Signal::INT)?;
@@ -215,7 +215,7 @@ impl Profiler {
     }
 }
 
-/// What somebody who compares figures has to know about the machine.
+/// Description of the machine for comparing figures.
 pub fn describe() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let info = read("/proc/cpuinfo");
@@ -237,7 +237,7 @@ pub fn describe() -> String {
     )
 }
 
-/// The first line of what a program says about its version.
+/// First line of a program's version output.
 pub fn version(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     let said = if output.stdout.is_empty() { output.stderr } else { output.stdout };

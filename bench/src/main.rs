@@ -1,5 +1,5 @@
-//! The load generator. It starts Natter and its peers in turn, gives all of them the same work, and writes down what each reached.
-//! `bench/run` builds what is needed and calls it.
+//! Load generator: starts Natter and its peers in turn, gives each the same work and records the results. `bench/run`
+//! builds everything and calls it.
 
 mod attacks;
 mod beside;
@@ -37,96 +37,96 @@ use subject::{Programs, Subject};
 use work::{Outcome, Part, Timing};
 use world::World;
 
-// As in the program that is measured: the bare handler is to differ by what it leaves out, and by nothing else.
+// The measured program's allocator, so that the bare handler differs only in what it omits.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// The share of the two cores that others may have during a measurement, the host's other guests included.
+/// Share of the two cores that other processes, including other guests of the host, may use during a measurement.
 const TRIFLE: f64 = 0.03;
-/// How often a measurement is made at most until it was quiet enough.
+/// Maximum number of attempts until a measurement was quiet enough.
 const TRIES: usize = 3;
 
 #[derive(Parser)]
 struct Arguments {
-    /// The work: all of it, unless some is named.
+    /// Work to measure; all of it by default.
     #[arg(long, value_delimiter = ',')]
     parts: Vec<Part>,
-    /// The servers: all of them, unless some are named.
+    /// Servers to measure; all of them by default.
     #[arg(long, value_delimiter = ',')]
     subjects: Vec<Subject>,
-    /// Where messages are kept in the measurement of the durable path: everywhere, unless it is named, and nowhere when only parts are.
+    /// Storages to measure in the durable path: all by default, none if only parts are named.
     #[arg(long, value_delimiter = ',')]
     durable: Vec<Persistence>,
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Only the reconnect storm.
+    /// Measures only the reconnect storm.
     #[arg(long)]
     storm: bool,
     #[command(flatten)]
     storm_size: storm::Size,
-    /// Only the channel of ten thousand people.
+    /// Measures only the channel of ten thousand members.
     #[arg(long)]
     channel: bool,
-    /// Only what an announcement to ten thousand connected people costs.
+    /// Measures only the cost of an announcement to ten thousand connected users.
     #[arg(long)]
     broadcast: bool,
-    /// Only the AI gateway beside others.
+    /// Measures only the AI gateway and its peers.
     #[arg(long)]
     gateway: bool,
-    /// Only whether the AI gateway stays as it is for so many minutes of calls.
+    /// Measures only the stability of the AI gateway for this many minutes of calls.
     #[arg(long)]
     steady: Option<u32>,
-    /// Only what it costs to pay for calls from credits.
+    /// Measures only the cost of paying for calls from credits.
     #[arg(long)]
     credits: bool,
-    /// Only files that are uploaded, beside nginx.
+    /// Measures only file uploads, compared with nginx.
     #[arg(long)]
     uploads: bool,
-    /// Only attacks, and what they cost others.
+    /// Measures only attacks and their effect on others.
     #[arg(long)]
     attacks: bool,
-    /// Some of the attacks: all of them, unless some are named.
+    /// Attacks to measure; all of them by default.
     #[arg(long, value_delimiter = ',', requires = "attacks")]
     only: Vec<attacks::Attack>,
-    /// Only what grows beside the chat: boards, files, threads, notes.
+    /// Measures only resources besides messages: boards, files, threads and notes.
     #[arg(long)]
     beside: bool,
-    /// Only searching a million messages.
+    /// Measures only search in a million messages.
     #[arg(long)]
     search: bool,
     #[command(flatten)]
     search_size: search::SearchSize,
-    /// Only what stands around a request, and what it costs.
+    /// Measures only the cost of the request pipeline.
     #[arg(long)]
     pipeline: bool,
-    /// Its rounds, of two seconds each.
+    /// Number of rounds of the request pipeline, of two seconds each.
     #[arg(long, default_value_t = 60)]
     pipeline_rounds: usize,
-    /// Short measurements, to see whether everything works.
+    /// Short measurements, to check that everything works.
     #[arg(long)]
     quick: bool,
-    /// Measures again what is there already.
+    /// Repeats existing measurements.
     #[arg(long)]
     again: bool,
-    /// Begins nothing new after so many seconds; what is left is measured by the next run.
+    /// Starts nothing new after this many seconds; the next run continues.
     #[arg(long = "for")]
     seconds: Option<u64>,
-    /// Only writes the report of what has been measured.
+    /// Writes only the report of existing results.
     #[arg(long)]
     only_report: bool,
-    /// What was measured, kept from run to run.
+    /// Folder of the results, kept between runs.
     #[arg(long, env = "BENCH_RESULTS")]
     results: PathBuf,
-    /// Where the peers were built.
+    /// Folder of the built peers.
     #[arg(long, env = "BENCH_PEERS")]
     peers: PathBuf,
-    /// The server's release binary.
+    /// Release binary of the server.
     #[arg(long, env = "NATTER_BIN")]
     natter: PathBuf,
-    /// Lets perf look at the server meanwhile, and keeps in this folder what it saw instead of the results.
+    /// Folder for perf profiles of the server; results are not kept.
     #[arg(long)]
     profile: Option<PathBuf>,
-    /// The folder that the report goes to.
+    /// Folder of the report.
     #[arg(long, default_value = "docs")]
     docs: PathBuf,
 }
@@ -187,7 +187,7 @@ fn main() -> anyhow::Result<()> {
     }
     if !arguments.only_report {
         let end = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-        // Before this thread is bound to one core.
+        // Before this thread is pinned to one core.
         let durable = measure_durable(&arguments, &results, end);
         measure_parts(&arguments, &results, end)?;
         durable?;
@@ -240,7 +240,8 @@ fn measure_parts(arguments: &Arguments, results: &Results, end: Option<Instant>)
         for part in &arguments.parts {
             let mut subjects: Vec<Subject> =
                 arguments.subjects.iter().copied().filter(|subject| subject.takes_part(*part)).collect();
-            // Another order in each round: what one leaves behind in the machine does not always meet the same one.
+            // A different order in each round, so that after-effects on the machine do not always affect the same
+            // server.
             let turn = (round - 1) * 5 % subjects.len().max(1);
             subjects.rotate_left(turn);
             for subject in subjects {
@@ -265,7 +266,7 @@ fn measure_parts(arguments: &Arguments, results: &Results, end: Option<Instant>)
     Ok(())
 }
 
-/// Measures again when others had more than a trifle of the two cores, and takes the quietest.
+/// Repeats the measurement if other processes used more than [`TRIFLE`] of the two cores; returns the quietest.
 fn measure_quietly(
     programs: &Programs,
     cores: Cores,

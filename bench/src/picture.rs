@@ -1,23 +1,23 @@
-//! Bars as SVG, readable on light and on dark pages.
+//! Bar charts as SVG, readable on light and dark pages.
 
 use svg::Document;
 use svg::node::element::{Description, Group, Line, Rectangle, Style, Text, Title};
 
-/// One server's row.
+/// Row of one server.
 pub struct Row {
     pub label: String,
     pub is_own: bool,
-    /// The bars of the row, or the parts of its only bar.
+    /// Bars of the row, or segments of its only bar.
     pub values: Vec<f64>,
     pub text: String,
 }
 
-/// How the values of a row lie.
+/// Arrangement of the values in a row.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// End to end.
     Stacked,
-    /// From the same beginning, the longest behind, on a logarithmic scale.
+    /// From a common start, the longest behind, on a logarithmic scale.
     Nested,
 }
 
@@ -28,7 +28,7 @@ const TOP: f64 = 70.0;
 const ROW: f64 = 30.0;
 const BAR: f64 = 18.0;
 
-// A picture in a page is a document of its own: it asks the reader's system which colours are wanted.
+// An embedded picture is a separate document: it uses the colour scheme of the reader's system.
 const STYLE: &str = "
 text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .title { font-size: 16px; font-weight: 600 }
@@ -45,7 +45,7 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 }
 ";
 
-/// Rows of bars under a title. `keys` name the values of a row where it has several.
+/// Bar chart with a title. `keys` names the values of a row if there are several.
 pub fn bars(title: &str, note: &str, keys: &[&str], shape: Shape, rows: &[Row]) -> String {
     let height = (0..rows.len()).fold(TOP, |height, _| height + ROW) + 20.0;
     let scale = Scale::of(shape, rows);
@@ -96,7 +96,7 @@ fn draw(row: &Row, top: f64, shape: Shape, scale: &Scale) -> Group {
     group.add(text(end + 8.0, base, "value", "start", &row.text))
 }
 
-/// From values to widths.
+/// Mapping from values to widths.
 struct Scale {
     shape: Shape,
     least: f64,
@@ -110,7 +110,7 @@ impl Scale {
             Shape::Stacked => rows.iter().map(|row| row.values.iter().sum()).fold(0.0, f64::max),
             Shape::Nested => all().fold(0.0, f64::max),
         };
-        // The shortest bar still shows.
+        // The shortest bar stays visible.
         Self { shape, least: all().fold(f64::INFINITY, f64::min) / 2.0, most }
     }
 
@@ -139,7 +139,7 @@ fn text(x: f64, y: f64, class: &str, anchor: &str, content: &str) -> Text {
     Text::new(content).set("class", class).set("x", (x * 10.0).round() / 10.0).set("y", y).set("text-anchor", anchor)
 }
 
-/// The picture for those who don't see it.
+/// Alternative text of the picture.
 fn spoken(rows: &[Row]) -> String {
     rows.iter().map(|row| format!("{}: {}", row.label, row.text)).collect::<Vec<_>>().join("; ")
 }

@@ -1,4 +1,4 @@
-//! The report in markdown, and its pictures.
+//! Report in Markdown, with pictures.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::subject::Subject;
 use crate::targets;
 use crate::work::{FanOut, MESSAGE, Outcome, Part};
 
-/// Where the report lies, below the folder of the documentation.
+/// Path of the report below the documentation folder.
 pub const REPORT: &str = "benchmark.md";
 const PICTURES: &str = "pictures";
 
@@ -201,7 +201,7 @@ fn ratios(all: &All, part: Part, title: &str, text: &mut String, figure: impl Fn
     }
 }
 
-/// Where somebody else's server is better than the durable path: said first, and not only in a table.
+/// Comparisons in which a peer beats the durable path, stated before the tables.
 fn lost_comparisons(all: &All) -> String {
     type Figure = fn(&FanOut) -> f64;
     let figures: [(&str, bool, Figure); 3] = [
@@ -267,7 +267,7 @@ fn persistence(durable: &targets::Durable) -> String {
     text
 }
 
-/// With as many digits as mean something.
+/// Formats a figure with its significant digits.
 pub fn figure(value: f64) -> String {
     if value >= 1_000.0 { thousands(value) } else { short(value) }
 }

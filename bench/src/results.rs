@@ -1,4 +1,4 @@
-//! Outcomes on disk: a file each, so that a run which was broken off goes on where it stopped, and the report can be made again.
+//! Results on disk, one file each, so that an interrupted run continues and the report can be regenerated.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -66,7 +66,7 @@ impl Results {
     }
 }
 
-/// All rounds of everything.
+/// All rounds of all measurements.
 #[derive(Default)]
 pub struct All {
     by_subject: BTreeMap<(Part, Subject), Vec<Outcome>>,
@@ -86,7 +86,7 @@ impl All {
         self.by_subject.keys().filter(move |(other, _)| *other == part).map(|(_, subject)| *subject)
     }
 
-    /// A figure of the rounds, where it was measured.
+    /// Spread of a figure over the rounds, if measured.
     pub fn fan_out(&self, part: Part, subject: Subject, figure: impl Fn(&FanOut) -> f64) -> Option<Spread> {
         let rounds = self.by_subject.get(&(part, subject))?;
         Spread::of(rounds.iter().filter_map(|outcome| outcome.fan_out.as_ref()).map(figure))
@@ -97,7 +97,7 @@ impl All {
         Spread::of(rounds.iter().filter_map(|outcome| outcome.memory))
     }
 
-    /// The median of what one is of the other in the same round.
+    /// Median of the ratios within the same round.
     pub fn ratio(
         &self,
         part: Part,
@@ -114,7 +114,7 @@ impl All {
     }
 }
 
-/// A figure over several rounds.
+/// Figure over several rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     pub median: f64,

@@ -1,4 +1,4 @@
-//! A server that is measured: one process, pinned to its cores, that does not outlive the load generator.
+//! A measured server: one process pinned to its cores that does not outlive the load generator.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -17,7 +17,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the program and waits until it takes connections.
+    /// Starts the program and waits until it accepts connections.
     pub fn start(
         core: usize,
         folder: &Path,
@@ -29,7 +29,7 @@ impl Server {
         Self::start_on(&[core], folder, port, program, arguments, environment)
     }
 
-    /// Starts the program on these cores, whichever cores the calling thread is pinned to.
+    /// Starts the program on these cores regardless of the calling thread's pinning.
     pub fn start_on(
         cores: &[usize],
         folder: &Path,
@@ -78,7 +78,7 @@ impl Server {
         self.child.id()
     }
 
-    /// The end of what it logged.
+    /// End of its log.
     pub fn last_words(&self) -> String {
         let said = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = said.lines().collect();
@@ -87,7 +87,7 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// Asks it to go, and does not ask for long: with thousands of connections a graceful end takes its time.
+    /// Terminates it with a short grace period, because a graceful shutdown with thousands of connections is slow.
     fn drop(&mut self) {
         if let Some(process) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
             let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);

@@ -1,7 +1,8 @@
-//! The reconnect storm: thousands of clients lose their connection at once and come back within some seconds, while people go on talking.
+//! Reconnect storm: thousands of clients lose their connection at once and return within seconds while messages
+//! continue.
 //!
-//! Every client checks what it sees: each event of each of its conversations once and in order, whatever it missed meanwhile. It is
-//! counted how many statements the database ran for all of them, once when nobody missed anything and once when some did.
+//! Every client checks that it receives each event of its conversations once and in order. Database statements are
+//! counted, once with nothing missed and once with missed events.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -20,31 +21,31 @@ use tokio::sync::watch;
 use crate::frame;
 use crate::machine::{Cpu, memory};
 
-/// People in a conversation.
+/// Members per conversation.
 const GROUP: usize = 10;
-/// Conversations of each person.
+/// Conversations per user.
 const GROUPS_EACH: usize = 3;
-/// Messages a second while the clients come back.
+/// Messages per second while the clients reconnect.
 const TALK: u64 = 20;
-/// PostgreSQL's processes tell what they have counted within ten seconds.
+/// Time after which PostgreSQL's processes have reported their statistics; they take up to ten seconds.
 const COUNTED: Duration = Duration::from_secs(11);
 const PATIENCE: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_millis(500);
 
 #[derive(Args, Clone, Copy)]
 pub struct Size {
-    /// Clients of the reconnect storm.
+    /// Number of clients in the reconnect storm.
     #[arg(long, default_value_t = 10_000)]
     pub clients: usize,
-    /// People whose clients these are.
+    /// Number of users of these clients.
     #[arg(long, default_value_t = 1_000)]
     pub people: usize,
-    /// Seconds within which they come back.
+    /// Time within which they reconnect, in seconds.
     #[arg(long, default_value_t = 10)]
     pub within: u64,
 }
 
-/// What the clients are to do.
+/// Phase of the clients.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Away,
@@ -53,14 +54,14 @@ enum Phase {
 
 #[derive(Default)]
 struct Tally {
-    /// Clients that have got all that they missed.
+    /// Clients that received everything they missed.
     ready: AtomicUsize,
     refused: AtomicU64,
     broken: AtomicU64,
     doubled: AtomicU64,
     gaps: AtomicU64,
     events: AtomicU64,
-    /// From the beginning of a connection to the first frame, and to the last that was missed.
+    /// Time from the start of a connection to the first frame, and to the last missed event.
     greeted: Mutex<Vec<Duration>>,
     synced: Mutex<Vec<Duration>>,
     last_words: Mutex<String>,
@@ -114,7 +115,7 @@ async fn run(size: Size) -> anyhow::Result<()> {
     let (empty, within) = (memory(process)?, Duration::from_secs(size.within));
     phase.send_replace(Phase::Online { within });
     wait(&tally, size.clients).await?;
-    // What was needed to come in is given back within seconds.
+    // Memory for connecting is released within seconds.
     tokio::time::sleep(Duration::from_secs(15)).await;
     let before = memory(process)?;
     eprintln!("{} clients are there, {} bytes each", size.clients, before.saturating_sub(empty) / size.clients as u64);
@@ -200,7 +201,7 @@ async fn storm(
     ])
 }
 
-/// People, and the conversations with the number of somebody in each.
+/// Creates users and conversations, each with the index of a member.
 async fn populate(app: &Application, count: usize) -> anyhow::Result<(Vec<Member>, Vec<(usize, String)>)> {
     let base = app.url();
     let mut people = Vec::with_capacity(count);
@@ -215,7 +216,7 @@ async fn populate(app: &Application, count: usize) -> anyhow::Result<(Vec<Member
     }
     let mut groups = Vec::new();
     for round in 0..GROUPS_EACH {
-        // Other people sit together in each round.
+        // Groups consist of different users in each round.
         let step = [1, 7, 31][round % 3];
         let order: Vec<usize> = (0..step).flat_map(|first| (first..people.len()).step_by(step)).collect();
         for group in order.chunks(GROUP).filter(|group| group.len() > 2) {
@@ -226,7 +227,7 @@ async fn populate(app: &Application, count: usize) -> anyhow::Result<(Vec<Member
     Ok((people, groups))
 }
 
-/// People talk while the others come back; how many messages that were.
+/// Sends messages while the others reconnect; returns their number.
 async fn talk(people: Vec<Member>, groups: Vec<(usize, String)>, how_long: Duration) -> anyhow::Result<i64> {
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / u32::try_from(TALK)?);
     let mut sent = 0;
@@ -247,7 +248,7 @@ async fn peak(process: u32, how_long: Duration) -> anyhow::Result<u64> {
     Ok(peak)
 }
 
-/// Transactions that the database has committed; a statement by itself is one.
+/// Transactions committed by the database; a single statement counts as one.
 async fn statements(app: &Application) -> i64 {
     app.database.number("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()").await
 }
@@ -268,7 +269,7 @@ struct Client {
     address: String,
     token: String,
     cursors: HashMap<String, i64>,
-    /// What came live before what was missed: it is seen when its turn comes.
+    /// Live events that arrived before missed ones and are processed later.
     early: BTreeSet<(String, i64)>,
     tally: Arc<Tally>,
 }
@@ -294,7 +295,7 @@ impl Client {
         }
     }
 
-    /// One connection, until everybody is sent away.
+    /// Runs one connection until all are disconnected.
     async fn stay(&mut self, phases: &mut watch::Receiver<Phase>) -> anyhow::Result<()> {
         let begun = Instant::now();
         let mut stream = TcpStream::connect(&self.address).await.context(Refused)?;
@@ -339,7 +340,7 @@ impl Client {
             tokio::select! {
                 read = stream.read_buf(&mut buffer) => if read? == 0 { bail!("the server ended it") },
                 _ = phases.wait_for(|phase| *phase == Phase::Away) => {
-                    // Gone without a word, as a network goes.
+                    // Reset without a close frame, like a network failure.
                     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
                     return Ok(());
                 }
@@ -347,7 +348,7 @@ impl Client {
         }
     }
 
-    /// Looks at a frame; what is to be answered.
+    /// Processes a frame; returns the answer to send.
     fn take(&mut self, text: &[u8], begun: Instant, is_ready: &mut bool) -> anyhow::Result<Option<Vec<u8>>> {
         let frame: Frame<'_> = serde_json::from_slice(text)?;
         let note = |times: &Mutex<Vec<Duration>>| {
@@ -379,7 +380,7 @@ impl Client {
                 self.tally.events.fetch_add(1, Ordering::Relaxed);
                 let cursor = self.cursors.entry(id.to_owned()).or_insert(seq - 1);
                 if seq <= *cursor {
-                    // While it catches up it may be told again what had come early.
+                    // During a sync, early events may be repeated.
                     self.tally.doubled.fetch_add(u64::from(*is_ready), Ordering::Relaxed);
                 } else {
                     self.early.insert((id.to_owned(), seq));
@@ -396,7 +397,7 @@ impl Client {
         Ok(None)
     }
 
-    /// What still is early has something missing before it.
+    /// Counts events that are still early as gaps.
     fn tell_gaps(&mut self) {
         self.tally.gaps.fetch_add(self.early.len() as u64, Ordering::Relaxed);
         for (id, seq) in std::mem::take(&mut self.early) {
@@ -412,7 +413,7 @@ impl Client {
     }
 }
 
-/// The server did not let the client in.
+/// The server refused the client.
 #[derive(Debug)]
 struct Refused;
 
@@ -424,7 +425,7 @@ impl std::fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// Between 0 and 1.
+/// Random number between 0 and 1.
 fn chance() -> f64 {
     #[expect(clippy::cast_precision_loss)]
     let share = (uuid::Uuid::new_v4().as_u128() >> 96) as f64 / f64::from(u32::MAX);

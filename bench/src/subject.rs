@@ -1,4 +1,4 @@
-//! What is measured: Natter in its ways, its peers, and the floor under all.
+//! Measured servers: Natter in its configurations, its peers, and a lower bound.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -53,7 +53,7 @@ impl Subject {
         Self::NatterTypingSocketIo,
     ];
 
-    /// For people.
+    /// Display name.
     pub fn title(self) -> &'static str {
         match self {
             Self::Floor => "loop of write(2)",
@@ -81,12 +81,12 @@ impl Subject {
         self >= Self::NatterJson
     }
 
-    /// Somebody else's server, which a comparison is made with.
+    /// True for servers of others.
     pub fn is_peer(self) -> bool {
         self > Self::FloorLong && !self.is_natter()
     }
 
-    /// What is published there.
+    /// Kind of publication.
     pub fn form(self) -> Form {
         match self {
             Self::NatterTyping | Self::NatterTypingMsgpack | Self::NatterTypingSocketIo => Form::Typing,
@@ -106,7 +106,7 @@ impl Subject {
         }
     }
 
-    /// Whether the comparison says something there.
+    /// True if the comparison makes sense for this part.
     pub fn takes_part(self, part: Part) -> bool {
         match self {
             Self::Floor | Self::NatterTyping => part != Part::Idle,
@@ -120,12 +120,12 @@ impl Subject {
     }
 }
 
-/// Where the programs are.
+/// Paths of the programs.
 pub struct Programs {
-    /// The folder of what was built: `floor`, `peer-socketioxide`, `node/`.
+    /// Build folder: `floor`, `peer-socketioxide`, `node/`.
     pub peers: PathBuf,
     pub natter: PathBuf,
-    /// The folder of Natter's people and conversations.
+    /// Folder with Natter's users and conversations.
     pub world: PathBuf,
 }
 
@@ -174,7 +174,7 @@ impl Programs {
                 let arguments = format!("--port {port} --bind 127.0.0.1 --appendonly no --save");
                 let mut arguments: Vec<String> = arguments.split(' ').map(str::to_owned).collect();
                 arguments.push(String::new());
-                // On the generator's core: what is compared is the server.
+                // On the generator's core, because the comparison is about the server.
                 let started = Server::start(cores.generator, folder, port, Path::new("redis-server"), &arguments, &[])?;
                 redis = Some(started);
                 node("socketio.js", Some(format!("redis://127.0.0.1:{port}")))?
@@ -214,7 +214,8 @@ fn nginx(folder: &Path, port: u16, keeps: bool) -> anyhow::Result<String> {
         .replace("@KEEPS@", if keeps { "on" } else { "off" }))
 }
 
-/// Below those that the kernel hands to outgoing connections, so that it stays free until the server takes it; another one each time.
+/// A different free port each time, below the kernel's range for outgoing connections, so that it stays free until the
+/// server binds it.
 fn free_port() -> anyhow::Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(10_000);
     for _ in 0..10_000 {

@@ -1,5 +1,5 @@
-//! Files that are uploaded one after the other, beside nginx that takes the same by PUT. Natter finds out what a file is, counts it against
-//! what its owner may have, and writes a row; nginx writes a file.
+//! Sequential file uploads, compared with PUT to nginx. Natter detects the file type, counts it against the owner's
+//! quota and writes a row; nginx writes a file.
 //!
 //! The server has one core, the generator the other.
 
@@ -25,16 +25,15 @@ use crate::{
 
 const MIB: usize = 1 << 20;
 const SIZE: usize = 64 * MIB;
-/// So many files make one measurement.
+/// Files per measurement.
 const FILES: usize = 8;
 
 struct Outcome {
     per_second: f64,
-    /// Processor seconds of the server for a GiB.
+    /// CPU seconds of the server per GiB.
     cost: f64,
 }
 
-/// Measures and prints.
 pub fn measure(natter: &Path, rounds: usize) -> anyhow::Result<()> {
     let cores = Cores::choose()?;
     println!("{}", machine::describe());
@@ -90,7 +89,7 @@ fn nginx(cores: Cores, folder: &Path) -> anyhow::Result<Server> {
         .replace("@FOLDER@", &folder.display().to_string())
         .replace("@PORT@", &port.to_string());
     fs::write(&file, text)?;
-    // Its worker gives up the rights of root, and has to write here.
+    // Its worker drops root privileges and must write here.
     fs::create_dir(folder.join("files"))?;
     for open in [folder.to_owned(), folder.join("files")] {
         fs::set_permissions(open, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
@@ -112,14 +111,14 @@ fn start(natter: &Path, cores: Cores, folder: &Path) -> anyhow::Result<Server> {
     Server::start(cores.server, folder, port, natter, &["serve".to_owned()], &settings)
 }
 
-/// Somebody who may upload, as the head of a request says it.
+/// Authorization header of a user who may upload.
 async fn owner(server: &Server) -> anyhow::Result<String> {
     let nobody = Anonymous(Caller::anonymous(&format!("http://{}", server.address)));
     let anna = nobody.sign_up("anna@example.org", PASSWORD, "Anna").await.data_with(201);
     Ok(format!("Authorization: Bearer {}\r\n", anna["access_token"].as_str().context("no access token")?))
 }
 
-/// One file on a connection of its own; the answer must say that it was made.
+/// Uploads one file on its own connection; fails unless it was created.
 async fn upload(address: SocketAddr, head: &str, file: &[u8], number: usize) -> anyhow::Result<()> {
     let target = if head.is_empty() { format!("PUT /{number}.bin") } else { "POST /r1/uploads".to_owned() };
     let request = format!(

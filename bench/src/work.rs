@@ -1,4 +1,4 @@
-//! What all servers are asked to do, and how it is measured.
+//! Work given to all servers, and its measurement.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,35 +15,36 @@ use crate::machine::{self, Cores, Cpu, Profiler, Quiet};
 use crate::subject::{Running, Subject};
 use crate::world;
 
-/// Bytes of a message.
+/// Message size, in bytes.
 pub const MESSAGE: usize = 256;
-/// Bytes that Natter's JSON makes of such a message: with its ids, its sender and its place in the conversation.
+/// Size of such a message in Natter's JSON, with ids, sender and position, in bytes.
 pub const LONG_MESSAGE: usize = 840;
-/// Messages on their way at once where a server may gather them.
+/// Messages in flight where a server may coalesce them.
 const WINDOW: usize = 8;
-/// After this nothing more is expected to come.
+/// Time without data after which nothing more is expected.
 const SILENCE: Duration = Duration::from_secs(3);
-/// Connections that fill pools and caches before the memory is looked at.
+/// Connections that fill pools and caches before memory is measured.
 const FIRST: usize = 200;
 
-/// A piece of work.
+/// A unit of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
-    /// 1,000 readers of one channel, 100 messages a second.
+    /// 1,000 readers of one channel, 100 messages per second.
     #[value(name = "fan-1000")]
     Fan1000,
-    /// 1,000 readers of one channel, 50 messages a second: some servers can't send 100, and what they gather because they are late costs them less than a delivery.
+    /// 1,000 readers of one channel, 50 messages per second. Some servers can't send 100, and coalescing late messages
+    /// would make their deliveries look cheaper.
     #[value(name = "fan-1000-half")]
     Fan1000Half,
-    /// 1,000 readers of one channel, eight messages on their way at any time.
+    /// 1,000 readers of one channel, always eight messages in flight.
     Eight,
-    /// 10,000 readers of one channel, 10 messages a second.
+    /// 10,000 readers of one channel, 10 messages per second.
     #[value(name = "fan-10000")]
     Fan10000,
-    /// 1,000 conversations of 10, 2,000 messages a second.
+    /// 1,000 conversations of 10 members, 2,000 messages per second.
     Rooms,
-    /// 10,000 connections that do nothing.
+    /// 10,000 idle connections.
     Idle,
 }
 
@@ -72,11 +73,11 @@ impl Part {
         }
     }
 
-    /// The channel of each connection and, for Natter, the person.
+    /// Channel of each connection and, for Natter, its user.
     fn seats(self) -> Vec<(usize, usize)> {
         match self {
             Self::Fan1000 | Self::Fan1000Half | Self::Eight => (0..1_000).map(|reader| (0, reader)).collect(),
-            // The people in turn, so that all are there when the first thousand is.
+            // Users rotate, so that all are connected with the first thousand.
             Self::Fan10000 => (0..10_000).map(|reader| (0, reader % world::HALL)).collect(),
             Self::Rooms | Self::Idle => {
                 (0..world::ROOMS * world::ROOM).map(|reader| (reader / world::ROOM, reader)).collect()
@@ -88,7 +89,7 @@ impl Part {
         !matches!(self, Self::Rooms | Self::Idle)
     }
 
-    /// Messages a second; none where the next one leaves when one has come.
+    /// Messages per second; `None` if each message follows the receipt of another.
     fn rate(self) -> Option<u32> {
         match self {
             Self::Fan1000 => Some(100),
@@ -100,7 +101,7 @@ impl Part {
     }
 }
 
-/// How long things take.
+/// Durations of the phases.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
     pub warm_up: Duration,
@@ -108,7 +109,7 @@ pub struct Timing {
     pub settling: Duration,
 }
 
-/// What one server reached in one round.
+/// Result of one server in one round.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     pub part: Part,
@@ -116,10 +117,10 @@ pub struct Outcome {
     pub round: usize,
     #[serde(default)]
     pub fan_out: Option<FanOut>,
-    /// Bytes of resident memory for each connection.
+    /// Resident memory per connection, in bytes.
     #[serde(default)]
     pub memory: Option<f64>,
-    /// The share of both cores that others had meanwhile, other guests of the host included.
+    /// Share of both cores used by other processes, including other guests of the host.
     #[serde(default)]
     pub disturbance: f64,
 }
@@ -128,21 +129,21 @@ pub struct Outcome {
 pub struct FanOut {
     pub messages: u64,
     pub deliveries: u64,
-    /// Bytes of a delivery's frame.
+    /// Size of a delivery's frame, in bytes.
     pub frame: f64,
     pub seconds: f64,
     pub cpu: Cpu,
-    /// Milliseconds.
+    /// Median latency, in milliseconds.
     pub p50: f64,
     pub p99: f64,
     pub p999: f64,
     pub lost: u64,
     pub disorder: u64,
-    /// Connections that the server ended.
+    /// Connections ended by the server.
     pub ended: usize,
-    /// The share of the time in which the load generator had something to do.
+    /// Share of time that the load generator was busy.
     pub generator: f64,
-    /// The share of the time in which the host kept the load generator from running, and so presumably the server.
+    /// Share of time that the host kept the load generator, and so presumably the server, from running.
     #[serde(default)]
     pub stalled: f64,
 }
@@ -229,7 +230,7 @@ pub fn measure(
     Ok(outcome)
 }
 
-/// Sends for so long, and waits until all has come or nothing comes any more.
+/// Sends for this duration, then waits until everything arrived or nothing arrives any more.
 fn drive(crowd: &mut Crowd, part: Part, duration: Duration) -> anyhow::Result<()> {
     match part.rate() {
         Some(rate) => pace(crowd, rate, duration)?,
@@ -247,8 +248,9 @@ fn drive(crowd: &mut Crowd, part: Part, duration: Duration) -> anyhow::Result<()
     Ok(())
 }
 
-/// Messages leave at the moments of a plan, whatever became of those before: a server that falls behind can't hide it. The moments are
-/// not quite regular, or they would keep step with the kernel's clock, by whose ticks it tells user time from system time.
+/// Sends messages on a fixed schedule regardless of earlier ones, so a server that falls behind can't hide it. The
+/// times are slightly irregular; otherwise they would synchronise with the kernel's tick, by which it separates user
+/// time from system time.
 fn pace(crowd: &mut Crowd, rate: u32, duration: Duration) -> anyhow::Result<()> {
     let gap = 1_000_000_000 / u64::from(rate);
     let mut slot = crowd.now();
@@ -270,7 +272,7 @@ fn pace(crowd: &mut Crowd, rate: u32, duration: Duration) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// As many on their way as the window holds: the next one leaves when all readers have one.
+/// Keeps the window full: the next message is sent once all readers have one.
 fn fill(crowd: &mut Crowd, duration: Duration) -> anyhow::Result<()> {
     let end = Instant::now() + duration;
     while Instant::now() < end {
@@ -299,7 +301,7 @@ fn idle(crowd: &mut Crowd, seats: Vec<Seat>, running: &Running<'_>, timing: Timi
     Ok(count(after.saturating_sub(before)) / count(more as u64))
 }
 
-/// Lets things calm down, and answers heartbeats meanwhile.
+/// Waits while answering heartbeats.
 pub fn rest(crowd: &mut Crowd, duration: Duration) -> anyhow::Result<()> {
     let end = Instant::now() + duration;
     while Instant::now() < end {
@@ -313,7 +315,7 @@ pub fn count(number: u64) -> f64 {
     number as f64
 }
 
-/// The value below which this share of all values lies, in milliseconds.
+/// Percentile of sorted values, in milliseconds.
 fn percentile(sorted: &[u32], share: f64) -> f64 {
     if sorted.is_empty() {
         return 0.0;

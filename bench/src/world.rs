@@ -1,5 +1,5 @@
-//! The people and conversations that Natter's measurements need: made once over its API and kept, since thousands of sign-ups take
-//! their time. Every measurement works on a copy.
+//! Users and conversations for Natter's measurements, created once over its API and kept because thousands of sign-ups
+//! are slow. Every measurement works on a copy.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,27 +9,27 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use support::{Engine, Member, Setup};
 
-/// People in the one large conversation: what may be added to a conversation at once, and its owner.
+/// Members of the one large conversation: the maximum that can be added at once, and its owner.
 pub const HALL: usize = 1_000;
-/// Conversations of [`ROOM`] people, no two of which share anybody.
+/// Number of conversations of [`ROOM`] members, without common members.
 pub const ROOMS: usize = 1_000;
 pub const ROOM: usize = 10;
 const DAY: u64 = 86_400;
-/// Seconds that the tokens live.
+/// Token lifetime, in seconds.
 const TTL: u64 = 30 * DAY;
 const SIGN_UPS_AT_ONCE: usize = 4;
 
 #[derive(Serialize, Deserialize)]
 pub struct World {
     made_at: u64,
-    /// One for each person.
+    /// One token per user.
     pub tokens: Vec<String>,
     pub hall: String,
     pub rooms: Vec<String>,
 }
 
 impl World {
-    /// The one that lies in the folder, or a new one.
+    /// Opens the existing world in the folder, or creates one.
     pub fn open(folder: &Path) -> anyhow::Result<(Self, PathBuf)> {
         let (list, database) = (folder.join("world.json"), folder.join("natter.db"));
         if let Ok(text) = fs::read_to_string(&list) {
@@ -70,7 +70,7 @@ async fn make(database: &Path) -> anyhow::Result<World> {
     let others: Vec<&Member> = people[1..HALL].iter().collect();
     let hall = people[0].open_group("Hall", &others).await;
     let tokens = people.iter().map(|person| person.access_token().to_owned()).collect();
-    // The file is whole once the server has gone.
+    // The file is complete once the server has exited.
     let ended = app.instances[0].terminate().await;
     anyhow::ensure!(ended.success(), "the server ended with {ended}");
     copy(Path::new(app.database.url.trim_start_matches("sqlite://")), database)?;
@@ -79,7 +79,7 @@ async fn make(database: &Path) -> anyhow::Result<World> {
 
 const KEY_FILE: &str = "encryption-key";
 
-/// A SQLite database, with the log of what has not been moved into it yet and the key that its secrets are sealed with.
+/// Copies a SQLite database with its WAL and its encryption key.
 pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::copy(from, to).context("the database can't be copied")?;
     let log = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));

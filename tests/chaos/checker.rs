@@ -1,6 +1,7 @@
-//! Judges what a run left behind.
+//! Checks the record of a chaos run.
 //!
-//! The log is the truth. What is compared with it: every frame that a reader got, every acknowledgement that a writer got.
+//! The log is the source of truth. Every frame that a reader received and every acknowledgement that a writer received
+//! is compared with it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -12,25 +13,26 @@ mod times;
 
 use crate::evidence::{Chat, Conversation, Did, Event, Evidence, Logged, Moment, Reader, Seen, Writer};
 
-/// Within this an online member sees an event, even when Redis or the writing instance died (G3).
+/// Time within which an online member must see an event even if Redis or the writing instance died (G3), in
+/// milliseconds.
 pub const PROMPT: i64 = 2_000;
-/// So many visits that a viewer must have been told of one.
+/// Number of visits after which a viewer must have seen at least one.
 const VISITS: usize = 5;
-/// What is wrong.
+/// Kind of a violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lie {
     LogHasGap,
-    /// Messages are not numbered 1, 2, 3 ….
+    /// Message numbers are not 1, 2, 3 ….
     Misnumbered,
-    /// A member's unread count is not what is after their position.
+    /// The unread count of a member differs from the messages after their position.
     Miscounted,
-    /// A text that was edited away or deleted can still be read.
+    /// A text that was edited or deleted is still readable.
     StillReadable,
-    /// A reader has every event, and not the text that the message has.
+    /// A reader has every event but not the current text of the message.
     OldText,
-    /// A message has other reactions, replies, votes or another pin than the log says.
+    /// Reactions, replies, votes or the pin of a message differ from the log.
     OtherExtras,
-    /// A passing event of a large conversation came to somebody who does not view it, or never to those who do.
+    /// An ephemeral event of a large conversation reached a non-viewer, or never reached the viewers.
     Misdirected,
     Gap,
     Repetition,
@@ -59,22 +61,22 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What was looked at, and what was found.
+/// Result of a check.
 #[derive(Debug, Default)]
 pub struct Verdict {
     pub findings: Vec<Finding>,
     pub checks: u64,
     pub deliveries: u64,
-    /// The longest that an event took while nothing but Redis or instances died, and how many were timed.
+    /// Slowest delivery while only Redis or instances failed, in milliseconds, and the number of timed deliveries.
     pub slowest: i64,
-    /// Which one that was.
+    /// Description of the slowest event.
     pub slowest_was: String,
     pub timed: u64,
-    /// How many of them took longer than [`PROMPT`].
+    /// Number of deliveries slower than [`PROMPT`].
     pub late: u64,
-    /// Passing events of large conversations that came to viewers.
+    /// Number of ephemeral events of large conversations delivered to viewers.
     pub passing: u64,
-    /// After how many milliseconds a late one is a finding.
+    /// Delay above which a late event is a violation, in milliseconds.
     bound: i64,
 }
 
@@ -91,7 +93,7 @@ impl Verdict {
     }
 }
 
-/// Checks a record. An event that took longer than `bound` milliseconds is a finding.
+/// Checks a record. Events slower than `bound` milliseconds are violations.
 pub fn check(evidence: &Evidence, bound: i64) -> Verdict {
     let mut verdict = Verdict { bound, ..Verdict::default() };
     check_logs(evidence, &mut verdict);
@@ -118,7 +120,7 @@ pub fn check(evidence: &Evidence, bound: i64) -> Verdict {
     verdict
 }
 
-/// The log has no gap, and each message once; so has the history.
+/// Checks that log and history have no gap and every message once.
 fn check_logs(evidence: &Evidence, verdict: &mut Verdict) {
     for conversation in &evidence.conversations {
         let mut once = HashSet::new();
@@ -141,24 +143,24 @@ fn check_logs(evidence: &Evidence, verdict: &mut Verdict) {
     }
 }
 
-/// One conversation as a reader has it.
+/// State of one conversation as a reader sees it.
 #[derive(Default)]
 struct View {
-    /// Everything up to here has come, in order.
+    /// Sequence number up to which everything arrived in order.
     cursor: i64,
-    /// What was read from the log by a request may come on the stream as well.
+    /// Highest sequence number read from the log by a request; the stream may repeat it.
     fetched: i64,
-    /// A resync was told, or the reader was let in: what came before must be asked for.
+    /// True after a resync or a join: earlier events must be fetched by a sync.
     is_excused: bool,
-    /// The reader was removed, and saw it.
+    /// True if the reader was removed and saw the removal.
     is_out: bool,
-    /// The reader was removed where memberships take no number: a leave may have been older than a join, and then a resync says so.
+    /// True if the reader was removed where memberships have no sequence number. The removal may be older than a join;
+    /// a resync resolves the order.
     has_left: bool,
-    /// What the messages say.
     texts: texts::Texts,
 }
 
-/// Goes through what a reader saw, frame by frame.
+/// Replays what a reader saw, frame by frame.
 fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
     let mut views: BTreeMap<Chat, View> = BTreeMap::new();
     let absences: Vec<HashSet<i64>> =
@@ -166,7 +168,7 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
     let mut syncs: usize = 0;
     let mut is_connected = false;
     let mut shown: BTreeSet<Chat> = BTreeSet::new();
-    // Since when it has had all there was on this connection.
+    // Time since which the reader has had everything on this connection.
     let mut settled: Option<Moment> = None;
     for (at, seen) in &reader.seen {
         match seen {
@@ -174,7 +176,8 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
                 (is_connected, syncs, settled) = (true, usize::from(*resumes), None);
                 shown = BTreeSet::new();
                 for (chat, view) in &mut views {
-                    // What a hello of a large conversation lacks may be entered while nothing can be told: then a resync says so.
+                    // A large conversation missing from hello may have been joined while Redis was unavailable; a
+                    // resync follows.
                     let (is_missing, is_large) = (!heads.contains_key(chat), evidence.conversations[*chat].is_large);
                     view.is_excused = false;
                     (view.is_out, view.has_left) = (is_missing && !is_large, is_missing && is_large);
@@ -182,7 +185,7 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
                 let mut is_behind = false;
                 for (chat, head) in heads {
                     let view = views.entry(*chat).or_default();
-                    // What comes live comes after the head; what is before it the reader asks for, until it gets it.
+                    // Live events follow the head. The reader fetches earlier events until it has them.
                     view.is_excused = view.cursor < *head;
                     is_behind |= view.is_excused;
                 }
@@ -195,7 +198,7 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
                 syncs = syncs.saturating_sub(1);
                 if syncs == 0 {
                     for (chat, view) in &mut views {
-                        // Who is not in a conversation any more gets nothing of what it lacks there, but may still be told that it was removed.
+                        // A reader that is no longer a member gets no missed events but may still see its removal.
                         view.is_excused = gone.contains(chat) || (view.is_excused && refused.contains(chat));
                     }
                     if refused.is_empty() {
@@ -236,7 +239,7 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
                 let concerns_self = event.member.as_deref() == Some(&reader.user);
                 let view = views.entry(*chat).or_default();
                 if concerns_self && event.kind == "member.added" && *seq > view.cursor {
-                    // What came before it, the reader asks for.
+                    // The reader fetches the events before it.
                     view.is_excused |= *seq > view.cursor + 1;
                     view.is_out = false;
                 }
@@ -290,7 +293,7 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
     }
 }
 
-/// What was committed while somebody was not in the conversation.
+/// Sequence numbers committed while the user was not a member.
 fn absence(conversation: &Conversation, user: &str) -> HashSet<i64> {
     let changes = |row: &&Logged| row.event.member.as_deref() == Some(user);
     let first = conversation.log.iter().find(changes);
@@ -311,7 +314,8 @@ fn absence(conversation: &Conversation, user: &str) -> HashSet<i64> {
     missed
 }
 
-/// What was acknowledged is in the log, as it was acknowledged; and acknowledgements come in the order of the messages.
+/// Checks that every acknowledged message is in the log as acknowledged, and that acknowledgements arrive in message
+/// order.
 fn check_writer(evidence: &Evidence, writer: &Writer, verdict: &mut Verdict) {
     let mut waiting: std::collections::VecDeque<&str> = std::collections::VecDeque::new();
     let mut acknowledged: HashMap<&str, &str> = HashMap::new();
@@ -349,7 +353,7 @@ fn check_writer(evidence: &Evidence, writer: &Writer, verdict: &mut Verdict) {
     }
 }
 
-/// The kinds of events that a set of chats holds: for the report.
+/// Number of events per conversation kind, for the report.
 pub fn kinds(evidence: &Evidence) -> BTreeMap<&'static str, usize> {
     let mut kinds = BTreeMap::new();
     for Event { kind, .. } in evidence.conversations.iter().flat_map(|chat| &chat.log).map(|row| &row.event) {
@@ -358,7 +362,7 @@ pub fn kinds(evidence: &Evidence) -> BTreeMap<&'static str, usize> {
     kinds
 }
 
-/// Which lies were found.
+/// Kinds of the violations found.
 pub fn lies(verdict: &Verdict) -> BTreeSet<Lie> {
     verdict.findings.iter().map(|finding| finding.lie).collect()
 }

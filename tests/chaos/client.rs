@@ -1,5 +1,5 @@
-//! A client that follows and sends: it keeps several messages outstanding, sends again what was not acknowledged, and syncs whenever
-//! it has to. It writes everything down and judges nothing.
+//! WebSocket client that reads and sends: keeps several messages in flight, resends unacknowledged ones, and syncs when
+//! needed. Records everything; the checker judges it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,46 +13,46 @@ use crate::dice::Dice;
 use crate::evidence::{Chat, Did, Event, Reader, Seen, Writer, mark, now};
 use crate::line::{Form, Incoming, Line, Over};
 
-/// Messages that may wait for their acknowledgement.
+/// Maximum number of unacknowledged messages.
 const OUTSTANDING: usize = 8;
-/// A server that is silent for so long after a ping has gone.
+/// Time without a frame after a ping before the server counts as gone.
 const SILENCE: Duration = Duration::from_secs(3);
 const RECONNECT: Duration = Duration::from_millis(60);
-/// A sync that was refused is asked for again after this.
+/// Delay before a refused sync is retried.
 const AGAIN: Duration = Duration::from_millis(400);
-/// How many of a hundred messages are announced by typing.
+/// Percentage of messages preceded by a typing event.
 const TYPES: usize = 20;
-/// How many of a hundred events are followed by a receipt.
+/// Percentage of events followed by a read receipt.
 const READS: usize = 5;
 
-/// What a run tells its clients.
+/// Instructions of a run to its clients.
 #[derive(Clone, Debug)]
 pub struct Orders {
-    /// New messages are made only while this holds.
+    /// True while clients create new messages.
     pub writes: bool,
-    /// Counts up; at each change, who throws badly drops the connection.
+    /// Incremented to make clients with bad connections disconnect.
     pub drop_number: u64,
 }
 
-/// Names of conversations and their places.
+/// Conversation ids and their indexes.
 pub type Chats = Arc<HashMap<String, Chat>>;
 
-/// What a client wrote down so far, to be looked at while it runs.
+/// Record of a client, readable while it runs.
 #[derive(Clone, Default)]
 pub struct Notes {
     pub reader: Arc<Mutex<Reader>>,
     pub writer: Arc<Mutex<Writer>>,
     pub progress: Arc<Mutex<Progress>>,
     pub surprises: Arc<Mutex<Vec<String>>>,
-    /// Marks of texts that it removed.
+    /// Marks of texts that the client removed.
     pub removed: Arc<Mutex<Vec<String>>>,
 }
 
-/// How far a client is.
+/// Progress of a client.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
     pub cursors: HashMap<Chat, i64>,
-    /// Messages that are not acknowledged.
+    /// Number of unacknowledged messages.
     pub outstanding: usize,
 }
 
@@ -81,7 +81,7 @@ impl Notes {
         lock(&self.surprises).push(what);
     }
 
-    /// Notes a frame without a number; whether it lets the reader into a conversation.
+    /// Records a frame without a sequence number; returns true if it adds the reader to a conversation.
     pub fn take_passing(&self, chat: Chat, kind: &str, payload: &Value) -> bool {
         let own = lock(&self.reader).user.clone();
         let concerns_self = |user: &Value| user.as_str() == Some(own.as_str());
@@ -103,7 +103,7 @@ impl Notes {
         lock(&self.progress).cursors.get(&chat).copied().unwrap_or(0)
     }
 
-    /// Takes an event; whether something before it is missing.
+    /// Records an event; returns true if an earlier one is missing.
     pub fn take(&self, chat: Chat, seq: i64) -> bool {
         let mut progress = lock(&self.progress);
         let cursor = progress.cursors.entry(chat).or_default();
@@ -113,7 +113,7 @@ impl Notes {
         seq > *cursor
     }
 
-    /// Conversations that are behind these heads, with how far they are.
+    /// Conversations that are behind these heads, with their cursors.
     pub fn behind(&self, heads: &BTreeMap<Chat, i64>) -> BTreeMap<Chat, i64> {
         heads
             .iter()
@@ -124,7 +124,7 @@ impl Notes {
     }
 }
 
-/// A message that is to be sent until it is acknowledged.
+/// A message that is resent until it is acknowledged.
 #[derive(Clone, Debug)]
 struct Message {
     client_id: String,
@@ -137,17 +137,17 @@ pub struct Client {
     pub form: Form,
     pub notes: Notes,
     pub chats: Chats,
-    /// The conversations that it writes to: id and weight.
+    /// Conversations to write to: id and weight.
     pub writes_to: Vec<(String, usize)>,
-    /// The conversation that it says it shows.
+    /// Conversation that the client views.
     pub views: Option<Chat>,
-    /// Between two new messages, in milliseconds.
+    /// Range of the pause between new messages, in milliseconds.
     pub pause: (u64, u64),
     pub dice: Dice,
     pub orders: watch::Receiver<Orders>,
 }
 
-/// What is under way on one connection.
+/// In-flight messages and requests of one connection.
 #[derive(Default)]
 struct Ways {
     sent: VecDeque<(String, Message)>,
@@ -155,7 +155,7 @@ struct Ways {
 }
 
 impl Client {
-    /// Until the task is aborted.
+    /// Runs until the task is aborted.
     pub async fn run(mut self) {
         let mut unsent: VecDeque<Message> = VecDeque::new();
         loop {
@@ -167,7 +167,7 @@ impl Client {
                     said => said,
                 };
                 self.notes.saw(Seen::Lost(code));
-                // Sent again in their order, before anything new.
+                // Resent in order before anything new.
                 for (_, message) in ways.sent.into_iter().rev() {
                     unsent.push_front(message);
                 }
@@ -280,7 +280,7 @@ impl Client {
         }
     }
 
-    /// Asks for what these conversations lack after so much; all that are known when none are named.
+    /// Requests missed events of these conversations after their cursors, or of all known ones if `None`.
     async fn sync(&mut self, line: &mut Line, ways: &mut Ways, cursors: Option<BTreeMap<Chat, i64>>) -> Option<()> {
         let cursors = cursors.unwrap_or_else(|| lock(&self.notes.progress).cursors.clone().into_iter().collect());
         let named: serde_json::Map<String, Value> =
@@ -290,7 +290,7 @@ impl Client {
         Some(())
     }
 
-    /// One frame; whether a sync has to be asked for again, nothing when the connection is over.
+    /// Handles one frame. Returns true if another sync is needed, `None` if the connection is over.
     async fn hear(
         &mut self,
         line: &mut Line,
@@ -310,7 +310,7 @@ impl Client {
                 });
             } else {
                 self.notes.did(Did::PutOff { client_id: message.client_id.clone() });
-                // Somebody who was removed meanwhile has nothing to say there.
+                // A removed member cannot write there.
                 match payload["code"].as_str() {
                     Some("not_found") => {}
                     Some("unavailable") => unsent.push_back(message),
@@ -351,7 +351,7 @@ impl Client {
                 self.notes.saw(Seen::Synced { refused, gone });
                 return Some(again);
             }
-            // A native client is told about each conversation that is refused, and then that the sync is done.
+            // The native protocol reports every refused conversation, then the end of the sync.
             "error" if is_sync && payload["conversation_id"].is_null() => {
                 ways.syncs.remove(&answers?);
                 self.notes.saw(Seen::Synced { refused: self.chats.values().copied().collect(), gone: BTreeSet::new() });
@@ -398,7 +398,7 @@ impl Client {
     }
 }
 
-/// How far the conversations of a greeting have come.
+/// Heads of the conversations in a hello.
 pub fn heads(chats: &Chats, conversations: &Value) -> BTreeMap<Chat, i64> {
     let listed = conversations.as_array().into_iter().flatten();
     listed.filter_map(|one| Some((*chats.get(one["id"].as_str()?)?, one["last_seq"].as_i64()?))).collect()

@@ -1,4 +1,5 @@
-//! Three instances, each on its own way to a PostgreSQL and a Redis of the run, behind a load balancer.
+//! Three instances behind a load balancer, each connected to PostgreSQL and Redis through its own fault-injecting
+//! proxy.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use support::{Balancer, Caller, Instance, PostgresServer, Proxy, RedisServer, Te
 use tempfile::TempDir;
 
 pub const INSTANCES: usize = 3;
-/// Until everything must be whole again.
+/// Timeout for the recovery of the cluster.
 const HEALING: Duration = Duration::from_secs(20);
 
 pub struct Cluster {
@@ -14,11 +15,11 @@ pub struct Cluster {
     pub to_database: Vec<Proxy>,
     pub to_redis: Vec<Proxy>,
     pub balancer: Balancer,
-    /// Half of the clients come through this.
+    /// Load balancer used by half of the clients.
     pub door: Proxy,
     pub postgres: PostgresServer,
     pub redis: RedisServer,
-    /// What processes said that are no more.
+    /// Logs of ended processes.
     pub logs: Vec<Vec<String>>,
     _folder: TempDir,
 }
@@ -53,12 +54,12 @@ impl Cluster {
         Self { instances, to_database, to_redis, balancer, door, postgres, redis, logs, _folder: folder }
     }
 
-    /// Past HAProxy.
+    /// Address of the load balancer behind HAProxy.
     pub fn door_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.door.port())
     }
 
-    /// Ends every connection to the database from the inside.
+    /// Terminates every database connection from inside PostgreSQL.
     pub async fn end_backends(&self) {
         let database = TestDatabase::of_a_server(self.postgres.url());
         database
@@ -66,7 +67,7 @@ impl Cluster {
             .await;
     }
 
-    /// A new process in the place of one that ended.
+    /// Starts a new process in place of an ended one.
     pub async fn start_again(&mut self, place: usize) {
         let said = self.instances[place].log();
         self.logs[place].extend(said);
@@ -74,21 +75,21 @@ impl Cluster {
         self.instances[place].start_again().await;
     }
 
-    /// Everything that the process in this place and those before it said.
+    /// Log of the current process at this index and its predecessors.
     pub fn log(&self, place: usize) -> Vec<String> {
         let mut all = self.logs[place].clone();
         all.extend(self.instances[place].log());
         all
     }
 
-    /// Nothing stands in the way any more.
+    /// Removes all injected faults.
     pub fn open_all_ways(&self) {
         for proxy in self.to_database.iter().chain(&self.to_redis).chain([&self.door]) {
             proxy.set(Way::Open);
         }
     }
 
-    /// What is not whole after a while.
+    /// Components that did not recover within the timeout.
     pub async fn unhealed(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         for instance in &self.instances {

@@ -1,13 +1,13 @@
-//! Chance that can be repeated: everything that a run chooses comes from its seed.
+//! Deterministic random numbers: all choices of a run derive from its seed.
 
 use std::time::Duration;
 
-/// A stream of numbers (SplitMix64).
+/// Random number generator (SplitMix64).
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// The stream of one of those that throw in a run.
+    /// Generator of one participant of a run.
     pub fn of(seed: u64, who: u64) -> Self {
         let mut dice = Self(seed ^ who.wrapping_mul(0xA24B_AED4_963E_E407));
         dice.next();
@@ -22,7 +22,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// Less than `end`.
+    /// Random number below `end`.
     pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap_or(0)
     }

@@ -1,4 +1,4 @@
-//! What a run leaves behind: what everybody saw, did and was answered, and when. The checker judges it, and nothing else.
+//! Record of a run: everything that clients saw, sent and received, with times. Input of the checker.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use support::{Value, new_id};
 
-/// Milliseconds since 1970, as the log has them.
+/// Milliseconds since 1970, as in the log.
 pub type Moment = i64;
 
 pub fn now() -> Moment {
@@ -14,7 +14,7 @@ pub fn now() -> Moment {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A conversation, by its place in [`Evidence::conversations`].
+/// Index of a conversation in [`Evidence::conversations`].
 pub type Chat = usize;
 
 #[derive(Clone, Debug, Default)]
@@ -23,24 +23,24 @@ pub struct Evidence {
     pub readers: Vec<Reader>,
     pub writers: Vec<Writer>,
     pub faults: Vec<Fault>,
-    /// When the machine gave the run itself no time, and for how long.
+    /// Times at which the machine did not schedule the run itself, with durations.
     pub stalls: Vec<(Moment, i64)>,
-    /// What is wrong with the cluster at the end.
+    /// Problems of the cluster at the end.
     pub unhealed: Vec<String>,
-    /// Answers that nobody may get, and processes that ended otherwise than they should.
+    /// Responses that must not occur and processes that ended unexpectedly.
     pub surprises: Vec<String>,
-    /// Marks of texts that were edited away or deleted: each is a [`mark`] that stood in one text only.
+    /// Marks of texts that were edited or deleted; each [`mark`] stood in one text only.
     pub removed: Vec<String>,
-    /// What can still be read at the end, and where.
+    /// Marks that are still readable at the end, and where.
     pub readable: Vec<(&'static str, String)>,
-    /// How often somebody joined the channel and left it again.
+    /// Number of times the visitor joined and left the channel.
     pub visits: usize,
 }
 
-/// What every mark begins with.
+/// Prefix of every mark.
 pub const MARK: &str = "mark-";
 
-/// A mark for a new text, to find it by wherever it may stand.
+/// Unique mark for a new text, to search for it later.
 pub fn mark() -> String {
     format!("{MARK}{}", new_id())
 }
@@ -48,14 +48,14 @@ pub fn mark() -> String {
 #[derive(Clone, Debug, Default)]
 pub struct Conversation {
     pub name: &'static str,
-    /// Passing events go to viewers only.
+    /// True if ephemeral events go to viewers only.
     pub is_large: bool,
     pub log: Vec<Logged>,
-    /// Its messages as the history has them.
+    /// Messages as in the history.
     pub history: Vec<Stored>,
-    /// The users that are in it when the run ends.
+    /// Members at the end of the run.
     pub members: BTreeSet<String>,
-    /// What some of them are told of their own position.
+    /// Read positions reported to some members.
     pub positions: Vec<ReadPosition>,
 }
 
@@ -68,13 +68,13 @@ pub struct Stored {
     pub has: Extras,
 }
 
-/// What others have added to a message.
+/// Additions of others to a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extras {
-    /// How many reacted with each emoji.
+    /// Number of reactions per emoji.
     pub reactions: BTreeMap<String, usize>,
     pub replies: usize,
-    /// Of a poll: its results, as a digest.
+    /// Digest of a poll's results.
     pub results: Option<u64>,
     pub is_pinned: bool,
 }
@@ -94,7 +94,7 @@ impl Extras {
     }
 }
 
-/// What an event adds to a message or takes from it.
+/// Change of a message's additions by an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     Reacted {
@@ -107,7 +107,7 @@ pub enum Change {
         emoji: String,
         user: String,
     },
-    /// A reply, with its number in the thread.
+    /// A reply with its number in the thread.
     Replied {
         root: u64,
         no: i64,
@@ -115,17 +115,17 @@ pub enum Change {
     ReplyDeleted {
         root: u64,
     },
-    /// The results of a poll, as a digest.
+    /// Digest of a poll's results.
     Voted {
         message: u64,
         results: u64,
     },
-    /// It was pinned, or its pin was taken away.
+    /// The message was pinned or unpinned.
     Pinned {
         message: u64,
         is_pinned: bool,
     },
-    /// The message itself was deleted.
+    /// The message was deleted.
     Deleted {
         message: u64,
     },
@@ -160,7 +160,7 @@ impl Change {
     }
 }
 
-/// How far a member has read, and how much is unread, as the server counts it.
+/// Read position and unread count of a member, as the server reports them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadPosition {
     pub user: String,
@@ -174,18 +174,18 @@ pub struct Logged {
     pub seq: i64,
     pub event: Event,
     pub committed: Moment,
-    /// Of a new message: its id, its sender and the `client_id`.
+    /// Id, sender and `client_id` of a new message.
     pub message: Option<(String, String, String)>,
-    /// Of a new message in the main line: its number.
+    /// Number of a new message in the main line.
     pub no: Option<i64>,
     pub change: Option<Change>,
 }
 
-/// What a message says, short enough to be kept a million times.
+/// Digest of a message text, small enough to keep a million.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Says {
     pub message: u64,
-    /// None: it was deleted.
+    /// `None` if deleted.
     pub text: Option<u64>,
 }
 
@@ -202,18 +202,18 @@ fn digest(text: &str) -> u64 {
     hasher.finish()
 }
 
-/// What an event says, short enough to be kept a million times.
+/// Digest of an event, small enough to keep a million.
 #[derive(Clone, Debug)]
 pub struct Event {
     pub kind: &'static str,
     pub digest: u64,
-    /// Who was added or removed.
+    /// Added or removed member.
     pub member: Option<String>,
-    /// What a message says from here on.
+    /// New text of a message.
     pub says: Option<Says>,
 }
 
-/// A text is left out: the log has it as it is now, also in what was told before it was edited.
+/// Ignores the text: the log has the current one, even in events sent before an edit.
 impl PartialEq for Event {
     fn eq(&self, other: &Self) -> bool {
         (self.kind, self.digest, &self.member) == (other.kind, other.digest, &other.member)
@@ -250,7 +250,7 @@ impl Event {
         };
         let mut payload = payload.clone();
         if let Some(message) = payload.get_mut("message").and_then(Value::as_object_mut) {
-            // The log has a message as it is now, also in what was told before it was edited, reacted to, pinned, answered or deleted.
+            // The log has the current message even in events sent before an edit, reaction, pin, reply or deletion.
             for field in ["content", "edited_at", "deleted_at", "reactions", "pinned_at", "thread", "poll"] {
                 message.remove(field);
             }
@@ -264,39 +264,39 @@ impl Event {
 pub struct Reader {
     pub name: String,
     pub user: String,
-    /// It joins and leaves the channel: what comes when is not promised to it.
+    /// True if the client joins and leaves the channel; what it receives meanwhile is not guaranteed.
     pub is_visitor: bool,
     pub seen: Vec<(Moment, Seen)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// A connection's first frame: how far the conversations have come. A resumed stream first gets what it missed.
+    /// First frame of a connection, with the heads of the conversations. A resumed stream first gets missed events.
     Hello {
         heads: BTreeMap<Chat, i64>,
         resumes: bool,
     },
-    /// It asked for what it missed.
+    /// The client requested missed events.
     Sync,
-    /// It got that; these conversations it was refused for now, and these because it is not in them any more.
+    /// The sync is complete, with the conversations refused for now and those it is no longer a member of.
     Synced {
         refused: BTreeSet<Chat>,
         gone: BTreeSet<Chat>,
     },
-    /// It was told to sync, these or all.
+    /// The client was told to sync these conversations, or all.
     Resync(Option<BTreeSet<Chat>>),
     Event(Chat, i64, Event),
-    /// It says that it shows these.
+    /// The client views these conversations.
     Views(BTreeSet<Chat>),
-    /// An event without a number, for those who view the conversation; its type.
+    /// Ephemeral event for viewers of the conversation, with its type.
     Passing(Chat, String),
-    /// It is told that it is in a conversation whose memberships take no number.
+    /// The client was added to a conversation whose memberships have no sequence number.
     Joined(Chat),
-    /// It is told that it no longer is.
+    /// The client was removed from such a conversation.
     Left(Chat),
-    /// It read this from the log by a request.
+    /// The client read this event from the log by a request.
     Fetched(Chat, i64, Event),
-    /// The connection is over; the code where the server said goodbye.
+    /// The connection ended, with the code of the close frame if there was one.
     Lost(Option<u16>),
 }
 
@@ -310,23 +310,23 @@ pub struct Writer {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Did {
-    /// The next connection.
+    /// A new connection.
     Connected,
     Sent {
         client_id: String,
     },
-    /// Acknowledged, by a frame on this connection or by a 200 or 201.
+    /// Acknowledged by a frame on this connection or by status 200 or 201.
     Acknowledged {
         chat: Chat,
         client_id: String,
         message: String,
         seq: i64,
     },
-    /// Refused for now: it will be sent again.
+    /// Refused temporarily; the client resends it.
     PutOff {
         client_id: String,
     },
-    /// A request that came to nothing: no answer, or 502, 503, 504.
+    /// A request without a result: no response, or 502, 503 or 504.
     Failed {
         what: String,
     },
@@ -335,11 +335,11 @@ pub enum Did {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     KillInstance,
-    /// Before it could tell what it had committed.
+    /// Kills an instance before it can publish its commits.
     KillUntold,
-    /// An instance and Redis.
+    /// Kills an instance and Redis.
     KillBoth,
-    /// Everything.
+    /// Kills everything.
     Blackout,
     FreezeInstance,
     RollingRestart,
@@ -362,6 +362,6 @@ pub struct Fault {
     pub kind: Kind,
     pub what: String,
     pub from: Moment,
-    /// When what had been broken was whole again.
+    /// Time at which the fault was repaired.
     pub to: Moment,
 }

@@ -1,4 +1,4 @@
-//! What goes wrong, in an order that the seed decides: every kind comes once before any comes again.
+//! Fault injection in an order derived from the seed: every kind occurs once before any repeats.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::dice::Dice;
 use crate::evidence::{Fault, Kind, now};
 use crate::rest::Requester;
 
-/// A rolling restart is judged for itself, so what came before it must be over.
+/// Pause before a rolling restart, so that earlier faults are over.
 const QUIET: Duration = Duration::from_millis(4_500);
 
 const KINDS: [Kind; 18] = [
@@ -38,19 +38,19 @@ const KINDS: [Kind; 18] = [
 pub struct Schedule {
     dice: Dice,
     deck: Vec<Kind>,
-    /// Only these, where a run is to find out about one thing.
+    /// Restriction to these kinds of faults.
     only: Vec<Kind>,
 }
 
 impl Schedule {
-    /// `only` names kinds, separated by commas; empty: all.
+    /// `only` lists kinds separated by commas; empty for all.
     pub fn new(dice: Dice, only: &str) -> Self {
         let named = |kind: &Kind| only.split(',').any(|name| name == format!("{kind:?}"));
         let only = KINDS.into_iter().filter(|kind| only.is_empty() || named(kind)).collect();
         Self { dice, deck: Vec::new(), only }
     }
 
-    /// Until the next one.
+    /// Pause until the next fault.
     pub fn pause(&mut self) -> Duration {
         self.dice.between(300, 2_000)
     }
@@ -58,14 +58,14 @@ impl Schedule {
     fn draw(&mut self) -> Kind {
         if self.deck.is_empty() {
             self.deck.clone_from(&self.only);
-            // What dies without a word is what the promises are about: twice as often.
+            // Silent failures occur twice as often because the guarantees are about them.
             self.deck.extend(self.only.iter().filter(|kind| matches!(kind, Kind::KillUntold | Kind::KillRedis)));
             self.dice.shuffle(&mut self.deck);
         }
         self.deck.pop().unwrap_or(Kind::KillInstance)
     }
 
-    /// Lets the next thing go wrong, and mends it.
+    /// Injects the next fault and repairs it.
     pub async fn strike(
         &mut self,
         cluster: &mut Cluster,
@@ -90,7 +90,7 @@ impl Schedule {
                 format!("instance {place} is killed, and starts again after {short:?}")
             }
             Kind::KillUntold => {
-                // What it publishes goes nowhere, what it commits is acknowledged; then it dies.
+                // Its publications are lost while its commits are acknowledged; then it dies.
                 cluster.to_redis[place].set(Way::Dead);
                 tokio::time::sleep(short / 2).await;
                 whisperer.whisper(&cluster.instances[place].url()).await;
@@ -128,7 +128,7 @@ impl Schedule {
                 format!("everything is killed at once, and starts again after {short:?}")
             }
             Kind::FreezeInstance => {
-                // Now and then longer than its transaction may hold up others.
+                // Sometimes longer than its transaction may block others.
                 let length = if dice.percent(30) { long + Duration::from_secs(5) } else { long };
                 cluster.instances[place].pause();
                 tokio::time::sleep(length).await;

@@ -1,4 +1,4 @@
-//! A WebSocket connection that may end at any moment, in each of the forms that clients speak.
+//! Client connection that can be cut at any time, in each supported protocol.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-/// How long anything may take before the other side counts as gone.
+/// Timeout after which the other side counts as gone.
 const PATIENCE: Duration = Duration::from_secs(6);
-/// How long the goodbye of a connection that is over is looked for.
+/// Time to look for the close frame of an ended connection.
 const FAREWELL: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,16 +27,16 @@ pub struct Line {
     emitted: u64,
 }
 
-/// A frame, whatever its form.
+/// A decoded frame of any protocol.
 #[derive(Debug)]
 pub struct Incoming {
     pub kind: String,
     pub payload: Value,
-    /// What it answers, as [`Line::send`] named it.
+    /// Id of the answered frame, from [`Line::send`].
     pub answers: Option<String>,
 }
 
-/// The connection is over.
+/// The connection has ended, with the close code.
 #[derive(Clone, Copy, Debug)]
 pub struct Over(pub Option<u16>);
 
@@ -73,7 +73,7 @@ impl Line {
         Some(line)
     }
 
-    /// Reads packets of Engine.IO until one of this type.
+    /// Reads Engine.IO packets until one of this type.
     async fn packet(&mut self, kind: char) -> Option<String> {
         loop {
             match self.stream.next().await?.ok()? {
@@ -88,7 +88,7 @@ impl Line {
         tokio::time::timeout(PATIENCE, self.stream.send(message)).await.ok()?.ok()
     }
 
-    /// Sends a frame that is answered; its name.
+    /// Sends a frame that expects an answer; returns its id.
     pub async fn send(&mut self, kind: &str, payload: Value) -> Option<String> {
         if self.form == Form::SocketIo {
             self.emitted += 1;
@@ -106,7 +106,7 @@ impl Line {
         Some(id)
     }
 
-    /// The goodbye that came before a write failed: it waits behind frames that nobody has read.
+    /// Close frame received before a failed write; it waits behind unread frames.
     pub async fn goodbye(&mut self) -> Option<u16> {
         let read = async {
             loop {
@@ -118,7 +118,7 @@ impl Line {
         tokio::time::timeout(FAREWELL, read).await.ok().flatten()
     }
 
-    /// The next frame. Dropping this in the middle loses nothing.
+    /// Receives the next frame. Cancellation-safe.
     pub async fn next(&mut self) -> Result<Incoming, Over> {
         loop {
             let message = match self.stream.next().await {
@@ -152,7 +152,7 @@ fn frame(value: &Value) -> Result<Incoming, Over> {
     })
 }
 
-/// An event or an acknowledgement of Socket.IO.
+/// Decodes an event or an acknowledgement of Socket.IO.
 fn event(text: &str) -> Option<Incoming> {
     if let Some(event) = text.strip_prefix("42") {
         let (kind, payload): (String, Value) = serde_json::from_str(event).ok()?;

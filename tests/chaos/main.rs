@@ -1,9 +1,11 @@
-//! Chaos: load through a load balancer on three instances while everything around them breaks, and a checker that compares what each
+//! Chaos test: load through a load balancer on three instances while faults are injected. A checker compares what each
 //! client saw with the log.
 //!
-//! `scripts/test chaos` runs it for a minute, `scripts/test long chaos` for five. `CHAOS_SECONDS` says how long, `CHAOS_SEED` repeats the choices of a run (which faults,
-//! when and where, and what the clients do; not the timing of the machine), `CHAOS_ONLY=KillRedis,CutRedis` leaves out other kinds of faults,
-//! `CHAOS_PROMPT_MS` is the time after which a late event fails the run, where it is not [`BOUND`]; `CHAOS_REPORT` names the folder that gets the report and the logs of a run that failed.
+//! `scripts/test chaos` runs it for a minute, `scripts/test long chaos` for five. `CHAOS_SECONDS` sets the duration.
+//! `CHAOS_SEED` repeats the choices of a run (faults, times, targets and client actions, but not the timing of the
+//! machine). `CHAOS_ONLY=KillRedis,CutRedis` limits the kinds of faults. `CHAOS_PROMPT_MS` overrides [`BOUND`], the
+//! delay after which a late event fails the run. `CHAOS_REPORT` names the folder for the report and logs of a failed
+//! run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
@@ -28,8 +30,8 @@ use faults::Schedule;
 use stage::Stage;
 use support::TestDatabase;
 
-/// The milliseconds after which a late event fails the run. G3's two seconds are counted and printed; a machine that others use as well
-/// makes single events miss them by milliseconds.
+/// Delay after which a late event fails the run, in milliseconds. G3 promises two seconds, which are counted and
+/// printed; on a shared machine single events miss them by milliseconds.
 const BOUND: i64 = 5_000;
 
 fn number(name: &str) -> Option<u64> {
@@ -69,7 +71,7 @@ async fn delivers_every_event_under_faults() {
     eprintln!("{}", report::summary(seed, start.elapsed(), &evidence, &verdict));
     if !verdict.findings.is_empty() {
         let report = report::write(seed, &evidence, &verdict, &cluster);
-        // Instances that go while the test panics print their last lines, and what was found would be lost above them.
+        // Instances that end during a panic print their last log lines, which would hide the findings above them.
         drop(cluster);
         panic!("{report}");
     }

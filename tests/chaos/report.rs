@@ -1,4 +1,4 @@
-//! What a run did, in a few lines; and what is wrong, in a folder.
+//! Report of a run: a summary, and a folder with the violations.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,14 +11,14 @@ use crate::cluster::{Cluster, INSTANCES};
 use crate::evidence::{Did, Evidence, Seen};
 use crate::stage::moment;
 
-/// Findings that are written out.
+/// Maximum number of findings in the report.
 const SHOWN: usize = 200;
-/// What a reader saw before and after a finding, in milliseconds.
+/// Time around a finding for which the reader's frames are reported, in milliseconds.
 const AROUND: i64 = 1_500;
-/// What is printed of the logs before the first finding: milliseconds, lines of each instance.
+/// Excerpt of the logs before the first finding: duration in milliseconds, lines per instance.
 const BEFORE: i64 = 8_000;
 const LINES: usize = 30;
-/// As far as a timestamp is read.
+/// Length of a timestamp up to milliseconds.
 const MILLISECONDS: usize = "2026-11-20T12:00:00.000".len();
 
 pub fn summary(seed: u64, took: Duration, evidence: &Evidence, verdict: &Verdict) -> String {
@@ -72,8 +72,8 @@ pub fn summary(seed: u64, took: Duration, evidence: &Evidence, verdict: &Verdict
     text
 }
 
-/// Writes the findings, the faults, what was seen around each finding and the instances' logs into a folder; answers what a reader who has
-/// only the output needs of it, the findings last.
+/// Writes the findings, the faults, the frames around each finding and the instances' logs into a folder. Returns a
+/// summary for the test output, findings last.
 pub fn write(seed: u64, evidence: &Evidence, verdict: &Verdict, cluster: &Cluster) -> String {
     let folder = std::env::var_os("CHAOS_REPORT")
         .map_or_else(|| std::env::temp_dir().join(format!("natter-chaos-{seed}")), PathBuf::from);
@@ -120,7 +120,7 @@ pub fn write(seed: u64, evidence: &Evidence, verdict: &Verdict, cluster: &Cluste
     told
 }
 
-/// When a line of a log was written.
+/// Time at which a log line was written.
 fn logged_at(line: &str) -> Option<i64> {
     let text = line.split("\"timestamp\":\"").nth(1)?;
     Some(moment(text.get(..MILLISECONDS)?))

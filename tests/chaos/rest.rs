@@ -1,4 +1,4 @@
-//! Who writes by requests: messages, replies, edits, deletions, reactions, pins, votes, members.
+//! Client that writes by HTTP: messages, replies, edits, deletions, reactions, pins, votes and members.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use crate::client::{Chats, Notes, Orders, lock};
 use crate::dice::Dice;
 use crate::evidence::{Did, mark};
 
-/// How long an answer may take.
+/// Timeout of a request.
 const PATIENCE: Duration = Duration::from_secs(16);
 const AGAIN: Duration = Duration::from_millis(50);
-/// Messages that may still be edited, deleted, answered or reacted to.
+/// Number of recent messages that may be edited, deleted, replied to or reacted to.
 const REMEMBERED: usize = 20;
-/// 👍, 🎉 and 👀, as addresses have them.
+/// 👍, 🎉 and 👀, percent-encoded.
 const EMOJI: [&str; 3] = ["%F0%9F%91%8D", "%F0%9F%8E%89", "%F0%9F%91%80"];
 const OPTIONS: usize = 3;
 
-/// A message of one's own.
+/// A message of this client.
 struct Own {
     conversation: String,
     id: String,
-    /// The mark of what it says.
+    /// Mark of its text.
     text: String,
     is_reply: bool,
     is_pinned: bool,
@@ -34,7 +34,7 @@ pub struct Requester {
     pub notes: Notes,
     pub chats: Chats,
     pub writes_to: Vec<String>,
-    /// Messages that are polls, to vote in.
+    /// Messages with polls.
     pub polls: Vec<String>,
     pub pause: (u64, u64),
     pub dice: Dice,
@@ -42,7 +42,7 @@ pub struct Requester {
 }
 
 impl Requester {
-    /// Writes, answers, reacts, pins, votes, edits and deletes until it is told to stop; everything that it began ends.
+    /// Writes, replies, reacts, pins, votes, edits and deletes until told to stop, then completes what it started.
     pub async fn write(mut self) {
         let mut own: Vec<Own> = Vec::new();
         while self.orders.borrow().writes {
@@ -84,7 +84,7 @@ impl Requester {
                 }
                 _ => own.extend(self.send_anywhere().await),
             }
-            // Of what is not remembered nothing stays pinned: a conversation takes a hundred.
+            // Unpins forgotten messages because a conversation is limited to a hundred pins.
             if own.len() > REMEMBERED {
                 let Own { id, is_pinned, .. } = own.remove(0);
                 if is_pinned {
@@ -96,7 +96,7 @@ impl Requester {
         }
     }
 
-    /// Sends one message to this very instance.
+    /// Sends one message directly to this instance.
     pub async fn whisper(&mut self, base: &str) {
         self.member = self.member.at(base);
         self.send_anywhere().await;
@@ -107,7 +107,7 @@ impl Requester {
         self.send(conversation, None).await
     }
 
-    /// Sends one message until it is acknowledged, in the thread of `root` where there is one.
+    /// Sends one message until it is acknowledged, in the thread of `root` if there is one.
     async fn send(&mut self, conversation: String, root: Option<String>) -> Option<Own> {
         let (client_id, text) = (new_id(), mark());
         let content = format!("{} writes {text}", self.member.name);
@@ -125,13 +125,13 @@ impl Requester {
         }
     }
 
-    /// Pins a message or takes its pin away; whether it is pinned then.
+    /// Pins or unpins a message; returns true if it is pinned afterwards.
     async fn pin(&mut self, id: &str, is_pinned: bool) -> bool {
         let method = if is_pinned { Method::PUT } else { Method::DELETE };
         self.insist(method, &format!("/r1/messages/{id}/pin"), Value::Null, &[404]).await == 200 && is_pinned
     }
 
-    /// Lets a guest in and out, again and again.
+    /// Adds and removes a guest repeatedly.
     pub async fn open_the_door(mut self, guest: String) {
         let members = format!("/r1/conversations/{}/members", self.writes_to[0]);
         let mut is_in = true;
@@ -147,7 +147,7 @@ impl Requester {
         }
     }
 
-    /// Joins a channel and leaves it, again and again, and is in it at the end. Answers how often it left.
+    /// Joins and leaves a channel repeatedly and ends as a member. Returns the number of times it left.
     pub async fn come_and_go(mut self) -> usize {
         let channel = format!("/r1/conversations/{}", self.writes_to[0]);
         let mut visits = 0;
@@ -164,7 +164,8 @@ impl Requester {
         visits
     }
 
-    /// Asks until it is done, and answers by which status. What may have been done by an attempt without an answer is `done` too.
+    /// Retries a request until it succeeds; returns the status. `done` is the status of a repeated request whose first
+    /// attempt took effect without a response.
     async fn insist(&mut self, method: Method, path: &str, body: Value, done: &[u16]) -> u16 {
         loop {
             if let Some(answer) = self.ask(method.clone(), path, body.clone(), done).await {
@@ -173,7 +174,7 @@ impl Requester {
         }
     }
 
-    /// One attempt. Anything but success, `done`, and that the service is away is a surprise.
+    /// One attempt. Any result other than success, `done` or an unavailable service is recorded as a surprise.
     async fn ask(&mut self, method: Method, path: &str, body: Value, done: &[u16]) -> Option<Answer> {
         let request = self.member.request(method.clone(), path).timeout(PATIENCE);
         let request = if body.is_null() { request } else { request.json(&body) };

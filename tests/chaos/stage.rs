@@ -1,4 +1,4 @@
-//! Who is there, what they talk in, and how it ends.
+//! Participants, conversations and the end of a run.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,9 +19,9 @@ use crate::line::{Form, Line};
 use crate::rest::Requester;
 use crate::stream::StreamReader;
 
-/// After the last fault everybody must have everything within this.
+/// Time after the last fault within which everybody must have everything.
 const ENDING: Duration = Duration::from_secs(30);
-/// Gaps in the run's own time that are longer count as the machine's.
+/// Scheduling gap of the run above which it counts as a stall of the machine.
 const STALL: Duration = Duration::from_millis(40);
 const BEAT: Duration = Duration::from_millis(10);
 
@@ -29,22 +29,22 @@ const CROWD: Chat = 0;
 const CREW: Chat = 1;
 const DUO: Chat = 2;
 const QUIET: Chat = 3;
-/// Nobody writes here but whoever is about to be killed: no later event shows what is missing.
+/// Conversation written only by the instance about to be killed, so that no later event reveals a gap.
 const HUSH: Chat = 4;
 /// A public channel with too many members to be small.
 const CHANNEL: Chat = 5;
 const NAMES: [&str; 6] = ["the crowd", "the crew", "the duo", "the quiet two", "the hush", "the channel"];
-/// Who is in each conversation, and looks into it at the end.
+/// Readers of each conversation that also view it.
 const LOOKING: [usize; 6] = [0, 0, 1, 4, 0, 0];
 const GUEST: usize = 7;
-/// Joins the channel and leaves it.
+/// Index of the user who joins and leaves the channel.
 const VISITOR: usize = 8;
-/// Members of the channel who do nothing: conversations of up to 20 are small.
+/// Number of passive channel members. Conversations of up to 20 members are small.
 const SILENT: usize = 14;
 
 pub struct Stage {
     pub orders: watch::Sender<Orders>,
-    /// Writes to the hush, when it is told to.
+    /// Writes to [`HUSH`] on request.
     pub whisperer: Requester,
     people: Vec<Member>,
     ids: Vec<String>,
@@ -52,12 +52,12 @@ pub struct Stage {
     writers: Vec<Notes>,
     clients: Vec<JoinHandle<()>>,
     requesters: Vec<JoinHandle<()>>,
-    /// How often it left.
+    /// Returns the number of times the visitor left.
     visitor: JoinHandle<usize>,
 }
 
 impl Stage {
-    /// Everybody signs up, the conversations begin, and the clients start.
+    /// Signs up everybody, creates the conversations and starts the clients.
     pub async fn set(cluster: &Cluster, seed: u64) -> Self {
         let base = cluster.balancer.url();
         let names = ["Anna", "Ben", "Cleo", "Dora", "Eve", "Finn", "Gus", "Hana", "Ida"];
@@ -201,7 +201,7 @@ impl Stage {
         stage
     }
 
-    /// Nobody writes any more; everybody gets what there is. Then everything is collected.
+    /// Stops all writers, waits until everybody has everything, and collects the evidence.
     pub async fn end(self, database: &TestDatabase, evidence: &mut Evidence) {
         self.orders.send_modify(|orders| orders.writes = false);
         let deadline = Instant::now() + ENDING;
@@ -221,7 +221,7 @@ impl Stage {
             members.push(listed.iter().filter_map(|one| one["user_id"].as_str().map(str::to_owned)).collect());
         }
         loop {
-            // Before the heads are read: what was acknowledged after that would be missing in them, and its readers were cut off.
+            // Before the heads are read: messages acknowledged later would be missing in them.
             let outstanding: usize = self.writers.iter().map(|notes| lock(&notes.progress).outstanding).sum();
             let mut heads = BTreeMap::new();
             for (chat, who) in LOOKING.into_iter().enumerate() {
@@ -296,7 +296,8 @@ impl Stage {
     }
 }
 
-/// What is there. A connection to the database that died without a word is found out by whoever asks next, even when all ways are open.
+/// Reads a resource, retrying. A silently dead database connection is found only by the next request, even after all
+/// faults are repaired.
 async fn patiently(member: &Member, path: String) -> Value {
     let deadline = Instant::now() + ENDING;
     loop {
@@ -309,14 +310,14 @@ async fn patiently(member: &Member, path: String) -> Value {
     }
 }
 
-/// A poll in a conversation; its id.
+/// Creates a poll in a conversation; returns its id.
 async fn ask(by: &Member, chat: &str) -> String {
     let poll = json!({ "options": ["one", "two", "three"] });
     let body = json!({ "client_id": new_id(), "content": "Which?", "poll": poll });
     text(&by.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201)["id"])
 }
 
-/// A public channel with these people, and enough others that it is not small.
+/// Creates a public channel with these people and enough others that it is large.
 async fn open_channel(base: &str, people: &[&Member]) -> String {
     let silent = (0..SILENT).map(async |n| Member::sign_up(base, &format!("Silent {n}")).await);
     let silent = futures_util::future::join_all(silent).await;
@@ -327,7 +328,7 @@ async fn open_channel(base: &str, people: &[&Member]) -> String {
     text(&channel["id"])
 }
 
-/// Everything that a `sync` from the beginning tells.
+/// Response to a `sync` from the beginning.
 async fn synced(member: &Member, form: Form, ids: &[String]) -> String {
     let telling = async {
         let mut line = Line::open(member, form).await?;
@@ -369,20 +370,20 @@ fn logged(row: &Value) -> Logged {
     }
 }
 
-/// Milliseconds since 1970 of `2026-11-20T12:00:00.000Z`.
+/// Milliseconds since 1970 of a timestamp such as `2026-11-20T12:00:00.000Z`.
 pub fn moment(text: &str) -> Moment {
     let numbers: Vec<i64> =
         text.split(|one: char| !one.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
     let [year, month, day, hour, minute, second, millisecond] = numbers[..] else {
         panic!("{text} is not a moment");
     };
-    // Days of the civil calendar, years beginning in March.
+    // Days of the civil calendar with years starting in March.
     let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468;
     ((days * 24 + hour) * 60 + minute) * 60_000 + second * 1_000 + millisecond
 }
 
-/// Writes down when the run itself got no time: then the instances got none either.
+/// Records when the run itself was not scheduled; the instances were not either.
 pub fn watch_the_machine() -> Arc<Mutex<Vec<(Moment, i64)>>> {
     let stalls: Arc<Mutex<Vec<(Moment, i64)>>> = Arc::default();
     let seen = Arc::downgrade(&stalls);

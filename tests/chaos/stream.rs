@@ -1,4 +1,4 @@
-//! A reader of Server-Sent Events: it resumes by `Last-Event-ID`, and reads from the log what a `resync` says it may have missed.
+//! Reader of Server-Sent Events. Resumes by `Last-Event-ID` and reads missed events from the log after a `resync`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::dice::Dice;
 use crate::evidence::{Chat, Event, Seen};
 
 const RECONNECT: Duration = Duration::from_millis(80);
-/// A comment comes every 15 s.
+/// Time without data after which a stream is dropped; a comment arrives every 15 s.
 const SILENCE: Duration = Duration::from_secs(17);
-/// A stream that is on a dead connection is given up when nothing at all has come for so long while others are busy.
+/// Time without data after which a stream on a dead connection is dropped while others are busy.
 const BUSY_SILENCE: Duration = Duration::from_secs(5);
-/// A read that failed is tried again after this.
+/// Delay before a failed read is retried.
 const AGAIN: Duration = Duration::from_millis(400);
 const FETCH: Duration = Duration::from_secs(6);
 
@@ -30,10 +30,10 @@ pub struct StreamReader {
 }
 
 impl StreamReader {
-    /// Until the task is aborted.
+    /// Runs until the task is aborted.
     pub async fn run(mut self) {
         let mut cursor = None;
-        // What must be read from the log: nothing else gives it.
+        // Conversations to read from the log; nothing else delivers their events.
         let mut owed = BTreeSet::new();
         loop {
             let code = self.follow(&mut cursor, &mut owed).await;
@@ -44,7 +44,7 @@ impl StreamReader {
         }
     }
 
-    /// One stream; how it ended, if it began at all.
+    /// Reads one stream; returns how it ended, if it started at all.
     async fn follow(&mut self, cursor: &mut Option<String>, owed: &mut BTreeSet<Chat>) -> Option<Option<u16>> {
         let mut request = self.member.request(Method::GET, "/r1/events").timeout(Duration::from_secs(3_600));
         let resumes = cursor.is_some();
@@ -132,7 +132,7 @@ impl StreamReader {
         }
     }
 
-    /// Reads what is owed from the log. What fails is owed still.
+    /// Reads the owed conversations from the log. Failed ones remain owed.
     async fn fetch(&self, owed: &mut BTreeSet<Chat>) {
         self.notes.saw(Seen::Sync);
         let names: BTreeMap<Chat, &String> = self.chats.iter().map(|(id, chat)| (*chat, id)).collect();

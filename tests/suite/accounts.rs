@@ -1,4 +1,4 @@
-//! Accounts from outside: signing up, in and out, tokens and cookies, devices, and what attackers send instead.
+//! Accounts over the API: sign-up, sign-in, sign-out, tokens, cookies, devices and attacks on them.
 
 mod browser;
 mod cluster;

@@ -1,4 +1,4 @@
-//! Keys for programs: what they may do, what no key ever does, and that a revoked one is refused at once.
+//! API keys: scopes, forbidden calls and revocation.
 
 use std::time::Duration;
 
@@ -108,10 +108,10 @@ async fn a_key_is_limited_to_its_scopes_and_never_manages_credentials() {
     all.post("/r1/auth/change-password", password.clone()).await.refused(403, "scope_missing");
     all.patch("/r1/users/me", password).await.refused(403, "scope_missing");
     all.patch("/r1/users/me", json!({ "display_name": "Robot" })).await.data_with(200);
-    // Somebody else's things are as far away as they are for its owner.
+    // Resources of other users stay inaccessible.
     let cleo = app.sign_up("Cleo").await;
     cleo.program(&["read", "write"]).await.get(&messages).await.refused(404, "not_found");
-    // What is no key is nobody.
+    // Malformed keys are unauthenticated.
     for wrong in ["nk_", "nk_x", &format!("nk_{}", "A".repeat(43)), &format!("nk_{}", "A".repeat(5_000))] {
         let nobody = support::Caller::new(&app.url(), support::Credentials::Bearer((*wrong).to_owned()));
         nobody.get("/r1/users/me").await.refused(401, "unauthenticated");
@@ -145,19 +145,19 @@ async fn the_admin_scope_requires_and_follows_the_administrator_role() {
     administering.get("/r1/admin/users").await.data();
     administering.get("/r1/api_keys").await.refused(403, "scope_missing");
 
-    // Whose usage a key may read goes by the same scope.
+    // Reading usage of others follows the same scope.
     let bens_usage = format!("/r1/usage?user_id={}", app.sign_up("Ben").await.id);
     usual.get(&bens_usage).await.refused(403, "forbidden");
     fresh.program(&["read", "admin"]).await.get(&bens_usage).await.data();
 
-    // Where a person confirms once more, the key stands in for it.
+    // A key replaces a person's confirmation.
     app.database.run("UPDATE user_sessions SET created_at = 0, confirmed_at = NULL").await;
     fresh.put(&budget, limit()).await.refused(403, "fresh_sign_in_required");
     administering.put(&budget, limit()).await.data();
     let body = json!({ "name": "Another", "scopes": ["admin"] });
     fresh.post("/r1/api_keys", body.clone()).await.refused(403, "fresh_sign_in_required");
 
-    // It is worth nothing once its owner is no administrator, and nobody else gives it.
+    // The scope ends with the owner's administrator role, and nobody else can grant it.
     role("user").await;
     wait_until("the key hears of it", || async { administering.get("/r1/admin/users").await.status == 403 }).await;
     administering.put(&budget, limit()).await.refused(403, "forbidden");
@@ -197,7 +197,7 @@ async fn sockets_require_the_read_scope_and_sending_requires_write() {
     assert!(matches!(&refused, Err((403, body)) if body.contains("scope_missing")));
     writer.get("/r1/events").await.refused(403, "scope_missing");
     reader.event_stream(None).await.expect("hello").await;
-    // By a ticket it is no more than without.
+    // A ticket does not extend the scopes.
     let ticket = writer.post("/r1/websocket/ticket", json!({})).await.data()["ticket"].as_str().unwrap().to_owned();
     let path = format!("/r1/websocket?ticket={ticket}");
     let by_ticket = Socket::try_open(&app.url(), &path, app.anonymous().headers(), Codec::Json).await;
@@ -223,7 +223,7 @@ async fn rejects_a_revoked_key_at_once_and_closes_its_sockets() {
     program.get("/r1/users/me").await.refused(401, "unauthenticated");
     assert_eq!(socket.closed().await.code, 4401);
     assert_eq!(kept.request("ping", json!({})).await.kind, "pong");
-    // Signing the owner out leaves the programs alone, and the other way round.
+    // Signing out the owner does not affect keys, and vice versa.
     anna.get("/r1/users/me").await.data_with(200);
     anna.post("/r1/auth/logout", json!({})).await.data_with(200);
     other.get("/r1/users/me").await.data_with(200);
@@ -242,7 +242,7 @@ mod cluster {
         let mut socket = there.connect().await;
         revoke(&anna, &program).await;
         assert_eq!(socket.closed().await.code, 4401);
-        // Connections and requests hear of it by ways of their own; without the news it would be remembered for five seconds.
+        // Connections and requests are notified separately; without the bus the key would be cached for five seconds.
         let refused = wait_until("a 401", || async { there.get("/r1/users/me").await.status == 401 });
         timeout(Duration::from_secs(4), refused).await.expect("a request hears of it too");
         there.get("/r1/users/me").await.refused(401, "unauthenticated");

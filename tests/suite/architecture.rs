@@ -1,4 +1,4 @@
-//! Who may call whom, and what may stand where. Reads the sources; needs no server.
+//! Dependency and layering rules, checked on the sources without a server.
 
 mod page;
 
@@ -12,7 +12,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Which of our own crates each may use: nothing points from below to above.
+/// Allowed dependencies between our crates; none points upwards.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     [
         ("crates/appcore", &["natter-macro"][..]),
@@ -172,7 +172,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     .collect()
 }
 
-/// Words that must not stand in a crate's sources, because they belong to another layer.
+/// Words that must not occur in a crate's sources because they belong to another layer.
 const FOREIGN: [(&str, &[&str]); 21] = [
     ("crates/payment/src", &["sea_orm", "sqlx::", "actix"]),
     ("crates/outgoing/src", &["sea_orm", "sqlx::", "actix"]),
@@ -197,7 +197,7 @@ const FOREIGN: [(&str, &[&str]); 21] = [
     ("crates/ops/src", &["actix_web", "HttpRequest"]),
 ];
 
-/// What ends the program, or the task that it stands in. Nothing of ours needs it: start-up answers with an error as well.
+/// Expressions that panic. Production code needs none; start-up returns errors as well.
 const PANICS: [&str; 9] = [
     ".unwrap()",
     ".expect(",
@@ -210,7 +210,7 @@ const PANICS: [&str; 9] = [
     "clippy::expect_used",
 ];
 
-/// How a proof is asked for: endpoints leave it to their `requires`.
+/// Calls that check a precondition; endpoints use `requires` instead.
 const ASKS: [&str; 5] =
     ["Confirmed::ask(", "Enrolling::ask(", "Payer::ask(", "EditableAssistant::ask(", "ExportableConversation::ask("];
 
@@ -227,7 +227,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What is compiled into the program: without tests and comments.
+/// Source text compiled into the program, without tests and comments.
 fn program_text(path: &Path) -> String {
     let is_test = path.components().any(|part| part.as_os_str() == "tests")
         || path.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("tests"));
@@ -241,7 +241,7 @@ fn program_text(path: &Path) -> String {
         .fold(String::new(), |text, line| text + line + "\n")
 }
 
-/// Without the modules of tests that stand in a file. What follows such a module, or one that is a file of its own, stays.
+/// Removes inline test modules. Text after such a module, or after a test module in its own file, stays.
 fn without_tests(text: &str) -> String {
     let mut program = String::new();
     let mut in_tests = false;
@@ -254,7 +254,7 @@ fn without_tests(text: &str) -> String {
             program.push_str(line);
             program.push('\n');
         }
-        // rustfmt puts the end of a module of the file, and of nothing within it, at the beginning of a line.
+        // rustfmt puts the closing brace of a top-level module, and no other, at the start of a line.
         in_tests &= line != "}";
     }
     program
@@ -266,7 +266,7 @@ fn excludes_only_test_modules_from_the_checks() {
     assert_eq!(without_tests(text), "#[cfg(test)]\nmod tests;\nfn one() {\n}\nfn three() {}\n");
 }
 
-/// Names of a crate's normal dependencies, by its manifest.
+/// Names of a crate's normal dependencies, from its manifest.
 fn dependencies(folder: &Path) -> BTreeSet<String> {
     let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
     let dependencies =
@@ -295,7 +295,7 @@ fn crates_depend_only_on_lower_layers() {
     }
 }
 
-/// The modules at the beginning of paths as `crate::one::Thing` and `crate::{one, two::{Thing, Other}}`.
+/// Modules in paths such as `crate::one::Thing` and `crate::{one, two::{Thing, Other}}`.
 fn modules_named(text: &str) -> BTreeSet<&str> {
     let name = |path: &'_ str| path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
     let mut named = BTreeSet::new();
@@ -333,7 +333,7 @@ fn finds_modules_in_paths_and_use_lists() {
     assert_eq!(modules_named(text), BTreeSet::from(["App", "EIGHT", "one", "six", "three", "two"]));
 }
 
-/// Whether one comes from one module to another along arrows.
+/// True if a path of arrows leads from one module to another.
 fn leads(arrows: &BTreeSet<(&str, &str)>, from: &str, to: &str) -> bool {
     let mut seen = BTreeSet::from([from]);
     let mut next = vec![from];
@@ -346,7 +346,7 @@ fn leads(arrows: &BTreeSet<(&str, &str)>, from: &str, to: &str) -> bool {
     false
 }
 
-/// The modules of a crate, once for each of their files, with its text. `lib.rs` only lists.
+/// Modules of a crate with the text of each file. `lib.rs` is excluded because it only lists modules.
 fn modules(folder: &Path) -> Vec<(String, String)> {
     sources(folder)
         .into_iter()
@@ -358,7 +358,7 @@ fn modules(folder: &Path) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Which module the names are from that a crate shows as its own.
+/// Modules of the names that a crate re-exports.
 fn homes(lib: &str) -> BTreeMap<&str, &str> {
     let shown = lib.lines().filter_map(|line| line.strip_prefix("pub use ")?.split_once("::"));
     shown
@@ -412,7 +412,7 @@ fn production_code_does_not_panic() {
     assert!(read > 50, "the sources were not found");
 }
 
-/// What `requires = …` asks for is asked for in one place, and the proof of it is what the services take.
+/// `requires = …` is checked in one place, and services take the resulting witness.
 #[test]
 fn endpoints_authorize_through_requires() {
     let folder = root().join("crates/endpoint/src");
@@ -426,8 +426,8 @@ fn endpoints_authorize_through_requires() {
     }
 }
 
-/// Services write the audit log in the transaction of what they change. What changes nothing is noted by its endpoint, and a failed sign-in where
-/// it fails, whichever way it was tried.
+/// Services write audit entries in the transaction of the change. Endpoints record calls without a change; failed
+/// sign-ins are recorded where they fail, for every method.
 #[test]
 fn audit_entries_without_a_change_are_written_by_endpoints() {
     let notes: Vec<PathBuf> = [
@@ -467,7 +467,7 @@ fn every_declared_endpoint_is_registered() {
     assert_eq!(routes.len(), listed.len(), "two endpoints have the same method and path");
 }
 
-/// `docs/security.md` says which test shows what. Names of tests are sentences; one that is not there shows nothing.
+/// `docs/security.md` names the test behind each claim; each must exist.
 #[test]
 fn every_test_named_on_the_security_page_exists() {
     let page = fs::read_to_string(root().join("docs/security.md")).unwrap();

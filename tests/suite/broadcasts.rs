@@ -1,4 +1,4 @@
-//! Announcements: whom they get to, how they begin and end, and what is remembered of them.
+//! Announcements: audience, schedule, dismissal and history.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn told(socket: &mut Socket, broadcast: &Value) -> Value {
     frame.payload
 }
 
-/// What the counts of an announcement come to.
+/// Delivery counts of an announcement.
 async fn counts(admin: &Member, broadcast: &Value) -> [i64; 4] {
     let read = admin.get(&path(broadcast, "")).await.data();
     ["recipients", "delivered", "seen", "dismissed"].map(|name| read[name].as_i64().unwrap())
@@ -98,7 +98,7 @@ async fn announcements_reach_everyone_online_and_later_visitors() {
     );
     assert!(frame.get("audience").is_none() && frame.get("created_by").is_none(), "{frame}");
     assert_eq!(titles(&ben).await, ["Maintenance at ten"], "he came later");
-    // Anna by her connection, Ben because he asked.
+    // Anna through her connection, Ben by a request.
     settled(&admin, &sent, [3, 2, 0, 0]).await;
     for _ in 0..2 {
         anna.post(&path(&sent, "/seen"), json!({})).await.data();
@@ -114,7 +114,7 @@ async fn announcements_reach_everyone_online_and_later_visitors() {
     let frame = told(&mut socket, &sent).await;
     assert_eq!((&frame["status"], &frame["withdrawn_at"]), (&json!("withdrawn"), &withdrawn["withdrawn_at"]));
     assert!(titles(&anna).await.is_empty());
-    // Again, it stays so; to change it is too late; to say that it was seen is no mistake.
+    // Repeating it changes nothing; later changes are refused; marking it as seen is allowed.
     assert_eq!(admin.post(&path(&sent, "/withdraw"), json!({})).await.data(), admin.get(&path(&sent, "")).await.data());
     admin.patch(&path(&sent, ""), json!({ "title": "Later" })).await.refused(409, "wrong_state");
     anna.post(&path(&sent, "/seen"), json!({})).await.data();
@@ -151,7 +151,7 @@ async fn announcements_reach_exactly_their_audience() {
         let preview = admin.post("/r1/broadcasts/preview", json!({ "audience": audience })).await.data();
         assert_eq!(preview, json!({ "recipients": count, "online": count }), "{title}");
         let sent = announce(&admin, title, audience, json!({})).await;
-        // Who is not concerned would have been told by the time that those are who are, and it is written down.
+        // By the time the audience was notified, others would have been too; the counts show they were not.
         settled(&admin, &sent, [count, count, 0, 0]).await;
         let sockets = [&mut to_anna, &mut to_ben, &mut to_admin];
         for ((socket, member), is_reached) in sockets.into_iter().zip([&anna, &ben, &admin]).zip(reached) {
@@ -164,7 +164,7 @@ async fn announcements_reach_exactly_their_audience() {
         }
         admin.post(&path(&sent, "/withdraw"), json!({})).await.data();
     }
-    // Whoever is gone is online no more.
+    // Disconnected users are not online.
     drop((to_anna, to_ben));
     wait_until("they are gone", || async {
         let all = json!({ "audience": { "all": true } });
@@ -215,7 +215,7 @@ async fn rejects_invalid_announcement_fields_by_name() {
     anna.get("/r1/broadcasts").await.refused(403, "forbidden");
     anna.post(&path(&sent, "/dismiss"), json!({})).await.refused(409, "wrong_state");
     assert_eq!(titles(&anna).await, ["Hello"]);
-    // What has begun keeps its audience; the rest can be mended.
+    // A started announcement keeps its audience; other fields can be edited.
     for change in [
         json!({ "audience": { "roles": ["admin"] } }),
         json!({ "starts_at": later(Duration::from_secs(60)) }),
@@ -265,7 +265,7 @@ async fn lists_announcements_by_status() {
     }
     assert!(find("q=_").await.is_empty());
     admin.get("/r1/broadcasts?status=asleep").await.names_field("status");
-    // What has not begun can still be for others, and is told to nobody when it is withdrawn.
+    // Before the start the audience can change, and withdrawing notifies nobody.
     let moved = json!({ "audience": { "roles": ["admin"] }, "starts_at": later(Duration::from_secs(900)) });
     assert_eq!(admin.patch(&path(&soon, ""), moved).await.data()["recipients"], 1);
     assert_eq!(titles(&admin).await, ["Now 100%"]);
@@ -282,7 +282,7 @@ async fn dismissing_an_announcement_dismisses_it_on_all_devices() {
     told(&mut other, &sent).await;
     anna.post(&path(&sent, "/dismiss"), json!({})).await.data();
     assert_eq!(other.expect("broadcast.dismissed").await.payload, json!({ "id": sent["id"] }));
-    // Another title for those who still have it: who has put it away is not bothered again.
+    // A new title is sent to those who have not dismissed it.
     admin.patch(&path(&sent, ""), json!({ "title": "Hello again" })).await.data();
     assert_eq!(told(&mut other, &sent).await["title"], "Hello again");
     assert!(titles(&anna).await.is_empty());
@@ -360,7 +360,7 @@ async fn announcements_are_listed_as_notifications_until_withdrawn() {
     }
     assert_eq!(listed(&ben).await, json!(0));
 
-    // Who is not concerned any more has it until then all the same.
+    // A user who leaves the audience keeps it until then.
     let place = team(&anna, &[&ben]).await;
     let more = json!({ "channels": ["notification"] });
     let sent = announce(&admin, "For the team", json!({ "workspace_ids": [place] }), more).await;
@@ -406,7 +406,7 @@ mod cluster {
         assert!(stranger.drain().await.iter().all(|frame| frame.kind != "broadcast"));
     }
 
-    /// People who connect at the same time.
+    /// Number of users who connect at the same time.
     const AT_ONCE: usize = 16;
 
     #[tokio::test]
@@ -424,12 +424,12 @@ mod cluster {
         for socket in &mut sockets {
             assert_eq!(told(socket, &sent).await["status"], "active");
         }
-        // The admin has not looked.
+        // The admin has not seen it.
         let told_all = i64::try_from(PEOPLE).unwrap();
         settled(&admin, &sent, [told_all + 1, told_all, 0, 0]).await;
         admin.at(&app.instances[1].url()).post(&path(&sent, "/withdraw"), json!({})).await.data();
         for socket in &mut sockets {
-            // Had somebody been told twice, this would be the first one again.
+            // A duplicate delivery would appear here first.
             assert_eq!(told(socket, &sent).await["status"], "withdrawn");
         }
         wait_until("its withdrawal is noted", || async { titles(&people[0]).await.is_empty() }).await;

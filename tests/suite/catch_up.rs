@@ -1,4 +1,4 @@
-//! What somebody has missed, told by an assistant: only of what they may read, and to nobody else.
+//! Catch-up summaries: limited to readable messages and visible only to the requester.
 
 use support::{Application, Behaviour, Member, Setup, Upstream, UpstreamKind, Value, json, wait_until};
 
@@ -26,7 +26,7 @@ async fn read(member: &Member, chat: &str, message: &Value) {
 
 pub(crate) fn sample_calls() -> Vec<SampleCall> {
     vec![
-        // There is nothing new in either.
+        // Neither has new messages.
         sample(&["CatchUpConversation"], async |world| Args::id(world.group().await).with_body(json!({}))),
         sample(&["CatchUpAll"], async |world| Args::body(json!({ "workspace_id": world.workspace }))),
     ]
@@ -56,13 +56,13 @@ async fn catch_up_summarizes_a_conversation() {
     for unread in ["in May", "fine with me", "secret"] {
         assert!(!asked.contains(unread), "{asked}");
     }
-    // From an earlier place, though all of it is read.
+    // From an earlier position although everything is read.
     read(&ben, &chat, &news).await;
     ben.post(&path(&chat), json!({})).await.refused(409, "wrong_state");
     upstream.then(Behaviour::answer("In May, then in June.[1][2]"));
     let all = ben.post(&path(&chat), json!({ "since": 0 })).await.data();
     assert_eq!((all["read_count"].as_u64(), all["sources"].as_array().unwrap().len()), (Some(2), 2));
-    // It is paid for by Ben, and stands in no conversation.
+    // Ben pays for it, and it is stored in no conversation.
     let used = async || ben.get("/r1/usage/requests").await.data()["total"].as_u64().unwrap_or_default();
     wait_until("it is written down", async || used().await == 2).await;
     assert!(anna.history(&chat).await.iter().all(|message| message["sender"]["kind"] != "assistant"));
@@ -91,7 +91,7 @@ async fn catch_up_summarizes_all_conversations_of_a_workspace() {
     let asked = read_by_model(&upstream);
     assert!(asked.contains("a quiet word") && asked.contains("loud number 44."), "{asked}");
     assert!(!asked.contains("loud number 4.") && !asked.contains("spy"), "{asked}");
-    // What is muted is nothing that one has missed.
+    // Muted conversations are not summarised.
     let own = format!("/r1/conversations/{loud}/own");
     ben.patch(&own, json!({ "muted_until": "2100-01-01T00:00:00Z" })).await.data();
     upstream.then(Behaviour::answer("A word.[1]"));

@@ -1,4 +1,5 @@
-//! Several instances behind a load balancer without sticky sessions: what one commits everyone sees, whoever dies.
+//! Several instances behind a load balancer without sticky sessions: every commit is visible everywhere, whichever
+//! instance dies.
 
 mod notifications;
 mod search;
@@ -85,7 +86,8 @@ async fn signing_out_takes_effect_on_other_instances() {
     there.get("/r1/users/me").await.refused(401, "unauthenticated");
 }
 
-/// Writes through the load balancer until told to stop, sending everything again that was not answered; what was acknowledged.
+/// Writes through the load balancer until told to stop, resending unanswered requests; returns the acknowledged
+/// messages.
 fn write(member: Member, chat: String, stop: Arc<AtomicBool>) -> JoinHandle<HashSet<String>> {
     tokio::spawn(async move {
         let mut acknowledged = HashSet::new();
@@ -102,7 +104,7 @@ fn write(member: Member, chat: String, stop: Arc<AtomicBool>) -> JoinHandle<Hash
                     Ok(answer) => assert!(matches!(answer.status, 502..=504), "{answer:?}"),
                     Err(_) => {}
                 }
-                // The client's own pause before it tries again.
+                // Retry delay of the client.
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
             acknowledged.insert(client_id);
@@ -111,7 +113,7 @@ fn write(member: Member, chat: String, stop: Arc<AtomicBool>) -> JoinHandle<Hash
     })
 }
 
-/// Everything acknowledged is there once; everyone's view is the log.
+/// Checks that every acknowledged message exists once and that all views equal the log.
 async fn check(member: &Member, chat: &str, acknowledged: &HashSet<String>, followers: &[Follower]) {
     let log = member.event_log(chat).await;
     let expected: Vec<(i64, String)> =
@@ -139,7 +141,7 @@ struct Load {
 }
 
 impl Load {
-    /// Two people write and follow through the balancer.
+    /// Two people write and follow through the load balancer.
     async fn start(balancer: &str) -> Self {
         let anna = Member::sign_up(balancer, "Anna").await;
         let ben = Member::sign_up(balancer, "Ben").await;
@@ -153,7 +155,7 @@ impl Load {
         load
     }
 
-    /// Waits until so many more messages have come to everybody.
+    /// Waits until everybody received this many more messages.
     async fn go_on(&self, messages: i64) {
         for follower in &self.followers {
             let now = follower.seen(&self.chat).last().map_or(0, |(seq, _)| *seq);
@@ -194,7 +196,7 @@ async fn restarting_redis_under_load_loses_nothing() {
     for _ in 0..2 {
         let redis = app.redis.as_mut().unwrap();
         redis.stop().await;
-        // Without Redis everything goes on, told from the log.
+        // Without Redis events are delivered from the log.
         load.go_on(50).await;
         redis.start_again().await;
         load.go_on(50).await;
@@ -263,7 +265,7 @@ async fn answers_503_in_time_without_its_database_and_recovers() {
     assert_eq!((health.status, &health.body["database"]["status"]), (503, &json!("down")), "{health:?}");
     assert_eq!(alive.status, 200);
     assert_eq!(anna.get("/health").await.body["database"]["circuit"], "open");
-    // From now on nobody waits for a connection: twenty requests, one after the other, would take a multiple of `PATIENCE`.
+    // From here on nobody waits for a connection: twenty sequential requests would take a multiple of `PATIENCE`.
     let refusals = async {
         for _ in 0..20 {
             anna.get("/r1/conversations").await.refused(503, "unavailable");
@@ -276,13 +278,13 @@ async fn answers_503_in_time_without_its_database_and_recovers() {
     let said = |word: &str| app.instances[0].log().iter().filter(|line| line.contains(word)).count();
     wait_until("a line in the log", || async { said("circuit breaker closed") > 0 }).await;
     assert_eq!((said("circuit breaker open"), said("circuit breaker closed")), (1, 1));
-    // Whether the first attempt was committed nobody knows; sent again it is there once.
+    // The first attempt may have been committed; the resent message exists once.
     let again = anna.send_as(&chat, &client_id, "meanwhile").await;
     assert!(matches!(again.status, 200 | 201), "{again:?}");
     assert_eq!(anna.history(&chat).await.len(), 2);
 }
 
-/// The worst way to lose a database: connections stay open, nothing comes, and nobody is told.
+/// Connections stay open without data or errors.
 #[tokio::test]
 async fn answers_503_in_time_behind_a_dead_database_connection_and_recovers() {
     let postgres = PostgresServer::start();
@@ -293,7 +295,7 @@ async fn answers_503_in_time_behind_a_dead_database_connection_and_recovers() {
     let mut socket = ben.connect().await;
     anna.send_message(&chat, "before").await;
     socket.read_until_seq(&chat, 1).await;
-    // The line dies while questions are under way, some of each kind.
+    // The database connection fails while requests of each kind are in progress.
     let (is_over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let asking = (0..24).map(|n| {
         let (anna, chat, is_over, answered) = (&anna, &chat, &is_over, &answered);
@@ -317,12 +319,12 @@ async fn answers_503_in_time_behind_a_dead_database_connection_and_recovers() {
         line.set(Way::Dead);
         wait_until("a 503", || async { anna.get("/r1/conversations").await.status == 503 }).await;
         line.set(Way::Open);
-        // What is still on the dead connections does not come; new ones are made for everything else.
+        // Queries on dead connections time out; new connections serve everything else.
         wait_until("questions are answered again", || async { anna.get("/r1/conversations").await.status == 200 })
             .await;
         is_over.store(true, Ordering::SeqCst);
     };
-    // A request that is not answered within `PATIENCE` fails.
+    // A request that exceeds `PATIENCE` fails.
     tokio::join!(futures_util::future::join_all(asking), breaking);
     wait_until("messages are taken again", || async {
         matches!(anna.send_as(&chat, &new_id(), "after").await.status, 200 | 201)
@@ -332,7 +334,7 @@ async fn answers_503_in_time_behind_a_dead_database_connection_and_recovers() {
     socket.read_until_seq(&chat, head).await;
 }
 
-/// As behind a line that goes silent for some connections only: the others, and new ones, are as good as ever.
+/// Some connections go silent; others and new ones keep working.
 #[tokio::test]
 async fn stalled_database_backends_fail_only_their_own_requests() {
     let postgres = PostgresServer::start();
@@ -361,7 +363,7 @@ async fn stalled_database_backends_fail_only_their_own_requests() {
     postgres.resume_backend(stopped);
 }
 
-/// Without a balancer that would ask again: whoever can't connect, or is cut off, asks the other instance.
+/// Clients without a load balancer: those that can't connect or are cut off switch to the other instance.
 #[tokio::test]
 async fn clients_that_fail_over_see_no_error_in_a_rolling_restart() {
     const CLIENTS: usize = 16;

@@ -1,4 +1,4 @@
-//! permessage-deflate: what is compressed, for whom, and that it can be turned off.
+//! permessage-deflate: negotiation, threshold and configuration.
 
 use support::{Application, Setup, json};
 
@@ -6,7 +6,7 @@ use crate::raw::{Raw, masked, upgrade_headers};
 
 const PATH: &str = "/r1/websocket";
 
-/// What a compressed message says.
+/// Decompressed payload.
 fn inflated(payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(100_000);
     let mut decompress = flate2::Decompress::new(false);
@@ -15,13 +15,13 @@ fn inflated(payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The next message that was created: the first byte of its frame, and what it says.
+/// First byte and content of the next `message.created` frame.
 async fn created(raw: &mut Raw) -> (u8, support::Value) {
     loop {
         let (first, payload) = raw.whole_frame().await.unwrap();
         let payload = if first & 0x40 == 0 { payload } else { inflated(&payload) };
         let text = String::from_utf8_lossy(&payload).into_owned();
-        // Socket.IO puts the type of its packet in front.
+        // Socket.IO prefixes the packet type.
         if let Some(frame) = text.strip_prefix("42").and_then(|text| serde_json::from_str::<support::Value>(text).ok())
         {
             if frame[0] == "message.created" {

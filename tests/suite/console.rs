@@ -1,4 +1,4 @@
-//! What the console tells of the installation.
+//! Admin console: figures and incidents.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ async fn reports_figures_for_an_hour_a_day_and_thirty_days() {
         assert_eq!(sum(&admin, range, "messages").await, 8, "{range}");
         assert!(sum(&admin, range, "requests").await > 0, "{range}");
         assert_eq!(series(&admin, range, "people").await.last(), Some(&Some(3)), "{range}");
-        // Nothing was there to count before.
+        // There was no data before.
         assert_eq!(series(&admin, range, "messages").await.first(), Some(&None), "{range}");
     }
     wait_until("the connection is counted", || async { sum(&admin, "1h", "connections").await >= 1 }).await;
@@ -80,7 +80,7 @@ async fn reports_figures_for_an_hour_a_day_and_thirty_days() {
 
 #[tokio::test]
 async fn shows_dead_letters_as_an_incident_until_resolved() {
-    // Nobody answers at this address.
+    // Nothing listens on this address.
     let setup = Setup::new().set("mail.smtp_url", "smtp://127.0.0.1:9");
     let app = setup.set("jobs.backoff", "1").set("jobs.max_attempts", "1").start().await;
     let admin = app.admin().await;
@@ -161,7 +161,7 @@ mod cluster {
             series(&admin, "1h", "connections").await.iter().flatten().any(|count| *count == 2)
         })
         .await;
-        // What it says of itself comes after what it counted.
+        // The figures follow the counters.
         wait_until("both connections are told", || async {
             instances(&admin).await.iter().all(|instance| instance["connections"] == 1)
         })
@@ -169,14 +169,14 @@ mod cluster {
         app.instances[1].kill().await;
         let admin = admin.at(&app.instances[0].url());
         let told = || async { incident(&admin, "instance").await.is_some() };
-        // Silent for so long that nobody can take it for slow; longer than is waited for one thing.
+        // Longer than the maximum reporting delay.
         let is_silent = |instance: &Value| {
             Timestamp::parse(instance["seen_at"].as_str().unwrap()).unwrap() < Clock::system().now().minus(SILENT)
         };
         wait_until("it is silent", || async { instances(&admin).await.iter().any(is_silent) || told().await }).await;
         wait_until("it is told", told).await;
         assert_eq!(instances(&admin).await.len(), 1);
-        // Whoever was connected had to come back.
+        // Its connected clients had to reconnect.
         assert_eq!(incident(&admin, "instance").await.unwrap()["impact"], 1);
     }
 
@@ -186,7 +186,7 @@ mod cluster {
         let (anna, ben, admin) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.admin().await);
         let chat = anna.open_single(&ben).await;
         let ben = ben.at(&app.instances[1].url());
-        // Whom an incident reached is told by what was counted.
+        // The number of affected users comes from the counters.
         wait_until("people are counted", || async { series(&admin, "1h", "people").await.iter().any(Option::is_some) })
             .await;
         app.redis.as_mut().unwrap().stop().await;
@@ -207,7 +207,7 @@ mod cluster {
         .await;
         let over = incident(&admin, "redis").await.unwrap();
         assert!(over["impact"].as_i64().is_some_and(|felt| felt >= 6), "{over}");
-        // As many as were counted last; that may have been before they came.
+        // The last count may predate their connection.
         assert!(over["people"].is_i64(), "{over}");
     }
 }

@@ -1,4 +1,4 @@
-//! Conversations: kinds, members, ownership, what others can't see.
+//! Conversations: kinds, members, ownership and visibility.
 
 use support::{Application, json, new_id};
 
@@ -40,7 +40,7 @@ fn members() -> Vec<SampleCall> {
             Args::id(group).with_body(json!({ "user_id": newcomer }))
         }),
         sample(&["LeaveConversation"], async |world| {
-            // Its owner may leave only after handing it over.
+            // The owner must transfer it before leaving.
             let group = world.group().await;
             let heir = format!("/r1/conversations/{group}/members/{}", world.friend.id);
             world.owner.patch(&heir, json!({ "role": "owner" })).await.data_with(200);
@@ -73,7 +73,7 @@ async fn two_people_have_one_direct_conversation() {
         ben.post("/r1/conversations", json!({ "kind": "single", "member_ids": [anna.id] })).await.data_with(200);
     assert_eq!(first["id"], again["id"]);
     assert_eq!(first["last_seq"], 0);
-    // Both at once: still one.
+    // Concurrent requests create one.
     let carl = app.sign_up("Carl").await;
     let (one, other) = tokio::join!(
         anna.post("/r1/conversations", json!({ "kind": "single", "member_ids": [carl.id] })),
@@ -87,7 +87,7 @@ async fn the_same_client_id_creates_one_conversation() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = json!({ "kind": "assistant", "client_id": "one" });
-    // As it is where an answer is lost: asked again while the first is on its way, and later.
+    // As after a lost response: repeated during the first request, and later.
     let (one, other) =
         tokio::join!(anna.post("/r1/conversations", chat.clone()), anna.post("/r1/conversations", chat.clone()));
     let mut statuses = [one.status, other.status];
@@ -96,7 +96,7 @@ async fn the_same_client_id_creates_one_conversation() {
     let again = anna.post("/r1/conversations", chat.clone()).await.data_with(200);
     assert_eq!(again["id"], one.data()["id"]);
     assert_eq!(again["id"], other.data()["id"]);
-    // Another one of hers, and one of somebody else, are others.
+    // Another id of hers and the same id of somebody else create others.
     let next = anna.post("/r1/conversations", json!({ "kind": "assistant", "client_id": "two" })).await.data_with(201);
     let of_ben = ben.post("/r1/conversations", chat).await.data_with(201);
     assert!(next["id"] != again["id"] && of_ben["id"] != again["id"]);
@@ -173,13 +173,13 @@ async fn adds_removes_and_promotes_members() {
     anna.post(&members, json!({ "user_id": new_id() })).await.names_field("user_id");
     anna.post(&members, json!({ "user_id": dora.id })).await.data_with(201);
     anna.post(&members, json!({ "user_id": dora.id })).await.refused(409, "already_member");
-    // The new member hears of it, and of everything after it.
+    // The new member receives this event and all later ones.
     let added = watching.expect_in("member.added", &group).await;
     assert_eq!(added.payload["member"]["user_id"], dora.id.as_str());
     anna.send_message(&group, "Welcome").await;
     assert_eq!(watching.expect_in("message.created", &group).await.payload["message"]["content"], "Welcome");
 
-    // An owner who leaves hands over first.
+    // An owner must transfer it before leaving.
     anna.post(&format!("/r1/conversations/{group}/leave"), json!({})).await.refused(409, "owner_must_transfer");
     ben.patch(&format!("{members}/{}", ben.id), json!({ "role": "owner" })).await.refused(403, "forbidden");
     let owner = anna.patch(&format!("{members}/{}", ben.id), json!({ "role": "owner" })).await.data();
@@ -187,7 +187,7 @@ async fn adds_removes_and_promotes_members() {
     anna.post(&format!("/r1/conversations/{group}/leave"), json!({})).await.data();
     anna.get(&format!("/r1/conversations/{group}")).await.refused(404, "not_found");
 
-    // Who was removed hears that, and nothing after it.
+    // A removed member receives this event and nothing later.
     carl.delete(&format!("{members}/{}", dora.id)).await.refused(403, "forbidden");
     ben.delete(&format!("{members}/{}", dora.id)).await.data();
     let removed = watching
@@ -205,7 +205,7 @@ async fn adds_removes_and_promotes_members() {
         "{after:?}"
     );
 
-    // She comes back and reads on.
+    // She is added again and reads on.
     ben.post(&members, json!({ "user_id": dora.id })).await.data_with(201);
     assert_eq!(dora.conversation(&group).await["title"], "Plan");
     let log = ben.event_log(&group).await;

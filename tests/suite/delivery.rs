@@ -1,4 +1,4 @@
-//! What reaches whom: in order, each once, without a gap, across reconnects, joins and leaves.
+//! Event delivery: in order, once, without gaps, across reconnects, joins and leaves.
 
 use support::{Application, Codec, Frame, Member, Setup, Socket, json, new_id};
 
@@ -10,7 +10,7 @@ fn seqs(frames: &[Frame], chat: &str) -> Vec<i64> {
         .collect()
 }
 
-/// Everything up to `sync.done`, which answers the sync.
+/// Frames up to `sync.done`, which answers the sync.
 async fn sync(socket: &mut Socket, cursors: support::Value) -> (Vec<Frame>, Frame) {
     let id = socket.send("sync", json!({ "cursors": cursors })).await;
     let mut frames = Vec::new();
@@ -65,7 +65,7 @@ async fn a_sync_returns_missed_events_in_order_and_continues_live() {
     let (missed, done) = sync(&mut socket, json!({ (chat.as_str()): 37 })).await;
     assert_eq!(seqs(&missed, &chat), (38..=450).collect::<Vec<_>>());
     assert_eq!(done.payload["conversations"], json!([{ "id": chat, "last_seq": 450 }]));
-    // The log's events are the ones that went out live.
+    // The log equals the live events.
     let log = ben.event_log(&chat).await;
     let first = missed.iter().find(|frame| frame.payload["seq"] == 38).unwrap();
     assert_eq!(first.payload, log[37]["payload"]);
@@ -97,7 +97,7 @@ async fn a_sync_under_load_has_no_gaps_or_duplicates() {
     while last < COUNT {
         let mut socket = ben.connect().await;
         let id = socket.send("sync", json!({ "cursors": { (chat.as_str()): last } })).await;
-        // What is ahead of the cursor before the sync begins is fetched by it; from the first event in its place on there is no gap.
+        // The sync fetches events between the cursor and its start; from the first in-order event on there is no gap.
         let (mut is_in_order, mut is_done) = (false, false);
         while !is_done || last < COUNT {
             let frame = socket.next().await;
@@ -195,7 +195,7 @@ async fn a_member_removed_while_typing_is_not_shown_typing_again() {
     let chat = anna.open_group("Team", &[&ben, &eve]).await;
     let (mut hers, mut his) = (anna.connect().await, ben.connect().await);
     for _ in 0..2 {
-        // The second one is told 3 s after the first.
+        // The second one is published 3 s after the first.
         his.send("typing", json!({ "conversation_id": chat, "active": true })).await;
     }
     his.drain().await;
@@ -241,7 +241,7 @@ async fn presence_follows_connections_and_the_chosen_status() {
     let app = Application::start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     anna.open_single(&ben).await;
-    // Everybody in the shared workspace meets in its default channel.
+    // All members of the shared workspace meet in its default channel.
     let workspaces = eve.get("/r1/workspaces").await.data()["items"].clone();
     let shared = workspaces.as_array().unwrap().iter().find(|one| one["shared"] == true).unwrap();
     eve.post(&format!("/r1/workspaces/{}/leave", shared["id"].as_str().unwrap()), json!({})).await.data();
@@ -273,7 +273,7 @@ async fn presence_uses_the_most_active_connection() {
     presence_of(&mut hers, &ben, "online").await;
     one.send("presence", json!({ "status": "dnd" })).await;
     presence_of(&mut hers, &ben, "dnd").await;
-    // Away from one thing, and at another.
+    // Away on one connection, active on another.
     one.send("presence", json!({ "status": "away" })).await;
     presence_of(&mut hers, &ben, "online").await;
     drop(two);

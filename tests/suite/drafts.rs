@@ -1,4 +1,4 @@
-//! Drafts on all devices of somebody's, and messages that are sent later: at their time, once, whatever ends in between.
+//! Drafts and scheduled messages: synchronised across devices, sent on time and once despite crashes.
 
 use std::time::Duration;
 
@@ -73,21 +73,21 @@ async fn synchronizes_drafts_across_devices_with_the_newest_winning() {
     anna.put(&draft, json!({ "content": "in the thread", "thread_id": root["id"] })).await.data();
     assert_eq!(socket.expect_in("draft.updated", &chat).await.payload["thread_id"], root["id"]);
     assert_eq!(drafts(&other).await, ["in the thread", "half a"]);
-    // What a device wrote before that, and tells only now, is not stored.
+    // An older version arriving late is not stored.
     let before = json!({ "content": "older", "updated_at": later(Duration::ZERO).replace("202", "201") });
     assert_eq!(other.put(&draft, before).await.data()["content"], "half a");
-    // A clock that is ahead wins once, not for ever.
+    // A clock that is ahead wins once, not permanently.
     let ahead = json!({ "content": "from tomorrow", "updated_at": later(Duration::from_secs(86_400)) });
     let ahead = other.put(&draft, ahead).await.data();
     assert!(ahead["updated_at"].as_str() > stored["updated_at"].as_str());
     assert_eq!(anna.put(&draft, json!({ "content": "half a thought" })).await.data()["content"], "half a thought");
-    // Empty: there is none. What is older than that does not bring it back.
+    // An empty draft is deleted, and older versions do not restore it.
     let emptied = anna.put(&draft, json!({ "content": " " })).await.data();
     assert_eq!(emptied["content"], "");
     let again = json!({ "content": "half a thought", "updated_at": stored["updated_at"] });
     assert_eq!(other.put(&draft, again).await.data()["content"], "");
     assert_eq!(drafts(&anna).await, ["in the thread"]);
-    // It is nobody else's.
+    // Drafts are private.
     assert!(drafts(&ben).await.is_empty());
     anna.send_message(&chat, "done").await;
     bens.expect_in("message.created", &chat).await;
@@ -177,14 +177,14 @@ async fn sends_a_scheduled_message_at_its_time() {
     let sent = schedule(&anna, &chat, "good morning", &at, json!({ "reply_to": root["id"] })).await;
     assert_eq!(told(&mut annas, &sent).await["scheduled"]["content"], "good morning");
     assert_eq!((&sent["send_at"], &sent["failure"]), (&json!(at), &Value::Null));
-    // Nobody else sees it.
+    // Scheduled messages are private.
     ben.get(&path(&sent, "")).await.refused(404, "not_found");
     ben.patch(&path(&sent, ""), json!({ "content": "x" })).await.refused(404, "not_found");
     ben.delete(&path(&sent, "")).await.refused(404, "not_found");
     ben.post(&path(&sent, "/send"), json!({})).await.refused(404, "not_found");
     assert_eq!(ben.get("/r1/scheduled").await.data()["total"], 0);
     assert_eq!(anna.get(&format!("/r1/scheduled?conversation_id={chat}")).await.data()["total"], 1);
-    // The same again is the same.
+    // Repeating the request returns the same message.
     let same = json!({ "client_id": sent["client_id"] });
     assert_eq!(schedule(&anna, &chat, "good morning", &at, same).await["id"], sent["id"]);
     let changed = anna.patch(&path(&sent, ""), json!({ "content": "good morning!" })).await.data();
@@ -201,7 +201,7 @@ async fn sends_a_scheduled_message_at_its_time() {
         }
     }
     anna.get(&path(&sent, "")).await.refused(404, "not_found");
-    // What is wrong with one is said at once.
+    // Validation happens when the message is scheduled.
     let messages = format!("/r1/conversations/{chat}/messages");
     for (field, send_at) in
         [("send_at", later(Duration::from_secs(5))), ("send_at", later(Duration::from_secs(400 * 86_400)))]
@@ -234,10 +234,10 @@ async fn a_scheduled_message_can_be_sent_now_postponed_or_cancelled() {
     assert_eq!((&message["content"], &message["thread_id"]), (&json!("first"), &root["id"]));
     anna.delete(&path(&second, "")).await.data();
     assert_eq!(anna.get("/r1/scheduled").await.data()["total"], 0);
-    // What it was to take along goes with it.
+    // Its attachment is deleted with it.
     let file = format!("/r1/uploads/{}", id(&upload));
     wait_until("the file is gone", async || anna.get(&file).await.status == 404).await;
-    // What is refused at its time stays, and says why.
+    // A message refused at its time is kept with the reason.
     let put_off = schedule(&ben, &chat, "too late", &day, json!({})).await;
     anna.delete(&format!("/r1/conversations/{chat}/members/{}", ben.id)).await.data();
     let mut socket = ben.connect().await;
@@ -267,7 +267,7 @@ async fn sends_a_scheduled_message_once_despite_a_kill() {
     let here = ben.at(&app.url());
     let sent = async || here.history(&chat).await.len();
     wait_until("one of them is there", async || sent().await > 0).await;
-    // In the middle of it.
+    // Killed while sending.
     app.instances[0].kill().await;
     app.instances[0].start_again().await;
     let (here, author) = (ben.at(&app.url()), anna.at(&app.url()));
@@ -344,7 +344,7 @@ mod cluster {
         assert_eq!(socket.expect("saved.updated").await.payload["message_id"], root["id"]);
         anna.delete(&on("follow")).await.data();
         assert_eq!(socket.expect_in("thread.own", &chat).await.payload["following"], false);
-        // It can be read there, too, and changed from there.
+        // It can be read and changed on the other instance.
         assert_eq!(drafts(&there).await, ["half a thought"]);
         assert_eq!(there.get("/r1/scheduled").await.data()["items"][0]["id"], sent["id"]);
         assert_eq!(there.get("/r1/reminders").await.data()["items"][0]["id"], reminder["id"]);
@@ -353,7 +353,7 @@ mod cluster {
         there.post(&path(&sent, "/send"), json!({})).await.data_with(201);
         assert_eq!(told(&mut here, &sent).await["scheduled"], Value::Null);
         assert_eq!(here.expect_in("message.created", &chat).await.payload["message"]["content"], "later");
-        // And nobody else has heard of any of it.
+        // Other users receive none of these events.
         let heard = bens.find("the message", |frame| frame.kind == "message.created").await;
         assert_eq!(heard.payload["message"]["content"], "later");
         let own = ["draft.updated", "scheduled.updated", "reminders.own", "saved.updated", "thread.own"];
@@ -361,7 +361,7 @@ mod cluster {
         assert!(others.iter().all(|frame| !own.contains(&frame.kind.as_str())), "{others:#?}");
     }
 
-    /// Kills all of them at once, and starts them again.
+    /// Kills all instances and restarts them.
     async fn blackout(app: &mut Application) {
         for instance in &mut app.instances {
             instance.kill().await;
@@ -384,7 +384,7 @@ mod cluster {
         }
         blackout(&mut app).await;
         wait_until("some are there", async || ben.history(&chat).await.len() > 1).await;
-        // In the middle of it.
+        // Killed while sending.
         blackout(&mut app).await;
         wait_until("all are there", async || ben.history(&chat).await.len() > 10).await;
         wait_until("none waits", async || {

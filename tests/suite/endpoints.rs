@@ -1,4 +1,4 @@
-//! Every endpoint, as the program itself lists them: who may call it, and that nothing that is sent to it gets the better of it.
+//! Tests of every endpoint that the program declares: authorization and robustness against invalid input.
 
 mod access;
 mod bad_input;

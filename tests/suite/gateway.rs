@@ -1,4 +1,4 @@
-//! The gateway: `/v1`, as programs with keys call it.
+//! Gateway API `/v1`, called by programs with API keys.
 
 mod added;
 mod answers;
@@ -24,7 +24,7 @@ use support::{Answer, Application, Behaviour, Member, Setup, Upstream, UpstreamK
 
 pub(crate) use samples::sample_calls;
 
-/// An application with one provider, and a program of somebody's that may ask it.
+/// An application with one provider, and a program with a key.
 struct Stage {
     app: Application,
     upstream: Upstream,
@@ -49,7 +49,7 @@ impl Stage {
 /// The three APIs.
 const API_STYLES: [&str; 3] = ["/v1/chat/completions", "/v1/responses", "/v1/messages"];
 
-/// A question to the model `small`, as this API has it.
+/// A question to the model `small` in this API's format.
 fn asked_at(style: &str, stream: bool) -> Value {
     match style {
         "/v1/responses" => json!({ "model": "small", "stream": stream, "max_output_tokens": 100, "input": "Hello?" }),
@@ -57,7 +57,7 @@ fn asked_at(style: &str, stream: bool) -> Value {
     }
 }
 
-/// What the frames of a streamed answer hold, but for the last one of chat completions.
+/// Frames of a streamed answer, without the final `[DONE]` of chat completions.
 #[track_caller]
 fn frames(answer: &Answer) -> Vec<Value> {
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -66,7 +66,7 @@ fn frames(answer: &Answer) -> Vec<Value> {
     data.map(|data| serde_json::from_str(data).unwrap_or_else(|_| panic!("{data}"))).collect()
 }
 
-/// The text of a streamed answer.
+/// Text of a streamed answer.
 #[track_caller]
 fn streamed_text(answer: &Answer) -> String {
     let piece = |frame: &Value| {
@@ -81,7 +81,7 @@ fn streamed_text(answer: &Answer) -> String {
     frames(answer).iter().map(piece).collect()
 }
 
-/// A question to the model `small`, for any of the APIs but that of responses.
+/// A question to the model `small` for any API except responses.
 fn question(stream: bool) -> Value {
     let messages = json!([{ "role": "user", "content": "Hello?" }]);
     json!({ "model": "small", "stream": stream, "max_tokens": 100, "messages": messages })

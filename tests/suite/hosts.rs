@@ -1,9 +1,9 @@
-//! Under which names the server answers, and whose pages may use it.
+//! Host names that the server answers, and origins that may use it.
 
 use reqwest::Method;
 use support::{Answer, Application, Caller, PASSWORD, Setup, json, new_email};
 
-/// Asks under a name, as a browser would whose page is there.
+/// Sends a request with this host as a browser on its page would.
 async fn ask(caller: &Caller, method: Method, host: &str, path: &str) -> Answer {
     caller.send(caller.request(method, path).header("host", host)).await
 }
@@ -35,7 +35,7 @@ async fn answers_to_no_foreign_name(app: &Application) {
         for path in ["/r1/websocket", "/socket.io/?EIO=4&transport=websocket"] {
             handshake(app, foreign, path).await.refused(421, "wrong_host");
         }
-        // Load balancers have names of their own for it.
+        // Load balancers use their own host names for health checks.
         for path in ["/health", "/health/simple"] {
             assert_eq!(ask(&anonymous, Method::GET, foreign, path).await.status, 200, "{path}");
         }

@@ -1,4 +1,4 @@
-//! Conversations that are too large for everybody to be told everything: who views them, receipts, and presence that is asked for.
+//! Large conversations: views, read receipts and presence subscriptions.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -8,7 +8,7 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use support::{Application, Codec, Frame, Member, Setup, Socket, Value, json};
 
-/// People who connect at the same time.
+/// Number of users who connect at the same time.
 const AT_ONCE: usize = 16;
 
 /// A group of `first` and the others.
@@ -20,7 +20,7 @@ async fn connect_all(people: &[Member]) -> Vec<Socket> {
     stream::iter(people).map(|person| person.connect()).buffered(AT_ONCE).collect().await
 }
 
-/// From here on the server knows that the connection shows this.
+/// Waits until the server knows that the connection views these conversations.
 async fn show(socket: &mut Socket, conversations: &[&str]) {
     socket.send("view", json!({ "conversation_ids": conversations })).await;
     socket.drain().await;
@@ -34,7 +34,7 @@ async fn types(socket: &mut Socket, chat: &str, active: bool) {
     socket.send("typing", json!({ "conversation_id": chat, "active": active })).await;
 }
 
-/// Says something and reads up to it: whatever was told before is among what was kept.
+/// Sends a message and reads up to it; earlier events are among the returned frames.
 async fn said(sender: &Member, reader: &mut Socket, chat: &str) -> Vec<Frame> {
     let seq = sender.send_message(chat, "and now?").await["seq"].as_i64().unwrap();
     reader.read_until_seq(chat, seq).await;
@@ -73,7 +73,7 @@ async fn delivers_a_message_to_three_hundred_members_without_receipts() {
         socket.find("who types", |frame| frame.kind == "typing").await;
     }
     for (at, (person, socket)) in people.iter().zip(&mut sockets).enumerate() {
-        // One's own position is told to oneself, on each connection. Who wrote the message is there by writing it.
+        // Each connection gets its own user's position; the author has read their message.
         if at > 0 {
             let own = socket.expect_in("receipt", &chat).await;
             assert_eq!((&own.payload["user_id"], &own.payload["read_seq"]), (&json!(person.id), &json!(seq)));
@@ -113,7 +113,7 @@ async fn coalesces_receipts_of_up_to_a_hundred_members_for_viewers() {
     sockets[1].expect_in("receipt", &chat).await;
     let rest = said(&people[0], &mut sockets[1], &chat).await;
     assert!(of_kind(&rest, "receipts").is_empty() && of_kind(&rest, "receipt").is_empty(), "{rest:?}");
-    // What was only delivered is not kept.
+    // Delivery positions are not persisted.
     let next = people[0].send_message(&chat, "again").await["seq"].as_i64().unwrap();
     receipt(&mut sockets[2], &chat, next, "delivered").await;
     sockets[2].drain().await;
@@ -198,7 +198,7 @@ async fn event_streams_select_their_view_in_the_url() {
     people[1].get("/r1/events?view=everything").await.refused(422, "invalid");
 }
 
-/// A `presences` frame, as who is how.
+/// User ids and statuses of a `presences` frame.
 fn statuses(payload: &Value) -> HashSet<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let items = payload["items"].as_array().unwrap();
@@ -211,7 +211,7 @@ fn is(who: &Member, status: &str) -> HashSet<(String, String)> {
 
 #[tokio::test]
 async fn publishes_presence_of_watched_and_visible_users_only() {
-    // The default channel, in which they all are, is no small one.
+    // The default channel with all of them is large.
     let app = Setup::new().set("workspaces.shared", "none").set("realtime.small_conversation", 2).start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let team = anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
@@ -230,7 +230,7 @@ async fn publishes_presence_of_watched_and_visible_users_only() {
     assert_eq!(refused.payload["code"], "too_many");
     his.send("presence", json!({ "status": "away" })).await;
     assert_eq!(statuses(&hers.expect("presences").await.payload), is(&ben, "away"));
-    // Whoever is out of the workspace is not seen any more, and sees nobody.
+    // A user who left the workspace is invisible and sees nobody.
     let answer = his.request("presence.watch", json!({ "user_ids": [anna.id] })).await;
     assert_eq!(statuses(&answer.payload), is(&anna, "online"));
     anna.delete(&format!("{members}/{}", ben.id)).await;
@@ -242,7 +242,7 @@ async fn publishes_presence_of_watched_and_visible_users_only() {
     .await;
     let answer = hers.request("presence.watch", json!({ "user_ids": [ben.id] })).await;
     assert!(statuses(&answer.payload).is_empty());
-    // The next list takes the place of the one before.
+    // The next list replaces the previous one.
     anna.post(&members, json!({ "user_id": ben.id })).await.data_with(201);
     hers.request("presence.watch", json!({ "user_ids": [ben.id] })).await;
     hers.request("presence.watch", json!({ "user_ids": [] })).await;

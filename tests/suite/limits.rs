@@ -1,13 +1,13 @@
-//! Limits: what is told of them, whom they count, and that several instances count as one.
+//! Rate limits: headers, subjects and consistency across instances.
 
 use endpoint::Access;
 use support::{Answer, Application, Caller, Codec, Credentials, Member, Setup, Socket, json, new_id};
 
-/// Everything of `group` is limited to `limit` calls a day.
+/// Limits `group` to `limit` calls a day.
 fn limited(group: &str, strategy: &str, limit: u32) -> Setup {
     Setup::new()
         .set("rate_limit.enabled", true)
-        // Whoever goes over a limit here is to be refused again and again.
+        // Exceeding the limit repeatedly must not cause a ban here.
         .set("firewall.violations_to_ban", 0)
         .set(&format!("rate_limit.{group}.strategy"), strategy)
         .set(&format!("rate_limit.{group}.limit"), limit)
@@ -32,7 +32,7 @@ async fn returns_rate_limit_headers_and_retry_after() {
             let answer = me(&anna).await;
             assert_eq!((answer.status, number(&answer, "ratelimit-limit")), (200, 3), "{strategy}");
             assert_eq!(number(&answer, "ratelimit-remaining"), left, "{strategy}");
-            // A window that slides counts a call up to 1/32 longer.
+            // A sliding window counts a call up to 1/32 longer.
             assert!((1..=86_400 * 33 / 32).contains(&number(&answer, "ratelimit-reset")));
         }
         let refused = me(&anna).await;
@@ -48,7 +48,7 @@ async fn returns_rate_limit_headers_and_retry_after() {
 #[tokio::test]
 async fn counts_anonymous_callers_by_address() {
     let app = limited("auth", "fixed_window", 4).start().await;
-    // Two tests of passwords, one address: what is tried with wrong credentials counts too.
+    // Two sign-in attempts from one address; failed ones count too.
     let try_in = async |email: &str| {
         let body = json!({ "email": email, "password": "Wrong-Horse-9-Battery" });
         app.anonymous().post("/r1/auth/signin", body).await
@@ -135,7 +135,7 @@ async fn creating_conversations_and_adding_members_share_a_rate_limit() {
     people[0].post(&format!("/r1/workspaces/{}/members", team["id"].as_str().unwrap()), add).await.data_with(201);
     people[0].post("/r1/conversations", group.clone()).await.data_with(201);
     people[0].post("/r1/conversations", group.clone()).await.refused(429, "rate_limited");
-    // Writing in them goes on, and others are not concerned.
+    // Sending there continues, and other users are unaffected.
     people[0].send_message(made["id"].as_str().unwrap(), "hello").await;
     people[1].post("/r1/conversations", json!({ "kind": "single", "member_ids": [ids[0]] })).await.data_with(201);
 }
@@ -160,7 +160,7 @@ async fn refuses_a_flood_from_one_address_before_doing_any_work() {
     assert!((1..=5).contains(&number(refused, "retry-after")), "{refused:?}");
     assert_eq!(refused.header("x-content-type-options"), Some("nosniff"), "like every answer");
     assert_eq!(refused.header("x-request-id"), refused.body["request_id"].as_str());
-    // Handshakes count too, and other addresses don't.
+    // Handshakes count too; other addresses do not.
     let headers =
         reqwest::header::HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), "203.0.113.8".parse().unwrap())]);
     let url = app.url();
@@ -169,23 +169,23 @@ async fn refuses_a_flood_from_one_address_before_doing_any_work() {
         futures_util::future::join_all(opens).await.into_iter().map(|opened| opened.err().unwrap().0).collect();
     assert!(statuses.contains(&401) && statuses.contains(&429), "{statuses:?}");
     assert_eq!(ask("203.0.113.9", "/openapi.json").await.status, 200);
-    // It is no violation: many people may share an address.
+    // It is not a violation because many people may share an address.
     assert_ne!(ask("203.0.113.7", "/health/simple").await.status, 403);
 }
 
-/// Asks as from somewhere on the Internet: the proxy at this machine is trusted.
+/// Sends a request from an Internet address through the trusted local proxy.
 async fn ask_from(caller: &Caller, path: &str) -> Answer {
     let request = caller.request(reqwest::Method::GET, path).header("x-forwarded-for", "203.0.113.7");
     caller.send(request).await
 }
 
-/// The statuses of forty such questions at once.
+/// Statuses of forty such concurrent requests.
 async fn flood(caller: &Caller, path: &str) -> Vec<u16> {
     let answers = futures_util::future::join_all((0..40).map(|_| ask_from(caller, path))).await;
     answers.iter().map(|answer| answer.status).collect()
 }
 
-/// One address may send five requests, and one more each second.
+/// Limits an address to five requests plus one per second.
 fn with_little_patience(setup: Setup) -> Setup {
     setup
         .set("rate_limit.enabled", true)
@@ -202,7 +202,7 @@ async fn only_invalid_keys_count_against_their_address() {
     let program = anna.program(&["gateway"]).await;
     let key = program.tokens["access_token"].as_str().unwrap();
     let nobody = Caller::anonymous(&app.url());
-    // As soon as it was seen to be good; also as Anthropic's libraries send it.
+    // After its first validation; also in Anthropic's header.
     assert_eq!(ask_from(&program, "/v1/models").await.status, 200);
     assert_eq!(flood(&program, "/v1/models").await, [200; 40]);
     for _ in 0..20 {
@@ -210,9 +210,9 @@ async fn only_invalid_keys_count_against_their_address() {
         assert_eq!(nobody.send(request.header("x-forwarded-for", "203.0.113.7")).await.status, 200);
     }
 
-    // A valid key where it lacks the scope doesn't count against its address either.
+    // A valid key without the scope does not count against its address.
     assert_eq!(flood(&program, "/r1/users/me").await, [403; 40]);
-    // A guess and an anonymous caller: the address is refused then, but the key is not.
+    // A guess and an anonymous caller use up the address; the key still works.
     let guess = Caller::new(&app.url(), Credentials::Bearer(format!("{key}x")));
     let guesses = flood(&guess, "/v1/models").await;
     assert!(guesses.contains(&401) && guesses.contains(&429), "{guesses:?}");
@@ -220,7 +220,7 @@ async fn only_invalid_keys_count_against_their_address() {
     assert!(flood(&nobody, "/v1/models").await.contains(&429));
     assert_eq!(flood(&program, "/v1/models").await, [200; 40]);
 
-    // One that was revoked is found to be bad once, and counted from then on.
+    // A revoked key is detected once and counts from then on.
     let path = format!("/r1/api_keys/{}", program.tokens["api_key_id"].as_str().unwrap());
     anna.delete(&path).await.data();
     assert_eq!(ask_from(&program, "/v1/models").await.status, 401);
@@ -251,7 +251,7 @@ async fn counts_refreshes_by_session_and_not_by_address() {
     let refused = anonymous.refresh(&token).await;
     refused.refused(429, "rate_limited");
     assert!(number(&refused, "retry-after") >= 1, "{refused:?}");
-    // Another sign-in of the same person and a colleague are not concerned.
+    // Another session of the same user and a colleague are unaffected.
     for other in [anna.another_device().await, ben] {
         anonymous.refresh(other.refresh_token()).await.data();
     }
@@ -261,16 +261,17 @@ async fn counts_refreshes_by_session_and_not_by_address() {
     }
 }
 
-/// The groups of the contract: sign-up, sign-in and mail calls, renewing a session, messages, files, the gateway, bringing people together; else by method.
+/// Groups of the contract: sign-up, sign-in and mail calls, session renewal, messages, files, the gateway, and adding
+/// people; otherwise by method.
 #[test]
 fn every_endpoint_counts_against_its_rate_limit_group() {
     for def in endpoint::all() {
         let expected = match (def.method.as_str(), def.path) {
             ("POST", "/r1/auth/refresh") => "refresh",
-            // What a sign-in page reads, and what needs a sign-in already.
+            // Read by the sign-in page, or requires a session.
             ("GET", "/r1/auth/policy" | "/r1/auth/oauth/providers") => "read",
             (_, path) if path.starts_with("/r1/auth/") && def.access == Access::Public => "auth",
-            // It changes nothing, and is asked while one writes.
+            // It changes nothing and is called while composing.
             ("POST", "/r1/broadcasts/preview") => "read",
             (
                 "POST",
@@ -285,7 +286,7 @@ fn every_endpoint_counts_against_its_rate_limit_group() {
                 "upload"
             }
             (_, path) if path.starts_with("/v1/") => "gateway",
-            // VNPay tells of payments by GET.
+            // VNPay sends payment events by GET.
             (_, "/r1/payments/webhooks/{gateway}") => "write",
             ("GET", _) => "read",
             ("POST", "/r1/conversations" | "/r1/conversations/{id}/members" | "/r1/workspaces/{id}/members") => {

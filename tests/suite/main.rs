@@ -1,4 +1,4 @@
-//! The black-box tests: the real program, as a process, on a real database. One module per capability.
+//! Black-box tests: the real program as a process on a real database, one module per capability.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

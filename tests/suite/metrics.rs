@@ -1,4 +1,4 @@
-//! `/metrics`: what it has, that it says nothing of people, and that nobody can make it grow.
+//! `/metrics`: content, privacy and bounded cardinality.
 
 use std::{
     collections::BTreeSet,
@@ -11,7 +11,7 @@ use support::{Application, Member, Setup, Upstream, UpstreamKind, free_port, jso
 const DASHBOARD: &str = include_str!("../../deploy/grafana/dashboards/natter.json");
 const ALERTS: &str = include_str!("../../deploy/prometheus/alerts.yaml");
 
-/// An application whose metrics can be read there.
+/// An application with metrics and their URL.
 async fn watched(setup: Setup) -> (Application, String) {
     let port = free_port();
     let app = setup.set("metrics.listen", format!("127.0.0.1:{port}")).start().await;
@@ -22,14 +22,14 @@ async fn read(url: &str) -> String {
     reqwest::get(url).await.unwrap().text().await.unwrap()
 }
 
-/// The value of the one series that begins so.
+/// Value of the only series with this prefix.
 fn value(text: &str, series: &str) -> f64 {
     let line = text.lines().find(|line| line.starts_with(series));
     let line = line.unwrap_or_else(|| panic!("no {series} in\n{text}"));
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
-/// Has Prometheus' own tool look at it.
+/// Validates the text with Prometheus' `promtool`.
 fn check(text: &str) {
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
@@ -43,7 +43,7 @@ fn check(text: &str) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Somebody who does a little of everything.
+/// A user who generates a little of all activity.
 async fn live(app: &Application) -> Member {
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -57,13 +57,13 @@ async fn live(app: &Application) -> Member {
     let question = json!({ "model": "small", "messages": [{ "role": "user", "content": "Hello?" }] });
     let program = anna.program(&["gateway"]).await;
     assert_eq!(program.post("/v1/chat/completions", question).await.status, 200);
-    // An ended session closes its socket.
+    // Ending a session closes its socket.
     ben.post("/r1/auth/logout", json!({})).await.data();
     socket.closed().await;
     anna
 }
 
-/// The metrics that a text names, without what is added to them for each series.
+/// Names of the metrics in a text, without suffixes of series.
 fn names(text: &str) -> BTreeSet<String> {
     let words = text.split(|letter: char| !letter.is_ascii_lowercase() && letter != '_');
     let name = |word: &str| {
@@ -76,7 +76,7 @@ fn names(text: &str) -> BTreeSet<String> {
 #[tokio::test]
 async fn exports_every_metric_used_by_dashboard_and_alerts() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
-    // Nobody takes mails at this address, so they are given up.
+    // No mail server listens here, so mails are given up.
     let setup = Setup::new()
         .provider(&upstream)
         .set("mail.smtp_url", "smtp://127.0.0.1:9")

@@ -1,4 +1,4 @@
-//! Reports of messages and what is done about them, slow mode, unwanted words.
+//! Moderation: reports, slow mode and blocked words.
 
 use support::{Application, Member, Setup, Value, json, new_id, wait_until};
 
@@ -28,7 +28,7 @@ async fn actions(admin: &Member) -> Vec<String> {
         .collect()
 }
 
-/// A channel of Anna's with Ben and Carl in it.
+/// A channel of Anna's with the others.
 async fn channel(anna: &Member, others: &[&Member]) -> String {
     let ids: Vec<&str> = others.iter().map(|other| other.id.as_str()).collect();
     let body = json!({ "kind": "public_channel", "title": new_id(), "member_ids": ids });
@@ -48,7 +48,7 @@ async fn sample_report(world: &World) -> String {
 pub(crate) fn sample_calls() -> Vec<SampleCall> {
     vec![
         plain(&["ListWarnings", "ListReports"]),
-        // The owner has none.
+        // The owner has no warning.
         sample(&["SeeWarning"], async |_| Args::id(new_id())),
         sample(&["ReportMessage"], async |world| {
             Args::id(foreign_message(world).await).with_body(json!({ "reason": "spam" }))
@@ -79,7 +79,7 @@ async fn resolves_a_report_and_warns_the_author() {
     report(&carl, &earlier, "spam").await;
     let sent = ben.send_message(&place, "You are all fools").await;
     let made = report(&anna, &sent, "harassment").await;
-    // The same again is the same report.
+    // Reporting again returns the same report.
     let path = format!("/r1/messages/{}/report", id(&sent));
     assert_eq!(anna.post(&path, json!({ "reason": "spam" })).await.data_with(200)["id"], made["id"]);
     report(&carl, &sent, "hate").await;
@@ -114,7 +114,7 @@ async fn resolves_a_report_and_warns_the_author() {
     assert!(closed["hidden_at"].is_string());
     admin.post(&format!("{path}/resolve"), deeds).await.refused(409, "wrong_state");
     admin.post(&format!("{path}/take"), json!({})).await.refused(409, "wrong_state");
-    // Those of the same message are closed with it, the other one is not.
+    // Reports of the same message are closed with it; the other one is not.
     assert_eq!(queue(&admin, "status=closed").await.len(), 2);
     assert_eq!(queue(&admin, "status=open").await.len(), 1);
 
@@ -162,7 +162,7 @@ async fn reading_an_unreported_message_requires_confirmation_and_is_audited() {
         admin.post(&format!("/r1/admin/messages/{}/hide", id(message)), json!({})).await.data();
         keys[0].get(&hidden(message)).await.refused(404, "not_found");
         keys[1].get(&hidden(message)).await.refused(403, "scope_missing");
-        // Its author needs nothing else, and isn't audited.
+        // Its author reads it without a confirmation or an audit entry.
         assert_eq!(ben.get(&hidden(message)).await.data()["content"], message["content"]);
     }
     admin.get(&hidden(&private)).await.refused(403, "fresh_sign_in_required");
@@ -194,7 +194,7 @@ async fn only_its_author_and_administrators_read_a_hidden_message() {
         (&told.payload["message"]["content"], &told.payload["message"]["attachments"]),
         (&json!(""), &json!([]))
     );
-    // The same again is no event.
+    // Repeating it publishes no event.
     admin.post(&hide, json!({})).await.data();
     let log = anna.event_log(&place).await;
     assert!(!Value::from(log.clone()).to_string().contains("Something bad"), "{log:?}");
@@ -218,7 +218,7 @@ async fn only_its_author_and_administrators_read_a_hidden_message() {
     assert_eq!(anna.get(&bytes).await.status, 404);
     assert_eq!(ben.get(&bytes).await.status, 200);
 
-    // It stays as it is until it is restored.
+    // It can't be changed until it is restored.
     let own = format!("/r1/messages/{}", id(&sent));
     ben.patch(&own, json!({ "content": "Something else" })).await.refused(409, "wrong_state");
     anna.post(&format!("{own}/report"), json!({ "reason": "spam" })).await.refused(409, "wrong_state");
@@ -232,12 +232,12 @@ async fn only_its_author_and_administrators_read_a_hidden_message() {
     assert_eq!(anna.history(&place).await[0]["content"], "Something bad");
     assert_eq!(anna.get(&bytes).await.status, 200);
     ben.get(&path).await.refused(404, "not_found");
-    // Whoever comes back later has it as it is now.
+    // Returning members get the current state.
     let log = anna.event_log(&place).await;
     let last = log.iter().rev().find(|event| event["type"] == "message.updated").unwrap();
     assert_eq!(last["payload"]["message"]["content"], "Something bad");
 
-    // What is hidden can be deleted, and is gone then.
+    // A hidden message can be deleted.
     admin.post(&hide, json!({})).await.data();
     ben.delete(&own).await.data();
     admin.get(&path).await.refused(404, "not_found");
@@ -257,7 +257,7 @@ async fn members_report_messages_they_can_read_but_not_their_own() {
     anna.post(&path, json!({ "reason": "dull" })).await.names_field("reason");
     anna.post(&path, json!({ "reason": "spam", "words": "x".repeat(1_001) })).await.names_field("words");
     let made = report(&anna, &sent, "other").await;
-    // An admin reads what was reported, not the conversation.
+    // Administrators read the reported message, not the conversation.
     let shown = admin.get(&format!("/r1/admin/reports/{}", id(&made))).await.data();
     assert_eq!((&shown["content"], &shown["place"]["may_read"]), (&json!("Hello"), &json!(false)));
     for who in [&anna, &ben] {
@@ -269,7 +269,7 @@ async fn members_report_messages_they_can_read_but_not_their_own() {
             who.post(&path, json!({ "actions": [] })).await.refused(403, "forbidden");
         }
     }
-    // What was reported can still be judged once its author has deleted it, and is nowhere once that is done.
+    // A reported message can be judged after its author deleted it, and is removed when the report is closed.
     ben.delete(&format!("/r1/messages/{}", id(&sent))).await.data();
     anna.post(&path, json!({ "reason": "spam" })).await.refused(404, "not_found");
     let shown = admin.get(&format!("/r1/admin/reports/{}", id(&made))).await.data();
@@ -306,18 +306,18 @@ async fn slow_mode_delays_members_but_not_channel_managers() {
     refused.refused(429, "slow_mode");
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=SLOW).contains(&wait), "{wait}");
-    // What was sent already is no second message.
+    // Resending a message is not a second message.
     assert_eq!(ben.send_as(&place, &first, "one").await.data_with(200)["id"], sent["id"]);
     let frame = json!({ "conversation_id": place, "client_id": new_id(), "content": "two" });
     let error = socket.request("message.send", frame).await;
     assert_eq!(error.payload["code"], "slow_mode");
     assert!(error.payload["retry_after"].as_u64().is_some_and(|wait| (1..=SLOW).contains(&wait)));
-    // Each waits for themselves, and those who manage it don't.
+    // The delay applies per user and not to channel managers.
     carl.send_message(&place, "three").await;
     for n in 0..3 {
         anna.send_message(&place, &format!("from above {n}")).await;
     }
-    // An edit is no message.
+    // An edit is not a message.
     ben.patch(&format!("/r1/messages/{}", id(&sent)), json!({ "content": "one, again" })).await.data();
     let second = new_id();
     let is_sent = || async { ben.send_as(&place, &second, "two").await.status == 201 };
@@ -355,7 +355,7 @@ async fn rejects_or_masks_blocked_words() {
     let sent = ben.send_message(&place, "darning socks").await;
     let own = format!("/r1/messages/{}", id(&sent));
     ben.patch(&own, json!({ "content": "darn socks" })).await.refused(422, "word_refused");
-    // Nobody is above it.
+    // The filter applies to everybody.
     anna.send_as(&place, &new_id(), "darn").await.refused(422, "word_refused");
 
     anna.put(&path, json!({ "action": "mask", "words": ["darn"] })).await.data();
@@ -366,7 +366,7 @@ async fn rejects_or_masks_blocked_words() {
     anna.put(&path, json!({ "action": "mask", "words": [] })).await.data();
     assert_eq!(ben.send_message(&place, "darn").await["content"], "darn");
     assert_eq!(actions(&admin).await, ["moderation.word_filter_changed"; 3]);
-    // What is not wanted is nobody's business but theirs who manage the channel.
+    // Only channel managers see the word list.
     assert!(ben.conversation(&place).await.get("word_filter").is_none());
 }
 
@@ -383,7 +383,7 @@ mod cluster {
             place = channel(&anna, &[&ben]).await;
             let path = format!("/r1/conversations/{place}");
             let words = format!("{path}/word_filter");
-            // Both instances remember the channel from here on.
+            // Both instances cache the channel from here on.
             ben.send_message(&place, "here").await;
             there.send_message(&place, "there").await;
             anna.patch(&path, json!({ "slow_mode_seconds": 60 + round })).await.data();
@@ -413,7 +413,7 @@ mod cluster {
         socket.expect("warning").await;
     }
 
-    /// Of two who send at once on two instances, one waits.
+    /// Of two concurrent sends on two instances one has to wait.
     #[tokio::test]
     async fn slow_mode_limits_concurrent_messages_on_two_instances() {
         let app = Setup::new().instances(2).start().await;

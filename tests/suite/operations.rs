@@ -1,4 +1,4 @@
-//! What operators ask of it: a doctor's look, backups that can be restored, and a disk that is full.
+//! Operations: the doctor, backups, and a full disk.
 
 mod backup;
 mod checks;
@@ -12,7 +12,7 @@ use std::path::Path;
 use support::{Application, Engine, PostgresServer, Setup, free_port};
 use tokio::process::Command;
 
-/// `natter …` with these settings and nothing else: whether it ended well, and what it said.
+/// Runs `natter …` with only these settings; returns true on success, and the output.
 pub(crate) async fn natter(folder: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new(support::natter());
     command.current_dir(folder).args(arguments);
@@ -75,7 +75,7 @@ async fn the_doctor_detects_an_unavailable_and_an_outdated_database() {
     let data = app.folder().display().to_string();
     let settings =
         [("database.url", database.as_str()), ("server.data_dir", &data), ("database.migrate_on_start", "false")];
-    // As before the last step.
+    // The last migration is missing.
     app.database.run("DELETE FROM seaql_migrations WHERE version = (SELECT MAX(version) FROM seaql_migrations)").await;
     let (is_well, said) = natter(app.folder(), &settings, &["doctor"]).await;
     assert!(

@@ -23,7 +23,7 @@ use support::{Answer, Application, Member, Value, json};
 
 pub(crate) use samples::sample_calls;
 
-/// The plan with 500 credits, from those that are there at first.
+/// Id of the seeded plan with 500 credits.
 async fn plan(app: &Application, name: &str) -> String {
     let plans = app.anonymous().0.get("/r1/pricing_plans").await.data();
     let found = plans["items"].as_array().unwrap().iter().find(|plan| plan["name"] == name).cloned();
@@ -36,7 +36,7 @@ async fn check_out(app: &Application, payer: &Member, gateway: &str, key: &str) 
     payer.send(request.header("idempotency-key", key).json(&body)).await
 }
 
-/// A payment that has begun.
+/// Starts a payment.
 async fn begun(app: &Application, payer: &Member, gateway: &str) -> String {
     let begun = check_out(app, payer, gateway, &support::new_id()).await.data_with(201);
     begun["payment_id"].as_str().unwrap().to_owned()
@@ -50,27 +50,27 @@ async fn status(payer: &Member, id: &str) -> String {
     payment(payer, id).await["status"].as_str().unwrap().to_owned()
 }
 
-/// Buys a plan by the demo gateway.
+/// Buys a plan with the demo gateway.
 async fn buy(payer: &Member, body: Value, outcome: &str) {
     let begun = payer.post("/r1/payments/checkout", body).await.data_with(201);
     let end = format!("/r1/payments/{}/demo", begun["payment_id"].as_str().unwrap());
     assert_eq!(payer.post(&end, json!({ "outcome": outcome })).await.data()["status"], "paid");
 }
 
-/// Whole credits.
+/// Balance in whole credits.
 async fn credits(payer: &Member) -> i64 {
     let micro = payer.get("/r1/entitlements/me").await.data()["credits"]["balance"].as_i64().unwrap();
     assert_eq!(micro % 1_000_000, 0);
     micro / 1_000_000
 }
 
-/// Years in which a number of the papers is missing, or there twice.
+/// Number of years with missing or duplicate document numbers.
 const GAPS: &str = "SELECT COUNT(*) FROM (SELECT year FROM (\
     SELECT receipt_year AS year, receipt_number AS number FROM payments WHERE receipt_number IS NOT NULL \
     UNION ALL SELECT credit_note_year, credit_note_number FROM payment_refunds WHERE credit_note_number IS NOT NULL) AS papers \
     GROUP BY year HAVING COUNT(DISTINCT number) <> MAX(number) OR COUNT(*) <> MAX(number)) AS years";
 
-/// What the program says of its ledger, and that no number is missing among the papers.
+/// Checks the ledger with the program's own command, and that document numbers have no gaps.
 async fn adds_up(app: &Application) {
     assert_eq!(app.database.number(GAPS).await, 0, "the papers of a year are numbered without gaps");
     let output = app.command(&["admin", "ledger", "verify"]).await;

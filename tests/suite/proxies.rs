@@ -1,5 +1,5 @@
-//! nginx and HAProxy as they are shipped: everything that people do goes through them. Events by SSE are in [`crate::sse`], addresses in
-//! [`crate::firewall`], restarts in [`crate::cluster`].
+//! Shipped configurations of nginx and HAProxy with all features. [`crate::sse`] covers SSE, [`crate::firewall`]
+//! addresses, [`crate::cluster`] restarts.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::socketio::polling::Poller;
 
-/// More than proxies gather in memory, and than nginx takes unless it is told to.
+/// Larger than the proxies' memory buffers and nginx's default body limit.
 const LARGE: usize = 12 * 1024 * 1024;
 
 /// Both proxies in front of the application.
@@ -76,7 +76,7 @@ async fn forwards_uploads_and_leaves_size_limits_to_the_server() {
     }
 }
 
-/// A proxy that gathers a file first would fill its disk, and nobody could say how far it has come.
+/// A buffering proxy would fill its disk and hide the upload's progress.
 #[tokio::test]
 async fn streams_uploads_to_the_server() {
     let app = Application::start().await;
@@ -132,12 +132,12 @@ async fn forwards_questions_with_files_to_an_assistant() {
     }
 }
 
-/// Where browsers find a server below a path; the tests take its word for it.
+/// Public address of a server below a path.
 const BELOW: &str = "https://example.test/chat";
 const BELOW_ORIGIN: &str = "https://example.test";
 const CALLBACK: &str = "/r1/auth/oauth/idp/callback";
 
-/// By the shipped nginx; without a proxy; and by one that has taken the path off.
+/// With the shipped nginx, without a proxy, and with a proxy that strips the path.
 #[tokio::test]
 async fn serves_everything_below_a_base_path() {
     let redirect = format!("{BELOW}{CALLBACK}");
@@ -206,7 +206,7 @@ async fn messages_and_files_go_through(host: &str, base: &str) {
     assert_eq!(begun.status, 201, "{begun:?}");
     let place = begun.header("location").unwrap();
     assert!(place.starts_with("/chat/r1/uploads/tus/"), "{place}");
-    // As a browser takes it: from the host on.
+    // Paths relative to the host, as browsers resolve them.
     let anna = anna.at(host);
     let piece = anna.request(Method::PATCH, place).header("tus-resumable", "1.0.0").header("upload-offset", "0");
     let sent = anna.send(piece.header("content-type", "application/offset+octet-stream").body("hello")).await;

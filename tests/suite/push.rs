@@ -1,4 +1,4 @@
-//! Web Push: who is woken, for what, and what becomes of devices that are gone.
+//! Web Push: recipients, triggers and expired subscriptions.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use reqwest::Method;
@@ -63,17 +63,17 @@ async fn pushes_for_conversations_that_are_not_on_screen() {
     assert_eq!((&message["message_id"], &message["conversation_id"]), (&sent["id"], &json!(chat)));
     assert_eq!((pushed[0].ttl.as_str(), pushed[0].urgency.as_str()), ("86400", "high"));
     assert!(!pushed[0].topic.is_empty() && pushed[0].topic.len() <= 32 && !pushed[0].topic.contains(&chat));
-    // Read elsewhere: taken back, by the same topic.
+    // Reading elsewhere withdraws the push by its topic.
     ben.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": sent["seq"] })).await.data();
     let pushed = service.wait_for(2).await;
     assert_eq!((&pushed[1].message, &pushed[1].topic), (&json!(null), &pushed[0].topic));
-    // Deleted: taken back as well.
+    // Deleting withdraws it as well.
     let slip = anna.send_message(&chat, "a slip").await;
     assert_eq!(service.wait_for(3).await[2].message["text"], "a slip");
     anna.delete(&format!("/r1/messages/{}", slip["id"].as_str().unwrap())).await.data();
     let pushed = service.wait_for(4).await;
     assert_eq!((&pushed[3].message, &pushed[3].topic), (&json!(null), &pushed[0].topic));
-    // Nobody is woken for what is before their eyes, nor while they don't want to be.
+    // No push for visible conversations or in do-not-disturb.
     let mut socket = ben.connect().await;
     socket.send("view", json!({ "conversation_ids": [chat] })).await;
     socket.request("ping", json!({})).await;
@@ -86,7 +86,7 @@ async fn pushes_for_conversations_that_are_not_on_screen() {
     ben.patch("/r1/notifications/settings", json!({ "show_text": false })).await.data();
     other.send_message(&elsewhere, "a secret").await;
     assert_eq!(service.wait_for(6).await[5].message["text"], "");
-    // This one no longer.
+    // The subscription no longer exists.
     let gone = json!({ "endpoint": service.subscription("phone")["endpoint"] });
     ben.send(ben.request(Method::DELETE, SUBSCRIPTIONS).json(&gone)).await.data();
     ben.post(SUBSCRIPTIONS, service.subscription("laptop")).await.data_with(201);
@@ -121,19 +121,19 @@ async fn honours_responses_of_the_push_service() {
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     ben.post(SUBSCRIPTIONS, service.subscription("a")).await.data_with(201);
     let chat = anna.open_single(&ben).await;
-    // Not now: once more, and once more, and once more.
+    // Temporary refusals are retried.
     service.answer_next(429, "retry-after: 1\r\n");
     service.answer_next(406, "retry-after: 1\r\n");
     service.answer_next(503, "retry-after: 1\r\n");
     anna.send_message(&chat, "one").await;
     let pushed = service.wait_for(4).await;
     assert!(pushed.iter().all(|one| one.message["text"] == "one"), "{pushed:?}");
-    // Too long: once more without what was written.
+    // Too large: retried without the message text.
     service.answer_next(413, "");
     anna.send_message(&chat, "two").await;
     let pushed = service.wait_for(6).await;
     assert_eq!((&pushed[4].message["text"], &pushed[5].message["text"]), (&json!("two"), &json!("")));
-    // No longer there: never again.
+    // Gone: never retried.
     service.answer_next(410, "");
     anna.send_message(&chat, "three").await;
     service.wait_for(7).await;
@@ -141,7 +141,7 @@ async fn honours_responses_of_the_push_service() {
     anna.send_message(&chat, "four").await;
     let pushed = service.wait_for(8).await;
     assert_eq!((pushed.len(), pushed[7].device.as_str()), (8, "b"));
-    // Whoever signs out is woken no more on that device.
+    // Signing out ends pushes to that device.
     ben.post("/r1/auth/logout", json!({})).await.data();
     let again = support::Member::sign_in(&app.url(), &ben.email, support::PASSWORD).await;
     again.post(SUBSCRIPTIONS, service.subscription("c")).await.data_with(201);
@@ -165,7 +165,7 @@ async fn rejects_invalid_push_subscriptions() {
         }
         changed
     };
-    // Not public, not encrypted, no address at all: requests there are none of ours.
+    // Private addresses, unencrypted ones and invalid URLs receive no requests.
     for endpoint in [
         right["endpoint"].as_str().unwrap(),
         "https://127.0.0.1/",

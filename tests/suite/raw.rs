@@ -1,4 +1,4 @@
-//! A WebSocket client that does what it should not: it sends any bytes, does not answer pings, or does not read.
+//! Low-level WebSocket client for invalid behaviour: sends arbitrary bytes, ignores pings, or does not read.
 
 use std::time::Duration;
 
@@ -13,36 +13,36 @@ pub const CLOSE: u8 = 8;
 pub const PING: u8 = 9;
 pub const PONG: u8 = 10;
 
-/// The socket of an upgraded connection.
+/// Socket of an upgraded connection.
 pub struct Raw {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-/// The answer to a request.
+/// Head of a response.
 pub struct Head {
     pub status: u16,
     pub text: String,
 }
 
 impl Raw {
-    /// Asks for an upgrade with these headers, one per line.
+    /// Requests an upgrade with these headers, one per line.
     pub async fn open(base: &str, path: &str, headers: &str) -> Self {
         let (raw, head) = Self::knock(base, "GET", path, &upgrade_headers(headers)).await;
         assert_eq!(head.status, 101, "{}", head.text);
         raw
     }
 
-    /// A native connection of somebody, `hello` not read.
+    /// Opens a native connection; `hello` is not read.
     pub async fn native(base: &str, access_token: &str) -> Self {
         Self::open(base, "/r1/websocket", &format!("authorization: Bearer {access_token}")).await
     }
 
-    /// Sends a request as it is written and reads the head of the answer.
+    /// Sends a raw request and reads the head of the response.
     pub async fn knock(base: &str, method: &str, path: &str, headers: &str) -> (Self, Head) {
         let address = base.trim_start_matches("http://").parse().expect("an address");
         let socket = TcpSocket::new_v4().expect("a socket");
-        // So that a client that doesn't read can't hide megabytes in its own kernel.
+        // Keeps unread megabytes out of the client's kernel buffer.
         socket.set_recv_buffer_size(64 * 1024).expect("a socket");
         let stream = timeout(PATIENCE, socket.connect(address)).await.expect("it connects").expect("it connects");
         let mut raw = Self { stream, buffer: Vec::new() };
@@ -60,18 +60,18 @@ impl Raw {
         (raw, Head { status, text })
     }
 
-    /// The rest of an answer that ends with the connection.
+    /// Rest of a response that ends with the connection.
     pub async fn body(mut self) -> Value {
         while self.read_more().await {}
         serde_json::from_slice(&self.buffer).expect("the body is JSON")
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {
-        // Whether the server still wants it is seen by reading.
+        // A closed connection is detected by reading.
         let _ = timeout(PATIENCE, self.stream.write_all(bytes)).await.expect("the server reads");
     }
 
-    /// A whole frame.
+    /// Sends a complete frame.
     pub async fn send(&mut self, opcode: u8, payload: &[u8]) {
         self.write(&masked(0x80 | opcode, payload)).await;
     }
@@ -80,12 +80,12 @@ impl Raw {
         self.send(TEXT, text.as_bytes()).await;
     }
 
-    /// The next frame of any kind; none at the end.
+    /// Next frame of any kind; `None` at the end.
     pub async fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
         self.whole_frame().await.map(|(first, payload)| (first & 0x0F, payload))
     }
 
-    /// The next frame with all of its first byte.
+    /// Next frame with its full first byte.
     pub async fn whole_frame(&mut self) -> Option<(u8, Vec<u8>)> {
         loop {
             if let Some((header, length)) = measure(&self.buffer)
@@ -101,7 +101,7 @@ impl Raw {
         }
     }
 
-    /// The next text; pings are answered, as a client should. Presence is left out: of those in the default channel it comes at any time.
+    /// Next text. Answers pings and skips presence, which the default channel sends at any time.
     pub async fn text(&mut self) -> String {
         loop {
             let (opcode, payload) = self.frame().await.expect("the connection goes on");
@@ -118,7 +118,7 @@ impl Raw {
         }
     }
 
-    /// The code in the close frame, whatever comes before it; none if the connection ends without one.
+    /// Code of the close frame after any other frames; `None` if the connection ends without one.
     pub async fn close_code(&mut self) -> Option<u16> {
         loop {
             let (opcode, payload) = self.frame().await?;
@@ -128,13 +128,13 @@ impl Raw {
         }
     }
 
-    /// Whether the server has closed the connection, and not only said so.
+    /// True if the server closes the TCP connection, not only the WebSocket.
     pub async fn ends(&mut self) -> bool {
         while self.frame().await.is_some() {}
         true
     }
 
-    /// The next line of an answer.
+    /// Next line of a response.
     pub async fn read_line(&mut self) -> String {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
@@ -144,7 +144,7 @@ impl Raw {
         }
     }
 
-    /// How many bytes still come until the end.
+    /// Number of bytes until the end.
     pub async fn rest(&mut self) -> usize {
         let mut count = 0;
         while self.read_more().await {
@@ -166,14 +166,14 @@ impl Raw {
     }
 }
 
-/// What a client sends so as to be upgraded.
+/// Headers of an upgrade request.
 pub fn upgrade_headers(more: &str) -> String {
     format!(
         "upgrade: websocket\nconnection: Upgrade\nsec-websocket-version: 13\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\n{more}"
     )
 }
 
-/// A client's frame with this first byte.
+/// Client frame with this first byte.
 pub fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [0x12, 0x34, 0x56, 0x78];
     let mut frame = vec![first];
@@ -193,7 +193,7 @@ pub fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The lengths of header and payload of a server's frame.
+/// Lengths of header and payload of a server frame.
 fn measure(buffer: &[u8]) -> Option<(usize, usize)> {
     let second = *buffer.get(1)?;
     assert_eq!(second & 0x80, 0, "a server's frame is not masked");

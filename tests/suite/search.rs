@@ -1,4 +1,4 @@
-//! Searching: what is found, by whom, how soon, and what is not found any more.
+//! Search: matching, permissions, freshness and deletion.
 
 mod answers;
 mod cluster;
@@ -25,12 +25,12 @@ fn texts(found: &Value) -> Vec<String> {
     items.map(|hit| hit["message"]["content"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The texts that are found for `q`.
+/// Texts found for `q`.
 pub async fn found(who: &Member, q: &str) -> Vec<String> {
     texts(&ask(who, &[("q", q)]).await.data())
 }
 
-/// Waits until the search for `q` gives just these texts, in any order.
+/// Waits until a search for `q` returns exactly these texts, in any order.
 pub async fn finds(who: &Member, q: &str, expected: &[&str]) {
     let mut expected: Vec<String> = expected.iter().map(|text| (*text).to_owned()).collect();
     expected.sort();
@@ -42,14 +42,14 @@ pub async fn finds(who: &Member, q: &str, expected: &[&str]) {
     .await;
 }
 
-/// Time until the search shows a change.
+/// Time until the search reflects a change.
 async fn delay<F: Future<Output = bool>>(is_shown: impl FnMut() -> F) -> Duration {
     let begun = Instant::now();
     wait_until("the search shows the change", is_shown).await;
     begun.elapsed()
 }
 
-/// Somebody new, at another instance than the others where there is one.
+/// Signs up a user on another instance if there is one.
 async fn elsewhere(app: &Application, name: &str) -> Member {
     app.sign_up(name).await.at(&app.instances[app.instances.len() - 1].url())
 }
@@ -75,7 +75,7 @@ async fn indexes_and_removes_a_message_within_a_second() {
         anna.delete(&path(&sent)).await.data();
         to_lose.push(delay(async || found(&ben, &word).await.is_empty()).await);
     }
-    // The machine may be busy now and then.
+    // Allows for a busy machine.
     let second = Duration::from_secs(1);
     assert!(
         *to_find.iter().min().unwrap() < second && *to_lose.iter().min().unwrap() < second,
@@ -136,7 +136,7 @@ async fn words(app: &Application) {
         expected.sort();
         assert_eq!(now, expected, "{q}");
     }
-    // Exact ones first, and where the words are.
+    // Exact matches first, with the positions of the words.
     let data = ask(&ben, &[("q", "good morning")]).await.data();
     assert_eq!(texts(&data), [all[4], all[5]]);
     assert_eq!(data["items"][0]["highlights"], json!([[0, 4], [5, 7]]));
@@ -221,7 +221,7 @@ async fn operators(app: &Application) {
     );
 }
 
-/// On one side of the date line it is always a later day than on the other.
+/// The two sides of the date line always differ by a day.
 #[tokio::test]
 async fn search_days_follow_the_given_time_zone() {
     let app = Application::start().await;
@@ -238,7 +238,7 @@ async fn search_days_follow_the_given_time_zone() {
     let begins = async |zone: Option<&str>| {
         asked("stork", zone).await["facets"]["day"][0]["begins_at"].as_str().unwrap().to_owned()
     };
-    // Twelve hours behind UTC a day begins at noon of the same date.
+    // At UTC-12 a day starts at noon UTC of the same date.
     let morning = begins(early).await;
     let (date, time) = morning.split_once('T').unwrap();
     assert_eq!(time, "12:00:00.000Z");
@@ -253,7 +253,7 @@ async fn search_days_follow_the_given_time_zone() {
     ] {
         assert_eq!(texts(&asked(&q, zone).await).len(), count, "{q} {zone:?}");
     }
-    // Who says nothing is where their account is.
+    // The account's time zone is the default.
     ben.patch("/r1/users/me", json!({ "timezone": "Etc/GMT+12" })).await.data();
     assert_eq!(begins(None).await, morning);
     ask(&ben, &[("timezone", "Mars/Olympus")]).await.names_field("timezone");
@@ -276,11 +276,11 @@ async fn readers(app: &Application) {
     }
     let text = "the flamingo stands";
     finds(&anna, "flamingo", &[text; 3]).await;
-    // A public channel can be read without joining it.
+    // A public channel is searchable without joining.
     finds(&ben, "flamingo", &[text; 2]).await;
     ben.post(&format!("/r1/conversations/{group}/leave"), json!({})).await.data();
     assert_eq!(found(&ben, "flamingo").await, [text]);
-    // Nor do counts tell of what he can't read.
+    // Counts exclude what he can't read.
     let data = ask(&ben, &[("q", "flamingo")]).await.data();
     let facet = |name: &str| {
         let facets = data["facets"][name].as_array().unwrap().iter();
@@ -293,10 +293,10 @@ async fn readers(app: &Application) {
     anna.delete(&format!("/r1/conversations/{group}/members/{}", carl.id)).await.data();
     assert_eq!(found(&carl, "flamingo").await, [text]);
     assert!(ask(&carl, &[("conversation_id", &group)]).await.data()["items"].as_array().unwrap().is_empty());
-    // What can only be read is found as before.
+    // Read-only conversations are still searched.
     anna.post(&format!("/r1/conversations/{open}/archive"), json!({})).await.data();
     assert_eq!(found(&ben, "flamingo").await, [text]);
-    // Those who come later to a group that hides what was said before.
+    // Later members of a group with hidden history.
     let body = json!({ "kind": "private_channel", "title": "Late", "history": "from_join" });
     let late = anna.post("/r1/conversations", body).await.data_with(201)["id"].as_str().unwrap().to_owned();
     anna.send_message(&late, "an ostrich before").await;
@@ -308,7 +308,7 @@ async fn readers(app: &Application) {
     assert!(found(&ben, "ostrich").await.is_empty());
 }
 
-/// The words that are known are everyone's.
+/// The vocabulary is shared by all users.
 #[tokio::test]
 async fn matches_prefixes_despite_many_matching_words_of_others() {
     let app = Application::start().await;
@@ -333,7 +333,7 @@ async fn the_searched_range_reveals_nothing_of_unreadable_messages() {
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let body = json!({ "kind": "private_channel", "title": "Late", "history": "from_join" });
     let late = anna.post("/r1/conversations", body).await.data_with(201)["id"].as_str().unwrap().to_owned();
-    // As many as are compared at once.
+    // The maximum number of words compared at once.
     for n in 0..500 {
         anna.send_message(&late, &format!("ibis {n}")).await;
     }
@@ -357,7 +357,7 @@ async fn an_unreadable_message_does_not_hide_others() {
     finds(&ben, "osprey", &["an osprey", "the last osprey"]).await;
 }
 
-/// Scripts that put no spaces between words.
+/// Scripts without spaces between words.
 #[tokio::test]
 async fn finds_parts_of_thai_japanese_and_korean_words() {
     scripts(&Application::start().await).await;
@@ -436,11 +436,11 @@ async fn guests(app: &Application) {
     let names = async |who: &Member, kind: &str, q: &str| {
         ask(who, &[("q", q), ("type", kind)]).await.data()["items"].as_array().unwrap().len()
     };
-    // A guest meets those of the group alone.
+    // A guest sees only the members of the group.
     assert_eq!((names(&gina, "conversation", "waders").await, names(&ben, "conversation", "waders").await), (0, 2));
     assert_eq!((names(&gina, "person", &anna.name).await, names(&gina, "person", &ben.name).await), (1, 0));
 
-    // Who is not in the workspace any more finds nothing of it, at once.
+    // A removed member finds nothing of the workspace, immediately.
     anna.delete(&format!("/r1/workspaces/{team}/members/{}", gina.id)).await;
     assert!(found(&gina, "plover").await.is_empty());
     anna.delete(&format!("/r1/workspaces/{team}/members/{}", ben.id)).await;
@@ -485,20 +485,20 @@ async fn texts_of_files(app: &Application) {
     });
     assert_eq!(places.collect::<Vec<_>>(), ["dives", "Đặng"]);
     assert!(excerpt.len() < 300 && data["items"][0]["highlights"].is_null(), "{data}");
-    // One word in the message and one in its file; a phrase of the file; a typo of it.
+    // One word in the message and one in its file; a phrase of the file; a typo.
     for q in ["see dawn", "\"dives at dawn\"", "kingfsher"] {
         assert_eq!(found(&ben, q).await, ["see what I found"], "{q}");
     }
     assert!(found(&ben, "kingfisher -dawn").await.is_empty() && found(&ben, "kingfisher owl").await.is_empty());
     let files = ask(&ben, &[("q", "kingfisher"), ("type", "file")]).await.data();
     assert_eq!((texts(&files).len(), &files["total"]["count"]), (1, &json!(1)));
-    // What stands in the message itself is found there.
+    // A match in the message itself is not reported as a file match.
     assert!(ask(&ben, &[("q", "what")]).await.data()["items"][0]["file"].is_null());
-    // Nobody else finds it, and nobody what was never sent.
+    // Others don't find it, and nobody finds unsent files.
     assert!(found(&carl, "kingfisher").await.is_empty());
     assert_eq!(found(&ben, "kingfisher").await.len(), 1);
 
-    // A new index has it too.
+    // A rebuilt index has it too.
     assert!(app.command(&["search", "rebuild"]).await.status.success());
     finds(&ben, "\"dives at dawn\"", &["see what I found"]).await;
 

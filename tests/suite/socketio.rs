@@ -1,4 +1,4 @@
-//! Socket.IO v4 over WebSocket, as its protocol has it; over HTTP long-polling in [`polling`], on several instances in [`cluster`].
+//! Socket.IO v4 over WebSocket; [`polling`] covers HTTP long-polling, [`cluster`] several instances.
 
 mod cluster;
 pub(crate) mod polling;
@@ -9,7 +9,7 @@ use crate::raw::{BINARY, CLOSE, PING, PONG, Raw, TEXT};
 
 const PATH: &str = "/socket.io/?EIO=4&transport=websocket";
 
-/// A Socket.IO client in the namespace `/`.
+/// Socket.IO client in the namespace `/`.
 struct Client {
     raw: Raw,
     hello: Value,
@@ -26,7 +26,7 @@ impl Client {
         client
     }
 
-    /// The payload of the next event with this name.
+    /// Payload of the next event with this name.
     async fn event(&mut self, name: &str) -> Value {
         loop {
             let packet = packet(&mut self.raw).await;
@@ -43,7 +43,7 @@ impl Client {
         self.raw.send_text(&format!("42{}", json!([name, payload]))).await;
     }
 
-    /// Emits and reads the acknowledgement.
+    /// Emits and waits for the acknowledgement.
     async fn ask(&mut self, number: u32, name: &str, payload: Value) -> Value {
         self.raw.send_text(&format!("42{number}{}", json!([name, payload]))).await;
         loop {
@@ -57,7 +57,7 @@ impl Client {
     }
 }
 
-/// A connection whose handshake has been read.
+/// Opens a connection and reads its handshake.
 async fn open(base: &str) -> Raw {
     let mut raw = Raw::open(base, PATH, "").await;
     let handshake = raw.text().await;
@@ -71,7 +71,7 @@ async fn open(base: &str) -> Raw {
     raw
 }
 
-/// The next packet; Engine.IO's pings are answered.
+/// Next packet; Engine.IO pings are answered.
 async fn packet(raw: &mut Raw) -> String {
     loop {
         let text = raw.text().await;
@@ -148,7 +148,7 @@ async fn rejected_socketio_connections_receive_the_reason() {
         let refusal: Value =
             serde_json::from_str(packet(&mut raw).await.strip_prefix("44").expect("a connect error")).unwrap();
         assert_eq!(refusal["data"]["code"], "unauthenticated", "{auth}");
-        // The client may still find its token.
+        // The client may send a token later.
         raw.send_text(&format!("40{}", json!({ "token": anna.access_token() }))).await;
         assert!(packet(&mut raw).await.starts_with("40{"));
     }
@@ -193,7 +193,7 @@ async fn invalid_events_get_an_error_and_invalid_packets_end_the_connection() {
         };
         assert!(matches!(error["code"].as_str(), Some("unknown_type" | "invalid")), "{text}: {error}");
     }
-    // A binary event is read to its end and refused.
+    // A binary event is read completely and rejected.
     client.raw.send_text("451-9[\"ping\",{\"_placeholder\":true,\"num\":0}]").await;
     client.raw.send(BINARY, b"attachment").await;
     assert!(packet(&mut client.raw).await.starts_with("439[{\"code\":\"malformed_frame\""));
@@ -219,7 +219,7 @@ async fn invalid_events_get_an_error_and_invalid_packets_end_the_connection() {
     let mut client = Client::connect(&anna).await;
     client.raw.send(BINARY, b"x").await;
     assert_eq!(client.raw.close_code().await, Some(1002), "nobody announced it");
-    // Before it is known who speaks, too.
+    // Before authentication as well.
     for bytes in [&b"x"[..], b"49", b"\xFF", b"42[\"ping\",{}]"] {
         let mut raw = open(&app.url()).await;
         raw.send(TEXT, bytes).await;

@@ -1,4 +1,4 @@
-//! Server-Sent Events: the same events over plain HTTP, resumed where they were left.
+//! Server-Sent Events: the same events over plain HTTP, with resumption.
 
 use std::time::{Duration, Instant};
 
@@ -68,7 +68,7 @@ async fn a_stream_resumes_from_its_last_event_id() {
     assert_eq!(stream.expect("message.created").await.payload["seq"], 231);
 }
 
-/// 249 events are in the log of which nobody told this instance, as when the one that committed them is gone: more than one page.
+/// The log has 249 unpublished events, more than one page, as after the death of the committing instance.
 #[tokio::test]
 async fn a_stream_sends_everything_named_in_hello_before_live_events() {
     let app = Setup::new().set("server.workers", 1).start().await;
@@ -83,7 +83,7 @@ async fn a_stream_sends_everything_named_in_hello_before_live_events() {
          SELECT number FROM numbers) AS rest WHERE seq = 1";
     app.database.run(untold).await;
     app.database.run("UPDATE conversations SET last_seq = 250").await;
-    // The first one stays, so that the instance knows how far it has come.
+    // The first stream stays open, so that the instance knows its position.
     let mut resumed = ben.event_stream(stream.last_event_id.as_deref()).await;
     assert_eq!(resumed.next().await.payload["conversations"][0]["last_seq"], 250);
     let mut missed = 0;
@@ -92,14 +92,14 @@ async fn a_stream_sends_everything_named_in_hello_before_live_events() {
         match event.kind.as_str() {
             "sync.done" => break,
             "message.created" => missed += 1,
-            // What passes comes whenever it does.
+            // Ephemeral events arrive at any time.
             _ => {}
         }
     }
     assert_eq!(missed, 249);
 }
 
-/// An answer that ends, as it comes through a proxy that hands answers on when they are whole.
+/// A finite response, as through a buffering proxy.
 async fn whole(member: &Member, last_event_id: Option<&str>, wait: u32) -> (Vec<Frame>, String) {
     let mut stream = member.event_stream_at(&format!("/r1/events?wait={wait}"), last_event_id).await;
     let mut frames = Vec::new();
@@ -120,14 +120,14 @@ async fn a_finite_response_returns_pending_events() {
     assert_eq!(nothing.last().unwrap().kind, "sync.done");
     assert!(seqs(&nothing).is_empty());
 
-    // What happens while it waits.
+    // Events during the wait.
     let mut stream = ben.event_stream_at("/r1/events?wait=25", Some(&cursor)).await;
     stream.expect("sync.done").await;
     anna.send_message(&chat, "live").await;
     assert_eq!(stream.expect("message.created").await.payload["message"]["content"], "live");
     while stream.try_next().await.is_some() {}
 
-    // What was missed, however much, at once.
+    // Missed events are returned at once, however many.
     for n in 2..=100 {
         anna.send_message(&chat, &n.to_string()).await;
     }
@@ -187,7 +187,7 @@ async fn disconnects_a_reader_that_stops_reading() {
     for _ in 0..300 {
         sender.send_message(&chat, &content).await;
     }
-    // What had gone out can still be read; then the stream ends, long before all that was sent.
+    // Data already sent can be read; then the stream ends, long before all events.
     assert!(stuck.rest().await < 300 * 4_900);
     support::wait_until("its place is free", || async {
         support::Socket::try_open(&app.url(), "/r1/websocket", ben.headers(), support::Codec::Json).await.is_ok()
@@ -195,7 +195,7 @@ async fn disconnects_a_reader_that_stops_reading() {
     .await;
 }
 
-/// What a stream says through a proxy is what it says, at once, and it can be resumed there.
+/// Checks that a stream passes a proxy immediately and can be resumed through it.
 async fn goes_through(app: &Application, proxy: &str) {
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -206,7 +206,7 @@ async fn goes_through(app: &Application, proxy: &str) {
         let begun = Instant::now();
         anna.send_message(&chat, &n.to_string()).await;
         assert_eq!(stream.expect("message.created").await.payload["seq"], n);
-        // A proxy that gathers would hold it until the next comment, which comes after 15 seconds.
+        // A buffering proxy would hold it until the next comment after 15 seconds.
         assert!(begun.elapsed() < Duration::from_secs(10), "it was held back for {:?}", begun.elapsed());
     }
     let cursor = stream.last_event_id.clone().unwrap();
@@ -250,7 +250,7 @@ async fn the_shipped_haproxy_configuration_does_not_buffer_event_streams() {
     goes_through(&app, &haproxy.url()).await;
 }
 
-/// Proxies close what is quiet for long, mostly after 30 or 60 seconds.
+/// Proxies close idle connections, mostly after 30 or 60 seconds.
 #[tokio::test]
 async fn a_quiet_stream_sends_a_comment_every_fifteen_seconds() {
     let app = Application::start().await;
@@ -262,7 +262,7 @@ async fn a_quiet_stream_sends_a_comment_every_fifteen_seconds() {
     for n in 1..=2 {
         while !raw.read_line().await.starts_with(':') {}
         let passed = begun.elapsed();
-        // The shortest patience of a proxy that is in use is 30 seconds.
+        // The shortest common proxy timeout is 30 seconds.
         assert!(passed > Duration::from_secs(13) && passed < Duration::from_secs(29), "comment {n} after {passed:?}");
         begun = Instant::now();
     }

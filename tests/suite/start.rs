@@ -1,4 +1,4 @@
-//! The program's own doings: starting, configuration, stopping.
+//! The process: start-up, configuration and shutdown.
 
 use std::{path::Path, process::Output};
 
@@ -9,7 +9,7 @@ async fn the_server_starts_with_only_a_database_configured() {
     let app = Setup::new().from_nothing().start().await;
     let health = app.anonymous().get("/health/simple").await;
     assert_eq!(health.status, 200, "{health:?}");
-    // At the very first start, the first account is the administrator.
+    // At the first start the first account is the administrator.
     let first = app.sign_up("First").await;
     let second = app.sign_up("Second").await;
     let role = |member: &support::Member| member.tokens["user"]["role"].as_str().map(str::to_owned);
@@ -32,7 +32,7 @@ async fn the_database_requires_its_key_file() {
     app.instances[0].terminate().await;
     app.instances[0].start_again().await;
     anna.get("/r1/users/me").await.data();
-    // Without its key file the database is no use to anybody, and the program says what is missing.
+    // Without the key file the database is unusable, and the error names the missing file.
     app.instances[0].terminate().await;
     std::fs::rename(&file, app.folder().join("elsewhere")).unwrap();
     let output = app.command(&["serve"]).await;
@@ -55,13 +55,13 @@ async fn locks_a_sqlite_folder_to_one_instance() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let holder = format!("process {} on ", app.instances[0].process_id());
     assert!(!output.status.success() && said.contains(&holder) && said.contains("server.data_dir"), "{said}");
-    // Commands go on beside it.
+    // Commands work next to the server.
     let archive = app.folder().join("copy.tar").display().to_string();
     for command in [&["migrate", "status"][..], &["admin", "ledger", "verify"], &["backup", archive.as_str()]] {
         let output = app.command(command).await;
         assert!(output.status.success(), "{command:?}: {output:?}");
     }
-    // It ends with the process, however that ends.
+    // The lock ends with the process in every case.
     app.instances[0].kill().await;
     app.instances[0].start_again().await;
     app.instances[0].terminate().await;
@@ -135,7 +135,7 @@ async fn probe(folder: &Path, port: &str) -> Output {
     command.current_dir(folder).output().await.unwrap()
 }
 
-/// As the health check of a container asks.
+/// Health check of a container.
 #[tokio::test]
 async fn the_health_command_reports_whether_the_server_is_ready() {
     let mut app = Application::start().await;

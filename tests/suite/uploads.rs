@@ -1,4 +1,4 @@
-//! Files: uploaded, sent, read by whoever may read their message and by nobody else, and gone with it.
+//! Files: upload, sending, access through their message, and deletion.
 
 mod bombs;
 mod limits;
@@ -20,7 +20,7 @@ pub(crate) fn address(upload: &Value) -> String {
     format!("/files/{}/{}", upload["id"].as_str().unwrap(), "any-name")
 }
 
-/// Every file in the store, without what is being received.
+/// All stored files without uploads in progress.
 fn stored(app: &Application) -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -64,7 +64,7 @@ async fn only_readers_of_its_message_read_a_file() {
         (&json!(8), &json!("ready"), &json!("text/plain"))
     );
 
-    // Until it is sent it is its uploader's alone.
+    // An unsent file is visible to its uploader only.
     assert_eq!(anna.get(&address(&upload)).await.text(), "our plan");
     for other in [&ben, &carl] {
         other.get(&address(&upload)).await.refused(404, "not_found");

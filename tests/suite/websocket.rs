@@ -1,4 +1,4 @@
-//! The native WebSocket: how it is opened, what wrong frames get, and how the server ends it.
+//! Native WebSocket: handshake, invalid frames and closing.
 
 use support::{Application, Codec, Setup, Socket, json, new_id};
 
@@ -9,7 +9,7 @@ use crate::{
 
 const PATH: &str = "/r1/websocket";
 
-/// The status of an upgrade that is refused, and its body.
+/// Status and body of a refused upgrade.
 async fn refused(base: &str, path: &str, headers: &str) -> (u16, String) {
     let (raw, head) = Raw::knock(base, "GET", path, &upgrade_headers(headers)).await;
     let body = raw.body().await;
@@ -196,7 +196,7 @@ async fn answers_an_invalid_frame_with_an_error_and_stays_connected() {
         let answer = socket.request(kind, payload.clone()).await;
         assert_eq!((answer.kind.as_str(), answer.payload["code"].as_str()), ("error", Some(code)), "{kind} {payload}");
     }
-    // None of it was heard by anyone, and all goes on.
+    // No frame took effect, and the connection works.
     assert!(anna.history(&chat).await.is_empty());
     socket.send_message(&chat, "still here").await;
 }
@@ -265,7 +265,7 @@ async fn random_bytes_do_not_affect_other_connections() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut witness = anna.connect().await;
-    // Reproducible noise; the first bytes look like frames so that it gets beyond the header.
+    // Deterministic noise; the first bytes look like frames so that parsing passes the header.
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut noise = || {
         state ^= state << 13;
@@ -287,7 +287,7 @@ async fn random_bytes_do_not_affect_other_connections() {
 
 #[tokio::test]
 async fn answers_pings_joins_fragments_and_returns_close_frames() {
-    // Nobody is told of anybody's presence, so no other frame comes in between.
+    // Without shared presence no other frame arrives in between.
     let app = Setup::new().set("workspaces.shared", "none").start().await;
     let anna = app.sign_up("Anna").await;
     let mut raw = Raw::native(&app.url(), anna.access_token()).await;
@@ -337,7 +337,7 @@ async fn clients_without_heartbeat_are_disconnected() {
         match silent.frame().await {
             Some((PING, _)) => pings += 1,
             Some((CLOSE, payload)) => break u16::from_be_bytes([payload[0], payload[1]]),
-            // The other client reads, and so answers its own pings.
+            // The other client reads and thereby answers its pings.
             Some(_) => drop(socket.drain().await),
             None => panic!("it ended without a word"),
         }
@@ -393,7 +393,7 @@ async fn disconnects_a_client_that_does_not_read_and_lets_it_catch_up() {
             sender.read_until_seq(&chat, n + 1).await;
         }
     }
-    // What it reads now had gone out before; then it is told why that is all.
+    // It reads what was sent before, then the reason for the end.
     let (mut last, mut code) = (0, None);
     while let Some((opcode, payload)) = stuck.frame().await {
         match opcode {

@@ -1,10 +1,10 @@
-//! Answers to an attack's requests, counted.
+//! Counts of the answers to an attack's requests.
 
 use std::{cell::Cell, collections::BTreeMap, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 
-/// Status of an answer, and its error code or another remark; `None`: the connection ended without an answer.
+/// Status and error code or remark of an answer; `None` if the connection ended without one.
 pub type Reply = Option<(u16, String)>;
 
 /// Number of answers of each kind.
@@ -25,7 +25,7 @@ impl Answers {
         self.counts.iter().filter(|(reply, _)| matches!(reply, Some((of, _)) if *of == status)).map(|(_, n)| n).sum()
     }
 
-    /// Whether every request was answered with this status.
+    /// True if every request was answered with this status.
     pub fn is_all(&self, status: u16) -> bool {
         self.unanswered == 0 && self.with_status(status) == self.answered()
     }
@@ -48,7 +48,7 @@ impl Answers {
     }
 }
 
-/// Makes requests, at most `at_once` of them at the same time, until there are no more or `limit` is over.
+/// Makes requests with at most `at_once` in flight until there are no more or `limit` is over.
 pub async fn count<F: Future<Output = Reply>>(
     at_once: usize,
     limit: Duration,

@@ -19,24 +19,24 @@ use super::{
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
-/// Duration of attacks that repeat what they do.
+/// Duration of repeating attacks.
 const DURATION: Duration = Duration::from_secs(12);
-/// Maximum duration of attacks that end.
+/// Maximum duration of finite attacks.
 const MAX_DURATION: Duration = Duration::from_secs(20);
-/// Pause of a caller who was refused for now: a flood of refusals is another attack, and takes the core of the load generator.
+/// Pause after a refusal. A flood of refusals is a different attack and uses the load generator's core.
 const REFUSED_PAUSE: Duration = Duration::from_millis(250);
-/// Time in which messages of the attacker are sent and indexed before the attack.
+/// Time limit for sending and indexing the attacker's messages before the attack.
 const PREPARATION: Duration = Duration::from_secs(180);
-/// Messages that the attacker sends at the same time before the attack.
+/// Messages sent concurrently before the attack.
 const AT_ONCE: usize = 8;
-/// Side of the largest square picture that is decoded whole, in pixels.
+/// Side of the largest square picture that is decoded completely, in pixels.
 const SIDE: u32 = 7_000;
-/// Words of a message of 5,000 characters.
+/// Words in a message of 5,000 characters.
 const WORDS: usize = 440;
-/// Length of a note at most, in characters.
+/// Maximum length of a note, in characters.
 const NOTE: usize = 100_000;
 
-/// A member with a key of the gateway and a conversation.
+/// A member with a gateway key and a conversation.
 pub struct Attacker {
     server: SocketAddr,
     site: SocketAddr,
@@ -55,7 +55,7 @@ impl Attacker {
         Self { server, site, member, key, conversation }
     }
 
-    /// Writes the messages that the attack needs, and returns the file that it uploads, if any.
+    /// Writes the messages that the attack needs; returns the file to upload, if any.
     pub async fn prepare(&self, attack: Attack) -> anyhow::Result<Vec<u8>> {
         let repeated = |count, text: &str| iter::repeat_n(text.to_owned(), count);
         match attack {
@@ -85,7 +85,7 @@ impl Attacker {
         Ok(())
     }
 
-    /// Attacks with the file from [`prepare`](Self::prepare), and returns the result in words.
+    /// Attacks with the file from [`prepare`](Self::prepare); returns a description of the result.
     pub async fn attack(&self, attack: Attack, file: &[u8]) -> String {
         match attack {
             Attack::GatewayBodies => {
@@ -101,7 +101,7 @@ impl Attacker {
             Attack::ChunkedUploads => self.upload_chunked().await,
             Attack::AnnouncedUploads => self.announce_uploads().await,
             Attack::SubstringSearches => self.search(4, &["zaza"; 24].join(" ")).await,
-            // A query has up to 512 characters.
+            // Queries are limited to 512 characters.
             Attack::PhraseSearches => self.search(16, &format!("a -\"{}\"", "b a ".repeat(126).trim())).await,
             Attack::LinkPreviews => self.send_links().await,
             Attack::ProfileBombs => self.upload_pictures(file, 48, 8).await,
@@ -112,7 +112,7 @@ impl Attacker {
         }
     }
 
-    /// Uploads a PNG so many times.
+    /// Uploads a PNG repeatedly.
     async fn upload_pictures(&self, picture: &[u8], times: usize, at_once: usize) -> String {
         let head = raw::head(self.server, "POST /r1/uploads", self.member.access_token(), "image/png", picture.len());
         self.send_raw(&Request { head, piece: picture, pieces: 1, end: b"" }, times, at_once).await
@@ -150,7 +150,7 @@ impl Attacker {
         self.repeat(at_once, || search(&self.member, query, false)).await
     }
 
-    /// Sends messages with three links each to the expensive page, and the next when one has its previews.
+    /// Sends messages with three links each to the expensive page, the next one once the previews of the last arrived.
     async fn send_links(&self) -> String {
         let send = || async {
             let link = || format!("http://{}{}?{}", self.site, site::EXPENSIVE, new_id());
@@ -165,7 +165,7 @@ impl Attacker {
         count(8, DURATION, iter::repeat_with(send)).await.in_words()
     }
 
-    /// Sends a document eight times, which the server parses until the end of the attack.
+    /// Sends a document eight times, which keeps the server parsing until the end of the attack.
     async fn send_documents(&self, page: &[u8]) -> String {
         let send = || async {
             let upload = data(&self.member, self.member.uploading("nested.html", "text/html", page.to_vec())).await?;
@@ -176,7 +176,7 @@ impl Attacker {
         answers.in_words()
     }
 
-    /// Stores notes of the maximum length, four at a time, in characters of four bytes.
+    /// Stores notes of maximum length, four at a time, in four-byte characters.
     async fn write_notes(&self) -> String {
         let content = "😀".repeat(NOTE);
         let body = json!({ "title": "Note", "content": content }).to_string();
@@ -188,7 +188,7 @@ impl Attacker {
         format!("{} MiB of text stored: {}", answers.with_status(201) * content.len() / MIB, answers.in_words())
     }
 
-    /// Repeats a request, at most `at_once` of them at the same time, for [`DURATION`].
+    /// Repeats a request with at most `at_once` in flight for [`DURATION`].
     async fn repeat(&self, at_once: usize, request: impl Fn() -> RequestBuilder) -> String {
         count(at_once, DURATION, iter::repeat_with(|| self.reply(request()))).await.in_words()
     }
@@ -197,7 +197,7 @@ impl Attacker {
         self.send(request).await.as_ref().map(describe)
     }
 
-    /// Sends a request, and pauses where it is refused for now.
+    /// Sends a request; pauses after a temporary refusal.
     async fn send(&self, request: RequestBuilder) -> Option<Answer> {
         let answer = self.member.try_send(request).await.ok()?;
         if matches!(answer.status, 429 | 503) {
@@ -207,7 +207,7 @@ impl Attacker {
     }
 }
 
-/// Status of an answer, and the error code or whether a search reached its time limit.
+/// Status of an answer with its error code, or whether a search reached its time limit.
 fn describe(answer: &Answer) -> (u16, String) {
     let remark = match answer.body["code"].as_str().filter(|_| answer.status >= 400) {
         Some(code) => code,

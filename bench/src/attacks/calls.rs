@@ -1,4 +1,4 @@
-//! Calls of the API that both the attacker and the others make.
+//! API calls made by both the attacker and the others.
 
 use std::time::{Duration, Instant};
 
@@ -14,14 +14,14 @@ pub async fn data(caller: &Caller, request: RequestBuilder) -> Option<Value> {
     (200..300).contains(&answer.status).then(|| answer.body["data"].clone())
 }
 
-/// A message with these uploads.
+/// Request that sends a message with these uploads.
 pub fn message(by: &Member, conversation: &str, content: &str, uploads: &[&Value]) -> RequestBuilder {
     let ids: Vec<&Value> = uploads.iter().map(|upload| &upload["id"]).collect();
     let body = json!({ "client_id": new_id(), "content": content, "attachment_ids": ids });
     by.request(Method::POST, &format!("/r1/conversations/{conversation}/messages")).json(&body)
 }
 
-/// A search for messages.
+/// Request that searches for messages.
 pub fn search(by: &Member, query: &str, is_exact: bool) -> RequestBuilder {
     let exact = is_exact.to_string();
     let parameters = [("q", query), ("exact", exact.as_str())];
@@ -30,7 +30,7 @@ pub fn search(by: &Member, query: &str, is_exact: bool) -> RequestBuilder {
     by.request(Method::GET, &format!("/r1/search?{encoded}"))
 }
 
-/// Whether just this word is found in a message or in its files.
+/// True if the search finds exactly this word in a message or a file.
 pub async fn is_found(by: &Member, word: &str) -> bool {
     data(by, search(by, word, true)).await.is_some_and(|found| has_items(&found["items"]))
 }
@@ -44,7 +44,7 @@ pub fn has_items(list: &Value) -> bool {
     list.as_array().is_some_and(|items| !items.is_empty())
 }
 
-/// Repeats a question until the answer is yes; false where it isn't within `limit`.
+/// Polls until the condition holds; false after `limit`.
 pub async fn poll<F: Future<Output = bool>>(limit: Duration, ask: impl Fn() -> F) -> bool {
     let end = Instant::now() + limit;
     while !ask().await {
@@ -56,9 +56,9 @@ pub async fn poll<F: Future<Output = bool>>(limit: Duration, ask: impl Fn() -> F
     true
 }
 
-/// A word of letters that is in no message yet.
+/// An unused word of letters.
 pub fn new_word() -> String {
     let letter = |byte: u8| char::from(if byte.is_ascii_digit() { byte - b'0' + b'g' } else { byte });
-    // The end of an id is random, its beginning is the time.
+    // The end of an id is random; its start is the time.
     new_id().bytes().rev().take(12).map(letter).collect()
 }

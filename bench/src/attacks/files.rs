@@ -4,14 +4,14 @@ use std::io::{self, Read as _};
 
 use flate2::{Compression, Crc, write::ZlibEncoder};
 
-/// Nested elements of [`nested_page`].
+/// Nesting depth of [`nested_page`].
 const NESTING: usize = 600_000;
-/// Attributes of [`attributes_page`].
+/// Number of attributes of [`attributes_page`].
 const ATTRIBUTES: usize = 116_430;
-/// Size that the colour profile of [`profile_bomb`] has when it is inflated, in bytes.
+/// Decompressed size of the colour profile of [`profile_bomb`], in bytes.
 const PROFILE: u64 = 256 << 20;
 
-/// A square PNG of one bit for each pixel, all of them black, which takes three bytes for each pixel when it is decoded.
+/// A black square PNG with one bit per pixel, which decodes to three bytes per pixel.
 pub fn picture(side: u32) -> io::Result<Vec<u8>> {
     png(side, &[])
 }
@@ -22,10 +22,10 @@ pub fn profile_bomb() -> io::Result<Vec<u8>> {
     png(100, &chunk(b"iCCP", &profile))
 }
 
-/// A PNG with further chunks behind its header.
+/// A PNG with further chunks after its header.
 fn png(side: u32, chunks: &[u8]) -> io::Result<Vec<u8>> {
     let header = [&side.to_be_bytes()[..], &side.to_be_bytes(), &[1, 3, 0, 0, 0]].concat();
-    // Each row begins with a byte that names its filter; 0 is none.
+    // Each row starts with a filter byte; 0 is none.
     let row = u64::from(side.div_ceil(8)) + 1;
     let pixels = compressed_zeros(row * u64::from(side))?;
     Ok([
@@ -53,18 +53,19 @@ fn compressed_zeros(length: u64) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// An HTML page of 3 MB. A parser looks for an open paragraph through all elements that are open, for each element that begins.
+/// An HTML page of 3 MB. For each new element a parser searches all open elements for a paragraph.
 pub fn nested_page() -> String {
     format!("<!DOCTYPE html><title>Nested</title>{}deep", "<div>".repeat(NESTING))
 }
 
-/// An HTML page of less than 512 KiB, of which a server reads all: one tag with 116,430 attributes. A tokenizer compares each with all before it.
+/// An HTML page of less than 512 KiB, which a server reads completely: one tag with 116,430 attributes, each compared
+/// with all before it.
 pub fn attributes_page() -> String {
     let attributes: String = (0..ATTRIBUTES).map(attribute).collect();
     format!("<title>Attributes</title><p{attributes}>text")
 }
 
-/// A space and a name of three characters, or of four where there are no more of three.
+/// A space and a name of three characters, or four when those are used up.
 fn attribute(number: usize) -> String {
     const CHARACTERS: &[u8; 40] = b"abcdefghijklmnopqrstuvwxyz0123456789-_.:";
     let length = if number < CHARACTERS.len().pow(3) { 3 } else { 4 };
@@ -72,7 +73,7 @@ fn attribute(number: usize) -> String {
     std::iter::once(' ').chain(name).collect()
 }
 
-/// A word of ten letters, another one for each number below 20⁶, all with the substring `zaza`.
+/// A word of ten letters with the substring `zaza`, distinct for each number below 20⁶.
 pub fn word(number: usize) -> String {
     let letter = |place: u32| {
         let digit = number / 20_usize.pow(place) % 20;
@@ -93,7 +94,7 @@ mod tests {
         let file = picture(100).unwrap();
         assert_eq!(&file[..8], b"\x89PNG\r\n\x1a\n");
         assert_eq!(&file[16..26], [0, 0, 0, 100, 0, 0, 0, 100, 1, 3]);
-        // https://www.w3.org/TR/png/: the last chunk of every file.
+        // https://www.w3.org/TR/png/: last chunk of every file.
         assert!(file.ends_with(b"\0\0\0\0IEND\xae\x42\x60\x82"));
     }
 

@@ -1,7 +1,8 @@
-//! Attacks of one person on a running server, and what they cost everybody else: the figures of `docs/security.md`.
+//! Attacks by one user on a running server, and their effect on other users: the figures of `docs/security.md`.
 //!
-//! Each attack meets a server of its own with the default settings, but for an AI provider that doesn't exist and a loopback address that links may
-//! lead to. The server may use all cores, the load generator has one. Other members make ordinary calls before the attack and during it.
+//! Each attack has its own server with default settings, except for a non-existent AI provider and a loopback address
+//! that links may point to. The server uses all cores, the load generator one. Other members make ordinary calls before
+//! and during the attack.
 
 mod answers;
 mod attacker;
@@ -33,15 +34,15 @@ use crate::{
     server::Server,
 };
 
-/// Calls of the others that are not measured: they open connections and fill caches.
+/// Unmeasured calls of the others, which open connections and fill caches.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// Duration of the measurement before an attack.
 const BASELINE: Duration = Duration::from_secs(5);
-/// Maximum duration of the measurement during an attack, should the attacker's thread have panicked.
+/// Maximum duration of the measurement during an attack, in case the attacker's thread panicked.
 const MAX_DURATION: Duration = Duration::from_secs(60);
 const MEMORY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// An attack that a review of November 2026 found. Those without a date are of 28 November.
+/// Attacks found by a review in November 2026. Those without a date are of 28 November.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Attack {
     GatewayBodies,
@@ -64,7 +65,7 @@ struct Description {
     title: &'static str,
     /// Result of the attack when it was found.
     found: &'static str,
-    /// Calls of the others that are measured beside [`Call::ALWAYS`].
+    /// Calls of the others measured in addition to [`Call::ALWAYS`].
     calls: &'static [Call],
 }
 
@@ -133,7 +134,7 @@ impl Attack {
     }
 }
 
-/// Measures these attacks, or all where there are none, and prints the results.
+/// Measures these attacks, or all if empty, and prints the results.
 pub fn measure(natter: &Path, only: &[Attack]) -> anyhow::Result<()> {
     let server_cores = machine::allowed_cores()?;
     println!("{}", machine::describe());
@@ -201,13 +202,13 @@ fn start(natter: &Path, cores: &[usize], folder: &Path) -> anyhow::Result<Server
     Server::start_on(cores, folder, port, natter, &["serve".to_owned()], &settings)
 }
 
-/// Whether a time has passed since this call.
+/// Predicate that is true once `time` has passed since this call.
 fn after(time: Duration) -> impl Fn() -> bool + Copy {
     let start = Instant::now();
     move || start.elapsed() >= time
 }
 
-/// Largest resident memory of a process and those that it started, in bytes.
+/// Peak resident memory of a process and its children, in bytes.
 fn peak_memory(process: u32, is_over: impl Fn() -> bool) -> anyhow::Result<u64> {
     let mut peak = 0;
     while !is_over() {
@@ -217,12 +218,12 @@ fn peak_memory(process: u32, is_over: impl Fn() -> bool) -> anyhow::Result<u64> 
     Ok(peak)
 }
 
-/// Size of all files in a folder, in bytes.
+/// Total size of the files in a folder, in bytes.
 fn folder_size(folder: &Path) -> anyhow::Result<u64> {
     let mut size = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        // A file that was removed meanwhile has no size.
+        // A file deleted meanwhile has no size.
         let Ok(metadata) = entry.metadata() else { continue };
         size += if metadata.is_dir() { folder_size(&entry.path())? } else { metadata.len() };
     }

@@ -1,4 +1,4 @@
-//! Other members: how long their ordinary calls take before an attack and during it.
+//! Other members: latency of their ordinary calls before and during an attack.
 
 use std::{
     net::SocketAddr,
@@ -15,15 +15,15 @@ use tokio::runtime::Runtime;
 use super::calls::{self, data, has_items, has_previews, is_found, new_word, poll};
 use crate::beside::percentile;
 
-/// Enough that none of them reaches the limit of 60 uploads a minute.
+/// Number of members, high enough that none reaches the limit of 60 uploads a minute.
 const MEMBERS: usize = 8;
-/// Messages of their conversation before the attack, of which [`RARE`] have the word that they search for.
+/// Number of messages in their conversation before the attack, of which [`RARE`] have the searched word.
 const MESSAGES: usize = 50;
-/// Few enough that a search looks for similar words as well.
+/// Low enough that a search also looks for similar words.
 const RARE: usize = 5;
 const SEARCHED: &str = "puffin";
 const PAUSE: Duration = Duration::from_millis(50);
-/// Time after which a file is considered not found, and a link not previewed.
+/// Time after which a file counts as not found and a link as not previewed.
 const GIVE_UP: Duration = Duration::from_secs(30);
 
 /// An ordinary call of a member.
@@ -35,14 +35,14 @@ pub enum Call {
     Search,
     /// An upload of ten bytes.
     Upload,
-    /// From the upload of a file until a search finds it.
+    /// Upload of a file until a search finds it.
     FindFile,
-    /// From a message with a link until it has a preview.
+    /// Sending a link until its preview arrives.
     Preview,
 }
 
 impl Call {
-    /// Calls that are measured during every attack.
+    /// Calls measured during every attack.
     pub const ALWAYS: [Self; 3] = [Self::Health, Self::Read, Self::Send];
 
     const fn name(self) -> &'static str {
@@ -65,7 +65,7 @@ pub struct Series {
     failed: usize,
 }
 
-/// Members who have nothing to do with the attacker.
+/// Members unrelated to the attacker.
 pub struct Others {
     runtime: Runtime,
     anonymous: Caller,
@@ -75,7 +75,8 @@ pub struct Others {
 }
 
 impl Others {
-    /// Signs them up, with a conversation that has messages. The first account of a server, its administrator, is one of them.
+    /// Signs them up with a conversation and messages. The first account of the server, its administrator, is one of
+    /// them.
     pub fn sign_up(server: SocketAddr, site: SocketAddr) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let base = format!("http://{server}");
@@ -96,7 +97,7 @@ impl Others {
         Ok(Self { runtime, anonymous: Caller::anonymous(&base), members, conversation, site })
     }
 
-    /// Makes these calls beside each other, each again and again by one member after the other, until it is over.
+    /// Makes these calls concurrently, each repeated by one member after the other, until it is over.
     pub fn measure(&self, calls: &[Call], is_over: impl Fn() -> bool) -> Vec<Series> {
         self.runtime.block_on(join_all(calls.iter().map(|call| self.repeat(*call, &is_over))))
     }
@@ -151,7 +152,7 @@ impl Others {
     }
 }
 
-/// Fails where a call of the others failed.
+/// Fails if a call of the others failed.
 pub fn ensure_success(series: &[Series]) -> anyhow::Result<()> {
     for Series { call, took, failed } in series {
         ensure!(*failed == 0, "{failed} of {} calls failed without an attack: {}", took.len(), call.name());
@@ -159,7 +160,7 @@ pub fn ensure_success(series: &[Series]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The 95th percentiles before an attack and during it, in words, and the largest ratio of two of them.
+/// Description of the 95th percentiles before and during an attack, and their largest ratio.
 pub fn compare(before: &[Series], during: &[Series]) -> (String, f64) {
     let mut worst = 0.0_f64;
     let calls = before.iter().zip(during).map(|(before, during)| {

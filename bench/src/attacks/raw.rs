@@ -1,4 +1,4 @@
-//! Requests that no client library makes: without their end, of unknown length, or by the thousand.
+//! Requests that no client library makes: unfinished, of unknown length, or in large numbers.
 
 use std::{
     io, iter,
@@ -15,16 +15,16 @@ use tokio::{
 
 use super::answers::{Answers, Reply};
 
-/// Address that these requests come from. It has limits of its own, which the others don't share.
+/// Source address of these requests. Its rate limits are separate from those of the others.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
-/// Bytes that are written at once.
+/// Bytes per write.
 pub const PIECE: usize = 64 << 10;
 const SEND_TIMEOUT: Duration = Duration::from_secs(15);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time for which unfinished requests are held.
 const HOLD_TIME: Duration = Duration::from_secs(3);
 
-/// A request whose body is the same piece several times.
+/// A request whose body repeats one chunk.
 pub struct Request<'a> {
     pub head: String,
     pub piece: &'a [u8],
@@ -32,7 +32,7 @@ pub struct Request<'a> {
     pub end: &'a [u8],
 }
 
-/// Head of a request with a body of this length; without a token it has no credentials.
+/// Head of a request with a body of this length; an empty token sends no credentials.
 pub fn head(server: SocketAddr, target: &str, token: &str, media_type: &str, length: usize) -> String {
     let credentials = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
     format!(
@@ -40,7 +40,7 @@ pub fn head(server: SocketAddr, target: &str, token: &str, media_type: &str, len
     )
 }
 
-/// Sends a request to its end.
+/// Sends a complete request.
 pub async fn send(server: SocketAddr, request: &Request<'_>) -> Reply {
     let mut stream = connect(server).await.ok()?;
     let body = iter::repeat_n(request.piece, request.pieces);
@@ -52,14 +52,15 @@ pub async fn send(server: SocketAddr, request: &Request<'_>) -> Reply {
     status.map(|status| (status, String::new()))
 }
 
-/// Sends so many requests with so much of their bodies, but not their ends, and says how many the server still holds after [`HOLD_TIME`].
+/// Sends requests with part of their bodies and without their ends; returns the number still held by the server after
+/// [`HOLD_TIME`].
 pub async fn hold(server: SocketAddr, count: usize, head: &str, length: usize) -> String {
     let body = vec![b' '; length];
     let body = body.as_slice();
     let start = || async move {
         let mut stream = connect(server).await?;
         let pieces = iter::once(head.as_bytes()).chain(body.chunks(PIECE));
-        // A request that the server doesn't read on is held as well.
+        // A request that the server stops reading is held as well.
         let written = timeout(SEND_TIMEOUT, write(&mut stream, pieces)).await.unwrap_or(Written::Whole);
         Ok::<_, io::Error>((stream, written))
     };
@@ -71,7 +72,7 @@ pub async fn hold(server: SocketAddr, count: usize, head: &str, length: usize) -
             answers.add(None);
             continue;
         };
-        // Some are answered after all was written.
+        // Some are answered after everything was written.
         let late = timeout(Duration::from_millis(1), status_of(&mut stream)).await;
         let status = match (written, late) {
             (Written::Whole, Err(_)) => {
@@ -91,11 +92,11 @@ async fn connect(server: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(server).await
 }
 
-/// How writing a request ended.
+/// End of writing a request.
 enum Written {
-    /// The server took all of it.
+    /// The server read all of it.
     Whole,
-    /// An answer came first; `None`: the connection was closed.
+    /// An answer came first; `None` if the connection was closed.
     Answered(Option<u16>),
 }
 
@@ -116,7 +117,7 @@ async fn write<'a>(stream: &mut TcpStream, pieces: impl Iterator<Item = &'a [u8]
     }
 }
 
-/// The status of an answer; `None`: the connection was closed, or nothing came in time.
+/// Status of an answer; `None` if the connection was closed or nothing arrived in time.
 async fn status_of(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<u16> {
     let mut line = [0; 12];
     timeout(ANSWER_TIMEOUT, stream.read_exact(&mut line)).await.ok()?.ok()?;

@@ -1,4 +1,4 @@
-//! A web site on a loopback address that links in messages lead to.
+//! A web site on a loopback address, linked from messages.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -9,21 +9,21 @@ use std::{
 
 use super::files;
 
-/// Host of the site, which the server under attack is allowed to call.
+/// Host of the site, which the attacked server is allowed to call.
 pub const HOST: &str = "127.0.0.3";
 /// Path of the page that is expensive to parse; every other path is an ordinary page.
 pub const EXPENSIVE: &str = "/attributes";
 const READ_TIMEOUT: Duration = Duration::from_secs(1);
 const ORDINARY_PAGE: &str = "<html><head><title>An ordinary page</title></head><body>Nothing special.</body></html>";
 
-/// Serves the site on a thread of its own until the process ends.
+/// Serves the site on its own thread until the process ends.
 pub fn start() -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((HOST, 0))?;
     let address = listener.local_addr()?;
     let expensive = files::attributes_page();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // Previews are missing where it fails, which the caller sees.
+            // If serving fails, previews are missing, which the caller notices.
             let _ = serve(stream, &expensive);
         }
     });

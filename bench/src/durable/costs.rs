@@ -1,11 +1,11 @@
-//! What one message costs, in processor time of each program and in bytes of the database: docs/scaling.md computes with it.
+//! Cost of one message: CPU time of each program and bytes of the database. docs/scaling.md uses these figures.
 
 use support::{Application, Engine};
 
 use super::Measure;
 use crate::machine::Cpu;
 
-/// What has been used so far.
+/// Usage so far.
 pub struct Meter {
     natter: f64,
     postgres: f64,
@@ -37,7 +37,7 @@ impl Meter {
         })
     }
 
-    /// What each message since `before` has cost.
+    /// Cost of each message since `before`.
     pub fn since(&self, before: &Self) -> Vec<(Measure, f64)> {
         #[expect(clippy::cast_precision_loss)]
         let messages = (self.messages - before.messages).max(1) as f64;

@@ -1,5 +1,5 @@
-//! The durable path by itself: how many messages a second are committed, and how long one takes from its sending to its receipt at a
-//! fifth of what is promised. Here server, database and load generator share all cores.
+//! Durable path alone: commits per second, and latency from sending to receipt at a fifth of the promised rate. Server,
+//! database and load generator share all cores.
 
 mod costs;
 mod latency;
@@ -15,36 +15,36 @@ use serde::{Deserialize, Serialize};
 use costs::Meter;
 use stage::Stage;
 
-/// Where messages are kept.
+/// Storage of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Persistence {
-    /// SQLite, one instance.
+    /// SQLite with one instance.
     Sqlite,
-    /// PostgreSQL and Redis, one instance.
+    /// PostgreSQL and Redis with one instance.
     Postgres,
-    /// PostgreSQL and Redis, two instances, sender and receiver at different ones.
+    /// PostgreSQL and Redis with two instances; sender and receiver on different ones.
     PostgresPair,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Measure {
-    /// Messages a second over many conversations.
+    /// Messages per second in many conversations.
     Persisted,
-    /// Of those, what the other side has received.
+    /// Messages per second received by the other side.
     Delivered,
-    /// Messages a second in a single conversation.
+    /// Messages per second in a single conversation.
     PersistedInOne,
-    /// Milliseconds from the planned moment of sending to the receipt.
+    /// Milliseconds from the scheduled sending to the receipt.
     P50,
     P99,
     P999,
-    /// Microseconds of processor time for each message over many conversations: of all instances, and of what they stand on.
+    /// Microseconds of CPU time per message in many conversations: of all instances, and of their database and Redis.
     NatterCpu,
     PostgresCpu,
     RedisCpu,
-    /// Bytes of PostgreSQL's write-ahead log, and of the database's growth, for each of these messages.
+    /// Bytes of PostgreSQL's write-ahead log, and of database growth, per such message.
     Written,
     Stored,
 }
@@ -68,7 +68,7 @@ impl Persistence {
         }
     }
 
-    /// A fifth of what is promised.
+    /// A fifth of the promised rate.
     pub fn rate(self) -> u32 {
         match self {
             Self::Sqlite => 4_000,
@@ -77,7 +77,7 @@ impl Persistence {
     }
 }
 
-/// What one round gave.
+/// Result of one round.
 #[derive(Serialize, Deserialize)]
 pub struct Outcome {
     pub persistence: Persistence,
@@ -85,9 +85,9 @@ pub struct Outcome {
     pub values: Vec<(Measure, f64)>,
 }
 
-/// Conversations that are written to at the same time.
+/// Conversations written concurrently.
 const CONVERSATIONS: usize = 100;
-/// People who write into the single conversation.
+/// Writers in the single conversation.
 const WRITERS: usize = 16;
 
 pub async fn measure(
@@ -99,10 +99,10 @@ pub async fn measure(
     let stage = Stage::start(persistence).await;
     let pairs = stage.pairs(CONVERSATIONS).await;
     if persistence != Persistence::Sqlite {
-        // The segments of the log that the round before has filled are used again: see `age_postgres` in bench/run.
+        // WAL segments of the previous round are recycled: see `age_postgres` in bench/run.
         stage.app.database.run("CHECKPOINT").await;
     }
-    // What was written until now is on the disk: otherwise messages would wait behind it.
+    // Flushes earlier writes, which messages would otherwise wait for.
     rustix::fs::sync();
     let latency = latency::measure(&pairs, persistence.rate(), warm_up, duration).await?;
     let before = Meter::read(&stage.app).await?;

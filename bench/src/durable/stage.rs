@@ -1,4 +1,4 @@
-//! What a measurement stands on: the application, people, conversations and connections.
+//! Set-up of a measurement: application, users, conversations and connections.
 
 use std::time::Instant;
 
@@ -6,12 +6,12 @@ use support::{Application, Engine, Member, Setup};
 
 use super::Persistence;
 
-/// A database, and the instances that work on it.
+/// A database with its instances.
 pub struct Stage {
     pub app: Application,
 }
 
-/// Somebody who writes into a conversation, and somebody who reads it.
+/// A sender and a receiver of a conversation.
 pub struct Pair {
     pub sender: Member,
     pub receiver: Member,
@@ -35,7 +35,7 @@ impl Stage {
         Self { app }
     }
 
-    /// Two people who talk, one at the first instance and one at the last.
+    /// Pairs of users, one on the first and one on the last instance.
     pub async fn pairs(&self, count: usize) -> Vec<Pair> {
         let (first, last) = self.ends();
         let mut pairs = Vec::with_capacity(count);
@@ -43,7 +43,7 @@ impl Stage {
             let sender = Member::sign_up(&first, &format!("Sender {number}")).await;
             let receiver = Member::sign_up(&last, &format!("Receiver {number}")).await;
             let conversation = sender.open_single(&receiver).await;
-            // Both directions of both instances are used.
+            // Uses both directions between the instances.
             let pair = if number % 2 == 0 {
                 Pair { sender, receiver, conversation }
             } else {
@@ -54,7 +54,7 @@ impl Stage {
         pairs
     }
 
-    /// One conversation that several people write into at the same time.
+    /// One conversation with several concurrent writers.
     pub async fn one_room(&self, writers: usize) -> Vec<Pair> {
         let (first, last) = self.ends();
         let mut people = Vec::with_capacity(writers + 1);
@@ -75,7 +75,7 @@ impl Stage {
     }
 }
 
-/// Moments as whole nanoseconds, so that they can travel in a message.
+/// Times as whole nanoseconds, so that messages can carry them.
 #[derive(Clone, Copy)]
 pub struct Stopwatch(Instant);
 
@@ -89,7 +89,7 @@ impl Stopwatch {
     }
 }
 
-/// The value below which this share of all values lies, in milliseconds.
+/// Percentile of sorted values, in milliseconds.
 pub fn percentile(sorted: &[u64], share: f64) -> f64 {
     if sorted.is_empty() {
         return f64::NAN;

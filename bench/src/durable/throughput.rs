@@ -1,4 +1,4 @@
-//! How many messages a second are persisted and delivered when everybody sends as fast as they are answered.
+//! Messages per second persisted and delivered when everybody sends as fast as they are acknowledged.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -12,15 +12,15 @@ use tokio::task::JoinSet;
 use super::stage::{Pair, Stopwatch};
 use super::wire::{CutOff, Incoming, Reader, Writer, connect};
 
-/// Messages that each sender has outstanding.
+/// Unacknowledged messages per sender.
 const WINDOW: usize = 16;
-/// How often it is measured before a reader that was cut off counts as a failure.
+/// Number of attempts before a disconnected reader counts as a failure.
 const TRIES: usize = 3;
 
 pub struct Throughput {
-    /// Acknowledged, so committed.
+    /// Acknowledged, hence committed, messages per second.
     pub persisted_per_second: f64,
-    /// Received by the other side.
+    /// Messages per second received by the other side.
     pub delivered_per_second: f64,
 }
 
@@ -30,7 +30,7 @@ struct Counts {
     deliveries: AtomicU64,
 }
 
-/// Measures again when a reader was cut off.
+/// Repeats the measurement if a reader was disconnected.
 pub async fn measure(
     app: &Application,
     pairs: &[Pair],
@@ -57,7 +57,7 @@ async fn measure_once(
     let mut tasks = JoinSet::new();
     let mut receivers = HashSet::new();
     for pair in pairs {
-        // One connection for each: who writes waits for what they read, who only reads is too slow as soon as this program is.
+        // One connection each: writers wait for their reads, and pure readers are too slow whenever this program is.
         if receivers.insert((&pair.receiver.id, &pair.conversation)) {
             let (reader, writer) = connect(pair.receiver.base(), pair.receiver.access_token()).await?;
             tasks.spawn(receive(reader, writer, Arc::clone(&counts)));

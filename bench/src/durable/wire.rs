@@ -1,4 +1,4 @@
-//! A native client of the durable path: of what comes in only the few bytes that tell one frame from another are looked at.
+//! Native client of the durable path; parses only the few bytes that distinguish frames.
 
 use anyhow::{Context, bail};
 use memchr::memmem;
@@ -8,37 +8,37 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::frame;
 
-/// The half that reads.
+/// Read half.
 pub struct Reader {
     half: OwnedReadHalf,
     buffer: Vec<u8>,
-    /// How much of the buffer has been handed out.
+    /// Number of buffered bytes already returned.
     taken: usize,
 }
 
-/// The half that writes.
+/// Write half.
 pub struct Writer {
     half: OwnedWriteHalf,
     buffer: Vec<u8>,
 }
 
-/// What the load generator can tell apart.
+/// Frames that the load generator distinguishes.
 pub enum Incoming {
     Ack,
-    /// A new message; what its content begins with, in nanoseconds.
+    /// A new message with the send time at the start of its content, in nanoseconds.
     Message(u64),
     Refused(String),
     Ping,
     Other,
 }
 
-/// The server cut off a reader that was too far behind. At full speed that is this program's own doing: 256 KiB are there within 12 ms, and
-/// the host may keep it waiting that long.
+/// The server disconnected a slow reader. At full speed this program causes it: 256 KiB accumulate within 12 ms, and
+/// the host may delay it that long.
 #[derive(Debug, thiserror::Error)]
 #[error("the server cut off a reader that was too slow")]
 pub struct CutOff;
 
-/// The close code for it.
+/// Close code of slow consumers.
 const SLOW_CONSUMER: u16 = 4508;
 
 pub async fn connect(base: &str, token: &str) -> anyhow::Result<(Reader, Writer)> {
@@ -67,7 +67,7 @@ pub async fn connect(base: &str, token: &str) -> anyhow::Result<(Reader, Writer)
 }
 
 impl Reader {
-    /// The next frame that is whole. The socket is only read when none is left.
+    /// Next complete frame. Reads the socket only when none is buffered.
     pub async fn next(&mut self) -> anyhow::Result<Incoming> {
         loop {
             if let Some(incoming) = self.take()? {
@@ -81,7 +81,7 @@ impl Reader {
         }
     }
 
-    /// Whether another frame is there without waiting.
+    /// True if another frame is buffered.
     pub fn has_more(&self) -> bool {
         frame::first(&self.buffer[self.taken..]).is_some()
     }

@@ -1,5 +1,5 @@
-//! What it costs to hold and to settle: calls that are paid from credits beside the same calls with a budget, and many calls a second that one
-//! account on PostgreSQL pays for.
+//! Cost of reserving and capturing credits: paid calls next to the same calls with a budget, and many calls per second
+//! paid by one account on PostgreSQL.
 
 use std::{path::Path, time::Duration};
 
@@ -14,11 +14,10 @@ use super::{
 };
 use crate::machine::{self, Cores, Cpu, Quiet};
 
-/// Calls a second of one account.
+/// Calls per second of one account.
 const PACE: u32 = 500;
 const PACED_FOR: Duration = Duration::from_secs(20);
 
-/// Measures and prints.
 pub fn measure(natter: &Path, peers: &Path, rounds: usize) -> anyhow::Result<()> {
     let cores = Cores::choose()?;
     println!("{}", machine::describe());

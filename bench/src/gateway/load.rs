@@ -1,4 +1,4 @@
-//! Calls to a gateway, on connections that are kept.
+//! Calls to a gateway on persistent connections.
 
 use std::{
     net::SocketAddr,
@@ -21,7 +21,7 @@ pub enum Call {
     Streamed,
 }
 
-/// Whom to call, and as whom.
+/// Address and credentials of the calls.
 #[derive(Clone)]
 pub struct Load {
     pub address: SocketAddr,
@@ -34,7 +34,7 @@ impl Load {
         Self { address: running.server.address, key: running.key.clone(), path: running.path }
     }
 
-    /// As many calls as are answered in this time; how many were.
+    /// Calls as fast as possible for this duration; returns their number.
     pub async fn all(&self, call: Call, parallel: usize, duration: Duration) -> anyhow::Result<f64> {
         let (end, request) = (Instant::now() + duration, self.request(call));
         let connections = (0..parallel).map(|_| async {
@@ -49,7 +49,7 @@ impl Load {
         Ok(try_join_all(connections).await?.into_iter().sum())
     }
 
-    /// So many calls a second for this time, each begun at its planned moment; how long each took from that moment on.
+    /// Calls at this rate for this duration, started on schedule; returns latencies from the scheduled times.
     pub async fn paced(&self, call: Call, per_second: u32, duration: Duration) -> anyhow::Result<Vec<Duration>> {
         const CONNECTIONS: u32 = 64;
         let request = self.request(call);
@@ -71,7 +71,7 @@ impl Load {
         Ok(try_join_all(connections).await?.concat())
     }
 
-    /// How long each of so many calls took: until the whole answer, or until the first frame of a stream.
+    /// Latencies of sequential calls: to the complete answer, or to the first frame of a stream.
     pub async fn one_by_one(&self, call: Call, count: usize) -> anyhow::Result<Vec<Duration>> {
         let request = self.request(call);
         let mut connection = Connection::open(self.address).await?;
@@ -113,7 +113,8 @@ impl Connection {
         Ok(Self { socket, buffer: Vec::with_capacity(32_768) })
     }
 
-    /// Sends a request and reads the answer to its end. When its first frame was there, or, of a plain answer, its end.
+    /// Sends a request and reads the complete answer. Returns the time of its first frame, or of the end of a
+    /// non-streamed answer.
     async fn ask(&mut self, request: &str) -> anyhow::Result<Instant> {
         self.socket.write_all(request.as_bytes()).await?;
         self.buffer.clear();

@@ -1,6 +1,5 @@
-//! The AI gateway beside other gateways: the same calls through each of them to one upstream that answers at once, and the processor time that each
-//! takes for a thousand. Natter checks a key, counts limits, holds a budget and writes a usage row; what a peer does of that is what it does as it
-//! comes.
+//! AI gateways compared: the same calls through each of them to one instant upstream, with CPU time per thousand calls.
+//! Natter checks a key, counts limits, reserves a budget and writes a usage row; a peer does what its defaults do.
 //!
 //! Generator and upstream share one core, the gateway has the other.
 
@@ -25,22 +24,21 @@ const PARALLEL: usize = 32;
 const SLICE: Duration = Duration::from_secs(2);
 const LONE_CALLS: usize = 500;
 
-/// What one peer reached in one round.
+/// Result of one peer in one round.
 struct Outcome {
     peer: Peer,
-    /// Processor seconds for a thousand calls.
+    /// CPU seconds per thousand calls.
     plain: f64,
     streamed: f64,
-    /// What is added to a lone call, in milliseconds.
+    /// Latency added to a single call, in milliseconds.
     added_p50: f64,
     added_p99: f64,
-    /// From a call until its first frame, in milliseconds.
+    /// Time to the first frame, in milliseconds.
     first_frame: f64,
-    /// Bytes after the calls.
+    /// Resident memory after the calls, in bytes.
     memory: u64,
 }
 
-/// Measures and prints.
 pub fn measure(natter: &Path, peers: &Path, rounds: usize) -> anyhow::Result<()> {
     let cores = Cores::choose()?;
     println!("{}", machine::describe());

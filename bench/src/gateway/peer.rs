@@ -1,4 +1,4 @@
-//! The gateways, each as it comes, with one worker and no log of calls.
+//! Gateways in their default configuration, with one worker and without call logs.
 
 use std::{
     fs,
@@ -17,10 +17,10 @@ use crate::{machine::Cores, server::Server};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// The floor: passes bytes on and knows nothing of them.
+    /// Lower bound: forwards bytes without parsing them.
     Nginx,
     Natter,
-    /// Natter with calls that are paid from credits.
+    /// Natter with calls paid from credits.
     NatterPaid,
     SglangRouter,
     Portkey,
@@ -36,9 +36,9 @@ pub struct Running {
     _folder: TempDir,
 }
 
-/// Within which a gateway must be ready; LiteLLM takes half a minute.
+/// Start-up timeout; LiteLLM takes half a minute.
 const READY: Duration = Duration::from_secs(90);
-/// Where Portkey is told the upstream to be: it has no configuration of its own.
+/// Port of the upstream for Portkey, which has no configuration file.
 static UPSTREAM: AtomicU16 = AtomicU16::new(0);
 
 pub fn custom_host() -> String {
@@ -63,7 +63,7 @@ impl Peer {
         self.start_on(None, cores, natter, peers, upstream)
     }
 
-    /// Natter with a database on this engine, where it is not to make its own.
+    /// Starts Natter with a database on this engine instead of its own.
     pub fn start_on(
         self,
         engine: Option<Engine>,
@@ -98,7 +98,7 @@ impl Peer {
                     ("NATTER__SERVER__PORT", port.to_string()),
                     ("NATTER__SERVER__DATA_DIR", folder.display().to_string()),
                     ("NATTER__SERVER__WORKERS", "1".to_owned()),
-                    // Limits are counted, and high enough for one caller that is all the load.
+                    // Limits are counted, but high enough for a single caller.
                     ("NATTER__RATE_LIMIT__GATEWAY__LIMIT", "1000000".to_owned()),
                     ("NATTER__RATE_LIMIT__FLOOD_PER_SECOND", "1000000".to_owned()),
                     ("NATTER__GATEWAY__DEFAULT_RPM", "0".to_owned()),
@@ -138,7 +138,7 @@ impl Peer {
                     "litellm_settings": { "telemetry": false },
                 });
                 let file = folder.join("litellm.yaml");
-                // JSON is YAML.
+                // JSON is valid YAML.
                 fs::write(&file, config.to_string())?;
                 let arguments = format!("--config {} --host 127.0.0.1 --port {port} --num_workers 1", file.display());
                 start(
@@ -155,7 +155,7 @@ impl Peer {
 }
 
 impl Running {
-    /// Until it answers a call.
+    /// Waits until it answers a call.
     fn wait(&self) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let load = Load { address: self.server.address, key: self.key.clone(), path: self.path };
@@ -168,7 +168,7 @@ impl Running {
     }
 }
 
-/// A key with limits and a budget, as one gives it out; one whose calls are paid has credits instead.
+/// Creates a key with limits and a budget, or with credits if calls are paid.
 fn natter_key(server: &Server, has_admin: bool, is_paid: bool) -> anyhow::Result<String> {
     let base = format!("http://{}", server.address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -185,7 +185,7 @@ fn natter_key(server: &Server, has_admin: bool, is_paid: bool) -> anyhow::Result
             "name": "bench", "scopes": ["gateway"], "rpm": 1_000_000_000, "tpm": 1_000_000_000, "parallel": 10_000,
         });
         if is_paid {
-            // The first account is an administrator's.
+            // The first account is an administrator.
             let credits = json!({ "user_id": anna["user"]["id"], "amount": 1_000_000_000_000_u64, "reason": "bench" });
             caller.post("/r1/admin/credits", credits).await.data();
         } else {

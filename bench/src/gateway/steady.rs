@@ -1,4 +1,4 @@
-//! Whether the gateway stays as it is: memory and latency by the minute while calls come at one pace.
+//! Stability of the gateway: memory and latency per minute at a constant rate.
 
 use std::{path::Path, time::Duration};
 
@@ -11,12 +11,11 @@ use super::{
 };
 use crate::machine::{self, Cores, Cpu, Quiet, mebibytes, memory};
 
-/// Calls a second, plain ones and streams.
+/// Calls per second, non-streamed and streamed.
 const PLAIN: u32 = 400;
 const STREAMED: u32 = 100;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Measures and prints.
 pub fn measure(natter: &Path, peers: &Path, minutes: u32) -> anyhow::Result<()> {
     let cores = Cores::choose()?;
     println!("{}", machine::describe());

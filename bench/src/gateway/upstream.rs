@@ -1,5 +1,5 @@
-//! A provider that answers at once: one chat completion, or a stream of frames. It reads as little as it can, so that the core which it shares with
-//! the generator is not what is measured.
+//! Instant fake provider: one chat completion, or a stream of frames. Reads as little as possible because it shares a
+//! core with the generator.
 
 use std::{net::Ipv4Addr, thread};
 
@@ -10,14 +10,14 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// The frames of a stream that carry text.
+/// Number of text frames in a stream.
 pub const FRAMES: usize = 50;
 
 pub struct Upstream {
     pub port: u16,
 }
 
-/// Serves for as long as the program runs, on the core of the thread that calls.
+/// Serves until the program ends, on the core of the calling thread.
 pub fn start() -> anyhow::Result<Upstream> {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listener.set_nonblocking(true)?;
@@ -103,7 +103,7 @@ fn is_streamed(request: &[u8]) -> bool {
     [b"\"stream\":true".as_slice(), b"\"stream\": true"].iter().any(|mark| memmem::find(request, mark).is_some())
 }
 
-/// Where the next request ends; None: the connection is closed.
+/// End of the next request; `None` if the connection is closed.
 async fn next_request(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> anyhow::Result<Option<usize>> {
     loop {
         if let Some(head) = memmem::find(buffer, b"\r\n\r\n") {

@@ -1,5 +1,5 @@
-//! The handler that the program is compared with: actix-web as it comes, the same services behind it, and nothing in between: no log line, no
-//! firewall, no headers, no CORS, no limits, no guard, no choice of forms.
+//! Baseline handler: plain actix-web with the same services and no logging, firewall, headers, CORS, limits, guard or
+//! content negotiation.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ use platform::Core;
 
 use super::PATH;
 
-/// How this program is asked to be that handler.
+/// Flag that makes this program serve the baseline handler.
 pub const FLAG: &str = "--bare-handler";
 
 pub fn arguments() -> Vec<String> {
     vec![FLAG.to_owned()]
 }
 
-/// Serves until it is killed.
+/// Serves until killed.
 pub fn serve() -> anyhow::Result<()> {
     actix_web::rt::System::new().block_on(async {
         let table = SettingsTable::with(billing::payments::settings());

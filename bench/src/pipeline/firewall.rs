@@ -1,4 +1,4 @@
-//! What it costs to ask whether an address is kept out.
+//! Cost of the check whether an address is banned.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,10 +11,10 @@ use dbcontext::Database;
 use platform::Core;
 
 const CHECKS: u32 = 5_000_000;
-/// Addresses that are banned for the second figure.
+/// Number of banned addresses for the second figure.
 const BANNED: u32 = 500;
 
-/// Prints nanoseconds for one check, with nobody banned and with many.
+/// Prints nanoseconds per check without bans and with many.
 pub fn measure(folder: &Path) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -26,7 +26,7 @@ pub fn measure(folder: &Path) -> anyhow::Result<()> {
         let settings = settings.map(|(name, value)| (name.into(), value.into()));
         let config = appcore::config::load_core(None, settings)?.config;
         let db = Database::connect(config.database.url.expose(), 2).await?;
-        // A clock that stands still, so that no ban ends while it is asked for.
+        // A stopped clock, so that no ban expires during the measurement.
         let clock = Clock::stopped_at(Clock::system().now());
         let bus = Arc::new(MemoryBus::new());
         let core = Core::build(Arc::new(config), InstanceId::new(), clock, db.clone(), bus, None).await?;

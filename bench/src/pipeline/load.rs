@@ -1,4 +1,4 @@
-//! As many requests as the server answers, on a few connections that are kept.
+//! Maximum request rate on a few persistent connections.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -14,7 +14,7 @@ use crate::crowd::PAUSE;
 
 const CONNECTIONS: usize = 16;
 
-/// How many were answered.
+/// Number of answered requests.
 pub async fn send(address: SocketAddr, token: &str, duration: Duration) -> anyhow::Result<f64> {
     let end = Instant::now() + duration;
     let request = format!("GET {PATH} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\r\n");
@@ -26,7 +26,7 @@ pub async fn send(address: SocketAddr, token: &str, duration: Duration) -> anyho
     Ok(answered.into_iter().map(f64::from).sum())
 }
 
-/// Never lets the thread wait in `epoll_wait`: the server's writes would pay for waking it.
+/// Keeps the thread from blocking in `epoll_wait`, because the server's writes would pay for waking it.
 async fn sleep_by_the_clock() -> ! {
     loop {
         thread::sleep(PAUSE);

@@ -1,9 +1,10 @@
-//! What stands around a request, and what it costs: the same small authenticated GET, answered by the program with everything on, with limits and
-//! firewall off, without its log line, and by a bare handler of actix-web that knows the caller, reads the same row and writes the same bytes ([`bare`]).
+//! Cost of the request pipeline: the same small authenticated GET with everything enabled, without limits and firewall,
+//! without the log line, and by a bare actix-web handler that authenticates, reads the same row and writes the same
+//! bytes ([`bare`]).
 //!
-//! All of them get the same load, in turn and for half a second each: what disturbs a machine that others share lasts for seconds, and meets each
-//! of them alike. The one that is asked has a core to itself, so what it can answer in a second is told by the processor time that an answer takes,
-//! which others on the machine disturb less than the rate.
+//! All variants get the same load in turn, for half a second each: disturbances on a shared machine last for seconds
+//! and so affect each of them alike. The server has its own core. Its maximum rate is derived from the CPU time per
+//! answer, which others on the machine disturb less than the rate.
 
 pub mod bare;
 mod firewall;
@@ -20,7 +21,7 @@ use tokio::runtime::Runtime;
 use crate::machine::{self, Cores, Cpu, Quiet};
 use crate::server::Server;
 
-/// The path that is asked for.
+/// Path of the measured request.
 pub const PATH: &str = "/r1/users/me";
 const WARM_UP: Duration = Duration::from_secs(1);
 const SLICE: Duration = Duration::from_millis(500);
@@ -46,24 +47,23 @@ impl Variant {
     }
 }
 
-/// A server that answers as its variant does, with a database of its own.
+/// A server of one variant with its own database.
 struct Subject {
     variant: Variant,
     server: Server,
     token: String,
-    /// Where its data is, as long as it is measured.
+    /// Folder of its data, kept during the measurement.
     _folder: TempDir,
 }
 
-/// What one slice gave.
+/// Result of one slice.
 struct Outcome {
     variant: Variant,
     per_second: f64,
-    /// Processor time of the server for one answer, in microseconds.
+    /// CPU time of the server per answer, in microseconds.
     cost: f64,
 }
 
-/// Measures and prints.
 pub fn measure(natter: &Path, rounds: usize) -> anyhow::Result<()> {
     let cores = Cores::choose()?;
     let natter = std::path::absolute(natter)?;
@@ -93,7 +93,7 @@ pub fn measure(natter: &Path, rounds: usize) -> anyhow::Result<()> {
         };
         let costs = of_variant(|outcome| outcome.cost);
         let floors = outcomes.iter().filter(|outcome| outcome.variant == Variant::Bare).map(|bare| bare.cost);
-        // A core that does nothing else answers one over the cost.
+        // A dedicated core answers the inverse of the cost.
         let slower = median(floors.zip(&costs).map(|(floor, cost)| (1.0 - floor / cost) * 100.0).collect());
         let rate = median(of_variant(|outcome| outcome.per_second));
         println!("| {} | {rate:.0} | {:.1} | {slower:.1} % |", variant.name(), median(costs));
@@ -112,7 +112,7 @@ fn begin(cores: Cores, natter: &Path, variant: Variant) -> anyhow::Result<Subjec
     Ok(Subject { variant, server, token, _folder: folder })
 }
 
-/// A database with one account, and a token for it.
+/// Creates a database with one account; returns its token.
 fn prepare(cores: Cores, natter: &Path) -> anyhow::Result<(TempDir, String)> {
     let folder = tempfile::tempdir()?;
     let server = start(cores, folder.path(), natter, Variant::WithoutLimits)?;
@@ -132,9 +132,9 @@ fn start(cores: Cores, folder: &Path, natter: &Path, variant: Variant) -> anyhow
         ("NATTER__SERVER__DATA_DIR".to_owned(), folder.display().to_string()),
         ("NATTER__SERVER__PORT".to_owned(), port.to_string()),
         ("NATTER__SERVER__WORKERS".to_owned(), "1".to_owned()),
-        // As it is run, where nothing else is said.
+        // The default log level unless the variant changes it.
         ("RUST_LOG".to_owned(), if variant == Variant::WithoutLog { "warn" } else { "info" }.to_owned()),
-        // It is counted, and nothing is refused.
+        // Limits are counted and never reached.
         limit("READ__LIMIT", "1000000"),
         limit("READ__WINDOW", "1"),
     ];

@@ -1,4 +1,4 @@
-//! FTS5 alone with the messages of the others and its own tokenizer, within this process: no HTTP, no texts that are read, no scores, no typos.
+//! FTS5 alone with the same messages and its own tokenizer, in process: no HTTP, message texts, scores or typos.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,9 +7,9 @@ use rusqlite::{Connection, params};
 
 use super::corpus::{CONVERSATIONS, Corpus};
 
-/// Messages of a transaction.
+/// Messages per transaction.
 const BATCH: u64 = 1_000;
-/// Hits of a search.
+/// Maximum hits of a search.
 pub const HITS: u32 = 500;
 
 pub struct Bare {
@@ -19,7 +19,7 @@ pub struct Bare {
 }
 
 impl Bare {
-    /// Builds it in this folder; `wide` are the conversations that are searched.
+    /// Builds the index in this folder; `wide` are the searched conversations.
     pub fn build(folder: &Path, messages: u64, wide: &[usize]) -> anyhow::Result<Self> {
         let file = folder.join("bare.db");
         let mut connection = Connection::open(&file)?;
@@ -51,7 +51,7 @@ impl Bare {
         Ok(Self { connection, built_in, bytes })
     }
 
-    /// How long a search takes for the newest hits in the wide searcher's conversations.
+    /// Latency of a search for the newest hits in the wide searcher's conversations.
     pub fn search(&self, question: &str) -> anyhow::Result<Duration> {
         let begun = Instant::now();
         let sql = "SELECT d.doc FROM words w JOIN documents d ON d.doc = w.rowid JOIN wide c ON c.conv = d.conv \

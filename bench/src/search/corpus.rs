@@ -1,18 +1,18 @@
-//! What a thousand rooms might have said: English, Vietnamese, German with its compounds, identifiers, ids and addresses, and typos among them. The same
-//! number makes the same messages, on every machine.
+//! Generated corpus of chat messages: English, Vietnamese, German compounds, identifiers, ids, addresses and typos.
+//! Equal numbers give equal messages on every machine.
 //!
-//! Words are drawn by Zipf's law and independently of each other, so that phrases are rarer than in life.
+//! Words are drawn independently by Zipf's law, so phrases are rarer than in real text.
 
 use std::collections::HashMap;
 
-/// So many conversations and people.
+/// Number of conversations and users.
 pub const CONVERSATIONS: usize = 2_000;
 pub const PEOPLE: usize = 20;
-/// Different words of English that may be drawn.
+/// Size of the English vocabulary.
 const ENGLISH: u64 = 60_000;
-/// Of a compound's parts.
+/// Number of parts of compounds.
 const PARTS: u64 = 3_000;
-/// One word in so many has a typo.
+/// One word in this many has a typo.
 const TYPOS: u64 = 330;
 const VOWELS: [&str; 6] = ["a", "e", "i", "o", "u", "ea"];
 const CONSONANTS: [&str; 16] = ["b", "c", "d", "f", "g", "h", "l", "m", "n", "p", "r", "s", "t", "v", "st", "tr"];
@@ -23,7 +23,7 @@ const RHYMES: [&str; 20] = [
     "ào", "eo", "ết",
 ];
 
-/// SplitMix64.
+/// SplitMix64 generator.
 #[derive(Clone)]
 pub struct Random(u64);
 
@@ -48,7 +48,8 @@ impl Random {
         of[usize::try_from(self.below(of.len() as u64)).unwrap_or_default()]
     }
 
-    /// A rank from 0, each about as often as its place says: those of one length in bits together as often as those of another.
+    /// Rank from 0 with a Zipf-like distribution: all ranks of one bit length together are as frequent as those of
+    /// another.
     pub const fn rank(&mut self, end: u64) -> u64 {
         loop {
             let lengths = (u64::BITS - end.leading_zeros()) as u64;
@@ -68,7 +69,7 @@ pub struct Said {
     pub text: String,
 }
 
-/// The messages one after the other, and in how many each word is.
+/// Sequential generator of messages, with the document frequency of each word.
 pub struct Corpus {
     random: Random,
     pub counts: HashMap<String, u32>,
@@ -103,8 +104,8 @@ impl Corpus {
     }
 }
 
-/// The word of a rank, the commoner the shorter. Words lie as far apart as in life: where each row of syllables were a word, nobody could tell which of
-/// them is meant by a typo.
+/// Word of a rank; frequent words are shorter. Words differ as much as real ones, since otherwise a typo would match
+/// too many.
 fn english(rank: u64) -> String {
     let syllables = match rank {
         0..30 => 1,
@@ -136,7 +137,8 @@ fn technical(random: &mut Random) -> String {
     }
 }
 
-/// With one letter left out, doubled, changed, or in the place of its neighbour; from eight letters on, one time in four, with two such.
+/// The word with one letter omitted, doubled, changed or swapped; with eight letters or more, one in four has two such
+/// typos.
 pub fn mistyped(word: &str, random: &mut Random) -> String {
     let mut letters: Vec<char> = word.chars().collect();
     let times = if letters.len() >= 8 && random.below(4) == 0 { 2 } else { 1 };

@@ -1,7 +1,7 @@
-//! Searching a million messages, on both databases, while others go on writing: how long a search takes by what is searched and by how much the
-//! searcher may read, how many typos are understood, and what the index costs. Beside it FTS5 and tantivy alone.
+//! Search in a million messages on both databases during writes: latency by query class and by the searcher's readable
+//! share, typo tolerance, and cost of the index, compared with FTS5 and tantivy alone.
 //!
-//! The corpus is a [generator's](corpus). What the searches take is measured at the client, one after the other.
+//! The corpus is [generated](corpus). Latencies are measured at the client, sequentially.
 
 mod bare;
 mod corpus;
@@ -26,30 +26,30 @@ use world::{Searcher, World};
 
 use crate::machine::{self, mebibytes};
 
-/// The report's file in the folder of the documentation.
+/// File of the report in the documentation folder.
 const REPORT: &str = "benchmark-search.md";
-/// Messages a second that are written meanwhile.
+/// Messages written per second meanwhile.
 const WRITTEN: u64 = 500;
 const WRITERS: u64 = 8;
-/// Searches before those that are measured.
+/// Unmeasured searches at the start.
 const WARM_UP: usize = 10;
-/// What is promised.
+/// Promised latency, in milliseconds.
 const GOAL_MS: f64 = 50.0;
 const GOAL_TYPOS: f64 = 0.95;
 const GOAL_MEMORY: u64 = 64 << 20;
 
 #[derive(Args, Clone, Debug)]
 pub struct SearchSize {
-    /// Messages that are searched.
+    /// Number of searched messages.
     #[arg(long, default_value_t = 1_000_000)]
     pub messages: u64,
-    /// Searches of each class and searcher.
+    /// Searches per class and searcher.
     #[arg(long, default_value_t = 100)]
     pub searches: usize,
-    /// Words with a typo.
+    /// Number of words with a typo.
     #[arg(long, default_value_t = 500)]
     pub typos: usize,
-    /// The databases: both, unless one is named.
+    /// Databases to measure; both by default.
     #[arg(long = "search-on", value_delimiter = ',')]
     pub on: Vec<Database>,
 }
@@ -76,7 +76,7 @@ impl Database {
     }
 }
 
-/// What is searched for.
+/// Query class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     Rare,
@@ -104,7 +104,7 @@ impl Class {
         }
     }
 
-    /// As FTS5 is asked; none where it has no such thing, or this comparison hasn't.
+    /// Query in FTS5's syntax; `None` if it is unsupported or not compared.
     fn for_bare(self, q: &str) -> Option<String> {
         let quoted = |word: &str| format!("\"{}\"", word.replace('"', ""));
         match self {
@@ -117,13 +117,13 @@ impl Class {
     }
 }
 
-/// A search, with what stands beside its words.
+/// A search with its filters.
 struct Question {
     q: String,
     author: Option<usize>,
 }
 
-/// Makes questions to which somebody finds something.
+/// Generator of queries with results.
 struct Questions<'a> {
     world: &'a World,
     common: Vec<&'a str>,
@@ -139,7 +139,7 @@ impl<'a> Questions<'a> {
         Self { world, common, random: Random::new(7) }
     }
 
-    /// The words of a message that the searcher may read.
+    /// Words of a message that the searcher may read.
     fn text(&mut self, searcher: &Searcher) -> anyhow::Result<Vec<&'a str>> {
         for _ in 0..1_000_000 {
             let at = usize::try_from(self.random.below(self.world.sample.len() as u64))?;
@@ -151,7 +151,7 @@ impl<'a> Questions<'a> {
         anyhow::bail!("{} has nothing in the sample", searcher.name)
     }
 
-    /// A word of such a message that is in so many messages, and nothing but letters.
+    /// A word of letters in such a message with this document frequency.
     fn word(&mut self, searcher: &Searcher, counts: std::ops::Range<u32>, letters: usize) -> anyhow::Result<&'a str> {
         for _ in 0..100_000 {
             for word in self.text(searcher)? {
@@ -165,7 +165,7 @@ impl<'a> Questions<'a> {
     }
 
     fn make(&mut self, class: Class, searcher: &Searcher) -> anyhow::Result<Question> {
-        // A blank behind the last word: it is typed to its end.
+        // A trailing space marks the last word as complete.
         let q = match class {
             Class::Rare => format!("{} ", self.word(searcher, 1..51, 3)?),
             Class::Common => format!("{} ", self.random.one(&self.common)),
@@ -186,7 +186,7 @@ impl<'a> Questions<'a> {
     }
 }
 
-/// One class of one searcher.
+/// Latencies of one class and searcher.
 struct Timed {
     class: Class,
     searcher: &'static str,
@@ -208,21 +208,21 @@ struct Outcome {
     words: usize,
     /// Memory of the server at the end.
     resident: u64,
-    /// In the order of [`ALONE`]; none where it was not measured.
+    /// In the order of [`ALONE`]; empty where not measured.
     alone: Vec<Alone>,
 }
 
-/// What the same messages are searched with beside it.
+/// Engines measured for comparison.
 const ALONE: [&str; 2] = ["FTS5", "tantivy"];
 
 struct Alone {
     built_in: Duration,
     bytes: u64,
-    /// p95 in milliseconds.
+    /// 95th percentile per class, in milliseconds.
     classes: Vec<(Class, f64)>,
 }
 
-/// Measures, and writes the report.
+/// Measures and writes the report.
 pub fn measure(size: &SearchSize, docs: &Path) -> anyhow::Result<()> {
     ensure!(size.messages >= 20_000, "fewer than 20,000 messages have no rare and no common words");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -232,7 +232,7 @@ pub fn measure(size: &SearchSize, docs: &Path) -> anyhow::Result<()> {
     for database in databases {
         eprintln!("{}", database.name());
         outcomes.push(runtime.block_on(run(database, size))?);
-        // Whatever becomes of the other one.
+        // Written even if the other database fails later.
         std::fs::write(&file, report(size, &outcomes)?)?;
         eprintln!("{} is written", file.display());
     }
@@ -301,7 +301,7 @@ async fn run(database: Database, size: &SearchSize) -> anyhow::Result<Outcome> {
     })
 }
 
-/// How long a search took, and what it found.
+/// Latency and number of hits of a search.
 async fn search(world: &World, searcher: &Searcher, question: &Question) -> anyhow::Result<(Duration, Value)> {
     let mut parameters = vec![("q", question.q.clone())];
     parameters.extend(searcher.within.clone().map(|id| ("conversation_id", id)));
@@ -322,7 +322,7 @@ fn half_a_year_ago() -> String {
     appcore::Timestamp(appcore::Clock::system().now().millis() - 182 * 86_400_000).to_string()
 }
 
-/// As it stands in an address.
+/// Percent-encodes a query.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -339,7 +339,7 @@ fn total(found: &Value) -> u64 {
     found["total"]["count"].as_u64().unwrap_or_default()
 }
 
-/// People who write meanwhile.
+/// Users who write during the searches.
 struct Writing {
     is_over: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
@@ -352,7 +352,7 @@ impl Writing {
         let (is_over, sent) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let tasks = (0..WRITERS).map(|number| {
             let (is_over, sent) = (Arc::clone(&is_over), Arc::clone(&sent));
-            // The first author is everywhere.
+            // The first author is a member of every conversation.
             let (author, conversations): (Member, Vec<String>) =
                 (world.authors[0].clone(), world.conversations.clone());
             let mut corpus = Corpus::new();
@@ -374,7 +374,7 @@ impl Writing {
         Self { is_over, sent, begun: Instant::now(), tasks }
     }
 
-    /// How many they wrote in a second.
+    /// Number of messages written per second.
     async fn end(self) -> f64 {
         let per_second = share(self.sent.load(Ordering::Relaxed), 1) / self.begun.elapsed().as_secs_f64();
         self.is_over.store(true, Ordering::Relaxed);
@@ -385,7 +385,7 @@ impl Writing {
     }
 }
 
-/// One after the other, each in a folder of its own.
+/// Measures the engines sequentially, each in its own folder.
 fn alone(size: &SearchSize, world: &World, asked: &[(Class, String)]) -> anyhow::Result<Vec<Alone>> {
     let ranks = &world.searchers[0].ranks;
     let folder = || tempfile::Builder::new().prefix("natter-bench").tempdir();
@@ -401,7 +401,7 @@ fn alone(size: &SearchSize, world: &World, asked: &[(Class, String)]) -> anyhow:
     Ok(vec![fts5, Alone { built_in: tantivy.built_in, bytes: tantivy.bytes, classes }])
 }
 
-/// Of the classes of which there is something to search for.
+/// 95th percentiles of the classes with queries.
 fn p95_of(
     asked: &[(Class, String)],
     search: impl Fn(Class, &str) -> anyhow::Result<Option<Duration>>,
@@ -419,7 +419,7 @@ fn p95_of(
     Ok(classes)
 }
 
-/// In milliseconds, what so many of a hundred don't exceed.
+/// Percentile, in milliseconds.
 fn at(took: &mut [Duration], percent: usize) -> f64 {
     took.sort_unstable();
     took.get(took.len().saturating_sub(1) * percent / 100).map_or(0.0, |time| time.as_secs_f64() * 1_000.0)
@@ -430,7 +430,7 @@ fn share(part: u64, of: u64) -> f64 {
     part as f64 / of.max(1) as f64
 }
 
-/// What is missed stands out.
+/// Highlights missed goals.
 fn judged(text: &str, is_met: bool) -> String {
     if is_met { text.to_owned() } else { format!("**{text}: missed**") }
 }

@@ -1,4 +1,4 @@
-//! Tantivy with the messages of the others and its own tokenizer, within this process: as bare as FTS5 beside it, and asked as that is.
+//! Tantivy alone with the same messages and its own tokenizer, in process, as bare as FTS5 and with the same queries.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,9 +13,9 @@ use super::Class;
 use super::bare::HITS;
 use super::corpus::{CONVERSATIONS, Corpus};
 
-/// Bytes that are gathered before they are written.
+/// Writer memory budget, in bytes.
 const BUFFER: usize = 100 << 20;
-/// What the tokenizer is called.
+/// Name of the tokenizer.
 const TOKENIZER: &str = "plain";
 
 pub struct Tantivy {
@@ -28,7 +28,7 @@ pub struct Tantivy {
 }
 
 impl Tantivy {
-    /// Builds it in this folder, by one thread; `wide` are the conversations that are searched.
+    /// Builds the index in this folder on one thread; `wide` are the searched conversations.
     pub fn build(folder: &Path, messages: u64, wide: &[usize]) -> anyhow::Result<Self> {
         let mut schema = Schema::builder();
         let indexing = TextFieldIndexing::default()
@@ -64,7 +64,8 @@ impl Tantivy {
         Ok(Self { reader: index.reader()?, analyzer, body, wide, built_in, bytes })
     }
 
-    /// How long a search takes for the newest hits in the wide searcher's conversations; none where it isn't asked.
+    /// Latency of a search for the newest hits in the wide searcher's conversations; `None` if the class is not
+    /// compared.
     pub fn search(&self, class: Class, q: &str) -> anyhow::Result<Option<Duration>> {
         let begun = Instant::now();
         let words: Box<dyn Query> = match class {
@@ -82,7 +83,7 @@ impl Tantivy {
         Ok(Some(begun.elapsed()))
     }
 
-    /// The parts of a word, or of several, one behind the other.
+    /// Phrase query of the tokens of one or several words.
     fn in_a_row(&self, text: &str) -> Box<dyn Query> {
         let terms: Vec<Term> = self.parts(text).iter().map(|part| Term::from_field_text(self.body, part)).collect();
         if terms.len() > 1 {
@@ -92,7 +93,7 @@ impl Tantivy {
         Box::new(BooleanQuery::intersection(terms.map(|query| Box::new(query) as Box<dyn Query>).collect()))
     }
 
-    /// As the tokenizer cuts it: letters and digits alone.
+    /// Tokens of letters and digits.
     fn parts(&self, text: &str) -> Vec<String> {
         let (mut analyzer, mut parts) = (self.analyzer.clone(), Vec::new());
         let mut stream = analyzer.token_stream(text);

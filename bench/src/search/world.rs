@@ -1,4 +1,5 @@
-//! An installation in which a million messages were said: its people and conversations by the API, what was said by SQL while it doesn't run.
+//! An installation with a million messages: users and conversations created by the API, messages imported by SQL while
+//! the server is stopped.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -8,23 +9,23 @@ use support::{Application, Engine, Member, Setup};
 
 use super::corpus::{CONVERSATIONS, Corpus, PEOPLE};
 
-/// Rows of a statement.
+/// Rows per statement.
 const ROWS: u64 = 500;
-/// Numbers of imported messages begin behind what was there.
+/// First number of imported messages, above existing ones.
 const FIRST: u64 = 1_000;
 const YEAR: u64 = 365 * 86_400_000;
-/// The rank of the conversation that is searched alone.
+/// Rank of the conversation that is searched alone.
 const ONE: usize = 800;
 
-/// Somebody who searches.
+/// A searching user.
 pub struct Searcher {
     pub name: &'static str,
     pub member: Member,
-    /// The only conversation that is searched.
+    /// Restricts the search to one conversation.
     pub within: Option<String>,
-    /// The conversations by their ranks.
+    /// Conversations by rank.
     pub ranks: Vec<usize>,
-    /// Of all messages.
+    /// Readable share of all messages.
     pub share: f64,
 }
 
@@ -33,7 +34,7 @@ pub struct World {
     pub searchers: Vec<Searcher>,
     pub authors: Vec<Member>,
     pub conversations: Vec<String>,
-    /// Some of what was said, and all in the conversation that is searched alone: the conversation's rank and the text.
+    /// Sample of messages, with all of the conversation that is searched alone: conversation rank and text.
     pub sample: Vec<(usize, String)>,
     pub corpus: Corpus,
     pub indexed_in: Duration,
@@ -42,7 +43,7 @@ pub struct World {
     pub index_bytes: u64,
 }
 
-/// The conversations that one is in who is in many, and one who is in many small ones.
+/// Conversations of a member of many, and of a member of many small ones.
 fn ranks() -> [Vec<usize>; 2] {
     let wide = [1, ONE].into_iter().chain((0..148).map(|n| 5 + 13 * n)).collect();
     [wide, (1_400..1_550).collect()]
@@ -98,7 +99,7 @@ impl World {
     }
 }
 
-/// Writes what was said, the oldest first, over the last year; how much in each conversation.
+/// Imports messages over the last year, oldest first; returns their number per conversation.
 async fn import(
     app: &Application,
     conversations: &[String],
@@ -122,7 +123,7 @@ async fn import(
         for number in made..messages.min(made + ROWS) {
             let said = corpus.say();
             let at = begin + YEAR / messages * number;
-            // As new ids are: by time, then by number.
+            // Like new ids: ordered by time, then by number.
             let id = uuid::Uuid::from_u128(
                 (u128::from(at) << 80)
                     | (0x7 << 76)

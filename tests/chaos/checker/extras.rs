@@ -1,20 +1,22 @@
-//! What others add to messages: reactions, replies, votes, pins.
+//! Checks what others add to messages: reactions, replies, votes and pins.
 //!
-//! A reader that has every event has all of it, because events carry it; so the log is compared with the messages as they are.
+//! Events carry these additions, so a reader that has every event has all of them. The log is therefore compared with
+//! the current messages.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Lie, Verdict};
 use crate::evidence::{Change, Conversation, Evidence, Extras};
 
-/// Each message has the reactions, the replies, the votes and the pin that the log's events add up to, and replies are numbered without a gap.
+/// Checks that reactions, replies, votes and pin of every message match the log's events, and that reply numbers have
+/// no gap.
 pub(super) fn check(evidence: &Evidence, verdict: &mut Verdict) {
     for conversation in &evidence.conversations {
         let told = add_up(conversation, verdict);
         for message in &conversation.history {
             let mut told = told.get(&message.says.message).cloned().unwrap_or_default();
             if told.results.is_none() {
-                // Nobody has voted: the results are those that the message began with.
+                // Without votes the results are the initial ones.
                 told.results = message.has.results;
             }
             verdict.check(told == message.has, Lie::OtherExtras, 0, || {
@@ -24,7 +26,7 @@ pub(super) fn check(evidence: &Evidence, verdict: &mut Verdict) {
     }
 }
 
-/// What the log's events add up to, by message.
+/// Sums up the log's events by message.
 fn add_up(conversation: &Conversation, verdict: &mut Verdict) -> HashMap<u64, Extras> {
     let mut reactions: HashMap<u64, BTreeSet<(&str, &str)>> = HashMap::new();
     let mut extras: HashMap<u64, Extras> = HashMap::new();

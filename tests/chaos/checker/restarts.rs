@@ -1,12 +1,13 @@
-//! A rolling restart shows nowhere (G9).
+//! Checks that a rolling restart is invisible (G9).
 
 use super::{Lie, Verdict, times::aftermath};
 use crate::evidence::{Did, Evidence, Fault, Kind, Moment, Seen};
 
-/// A request of a rolling restart may end so long after it.
+/// Time after a rolling restart in which its requests may still end, in milliseconds.
 const REQUEST: i64 = 500;
 
-/// While instances are restarted in turn, and nothing else happens, no request fails and connections end by a goodbye (G9).
+/// Checks that during a rolling restart without other faults no request fails and connections end with a close frame
+/// (G9).
 pub(super) fn check(evidence: &Evidence, verdict: &mut Verdict) {
     let others: Vec<&Fault> = evidence.faults.iter().filter(|fault| fault.kind != Kind::RollingRestart).collect();
     for restart in evidence.faults.iter().filter(|fault| fault.kind == Kind::RollingRestart) {
@@ -14,7 +15,7 @@ pub(super) fn check(evidence: &Evidence, verdict: &mut Verdict) {
         if others.iter().any(|other| other.from <= to && from <= other.to + aftermath(other.kind)) {
             continue;
         }
-        // What the next fault does is its own.
+        // Effects of the next fault are not attributed to the restart.
         let next = others.iter().map(|other| other.from).filter(|begins| *begins > to).min();
         let within = |at: Moment| from <= at && at <= to + REQUEST && next.is_none_or(|next| at < next);
         for writer in &evidence.writers {

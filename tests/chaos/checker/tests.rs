@@ -1,4 +1,4 @@
-//! Each kind of lie is told once, and the checker must find it: a run that is true, and one thing in it changed.
+//! Tests that the checker finds each kind of violation: a correct run with one thing changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use crate::evidence::{Change, Extras, Fault, Kind, MARK, ReadPosition, Says, Sto
 
 const SENDER: &str = "sender";
 const READER: &str = "reader";
-/// Every second event is committed.
+/// Time between commits, in milliseconds.
 const STEP: Moment = 1_000;
 
 fn says(seq: i64) -> Says {
@@ -45,7 +45,7 @@ fn acknowledged(seq: i64) -> (Moment, Did) {
     (seq * STEP + 40, did)
 }
 
-/// Six messages; the reader drops off after three, syncs, and is told to resync once.
+/// A correct run with six messages. The reader disconnects after three, syncs, and is told to resync once.
 fn truth() -> Evidence {
     let mut seen = vec![(1, hello(0))];
     seen.extend([1, 2, 3].map(got));
@@ -129,7 +129,7 @@ fn finds_a_missing_event() {
     finds(Lie::Missing, |run| {
         run.readers[0].seen.pop();
     });
-    // The sync left something out.
+    // The sync left out an event.
     finds(Lie::Missing, |run| {
         let at = place(run, 4);
         run.readers[0].seen.remove(at);
@@ -165,7 +165,7 @@ fn accepts_a_gap_only_after_a_resync() {
 
 #[test]
 fn requires_a_later_sync_after_a_refused_one() {
-    // Behind from the first frame on, and refused: what comes live comes after the head that was named.
+    // The reader is behind from the first frame and its sync is refused; live events follow the announced head.
     let refused = |run: &mut Evidence, refused: &[usize], gone: &[usize]| {
         let [refused, gone] = [refused, gone].map(|some| some.iter().copied().collect());
         let (first, third) = (place(run, 1), place(run, 3));
@@ -281,7 +281,7 @@ fn finds_a_late_event_unless_a_fault_excuses_it() {
         late(run);
         run.stalls.push((6_500, 40));
     });
-    // Who was not there when it was committed gets it when they come.
+    // A member that was absent at commit time gets the event on return.
     finds_nothing(|run| {
         let at = place(run, 4);
         run.readers[0].seen[at].0 = 4 * STEP + PROMPT + 1;
@@ -349,12 +349,13 @@ fn finds_a_visible_rolling_restart() {
         goodbye(run);
         run.writers[0].did.push((6_900, Did::Failed { what: "503".into() }));
     });
-    // What another fault left behind is not the restart's.
+    // Effects of another fault are not attributed to the restart.
     finds_nothing(|run| {
         restart(run);
         run.faults.push(fault(Kind::KillInstance, 1_000, 2_000));
     });
-    // Nor is what the next one does, though a request of the restart could still have been under way.
+    // Effects of the next fault are not attributed to it either, although a request of the restart could still be in
+    // flight.
     finds_nothing(|run| {
         restart(run);
         goodbye(run);
@@ -400,7 +401,7 @@ fn finds_a_reader_with_outdated_text() {
     };
     finds(Lie::OldText, edited);
     finds(Lie::OldText, |run| run.conversations[0].history[1].says.text = None);
-    // The edit itself, which the log has as its last event.
+    // The edit itself is the last event of the log.
     finds_nothing(|run| {
         edited(run);
         let last = |event: &mut Event| event.says = Some(Says { message: 2, text: Some(20) });
@@ -421,7 +422,7 @@ fn finds_ephemeral_events_delivered_to_non_viewers() {
         run.readers[0].seen.push((6_400, Seen::Views(BTreeSet::from([0]))));
         run.readers[0].seen.push(typing());
     });
-    // What a connection views ends with it.
+    // The view of a connection ends with the connection.
     finds(Lie::Misdirected, |run| {
         run.readers[0].seen.insert(1, (2, Seen::Views(BTreeSet::from([0]))));
         run.readers[0].seen.push(typing());

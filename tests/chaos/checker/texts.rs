@@ -1,26 +1,26 @@
-//! What messages say, how they are numbered and counted, and that nothing is left of what was removed.
+//! Checks message texts, numbers and unread counts, and that removed text is gone.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{Lie, Verdict};
 use crate::evidence::{Conversation, Evidence, MARK, Says};
 
-/// Characters of a mark after [`MARK`].
+/// Number of characters of a mark after [`MARK`].
 const ID: usize = "00000000-0000-0000-0000-000000000000".len();
 
-/// What the messages of a conversation say, as a reader has them. Deleted ones have no text.
+/// Current text digests of a conversation's messages as a reader sees them; `None` for deleted messages.
 #[derive(Default)]
 pub(super) struct Texts(HashMap<u64, Option<u64>>);
 
 impl Texts {
-    /// Takes in what an event says, as a client does: the last one counts.
+    /// Applies an event as a client does; the last one wins.
     pub(super) fn take(&mut self, says: Option<Says>) {
         if let Some(Says { message, text }) = says {
             self.0.insert(message, text);
         }
     }
 
-    /// A reader that has every event has the messages as they are.
+    /// Checks that a reader with every event has the current texts.
     pub(super) fn check(&self, conversation: &Conversation, reader: &str, verdict: &mut Verdict) {
         for message in &conversation.history {
             let has = self.0.get(&message.says.message);
@@ -31,7 +31,7 @@ impl Texts {
     }
 }
 
-/// Messages are numbered without a gap, and members have as much unread as there is after what they have read or written.
+/// Checks that message numbers have no gap and that unread counts match the messages after the read position.
 pub(super) fn check_numbers(evidence: &Evidence, verdict: &mut Verdict) {
     for conversation in &evidence.conversations {
         let messages = || conversation.log.iter().filter(|row| row.no.is_some());
@@ -57,7 +57,7 @@ pub(super) fn check_numbers(evidence: &Evidence, verdict: &mut Verdict) {
     }
 }
 
-/// Nobody can read any more what was edited away or deleted.
+/// Checks that edited and deleted text is no longer readable.
 pub(super) fn check_removed(evidence: &Evidence, verdict: &mut Verdict) {
     let removed: HashSet<&str> = evidence.removed.iter().map(String::as_str).collect();
     for (place, text) in &evidence.readable {

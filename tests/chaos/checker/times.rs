@@ -1,15 +1,17 @@
-//! How long events took, where nothing broke that excuses it (G3).
+//! Checks delivery times outside the periods that a fault excuses (G3).
 
 use super::{Lie, PROMPT, Verdict};
 use crate::evidence::{Evidence, Fault, Kind, Logged, Moment};
 
-/// After other faults the promise of [`PROMPT`] is left out for so long: connections are made anew, what waited is done.
+/// Time after other faults during which the bound [`PROMPT`] does not apply, in milliseconds: clients reconnect and
+/// catch up.
 const AFTERMATH: i64 = 4_000;
-/// Nobody says that a line is dead: what is silent counts as lost after 4 s (Redis), or 12 s and a second attempt (database).
+/// Excused time after a silent connection failure, in milliseconds. A connection counts as lost after 4 s (Redis) or 12
+/// s and a retry (database).
 const AFTER_DEAD_REDIS: i64 = 8_000;
 const AFTER_DEAD_DATABASE: i64 = 26_000;
 
-/// How long after a fault of this kind its consequences last.
+/// Time after a fault of this kind during which its consequences last, in milliseconds.
 pub(super) fn aftermath(kind: Kind) -> i64 {
     match kind {
         Kind::DeadDatabase => AFTER_DEAD_DATABASE,
@@ -18,7 +20,7 @@ pub(super) fn aftermath(kind: Kind) -> i64 {
     }
 }
 
-/// Whether an event came in time.
+/// Checks that an event arrived in time.
 pub(super) fn check(
     evidence: &Evidence,
     verdict: &mut Verdict,
@@ -35,7 +37,7 @@ pub(super) fn check(
             KillInstance | KillUntold | KillRedis | CutRedis | RollingRestart | CutClients | DropClients
         )
     };
-    // Without Redis it takes up to 4 s until an instance knows whom another one has let in (docs/guarantees.md).
+    // Without Redis an instance learns of members added on another instance within 4 s (docs/guarantees.md).
     let hides_members = |fault: &Fault| comes_and_goes && matches!(fault.kind, Kind::KillRedis | Kind::CutRedis);
     let excuses = |fault: &Fault| {
         let is_excuse = !is_promised(fault) || hides_members(fault);

@@ -1,28 +1,28 @@
-//! How an event gets from the commit to its readers, small enough that every way it can go is tried.
+//! Model of event delivery from the commit to the readers, small enough for exhaustive checking.
 //!
-//! One conversation, two instances, a few events and readers. The order of an instance's readers is the product's own
-//! ([`realtime::order::Order`]); what surrounds it is written down here once more, step by step as in the product:
+//! One conversation, two instances, a few events and readers. The resequencer of an instance's readers is the product's
+//! own ([`realtime::order::Order`]). Its surroundings are modelled here, step by step as in the product:
 //!
-//! | here | there |
+//! | model | product |
 //! |---|---|
-//! | commit, publish, notes | `crates/event-log/src/events/writer` |
-//! | relay | `crates/event-log/src/events/relay.rs` |
-//! | a bus that loses, doubles and reorders | `crates/realtime/src/{bus,pubsub.rs}` |
-//! | a shard's room, its gaps, its look at the log after an outage | `crates/realtime/src/shard` |
-//! | arriving | `crates/realtime/src/shard/subscriptions/arrivals.rs` |
+//! | commit, publish, outbox | `crates/event-log/src/events/writer` |
+//! | outbox publisher | `crates/event-log/src/events/relay.rs` |
+//! | a bus that loses, duplicates and reorders | `crates/realtime/src/{bus,pubsub.rs}` |
+//! | a shard with its gaps and its read of the log after an outage | `crates/realtime/src/shard` |
+//! | joining | `crates/realtime/src/shard/subscriptions/arrivals.rs` |
 //! | sync | `crates/realtime/src/catch_up.rs` |
-//! | an edit, and what it rewrites | `crates/event-log/src/events/writer/{edits,removed}.rs` |
+//! | an edit and the log entries it rewrites | `crates/event-log/src/events/writer/{edits,removed}.rs` |
 //!
-//! Each step does what the program does without waiting; wherever it waits, for the database, for Redis, for a timer, anything else
-//! may happen first. There is no clock: a timer may run out at any moment. Instances die, Redis dies, subscriptions break, readers
-//! drop off and reads of the log fail, each so often as [`Bounds`] allow.
+//! Each step corresponds to what the program does without waiting. Where it waits for the database, Redis or a timer,
+//! any other step may come first. There is no clock: a timer may expire at any moment. Instances and Redis die,
+//! subscriptions break, readers disconnect and reads of the log fail, each as often as [`Bounds`] allow.
 //!
-//! The first event creates a message, and later ones may edit it. An edit rewrites the log in its own transaction: the first event gets the
-//! newest text, and earlier edits lose theirs. What is already on the bus keeps the text that it was sent with.
+//! The first event creates a message, and later ones may edit it. An edit rewrites the log in its own transaction: the
+//! first event gets the newest text, and earlier edits lose theirs. Events on the bus keep the text they were sent with.
 //!
-//! Three things are checked in every state that can be reached. A reader sees the next event, or one that it asked for by a sync; never
-//! a jump and never a repetition out of the blue. The log never gives a text that was edited away. And whenever nothing is left to do,
-//! everybody has every event, and the message as it was last edited.
+//! Three properties are checked in every reachable state. A reader sees the next event, or one that it requested by a
+//! sync, and never an unannounced gap or repetition. The log never returns text that was edited away. Whenever nothing
+//! is left to do, everybody has every event and the current text of the message.
 
 mod set;
 mod state;
@@ -37,35 +37,35 @@ pub use set::Set;
 
 pub const INSTANCES: usize = 2;
 
-/// How much may happen.
+/// Limits on what may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Bounds {
     pub events: u8,
-    /// How many of them edit the message that the first one created.
+    /// Number of events that edit the first message.
     pub edits: u8,
-    /// Events that one transaction holds at most.
+    /// Maximum number of events in one transaction.
     pub group: u8,
-    /// Events that one read of the log gives at most.
+    /// Maximum number of events in one read of the log.
     pub page: u8,
     pub readers: usize,
-    /// The readers are streams, which remember a moment and not a number: so many events that they have are asked for again.
+    /// Number of known events that are requested again because streams remember a time instead of a sequence number.
     pub margin: u8,
-    /// Instances that die.
+    /// Number of instance crashes.
     pub crashes: u8,
-    /// Times that an instance's subscription breaks, or the connection by which it publishes.
+    /// Number of breaks of an instance's subscription or publishing connection.
     pub cuts: u8,
-    /// Times that Redis dies.
+    /// Number of Redis crashes.
     pub outages: u8,
-    /// Messages that come again: doubled by the bus, or told again by a relay that did not know better.
+    /// Number of repeated messages, duplicated by the bus or by the outbox publisher.
     pub doubles: u8,
-    /// Readers that lose their connection.
+    /// Number of lost reader connections.
     pub drops: u8,
-    /// Reads of the log that fail.
+    /// Number of failed reads of the log.
     pub failures: u8,
 }
 
 impl Bounds {
-    /// Nothing goes wrong.
+    /// Bounds without faults.
     #[must_use]
     pub const fn calm(events: u8, readers: usize) -> Self {
         Self {
@@ -85,50 +85,50 @@ impl Bounds {
     }
 }
 
-/// A part of the algorithm that is left out or wrong: the check must find each.
+/// A step of the algorithm that is left out or wrong; the check must find each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
     NoRelay,
     NoGapFill,
-    /// An event that is not above the last one is passed on all the same.
+    /// An event that is not above the last one is forwarded anyway.
     KeepsRepetitions,
-    /// An early event is passed on at once.
+    /// An early event is forwarded at once.
     HoldsNothingBack,
-    /// What passes by while memberships are read is not written down.
+    /// Events that pass while memberships are read are not recorded.
     ReadsBeforeItFollows,
-    /// The subscription is renewed after the log was looked at, and not before.
+    /// The subscription is renewed after reading the log instead of before.
     LooksBeforeItListens,
-    /// A gap that is told while the log is being looked at asks for no second look.
+    /// A gap reported during a read of the log does not trigger a second read.
     ForgetsTheSecondLook,
-    /// Whoever arrives settles with an answer of the database from before a gap.
+    /// A joining reader uses a database answer from before a gap.
     ArrivesWithOldNews,
-    /// A sync ends with the page that it read, whatever has passed by meanwhile.
+    /// A sync ends with its page although newer events have passed.
     EndsSyncsTooEarly,
-    /// A sync ends as soon as it is as far as its instance, which may be behind the log and behind the reader.
+    /// A sync ends at the position of its instance, which may be behind the log and the reader.
     EndsWhereItsInstanceIs,
-    /// A note is taken away although Redis did not take the news.
+    /// An outbox entry is deleted although Redis did not accept the event.
     ForgetsNotesTooEarly,
-    /// A gap is skipped without a word to the readers.
+    /// A gap is skipped without notifying the readers.
     SkipsSilently,
-    /// An edit leaves the text before it in the log.
+    /// An edit leaves the previous text in the log.
     LeavesEditedText,
-    /// An edit empties its own event along with those before it.
+    /// An edit clears the text of its own event as well.
     EmptiesItsOwnEvent,
-    /// An edit rewrites the log and appends nothing to it.
+    /// An edit rewrites the log and appends no event.
     EditsWithoutEvent,
 }
 
-/// The algorithm, or one that lacks something.
+/// The algorithm, possibly with a mutation.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     pub bounds: Bounds,
     pub mutation: Option<Mutation>,
 }
 
-/// A version of the message's text: 0 is none, 1 what it said first.
+/// Version of the message's text: 0 for none, 1 for the first.
 pub type Version = u8;
 
-/// The text that each event of the log carries, by its number.
+/// Text version of each event in the log, by sequence number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Texts([Version; 8]);
 
@@ -142,7 +142,7 @@ impl Texts {
         self.0[usize::from(seq)] = text;
     }
 
-    /// Those of one page.
+    /// Texts of one page.
     #[must_use]
     pub fn page(self, after: u8, end: u8) -> Self {
         let mut page = Self::default();
@@ -151,25 +151,25 @@ impl Texts {
     }
 }
 
-/// Everything there is.
+/// Complete state of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    /// The log: events 1 to this.
+    /// Head of the log, which holds events 1 to `head`.
     pub head: u8,
-    /// What the log says of the message.
+    /// Texts in the log.
     pub texts: Texts,
-    /// What the message says.
+    /// Current version of the message.
     pub version: Version,
-    /// Events that edit it.
+    /// Events that edit the message.
     pub edits: Set,
-    /// Events whose group is noted as perhaps not told.
+    /// Events in the outbox.
     pub noted: Set,
     pub redis_is_up: bool,
     pub instances: [Instance; INSTANCES],
     pub readers: Vec<Reader>,
-    /// What may still go wrong.
+    /// Remaining faults.
     pub left: Bounds,
-    /// The first thing that a reader saw and must not see.
+    /// First violation seen by a reader.
     pub broken: Option<Broken>,
 }
 
@@ -177,78 +177,78 @@ pub struct State {
 pub struct Instance {
     pub is_up: bool,
     pub is_subscribed: bool,
-    /// Groups that are committed and on their way to the bus.
+    /// Groups that are committed and not yet published.
     pub committed: VecDeque<Set>,
-    /// What this process told itself and its shard has not taken.
+    /// Events published locally and not yet received by the shard.
     pub own: Set,
-    /// What comes from Redis.
+    /// Events received from Redis.
     pub remote: Set,
-    /// A gap has been told, and the shard has not heard of it.
+    /// A gap was reported and not yet handled by the shard.
     pub gap: bool,
-    /// An outage is known; readers were told to resync when it began.
+    /// An outage is known; readers were told to resync when it started.
     pub outage: bool,
-    /// The head that is being read, and whether to read it once more after that.
+    /// Head being read from the log, and whether it must be read again afterwards.
     pub look: Option<u8>,
     pub look_again: bool,
     pub room: Option<Resequencer<u8>>,
-    /// A read of the log to fill a gap: the last number that was passed on when it began, and the head that it found.
+    /// Read of the log to fill a gap: last forwarded sequence number at its start, and the head it found.
     pub fill: Option<(i64, u8)>,
-    /// The highest number that passed by while somebody arrives.
+    /// Highest sequence number that passed while a reader joins.
     pub seen: u8,
 }
 
-/// Where a reader stands with the instance that it talks to.
+/// State of a reader's connection to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Link {
     Away,
-    /// Written down; memberships are being asked for.
+    /// Registered; memberships are being read.
     Arriving(usize),
     /// The database answered with this head.
     Known(usize, u8),
     Live(usize),
 }
 
-/// A sync, as the instance goes through it.
+/// State of a sync on the instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sync {
-    /// Everything up to here was sent; the next page is asked for. It goes on up to the second number at least.
+    /// Position sent so far and minimum end of the sync; the next page is requested.
     At(u8, u8),
-    /// The page is there: from here to there, and how far it goes at least; and the texts that were in it.
+    /// Page read: first and last event, minimum end of the sync, and its texts.
     Page(u8, u8, u8, Texts),
 }
 
-/// A sync that has not begun.
+/// A sync that has not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Request {
-    /// What the reader says that it has.
+    /// Cursor of the reader.
     pub cursor: u8,
-    /// What the greeting of a stream named; without it, what the log has when the sync begins.
+    /// Head in the hello of a stream. Without it, the head of the log when the sync starts.
     pub head: Option<u8>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reader {
     pub link: Link,
-    /// Live events up to this are not for this connection.
+    /// Live events up to this one are not sent to this connection.
     pub passes: Option<i64>,
     pub sync: Option<Sync>,
-    /// Syncs that the reader asked for and that have not begun.
+    /// Syncs requested and not started.
     pub asked: VecDeque<Request>,
-    /// What the reader has.
+    /// Cursor of the reader.
     pub cursor: u8,
-    /// What it shows of the message.
+    /// Text version that the reader shows.
     pub text: Version,
 }
 
 impl Reader {
-    /// Between a sync that it sent and the answer.
+    /// True between a sync request and its answer.
     #[must_use]
     pub fn is_syncing(&self) -> bool {
         self.sync.is_some() || !self.asked.is_empty()
     }
 }
 
-/// What a reader must never see without having asked.
+/// Violations that a reader can see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Broken {
     Jump {
@@ -261,7 +261,7 @@ pub enum Broken {
         of: u8,
         at: u8,
     },
-    /// The log gave a text that had been edited away.
+    /// The log returned text that had been edited away.
     EditedText {
         reader: usize,
         event: u8,
@@ -271,7 +271,7 @@ pub enum Broken {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    // What people and accidents do.
+    // Actions of users and faults.
     Commit(usize, u8),
     Edit(usize),
     Crash(usize),
@@ -281,7 +281,7 @@ pub enum Action {
     Drop(usize),
     Repeat(usize, u8),
     FillFails(usize),
-    // What goes on by itself.
+    // Actions that happen by themselves.
     Publish(usize),
     Relay(usize),
     TakeOwn(usize, u8),
@@ -366,13 +366,13 @@ impl stateright::Model for Delivery {
     }
 }
 
-/// Each event once, in order, without a gap that was not announced, and with no text that was edited away.
+/// Property: each event once, in order, without an unannounced gap, and without edited text.
 pub const IN_ORDER: &str = "in order, once, without a gap";
-/// When nothing is left to do, everybody has everything, and the newest text.
+/// Property: when nothing is left to do, everybody has every event and the newest text.
 pub const EVERYTHING: &str = "everything arrives";
 
 impl Delivery {
-    /// Nothing is under way.
+    /// True if nothing is in progress.
     #[must_use]
     pub fn is_quiet(&self, state: &State) -> bool {
         let mut actions = Vec::new();

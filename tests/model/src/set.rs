@@ -1,6 +1,6 @@
-//! A few numbers of events.
+//! Small set of event numbers.
 
-/// Numbers of events.
+/// Bit set of event numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Set(u8);
 

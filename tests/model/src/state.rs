@@ -1,14 +1,14 @@
-//! What each step does to the state.
+//! Effects of each step on the state.
 
 use crate::{Broken, Link, Request, Set, State, Sync, Texts, Version};
 
-/// Syncs that one reader has under way at most; one more would only repeat.
+/// Maximum number of concurrent syncs of one reader; more would only repeat.
 const SYNCS: usize = 2;
-/// The event that creates the message.
+/// Event that creates the message.
 pub(crate) const CREATION: u8 = 1;
 
 impl State {
-    /// Everybody has everything.
+    /// True if everybody has everything.
     pub(crate) fn is_complete(&self) -> bool {
         self.noted.is_empty()
             && self.readers.iter().all(|reader| {
@@ -28,7 +28,7 @@ impl State {
         self.instances[i].committed.push_back(group);
     }
 
-    /// Noted events that no living writer is about to tell: those that the relay finds after a while.
+    /// Outbox events that no living writer will publish; the outbox publisher finds them.
     pub(crate) fn untold(&self) -> Set {
         self.instances
             .iter()
@@ -36,7 +36,7 @@ impl State {
             .fold(self.noted, |noted, group| noted.without(*group))
     }
 
-    /// Whether anything that an instance hears matters to anybody.
+    /// True if events received by this instance matter to a reader.
     pub(crate) fn listens(&self, i: usize) -> bool {
         self.readers.iter().any(|reader| match reader.link {
             Link::Away => false,
@@ -44,7 +44,7 @@ impl State {
         })
     }
 
-    /// Hands events to this process and, where Redis takes them, to the others.
+    /// Publishes events to the local process and, if Redis accepts them, to the others.
     pub(crate) fn publish(&mut self, i: usize, events: Set, redis_takes_them: bool) {
         self.instances[i].own = self.instances[i].own.and(events);
         for (j, other) in self.instances.iter_mut().enumerate() {
@@ -74,7 +74,7 @@ impl State {
         instance.fill = None;
     }
 
-    /// The subscription breaks, and what was on its way is lost.
+    /// Breaks the subscription; messages in transit are lost.
     pub(crate) fn cut(&mut self, i: usize) {
         let instance = &mut self.instances[i];
         instance.remote = Set::default();
@@ -111,7 +111,7 @@ impl State {
         self.deliver(i, &passed);
     }
 
-    /// Live events for the readers of an instance.
+    /// Delivers live events to the readers of an instance.
     pub(crate) fn deliver(&mut self, i: usize, passed: &[u8]) {
         for seq in passed {
             for r in 0..self.readers.len() {
@@ -126,16 +126,16 @@ impl State {
         }
     }
 
-    /// The text that an event was sent with; what is on the bus keeps it.
+    /// Text version that an event was published with; the bus keeps it.
     pub(crate) fn sent_text(&self, seq: u8) -> Version {
         if seq != CREATION && !self.edits.has(seq) {
             return 0;
         }
-        // Each edit up to this event made one more version.
+        // Each edit up to this event created one more version.
         self.edits.iter().filter(|edit| *edit <= seq).fold(1, |version, _| version + 1)
     }
 
-    /// What was just read from the log has the newest text, or none.
+    /// Checks that a page just read from the log has the newest text or none.
     pub(crate) fn check_page(&mut self, r: usize, texts: Texts) {
         let newest = self.version;
         for event in CREATION..=self.head {
@@ -146,7 +146,7 @@ impl State {
         }
     }
 
-    /// A reader gets an event.
+    /// Delivers an event to a reader.
     pub(crate) fn arrive_at(&mut self, r: usize, seq: u8, text: Version) {
         let shows_text = seq == CREATION || self.edits.has(seq);
         let reader = &mut self.readers[r];
@@ -184,7 +184,7 @@ impl State {
     pub(crate) fn begin_sync(&mut self, r: usize) {
         let reader = &mut self.readers[r];
         let Some(Request { cursor, head }) = reader.asked.pop_front() else { return };
-        // A stream catches up in any case; a sync that has nothing to ask for is over.
+        // A stream always catches up; a sync with nothing to request is complete.
         if head.is_some() || cursor < self.head {
             reader.passes = Some(i64::MAX);
             reader.sync = Some(Sync::At(cursor, head.unwrap_or(self.head)));

@@ -1,4 +1,4 @@
-//! What can happen in a state, and what it does.
+//! Possible actions in a state and their effects.
 
 use std::cmp::Ordering;
 
@@ -9,7 +9,7 @@ impl Delivery {
         self.mutation == Some(mutation)
     }
 
-    /// What people do and what goes wrong.
+    /// Actions of users and faults.
     pub(crate) fn accidents(&self, state: &State, actions: &mut Vec<Action>) {
         let left = &state.left;
         for (i, instance) in state.instances.iter().enumerate() {
@@ -45,7 +45,7 @@ impl Delivery {
         }
     }
 
-    /// What happens by itself, sooner or later.
+    /// Actions that happen by themselves eventually.
     pub(crate) fn goes_on(&self, state: &State, actions: &mut Vec<Action>) {
         for (i, instance) in state.instances.iter().enumerate() {
             if !instance.is_up {
@@ -153,7 +153,7 @@ impl Delivery {
             }
             Action::FillGap(i) => {
                 if let Some((last, head)) = state.instances[i].fill.take() {
-                    // What the log has after the last one that had been passed on when it was asked.
+                    // Log entries after the last one forwarded when the read started.
                     let page = (1..=head).filter(|seq| i64::from(*seq) > last).take(self.bounds.page.into());
                     page.for_each(|seq| state.offer(i, seq));
                     self.conclude(state, i, last);
@@ -183,7 +183,7 @@ impl Delivery {
             }
             Action::SendPage(r) => self.send_page(state, r),
         }
-        // Where nobody reads and nobody arrives, a shard drops whatever comes.
+        // Without readers a shard drops all events.
         for i in 0..INSTANCES {
             if !state.listens(i) {
                 let instance = &mut state.instances[i];
@@ -194,7 +194,7 @@ impl Delivery {
         }
     }
 
-    /// Gives the message another text: the log is rewritten along with the event that is appended.
+    /// Changes the text of the message: rewrites the log and appends an event.
     fn edit(&self, state: &mut State, i: usize) {
         state.left.edits -= 1;
         state.version += 1;
@@ -213,7 +213,7 @@ impl Delivery {
         }
     }
 
-    /// The writer hands its oldest group to the bus, and forgets the note once Redis has it.
+    /// Publishes the writer's oldest group and deletes its outbox entry once Redis accepted it.
     fn tell(&self, state: &mut State, i: usize, redis_takes_it: bool) {
         let Some(group) = state.instances[i].committed.pop_front() else { return };
         state.publish(i, group, redis_takes_it);
@@ -222,7 +222,7 @@ impl Delivery {
         }
     }
 
-    /// A shard takes news from the bus.
+    /// Receives an event from the bus.
     fn receive(&self, state: &mut State, i: usize, seq: u8) {
         let arrives = state
             .readers
@@ -243,7 +243,7 @@ impl Delivery {
         state.offer(i, seq);
     }
 
-    /// The log has been offered from `last` on.
+    /// Finishes a read of the log that started at `last`.
     fn conclude(&self, state: &mut State, i: usize, last: i64) {
         let mut passed = Vec::new();
         match &mut state.instances[i].room {
@@ -256,7 +256,7 @@ impl Delivery {
         state.deliver(i, &passed);
     }
 
-    /// A shard hears that something may have been lost, and looks how far the log has come.
+    /// Handles a gap report: reads the head of the log.
     fn hear_gap(&self, state: &mut State, i: usize) {
         let instance = &mut state.instances[i];
         instance.gap = false;
@@ -268,7 +268,7 @@ impl Delivery {
         if !std::mem::replace(&mut state.instances[i].outage, true) {
             state.tell_to_resync(i);
         }
-        // Whoever arrives asks the database again: what it answered may be from before the gap.
+        // A joining reader queries the database again because the previous answer may be from before the gap.
         if !self.lacks(Mutation::ArrivesWithOldNews) {
             for reader in &mut state.readers {
                 if matches!(reader.link, Link::Known(at, _) if at == i) {
@@ -278,7 +278,7 @@ impl Delivery {
         }
     }
 
-    /// Sends a page of the log; then lets live events go on where the page ends, if that is far enough.
+    /// Sends a page of the log and resumes live events after it if it goes far enough.
     fn send_page(&self, state: &mut State, r: usize) {
         let (Link::Live(i), Some(Sync::Page(at, end, head, texts))) = (state.readers[r].link, state.readers[r].sync)
         else {
@@ -301,7 +301,7 @@ impl Delivery {
         };
     }
 
-    /// A reader is greeted with how far the conversation is, and asks for what it lacks.
+    /// Sends the head to a reader, which requests missed events.
     fn settle(&self, state: &mut State, r: usize) {
         let Link::Known(i, read) = state.readers[r].link else { return };
         let instance = &mut state.instances[i];

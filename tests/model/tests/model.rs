@@ -1,4 +1,4 @@
-//! The model of the delivery, gone through completely within small bounds; and spoilt, so that the check must find it.
+//! Model checking of the delivery algorithm within small bounds, and of mutated versions that the check must reject.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use stateright::{Checker as _, HasDiscoveries, Model as _};
 
 const THREADS: usize = 2;
 
-/// What the checks go through: small, but with each kind of accident, alone and with others.
+/// Bounds to check: small, with each kind of fault alone and combined.
 fn all_bounds() -> Vec<(&'static str, Bounds)> {
     vec![
         ("nothing goes wrong", Bounds { group: 2, ..Bounds::calm(3, 1) }),
@@ -63,7 +63,7 @@ fn delivers_every_event_once_and_in_order() {
     eprintln!("{total:>9} states in all");
 }
 
-/// The check finds what is taken away, each where it is needed: otherwise it would check nothing.
+/// Every mutation must be found under the bounds that expose it.
 #[test]
 fn finds_every_mutation_of_the_algorithm() {
     let needed = [

@@ -1,4 +1,5 @@
-//! Databases for the tests of domain crates, and instances on them whose clock the tests move. No HTTP, no other process.
+//! Databases for the tests of domain crates, with instances whose clock the tests control. No HTTP and no other
+//! process.
 
 mod people;
 mod services;
@@ -18,7 +19,7 @@ use tempfile::TempDir;
 pub use people::{PASSWORD, create_workspace, email, newcomer, principal, sign_in, sign_up};
 pub use services::{new_postgres_database, redis_pool, unreachable_redis};
 
-/// A database, and the clock and the bus that all instances on it share.
+/// A database with the clock and the bus that its instances share.
 pub struct Stage {
     pub clock: Clock,
     url: String,
@@ -26,7 +27,7 @@ pub struct Stage {
     folder: TempDir,
 }
 
-/// SQLite, and PostgreSQL where `NATTER_TEST_POSTGRES` names a server.
+/// SQLite, and PostgreSQL if `NATTER_TEST_POSTGRES` names a server.
 pub async fn stages() -> Vec<Stage> {
     let mut stages = Vec::new();
     let folder = tempfile::tempdir().unwrap();
@@ -53,12 +54,12 @@ impl Stage {
         self.folder.path()
     }
 
-    /// A connection of its own to the database.
+    /// Opens another connection to the database.
     pub async fn database(&self) -> Database {
         Database::connect(&self.url, 4).await.unwrap()
     }
 
-    /// The configuration of tests, changed by `settings`.
+    /// Test configuration overridden by `settings`.
     pub fn config(&self, table: &SettingsTable, settings: &[(&str, &str)]) -> Config {
         let folder = self.folder.path().to_string_lossy();
         let usual = [
@@ -75,18 +76,18 @@ impl Stage {
         config::load_table(table, None, environment).unwrap().config
     }
 
-    /// One more instance on the same database and bus.
+    /// Starts another instance on the same database and bus.
     pub async fn core(&self, config: Config) -> anyhow::Result<Arc<Core>> {
         self.core_on(config, Arc::clone(&self.bus) as _).await
     }
 
-    /// An instance with a bus of its own.
+    /// Starts an instance with its own bus.
     pub async fn core_on(&self, config: Config, bus: Arc<dyn EventBus>) -> anyhow::Result<Arc<Core>> {
         let database = self.database().await;
         Core::build(Arc::new(config), InstanceId::new(), self.clock.clone(), database, bus, None).await
     }
 
-    /// Moves the clock.
+    /// Advances the clock.
     pub fn pass(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }

@@ -1,4 +1,4 @@
-//! People of tests, by their names.
+//! Test users.
 
 use appcore::{
     AppError, Language, RequestSource, UserId, WorkspaceId,
@@ -12,17 +12,17 @@ use identity::{
 };
 use platform::Core;
 
-/// Somebody at this machine.
+/// Request source on the local machine.
 const HERE: RequestSource = RequestSource { address: None, is_cross_site: false, is_local: true, country: None };
 
 pub const PASSWORD: &str = "Tr1ckyHorse";
 
-/// Signs somebody up by name.
+/// Signs up a user by name.
 pub async fn sign_up(identity: &IdentityService, name: &str) -> TokenPair {
     accounts::signup(identity, newcomer(name), Device::default().sent_by(HERE)).await.unwrap()
 }
 
-/// Signs somebody in who has no second factor.
+/// Signs in a user without a second factor.
 pub async fn sign_in(
     identity: &IdentityService,
     email: &str,
@@ -50,12 +50,12 @@ pub fn email(name: &str) -> String {
     format!("{}@example.com", name.to_lowercase())
 }
 
-/// The person with these tokens.
+/// Principal of these tokens.
 pub async fn principal(identity: &IdentityService, pair: &TokenPair) -> Principal {
     accounts::authenticate(identity, pair.access_token.expose()).await.unwrap()
 }
 
-/// Creates a team workspace that has no channel.
+/// Creates a team workspace without channels.
 pub async fn create_workspace(core: &Core, owner: UserId) -> WorkspaceId {
     let (id, now) = (WorkspaceId::new(), core.clock.now());
     let tx = core.db.begin().await.unwrap();

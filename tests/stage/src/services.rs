@@ -22,7 +22,7 @@ pub async fn new_postgres_database() -> Option<String> {
     Some(format!("{}/{name}", maintenance.rsplit_once('/').unwrap().0))
 }
 
-/// Address of a service that tests do without, except in a full run.
+/// Address of a service that tests skip unless a full run requires it.
 fn service(variable: &str) -> Option<String> {
     let address = std::env::var(variable).ok();
     let is_required = std::env::var("NATTER_TEST_REQUIRE_SERVICES").as_deref() == Ok("1");

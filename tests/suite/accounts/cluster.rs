@@ -6,7 +6,7 @@ use support::{Caller, PASSWORD, Setup, json, new_email};
 
 use super::{refresh_with_key, refused_after, text};
 
-/// An instance that is told of an end takes no time; one that isn't remembers a session for five seconds.
+/// Upper bound for a session end published on the bus; without it an instance caches the session for five seconds.
 const TOLD: Duration = Duration::from_secs(4);
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn rejects_an_ended_session_within_seconds_without_redis() {
     anna.post("/r1/auth/logout", json!({})).await.data();
     anna.get("/r1/users/me").await.refused(401, "unauthenticated");
     refused_after(&anna.at(&there)).await;
-    // Tickets are still to be had, and good where they were given.
+    // Tickets remain valid on their own instance.
     let ben = app.sign_up("Ben").await;
     let ticket = ben.post("/r1/websocket/ticket", json!({})).await.data();
     let path = format!("/r1/websocket?ticket={}", text(&ticket, "ticket"));
@@ -102,7 +102,8 @@ async fn rotating_the_signing_key_keeps_sessions_valid() {
         key_of(anna.another_device().await.access_token()) != key_of(anna.access_token())
     })
     .await;
-    // The other one takes what the new key signs, whether it has noticed by itself or not; and both what the old one has signed.
+    // The other instance accepts tokens of the new key even before it noticed the rotation; both accept tokens of the
+    // old key.
     let newer = anna.another_device().await;
     newer.at(&there).get("/r1/users/me").await.data();
     for base in [&app.url(), &there] {

@@ -1,9 +1,9 @@
-//! A sign-in that was long ago opens no further ways in until it was shown once more whose it is.
+//! Fresh sign-in: adding sign-in methods and other sensitive changes require a recent confirmation.
 
 use reqwest::Method;
 use support::{Answer, Application, Authenticator, Member, PASSWORD, Setup, Value, json, new_id};
 
-/// As if everybody had signed in an hour ago.
+/// Makes all sign-ins an hour old.
 async fn an_hour_passes(app: &Application) {
     let sql = "UPDATE user_sessions SET created_at = created_at - 3600000, confirmed_at = confirmed_at - 3600000";
     app.database.run(sql).await;
@@ -25,7 +25,7 @@ async fn freshness(member: &Member) -> Value {
 async fn adding_a_sign_in_method_requires_a_fresh_sign_in() {
     let app = Setup::new().set("server.public_url", "http://localhost:8080").start().await;
     let anna = app.sign_up("Anna").await;
-    // Whoever has just signed in notices nothing.
+    // A fresh sign-in needs no confirmation.
     let fresh = freshness(&anna).await;
     assert!(fresh["fresh_until"].is_string(), "{fresh}");
     assert_eq!(fresh["methods"], json!(["password"]));
@@ -44,7 +44,7 @@ async fn adding_a_sign_in_method_requires_a_fresh_sign_in() {
         let answer = anna.send(anna.request(method.clone(), path).json(body)).await;
         answer.refused(403, "fresh_sign_in_required");
     }
-    // What asks for a proof itself, and what opens nothing, goes on.
+    // Calls with their own confirmation and calls that open no access still work.
     anna.post("/r1/auth/totp", json!({ "password": PASSWORD })).await.data_with(201);
     anna.patch("/r1/users/me", json!({ "display_name": "Anne" })).await.data();
     anna.get("/r1/api_keys").await.data();
@@ -88,7 +88,7 @@ async fn confirmation_takes_exactly_one_proof_such_as_a_second_factor() {
         assert!(freshness(&anna).await["fresh_until"].is_string());
         confirm(&anna, json!({ field: right })).await.refused(401, "mfa_invalid");
     }
-    // Of an account that has none, no code is right.
+    // An account without a second factor accepts no code.
     let ben = app.sign_up("Ben").await;
     confirm(&ben, json!({ "code": "123456" })).await.refused(401, "mfa_invalid");
 }

@@ -1,5 +1,3 @@
-//! Devices: listed and ended by their owner.
-
 use reqwest::Method;
 use support::{Application, PASSWORD, json};
 

@@ -1,4 +1,4 @@
-//! The time zone of people: whose it is decides who is told.
+//! Time zones and their visibility.
 
 use support::{Application, Member, PASSWORD, Setup, Value, json};
 
@@ -6,7 +6,7 @@ use super::text;
 
 const ME: &str = "/r1/users/me";
 
-/// What `by` is told of somebody's time zone, wherever they are shown to `by`.
+/// Time zone of a user in every response to `by` that includes it.
 async fn told(by: &Member, of: &Member) -> Vec<Value> {
     let workspaces = by.get("/r1/workspaces").await.data();
     let shared = text(&workspaces["items"][0], "id").to_owned();
@@ -33,7 +33,7 @@ async fn shows_a_time_zone_to_others_until_it_is_hidden() {
     assert_eq!(changed["timezone"], "Europe/Berlin");
     assert_eq!(told(&ben, &anna).await, ["Europe/Berlin"; 3]);
 
-    // It stays with other changes, and when the server starts again.
+    // It survives other changes and a restart.
     anna.patch(ME, json!({ "display_name": "Anne" })).await.data();
     app.instances[0].terminate().await;
     app.instances[0].start_again().await;
@@ -44,7 +44,7 @@ async fn shows_a_time_zone_to_others_until_it_is_hidden() {
     assert_eq!(told(&ben, &anna).await, [Value::Null, Value::Null, Value::Null]);
     let again = app.anonymous().sign_in(&anna.email, PASSWORD).await.data();
     assert_eq!(again["user"]["timezone"], "Europe/Berlin");
-    // Another zone does not show itself.
+    // Changing the zone does not make it visible.
     anna.patch(ME, json!({ "timezone": "Asia/Ho_Chi_Minh" })).await.data();
     assert_eq!(told(&ben, &anna).await, [Value::Null, Value::Null, Value::Null]);
 
@@ -91,7 +91,7 @@ async fn a_time_zone_is_hidden_from_those_who_cannot_see_its_owner() {
             assert!(!answer.text().contains("Chatham"), "{path}: {answer:?}");
         }
     }
-    // Whom a guest meets in a conversation they see, and what is shown of them.
+    // Guests see the profiles of people in their conversations.
     let group = json!({ "kind": "group", "title": "Open", "workspace_id": team, "member_ids": [ben.id, guest.id] });
     anna.post("/r1/conversations", group).await.data_with(201);
     let seen = guest.get(&format!("/r1/users/{}", anna.id)).await.data();

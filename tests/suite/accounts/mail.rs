@@ -1,4 +1,4 @@
-//! Mail over SMTP: what arrives, in which language, and what becomes of it when the mail server is away or says no.
+//! Mail over SMTP: content, language, and behaviour if the mail server is unavailable or rejects it.
 
 use reqwest::Method;
 use support::{
@@ -38,7 +38,7 @@ async fn verifies_an_address_by_the_mailed_link() {
     let token = mail.token("verify-email");
     assert!(token.len() >= 43, "{token} can be guessed");
 
-    // What is kept does not open anything.
+    // The stored value does not open anything.
     assert_eq!(app.database.number("SELECT COUNT(*) FROM mail_tokens").await, 1);
     assert_eq!(app.database.number(&format!("SELECT COUNT(*) FROM jobs WHERE payload LIKE '%{token}%'")).await, 0);
     wait_until("nothing is left of the job", || async {
@@ -49,7 +49,7 @@ async fn verifies_an_address_by_the_mailed_link() {
     for wrong in ["", "x", &token[1..], &"x".repeat(100_000)] {
         verify(&app, wrong).await.refused(400, "token_invalid");
     }
-    // A token is good for what it was made for.
+    // A token works only for its purpose.
     app.anonymous()
         .post("/r1/auth/reset-password", json!({ "token": token, "password": NEW_PASSWORD }))
         .await
@@ -60,7 +60,7 @@ async fn verifies_an_address_by_the_mailed_link() {
     assert_eq!(me(&anna).await["email_verified"], true, "the session that was shown goes on");
     verify(&app, &token).await.refused(400, "token_invalid");
 
-    // There is nothing left to prove, so nothing is sent.
+    // The address is already verified, so no mail is sent.
     app.anonymous().post("/r1/auth/resend-verification", json!({ "email": anna.email })).await.data_with(202);
     let ben = app.sign_up("Ben").await;
     server.mail_with(&ben.email, "/verify-email?token=").await;
@@ -81,7 +81,7 @@ async fn verification_link_on_another_device_requires_the_password_and_keeps_the
     let tablet = anna.another_device().await;
     let program = anna.program(&["read"]).await;
     let token = server.mail_with(&anna.email, "/verify-email?token=").await.token("verify-email");
-    // Whoever is signed in here, if anybody, it is not Anna.
+    // The browser may be signed in as somebody else.
     verify(&app, &token).await.refused(403, "password_required");
     ben.post("/r1/auth/verify-email", json!({ "token": token })).await.refused(403, "password_required");
     program.post("/r1/auth/verify-email", json!({ "token": token })).await.refused(403, "password_required");
@@ -105,7 +105,7 @@ async fn owner_verification_invalidates_a_sign_up_with_their_address() {
     let thief = app.sign_up("Mallory").await;
     let mut socket = thief.connect().await;
     let token = server.mail_with(&thief.email, "/verify-email?token=").await.token("verify-email");
-    // The owner has the mail and not the password: the address stays as good as nobody's.
+    // The owner has the mail but not the password; the address stays unverified.
     verify(&app, &token).await.refused(403, "password_required");
     assert_eq!(me(&thief).await["email_verified"], false);
     app.anonymous().post("/r1/auth/forgot-password", json!({ "email": thief.email })).await.data_with(202);
@@ -214,7 +214,6 @@ async fn retries_mail_while_the_mail_server_is_unavailable() {
     wait_until("it was tried", || async { app.database.number(waiting).await == 1 }).await;
     let first_token = app.database.number("SELECT MAX(created_at) FROM mail_tokens").await;
     server.start_again().await;
-    // A minute passes.
     app.database.run("UPDATE jobs SET due_at = due_at - 60000 WHERE kind = 'mail'").await;
     let token = server.mail_with(&anna.email, "/verify-email?token=").await.token("verify-email");
     assert!(app.database.number("SELECT MAX(created_at) FROM mail_tokens").await > first_token, "a token of its own");
@@ -230,7 +229,7 @@ async fn moves_mail_rejected_by_the_server_to_the_dead_letters() {
     let dead =
         "SELECT COUNT(*) FROM jobs WHERE kind = 'mail' AND status = 'dead' AND error LIKE '%550%' AND due_at IS NULL";
     wait_until("it is among the dead letters", || async { app.database.number(dead).await == 1 }).await;
-    // What is refused for now is not.
+    // A temporary rejection is retried.
     let later = format!("later-{}", new_email("ben"));
     app.anonymous().sign_up(&later, PASSWORD, "Ben").await.data_with(201);
     let waiting = "SELECT COUNT(*) FROM jobs WHERE kind = 'mail' AND status = 'waiting' AND error IS NOT NULL";
@@ -252,22 +251,22 @@ async fn mails_a_sign_in_from_an_unknown_device() {
         Caller::new(&app.url(), Credentials::Bearer(text(&tokens, "access_token").to_owned()))
     };
     anna.another_device().await;
-    // The address may be a stranger's, until somebody has shown that it is theirs.
+    // Nothing is mailed to an unverified address.
     sign_in("Mozilla/5.0 (Windows NT 10.0) Firefox/131.0").await;
     let token = server.mail_with(&anna.email, "/verify-email?token=").await.token("verify-email");
     anna.post("/r1/auth/verify-email", json!({ "token": token })).await.data_with(200);
     sign_in("Mozilla/5.0 (Linux; Android 14) Chrome/130.0 Safari/537.36").await;
     let mail = server.mail_with(&anna.email, "Chrome, Android").await;
     assert!(mail.text().contains("127.0.0.1"), "{mail:?}");
-    // The same program, a version later, is no news.
+    // A newer version of the same browser is a known device.
     sign_in("Mozilla/5.0 (Linux; Android 14) Chrome/131.0 Safari/537.36").await;
-    // What a program says of itself is not passed on.
+    // Unrecognised user agents are not quoted in the mail.
     sign_in("Bank Support, see https://evil.example <b>").await;
     wait_until("the second sign-in is told", || async { told(&server, &anna).len() == 2 }).await;
     assert!(told(&server, &anna).iter().all(|mail| !(mail.text().contains("evil") || mail.html().contains("evil"))));
 }
 
-/// The mails that tell of a sign-in.
+/// Mails about sign-ins.
 fn told(server: &MailServer, member: &Member) -> Vec<support::Mail> {
     server.mails_to(&member.email).into_iter().filter(|mail| mail.subject() == "New sign-in to your account").collect()
 }

@@ -1,4 +1,4 @@
-//! Who is told that somebody has another name or another picture, or is gone.
+//! Notifications of changed names and pictures and of deleted accounts.
 
 use reqwest::Method;
 use support::{Member, PASSWORD, Setup, Value, json};
@@ -14,7 +14,7 @@ fn known_as(who: &Member, name: &str, picture: &Value, deleted: bool) -> Value {
 
 #[tokio::test]
 async fn changes_of_name_and_picture_reach_members_of_common_conversations() {
-    // The channel that the team has in common is no small one.
+    // The shared channel is a large conversation.
     let app = Setup::new().set("workspaces.shared", "none").set("realtime.small_conversation", 2).start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let team = anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
@@ -26,7 +26,7 @@ async fn changes_of_name_and_picture_reach_members_of_common_conversations() {
     let mut stream = ben.event_stream(None).await;
     stream.expect("hello").await;
 
-    // The same name again is none.
+    // An unchanged name publishes nothing.
     anna.patch(OWN, json!({ "display_name": "Anna" })).await.data();
     anna.patch(OWN, json!({ "timezone": "Asia/Tokyo" })).await.data();
     anna.patch(OWN, json!({ "display_name": "Anna Bell" })).await.data();
@@ -36,7 +36,7 @@ async fn changes_of_name_and_picture_reach_members_of_common_conversations() {
     assert_eq!(stream.expect("user.changed").await.payload, renamed);
 
     let picture = anna.upload("me.png", "image/png", png(64, 64)).await["id"].clone();
-    // The same picture again is none either.
+    // An unchanged picture publishes nothing.
     for _ in 0..2 {
         anna.put(PICTURE, json!({ "upload_id": picture })).await.data();
     }
@@ -50,7 +50,7 @@ async fn changes_of_name_and_picture_reach_members_of_common_conversations() {
     let gone = known_as(&anna, "Deleted user", &Value::Null, true);
     assert_eq!(his.expect("user.changed").await.payload, gone);
 
-    // What is told in the end comes after all that was told before.
+    // This event arrives after all earlier ones.
     eve.patch(OWN, json!({ "timezone": "Asia/Tokyo" })).await.data();
     let mut heard = Vec::new();
     loop {

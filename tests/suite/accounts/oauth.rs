@@ -1,4 +1,4 @@
-//! Signing in by providers of identities: a real one, with everything it can lie about.
+//! Sign-in with OAuth providers, with a test provider that can send every kind of wrong answer.
 
 mod cluster;
 mod lies;
@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use reqwest::{Method, Url};
 use support::{Answer, Application, Caller, Credentials, IdentityProvider, SentBack, Setup, Value, form, json};
 
-/// Where browsers reach the server; the tests take its word for it.
+/// Public address of the server.
 const PUBLIC_URL: &str = "https://chat.example";
-/// The beginning of what a browser keeps; a piece of the state follows.
+/// Prefix of the browser's cookie; a part of the state follows.
 const COOKIE: &str = "__Host-natter_oauth_";
 
-/// A provider, and an application that knows its three issuers: `idp` (believed in addresses), `doubted` (the same, not believed),
-/// `microsoft` and `apple`.
+/// A provider and an application that knows its issuers: `idp` (trusted for addresses), `doubted` (the same, not
+/// trusted), `microsoft` and `apple`.
 struct Stage {
     provider: IdentityProvider,
     app: Application,
@@ -43,7 +43,7 @@ impl Stage {
         Self { provider, app, _folder: folder }
     }
 
-    /// Sends somebody's browser to a provider.
+    /// Redirects a browser to a provider.
     async fn depart(&self, caller: &Caller, name: &str, query: &str) -> Departed {
         let answer = caller.get(&format!("/r1/auth/oauth/{name}/start{query}")).await;
         assert_eq!(answer.status, 302, "{answer:?}");
@@ -52,7 +52,7 @@ impl Stage {
         Departed { cookie, location: answer.header("location").unwrap().to_owned() }
     }
 
-    /// Comes back to the server as the provider said, in the browser that went.
+    /// Returns from the provider to the server in the same browser.
     async fn come_back(&self, name: &str, cookie: &str, sent: &SentBack) -> Answer {
         assert_eq!(sent.address.path(), callback(name));
         self.come_back_with(name, cookie, sent.by_form, &sent.fields).await
@@ -75,19 +75,19 @@ impl Stage {
         anonymous.send(request.header("cookie", cookie).header("sec-fetch-site", "cross-site")).await
     }
 
-    /// The whole way, there and back.
+    /// Complete sign-in at a provider.
     async fn sign_in(&self, provider: &str, person: &str) -> Answer {
         let gone = self.depart(&self.app.anonymous(), provider, "").await;
         let sent = self.provider.sign_in(&gone.location, person).await;
         self.come_back(provider, &gone.cookie, &sent).await
     }
 
-    /// Who is signed in after that.
+    /// Signed-in user after the callback.
     async fn who(&self, arrived: &Answer) -> Value {
         self.caller(arrived).get("/r1/users/me").await.data()
     }
 
-    /// The browser that came back.
+    /// Caller with the cookies of the callback.
     fn caller(&self, arrived: &Answer) -> Caller {
         assert_eq!(arrived.status, 303, "{arrived:?}");
         let header = arrived.cookies();
@@ -97,14 +97,14 @@ impl Stage {
     }
 }
 
-/// A browser that is at a provider.
+/// A browser at a provider.
 struct Departed {
     cookie: String,
     location: String,
 }
 
 impl Departed {
-    /// A parameter of the address that the provider was asked by.
+    /// Parameter of the authorization request.
     fn asked(&self, name: &str) -> String {
         let url = Url::parse(&self.location).unwrap();
         url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
@@ -145,7 +145,7 @@ async fn lists_providers_and_sends_state_nonce_and_pkce() {
         assert!(gone.asked(secret).len() >= 43, "{secret} has less than 256 bits");
         assert_ne!(gone.asked(secret), again.asked(secret));
     }
-    // What a browser can show does not matter to a redirect.
+    // Credentials of the browser do not affect the redirect.
     for path in ["/r1/auth/oauth/idp/start", "/r1/auth/oauth/idp/callback"] {
         for accept in ["image/png", "text/html", "application/json;q=0"] {
             let anonymous = stage.app.anonymous();
@@ -166,7 +166,7 @@ async fn the_first_oauth_sign_in_creates_the_account() {
     let ada = stage.who(&first).await;
     assert_eq!((&ada["email"], &ada["display_name"]), (&json!("ada@idp.test"), &json!("Ada Lovelace")));
     assert_eq!((&ada["has_password"], &ada["second_factor"]), (&json!(false), &json!(false)));
-    // The address may change; who it is does not.
+    // The address may change; the subject identifies the account.
     stage.provider.knows("oidc", "ada", json!({ "email": "elsewhere@idp.test" })).await;
     let again = stage.sign_in("idp", "ada").await;
     assert_eq!(stage.who(&again).await["id"], ada["id"]);
@@ -203,13 +203,13 @@ async fn redirects_invalid_oauth_callbacks_to_the_sign_in_page() {
     let stage = Stage::start().await;
     let gone = stage.depart(&stage.app.anonymous(), "idp", "").await;
     let sent = stage.provider.sign_in(&gone.location, "ada").await;
-    // Another browser, no browser, another provider's address, a state that is another one.
+    // Another browser, no browser, another provider's callback, another state.
     let other = stage.depart(&stage.app.anonymous(), "idp", "").await;
     is_refused(&stage.come_back("idp", &other.cookie, &sent).await, "oauth_state");
     is_refused(&stage.come_back("idp", "", &sent).await, "oauth_state");
     let (name, _) = gone.cookie.split_once('=').unwrap();
     is_refused(&stage.come_back("idp", &format!("{name}=nonsense"), &sent).await, "oauth_state");
-    // Another sign-in's secret, under the name of this one's.
+    // The secret of another sign-in under this one's cookie name.
     let another = stage.depart(&stage.app.anonymous(), "idp", "").await;
     let (_, secret) = another.cookie.split_once('=').unwrap();
     is_refused(&stage.come_back("idp", &format!("{name}={secret}"), &sent).await, "oauth_state");
@@ -218,7 +218,7 @@ async fn redirects_invalid_oauth_callbacks_to_the_sign_in_page() {
     is_refused(&mixed, "oauth_state");
     let renamed = elsewhere.cookie.split_once('=').map(|(_, secret)| format!("{name}={secret}")).unwrap();
     is_refused(&stage.come_back("idp", &renamed, &sent).await, "oauth_state");
-    // The right one, once.
+    // The correct secret works once.
     let arrived = stage.come_back("idp", &gone.cookie, &sent).await;
     stage.who(&arrived).await;
     assert!(arrived.headers.get_all("set-cookie").iter().any(|cookie| {
@@ -227,7 +227,7 @@ async fn redirects_invalid_oauth_callbacks_to_the_sign_in_page() {
     }));
     is_refused(&stage.come_back("idp", &gone.cookie, &sent).await, "oauth_state");
 
-    // A code that was used before, in a visit of its own.
+    // A used code in a new sign-in.
     let fresh = stage.depart(&stage.app.anonymous(), "idp", "").await;
     let replayed = |state: &str| {
         let mut fields = sent.fields.clone();
@@ -237,7 +237,7 @@ async fn redirects_invalid_oauth_callbacks_to_the_sign_in_page() {
     let fields = replayed(&fresh.asked("state"));
     is_refused(&stage.come_back_with("idp", &fresh.cookie, false, &fields).await, "oauth_invalid");
 
-    // Turned back, a failure of the provider's, no code, another issuer.
+    // Cancelled, failed at the provider, without a code, from another issuer.
     for (field, value, code) in [
         ("error", "access_denied", "oauth_denied"),
         ("error", "server_error", "oauth_invalid"),
@@ -255,7 +255,7 @@ async fn redirects_invalid_oauth_callbacks_to_the_sign_in_page() {
     is_refused(&stage.come_back_with("idp", &gone.cookie, false, &fields).await, "oauth_invalid");
 }
 
-/// Somebody has left the tab of the first attempt open, or signs in to a link of a mail meanwhile.
+/// A tab of an earlier attempt may be open, or a link from a mail is opened meanwhile.
 #[tokio::test]
 async fn concurrent_oauth_sign_ins_in_two_tabs_both_succeed() {
     let stage = Stage::start().await;
@@ -271,7 +271,7 @@ async fn concurrent_oauth_sign_ins_in_two_tabs_both_succeed() {
     let came = stage.come_back("idp", &kept, &stage.provider.sign_in(&first.location, "grace").await).await;
     assert_eq!(came.header("location"), Some("/c/1"));
 
-    // Of those that nobody comes back from five stay.
+    // Five abandoned attempts remain.
     let kept: Vec<String> = (0..5).map(|at| format!("{COOKIE}0000000{at}=h")).collect();
     let anonymous = stage.app.anonymous();
     let request = anonymous.request(Method::GET, "/r1/auth/oauth/idp/start").header("cookie", kept.join("; "));
@@ -301,7 +301,7 @@ async fn accepts_apples_cross_site_form_callback() {
     assert!(cookie.contains("SameSite=None") && cookie.contains("Secure") && cookie.contains("HttpOnly"), "{cookie}");
     let lax = stage.app.anonymous().get("/r1/auth/oauth/idp/start").await;
     assert!(lax.header("set-cookie").unwrap().contains("SameSite=Lax"));
-    // Only this address takes a form from elsewhere, and only a form.
+    // Only this path accepts a cross-site request, and only a form.
     let anonymous = stage.app.anonymous();
     let json = anonymous.request(Method::POST, &callback("apple")).json(&json!({ "state": "x" }));
     anonymous.send(json).await.refused(415, "unsupported_media_type");
@@ -323,7 +323,7 @@ async fn accepts_microsoft_issuers_per_tenant() {
 async fn oauth_sign_in_requires_the_second_factor() {
     let stage = Stage::start().await;
     let caller = stage.caller(&stage.sign_in("idp", "ada").await);
-    // There is no password to ask for; the sign-in is fresh.
+    // The account has no password; the sign-in is fresh.
     let enrolment = caller.post("/r1/auth/totp", json!({})).await.data_with(201);
     let authenticator = support::Authenticator::new(&enrolment);
     caller.post("/r1/auth/totp/confirm", json!({ "code": authenticator.next_code() })).await.data_with(200);

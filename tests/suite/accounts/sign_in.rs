@@ -1,4 +1,4 @@
-//! Signing in: nothing is told to whoever fails, and a crowd does no harm.
+//! Sign-in: no information for failed attempts, and bounded load.
 
 use support::{Application, Member, PASSWORD, Setup, json, new_email};
 
@@ -33,7 +33,7 @@ async fn a_failed_sign_in_takes_constant_time_for_unknown_accounts() {
     let app = Setup::new().full_hashes().start().await;
     let anna = app.sign_up("Anna").await;
     let anonymous = app.anonymous();
-    // CPU time, because the time that passes depends on what else the machine does.
+    // CPU time, because wall-clock time depends on other processes.
     let cpu_ticks = || app.instances[0].cpu_ticks();
     let mut costs = [0; 4];
     for round in 0..25 {
@@ -51,7 +51,7 @@ async fn a_failed_sign_in_takes_constant_time_for_unknown_accounts() {
     for other in [unknown, nonsense] {
         assert!(other * 2 > known && other < known * 2, "CPU ticks: {known}, {unknown}, {nonsense}");
     }
-    // The comparison holds only while the hash is most of the work.
+    // The comparison is valid only while hashing dominates.
     assert!(unhashed * 3 < known, "CPU ticks: {unhashed} without a hash, {known} with one");
 }
 
@@ -65,7 +65,7 @@ async fn concurrent_sign_ins_are_served_or_told_to_retry() {
             tokio::spawn(async move { anonymous.sign_in(&email, PASSWORD).await })
         })
         .collect();
-    // Whoever is signed in goes on meanwhile: hashing takes no thread that answers.
+    // Hashing does not block requests of signed-in users.
     anna.get("/r1/users/me").await.data();
     assert!(tasks.iter().any(|task| !task.is_finished()), "it was answered after the whole crowd");
     let mut served = 0;

@@ -1,4 +1,4 @@
-//! Signing up, and the operator's way to an account.
+//! Sign-up, and account creation by the operator.
 
 use support::{Application, Caller, Credentials, Engine, Member, PASSWORD, Setup, json, new_email};
 
@@ -54,7 +54,7 @@ async fn rejects_invalid_sign_up_fields_by_name() {
     for field in ["email", "password", "display_name"] {
         everything.names_field(field);
     }
-    // As long as a passphrase may be.
+    // Maximum passphrase length.
     anonymous.sign_up(&new_email("long"), &format!("Aa1{}", "ơ".repeat(125)), "Anna").await.data_with(201);
     for body in
         [json!({}), json!({"email": 1, "password": [], "display_name": null}), json!([]), json!("x"), json!(null)]
@@ -104,7 +104,7 @@ async fn the_first_account_needs_the_setup_token_on_a_reachable_server() {
     for wrong in [json!(null), json!(""), json!("x"), json!(token[1..])] {
         sign_up(&app, wrong).await.names_field("setup_token");
     }
-    // The same one after a restart: it may be written down.
+    // The same token after a restart.
     app.instances[0].terminate().await;
     app.instances[0].start_again().await;
     let first = sign_up(&app, json!(format!(" {token}\n"))).await.data_with(201);
@@ -118,7 +118,7 @@ async fn the_first_account_needs_the_setup_token_on_a_reachable_server() {
     sign_up(&app, json!(null)).await.names_field("setup_token");
     sign_up(&app, json!("chosen by the operator")).await.data_with(201);
 
-    // Behind a proxy on this machine it is asked of those who are elsewhere; under a public name the proxy hands that on.
+    // Behind a local proxy, remote clients need it; under a public name the proxy forwards the client address.
     let proxied = async |app: &Application, name: &'static str, value: &'static str| {
         let anonymous = app.anonymous();
         let asked = anonymous.request(reqwest::Method::GET, "/r1/auth/policy").header(name, value);
@@ -128,7 +128,7 @@ async fn the_first_account_needs_the_setup_token_on_a_reachable_server() {
     assert_eq!(policy(&app).await["setup_token"], false);
     assert_eq!(proxied(&app, "x-forwarded-for", "203.0.113.7").await, true);
 
-    // The operator's own way needs none.
+    // The operator's command needs no token.
     let app = open().set("server.public_url", "https://chat.example.org").start().await;
     assert_eq!(policy(&app).await["setup_token"], false);
     assert_eq!(proxied(&app, "host", "chat.example.org").await, true);
@@ -189,7 +189,7 @@ async fn the_operator_creates_administrators_and_resets_passwords() {
     app.anonymous().refresh(root.refresh_token()).await.refused(401, "unauthenticated");
     app.anonymous().sign_in(&email, &password).await.refused(401, "invalid_credentials");
     Member::sign_in(&app.url(), &email, NEW_PASSWORD).await;
-    // The running instance is told by nobody, and remembers a session for five seconds at most.
+    // The running instance is not notified and caches a session for at most five seconds.
     refused_after(&root).await;
 }
 

@@ -1,4 +1,4 @@
-//! Tokens: used once, not exchangeable for each other, never shown.
+//! Tokens: single use, not interchangeable, never exposed.
 
 use reqwest::Method;
 use support::{Application, Caller, Credentials, PASSWORD, Setup, json};
@@ -77,7 +77,7 @@ async fn rejects_tokens_of_another_kind() {
         "%00".to_owned(),
         String::new(),
     ];
-    // Whether it is known by heart or not.
+    // Cached or not.
     anna.get("/r1/users/me").await.data();
     for token in &bad {
         let caller = Caller::new(&app.url(), Credentials::Bearer(token.clone()));
@@ -93,12 +93,12 @@ async fn rejects_tokens_of_another_kind() {
     for token in [anna.access_token(), text(&ticket, "ticket"), "", "x", &"x".repeat(100_000)] {
         anonymous.refresh(token).await.refused(401, "unauthenticated");
     }
-    // None of this has hurt the real ones.
+    // The valid tokens are unaffected.
     anna.get("/r1/users/me").await.data();
     anonymous.refresh(anna.refresh_token()).await.data();
 }
 
-/// A text with its first letter changed.
+/// The text with its first letter changed.
 fn flipped(text: &str) -> String {
     let first = if text.starts_with('A') { 'B' } else { 'A' };
     std::iter::once(first).chain(text.chars().skip(1)).collect()
@@ -117,7 +117,7 @@ async fn publishes_the_public_keys_with_matching_key_ids() {
     let kid = text(&keys[0], "kid").to_owned();
     let token = app.sign_up("Anna").await.access_token().to_owned();
     let header = token.split('.').next().unwrap();
-    // The header is short JSON in base64url; its `kid` stands in it as it is.
+    // The header is short JSON in base64url that contains the `kid` verbatim.
     let padded: String = header.replace('-', "+").replace('_', "/");
     assert!(
         decode(&padded).contains(&format!("\"kid\":\"{kid}\"")) && decode(&padded).contains("\"typ\":\"at+jwt\""),
@@ -125,7 +125,7 @@ async fn publishes_the_public_keys_with_matching_key_ids() {
     );
 }
 
-/// Base64, the little of it that a test needs.
+/// Minimal base64 decoder.
 fn decode(text: &str) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let bits: Vec<u8> = text

@@ -1,4 +1,4 @@
-//! Checks `docs/architecture.md` against the manifests, and the paths that the documentation names against the sources.
+//! Checks `docs/architecture.md` against the manifests, and paths in the documentation against the sources.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +12,7 @@ use super::{dependencies, leads, root, sources};
 const ITEMS: [&str; 10] =
     ["fn ", "struct ", "enum ", "trait ", "mod ", "const ", "static ", "type ", "macro_rules! ", "impl Endpoint for "];
 
-/// Folders of the crates that the program consists of, by their names. Crates of tests and tools are not among them.
+/// Folders of the program's crates by name, without crates of tests and tools.
 fn own_crates() -> BTreeMap<String, PathBuf> {
     let crates = fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path());
     crates
@@ -32,7 +32,7 @@ fn documentation(page: &str) -> String {
     fs::read_to_string(root().join("docs").join(page)).unwrap()
 }
 
-/// Arrows without those that a detour over other arrows replaces.
+/// Removes arrows that are implied by others.
 fn transitive_reduction<'a>(arrows: &BTreeSet<(&'a str, &'a str)>) -> BTreeSet<(&'a str, &'a str)> {
     let is_direct = |(from, to): &(&str, &str)| {
         let mut others = arrows.iter().filter(|(start, end)| start == from && end != to);
@@ -84,7 +84,7 @@ fn the_architecture_page_shows_all_crates_and_their_dependencies() {
     assert!(missing.is_empty() && surplus.is_empty(), "the diagram lacks {missing:?}, and shouldn't have {surplus:?}");
 }
 
-/// Paths in a page's inline code, such as `event_log::events::Writer`. Blocks of code are skipped.
+/// Paths in a page's inline code, such as `event_log::events::Writer`. Code blocks are skipped.
 fn code_paths(page: &str) -> BTreeSet<&str> {
     let mut is_block = false;
     let is_path = |code: &&str| {
@@ -100,7 +100,7 @@ fn code_paths(page: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Whether a text has a word of this name where the text before it is as required.
+/// True if the text contains the word preceded by text that satisfies `is_behind`.
 fn has_word(text: &str, name: &str, is_behind: impl Fn(&str) -> bool) -> bool {
     text.match_indices(name).any(|(at, _)| {
         let next = text[at + name.len()..].chars().next();
@@ -112,7 +112,7 @@ fn declares(text: &str, name: &str) -> bool {
     has_word(text, name, |before| ITEMS.iter().any(|item| before.ends_with(item)))
 }
 
-/// Whether a text declares a method, or has a variant or a field of this name at the beginning of an indented line.
+/// True if the text declares a method, or has a variant or field of this name at the start of an indented line.
 fn has_member(text: &str, name: &str) -> bool {
     let is_line_start = |before: &str| {
         let line = before.rsplit('\n').next().unwrap_or_default();
@@ -127,8 +127,8 @@ fn reexports(text: &str, name: &str) -> bool {
         .any(|names| names.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|word| word == name))
 }
 
-/// Whether a path leads from a crate's sources to a module, an item or a member of an item. Re-exports are followed within the crate, and members may
-/// stand in any of its files, as implementations may.
+/// True if the path resolves to a module, an item or a member of an item in a crate's sources. Follows re-exports
+/// within the crate; members may be in any file.
 fn resolves(crate_sources: &Path, path: &[&str]) -> bool {
     let (mut folder, mut rest) = (crate_sources.to_owned(), path);
     let mut file = ["lib.rs", "main.rs"].map(|name| folder.join(name)).into_iter().find(|file| file.is_file()).unwrap();
@@ -158,7 +158,7 @@ fn resolves_paths_to_items_and_members_only() {
     }
 }
 
-/// Paths in `docs/security.md` are names of tests, which have a check of their own.
+/// Paths in `docs/security.md` name tests, which have their own check.
 #[test]
 fn paths_in_the_documentation_resolve_to_items() {
     let crates: BTreeMap<String, PathBuf> =

@@ -1,4 +1,4 @@
-//! Answers on several instances: read on all of them, and carried on when one dies.
+//! Answers across instances: readable on all of them, continued when one dies.
 
 use support::{
     Application, Behaviour, Engine, Instance, Member, PostgresServer, Setup, Socket, Upstream, UpstreamKind, json,
@@ -7,7 +7,7 @@ use support::{
 
 use super::{append, begun, read_up_to, stored};
 
-/// Its second word goes beyond what the one before had written.
+/// Its second word is longer than the previous text.
 const CARRIED_ON: &str = "Carried onwards, again";
 
 /// Two instances, and one member connected to both.
@@ -32,7 +32,7 @@ impl Pair {
         Self { app, upstream, anna, chat, sockets }
     }
 
-    /// Asks, and streams the first two words: the answer's id, and which instance writes it.
+    /// Asks and streams the first two words; returns the answer's id and the index of the writing instance.
     async fn begin(&mut self) -> (String, usize) {
         self.begin_with(Behaviour::stall("First second ")).await
     }
@@ -56,7 +56,7 @@ impl Pair {
         (answer, writer.expect("one of them writes it"))
     }
 
-    /// The other instance begins again; its readers keep what they have until the new text has overtaken it.
+    /// The other instance starts over; readers keep the old text until the new one is longer.
     async fn other_carries_on(&mut self, answer: &str, other: usize) {
         self.upstream.wait_until_asked(2).await;
         let anna = self.anna.at(&self.app.instances[other].url());
@@ -104,7 +104,7 @@ async fn continues_a_compared_answer_on_the_other_instance() {
     pair.app.instances[writer].kill().await;
     let anna = pair.anna.at(&pair.app.instances[1 - writer].url());
     if !are_both_there {
-        // The other instance writes it as before.
+        // The other instance still writes it.
         anna.post(&format!("/r1/messages/{second}/stop"), json!({})).await.data();
     }
     let is_whole = async || anna.get(&path).await.data()["versions"] == json!({ "index": 1, "count": 2 });
@@ -116,13 +116,14 @@ async fn continues_a_compared_answer_on_the_other_instance() {
     assert_eq!(anna.history(&pair.chat).await.len(), 2, "one question, one answer");
 }
 
-/// Leases last ten seconds; an instance that is killed is missed sooner, and nobody is missed while PostgreSQL is away for a moment.
+/// Leases last ten seconds. A killed instance is detected sooner, and no instance counts as dead during a short
+/// PostgreSQL outage.
 #[tokio::test]
 async fn a_killed_instance_is_detected_before_its_leases_expire() {
     let mut pair = Pair::start().await;
     let (answer, writer) = pair.begin().await;
     pair.upstream.then(Behaviour::step(CARRIED_ON));
-    // What the lease says is never reached.
+    // The lease never expires.
     pair.app.database.run("UPDATE jobs SET due_at = due_at + 3600000 WHERE status = 'running'").await;
     pair.app.instances[writer].kill().await;
     pair.other_carries_on(&answer, 1 - writer).await;
@@ -146,7 +147,7 @@ async fn a_paused_instance_does_not_answer_a_second_time() {
     pair.app.instances[writer].pause();
     pair.other_carries_on(&answer, 1 - writer).await;
     pair.app.instances[writer].resume();
-    // It finds out that the answer is not its own any more.
+    // It notices that it lost the job.
     let notices = || async {
         let log = pair.app.instances[writer].log();
         log.iter().any(|line| line.contains("job taken over by another worker"))
@@ -156,7 +157,7 @@ async fn a_paused_instance_does_not_answer_a_second_time() {
     let message = writer.get(&format!("/r1/messages/{answer}")).await.data();
     assert_eq!((&message["status"], &message["content"]), (&json!("complete"), &json!(CARRIED_ON)));
     let log = writer.event_log(&pair.chat).await;
-    // The chat is named after its answer, sooner or later.
+    // The chat is titled at some time after its answer.
     assert_eq!(log.iter().filter(|event| event["type"] != "conversation.updated").count(), 4, "{log:?}");
 }
 

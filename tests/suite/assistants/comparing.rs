@@ -1,17 +1,17 @@
-//! Two models answer one question at the same time, and a reader chooses with which answer the chat goes on.
+//! Comparison of two models that answer one question concurrently; the reader chooses the answer to continue with.
 
 use support::{Behaviour, Frame, Setup, Socket, UpstreamKind, Value, json, new_id, wait_until};
 
 use super::{Chat, append, begun, stored};
 
 impl Chat {
-    /// Has another model answer beside an answer.
+    /// Starts a second answer by another model.
     async fn compare(&self, answer: &str, model: &str) -> Value {
         let second = self.anna.post(&format!("/r1/messages/{answer}/compare"), json!({ "model": model })).await;
         second.data_with(201)
     }
 
-    /// What viewers are told of an answer beside another one, once this is true of it.
+    /// Waits until the second answer satisfies the condition for viewers.
     async fn compared(&mut self, id: &str, fits: impl Fn(&Value) -> bool) -> Value {
         let is_meant = |frame: &Frame| {
             frame.kind == "message.compared" && frame.payload["message"]["id"] == id && fits(&frame.payload)
@@ -24,7 +24,7 @@ impl Chat {
     }
 }
 
-/// Reads pieces of one answer until it is this text.
+/// Reads chunks of one answer until its text is `expected`.
 async fn read_of(socket: &mut Socket, message: &str, text: &mut String, expected: &str) {
     while text.as_str() != expected {
         let is_next = |frame: &Frame| frame.kind == "message.delta" && frame.payload["message_id"] == message;
@@ -52,14 +52,14 @@ async fn two_models_answer_concurrently_and_the_chosen_answer_continues() {
     assert_eq!((&started["status"], &started["model"]), (&json!("streaming"), &json!("large")));
     assert_eq!(started["reply_to"], chat.message(&first).await["reply_to"]);
     read_of(&mut chat.socket, &second, &mut other, "Eins zwei ").await;
-    // By turns: the first one is still written.
+    // The first one is still being written.
     chat.upstream.release(1);
     read_of(&mut chat.socket, &first, &mut one, "One two ").await;
     assert_eq!(chat.shown().await.len(), 2, "the second one is in no list");
     let compare = format!("/r1/messages/{first}/compare");
     chat.anna.post(&compare, json!({ "model": "small" })).await.refused(409, "wrong_state");
 
-    // One is stopped, the other goes on.
+    // One is stopped, the other continues.
     chat.stop(&second).await;
     let ended = chat.compared(&second, |told| told["message"]["status"] != "streaming").await;
     let message = &ended["message"];
@@ -79,7 +79,7 @@ async fn two_models_answer_concurrently_and_the_chosen_answer_continues() {
     let asked = chat.upstream.asked();
     assert_eq!((&asked[0].body["model"], &asked[1].body["model"]), (&json!("small"), &json!("large")));
     assert_eq!(asked[0].body["messages"], asked[1].body["messages"]);
-    // What was not chosen is not read.
+    // The model does not receive the discarded answer.
     chat.talk("And then?", "Drei.").await;
     let told = chat.upstream.asked().last().unwrap().body["messages"].to_string();
     assert!(told.contains("Eins zwei") && !told.contains("One two"), "{told}");
@@ -90,7 +90,7 @@ async fn two_models_answer_concurrently_and_the_chosen_answer_continues() {
 #[tokio::test]
 async fn the_second_answer_becomes_a_version_regardless_of_finish_order() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
-    // The second one ends while the first is written; whoever chooses it stops that.
+    // The second answer ends first; choosing it stops the first.
     chat.upstream.then(Behaviour::stall("On and "));
     let first = chat.ask("Say something").await;
     stored(&chat.anna, &first, "On and ").await;
@@ -105,7 +105,7 @@ async fn the_second_answer_becomes_a_version_regardless_of_finish_order() {
     chat.compared(&second, |told| told["version"] == 2).await;
     assert_eq!(chat.show(&first, 2).await["content"], "Large words.");
 
-    // The first one has ended before.
+    // The first answer ended earlier.
     let (_, first) = chat.talk("And now?", "Small words.").await;
     chat.upstream.then(Behaviour::step("Larger words."));
     let second = id_of(&chat.compare(&first, "large").await);
@@ -118,7 +118,7 @@ async fn the_second_answer_becomes_a_version_regardless_of_finish_order() {
     assert_eq!((&updated["id"], &updated["content"]), (&json!(first), &json!("Small words.")));
     assert_eq!(chat.show(&first, 2).await["content"], "Larger words.");
 
-    // One that says nothing is no version.
+    // An empty answer is not a version.
     let (_, first) = chat.talk("Once more?", "Yes.").await;
     chat.upstream.then(Behaviour::Refuse(400, None));
     let second = id_of(&chat.compare(&first, "large").await);
@@ -171,7 +171,7 @@ async fn both_compared_answers_are_charged_and_never_overdraw() {
     assert_eq!(listed().await["spent"], json!(both));
     assert_eq!(cost(&chat.show(&first, 2).await), cost(&told["message"]));
 
-    // An answer may cost 1,100.
+    // An answer may cost up to 1,100.
     set(both + 1_000).await;
     let refused = chat.anna.post(&format!("/r1/messages/{first}/compare"), json!({ "model": "small" })).await;
     refused.refused(402, "budget_exceeded");
@@ -193,7 +193,7 @@ async fn deleting_an_answer_deletes_its_comparison() {
     wait_until("nobody writes it any more", async || database.number("SELECT COUNT(*) FROM jobs").await == 0).await;
     assert_eq!(database.number(kept).await, 0);
     assert_eq!(database.number("SELECT COUNT(*) FROM message_versions").await, 0);
-    // The event by which the question was asked again stays as it is.
+    // The event of the question is unchanged.
     let log = chat.anna.event_log(&chat.id).await;
     let again = log.iter().find(|event| event["type"] == "message.updated").unwrap();
     let told = &again["payload"]["message"];

@@ -1,11 +1,11 @@
-//! Assistants that people change and delete, and who sees which.
+//! Editing, deleting and sharing assistants.
 
 use reqwest::Method;
 use support::{Application, Behaviour, Member, Setup, Upstream, UpstreamKind, Value, json};
 
 use super::begun;
 
-/// A workspace of Anna's with Ben as a member, Cara as a guest and Dora as an admin.
+/// Anna's workspace with Ben as a member, Cara as a guest and Dora as an admin.
 struct Team {
     app: Application,
     upstream: Upstream,
@@ -76,14 +76,14 @@ async fn creators_and_admins_edit_an_assistant() {
     assert_eq!(changed["starters"], json!(["What is due?", "Sum it up"]));
     assert_eq!((&changed["may_edit"], &changed["tools_enabled"]), (&json!(true), &json!(true)));
     assert_eq!(socket.expect("assistants.changed").await.payload, json!({ "workspace_id": team.id }));
-    // What is left out stays, null takes away.
+    // Absent fields stay; null clears them.
     let changed = team.dora.patch(&path(&id), json!({ "temperature": null, "picture": null })).await.data();
     assert_eq!(
         (&changed["temperature"], &changed["picture"], &changed["model"]),
         (&json!(null), &json!(null), &json!("large"))
     );
     assert_eq!(team.ben.get(&path(&id)).await.data(), changed);
-    // Others in the workspace use it, and see no instructions.
+    // Other members use the assistant without seeing its instructions.
     let other = team.assistant(&team.anna, json!({ "name": "Grace" })).await;
     let seen = team.ben.get(&path(&other)).await.data();
     assert_eq!((&seen["may_edit"], &seen["system_prompt"]), (&json!(false), &json!(null)));
@@ -122,7 +122,7 @@ async fn an_answer_uses_the_assistants_current_settings() {
 async fn a_private_assistant_is_invisible_to_others() {
     let team = Team::start().await;
     let own = team.assistant(&team.ben, json!({ "name": "Diary", "visibility": "private" })).await;
-    // Its name is free for others.
+    // Others may use the name.
     team.assistant(&team.anna, json!({ "name": "Diary" })).await;
     assert_eq!(team.names(&team.anna).await, ["Quill", "Diary"]);
     assert_eq!(team.names(&team.ben).await, ["Quill", "Diary", "Diary"]);
@@ -132,14 +132,14 @@ async fn a_private_assistant_is_invisible_to_others() {
     }
     let theirs = json!({ "kind": "assistant", "assistant_id": own, "workspace_id": team.id });
     team.anna.post("/r1/conversations", theirs).await.names_field("assistant_id");
-    // What somebody talked to is no longer there for them once its maker keeps it to themselves.
+    // Making an assistant private hides it from people who talked to it.
     let shared = team.assistant(&team.ben, json!({ "name": "Ada" })).await;
     let chat = team.chat(&team.anna, &shared).await;
     team.ben.patch(&path(&shared), json!({ "visibility": "private" })).await.data();
     let message = json!({ "client_id": "c1", "content": "Still there?" });
     let refused = team.anna.post(&format!("/r1/conversations/{chat}/messages"), message).await;
     refused.refused(409, "wrong_state");
-    // The maker goes, and takes it along.
+    // Deleting the creator's account deletes it.
     let gone = team.ben.request(Method::DELETE, "/r1/users/me").json(&json!({ "password": support::PASSWORD }));
     team.ben.send(gone).await.data();
     assert_eq!(team.app.database.number("SELECT count(*) FROM assistants WHERE NOT is_deleted").await, 2);
@@ -154,7 +154,7 @@ async fn chats_of_a_deleted_assistant_stay_readable() {
     team.ben.send_message(&chat, "Hello?").await;
     let answer = begun(&mut socket, &chat).await;
     socket.expect_in("message.completed", &chat).await;
-    // One that is being written is completed as it began.
+    // An answer in progress is completed with the old settings.
     team.upstream.then(Behaviour::step("Good bye"));
     team.ben.send_message(&chat, "And now?").await;
     begun(&mut socket, &chat).await;
@@ -169,11 +169,11 @@ async fn chats_of_a_deleted_assistant_stay_readable() {
     assert_eq!(team.ben.history(&chat).await.len(), 4);
     let message = json!({ "client_id": "c1", "content": "Anybody?" });
     team.ben.post(&format!("/r1/conversations/{chat}/messages"), message).await.refused(409, "wrong_state");
-    // Asked for again, it says what is wrong.
+    // Regenerating fails with the reason.
     team.ben.post(&format!("/r1/messages/{answer}/regenerate"), json!({})).await.data();
     let failed = socket.expect_in("message.failed", &chat).await;
     assert_eq!(failed.payload["reason"], "This assistant isn't available any more.");
-    // Its name is free again.
+    // The name can be used again.
     team.assistant(&team.anna, json!({ "name": "Ada" })).await;
 }
 

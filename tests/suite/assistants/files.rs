@@ -1,4 +1,4 @@
-//! Files as context: pictures for a model that sees them, text for every model, and of the rest it is said that it is there.
+//! Files as context: pictures for vision models, text for all models, and a note about the rest.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use support::{Member, Setup, UpstreamKind, Value, json, new_id};
@@ -6,7 +6,7 @@ use support::{Member, Setup, UpstreamKind, Value, json, new_id};
 use super::Chat;
 use crate::uploads::{address, pictures::png};
 
-/// The first model is known to see pictures, of the second nothing is known.
+/// The first model is known to see pictures; nothing is known about the second.
 async fn start(kind: UpstreamKind) -> Chat {
     let upstream = support::Upstream::start(kind).await;
     let app = Setup::new().provider(&upstream).set("ai.providers.fake.models", "gpt-5-mini,small").start().await;
@@ -23,7 +23,7 @@ async fn ask(chat: &mut Chat, model: &str, text: &str, uploads: &[&Value]) -> Va
     chat.ended("message.completed").await["message"].clone()
 }
 
-/// What the upstream was asked last, in its own dialect: the turns, as text with its fields in the order of their names.
+/// Turns of the last question to the provider in its own format, as text with sorted fields.
 fn asked(chat: &Chat) -> String {
     let body = chat.upstream.asked().last().unwrap().body.clone();
     let mut turns = if body["contents"].is_null() { body["messages"].clone() } else { body["contents"].clone() };
@@ -77,7 +77,7 @@ async fn sends_pictures_and_text_to_the_model_and_names_other_files() {
 async fn scales_pictures_to_the_models_image_size() {
     let mut chat = start(UpstreamKind::OpenAi).await;
     let large = chat.anna.upload("plan.png", "image/png", png(3000, 1500)).await;
-    // One that looks at 2,048 pixels and 1.57 megapixels; asked again it is shown the same.
+    // The limit is 2,048 pixels and 1.57 megapixels. The next question sends the same picture.
     for uploads in [vec![&large], Vec::new()] {
         let answer = ask(&mut chat, "gpt-5-mini", "What is it?", &uploads).await;
         let asked = asked(&chat);
@@ -97,7 +97,7 @@ async fn resends_earlier_files_unless_they_were_deleted() {
     ask(&mut chat, "small", "And now?", &[]).await;
     assert!(asked(&chat).contains("the secret is 42"));
     let question = chat.anna.history(&chat.id).await[0]["id"].as_str().unwrap().to_owned();
-    // A version that was left stays outside.
+    // Discarded versions are not part of the context.
     let path = format!("/r1/messages/{question}/versions");
     chat.anna.post(&path, json!({ "content": "Read this instead" })).await.data_with(201);
     chat.ended("message.completed").await;
@@ -165,7 +165,7 @@ async fn answers_to_later_members_exclude_earlier_files() {
     }
 }
 
-/// A document with these words on its only page.
+/// A PDF with these words on its only page.
 fn pdf(words: &str) -> Vec<u8> {
     let content = format!("BT /F1 24 Tf 72 700 Td ({words}) Tj ET");
     let objects = [
@@ -219,7 +219,7 @@ async fn sends_a_pdf_natively_if_supported_and_its_text_otherwise() {
             assert_eq!(files[0]["how"], "whole", "{files}");
             let of_scan = if reads { ("whole", Value::Null) } else { ("unseen", json!("no_text")) };
             assert_eq!((files[1]["how"].as_str().unwrap(), files[1]["reason"].clone()), of_scan, "{files}");
-            // A page as a picture takes more than its five words.
+            // A page image takes more tokens than its five words.
             assert_eq!(files[0]["tokens"].as_u64().unwrap() > 1_000, reads, "{files}");
         }
     }

@@ -1,10 +1,10 @@
-//! A chat that is shown to others of its workspace, as it was when it was shared.
+//! Sharing a snapshot of a chat within its workspace.
 
 use support::{Member, Setup, UpstreamKind, Value, json, new_id};
 
 use super::Chat;
 
-/// A chat of Anna's in a workspace of hers.
+/// A chat in a workspace of Anna's.
 async fn in_workspace() -> (Chat, String) {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let team = chat.anna.post("/r1/workspaces", json!({ "name": "Harbour" })).await.data_with(201);
@@ -21,7 +21,7 @@ async fn join(chat: &Chat, workspace: &str, name: &str, role: &str) -> Member {
     person
 }
 
-/// What a shared chat says.
+/// Texts of a shared chat.
 async fn said(reader: &Member, link: &str) -> Vec<String> {
     let page = reader.get(&format!("{link}/messages")).await.data();
     page["items"].as_array().unwrap().iter().map(|one| one["content"].as_str().unwrap().to_owned()).collect()
@@ -47,7 +47,7 @@ async fn a_shared_chat_is_a_snapshot_until_it_is_shared_again() {
     assert_eq!((&page["total"], &page["items"][0]["id"]), (&json!(4), &json!(answer)));
     assert_eq!(page["items"][0]["sender"]["kind"], "assistant");
 
-    // What comes later, and another course of the chat, is not shown.
+    // Later messages and other branches are not shown.
     chat.talk("Really?", "Really.").await;
     chat.ask_again(&first, "Who am I?", "You are Anna.").await;
     assert_eq!(said(&ben, &link).await, all);
@@ -57,7 +57,7 @@ async fn a_shared_chat_is_a_snapshot_until_it_is_shared_again() {
     chat.show(&first, 1).await;
     assert_eq!(said(&ben, &link).await, ["Who am I?", "You are Anna."]);
 
-    // What is deleted is gone there, too.
+    // Deleted messages disappear from the shared chat too.
     chat.anna.put(&share, json!({})).await.data();
     chat.anna.delete(&format!("/r1/messages/{second}")).await.data();
     assert!(!said(&ben, &link).await.contains(&"What for?".to_owned()));
@@ -85,7 +85,7 @@ async fn a_share_link_works_for_workspace_members_until_it_is_revoked() {
     }
     ben.get(&format!("/r1/shared/{}", new_id())).await.refused(404, "not_found");
     assert_eq!(said(&ben, &link).await.len(), 2);
-    // The chat itself stays Anna's.
+    // The chat itself stays private.
     ben.get(&format!("/r1/messages/{question}")).await.refused(404, "not_found");
     ben.get(&format!("/r1/conversations/{}", chat.id)).await.refused(404, "not_found");
 

@@ -1,10 +1,10 @@
-//! Answers outlive the page that shows them and the process that writes them.
+//! Answers survive page reloads and process restarts.
 
 use support::{Behaviour, Setup, UpstreamKind, Value, json};
 
 use super::{Chat, append, read_up_to, stored};
 
-/// The answer's end, which may have come before this connection: the log knows.
+/// End of the answer. It may precede this connection, so the log is read too.
 async fn completed_since(chat: &mut Chat) -> Value {
     let mut cursors = json!({});
     cursors[chat.id.as_str()] = json!(0);
@@ -19,7 +19,7 @@ async fn reloading_during_a_stream_loses_nothing() {
     let answer = chat.ask("Count").await;
     chat.upstream.release(2);
     read_up_to(&mut chat.socket, &chat.id, "Một hai ").await;
-    // The page is gone, and comes back: the text so far is there, and what follows fits onto it.
+    // The page is reloaded: the partial text is there, and later chunks continue it.
     drop(chat.socket);
     chat.socket = chat.anna.connect().await;
     stored(&chat.anna, &answer, "Một hai ").await;
@@ -47,7 +47,7 @@ async fn restarts_an_answer_after_the_process_is_killed() {
     assert_eq!(chat.answers().await.len(), 1, "answered once");
     let log = chat.anna.event_log(&chat.id).await;
     let kinds = log.iter().map(|event| event["type"].as_str().unwrap());
-    // It overtakes what was there before it ends, or with its end; and its title may be told by now.
+    // It replaces the old text before or at its end; the title may have been published as well.
     let kinds: Vec<_> = kinds.filter(|kind| *kind != "message.updated").collect();
     assert_eq!(kinds[..3], ["message.created", "message.created", "message.completed"]);
 }
@@ -90,7 +90,7 @@ async fn a_slow_model_does_not_delay_mail() {
     chat.upstream.then(Behaviour::stall("For a long "));
     let answer = chat.ask("Take your time").await;
     stored(&chat.anna, &answer, "For a long ").await;
-    // Every place for answers is taken, and stays so.
+    // Every worker for answers is busy and stays busy.
     let waiting = chat.anna.open_assistant().await;
     chat.anna.send_message(&waiting, "And me?").await;
     let ben = chat.app.sign_up("Ben").await;

@@ -1,8 +1,8 @@
-//! Chats with an assistant are told apart: named after their first answer, renamed and deleted by their person.
+//! Titles of assistant chats: generated, changed and deleted.
 
 use support::{Application, Behaviour, Setup, Socket, Upstream, UpstreamKind, json};
 
-/// The title that the next change of the conversation tells.
+/// Title in the next change event of the conversation.
 async fn told_title(socket: &mut Socket, chat: &str) -> String {
     let updated = socket.expect_in("conversation.updated", chat).await.payload;
     updated["title"].as_str().expect("a title").to_owned()
@@ -35,7 +35,7 @@ async fn requests_one_title_and_keeps_manual_titles() {
     let asked = upstream.asked();
     let question = asked[1].body["messages"].to_string();
     assert!(question.contains("How much rice?") && question.contains("Take eight kilograms."), "{question}");
-    // It has a name now, and nobody asks again.
+    // The chat has a title, so the model is not asked again.
     upstream.then(Behaviour::answer("Salt, too."));
     anna.send_message(&chat, "And?").await;
     socket.expect_in("message.completed", &chat).await;

@@ -1,4 +1,4 @@
-//! A prompt that is edited is asked again, an answer is given again, and what was there before can be shown again.
+//! Versions of prompts and answers: editing, regenerating and switching.
 
 use support::{Behaviour, Frame, Setup, UpstreamKind, Value, json, new_id};
 
@@ -9,7 +9,7 @@ impl Chat {
         self.message(id).await["versions"].clone()
     }
 
-    /// What the conversation shows.
+    /// Visible texts of the conversation.
     pub(super) async fn shown(&self) -> Vec<String> {
         let history = self.anna.history(&self.id).await;
         history.iter().map(|message| message["content"].as_str().unwrap().to_owned()).collect()
@@ -19,7 +19,7 @@ impl Chat {
         self.anna.put(&format!("/r1/messages/{id}/version"), json!({ "index": index })).await.data()
     }
 
-    /// Asks and is answered; the ids of both.
+    /// Asks and waits for the answer; returns the ids of both.
     pub(super) async fn talk(&mut self, question: &str, answer: &str) -> (String, String) {
         self.upstream.then(Behaviour::answer(answer));
         let asked = self.anna.send_message(&self.id, question).await;
@@ -49,16 +49,16 @@ async fn editing_a_prompt_branches_the_chat_and_keeps_the_old_version() {
     assert_eq!(chat.shown().await, ["Who am I?", "You are Anna."]);
     let conversation = chat.anna.conversation(&chat.id).await;
     assert_eq!(conversation["last_message"]["content"], "You are Anna.");
-    // The model is told what is shown.
+    // The model receives the visible branch.
     let told = chat.upstream.asked().last().unwrap().body["messages"].to_string();
     assert!(told.contains("Who am I?") && !told.contains("Who are you?") && !told.contains("What for?"), "{told}");
-    // On this branch the talk goes on.
+    // The chat continues on this branch.
     chat.talk("Really?", "Really.").await;
 
     let back = chat.show(&first, 1).await;
     assert_eq!((&back["content"], &back["versions"]), (&json!("Who are you?"), &json!({ "index": 1, "count": 2 })));
     assert_eq!(chat.shown().await, ["Who are you?", "A helper.", "What for?", "For you."]);
-    // A branch in the branch remembers its own continuation.
+    // A nested branch remembers its own continuation.
     chat.ask_again(&second, "Why?", "Because.").await;
     chat.show(&first, 2).await;
     assert_eq!(chat.shown().await, ["Who am I?", "You are Anna.", "Really?", "Really."]);
@@ -120,7 +120,7 @@ async fn limits_versions_to_own_prompts_in_idle_assistant_chats() {
     let message = chat.anna.send_message(&group, "Hello").await["id"].as_str().unwrap().to_owned();
     chat.anna.post(&again(&message), body.clone()).await.refused(409, "wrong_state");
     chat.anna.put(&version(&message), json!({ "index": 1 })).await.refused(409, "wrong_state");
-    // While it answers, nothing moves under it.
+    // Versions can't be switched while it answers.
     chat.upstream.then(Behaviour::stall("One "));
     let open = chat.ask("Count").await;
     chat.anna.post(&again(&prompt), body.clone()).await.refused(409, "wrong_state");
@@ -143,7 +143,7 @@ async fn deleting_a_prompt_deletes_its_versions_and_replies() {
     let log = format!("{:?}", chat.anna.event_log(&chat.id).await);
     assert!(log.contains("What stays."));
     for secret in 1..=7 {
-        // The title was made of the first question's words.
+        // The title was derived from the first question.
         let text = format!("SECRET-{secret}");
         let spoken = log.matches(&text).count();
         assert!(spoken == 0 || secret == 1 && log.contains("conversation.updated"), "{text} is still told: {log}");

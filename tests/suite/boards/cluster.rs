@@ -1,4 +1,4 @@
-//! Boards on two instances: what one changes is heard on the other, and nothing is lost where both change at once.
+//! Boards on two instances: events of one reach the other, and concurrent changes lose nothing.
 
 use support::{Setup, json};
 

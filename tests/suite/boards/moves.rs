@@ -1,4 +1,4 @@
-//! Two people who move the cards of one board at once: whatever they do, everybody ends with the same board.
+//! Concurrent moves of cards by two people converge to the same board.
 
 use std::collections::HashMap;
 
@@ -6,15 +6,15 @@ use support::{Application, Frame, Member, Socket, Value, json};
 
 use super::{at, change, column, id, task};
 
-/// So often each of them moves a card.
+/// Number of moves per person.
 const MOVES: usize = 250;
-/// Few, so that both often move the same one.
+/// Few cards, so that both often move the same one.
 const CARDS: usize = 10;
 
-/// Tasks by their ids.
+/// Tasks by id.
 type Seen = HashMap<String, Value>;
 
-/// Numbers that look random, and are the same in each run.
+/// Deterministic pseudo-random numbers.
 struct Dice(u64);
 
 impl Dice {
@@ -24,7 +24,7 @@ impl Dice {
     }
 }
 
-/// Moves cards to where somebody who hears nothing of the other believes that there is room, or right onto another card.
+/// Moves cards to positions that look free, or occupied ones, without hearing of the other's moves.
 async fn move_cards(by: &Member, mut dice: Dice, columns: &[String], mut seen: Seen) {
     let mut cards: Vec<String> = seen.keys().cloned().collect();
     cards.sort();
@@ -38,7 +38,7 @@ async fn move_cards(by: &Member, mut dice: Dice, columns: &[String], mut seen: S
     }
 }
 
-/// What is told of the board from that version on, until a column is added and nothing before it is missing.
+/// Events of the board after the version, until a column is added and no earlier event is missing.
 async fn hear(socket: &mut Socket, chat: &str, version: i64) -> Vec<Frame> {
     let mut heard = Vec::new();
     let mut last = None;

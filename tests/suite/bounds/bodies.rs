@@ -1,4 +1,4 @@
-//! Bodies that are larger than anybody needs. That many of them take no more memory than there is for them is shown beside the endpoints.
+//! Oversized bodies. Tests of the endpoints cover that many of them fit the memory limit.
 
 use reqwest::Method;
 use support::{Application, Setup};

@@ -1,4 +1,4 @@
-//! Clients that send too much: cut off by the limiter, or slowed down by TCP where there is none.
+//! Floods from clients: cut off by the rate limiter, or slowed down by TCP backpressure without it.
 
 use std::time::{Duration, Instant};
 
@@ -74,7 +74,8 @@ async fn limits_compressed_messages_by_uncompressed_size() {
     assert!(raw.text().await.contains("\"reply_to\":\"q\""));
 }
 
-/// Without the limiter a client that asks faster than it is answered is read no faster than that, and holds nobody up.
+/// Without the limiter, a client that sends faster than it is answered is read at the pace of the answers and delays
+/// nobody.
 #[tokio::test]
 async fn slows_down_a_flood_without_affecting_others_if_the_limiter_is_off() {
     let app = Setup::new().set("realtime.heartbeat_seconds", 2).start().await;
@@ -89,7 +90,8 @@ async fn slows_down_a_flood_without_affecting_others_if_the_limiter_is_off() {
             .to_string()
             .as_bytes(),
     );
-    // It never reads its answers. So it is not read either once enough of them wait, and ends as one that gives no sign of life.
+    // The client never reads its answers. Once enough of them wait the server stops reading from it and the heartbeat
+    // ends the connection.
     let many = frame.repeat(500);
     let pouring = tokio::spawn(async move {
         for _ in 0..40 {
@@ -116,7 +118,7 @@ async fn slows_down_a_flood_without_affecting_others_if_the_limiter_is_off() {
     assert!(grown < 24 * 1024 * 1024, "the server grew by {grown} bytes");
 }
 
-/// A limit on passing frames alone: so many, and hardly any more within a test.
+/// Limits only ephemeral frames; the limit hardly refills during a test.
 fn ephemeral(limit: u32) -> Setup {
     Setup::new()
         .set("rate_limit.enabled", true)
@@ -163,12 +165,12 @@ async fn publishes_presence_at_most_once_a_second_with_the_last_choice() {
     let is_annas = |frame: &support::Frame| frame.kind == "presence" && frame.payload["user_id"] == anna.id;
     reader.find("the last choice", |frame| is_annas(frame) && frame.payload["status"] == "dnd").await;
     let told = reader.drain().await.iter().filter(|frame| is_annas(frame)).count();
-    // The first of them may be that she has come.
+    // The first one may announce that she came online.
     let allowed = 2 + usize::try_from(begun.elapsed().as_secs()).unwrap();
     assert!(told <= allowed, "{told} changes before the last one, where {allowed} may be");
 }
 
-/// The log is read as fast as it may be, and no faster; nothing is lost, and the connection goes on meanwhile.
+/// The log is read at the limited rate; nothing is lost and the connection stays usable.
 #[tokio::test]
 async fn slows_down_a_flood_of_syncs_without_losing_events() {
     const SYNCS: usize = 3;
@@ -188,7 +190,7 @@ async fn slows_down_a_flood_of_syncs_without_losing_events() {
     for _ in 0..SYNCS {
         socket.expect("sync.done").await;
     }
-    // 16 s worth are free, which is 1 MiB; they are 1.5 MB.
+    // A burst of 16 s, or 1 MiB, is free; the syncs transfer 1.5 MB.
     let needed = Duration::from_secs((SYNCS * 100 * 4_900 / 65_536 - 16) as u64);
     assert!(begun.elapsed() >= needed, "{:?} where {needed:?} are needed", begun.elapsed());
     let got = socket.drain().await.iter().filter(|frame| frame.kind == "message.created").count();

@@ -1,4 +1,4 @@
-//! Clients that stop reading: cut off after so many bytes or so much time, and nothing is lost for them or anybody else.
+//! Slow and stalled readers: cut off after a bounded number of bytes or time, without loss for them or others.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::raw::{CLOSE, PING, PONG, Raw, TEXT};
 
 const CONTENT: usize = 4_900;
 
-/// Sends so many long messages, at the pace of somebody who reads them all, and answers the longest time that one took.
+/// Sends long messages at the pace of a reader that reads them all; returns the longest delivery time.
 async fn pour(sender: &Member, reader: &mut support::Socket, chat: &str, from: i64, count: i64) -> Duration {
     let mut socket = sender.connect().await;
     let (content, mut longest) = ("x".repeat(CONTENT), Duration::ZERO);
@@ -24,7 +24,7 @@ async fn pour(sender: &Member, reader: &mut support::Socket, chat: &str, from: i
     longest
 }
 
-/// What a client that had stopped has in its hands, up to the end: the last number, and the code.
+/// Reads a stalled client's buffered data to the end; returns the last sequence number and the close code.
 async fn remains(stuck: &mut Raw) -> (i64, Option<u16>) {
     let (mut last, mut code) = (0, None);
     while let Some((opcode, payload)) = stuck.frame().await {
@@ -62,7 +62,8 @@ async fn stalled_readers_are_disconnected_without_affecting_others() {
     let memory = app.instances[0].memory();
     let longest = pour(&anna, &mut reader, &chat, joined + 1, MESSAGES).await;
     assert!(longest < Duration::from_secs(10), "somebody who reads waited {longest:?} for a message");
-    // Bounded: the queues, and what the messages themselves cost. Without a bound each would hold 1.2 MB of its own or keep what all share.
+    // Bounded by the queues and the messages themselves. Without a bound each connection would hold 1.2 MB of its own
+    // or keep the shared messages alive.
     let grown = app.instances[0].memory().saturating_sub(memory);
     assert!(grown < 24 * 1024 * 1024, "the server grew by {grown} bytes");
     for stuck in &mut stuck {
@@ -74,7 +75,7 @@ async fn stalled_readers_are_disconnected_without_affecting_others() {
     connections_fall_to(&app, before + 1).await;
     witness.wait_for(&chat, joined + MESSAGES).await;
     assert_eq!(witness.unannounced_jumps(), 0);
-    // They come back and have everything.
+    // After reconnecting they get everything.
     let mut back = ben.connect().await;
     back.send("sync", json!({ "cursors": { (chat.as_str()): 0 } })).await;
     let missed = back.read_until_seq(&chat, joined + MESSAGES).await;
@@ -82,7 +83,7 @@ async fn stalled_readers_are_disconnected_without_affecting_others() {
     assert_eq!(seqs, (1..=joined + MESSAGES).collect::<Vec<_>>());
 }
 
-/// More waits for it for a long time than for one that has stopped, but its socket takes something all the time.
+/// A slow reader accumulates a longer queue than a stalled one, but its socket always accepts data.
 #[tokio::test]
 async fn keeps_slow_readers_connected() {
     const MESSAGES: i64 = 600;
@@ -104,7 +105,8 @@ async fn keeps_slow_readers_connected() {
                 if let Some(seq) = frame["payload"]["seq"].as_i64() {
                     assert_eq!(seq, last + 1, "what arrives has no gap");
                     last = seq;
-                    // Slower than the messages come, so that they pile up: this is the pace of the reader and no wait for anything.
+                    // Slower than messages arrive, so that they queue up. This sets the reader's pace and does not wait
+                    // for a condition.
                     tokio::time::sleep(Duration::from_millis(8)).await;
                 }
             }
@@ -115,7 +117,7 @@ async fn keeps_slow_readers_connected() {
     pouring.await.unwrap();
 }
 
-/// Nothing more comes for it, so it is noticed though nobody writes to it.
+/// Detected without further traffic to the client.
 #[tokio::test]
 async fn a_stalled_reader_is_disconnected_within_a_second_without_more_traffic() {
     const MESSAGES: i64 = 120;
@@ -127,7 +129,7 @@ async fn a_stalled_reader_is_disconnected_within_a_second_without_more_traffic()
     let mut reader = anna.connect().await;
     pour(&anna, &mut reader, &chat, 1, MESSAGES).await;
     drop(reader);
-    // By the heartbeat it would be 60 s.
+    // The heartbeat would take 60 s.
     connections_fall_to(&app, before).await;
     drop(stuck);
 }
@@ -165,7 +167,7 @@ async fn disconnects_a_stalled_event_stream_that_resumes_without_loss() {
     }
 }
 
-/// A socket that takes nothing more has pings waiting in front of nothing: whether it lives is decided by what is heard from it.
+/// Pings queue behind a full socket, so liveness is decided by received data.
 #[tokio::test]
 async fn the_heartbeat_detects_a_frozen_socket() {
     let app = Setup::new()
@@ -178,7 +180,7 @@ async fn the_heartbeat_detects_a_frozen_socket() {
     let chat = anna.open_single(&ben).await;
     let before = connections(&app);
     let mut frozen = silent(&ben).await;
-    // It lives for some heartbeats, then stands still as a stopped process does: its kernel goes on acknowledging.
+    // It answers some heartbeats, then stalls like a stopped process whose kernel still acknowledges.
     let mut pings = 0;
     while pings < 3 {
         if let (PING, payload) = frozen.frame().await.unwrap() {
@@ -196,7 +198,7 @@ async fn the_heartbeat_detects_a_frozen_socket() {
     })
     .await;
     assert!(begun.elapsed() < PATIENCE);
-    // The socket is dropped too, although nobody at the other end does anything.
+    // The socket is closed although the peer does nothing.
     connections_fall_to(&app, before + 1).await;
     drop(frozen);
 }
@@ -209,7 +211,8 @@ async fn releases_a_vanished_client_after_the_close_frame() {
     let mut gone = Vec::new();
     for _ in 0..10 {
         let mut raw = silent(&anna).await;
-        // A frame that breaks the protocol: the server says goodbye and waits for ours, which never comes.
+        // A frame that breaks the protocol: the server sends a close frame and waits for the client's, which never
+        // comes.
         raw.write(&[0x81, 2, b'h', b'i']).await;
         gone.push(raw);
     }

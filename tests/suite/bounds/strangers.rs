@@ -1,4 +1,4 @@
-//! Those of whom nothing is known but their address.
+//! Limits on unauthenticated clients, by address.
 
 use support::{Application, Setup, wait_until};
 use tokio::{
@@ -11,7 +11,7 @@ use crate::raw::Raw;
 
 const SESSION: &str = "/socket.io/?EIO=4&transport=polling";
 
-/// Whether the server has closed the connection.
+/// True if the server has closed the connection.
 async fn is_closed(stream: &mut TcpStream) -> bool {
     let mut byte = [0];
     let read = tokio::time::timeout(std::time::Duration::from_millis(50), stream.read(&mut byte)).await;
@@ -22,7 +22,7 @@ async fn connect(app: &Application) -> TcpStream {
     TcpStream::connect(("127.0.0.1", app.instances[0].port())).await.unwrap()
 }
 
-/// Each may be as long as what is asked for; what is not read does not lie in the server's memory.
+/// Responses may be long; unread ones must not occupy the server's memory.
 #[tokio::test]
 async fn buffers_an_unread_response_in_bounded_memory() {
     const READERS: u64 = 200;
@@ -88,7 +88,7 @@ async fn exempts_trusted_proxies_from_the_connection_limit() {
     }
 }
 
-/// One address can't take the sessions of all, nor those that it has for ever.
+/// One address can exhaust neither the shared polling sessions nor its own for ever.
 #[tokio::test]
 async fn one_address_cannot_exhaust_long_polling_for_others() {
     let app = Setup::new()
@@ -119,7 +119,7 @@ async fn one_address_cannot_exhaust_long_polling_for_others() {
     for n in 2..20 {
         assert_eq!(open(&format!("203.0.113.{n}")).await.status(), 200, "the others come in");
     }
-    // Who does not say who they are is put out after ten seconds, and makes room.
+    // Unauthenticated sessions end after ten seconds and free their slots.
     wait_until("there is room again", || async { open("203.0.113.1").await.status() == 200 }).await;
 }
 

@@ -1,4 +1,4 @@
-//! A hundred thousand subscriptions at once, and too many connections.
+//! A hundred thousand concurrent subscriptions, and connection limits.
 
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ async fn a_hundred_thousand_subscriptions_use_bounded_memory() {
     multiply(&app, "original", CONVERSATIONS - 1).await;
     let mut sender = anna.connect().await;
     assert_eq!(sender.hello["conversations"].as_array().unwrap().len(), CONVERSATIONS + 1);
-    // What the first one costs is there already: the rooms, and what the database keeps at hand.
+    // The cost of the first subscription, such as caches, is excluded.
     let memory = app.instances[0].memory();
     let mut sockets = Vec::new();
     let begun = Instant::now();
@@ -57,7 +57,7 @@ async fn a_hundred_thousand_subscriptions_use_bounded_memory() {
     assert!(opening < Duration::from_secs(3), "a connection with {CONVERSATIONS} conversations took {opening:?}");
     let each = app.instances[0].memory().saturating_sub(memory) / (CONVERSATIONS * CONNECTIONS) as u64;
     assert!(each < 400, "a subscription costs {each} bytes");
-    // All of them work, and nobody else waits.
+    // All subscriptions work without delaying others.
     let sent = sender.send_message(&chat, "to all").await;
     for socket in &mut sockets {
         assert_eq!(socket.expect("message.created").await.payload["seq"], sent["seq"]);
@@ -83,6 +83,6 @@ async fn streams_and_sockets_share_one_connection_limit() {
     raw.text().await;
     raw.send_text(&format!("40{}", json!({ "token": anna.access_token() }))).await;
     assert!(raw.text().await.starts_with("44"), "Socket.IO is refused in its own words");
-    // Somebody else is not concerned.
+    // Other users are unaffected.
     app.sign_up("Ben").await.connect().await.drain().await;
 }

@@ -1,10 +1,10 @@
-//! Every kind of conversation × everybody who might ask: what each of them is answered.
+//! Access matrix: every conversation kind × every caller.
 
 use support::{Application, Caller, Member, json, new_id};
 
 use super::at;
 
-/// Who asks, and what they are answered when they: read it, send, rename it, archive it, join it.
+/// Caller, and responses to: read, send, rename, archive, join.
 type Row = (&'static str, [&'static str; 5]);
 
 const OK: &str = "ok";
@@ -108,7 +108,7 @@ impl World {
         }
     }
 
-    /// A conversation of this kind with its members; a pair has the owner and the member.
+    /// A conversation of this kind with its members; a direct conversation has the owner and the member.
     pub(super) async fn open(&self, kind: &str) -> String {
         let others = if kind == "single" { vec![&self.member.id] } else { vec![&self.admin.id, &self.member.id] };
         let body = json!({ "kind": kind, "title": new_id(), "workspace_id": self.workspace, "member_ids": others });

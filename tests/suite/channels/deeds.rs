@@ -1,4 +1,5 @@
-//! Every deed on a message × everybody who might try it: in each kind of conversation, in an archived channel, and where only admins post.
+//! Permission matrix: every action on a message × every caller, in each conversation kind, in archived channels, and
+//! where only admins post.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ const NO: &str = "forbidden";
 const OUT: &str = "not_a_member";
 const SHUT: &str = "archived";
 
-/// A deed, and what its author, who opened the conversation, an admin of it, a member, and somebody who has not joined it are answered.
+/// An action, and the responses to its author (who opened the conversation), an admin, a member and a non-member.
 type Row = (Deed, [&'static str; 4]);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ enum Deed {
     Save,
     BeReminded,
     Draft,
-    /// Into a conversation of one's own.
+    /// Forwards the message into the caller's own conversation.
     Forward,
     Schedule,
     React,
@@ -75,17 +76,17 @@ const USUAL: [Row; 25] = [
     (Deed::Delete, [OK, OK, NO, OUT]),
 ];
 
-/// The messages that a row is about.
+/// Messages that a row acts on.
 struct Stage {
     id: String,
     root: Value,
     poll: Value,
-    /// Where whoever tries may write.
+    /// Conversation in which the caller may write.
     elsewhere: String,
 }
 
 impl Stage {
-    /// A message that was answered in its thread, and a poll, by whoever opened the conversation.
+    /// A message with a thread reply, and a poll, by the creator of the conversation.
     async fn set(owner: &Member, id: &str, elsewhere: String) -> Self {
         let send = async |mut body: Value| {
             body["client_id"] = json!(new_id());
@@ -140,7 +141,7 @@ fn in_an_hour() -> String {
     Clock::system().now().plus(Duration::from_secs(3_600)).to_string()
 }
 
-/// The usual rows, and what is otherwise.
+/// Default rows with exceptions.
 fn but(changes: &[Row]) -> Vec<Row> {
     let row = |(deed, usual): Row| {
         let changed = changes.iter().find(|(other, _)| *other == deed);
@@ -149,7 +150,7 @@ fn but(changes: &[Row]) -> Vec<Row> {
     USUAL.into_iter().map(row).collect()
 }
 
-/// What happens to a conversation once the messages are there.
+/// State of the conversation after the messages were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     Nothing,
@@ -220,7 +221,7 @@ async fn every_action_on_a_message_is_allowed_by_role() {
                     "colleague" if kind == "public_channel" => due[3],
                     "program" if is_read => OK,
                     "program" => "scope_missing",
-                    // A field names what one can't read.
+                    // Unreadable references are reported as an invalid field.
                     _ if *deed == Deed::Forward => "invalid",
                     _ => GONE,
                 };

@@ -1,4 +1,4 @@
-//! Conversations that keep what was said before from those who join later: nothing that goes out to them has it.
+//! Hidden history: later members never receive earlier messages.
 
 use support::{Application, Behaviour, Member, Setup, Upstream, UpstreamKind, Value, json, new_id};
 
@@ -12,7 +12,7 @@ async fn open(anna: &Member, ben: &Member, carl: &Member, kind: &str, history: &
     anna.post("/r1/conversations", body).await
 }
 
-/// Everything that somebody can read of a conversation, by each of the ways there are.
+/// Everything that a user can read of a conversation, by every available way.
 async fn told(member: &Member, id: &str) -> Vec<(&'static str, String)> {
     let list = async |path: &str| member.get(&at(id, path)).await.data().to_string();
     let mut socket = member.connect().await;
@@ -77,7 +77,7 @@ async fn hides_earlier_messages_from_later_members_if_history_is_hidden() {
         let reply = json!({ "client_id": new_id(), "content": "Re", "reply_to": before["id"] });
         late.post(&at(id, "/messages"), reply.clone()).await.names_field("reply_to");
         ben.post(&at(id, "/messages"), reply).await.data_with(201);
-        // Whoever manages the conversation manages what they see.
+        // Managers of the conversation see everything.
         anna.patch(&at(id, &format!("/members/{}", late.id)), json!({ "role": "admin" })).await.data();
         late.delete(&path).await.refused(404, "not_found");
         anna.send_message(id, "Said since").await;
@@ -93,7 +93,7 @@ async fn hides_earlier_messages_from_later_members_if_history_is_hidden() {
             let has_all = text.contains(BEFORE) || ["the conversation", "the list", "the export"].contains(&way);
             assert!(has_all, "{kind}: {way} lacks what was said before: {text}");
         }
-        // Who comes back begins anew.
+        // A returning member starts anew.
         late.post(&at(id, "/leave"), json!({})).await.data();
         anna.send_message(id, "Said in between").await;
         anna.post(&at(id, "/members"), json!({ "user_id": late.id })).await.data_with(201);
@@ -122,7 +122,7 @@ async fn shows_earlier_messages_to_later_members_if_history_is_visible() {
             assert!(text.contains(BEFORE) || way == "the export", "{kind}: {way} lacks it: {text}");
         }
     }
-    // What is made public is read by everybody who may join it, and stays so.
+    // Making a channel public reveals its history permanently.
     let opened = open(&anna, &ben, &carl, "private_channel", "from_join").await.data_with(201);
     let id = opened["id"].as_str().unwrap();
     anna.send_message(id, BEFORE).await;

@@ -1,4 +1,4 @@
-//! Members of channels: listed, searched, given roles, removed; who owns a channel when its owner goes.
+//! Channel members: listing, search, roles, removal and succession of the owner.
 
 use support::{Application, Member, Value, json, new_id};
 
@@ -66,13 +66,13 @@ async fn admins_of_a_channel_manage_its_members() {
     ben.patch(&at(&channel, ""), json!({ "title": "Kernel" })).await.data();
     let carls = carl.send_message(&channel, "Oops").await;
     ben.delete(&format!("/r1/messages/{}", carls["id"].as_str().unwrap())).await.data();
-    // The ownership is the owner's to give.
+    // Only the owner can transfer ownership.
     ben.patch(&member(&ben), json!({ "role": "owner" })).await.refused(403, "forbidden");
     ben.patch(&member(&anna), json!({ "role": "member" })).await.refused(403, "forbidden");
     ben.delete(&member(&anna)).await.refused(403, "forbidden");
     anna.patch(&member(&anna), json!({ "role": "member" })).await.refused(409, "owner_must_transfer");
 
-    // Removed: told so, and then nothing more; and what they send is refused at once.
+    // A removed member is notified, gets nothing afterwards, and can't send.
     let mut carls = carl.connect().await;
     ben.delete(&member(&carl)).await.data();
     carls.find("the removal", |frame| frame.kind == "member.removed").await;
@@ -97,12 +97,12 @@ async fn a_leaving_owner_transfers_the_channel_to_another_member() {
     assert_eq!(carl.conversation(&channel).await["own"]["role"], "owner");
     carl.post(&at(&channel, "/leave"), json!({})).await.data();
     others[0].post(&at(&channel, "/leave"), json!({})).await.data();
-    // Nobody is in it; whoever comes next owns it.
+    // An empty channel belongs to the next member.
     let seen = anna.conversation(&channel).await;
     assert_eq!((&seen["member_count"], &seen["own"]), (&json!(0), &json!(null)));
     let back = carl.post(&at(&channel, "/join"), json!({})).await.data();
     assert_eq!(back["own"]["role"], "owner");
-    // A private one in which nobody is left ends, and so does a group.
+    // Private channels and groups end with their last member.
     let secret = anna.open_channel("private_channel", "Mine").await;
     anna.post(&at(&secret, "/leave"), json!({})).await.data();
     anna.get(&at(&secret, "")).await.refused(404, "not_found");
@@ -171,7 +171,7 @@ async fn members_removed_from_a_public_channel_cannot_rejoin_by_themselves() {
     anna.send_message(&channel, "Without Ben").await;
     bens.request("ping", json!({})).await;
     assert!(bens.drain().await.iter().all(|frame| frame.kind != "message.created"));
-    // What one leaves by oneself is open to one as before.
+    // A channel that one left voluntarily stays open.
     carl.post(&at(&channel, "/leave"), json!({})).await.data();
     carl.get(&at(&channel, "/messages")).await.data();
     carl.post(&at(&channel, "/join"), json!({})).await.data();

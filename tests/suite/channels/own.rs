@@ -1,4 +1,4 @@
-//! What is one's own in a conversation: settings, sections, what is unread and who was mentioned.
+//! Personal state in a conversation: settings, sections, unread counts and mentions.
 
 use support::{Application, Member, Value, json, new_id};
 
@@ -155,7 +155,6 @@ async fn counts_mentions_until_they_are_read() {
     assert_eq!(unread(&carl).await, (1, 1));
     carl.send_message(&group, "Seen").await;
     assert_eq!((unread(&carl).await, unread(&anna).await), ((0, 0), (1, 0)));
-    // Those who are online.
     let _here = carl.connect().await;
     send(json!([{ "kind": "here" }])).await.data_with(201);
     assert_eq!((unread(&carl).await, unread(&ben).await), ((1, 1), (4, 2)));
@@ -183,16 +182,16 @@ async fn edits_add_and_remove_mentions() {
     let user = |who: &Member| json!({ "kind": "user", "id": who.id });
     let edited = edit("Look, Ben", json!([user(&ben)])).await;
     assert_eq!((&edited["mentions"], counts().await), (&json!([user(&ben)]), (1, 0)));
-    // Left out, they stay.
+    // Absent fields stay.
     let edited = anna.patch(&path, json!({ "content": "Look here, Ben" })).await.data();
     assert_eq!((&edited["mentions"], counts().await), (&json!([user(&ben)]), (1, 0)));
-    // The same text may mention others.
+    // The same text can mention others.
     edit("Look here, Ben", json!([user(&carl)])).await;
     assert_eq!(counts().await, (0, 1));
     edit("Look, all", json!([{ "kind": "all" }, user(&ben)])).await;
     assert_eq!(counts().await, (1, 1));
     assert_eq!(carl.history(&group).await[0]["mentions"], json!([{ "kind": "all" }, user(&ben)]));
-    // Of everybody those who are online, and those still where it is edited again.
+    // Mentioning everybody online is resolved at send time and on each edit.
     let here = carl.connect().await;
     edit("Look, here", json!([{ "kind": "here" }])).await;
     assert_eq!(counts().await, (0, 1));
@@ -237,7 +236,7 @@ async fn marking_as_unread_is_private_and_lasts_until_read() {
     let told = bens.expect_in("conversation.unread", &chat).await.payload;
     assert_eq!((told["unread"].as_i64(), told["read_seq"].as_i64()), (Some(2), Some(seqs[1] - 1)));
     assert_eq!((told["unread_mentions"].as_i64(), own().await), (Some(0), (2, seqs[1] - 1)));
-    // What Anna knows of it stays as it was, also while it is read again.
+    // Anna's view stays unchanged, also while it is read again.
     let known = async || {
         let chat = anna.conversation(&chat).await;
         let members = chat["members"].as_array().unwrap();
@@ -250,10 +249,10 @@ async fn marking_as_unread_is_private_and_lasts_until_read() {
     annas.request("ping", json!({})).await;
     let heard = annas.drain().await;
     assert!(heard.iter().all(|frame| frame.kind != "receipt" && frame.kind != "conversation.unread"), "{heard:?}");
-    // Nothing is marked as read by it, and from the beginning on all is unread.
+    // Nothing is marked as read, and everything is unread from the start.
     assert_eq!(counts(&unread(seqs[2]).await), (1, seqs[1]));
     assert_eq!(counts(&unread(1).await), (3, 0));
-    // Who writes has read.
+    // Sending marks as read.
     ben.send_message(&chat, "four").await;
     assert_eq!(own().await.0, 0);
     anna.send_message(&chat, "five").await;
@@ -272,7 +271,7 @@ async fn an_earlier_read_receipt_does_not_clear_an_unread_mark() {
     for n in 0..20 {
         let seq = anna.send_message(&chat, &format!("message {n}")).await["seq"].as_i64().unwrap();
         socket.send("receipt", json!({ "conversation_id": chat, "seq": seq, "state": "read" })).await;
-        // The server has it, and stores it whenever it comes to that.
+        // The server has received it and stores it later.
         socket.drain().await;
         ben.post(&at(&chat, "/unread"), json!({ "seq": seq })).await.data();
         let told = socket.expect_in("conversation.unread", &chat).await.payload;
@@ -321,7 +320,7 @@ async fn mentioning_many_people_requires_confirmation() {
     body["confirm"] = json!(true);
     anna.post(&at(&many, "/messages"), body).await.data_with(201);
     assert_eq!(others[0].conversation(&many).await["own"]["unread_mentions"], 1);
-    // An edit asks only for what was not there before.
+    // An edit requires confirmation only for new mentions.
     let sent = anna.send_message(&many, "Look").await;
     let path = format!("/r1/messages/{}", sent["id"].as_str().unwrap());
     let edit = async |content: &str, confirm: bool| {

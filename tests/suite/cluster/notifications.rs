@@ -1,4 +1,4 @@
-//! What people are told of, with several instances: once, wherever they are, whoever dies.
+//! Notifications across instances: delivered once, even if an instance dies.
 
 use support::{Setup, Socket, Value, json, new_id, wait_until};
 
@@ -50,9 +50,9 @@ async fn no_push_is_sent_for_conversations_open_on_another_instance() {
     .await;
     assert_eq!(keys[0], keys[1], "push services know one server");
     let carl = app.sign_up("Carl").await;
-    // They stay until the end: whether the first message wakes may be decided after the second one has.
+    // They stay connected to the end because the push decision for the first message may follow the second.
     let mut sockets = Vec::new();
-    // Another person for each, so that none is still known from the instance before.
+    // A different user for each instance, so that none is cached.
     for (n, instance) in app.instances.iter().enumerate() {
         let ben = app.sign_up(&format!("Ben {n}")).await;
         ben.post("/r1/push/subscriptions", service.subscription(&format!("phone-{n}"))).await.data_with(201);

@@ -1,4 +1,4 @@
-//! One instance at a time reads the log into the index; each answers.
+//! One instance at a time writes the index; all of them search.
 
 use support::{Setup, wait_until};
 
@@ -20,7 +20,7 @@ async fn messages_sent_to_one_instance_are_found_on_the_other() {
         finds(&who, "kestrel", &expected).await;
         finds(&who, "kestral 7", &["kestrel 7"]).await;
     }
-    // Whichever of both was reading: the other one goes on.
+    // Whichever instance was indexing, the other one continues.
     for dead in [0, 1] {
         let living = 1 - dead;
         let text = format!("buzzard {dead}");

@@ -1,5 +1,5 @@
-//! Every endpoint × everybody who might call it, from the same declaration as the routes. What comes out is committed: a change of who
-//! may do what shows in the review, and an endpoint that is not in it fails.
+//! Access matrix: every endpoint × every kind of caller, from the declarations of the routes. The result is committed,
+//! so that a permission change shows up in review and a missing endpoint fails.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -32,7 +32,7 @@ async fn the_access_matrix_matches_the_committed_one() {
             (world.unable(def), "403 scope_missing"),
         ] {
             let cell = ask(&world, def, who, &mut call).await;
-            // These are let in nowhere: whatever the endpoint, and whatever stands in the snapshot.
+            // Rejected by every endpoint, whatever the snapshot says.
             let is_refused =
                 if def.failure == FailureForm::Envelope { cell == refusal } else { cell[..3] == refusal[..3] };
             assert!(def.access == Access::Public || is_refused, "{} {}: {cell}", def.method, def.path);
@@ -74,7 +74,7 @@ async fn an_api_key_reaches_only_the_endpoints_of_its_scope() {
             let missing =
                 if def.failure == FailureForm::Envelope { "403 scope_missing" } else { "403 permission_error" };
             let is_allowed = def.scope() == Some(*scope);
-            // Its service asks for a session, whatever the scope.
+            // The service requires a session regardless of the scope.
             if is_allowed && def.errors.contains(&Code::ScopeMissing) {
                 continue;
             }
@@ -83,7 +83,7 @@ async fn an_api_key_reaches_only_the_endpoints_of_its_scope() {
     }
 }
 
-/// Administration that changes something without a fresh sign-in: it can be undone, gives nobody money or access, and decides nothing for good.
+/// Administrative changes without a fresh sign-in: reversible, and granting neither money nor access.
 const UNCONFIRMED: [&str; 19] = [
     "CreateBroadcast",
     "PreviewBroadcast",
@@ -114,7 +114,7 @@ fn irreversible_or_financial_administration_requires_a_fresh_sign_in() {
     }
 }
 
-/// Makes the call, on new things unless those of the last one are untouched because it was refused.
+/// Makes the call on new resources, or on those of the last call if it was refused.
 async fn ask(world: &World, def: &'static endpoint::EndpointDef, who: &Caller, call: &mut Option<Call>) -> String {
     let made = match call.take() {
         Some(call) => call,
@@ -128,13 +128,13 @@ async fn ask(world: &World, def: &'static endpoint::EndpointDef, who: &Caller, c
     cell(&answer)
 }
 
-/// Somebody on a device that the call may sign out.
+/// A user on a device that the call may sign out.
 async fn session(who: &Member, call: &Call) -> Caller {
     if call.ends_session { Caller::clone(&*who.another_device().await) } else { Caller::clone(who) }
 }
 
 fn cell(answer: &Answer) -> String {
-    // Other forms have it elsewhere.
+    // Other error formats have the code elsewhere.
     let error = &answer.body["error"];
     match answer.body["code"].as_str().or(error["code"].as_str()).or(error["type"].as_str()) {
         Some(code) => format!("{} {code}", answer.status),

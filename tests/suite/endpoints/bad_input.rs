@@ -1,4 +1,4 @@
-//! Whatever is sent to an endpoint, the answer is a refusal that says why, never a failure of ours.
+//! Invalid input is refused with a reason and never causes a server error.
 
 use endpoint::{BodyForm, EndpointDef, FailureForm};
 use reqwest::Method;
@@ -9,7 +9,7 @@ use super::{
     calls::{begun, method, with_unknown_ids},
 };
 
-/// A caller's mistake, said in the envelope.
+/// Checks that the answer is a client error in the standard envelope.
 #[track_caller]
 fn is_refusal(answer: &Answer) {
     assert!((400..500).contains(&answer.status), "{answer:?}");
@@ -17,7 +17,7 @@ fn is_refusal(answer: &Answer) {
     answer.refused(answer.status, &code);
 }
 
-/// Those whose refusals are ours; the others' are looked at in `gateway::refusals`.
+/// Endpoints with standard errors; `gateway::refusals` tests the others.
 fn enveloped() -> impl Iterator<Item = &'static EndpointDef> {
     endpoint::all().filter(|def| def.failure == FailureForm::Envelope)
 }
@@ -25,7 +25,7 @@ fn enveloped() -> impl Iterator<Item = &'static EndpointDef> {
 #[tokio::test]
 async fn returns_not_found_for_unknown_ids() {
     let world = World::start().await;
-    // A name that nothing has is what a model is made with, and a note has the id that its device has chosen.
+    // An unknown name creates a model, and devices choose the ids of notes.
     let makes = |def: &EndpointDef| {
         def.method == Method::PUT.as_str() && (def.path_fields == ["name"] || def.name == "PutNote")
     };
@@ -103,7 +103,7 @@ async fn rejects_invalid_bodies() {
                 json!("a\u{0}b"),
                 json!("x".repeat(100_001)),
             ] {
-                // Credits are taken away, too, any word may be unwanted, and any a keyword.
+                // Negative credits are allowed, and blocked words and keywords may be any text.
                 let is_right = value == -1 && def.name == "GiveCredits" && field == "amount"
                     || value == json!(["x"]) && def.name == "SetWordFilter" && field == "words"
                     || value == json!(["x"]) && def.name == "ChangeNotificationSettings" && field == "keywords";
@@ -221,7 +221,7 @@ async fn accepts_and_returns_messagepack() {
     assert_eq!((answer.status, answer.header("content-type")), (201, Some("application/msgpack")), "{answer:?}");
     let envelope: Value = rmp_serde::from_slice(&answer.bytes).unwrap();
     assert_eq!((&envelope["status"], &envelope["data"]["content"]), (&json!("success"), &json!("xin chào 👋")));
-    // Events hold stored JSON; it is packed, too.
+    // Events contain stored JSON, which is converted too.
     let log = anna
         .send(
             anna.request(Method::GET, &format!("/r1/conversations/{chat}/events"))
@@ -230,11 +230,11 @@ async fn accepts_and_returns_messagepack() {
         .await;
     let log: Value = rmp_serde::from_slice(&log.bytes).unwrap();
     assert_eq!(log["data"]["items"][0]["payload"]["message"]["id"], envelope["data"]["id"]);
-    // Refusals, too.
+    // Errors as well.
     let refused = anna.send(anna.request(Method::GET, "/r1/nothing").header("accept", "application/msgpack")).await;
     let envelope: Value = rmp_serde::from_slice(&refused.bytes).unwrap();
     assert_eq!((refused.status, &envelope["code"]), (404, &json!("not_found")));
-    // What we can't write is said before anything happens.
+    // An unsupported response format is refused before any effect.
     let picture =
         anna.request(Method::POST, &format!("/r1/conversations/{chat}/messages")).header("accept", "image/png");
     anna.send(picture.json(&json!({ "client_id": "picture", "content": "?" }))).await.refused(406, "not_acceptable");

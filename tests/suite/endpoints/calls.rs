@@ -171,7 +171,7 @@ pub(super) async fn send(def: &EndpointDef, caller: &Caller, call: &Call) -> Ans
     }
 }
 
-/// A request of the endpoint to `path`, with the headers that all requests of its kind have.
+/// A request of the endpoint to `path` with the headers common to all requests of its kind.
 pub(super) fn begun(def: &EndpointDef, caller: &Caller, path: &str) -> RequestBuilder {
     let request = caller.request(method(def), path);
     if def.path.starts_with("/r1/uploads/tus") { request.header("tus-resumable", "1.0.0") } else { request }

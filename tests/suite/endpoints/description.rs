@@ -1,5 +1,5 @@
-//! The API's description is committed, whole, and what the program prints. It stands in `openapi/`, in a file for each tag, so that a diff is
-//! short. `NATTER_UPDATE=1` writes the files anew.
+//! The committed OpenAPI description is complete and matches the program. It is split into one file per tag in
+//! `openapi/` to keep diffs short. `NATTER_UPDATE=1` rewrites the files.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,14 +9,15 @@ use std::{
 
 use support::{Application, Value, description, json};
 
-/// Bytes that are served for an operation, its schemas counted in: what many operations repeat belongs in a component.
+/// Maximum size of the served description per operation, in bytes, including schemas. Repeated parts belong in
+/// components.
 const BYTES_PER_OPERATION: usize = 1_312;
-/// Committed lines for an operation, its schemas and the frames counted in.
+/// Maximum committed lines per operation, including schemas and frames.
 const LINES_PER_OPERATION: usize = 43;
 
-/// The file of what more than one tag uses.
+/// File for components used by several tags.
 const SHARED: &str = "components";
-/// The file of what only frames use.
+/// File for components used only by frames.
 const FRAMES: &str = "frames";
 
 #[tokio::test]
@@ -50,7 +51,7 @@ async fn the_committed_openapi_description_matches_the_program() {
     assert!(lines <= LINES_PER_OPERATION, "{lines} lines for each of {operations}: what do many of them repeat?");
 }
 
-/// Compares the committed files with what they are to hold, or writes them. Returns how many lines they have.
+/// Compares the committed files with the expected content, or writes them. Returns their number of lines.
 fn compare_files(parts: &BTreeMap<String, Value>) -> usize {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi");
     let texts: BTreeMap<String, String> =
@@ -74,7 +75,7 @@ fn compare_files(parts: &BTreeMap<String, Value>) -> usize {
     texts.values().map(|text| text.lines().count()).sum()
 }
 
-/// The document's parts by file: the operations of a tag, with the components that no other tag uses.
+/// Parts of the document by file: the operations of a tag with the components that only it uses.
 fn split(document: &Value) -> BTreeMap<String, Value> {
     let mut parts: BTreeMap<String, Value> = BTreeMap::new();
     let mut users: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -103,7 +104,7 @@ fn split(document: &Value) -> BTreeMap<String, Value> {
     parts
 }
 
-/// Notes that a tag uses each component that `value` refers to, directly or by another one.
+/// Records that a tag uses each component that `value` refers to, directly or indirectly.
 fn note_uses(document: &Value, value: &Value, tag: &str, users: &mut BTreeMap<String, BTreeSet<String>>) {
     let mut references = BTreeSet::new();
     gather(value, &mut references);

@@ -1,4 +1,4 @@
-//! What holds for every answer, whatever was asked: ids, headers, who may read it from where.
+//! Properties of every response: request ids, headers and CORS.
 
 use reqwest::Method;
 use support::{Application, Setup, json};
@@ -114,7 +114,7 @@ async fn answers_head_requests_without_a_body() {
     assert_eq!(head.header("content-length"), whole.header("content-length"));
 }
 
-/// Bytes that are no request, and requests that never end: the connection ends, the server goes on.
+/// Invalid bytes and requests that never end: the connection is closed and the server continues.
 #[tokio::test]
 async fn survives_malformed_requests() {
     let app = Application::start().await;
@@ -135,7 +135,7 @@ async fn survives_malformed_requests() {
     ];
     for bytes in wrong {
         let mut socket = TcpStream::connect(&address).await.unwrap();
-        // It may hang up before it has read all.
+        // The server may close the connection before reading everything.
         let _ = socket.write_all(bytes).await;
         let mut answer = Vec::new();
         let ended = timeout(support::PATIENCE, socket.read_to_end(&mut answer)).await;
@@ -143,7 +143,7 @@ async fn survives_malformed_requests() {
         let answer = String::from_utf8_lossy(&answer).into_owned();
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
     }
-    // Half a body, and gone.
+    // Half a body, then a disconnect.
     for _ in 0..20 {
         let mut socket = TcpStream::connect(&address).await.unwrap();
         let head = b"POST /r1/auth/signin HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"email\":";

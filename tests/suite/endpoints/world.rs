@@ -44,7 +44,7 @@ pub(crate) struct World {
     _folder: TempDir,
     /// The owner's workspace.
     pub(crate) workspace: String,
-    /// Shared by all calls because an answer takes its time.
+    /// Shared by all calls because an answer is slow.
     answer: OnceCell<String>,
     calls: SampleCalls,
 }
@@ -148,7 +148,7 @@ impl World {
         Caller::anonymous(&self.app.url())
     }
 
-    /// Somebody who may call the endpoint.
+    /// A user who may call the endpoint.
     pub(super) fn caller(&self, def: &EndpointDef) -> &Member {
         match def.access {
             Access::Admin => &self.admin,

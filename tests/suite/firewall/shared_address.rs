@@ -1,4 +1,4 @@
-//! Many people behind one address: one person's excess, and an attacker among them, leave the others alone.
+//! Shared addresses: a flood or an attacker behind an address does not affect others behind it.
 
 use futures_util::{StreamExt as _, stream};
 use reqwest::{Method, RequestBuilder, header::HeaderMap};
@@ -10,12 +10,13 @@ use super::{is_banned, scan};
 use crate::raw::Raw;
 
 const OFFICE: &str = "203.0.113.7";
-/// People with an account and a session of their own. Each stands for several, since hashing passwords takes long.
+/// Users with an account and a session. Each represents several because hashing passwords is slow.
 const MEMBERS: usize = 26;
 const PEOPLE: usize = 500;
 const AT_ONCE: usize = 16;
 
-/// Limits and firewall as shipped, behind a proxy that tells where callers are. Only writes are limited sooner, so that a script exceeds its limit soon.
+/// Default limits and firewall behind a proxy that forwards addresses. Only writes have a lower limit, so that a script
+/// reaches it quickly.
 fn as_shipped() -> Setup {
     Setup::new()
         .set("rate_limit.enabled", true)
@@ -55,7 +56,7 @@ async fn is_alive(socket: &mut Socket) {
     assert_eq!(socket.request("ping", json!({})).await.kind, "pong");
 }
 
-/// Renews a session so many times, each with the token of the time before.
+/// Renews a session repeatedly, each time with the previous refresh token.
 async fn refresh(base: &str, member: &Member, times: usize) -> String {
     let caller = Caller::anonymous(base);
     let mut token = member.refresh_token().to_owned();
@@ -66,7 +67,7 @@ async fn refresh(base: &str, member: &Member, times: usize) -> String {
     token
 }
 
-/// 20 probes, which is what the firewall bans for.
+/// Sends 20 probes, the number for which the firewall bans.
 async fn be_scanned(base: &str) {
     let scanner = Caller::anonymous(base);
     scan(&scanner, OFFICE, 20).await;
@@ -79,7 +80,8 @@ async fn five_hundred_new_users_behind_one_address_are_not_banned() {
     let (base, anonymous, admin) = (app.url(), app.anonymous(), app.admin().await);
     let members = app.crowd(MEMBERS).await;
 
-    // Everybody asks for a mail and somebody for a password, all in the group of sign-in calls: more than a minute's worth of the former limit.
+    // Everybody requests a mail and one person a password, in the rate limit group of sign-in calls: more than a
+    // minute's worth of the former limit.
     let asked = stream::iter(0..PEOPLE).map(|n| {
         let anonymous = &anonymous;
         async move {
@@ -92,7 +94,7 @@ async fn five_hundred_new_users_behind_one_address_are_not_banned() {
     // All apps renew their sessions at nine o'clock.
     let renewals = stream::iter(&members).map(|member| refresh(&base, member, PEOPLE / MEMBERS));
     renewals.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
-    // A class mistypes its passwords, and gets in at the second attempt.
+    // A class mistypes its passwords and succeeds at the second attempt.
     let mistyped = stream::iter(&members[..24]).map(|member| {
         let anonymous = &anonymous;
         async move {
@@ -106,7 +108,7 @@ async fn five_hundred_new_users_behind_one_address_are_not_banned() {
         sockets.push(connect(&base, member).await);
     }
 
-    // A script with a valid session goes on beyond its own limit.
+    // A script with a valid session exceeds its own limit.
     let greedy = &members[25];
     let mut refused = 0;
     for n in 0..60 {
@@ -123,7 +125,7 @@ async fn five_hundred_new_users_behind_one_address_are_not_banned() {
         assert_eq!(ask(member, "/r1/users/me").await.status, 200);
     }
 
-    // Somebody scans from the same address: strangers there are refused, and nobody else.
+    // A scanner at the same address: only unknown clients there are refused.
     let newcomer = app.sign_up("Newcomer").await;
     let program = members[1].program(&["read"]).await;
     be_scanned(&base).await;
@@ -146,7 +148,7 @@ async fn five_hundred_new_users_behind_one_address_are_not_banned() {
     assert!(client.text().await.starts_with("0{"));
     client.send_text(&format!("40{}", json!({ "token": members[9].access_token() }))).await;
     while !client.text().await.contains("hello") {}
-    // The app loads, its expired session is told to renew, and whoever knows a password signs in.
+    // The app loads, its expired session is refused with 401, and password sign-in works.
     assert_ne!(ask(&anonymous, "/").await.status, 403);
     ask(&anonymous, "/r1/users/me").await.refused(401, "unauthenticated");
     for path in ["/r1/auth/policy", "/r1/pricing_plans"] {
@@ -154,7 +156,7 @@ async fn five_hundred_new_users_behind_one_address_are_not_banned() {
     }
     assert_eq!(sign_in(&anonymous, &members[10].email, PASSWORD).await.status, 200);
 
-    // What shows nothing, or something forged, is refused.
+    // Requests without credentials or with forged ones are refused.
     let account = json!({ "email": new_email("eve"), "password": PASSWORD, "display_name": "Eve" });
     post(&anonymous, "/r1/auth/signup", account).await.refused(403, "address_banned");
     ask(&anonymous, "/.env").await.refused(403, "address_banned");
@@ -164,7 +166,7 @@ async fn five_hundred_new_users_behind_one_address_are_not_banned() {
     let refused = Socket::try_open(&base, "/r1/websocket", office_headers(&forged), Codec::Json).await;
     assert!(matches!(&refused, Err((403, body)) if body.contains("address_banned")));
 
-    // An administrator's ban is for everybody.
+    // A ban by an administrator applies to everybody.
     let ban = json!({ "address": OFFICE, "seconds": 600, "reason": "Abuse" });
     admin.post("/r1/admin/bans", ban).await.data_with(201);
     ask(&members[0], "/r1/users/me").await.refused(403, "address_banned");
@@ -185,7 +187,7 @@ async fn limits_unknown_accounts_at_a_banned_address_to_five_failed_sign_ins() {
         sign_in(&anonymous, &unknown, "Wr0ng-Password").await.refused(401, "invalid_credentials");
     }
     sign_in(&anonymous, &newcomer.email, PASSWORD).await.refused(429, "too_many_signins");
-    // Who has signed in from there before is not concerned, nor is anybody elsewhere.
+    // Accounts known at the address, and all other addresses, are unaffected.
     assert_eq!(sign_in(&anonymous, &anna.email, PASSWORD).await.status, 200);
     assert_eq!(app.anonymous().sign_in(&newcomer.email, PASSWORD).await.status, 200);
 }
@@ -222,7 +224,7 @@ mod cluster {
         wait_until("the other instance knows", || async { is_banned(&there, OFFICE).await }).await;
         are_served(&app, &anna, &mut sockets).await;
 
-        // A ban that outlives Redis and restarts is still one that spares members.
+        // A ban that survives Redis and restarts still exempts members.
         app.redis.as_mut().unwrap().stop().await;
         app.instances[1].kill().await;
         app.instances[1].start_again().await;

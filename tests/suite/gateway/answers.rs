@@ -1,4 +1,4 @@
-//! Answers, whole and streamed.
+//! Complete and streamed answers.
 
 use reqwest::Method;
 use support::{Caller, Credentials};
@@ -19,10 +19,10 @@ async fn answers_name_the_model_that_produced_them() {
     assert!(answer.header("x-natter-cost").is_some() && answer.header("x-request-id").is_some(), "{answer:?}");
     assert_eq!(answer.header("x-natter-tries"), Some("1"));
     assert!(answer.header("openai-processing-ms").unwrap().parse::<u64>().is_ok(), "{answer:?}");
-    // The key of the provider, not the program's.
+    // The provider's key, not the program's.
     let asked = stage.upstream.asked();
     assert_eq!((asked[0].key.as_deref(), &asked[0].body["model"]), (Some("key-one"), &json!("small")));
-    // By Anthropic's header.
+    // With Anthropic's header.
     let key = stage.program.access_token().to_owned();
     let nobody = Caller::new(&stage.app.url(), Credentials::None);
     let request = nobody.request(Method::POST, "/v1/chat/completions").header("x-api-key", key).json(&question(false));
@@ -66,7 +66,7 @@ async fn sends_keep_alives_on_a_silent_stream() {
     }
 }
 
-/// Reads until this has come so many times.
+/// Reads until `text` has occurred this many times.
 async fn read_until(response: &mut reqwest::Response, text: &mut String, part: &str, times: usize) {
     while text.matches(part).count() < times {
         let chunk = response.chunk().await.unwrap().unwrap_or_else(|| panic!("it ended: {text}"));
@@ -74,7 +74,7 @@ async fn read_until(response: &mut reqwest::Response, text: &mut String, part: &
     }
 }
 
-/// Gemini's streams begin with the first word.
+/// Gemini streams start with the first word.
 #[tokio::test]
 async fn sends_keep_alives_before_the_first_token_and_reports_late_errors() {
     let setup = Setup::new().set("gateway.heartbeat_seconds", 1).set("ai.answer_timeout", 6);
@@ -95,7 +95,7 @@ async fn sends_keep_alives_before_the_first_token_and_reports_late_errors() {
         }
         assert!(text.contains("\"One \"") && text.contains("\"two.\"") && !text.contains("rror\":{"), "{text}");
     }
-    // Nobody answers at all: the stream says so, and it is in the ledger.
+    // No provider responds: the stream reports it and the ledger has it.
     stage.upstream.always(Behaviour::Hang);
     for (style, kind) in API_STYLES.iter().zip(["\"code\":\"timeout\"", "\"code\":\"timeout\"", "timeout_error"]) {
         let answer = stage.program.post(style, asked_at(style, true)).await;
@@ -164,7 +164,7 @@ async fn transcribes_a_recording() {
     };
     let answer = send(form("small")).await;
     assert_eq!((answer.status, &answer.body["text"]), (200, &json!("What was said.")), "{answer:?}");
-    // A model that takes no notice of the wish for a stream, and one that does not know its form.
+    // A model that ignores the request for a stream, and one that rejects the parameter.
     let with = |name: &str, value: &str| {
         form("small").replace(
             "--b--",

@@ -1,4 +1,4 @@
-//! Answers that are given again.
+//! Response cache.
 
 use reqwest::Method;
 use support::{Caller, Credentials, Value, json};
@@ -41,11 +41,11 @@ async fn answers_a_repeated_question_of_a_key_from_the_cache() {
     let row = &rows["items"][0];
     assert_eq!((&rows["total"], &row["deployment"], &row["cost"]), (&json!(6), &json!("cache"), &json!(0)));
     assert_eq!((&row["status"], &row["input_tokens"], &row["tries"]), (&json!(200), &json!(0), &json!(0)));
-    // Nobody else's key gets it, not even another of the same person.
+    // No other key gets the answer, not even one of the same owner.
     let other = keys::make(&stage.anna, json!({})).await;
     let path = "/v1/chat/completions";
     assert_eq!(caller(&stage, &other).post(path, repeatable()).await.header("x-natter-cache"), Some("miss"));
-    // A model that is another now answers anew.
+    // Redefining a model invalidates its answers.
     stage.app.admin().await.put("/r1/admin/models/small", json!({ "price": { "input": 1, "output": 1 } })).await.data();
     assert_eq!(program.post(path, repeatable()).await.header("x-natter-cache"), Some("miss"));
 }

@@ -1,8 +1,8 @@
-//! Keys with rules: made, changed, rotated.
+//! Keys with rules: creation, changes and rotation.
 
 use support::{Application, Caller, Credentials, Member, Setup, Upstream, UpstreamKind, Value, json};
 
-/// A key of somebody's with these rules beside its scopes.
+/// Creates a key with these rules.
 pub(super) async fn make(owner: &Member, rules: Value) -> Value {
     let mut body = json!({ "name": "A program", "scopes": ["gateway", "read"] });
     body.as_object_mut().unwrap().extend(rules.as_object().unwrap().clone());

@@ -1,4 +1,4 @@
-//! A client that leaves takes its question along: the connection to the provider ends at once, not with the next write.
+//! Client disconnects: the provider connection ends at once instead of at the next write.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,11 @@ use tokio::{
 
 use super::*;
 
-/// The promise is a tenth of a second. The machine may be busy; a heartbeat, or a provider's next frame, would be 15 s away or never come.
+/// The goal is 100 ms; the slack is for a busy machine. A heartbeat or the provider's next frame would take 15 s or
+/// never come.
 const AT_ONCE: Duration = Duration::from_secs(3);
 
-/// Sends a question on a connection of its own.
+/// Sends a question on its own connection.
 async fn ask(stage: &Stage, stream: bool) -> TcpStream {
     let address = stage.app.url().trim_start_matches("http://").to_owned();
     let (body, key) = (question(stream).to_string(), stage.program.access_token());
@@ -25,7 +26,7 @@ async fn ask(stage: &Stage, stream: bool) -> TcpStream {
     socket
 }
 
-/// Reads until this has come.
+/// Reads until the text has arrived.
 async fn read_until(socket: &mut TcpStream, text: &str) {
     let mut read = Vec::new();
     while !String::from_utf8_lossy(&read).contains(text) {
@@ -33,7 +34,7 @@ async fn read_until(socket: &mut TcpStream, text: &str) {
     }
 }
 
-/// Hangs up, and waits until the provider has noticed.
+/// Disconnects and waits until the provider noticed.
 async fn leave(mut stage: Stage, socket: TcpStream, times: usize) -> Stage {
     let left = Instant::now();
     drop(socket);
@@ -47,13 +48,13 @@ async fn leave(mut stage: Stage, socket: TcpStream, times: usize) -> Stage {
 async fn a_disconnecting_client_cancels_its_request() {
     let mut stage = Stage::start().await;
 
-    // In a stream that has fallen silent.
+    // During a silent stream.
     stage.upstream.then(Behaviour::stall("One two "));
     let mut socket = ask(&stage, true).await;
     read_until(&mut socket, "two ").await;
     stage = leave(stage, socket, 1).await;
 
-    // In a stream that flows.
+    // During an active stream.
     let many = "word ".repeat(100_000);
     stage.upstream.then(Behaviour::step(&many));
     let mut socket = ask(&stage, true).await;
@@ -63,7 +64,7 @@ async fn a_disconnecting_client_cancels_its_request() {
     read_until(&mut socket, "word ").await;
     stage = leave(stage, socket, 2).await;
 
-    // Before the first byte of a stream, and in a plain call.
+    // Before the first byte of a stream, and during a non-streamed call.
     for (stream, times) in [(true, 3), (false, 4)] {
         stage.upstream.then(Behaviour::Hang);
         let socket = ask(&stage, stream).await;
@@ -71,7 +72,7 @@ async fn a_disconnecting_client_cancels_its_request() {
         stage = leave(stage, socket, times).await;
     }
 
-    // Before the first byte, but after signs of life.
+    // Before the first token, but after keep-alives.
     let setup = Setup::new().set("gateway.heartbeat_seconds", 1);
     let late = Stage::with(setup, UpstreamKind::OpenAi).await;
     late.upstream.then(Behaviour::Hang);
@@ -79,14 +80,14 @@ async fn a_disconnecting_client_cancels_its_request() {
     read_until(&mut socket, ": ping").await;
     leave(late, socket, 1).await;
 
-    // Half closed is gone, too: nobody else works like that.
+    // A half-closed connection counts as closed; no known client relies on it.
     stage.upstream.then(Behaviour::Hang);
     let mut socket = ask(&stage, false).await;
     stage.upstream.wait_until_asked(5).await;
     socket.shutdown().await.unwrap();
     let _ = stage.upstream.wait_until_left(5).await;
 
-    // The program is as fit as before, and so is its key.
+    // The program and its key keep working.
     let answer = stage.program.post("/v1/chat/completions", question(false)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
 }

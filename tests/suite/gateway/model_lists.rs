@@ -1,4 +1,4 @@
-//! The models that people and workspaces are limited to.
+//! Model lists of users and workspaces.
 
 use support::{Caller, Credentials, wait_until};
 
@@ -30,7 +30,7 @@ async fn intersects_the_model_lists_of_key_owner_and_workspace() {
     let team = anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
     let of_team = format!("/r1/admin/model_lists/workspace/{}", team["id"].as_str().unwrap());
     let of_anna = format!("/r1/admin/model_lists/user/{}", anna.id);
-    // Made while nobody was limited.
+    // Created before any limit was set.
     let every = keys::make(anna, json!({ "workspace_id": team["id"] })).await;
     let large = keys::make(anna, json!({ "workspace_id": team["id"], "models": ["large", "small"] })).await;
     let own = keys::make(anna, json!({})).await;
@@ -54,7 +54,7 @@ async fn intersects_the_model_lists_of_key_owner_and_workspace() {
     }
     assert_eq!(at(&stage, 0, &own).post(API_STYLES[0], asked("large")).await.status, 200, "it is no key of the team's");
 
-    // A model outside its team is refused where the key is made or changed.
+    // A model outside the workspace's list is refused when a key is created or changed.
     let new = |rules: Value| {
         let mut body = json!({ "name": "x", "scopes": ["gateway"] });
         body.as_object_mut().unwrap().extend(rules.as_object().unwrap().clone());
@@ -67,7 +67,7 @@ async fn intersects_the_model_lists_of_key_owner_and_workspace() {
     anna.patch(&keys::path(&own), json!({ "workspace_id": team["id"] })).await.names_field("models");
     anna.patch(&keys::path(&large), json!({ "name": "Renamed" })).await.data();
 
-    // A person's list holds for all that is theirs, and both lists hold.
+    // A user's list applies to all their keys, and both lists apply.
     admin.put(&of_anna, json!({ "models": ["large"] })).await.data();
     assert_eq!(listed(&at(&stage, 0, &every)).await, [] as [String; 0]);
     assert_eq!(at(&stage, 0, &own).post(API_STYLES[0], asked("small")).await.status, 404);

@@ -1,4 +1,4 @@
-//! Models as administrators define them, and what people see of them.
+//! Models defined by administrators, and their visibility.
 
 use support::{Setup, Upstream, UpstreamKind, Value, json};
 

@@ -1,4 +1,4 @@
-//! Whatever a caller writes wrongly is the caller's mistake: a 4xx with a sentence, or an answer, and never a 5xx.
+//! Invalid requests cause a 4xx with a reason or are answered, but never cause a 5xx.
 
 use reqwest::Method;
 
@@ -32,7 +32,7 @@ async fn accepts_long_questions_and_limits_the_number_of_messages() {
     assert!(stage.upstream.asked().is_empty());
 }
 
-/// A question with nearly everything that an API knows.
+/// A question with nearly all parameters of an API.
 fn full(style: &str) -> Value {
     let parameters = json!({ "type": "object", "properties": { "city": { "type": "string" } } });
     let picture = "data:image/png;base64,iVBORw0KGgo=";
@@ -70,7 +70,7 @@ fn full(style: &str) -> Value {
     }
 }
 
-/// Every place in a value, as JSON pointers.
+/// JSON pointers to every value.
 fn places(value: &Value, at: &str, all: &mut Vec<String>) {
     match value {
         Value::Object(fields) => fields.iter().for_each(|(name, inner)| {

@@ -1,4 +1,4 @@
-//! Pictures that a program names by their address.
+//! Pictures referenced by URL.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::uploads::pictures::png;
 
-/// A server with one picture; its address.
+/// Starts a server with one picture; returns its URL.
 async fn web() -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = format!("http://{}/cat.png", listener.local_addr().unwrap());
@@ -22,7 +22,7 @@ async fn web() -> String {
     address
 }
 
-/// One question as each API has it.
+/// One question in the format of each API.
 fn asked_by_api(address: &str) -> [(&'static str, Value); 3] {
     let text = "What is it?";
     let chat = json!([{ "type": "text", "text": text }, { "type": "image_url", "image_url": { "url": address } }]);

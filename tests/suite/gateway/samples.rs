@@ -42,7 +42,7 @@ fn administration() -> Vec<SampleCall> {
             world.admin.put(&path, new_model_list()).await.data_with(200);
             Args::id(&world.third.id).with("scope", "user")
         }),
-        // The name of the built-in provider: the call passes the access checks, and that provider stays in use.
+        // Name of the built-in provider: the call passes the access checks, and that provider stays in use.
         sample(&["AddProvider"], async |_| {
             Args::body(json!({ "name": "demo", "kind": "openai", "models": ["small"] }))
         }),
@@ -62,7 +62,7 @@ fn programs() -> Vec<SampleCall> {
             Args::body(json!({ "model": "demo", "max_tokens": 9, "messages": messages }))
         }),
         sample(&["CreateEmbeddings"], async |_| Args::body(json!({ "model": "demo", "input": "Hello" }))),
-        // Not the form that it takes: the call passes the access checks and is refused.
+        // Not the expected form: the call passes the access checks and is refused.
         sample(&["Transcribe"], async |_| Args::body(json!({}))),
     ]
 }

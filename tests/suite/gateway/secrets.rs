@@ -1,4 +1,4 @@
-//! Neither keys nor what is asked and answered stand in the log, however talkative it is.
+//! Keys and message text are not logged at any log level.
 
 use reqwest::Method;
 
@@ -43,7 +43,7 @@ async fn keeps_keys_and_message_text_out_of_the_log() {
                 }
             }
         }
-        // What can't be read is not told either.
+        // Unparseable input is not logged either.
         let key = program.access_token().to_owned();
         for style in API_STYLES {
             for body in [

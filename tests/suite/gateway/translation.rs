@@ -1,4 +1,4 @@
-//! What gets lost easily between the dialect of a provider and that of a caller.
+//! Details that a translation between API formats can lose.
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn schema() -> Value {
         "$defs": { "city": { "type": "string" } } })
 }
 
-/// A conversation in which two tools were called at once, and somebody said nothing, at chat completions.
+/// A chat completions conversation with two parallel tool calls and an empty message.
 fn tool_round(call_ids: [&str; 2]) -> Value {
     let calls = call_ids.map(|id| {
         json!({ "id": id, "type": "function", "function": { "name": "weather", "arguments": "{\"city\":\"Hue\"}" } })
@@ -120,7 +120,7 @@ async fn ends_a_tool_call_answer_even_if_the_provider_stream_continues() {
     ids.dedup();
     assert_eq!(ids.len(), 2, "{chat:?}");
 
-    // Each in a block of its own, one open at a time.
+    // Each in its own block, one open at a time.
     let messages = frames(&stage.program.post(API_STYLES[2], asked_at(API_STYLES[2], true)).await);
     let mut open = None;
     let mut blocks = Vec::new();
@@ -169,7 +169,7 @@ async fn separates_tool_calls_whose_index_restarts() {
 #[tokio::test]
 async fn restores_thought_signatures_that_the_client_dropped() {
     let stage = Stage::with(Setup::new(), UpstreamKind::Gemini).await;
-    // Only the newer models insist on signatures.
+    // Only newer models require signatures.
     let deployments = json!([{ "provider": "fake", "model": "gemini-3-pro" }]);
     stage.app.admin().await.put("/r1/admin/models/small", json!({ "deployments": deployments })).await.data();
     let mut signed = calling("Hue");
@@ -180,7 +180,7 @@ async fn restores_thought_signatures_that_the_client_dropped() {
     let ids = [0, 1].map(|at| calls[at]["id"].as_str().unwrap().to_owned());
     for (ids, signature) in [
         ([ids[0].as_str(), ids[1].as_str()], "signature-of-hue"),
-        // Nobody here has seen these; without any signature the newer models refuse them.
+        // Unknown calls: newer models refuse them without a signature.
         (["call_x", "call_y"], "skip_thought_signature_validator"),
     ] {
         let answer = stage.program.post(API_STYLES[0], tool_round(ids)).await;
@@ -190,7 +190,7 @@ async fn restores_thought_signatures_that_the_client_dropped() {
     }
 }
 
-/// As the AI SDK goes on after each step, which sends no more than the ids; and the Agents SDK, which sends one.
+/// The AI SDK continues after each step with ids only; the Agents SDK sends one id.
 #[tokio::test]
 async fn resolves_previous_response_ids_in_the_responses_api() {
     let stage = Stage::start().await;
@@ -252,7 +252,7 @@ async fn merges_and_fills_turns_and_adapts_schemas_per_provider() {
         let all: Vec<&Value> = turns.iter().flat_map(|turn| turn[parts].as_array().unwrap()).collect();
         let empty = |part: &&&Value| part["text"].as_str().is_some_and(|text| text.trim().is_empty());
         assert_eq!(all.iter().find(empty), None, "{body}");
-        // Both results stand together, before what is said next.
+        // Both results precede the next text.
         let results: Vec<bool> =
             turns[2][parts].as_array().unwrap().iter().map(|part| part["text"].is_null()).collect();
         assert_eq!(results, [true, true, false], "{body}");
@@ -383,7 +383,7 @@ async fn starts_a_message_once_and_new_reasoning_blocks_after_tool_calls() {
     assert_eq!(begun, expected.iter().map(|(at, kind)| (at, kind)).collect::<Vec<_>>());
 }
 
-/// A server that leaves out the role and the reason of the end: libraries fail without them.
+/// Client libraries fail on servers that omit the role or the finish reason.
 #[tokio::test]
 async fn fills_in_missing_parts_of_a_providers_stream() {
     let stage = Stage::start().await;

@@ -1,10 +1,10 @@
-//! Whom a question goes to when a provider or one of its keys fails.
+//! Fallbacks when a provider or one of its keys fails.
 
 use std::time::{Duration, Instant};
 
 use super::*;
 
-/// Two providers, of which the model `small` is asked for at the first, then at the second.
+/// Two providers that serve the model `small` in this order.
 struct Two {
     stage: Stage,
     second: Upstream,
@@ -37,7 +37,7 @@ impl Two {
 async fn falls_back_to_another_deployment_before_the_first_frame() {
     let Two { stage, second } = Two::start("key-one").await;
     second.always(Behaviour::answer("From the second."));
-    // A refusal, also as the first frame of a stream, and a stream with nothing in it.
+    // An error response, an error as the first frame of a stream, and an empty stream.
     let limited =
         json!({ "error": { "message": "slow down", "type": "rate_limit_error", "code": "rate_limit_exceeded" } });
     for failure in [
@@ -51,7 +51,7 @@ async fn falls_back_to_another_deployment_before_the_first_frame() {
             let answer = stage.program.post(style, asked_at(style, true)).await;
             assert_eq!(streamed_text(&answer), "From the second.", "{failure:?} {style}: {answer:?}");
             assert_eq!(answer.header("x-natter-model"), Some("other"));
-            // While the first one rests it is not asked.
+            // The first provider is not called while it backs off.
             assert!(matches!(answer.header("x-natter-tries"), Some("1" | "2" | "3")), "{answer:?}");
         }
     }
@@ -63,7 +63,7 @@ async fn falls_back_to_another_deployment_before_the_first_frame() {
     assert_eq!(second.asked().len(), 0, "half an answer is not followed by another one");
 }
 
-/// An admin puts a key to work again.
+/// Reactivates a key as an administrator.
 async fn revive(stage: &Stage, key: &str) {
     let path = format!("/r1/admin/providers/fake/keys/{key}/revive");
     stage.app.admin().await.post(&path, json!({})).await.data();
@@ -92,7 +92,7 @@ async fn reports_the_shortest_wait_while_every_key_backs_off() {
     }
     assert_eq!(stage.upstream.asked().len(), 2, "nobody asks a key that rests");
 
-    // A short rest ends by itself.
+    // A short backoff ends by itself.
     revive(&stage, "0").await;
     revive(&stage, "1").await;
     stage.upstream.then(Behaviour::Refuse(429, Some(1)));
@@ -104,7 +104,7 @@ async fn reports_the_shortest_wait_while_every_key_backs_off() {
     .await;
 }
 
-/// A refusal in OpenAI's form.
+/// An error in OpenAI's format.
 fn refusal(status: u16, wait: Option<u32>, message: &str, code: &str) -> Behaviour {
     let error = json!({ "message": message, "type": "tokens", "param": null, "code": code });
     Behaviour::RefuseWith(status, wait, json!({ "error": error }))
@@ -190,7 +190,7 @@ async fn one_members_large_question_does_not_affect_others() {
         revive(&stage, "0").await;
     }
 
-    // A small question that is refused as well is not refused for its size.
+    // A small question that is also refused is not refused because of its size.
     for body in [large, question(false)] {
         stage.upstream.then(Behaviour::Refuse(429, Some(3_600)));
         assert_eq!(stage.program.post(API_STYLES[0], body).await.status, 429);
@@ -234,12 +234,12 @@ async fn disables_a_rejected_key_until_a_probe_succeeds() {
     let before = states().await;
     assert_eq!(before[0], before[1]);
     upstream.then(Behaviour::Refuse(401, None));
-    // The other key answers, and the caller notices nothing.
+    // The other key answers; the caller does not notice.
     assert_eq!(program.post(API_STYLES[0], question(false)).await.status, 200);
     let after = states().await;
     assert_eq!(after.iter().filter(|state| **state == before[0]).count(), 1, "{after:?}");
     assert!(after.iter().any(|state| state == "off"), "{after:?}");
-    // With both off, whoever asks next is the probe.
+    // With both keys disabled, the next request is the probe.
     upstream.then(Behaviour::Refuse(401, None));
     let refused = program.post(API_STYLES[0], question(false)).await;
     assert_ne!(refused.status, 401, "the caller's own key is right: {refused:?}");
@@ -250,7 +250,7 @@ async fn disables_a_rejected_key_until_a_probe_succeeds() {
 
 #[tokio::test]
 async fn an_unreachable_provider_does_not_delay_other_requests() {
-    // One that takes connections and never says a word, and one that nobody listens for.
+    // A server that accepts connections and stays silent, and a closed port.
     let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let mut setup = Setup::new().provider(&upstream);

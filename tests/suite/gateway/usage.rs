@@ -1,4 +1,4 @@
-//! The ledger: who used what.
+//! Usage ledger.
 
 use support::{Behaviour, Setup, UpstreamKind, Value, json};
 

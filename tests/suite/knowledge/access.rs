@@ -1,4 +1,4 @@
-//! Who gives an assistant files, and who sees them.
+//! Permissions on an assistant's files.
 
 use support::{Member, Value, json};
 
@@ -29,24 +29,24 @@ async fn only_editors_of_an_assistant_manage_its_files() {
         person.post(&format!("{one}/retry"), json!({})).await.refused(status, code);
         person.delete(&one).await.refused(status, code);
     }
-    // An admin of the workspace may, with files of their own.
+    // A workspace admin may add their own files.
     assert_eq!(dora.get(&path).await.data()["files"][0]["id"], file["id"]);
     let foreign = ben.upload("own.txt", "text/plain", "mine").await;
     dora.post(&path, json!({ "upload_id": foreign["id"] })).await.refused(404, "not_found");
     let own = dora.upload("own.txt", "text/plain", "Tides come twice a day.").await;
     let given = dora.post(&path, json!({ "upload_id": own["id"] })).await.data_with(201);
     assert_eq!(given["added_by"]["name"], "Dora");
-    // The same again is the same.
+    // Adding it again returns the same file.
     let again = dora.post(&path, json!({ "upload_id": own["id"] })).await.data_with(200);
     assert_eq!(again["id"], given["id"]);
-    // A file of another assistant is not found here.
+    // A file of another assistant is not found.
     let other = json!({ "name": "Other", "workspace_id": library.workspace });
     let other = library.anna.post("/r1/assistants", other).await.data_with(201)["id"].as_str().unwrap().to_owned();
     let there = format!("/r1/assistants/{other}/knowledge/{}", file["id"].as_str().unwrap());
     library.anna.delete(&there).await.refused(404, "not_found");
     library.anna.delete(&one).await.data_with(200);
     assert_eq!(library.file(&file).await, Value::default());
-    // Nobody gives the default one any.
+    // The default assistant takes no files.
     let default = library.anna.get("/r1/assistants").await.data()["items"][0]["id"].as_str().unwrap().to_owned();
     library.anna.get(&format!("/r1/assistants/{default}/knowledge")).await.refused(403, "forbidden");
 }
@@ -72,7 +72,7 @@ async fn shows_citations_only_to_readers_of_the_answer() {
     let path = format!("/r1/messages/{}/citations/1", answer["id"].as_str().unwrap());
     assert!(ben.get(&path).await.data()["text"].as_str().unwrap().contains("twenty-five"));
     dora.get(&path).await.refused(404, "not_found");
-    // The file itself stays with those who may change the assistant.
+    // Only editors of the assistant can open the file.
     assert_eq!(ben.get(&path).await.data()["may_read_file"], false);
     ben.get(&format!("/r1/uploads/{}", file["upload_id"].as_str().unwrap())).await.refused(404, "not_found");
 }

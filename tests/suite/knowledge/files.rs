@@ -1,4 +1,4 @@
-//! What can be given: files that lie, that are empty, broken or too much, and what is left when they go.
+//! Knowledge files: validation, limits and deletion.
 
 use std::{
     fs,
@@ -28,10 +28,10 @@ async fn the_content_of_a_knowledge_file_decides_its_type() {
         let upload = anna.upload(name, claimed, bytes).await;
         anna.post(&path, json!({ "upload_id": upload["id"] })).await.refused(415, "type_refused");
     }
-    // A text that calls itself a PDF is a text.
+    // A text declared as PDF is treated as text.
     let honest = library.give("handbook.pdf", "application/pdf", HANDBOOK).await;
     assert_eq!(library.until(&honest, "ready").await["media_type"], "text/plain");
-    // A beginning makes no PDF.
+    // A PDF header alone is not a PDF.
     for (name, bytes) in [
         ("broken.pdf", &b"%PDF-1.7\nnothing of the kind"[..]),
         ("blank.txt", b" \n\t\n "),
@@ -41,7 +41,7 @@ async fn the_content_of_a_knowledge_file_decides_its_type() {
         let failed = library.until(&file, "failed").await;
         assert!(failed["error"].as_str().unwrap().ends_with('.'), "{failed}");
         assert_eq!(failed["pieces"], 0);
-        // Trying again is allowed, and ends alike.
+        // A retry is allowed and fails again.
         let retry = format!("{path}/{}/retry", file["id"].as_str().unwrap());
         anna.post(&retry, json!({})).await.data();
         library.until(&file, "failed").await;
@@ -49,11 +49,11 @@ async fn the_content_of_a_knowledge_file_decides_its_type() {
     anna.post(&format!("{path}/{}/retry", honest["id"].as_str().unwrap()), json!({})).await.refused(409, "wrong_state");
 }
 
-/// A document of these parts.
+/// A ZIP-based document with these parts.
 fn packed(parts: &[(&str, &str)]) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in parts {
-        // The type of an OpenDocument file stands in its first bytes.
+        // The first bytes of an OpenDocument file contain its type.
         let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
         archive.start_file(*name, options).unwrap();
         archive.write_all(content.as_bytes()).unwrap();
@@ -75,7 +75,7 @@ async fn reads_office_documents_and_cites_slides() {
         ("ppt/slides/slide1.xml", &slide("Welcome to the harbour.")),
         ("ppt/slides/slide2.xml", &slide("Everybody has twenty-five days of leave each year.")),
     ]);
-    // Browsers say no more of a file that no program there opens.
+    // Browsers send this type for files that no local program opens.
     let file = library.give("plan.pptx", "application/octet-stream", slides).await;
     assert_eq!(library.until(&file, "ready").await["pieces"], 2);
     let text = packed(&[
@@ -97,7 +97,7 @@ async fn reads_office_documents_and_cites_slides() {
 #[tokio::test]
 async fn a_crashing_file_reader_fails_only_its_file() {
     let library = Library::start().await;
-    // Parsers go down into it, one call for each.
+    // Parsers recurse once per level.
     let deep = format!("<html>{}deep{}</html>", "<div>".repeat(3_000), "</div>".repeat(3_000));
     let file = library.give("deep.html", "text/html", deep).await;
     wait_until("it was read or refused", || async {
@@ -118,14 +118,14 @@ async fn limits_the_knowledge_of_an_assistant() {
     anna.post(&path, json!({ "upload_id": huge["id"] })).await.refused(413, "too_large");
     let first = library.give("handbook.md", "text/markdown", HANDBOOK).await;
     library.until(&first, "ready").await;
-    // Three pieces are there, and this has more than one.
+    // The limit leaves room for less than this file needs.
     let second = library.give("long.txt", "text/plain", "All work and no play. ".repeat(900)).await;
     let failed = library.until(&second, "failed").await;
     assert!(failed["error"].as_str().unwrap().contains("more than 4 pieces"), "{failed}");
     assert_eq!(library.rows("knowledge_chunks").await, 3, "nothing is left of it");
     let third = anna.upload("third.txt", "text/plain", "third").await;
     anna.post(&path, json!({ "upload_id": third["id"] })).await.refused(413, "quota_exceeded");
-    // With the first one gone there is room.
+    // Deleting the first file makes room.
     anna.delete(&format!("{path}/{}", first["id"].as_str().unwrap())).await.data_with(200);
     anna.post(&format!("{path}/{}/retry", second["id"].as_str().unwrap()), json!({})).await.data();
     library.until(&second, "failed").await;
@@ -141,7 +141,7 @@ async fn deletes_all_data_of_a_removed_knowledge_file() {
     library.until(&given, "ready").await;
     let chat = library.chat().await;
     let answer = library.ask(&mut socket, &chat, "How many days of leave?", "Twenty-five [1].").await;
-    // It is the assistant's now.
+    // The upload belongs to the assistant now.
     let upload = json!({ "id": given["upload_id"] });
     assert_eq!(anna.get(&address(&upload)).await.text(), HANDBOOK);
     let path = format!("/r1/uploads/{}", given["upload_id"].as_str().unwrap());
@@ -153,7 +153,7 @@ async fn deletes_all_data_of_a_removed_knowledge_file() {
     for table in ["knowledge_files", "knowledge_chunks", "knowledge_vectors", "knowledge_words"] {
         assert_eq!(library.rows(table).await, 0, "{table}");
     }
-    // The answer keeps its excerpt; the place can't be opened any more.
+    // The answer keeps its excerpt; the source can't be opened.
     let id = answer["id"].as_str().unwrap();
     let cited = anna.get(&format!("/r1/messages/{id}/citations/1")).await;
     cited.refused(404, "not_found");

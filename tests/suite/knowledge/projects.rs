@@ -1,4 +1,4 @@
-//! Sections as projects: what assistants keep to and answer from in the chats that somebody has there.
+//! Sections as projects: instructions and files for the assistant chats in them.
 
 use support::{json, wait_until};
 
@@ -40,7 +40,7 @@ async fn uses_a_sections_instructions_and_files_in_its_chats() {
     let cited = format!("/r1/messages/{}/citations/1", answer["id"].as_str().unwrap());
     assert!(anna.get(&cited).await.data()["text"].as_str().unwrap().contains("twenty-five days"));
 
-    // A file stays in its workspace; the instructions are the section's.
+    // Files stay in their workspace; the instructions belong to the section.
     let elsewhere = anna.open_assistant().await;
     anna.patch(&format!("/r1/conversations/{elsewhere}/own"), json!({ "section_id": section })).await.data();
     let answer = library.ask(&mut socket, &elsewhere, question, "Who knows.").await;
@@ -78,13 +78,13 @@ async fn a_section_is_private_to_its_owner() {
     ben.post(&knowledge, give.clone()).await.refused(404, "not_found");
     ben.post(&format!("{one}/retry"), json!({})).await.refused(404, "not_found");
     ben.delete(&one).await.refused(404, "not_found");
-    // Nor is anybody else's file one's own, or a workspace that one is not in.
+    // Files of others and foreign workspaces are refused.
     anna.post(&knowledge, give).await.refused(404, "not_found");
     let mallory = library.app.sign_up("Mallory").await;
     let hers = mallory.post("/r1/sections", json!({ "name": "House" })).await.data_with(201);
     let there = format!("/r1/sections/{}/knowledge?workspace_id={}", hers["id"].as_str().unwrap(), library.workspace);
     mallory.get(&there).await.refused(404, "not_found");
-    // A section's file is not an assistant's.
+    // A section's file does not belong to the assistant.
     assert_eq!(anna.get(&library.path()).await.data()["files"], json!([]));
     anna.delete(&format!("{}/{}", library.path(), file["id"].as_str().unwrap())).await.refused(404, "not_found");
     anna.delete(&one).await.data();

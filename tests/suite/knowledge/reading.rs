@@ -1,10 +1,10 @@
-//! Reading files: through crashes, refusals and changes of the model.
+//! Indexing of files: crashes, provider errors and model changes.
 
 use support::{Behaviour, Setup, json, wait_until};
 
 use super::{HANDBOOK, Library};
 
-/// A text that is cut into more than a hundred pieces, each with a word of its own.
+/// A text of more than a hundred chunks, each with a unique word.
 fn long_text() -> String {
     (0..130).map(|n| format!("# Chapter {n}\n\nThe word of this chapter is word{n}x.\n\n")).collect()
 }
@@ -14,7 +14,7 @@ async fn indexes_a_file_once_despite_a_kill() {
     let mut library = Library::start().await;
     library.upstream.embed(Behaviour::step(""));
     let file = library.give("long.md", "text/markdown", long_text()).await;
-    // Two calls are answered, the third is in the air.
+    // Two calls are answered, the third is in flight.
     library.upstream.release(2);
     library.upstream.wait_until_asked(3).await;
     wait_until("two parts are stored", || async { library.file(&file).await["embedded"] == 64 }).await;
@@ -27,7 +27,7 @@ async fn indexes_a_file_once_despite_a_kill() {
     let sum = "SELECT CAST(SUM(count) AS BIGINT) FROM knowledge_vectors";
     assert_eq!(library.app.database.number(sum).await, 130);
     assert_eq!(library.rows("knowledge_vectors").await, 5);
-    // Only what was in the air is asked for again.
+    // Only the call in flight is repeated.
     let asked: usize = library.embedded().iter().map(|body| body["input"].as_array().unwrap().len()).sum();
     assert!(asked <= 130 + 2 * 32, "{asked} texts");
     let mut socket = library.anna.connect().await;
@@ -49,10 +49,10 @@ async fn a_file_waits_for_an_unavailable_embedding_model_and_can_be_retried() {
     library.upstream.embed(Behaviour::answer(""));
     let retry = format!("{}/{}/retry", library.path(), file["id"].as_str().unwrap());
     let again = library.anna.post(&retry, json!({})).await.data();
-    // Somebody may have begun with it already.
+    // Indexing may have started already.
     assert!(["waiting", "reading"].contains(&again["state"].as_str().unwrap()), "{again}");
     assert_eq!(again["error"], json!(null));
-    // The provider's key may rest for some seconds yet.
+    // The provider's key may back off for some seconds.
     wait_until("it is ready", || async {
         let now = library.file(&file).await;
         if now["state"] == "waiting" && now["error"].is_string() {
@@ -78,7 +78,7 @@ async fn records_failed_files_as_dead_letters_with_their_cause() {
         dead["items"].as_array().unwrap().iter().any(|job| job["error"].as_str().is_some_and(|error| !error.is_empty()))
     })
     .await;
-    // An admin who puts it back helps, too.
+    // An administrator can requeue it too.
     library.upstream.embed(Behaviour::answer(""));
     wait_until("it is ready", || async {
         admin.post("/r1/admin/jobs/requeue", json!({ "kind": "read_knowledge" })).await.data();
@@ -92,7 +92,7 @@ async fn changing_the_embedding_model_embeds_all_files_again() {
     let library = Library::start().await;
     let file = library.give("handbook.md", "text/markdown", HANDBOOK).await;
     library.until(&file, "ready").await;
-    // Under the same name another model answers from now on.
+    // The same name refers to another model from here on.
     let admin = library.app.admin().await;
     let body = json!({ "deployments": [{ "provider": "fake", "model": "embed-other" }] });
     admin.put("/r1/admin/models/embed-words", body).await.data_with(200);

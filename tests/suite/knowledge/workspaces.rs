@@ -1,4 +1,4 @@
-//! Files of a whole workspace, from which all assistants answer in it.
+//! Workspace files, used by all assistants in the workspace.
 
 use support::{Behaviour, Value, json, wait_until};
 
@@ -9,7 +9,7 @@ impl Library {
         format!("/r1/workspaces/{}/knowledge", self.workspace)
     }
 
-    /// Gives the handbook to the workspace, and waits until it is read.
+    /// Adds the handbook to the workspace and waits until it is indexed.
     async fn share(&self) -> Value {
         let upload = self.anna.upload("handbook.md", "text/markdown", HANDBOOK).await;
         let give = json!({ "upload_id": upload["id"] });
@@ -36,7 +36,7 @@ async fn all_assistants_use_the_files_of_their_workspace() {
     assert!(library.instructions().contains("twenty-five days"));
     let cited = format!("/r1/messages/{}/citations/1", answer["id"].as_str().unwrap());
     assert!(anna.get(&cited).await.data()["text"].as_str().unwrap().contains("twenty-five days"));
-    // The one that is in no workspace, too; but not in another workspace.
+    // An assistant without a workspace uses them too, but not in another workspace.
     let default = anna.get("/r1/assistants").await.data()["items"][0]["id"].clone();
     let new = json!({ "kind": "assistant", "assistant_id": default, "workspace_id": library.workspace });
     let inside = anna.post("/r1/conversations", new).await.data_with(201)["id"].as_str().unwrap().to_owned();
@@ -45,10 +45,10 @@ async fn all_assistants_use_the_files_of_their_workspace() {
     let elsewhere = anna.open_assistant().await;
     let answer = library.ask(&mut socket, &elsewhere, question, "Who knows.").await;
     assert!(answer["answer"].get("knowledge").is_none(), "{answer}");
-    // It is no assistant's file.
+    // The file belongs to no assistant.
     assert_eq!(anna.get(&library.path()).await.data()["files"], json!([]));
     anna.delete(&format!("{}/{}", library.path(), file["id"].as_str().unwrap())).await.refused(404, "not_found");
-    // It goes with its workspace, and not before: what nobody can ask any more is looked for when an assistant is deleted.
+    // It is deleted with its workspace, not before; deleting an assistant removes only unused files.
     anna.delete(&format!("/r1/assistants/{}", library.assistant)).await.data();
     library.ask(&mut socket, &inside, question, "Twenty-five [1].").await;
     assert!(library.instructions().contains("twenty-five days"));
@@ -72,7 +72,7 @@ async fn only_workspace_admins_manage_workspace_files() {
         person.delete(&one).await.refused(status, code);
     }
     assert_eq!(dora.get(&library.shared()).await.data()["files"][0]["id"], file["id"]);
-    // Where a guest reads along an assistant doesn't answer from them.
+    // Assistants do not use the files in conversations with guests.
     let mut socket = anna.connect().await;
     for (members, is_known) in [(json!([ben.id, dora.id]), true), (json!([ben.id, cara.id]), false)] {
         let new =
@@ -88,7 +88,7 @@ async fn only_workspace_admins_manage_workspace_files() {
         let answer = &message["answer"];
         assert_eq!(answer.get("knowledge").is_some_and(Value::is_object), is_known, "{answer}");
         if is_known {
-            // Nor does a guest who comes after it read on in them.
+            // A guest who joins later can't open the citations either.
             let cited = format!("/r1/messages/{}/citations/1", message["id"].as_str().unwrap());
             let new = json!({ "user_id": cara.id });
             anna.post(&format!("/r1/conversations/{group}/members"), new).await.data_with(201);

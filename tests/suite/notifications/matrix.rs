@@ -1,5 +1,5 @@
-//! Who is told of what, and how: levels × kinds × states as one table. It is committed, so that a change of it shows in the review;
-//! `NATTER_UPDATE=1` writes it anew.
+//! Notification matrix: levels × kinds × states. The table is committed so that a change shows up in review;
+//! `NATTER_UPDATE=1` rewrites it.
 
 use std::{
     fmt::Write as _,
@@ -18,7 +18,7 @@ const HEAD: &str = "# What somebody is told of: list: it stands in their list; r
                     # mail: is in the mail about what was missed; -: nothing of it.\n\
                     # level | kind";
 const LEVELS: [&str; 3] = ["all", "mentions", "none"];
-/// Each with what is written. Each happens in a channel of its own.
+/// Kinds with the message that triggers them, each in its own channel.
 const KINDS: [(&str, &str); 7] = [
     ("message", "plain words"),
     ("mention", "only for you"),
@@ -39,7 +39,7 @@ struct Person {
 }
 
 impl Person {
-    /// What happened to them, by the channel of each kind.
+    /// Notifications of a person by the channel of each kind.
     async fn told(&self, chats: &[String], pushed: &[Pushed], mails: &MailServer) -> Vec<String> {
         let listed = self.member.get("/r1/notifications?page_size=100").await.data();
         let mails = mails.mails_to(&self.member.email);
@@ -83,7 +83,7 @@ async fn notifications_match_the_committed_matrix() {
     }))
     .await;
 
-    // What has to be there before: they are members, follow the thread, and have said something that is reacted to.
+    // Preconditions: they are members, follow the thread, and wrote the message that gets a reaction.
     let mut chats = Vec::new();
     for (kind, _) in KINDS {
         let chat = anna.open_channel("private_channel", &format!("matrix {kind}")).await;
@@ -125,9 +125,9 @@ async fn notifications_match_the_committed_matrix() {
     wait_until(woken, || async { app.database.number("SELECT COUNT(*) FROM jobs WHERE kind = 'push'").await == 0 })
         .await;
     later(&app).await;
-    // Whoever is here is asked about again later: of the two levels that tell of anything.
+    // Online users are checked again later; only two of the levels notify at all.
     wait_until("whoever gets a mail was sent it", || async { asked(&app).await == 2 }).await;
-    // The server tells of mails in their order, so all those are known with this one.
+    // Mails are sent in order, so all earlier ones have arrived with this one.
     verified(&app, &mails, "Last").await;
 
     let pushed = service.pushed();
@@ -139,7 +139,7 @@ async fn notifications_match_the_committed_matrix() {
     drop(sockets);
 }
 
-/// A line for each level and kind, a column for each state.
+/// One line per level and kind, one column per state.
 fn table(people: &[Person], told: &[Vec<String>]) -> String {
     let mut table = HEAD.to_owned();
     for state in STATES {
@@ -175,7 +175,7 @@ async fn say(by: &Member, chat: &str, content: &str, more: Value) -> Value {
     by.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201)
 }
 
-/// What was said in the channels of such titles was looked through for whom it concerns.
+/// Waits until the recipients of all messages in channels with these titles are resolved.
 async fn until_looked_through(app: &Application, titles: &str) {
     let behind = format!(
         "SELECT COUNT(*) FROM conversations c LEFT JOIN notification_positions p ON p.conversation_id = c.id \
@@ -184,7 +184,7 @@ async fn until_looked_through(app: &Application, titles: &str) {
     wait_until("all is looked through", || async { app.database.number(&behind).await == 0 }).await;
 }
 
-/// They choose their level, and are as their state says; with a connection where they have one.
+/// Sets the level and state of a person; returns a connection if the state needs one.
 async fn enter(anna: &Member, person: &Person, chats: &[String]) -> Option<Socket> {
     let Person { level, state, member, .. } = person;
     let mut settings = json!({ "mail_after_minutes": 5, "keywords": ["lighthouse"] });
@@ -215,7 +215,7 @@ async fn enter(anna: &Member, person: &Person, chats: &[String]) -> Option<Socke
     Some(socket)
 }
 
-/// Quiet hours that hold while this runs.
+/// Quiet hours that include the current time.
 fn around_now() -> Value {
     let minutes = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 60;
     let time = |minutes: u64| format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60);

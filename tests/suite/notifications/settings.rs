@@ -1,4 +1,4 @@
-//! What people want to be told of.
+//! Notification settings.
 
 use support::{Application, json};
 
@@ -48,14 +48,14 @@ async fn levels_select_the_notified_events() {
     told(&mut of_ben, "message", "told").await;
     let own = &ben.conversation(&one).await["own"];
     assert_eq!((&own["notify"], &own["notify_chosen"]), (&json!("all"), &json!(true)));
-    // Everywhere where nothing else is chosen.
+    // Default level of conversations without their own.
     ben.patch("/r1/notifications/settings", json!({ "level": "all" })).await.data();
     assert_eq!(ben.conversation(&other).await["own"]["notify"], "all");
     ben.patch(&format!("/r1/conversations/{one}/own"), json!({ "notify": "none" })).await.data();
     mention(&anna, &one, "not even so", &[&ben]).await;
     anna.send_message(&other, "told too").await;
     told(&mut of_ben, "message", "told too").await;
-    // Left to the settings again, on all devices.
+    // Reset to the default, on all devices.
     let mut here = ben.connect().await;
     let left = ben.patch(&format!("/r1/conversations/{one}/own"), json!({ "notify": null })).await.data();
     let frame = here.expect_in("conversation.own", &one).await;
@@ -66,14 +66,13 @@ async fn levels_select_the_notified_events() {
     assert_eq!(ben.conversation(&one).await["own"]["notify_chosen"], false);
     anna.send_message(&one, "told again").await;
     told(&mut of_ben, "message", "told again").await;
-    // Muted: only what is meant for one, and silently.
+    // Muted: only mentions, without sound.
     ben.patch(&format!("/r1/conversations/{other}/own"), json!({ "muted_until": "2030-01-01T00:00:00.000Z" }))
         .await
         .data();
     anna.send_message(&other, "muted").await;
     mention(&anna, &other, "for Ben", &[&ben]).await;
     assert_eq!(told(&mut of_ben, "mention", "for Ben").await["silent"], true);
-    // Do not disturb.
     ben.patch("/r1/notifications/settings", json!({ "dnd_until": "2030-01-01T00:00:00.000Z" })).await.data();
     let chat = anna.open_single(&ben).await;
     anna.send_message(&chat, "later").await;

@@ -1,4 +1,5 @@
-//! The drill: load → backup → kill -9 → restore elsewhere → start → everything is there that was acknowledged before the backup.
+//! Backup drill: load → backup → kill -9 → restore elsewhere → start → everything acknowledged before the backup
+//! exists.
 
 use std::{
     fs,
@@ -15,7 +16,7 @@ use support::{
 
 use super::natter;
 
-/// The settings of an installation in this folder.
+/// Settings of an installation in this folder.
 fn own(folder: &Path) -> Vec<(String, String)> {
     let text = |path: &Path| path.display().to_string();
     vec![
@@ -57,7 +58,7 @@ async fn restores_everything_acknowledged_before_a_backup() {
     let mut stage = Stage::start().await;
     let upload = stage.anna.upload("plan.txt", "text/plain", "our plan").await;
     stage.anna.send_files(&stage.chat, "look", &[&upload]).await.data_with(201);
-    // Somebody writes all the while.
+    // Writes continue during the backup.
     let stop = Arc::new(AtomicBool::new(false));
     let writing = {
         let (anna, chat, stop) = (stage.anna.clone(), stage.chat.clone(), Arc::clone(&stop));
@@ -87,14 +88,14 @@ async fn restores_everything_acknowledged_before_a_backup() {
     let (is_done, said) = run(elsewhere.path(), &["admin", "ledger", "verify"]).await;
     assert!(is_done && said.contains("everything adds up"), "{said}");
     let instance = Instance::start(elsewhere.path(), &own(elsewhere.path())).await;
-    // Her session is as good as before: the key is the same.
+    // Her session stays valid because the signing key is restored.
     let anna = stage.anna.at(&instance.url());
     let history = anna.history(&stage.chat).await;
     assert!(history.iter().any(|message| message["id"] == last["id"]), "{} messages", history.len());
     assert_eq!(anna.get(&crate::uploads::address(&upload)).await.text(), "our plan");
     Member::sign_in(&instance.url(), &anna.email, PASSWORD).await;
     anna.send_message(&stage.chat, "and on it goes").await;
-    // The settings and leftovers of the work are not there.
+    // Settings and temporary files are excluded.
     let names: Vec<String> = fs::read_dir(stage.app.folder())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -113,7 +114,7 @@ async fn restore_refuses_existing_data_and_damaged_archives() {
     assert!(run(stage.app.folder(), &["backup", &archive]).await.0);
     let (is_done, said) = run(stage.app.folder(), &["backup", &archive]).await;
     assert!(!is_done && said.contains("is there already"), "{said}");
-    // Not over the one that runs.
+    // Refused over a running installation.
     let (is_done, said) = run(stage.app.folder(), &["restore", &archive]).await;
     assert!(!is_done && said.contains("There is a database at"), "{said}");
 
@@ -133,7 +134,7 @@ async fn restore_refuses_existing_data_and_damaged_archives() {
         assert_eq!(fs::read_dir(&target).unwrap().count(), 0, "something was left behind");
     }
 
-    // Without its key it would open nothing.
+    // Refused without the encryption key.
     let target = elsewhere.path().join("without-key");
     fs::create_dir(&target).unwrap();
     let alone = elsewhere.path().join("alone.tar");
@@ -190,7 +191,7 @@ async fn runs_scheduled_backups_and_keeps_the_newest() {
     let output = app.command(&["doctor"]).await;
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("ok       backups: the last one is of 20"), "{said}");
-    // A restart makes no other one.
+    // A restart creates no further backup.
     app.instances[0].kill().await;
     let again = Instance::start(app.folder(), app.settings()).await;
     assert_eq!(Caller::anonymous(&again.url()).get("/health").await.status, 200);
@@ -215,7 +216,7 @@ async fn stores_s3_backups_without_the_encryption_key() {
     let (archive, key) = (archive.display().to_string(), key.display().to_string());
     let (is_done, said) = run(target.path(), &["restore", &archive, "--key", &key]).await;
     assert!(is_done && said.contains("everything was verified"), "{said}");
-    // Nothing stays here.
+    // Nothing is stored locally.
     assert_eq!(fs::read_dir(app.folder().join("backups")).unwrap().count(), 0);
 }
 
@@ -231,7 +232,7 @@ async fn warns_at_start_up_that_postgresql_is_not_backed_up() {
     assert!(!is_done && said.contains("backup.every_hours is set, but the database is PostgreSQL"), "{said}");
 }
 
-/// As docs/operations.md says it is done.
+/// Follows the procedure in docs/operations.md.
 #[tokio::test]
 async fn restores_a_postgresql_dump_elsewhere() {
     if Engine::of_this_run() != Engine::Postgres {
@@ -267,7 +268,7 @@ async fn restores_a_postgresql_dump_elsewhere() {
     let anna = anna.at(&instance.url());
     assert!(anna.history(&chat).await.iter().any(|message| message["id"] == last["id"]));
     anna.send_message(&chat, "and on it goes").await;
-    // We back up what is a file alone.
+    // The command supports only SQLite.
     let (is_done, said) = natter(app.folder(), &pairs, &["backup", "x.tar"]).await;
     assert!(!is_done && said.contains("pg_dump"), "{said}");
 }

@@ -1,8 +1,8 @@
-//! What an installation needs, as a running server sees it: for its administrators, and in a sentence each for `/health`.
+//! Health checks of an installation: for administrators, and as reasons in `/health`.
 
 use support::{Application, Member, Setup, Value, json, wait_until};
 
-/// What is said about these things.
+/// Checks about this subject.
 async fn about(admin: &Member, about: &str) -> Vec<(String, String)> {
     let checks = admin.get("/r1/admin/checks").await.data();
     let text = |check: &Value, field: &str| check[field].as_str().unwrap().to_owned();
@@ -27,7 +27,7 @@ async fn the_console_shows_the_doctors_checks() {
     let faults: Vec<_> =
         told["checks"].as_array().unwrap().iter().filter(|check| check["verdict"] == "fault").collect();
     assert!(faults.is_empty(), "{faults:?}");
-    // Several who ask within seconds are told the same.
+    // Results are cached for some seconds.
     assert_eq!(admin.get("/r1/admin/checks").await.data()["checked_at"], told["checked_at"]);
     anna.get("/r1/admin/checks").await.refused(403, "forbidden");
 }

@@ -1,4 +1,4 @@
-//! A disk that is full: writes are refused with a sentence, reads go on, and it heals.
+//! Full disk: writes are refused with a reason, reads continue, and the server recovers.
 
 use std::{
     fs::{self, OpenOptions},
@@ -10,11 +10,11 @@ use std::{
 use support::{Engine, Member, PASSWORD, Setup, json, new_id, wait_until};
 use tempfile::TempDir;
 
-/// A small disk of its own.
+/// A small file system for one test.
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    /// None where this machine lets nobody mount one.
+    /// `None` if this machine permits no mounts.
     fn mount(mebibytes: u32) -> Option<Self> {
         let folder = tempfile::Builder::new().prefix("natter-disk").tempdir().unwrap();
         let size = format!("size={mebibytes}m");
@@ -26,7 +26,7 @@ impl SmallDisk {
         self.0.path()
     }
 
-    /// Takes all that is left.
+    /// Fills the remaining space.
     fn fill(&self) {
         let mut file = OpenOptions::new().create(true).append(true).open(self.filler()).unwrap();
         for size in [1024 * 1024, 4096, 1] {
@@ -41,7 +41,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: a server that is being killed may still have files open.
+        // Lazily, because a killed server may still have open files.
         let _ = Command::new("umount").arg("--lazy").arg(self.path()).output();
     }
 }
@@ -67,7 +67,7 @@ async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     anna.send_message(&chat, "before").await;
     assert_eq!(anna.get("/health").await.body["status"], "ok");
 
-    // SQLite's log may have room within it, and gives some back now and then: nothing can be written once that is used up as well.
+    // SQLite's WAL may have free space inside and reuses some; writes fail only once that is used up as well.
     let mut sent = 1;
     let refused = loop {
         disk.fill();
@@ -106,7 +106,7 @@ async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     disk.fill();
     let upload = anna.uploading("a.bin", "application/octet-stream", vec![7; 2_000_000]);
     anna.send(upload).await.refused(507, "storage_full");
-    // Reads are as ever.
+    // Reads still work.
     assert_eq!(anna.history(&chat).await.len(), sent);
     anna.get("/r1/conversations").await.data();
     let health = anna.get("/health").await;
@@ -123,7 +123,7 @@ async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     anna.upload("b.bin", "application/octet-stream", vec![7; 2_000_000]).await;
     assert_eq!(anna.get("/health").await.body["status"], "ok");
     assert_eq!(anna.history(&chat).await.len(), sent + 1);
-    // Nothing could be written down of it meanwhile; now it is, with its end.
+    // The incident could not be recorded meanwhile; now it is, with its end.
     let admin = app.command(&["admin", "create", "--email", "root@example.test", "--password", PASSWORD]).await;
     assert!(admin.status.success(), "{admin:?}");
     let admin = Member::sign_in(&app.url(), "root@example.test", PASSWORD).await;

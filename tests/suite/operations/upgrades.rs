@@ -1,11 +1,11 @@
-//! Beside the release before, where there is one. Beside a newer release: its schema is served, and its jobs and events are left alone. As while instances are replaced one after the other, or after
-//! the newer one was taken back.
+//! Upgrades next to the previous release and next to a newer one: schemas of newer releases are served and their jobs
+//! and events are ignored, as in a rolling upgrade or after a rollback.
 
 use support::{Application, Engine, Member, Setup, json, new_id, wait_until};
 
 use super::natter;
 
-/// A step of a release that is not written yet.
+/// Migration of a future release.
 const NEWER: &str = "m9999_of_the_future";
 
 async fn said(app: &Application, arguments: &[&str]) -> (bool, String) {
@@ -13,13 +13,13 @@ async fn said(app: &Application, arguments: &[&str]) -> (bool, String) {
     (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 
-/// As `natter migrate up` of the newer release: it adds something, and writes down that it did.
+/// Simulates `natter migrate up` of the newer release, which adds and records a migration.
 async fn upgrade(app: &Application) {
     app.database.run("ALTER TABLE messages ADD COLUMN of_the_future TEXT").await;
     app.database.run(&format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ('{NEWER}', 1)")).await;
 }
 
-/// As its `natter migrate down`.
+/// Simulates its `natter migrate down`.
 async fn downgrade(app: &Application) {
     app.database.run("ALTER TABLE messages DROP COLUMN of_the_future").await;
     app.database.run(&format!("DELETE FROM seaql_migrations WHERE version = '{NEWER}'")).await;
@@ -37,9 +37,9 @@ async fn serves_a_schema_one_migration_ahead_and_reports_it() {
     let (anna, _, chat) = pair(&app).await;
     anna.send_message(&chat, "before").await;
     upgrade(&app).await;
-    // The one that runs.
+    // The running instance.
     anna.send_message(&chat, "beside it").await;
-    // One that is started anew, as after a crash in the middle of it.
+    // An instance that restarts, as after a crash during the upgrade.
     app.instances[0].kill().await;
     app.instances[0].start_again().await;
     anna.send_message(&chat, "after a start").await;
@@ -61,7 +61,7 @@ async fn serves_a_schema_one_migration_ahead_and_reports_it() {
     assert!(status.contains(&format!("Newer    {NEWER}")) && !status.contains("Pending"), "{status}");
     let (is_done, refusal) = said(&app, &["migrate", "up"]).await;
     assert!(is_done, "{refusal}");
-    // Only the newer release knows what it has made.
+    // Only the newer release can revert its migration.
     let (is_done, refusal) = said(&app, &["migrate", "down"]).await;
     assert!(!is_done && refusal.contains("that version's natter migrate down"), "{refusal}");
     downgrade(&app).await;
@@ -140,7 +140,7 @@ async fn ignores_jobs_and_events_of_a_newer_release() {
         .await;
     app.database.run("UPDATE conversations SET last_seq = last_seq + 1 WHERE last_no = 1").await;
 
-    // What comes after the event arrives after it, whether a client knows the event or not.
+    // Later events are delivered whether or not the client knows this one.
     let after = anna.send_message(&chat, "after").await;
     let frames = socket.read_until_seq(&chat, after["seq"].as_i64().unwrap()).await;
     let told: Vec<_> = frames.iter().map(|frame| frame.kind.as_str()).collect();
@@ -150,7 +150,7 @@ async fn ignores_jobs_and_events_of_a_newer_release() {
     assert!(kinds.contains(&json!("newer.event")), "{kinds:?}");
     assert_eq!(anna.history(&chat).await.len(), 2);
 
-    // A job of ours is done meanwhile; the other one waits for somebody who knows it, and counts as no failure.
+    // Known jobs run meanwhile; the unknown one waits without counting as a failure.
     let carl = app.sign_up("Carl").await;
     app.outbox(&carl.email, "verify-email").await;
     let jobs = app.database.text("SELECT status || ' ' || attempt FROM jobs WHERE kind = 'newer.job'").await;
@@ -164,14 +164,15 @@ mod cluster {
 
     use super::*;
 
-    /// The program of the last tag, which `scripts/test long` builds.
+    /// Variable with the path of the last release's program, which `scripts/test long` builds.
     const PREVIOUS: &str = "NATTER_TEST_PREVIOUS";
 
     async fn steps(app: &Application) -> usize {
         app.database.text("SELECT CAST(COUNT(*) AS TEXT) FROM seaql_migrations").await.parse().unwrap()
     }
 
-    /// Two of the release before under load; the schema goes up, this release comes beside them and takes over; then all of it back.
+    /// Two instances of the previous release under load; the schema is upgraded, this release joins and takes over;
+    /// then everything is rolled back.
     #[tokio::test]
     async fn the_previous_release_and_this_one_run_side_by_side_without_loss() {
         let Some(previous) = env::var_os(PREVIOUS).map(PathBuf::from) else {
@@ -202,7 +203,7 @@ mod cluster {
         writing.await.unwrap();
         assert_eq!(newest.history(&chat).await.len(), 202);
 
-        // The old ones are replaced one after the other, as behind a load balancer.
+        // The old instances are replaced one by one behind the load balancer.
         for _ in 0..2 {
             assert!(app.instances[0].terminate().await.success());
             app.instances.remove(0);
@@ -212,7 +213,7 @@ mod cluster {
         anna.send_message(&chat, "by this release alone").await;
         assert_eq!(ben.history(&chat).await.len(), 203);
 
-        // And back: this release takes its own steps away, the one before starts on what is left.
+        // Rollback: this release reverts its migrations and the previous one starts.
         for instance in &mut app.instances {
             assert!(instance.terminate().await.success());
         }
@@ -230,7 +231,8 @@ mod cluster {
         assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{seqs:?}");
     }
 
-    /// Instances of both releases under load: those that were there before the schema was changed, and one that was started after it; and back again.
+    /// Instances of both releases under load: those running before the schema change and one started after it, then
+    /// back.
     #[tokio::test]
     async fn migrating_up_and_down_under_load_loses_nothing() {
         let mut app = Setup::new().instances(2).start().await;

@@ -1,4 +1,4 @@
-//! What happens where a balance falls, accounts as tables, and what an installation earns.
+//! Low balances, automatic top-ups, account tables and revenue.
 
 use support::{Application, Member, Setup, Value, json, wait_until};
 
@@ -9,7 +9,7 @@ use super::{
     subscriptions::{by_stripe, plan_of, saved},
 };
 
-/// A credit.
+/// One credit in micro-credits.
 const ONE: i64 = 1_000_000;
 
 fn quick() -> Setup {
@@ -20,7 +20,7 @@ fn setup() -> Setup {
     quick().set("payment.demo.enabled", true)
 }
 
-/// Gives so many whole credits by hand, or takes them away.
+/// Adds or removes whole credits manually.
 async fn give(admin: &Member, holder: (&str, &str), amount: i64) {
     let mut body = json!({ "amount": amount * ONE, "reason": "=By hand" });
     body[holder.0] = json!(holder.1);
@@ -31,7 +31,7 @@ async fn settings(member: &Member, query: &str) -> Value {
     member.get(&format!("/r1/credit_settings{query}")).await.data()
 }
 
-/// Somebody with 2,000 credits by a plan, and the card that it was bought with.
+/// A user with 2,000 credits from a plan and the card it was bought with.
 async fn with_card(app: &Application, outcome: &str) -> (Member, Value) {
     let anna = app.sign_up("Anna").await;
     let team = json!({ "plan_id": plan_of(app, "Team", "month").await, "gateway": "demo" });
@@ -41,7 +41,7 @@ async fn with_card(app: &Application, outcome: &str) -> (Member, Value) {
     (anna, order)
 }
 
-/// 500 credits for 6 USD below a balance of 100, twice in a month.
+/// Orders 500 credits for 6 USD below a balance of 100, twice a month.
 async fn order(app: &Application, payer: &Member) -> Value {
     let methods = payer.get("/r1/payment_methods").await.data();
     let method = &methods["items"][0]["id"];
@@ -73,7 +73,7 @@ async fn publishes_a_low_balance_once_per_fall() {
     assert_eq!(settings(&anna, "").await["low_balance"]["is_low"], true);
     give(&admin, me, -10).await;
     give(&admin, me, 200).await;
-    // It is above a tenth of what came last, and falls once more.
+    // The balance rises above a tenth of the last grant, then falls once more.
     wait_until("it has risen", || async {
         app.database.number("SELECT count(*) FROM ledger_accounts WHERE NOT is_low AND NOT is_due").await == 1
     })
@@ -82,7 +82,7 @@ async fn publishes_a_low_balance_once_per_fall() {
     let told = socket.expect("credits.low").await;
     assert_eq!((&told.payload["balance"], &told.payload["threshold"]), (&json!(10 * ONE), &json!(20 * ONE)));
 
-    // Whoever chooses another balance is told below that one.
+    // A custom threshold replaces the default.
     let path = "/r1/credit_settings/low_balance";
     anna.put(path, json!({ "threshold": -1 })).await.names_field("threshold");
     let chosen = anna.put(path, json!({ "threshold": 5 * ONE })).await.data();
@@ -91,7 +91,7 @@ async fn publishes_a_low_balance_once_per_fall() {
     assert_eq!(socket.expect("credits.low").await.payload["balance"], 4 * ONE);
     assert_eq!(anna.put(path, json!({ "threshold": null })).await.data()["low_balance"]["is_chosen"], false);
 
-    // A workspace's is told to those who pay for it.
+    // A workspace's low balance is reported to its payers.
     let workspace = anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
     let id = workspace["id"].as_str().unwrap();
     let body = json!({ "user_id": ben.id, "role": "member" });
@@ -149,12 +149,12 @@ async fn tops_up_automatically_until_the_monthly_limit() {
     let paid = anna.get("/r1/payments").await.data();
     let amounts: Vec<&Value> = paid["items"].as_array().unwrap().iter().map(|one| &one["amount"]).collect();
     assert_eq!((amounts, credits(&anna).await), (vec![&json!(600), &json!(600), &json!(2_400)], 50));
-    // A higher limit lets it go on at once.
+    // A higher limit resumes top-ups at once.
     anna.put(path, wrong("monthly_limit", json!(1_800))).await.data();
     has(&anna, 550).await;
     assert_eq!(anna.delete(path).await.data()["top_up"], json!(null));
     give(&admin, me, -500).await;
-    // What isn't sold any more is not bought.
+    // A plan that is no longer sold is not bought.
     anna.put(path, wrong("monthly_limit", json!(60_000))).await.data();
     has(&anna, 550).await;
     let plan = format!("/r1/admin/pricing_plans/{}", order["plan_id"].as_str().unwrap());
@@ -190,7 +190,7 @@ async fn does_not_retry_automatic_charges_of_a_declined_card() {
         (&json!(false), &json!(false), &json!(0))
     );
     give(&admin, ("user_id", &anna.id), -1).await;
-    // It is tried once more when its payer says so, and not before.
+    // It is retried only when its payer asks for it.
     anna.put(path, order).await.data();
     declined(2).await;
     assert_eq!(credits(&anna).await, 49);

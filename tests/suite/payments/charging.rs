@@ -1,4 +1,4 @@
-//! Use of AI is paid from credits where something is charged.
+//! Charging AI usage from credits.
 
 use support::{Application, Caller, Credentials, Member, Setup, Upstream, UpstreamKind, Value, json, wait_until};
 
@@ -12,7 +12,7 @@ struct Stage {
     program: Caller,
 }
 
-/// Somebody with a program, and a model that costs a micro-credit for each token.
+/// A user with a program, and a model that costs one micro-credit per token.
 async fn stage() -> Stage {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).set("payment.demo.enabled", true).start().await;
@@ -34,13 +34,13 @@ impl Stage {
         self.admin.post("/r1/admin/credits", body).await.data();
     }
 
-    /// What Anna has once all that was asked for is booked.
+    /// Anna's balance once all calls are booked.
     async fn credits(&self) -> Value {
         self.anna.get("/r1/usage").await.data();
         self.anna.get("/r1/entitlements/me").await.data()["credits"].clone()
     }
 
-    /// What she has once nothing is held for what was answered: a hold is given back after its answer.
+    /// Balance once all reservations are released, which happens after the answer.
     async fn settled(&self) -> Value {
         wait_until("nothing is held", async || self.credits().await["held"] == 0).await;
         self.credits().await
@@ -80,7 +80,7 @@ async fn refuses_calls_without_credits_and_charges_once_with_them() {
 async fn two_hundred_concurrent_calls_on_credits_for_ten_never_overdraw() {
     let stage = stage().await;
     let most = 1_000;
-    // The worst case of one call is its output and a few tokens of its question.
+    // The worst case of a call is its output limit and the tokens of its question.
     stage.give(10 * (most + 50)).await;
     let calls = (0..200).map(|_| stage.program.post("/v1/chat/completions", question(most.unsigned_abs())));
     let answers = futures_util::future::join_all(calls).await;

@@ -1,4 +1,4 @@
-//! Money that goes back: refunds, and disputes, in each gateway's own words.
+//! Refunds and disputes in each gateway's format.
 
 use support::{Value, json, new_id};
 
@@ -9,7 +9,7 @@ use super::{
     payment, status,
 };
 
-/// The gateways that tell of disputes.
+/// Gateways that report disputes.
 const TELLING: [Kind; 2] = [Kind::Stripe, Kind::Paypal];
 
 #[derive(Clone, Copy)]
@@ -19,12 +19,12 @@ enum Course {
     Lost,
 }
 
-/// A dispute about so much of a payment.
+/// A dispute about part of a payment.
 fn dispute(kind: Kind, payment: &str, reference: &str, amount: i64, course: Course) -> Event {
     dispute_in("USD", kind, payment, reference, amount, course)
 }
 
-/// A dispute as somebody's bank names it.
+/// A dispute in the currency of the payer's bank.
 fn dispute_in(currency: &str, kind: Kind, payment: &str, reference: &str, amount: i64, course: Course) -> Event {
     let event = format!("evt_{}", new_id());
     if kind == Kind::Stripe {
@@ -52,7 +52,7 @@ fn dispute_in(currency: &str, kind: Kind, payment: &str, reference: &str, amount
     } }))
 }
 
-/// A refund that was made at the gateway, and not by us.
+/// A refund made at the gateway.
 fn refund(kind: Kind, payment: &str, reference: &str, amount: i64, is_done: bool) -> Event {
     let event = format!("evt_{}", new_id());
     if kind == Kind::Stripe {
@@ -95,7 +95,7 @@ async fn refunded_and_disputed_credits_are_reversed_once() {
         dispute(kind, &id, "dp_1", 600, Course::Open).send(&app).await;
         assert_eq!(credits(&anna).await, 250, "{kind:?}: what is decided is not open again");
 
-        // The bank takes the rest: as a dispute, and where the gateway says so as a refund, too.
+        // The bank reclaims the rest: as a dispute, and at some gateways also as a refund.
         dispute(kind, &id, "dp_2", 300, Course::Lost).send(&app).await;
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("disputed", 0), "{kind:?}");
         refund(kind, &id, "R-9", 300, true).send(&app).await;
@@ -114,7 +114,7 @@ async fn treats_a_mismatched_dispute_as_full_until_reviewed() {
             let body = json!({ "decision": "asked", "reason": "looked at" });
             admin.post(&format!("/r1/admin/payments/{id}/release"), body).await.data();
         };
-        // In another currency, in one that isn't known here, and about more than was paid.
+        // In another currency, in an unknown one, and about more than was paid.
         let cases = [("EUR", 300, true), ("CHF", 300, false), ("USD", 700, true)];
         for (before, (currency, amount, is_known)) in [0, 500, 1_000].into_iter().zip(cases) {
             let id = begun(&app, &anna, kind.name()).await;
@@ -139,7 +139,7 @@ async fn treats_a_mismatched_dispute_as_full_until_reviewed() {
             assert_eq!(is().await, ("paid".to_owned(), before + 500), "{kind:?} {currency}");
         }
 
-        // It is about more than it was about at first.
+        // The disputed amount grows.
         let id = begun(&app, &anna, kind.name()).await;
         kind.event(&id, Outcome::Paid, 600, 1).send(&app).await;
         dispute(kind, &id, "dp_2", 300, Course::Open).send(&app).await;
@@ -169,7 +169,7 @@ async fn restores_exactly_the_credits_of_a_failed_refund() {
         assert_eq!(payment(&anna, &id).await["refunded_amount"], 0, "{kind:?}");
         dispute(kind, &id, "dp_1", 600, Course::Won).send(&app).await;
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "{kind:?}");
-        // One that has failed before it is known takes nothing.
+        // A refund first seen as failed reverses nothing.
         refund(kind, &id, "R-2", 600, false).send(&app).await;
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "{kind:?}");
         adds_up(&app).await;
@@ -190,7 +190,7 @@ async fn events_of_a_quarantined_payment_wait_for_its_release() {
     adds_up(&app).await;
 }
 
-/// That something of a payment was refunded, as Stripe tells it of the charge.
+/// Stripe's event about a refunded charge.
 pub(super) fn charge_refunded(payment: &str) -> Event {
     stripe_signed(json!({
         "id": format!("evt_{}", new_id()), "type": "charge.refunded", "livemode": false, "created": 100, "data": { "object": {
@@ -204,14 +204,14 @@ async fn books_refunds_from_a_refunded_charge_event() {
     let (app, fake, anna) = stage(Kind::Stripe).await;
     let admin = app.admin().await;
     let id = begun(&app, &anna, "stripe").await;
-    // It may be told before it is known that the payment is paid.
+    // It may arrive before the payment is known to be paid.
     fake.gives_back(&id, 150, Truth::Done);
     assert_eq!(charge_refunded(&id).send(&app).await.status, 200);
     Kind::Stripe.event(&id, Outcome::Paid, 600, 1).send(&app).await;
     let is = async || (status(&anna, &id).await, credits(&anna).await);
     assert_eq!(is().await, ("partly_refunded".to_owned(), 375));
 
-    // Two more, of which one has to be decided there; and the same once more in Stripe's other words.
+    // Two more, one of which needs a decision there; then the same in Stripe's other event.
     fake.gives_back(&id, 90, Truth::Done);
     fake.gives_back(&id, 60, Truth::Pending);
     for _ in 0..2 {
@@ -222,7 +222,7 @@ async fn books_refunds_from_a_refunded_charge_event() {
     assert_eq!(is().await, ("partly_refunded".to_owned(), 250));
     assert_eq!(payment(&anna, &id).await["refunded_amount"], 240, "one of them is under way");
 
-    // What is asked for here is one of those that are listed there.
+    // Our own refund is among the gateway's refunds.
     admin.post(&format!("/r1/admin/payments/{id}/refund"), json!({ "amount": 300, "reason": "the rest" })).await.data();
     fake.mood(Mood::Away);
     assert_eq!(charge_refunded(&id).send(&app).await.status, 503, "it has to come again");

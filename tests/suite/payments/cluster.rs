@@ -1,4 +1,4 @@
-//! Credits of one person, used on two instances at once, and by one that is killed.
+//! Credits of one user spent on two instances, one of which is killed.
 
 use futures_util::future::join_all;
 use support::{
@@ -8,19 +8,20 @@ use support::{
 
 use super::adds_up;
 
-/// What a call or an answer costs, which is all that is held for it.
+/// Cost of a call or an answer, equal to its reservation.
 const ONE: i64 = 64;
 
 struct Stage {
     app: Application,
     upstream: Upstream,
     anna: Member,
-    /// A program's calls of Anna's on each of the instances.
+    /// Anna's program on each of the instances.
     programs: Vec<Caller>,
 }
 
 impl Stage {
-    /// Two instances, a model of which each token written costs a micro-credit, and somebody with credits for so many calls.
+    /// Two instances, a model that costs one micro-credit per output token, and a user with credits for this many
+    /// calls.
     async fn start(calls: i64) -> Self {
         Self::with(Setup::new().instances(2), calls).await
     }
@@ -61,7 +62,7 @@ impl Stage {
         anna.get("/r1/entitlements/me").await.data()["credits"].clone()
     }
 
-    /// Which of the instances writes an answer.
+    /// Index of the instance that writes an answer.
     async fn writer(&self) -> usize {
         for (number, instance) in self.app.instances.iter().enumerate() {
             let socket = self.anna.at(&instance.url()).connect().await;
@@ -74,7 +75,7 @@ impl Stage {
         panic!("nobody writes an answer");
     }
 
-    /// The entries of one kind.
+    /// Sum of the ledger entries of one kind.
     async fn booked(&self, kind: &str) -> i64 {
         self.app
             .database
@@ -89,7 +90,7 @@ fn question() -> Value {
     json!({ "model": "small", "max_tokens": ONE, "stream": true, "messages": [{ "role": "user", "content": "Hello?" }] })
 }
 
-/// An answer that costs what is held for it.
+/// An answer that costs its whole reservation.
 fn whole() -> Behaviour {
     Behaviour::answer(&"a ".repeat(usize::try_from(ONE).unwrap()))
 }
@@ -117,7 +118,7 @@ async fn two_hundred_concurrent_chats_and_calls_spend_exactly_the_available_cred
         }
     });
     join_all(asked).await;
-    // What was held for a question that was not sent after all is there for others.
+    // Reservations of unsent questions become available to others.
     wait_until("everything is used", || async {
         stage.call(0).await;
         stage.credits().await["balance"] == 0
@@ -159,13 +160,13 @@ async fn releases_reservations_of_a_killed_instance_without_double_charging() {
     }
     let left = 1 - writer;
     stage.anna = stage.anna.at(&stage.app.instances[left].url());
-    // The answer is written by the other one, or again by it, and charged once.
+    // The other instance writes the answer, or restarts it; it is charged once.
     stage.is_over(19 * ONE).await;
     let answers = stage.anna.history(&chat).await;
     assert_eq!(answers.iter().filter(|message| message["sender"]["kind"] == "assistant").count(), 1);
     assert_eq!((stage.booked("settle").await, stage.booked("owed").await), (ONE, 0));
     adds_up(&stage.app).await;
-    // All of it can be used.
+    // All of it can be spent.
     for _ in 0..19 {
         assert_eq!(stage.call(left).await, 200);
     }
@@ -180,7 +181,7 @@ async fn publishes_balances_to_own_connections_on_other_instances_only() {
     let mut bus = Bus::listen(stage.app.redis.as_ref().unwrap()).await;
     for _ in 0..2 {
         assert_eq!(stage.call(0).await, 200);
-        // She is asked for once a second: what was read for one question would be told before the next.
+        // The balance is queried once a second, so a cached value would be published before the next query.
         let heard = bus.until("WhoServes").await;
         assert!(!heard.iter().any(|message| message.contains("quota.updated")), "{heard:?}");
     }
@@ -192,14 +193,14 @@ async fn publishes_balances_to_own_connections_on_other_instances_only() {
         .await;
 }
 
-/// What holds credits.
+/// Kinds of reservation holders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holder {
     Call,
     Answer,
 }
 
-/// The transactions of what is held, each by what it does to a row of a table.
+/// Transactions of a reservation, each by the row change it makes.
 const STEPS: [(Holder, &str, &str); 5] = [
     (Holder::Call, "credit_holds", "true"),
     (Holder::Call, "ledger_entries", "NEW.kind = 'settle'"),
@@ -228,13 +229,13 @@ async fn killing_an_instance_at_any_step_releases_its_reservations() {
             let asked = tokio::spawn(async move { request.send().await?.bytes().await });
             stopped.reached().await;
             stage.app.instances[0].kill().await;
-            // What is settled was answered before.
+            // A settled call was answered before.
             let _ = asked.await.unwrap();
             stopped.end().await;
             stage.app.instances[0].start_again().await;
 
             if holder == Holder::Answer {
-                // It is sent again by whoever doesn't know whether it was sent.
+                // A client without a response resends.
                 let sent = stage.anna.send_as(&chat, &client_id, "Hello").await;
                 assert!(matches!(sent.status, 200 | 201), "{table} {at:?} {sent:?}");
                 wait_until("it is answered", || async {

@@ -1,5 +1,5 @@
-//! Sequences that are drawn: refunds that are asked for, lost, made, refused and asked about, by gateways in any mood. Money that is out is credits that are
-//! back, at any time no less and in the end no more, and nothing is under way for ever.
+//! Random sequences of refunds: requested, lost, made, refused and queried, with gateways in any mood. Refunded money
+//! always has at least as many reversed credits, exactly as many in the end, and nothing stays pending.
 
 use support::{Application, Dice, Member, Value, json};
 
@@ -16,11 +16,11 @@ use super::{
 const SEQUENCES: u64 = 4;
 const STEPS: usize = 16;
 const PAYMENTS: usize = 3;
-/// After so many questions to a gateway that is well nothing is under way.
+/// Number of queries to a healthy gateway after which nothing is pending.
 const QUESTIONS: usize = 2;
 const CREDITS: i64 = 500;
 
-/// What a gateway makes of a refund, and says of it. That it won't be done it says only where that is so.
+/// Random effect and response of a gateway to a refund. It reports a final refusal only if that is true.
 fn said(dice: &mut Dice, kind: Kind) -> Said {
     let made = dice.pick(&[None, Some(Truth::Done), Some(Truth::Pending), Some(Truth::Failed)]);
     let answer = match dice.roll(4) {
@@ -45,7 +45,7 @@ struct Sequence<'a> {
     admin: &'a Member,
     dice: Dice,
     payments: Vec<String>,
-    /// What there was before it.
+    /// Balance before the sequence.
     before: i64,
     log: Vec<String>,
 }
@@ -68,7 +68,7 @@ impl Sequence<'_> {
 
     async fn give_back(&mut self, id: &str) {
         let kind = self.fake.kind;
-        // VNPay tells its refunds of a payment apart by the second in which they were asked for.
+        // VNPay identifies refunds of a payment by the second of the request.
         let parts = if kind == Kind::Vnpay { 1 } else { self.dice.pick(&[1, 2, 4]) };
         if kind == Kind::Vnpay && !self.refunds(id).await.is_empty() {
             return;
@@ -113,7 +113,7 @@ impl Sequence<'_> {
         }
     }
 
-    /// What holds at any time.
+    /// Checks the invariants.
     async fn check(&self) {
         let price = self.fake.kind.price().1;
         let mut left = self.before;
@@ -133,7 +133,7 @@ impl Sequence<'_> {
         assert!(left >= 0, "{:#?}", self.log);
     }
 
-    /// The gateway is well, and what is under way there ends.
+    /// Ends the sequence with a healthy gateway; everything pending completes.
     async fn end(&mut self) {
         self.log.push("the end".to_owned());
         self.fake.mood(Mood::Well);
@@ -147,7 +147,7 @@ impl Sequence<'_> {
                 }
             }
             for refund in self.pending(&id).await {
-                // It was never made, and is not asked for again.
+                // It was never made and is not requested again.
                 assert_eq!((self.fake.kind, self.fake.given_back(&id)), (Kind::Vnpay, 0), "{:#?}", self.log);
                 self.decide(&id, &refund, "failed").await;
             }

@@ -1,4 +1,4 @@
-//! Every gateway in the same way: what it tells twice, late, in another order, wrong or not at all.
+//! Same scenarios for every gateway: duplicate, late, reordered, wrong and missing events.
 
 use support::{Application, Member, Setup, json};
 
@@ -8,7 +8,7 @@ use super::{
     payment, status,
 };
 
-/// An application that takes money by one gateway, and somebody who pays.
+/// An application with one gateway, and a payer.
 pub(super) async fn stage(kind: Kind) -> (Application, Fake, Member) {
     let fake = Fake::start(kind).await;
     let setup = Setup::new().set("payment.reconcile_after", 1).set("payment.reconcile_every", 3600);
@@ -28,7 +28,7 @@ async fn applies_each_of_twenty_concurrent_duplicate_events_once() {
         let again = answers.iter().filter(|answer| kind.is_content(answer, true)).count();
         assert!(first >= 1 && (kind != Kind::Vnpay || (first, again) == (1, 19)), "{kind:?} {answers:?}");
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "{kind:?}");
-        // Another event that says the same.
+        // Another event with the same content.
         kind.event(&id, Outcome::Paid, kind.price().1, 2).send(&app).await;
         assert_eq!(credits(&anna).await, 500, "{kind:?}");
         adds_up(&app).await;
@@ -110,7 +110,7 @@ async fn returning_from_the_gateway_is_no_proof_of_payment() {
         let (app, fake, anna) = stage(kind).await;
         let id = begun(&app, &anna, kind.name()).await;
         let back = format!("/r1/payments/callback/{}?payment={id}", kind.name());
-        // PayPal takes what the payer has agreed to only when we say so: an order that nobody has agreed to stays.
+        // PayPal captures an approved order only on our request; unapproved orders stay open.
         fake.say(Outcome::Open);
         assert_eq!(anna.get(&back).await.status, 303);
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("pending", 0), "{kind:?}");
@@ -119,7 +119,7 @@ async fn returning_from_the_gateway_is_no_proof_of_payment() {
             assert_eq!(anna.get(&back).await.header("location"), Some(format!("/plans/result?payment={id}").as_str()));
         }
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "{kind:?}");
-        // The event comes late.
+        // The event arrives late.
         kind.event(&id, Outcome::Paid, kind.price().1, 1).send(&app).await;
         assert_eq!(credits(&anna).await, 500, "{kind:?}");
         let other = format!("/r1/payments/callback/{}?payment={}", kind.name(), support::new_id());
@@ -217,7 +217,7 @@ async fn accepts_refund_and_dispute_events_before_their_payment() {
     dispute("evt_5", "won").send(&app).await;
     dispute("evt_6", "under_review").send(&app).await;
     assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500));
-    // Real money, where tests are meant.
+    // A live-mode event in test mode.
     let other = begun(&app, &anna, "stripe").await;
     let live = json!({ "id": "evt_7", "type": "checkout.session.completed", "livemode": true, "data": { "object": {
         "id": format!("cs_{other}"), "payment_status": "paid", "amount_total": 600, "currency": "usd", "client_reference_id": other,
@@ -325,7 +325,7 @@ async fn drops_events_of_unknown_charges_eventually() {
     support::wait_until("it waits no longer", || async { app.database.number(waiting).await == 2 }).await;
     let kept = "SELECT COUNT(*) FROM payment_events WHERE event_id = 'evt_1' AND raw = '' AND awaited_subject = 'charge:pi_foreign'";
     assert_eq!(app.database.number(kept).await, 1);
-    // What is ours is applied all the same.
+    // Our own events are still applied.
     Kind::Stripe.event(&id, Outcome::Paid, 600, 1).send(&app).await;
     assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("partly_refunded", 250));
     app.database.run(&old("evt_1", 400)).await;
@@ -401,7 +401,7 @@ async fn a_gateway_outage_loses_and_repeats_nothing() {
         let amount = kind.price().1;
         let paid = kind.event(&id, Outcome::Paid, amount, 1);
         if kind == Kind::Paypal {
-            // It has to be asked whether the event is its own.
+            // The gateway must be called to verify the event.
             fake.mood(Mood::Away);
             assert_eq!(paid.send(&app).await.status, 503);
             fake.mood(Mood::Well);
@@ -412,7 +412,7 @@ async fn a_gateway_outage_loses_and_repeats_nothing() {
         fake.mood(Mood::Away);
         let back = json!({ "reason": "bought by mistake" });
         admin.post(&format!("/r1/admin/payments/{id}/refund"), back).await.data();
-        // The credits are kept back until it is certain.
+        // The credits are withheld until the outcome is known.
         assert_eq!(
             (payment(&anna, &id).await["refunded_amount"].as_i64(), credits(&anna).await),
             (Some(0), 0),
@@ -450,7 +450,7 @@ async fn shows_administrators_gateway_events_and_health() {
     }
 }
 
-/// Sends a request that is done and never answered, because the instance is killed meanwhile. It runs again afterwards.
+/// Kills the instance during a request that the gateway executes and does not answer; restarts it.
 async fn killed(app: &mut Application, fake: &Fake, part: &'static str, request: reqwest::RequestBuilder) {
     let before = fake.asked(part);
     fake.silent_at(Some(part));
@@ -477,7 +477,7 @@ async fn killing_an_instance_after_the_gateway_call_repeats_nothing() {
             Kind::Stripe => (Some("POST /v1/checkout/sessions"), "POST /v1/refunds"),
             Kind::Paypal => (Some("POST /v2/checkout/orders "), "/refund"),
             Kind::Momo => (Some("/create"), "/refund"),
-            // Its address is made without asking it.
+            // Its payment URL is built without a request.
             Kind::Vnpay => (None, "1.1 refund"),
         };
         if let Some(part) = creates {

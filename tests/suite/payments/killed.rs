@@ -1,5 +1,5 @@
-//! An instance that is killed in any transaction of a payment and of its refund: before it is committed, and while it is. What is killed between the
-//! question to a gateway and its answer is in `gateways.rs`; what is held for calls and answers in `cluster.rs`.
+//! Instances killed in every transaction of a payment and its refund, before and during the commit. `gateways.rs`
+//! covers kills between the gateway's request and response; `cluster.rs` covers reservations of calls and answers.
 
 mod cluster {
     use support::{Application, Engine, Member, Setup, Stop, Value, json, new_id, wait_until};
@@ -10,7 +10,7 @@ mod cluster {
         payment, plan, status,
     };
 
-    /// What happens to a payment.
+    /// Actions on a payment.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Deed {
         Begin,
@@ -18,7 +18,7 @@ mod cluster {
         Refund,
     }
 
-    /// A transaction: what it does to a row of a table, and to which.
+    /// A transaction: its action, its statement, the table and the row.
     type Step = (Deed, &'static str, &'static str, &'static str);
 
     const PAYMENT: [Step; 3] = [
@@ -47,7 +47,7 @@ mod cluster {
             Self { app, fake, anna, admin }
         }
 
-        /// Begins a payment, or finds the one that was begun by this key.
+        /// Starts a payment, or returns the one with this key.
         async fn begin(&self, key: &str) -> String {
             let begun = check_out(&self.app, &self.anna, self.fake.kind.name(), key).await.data_with(201);
             begun["payment_id"].as_str().unwrap().to_owned()
@@ -67,7 +67,7 @@ mod cluster {
             details["refunds"].as_array().unwrap().clone()
         }
 
-        /// Has the instance killed while a request is at this step, and started again.
+        /// Kills the instance during a request at this step and restarts it.
         async fn killed(&mut self, (_, does, table, row): Step, at: Stop, request: reqwest::RequestBuilder) {
             let stopped = self.app.database.stop(does, table, row, at).await;
             let waiting = tokio::spawn(request.send());
@@ -78,7 +78,7 @@ mod cluster {
             self.app.instances[0].start_again().await;
         }
 
-        /// Kills the instance at a step of a payment, which is paid in the end.
+        /// Kills the instance at a step of a payment that is paid in the end.
         async fn killed_at(&mut self, step: Step, at: Stop) -> String {
             let (kind, deed) = (self.fake.kind, step.0);
             let key = new_id();
@@ -97,7 +97,7 @@ mod cluster {
             };
             self.killed(step, at, request).await;
 
-            // Whoever was not answered asks again, and the gateway tells again.
+            // Clients without a response retry, and the gateway repeats its events.
             let id = match begun {
                 Some(id) => id,
                 None => self.begin(&key).await,
@@ -155,7 +155,7 @@ mod cluster {
                 let body = json!({ "decision": "refused", "reason": "a trick" });
                 let request = stage.admin.request(reqwest::Method::POST, &path).json(&body);
                 stage.killed(step, at, request).await;
-                // Whoever was not answered looks, and decides again where nothing was.
+                // A client without a response checks, and decides again if nothing was stored.
                 if status(&stage.anna, &id).await == "quarantined" {
                     stage.admin.post(&path, body).await.data();
                 }
@@ -171,7 +171,7 @@ mod cluster {
         }
     }
 
-    /// VNPay may do a second time what is asked for again.
+    /// VNPay may execute a repeated refund request again.
     #[tokio::test]
     async fn a_non_repeatable_refund_waits_for_an_administrator_after_a_kill() {
         let mut stage = Stage::start(Kind::Vnpay).await;
@@ -185,7 +185,7 @@ mod cluster {
         let id = stage.killed_at(TRIED, Stop::BeforeCommit).await;
         stage.is_refunded(&id).await;
 
-        // That it was to be asked for is written down, and not whether it was.
+        // The intent to request it was stored, but not whether it was requested.
         let id = stage.killed_at(TRIED, Stop::InCommit).await;
         wait_until("it is asked about", || async {
             let refunds = stage.refunds(&id).await;

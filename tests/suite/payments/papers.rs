@@ -1,4 +1,4 @@
-//! What accountants and administrators see: receipts, quarantine, and what the gateways say of the last days.
+//! Receipts, quarantine and comparisons with the gateways, for accountants and administrators.
 
 use support::{Application, Member, Setup, Value, json};
 
@@ -8,7 +8,7 @@ use super::{
     payment, status,
 };
 
-/// In milliseconds.
+/// Milliseconds.
 const DAY: i64 = 86_400_000;
 
 async fn paid_by_demo(app: &Application, payer: &Member) -> String {
@@ -59,7 +59,7 @@ async fn limits_receipts_and_credit_notes_to_payer_and_administrators() {
     adds_up(&app).await;
 }
 
-/// A payment in quarantine, of which the gateway took half of what was asked for.
+/// A quarantined payment of which the gateway received half the amount.
 async fn quarantined(app: &Application, payer: &Member) -> String {
     let id = begun(app, payer, "stripe").await;
     Kind::Stripe.event(&id, Outcome::Paid, 300, 1).send(app).await;
@@ -105,7 +105,7 @@ async fn releasing_a_quarantined_payment_requires_a_fresh_sign_in() {
     adds_up(&app).await;
 }
 
-/// Tells by Stripe that a checkout was paid.
+/// Stripe's event of a paid checkout.
 fn told(id: &str, event: &str, live: bool, currency: &str) -> super::fake::Event {
     stripe_signed(json!({
         "id": event, "type": "checkout.session.completed", "livemode": live, "data": { "object": {
@@ -152,7 +152,7 @@ async fn rejected_payments_are_never_fulfilled_and_refunded_once() {
         let body = json!({ "decision": "refused", "reason": "a trick" });
         admin.post(&format!("/r1/admin/payments/{id}/release"), body).await.data()
     };
-    // Real money, where tests are meant: it isn't known whether anything was paid.
+    // A live-mode event in test mode: it is unknown whether anything was paid.
     let id = begun(&app, &anna, "stripe").await;
     told(&id, "evt_1", true, "usd").send(&app).await;
     assert_eq!(status(&anna, &id).await, "quarantined");
@@ -161,13 +161,13 @@ async fn rejected_payments_are_never_fulfilled_and_refunded_once() {
         assert_eq!(told(&id, event, false, "usd").send(&app).await.status, 200);
     }
     support::wait_until("the money is back", || async { fake.given_back(&id) == 600 }).await;
-    // It is looked for once more, as the payer's way back and the comparison do.
+    // Checked again, as by the payer's return and the comparison.
     fake.say(Outcome::Paid);
     anna.get(&format!("/r1/payments/callback/stripe?payment={id}")).await;
     admin.post(&format!("/r1/admin/payments/{id}/reconcile"), json!({})).await;
     assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await, fake.refunds()), ("failed", 0, 1));
 
-    // It was paid while it was in quarantine.
+    // It was paid while in quarantine.
     let id = begun(&app, &anna, "stripe").await;
     told(&id, "evt_4", true, "usd").send(&app).await;
     told(&id, "evt_5", false, "usd").send(&app).await;
@@ -205,7 +205,7 @@ async fn compares_the_last_two_days_with_the_gateway_and_fulfils_payments() {
     }
 }
 
-/// What a gateway lists of a charge of 6 dollars, or of another program's.
+/// Listing entry of a gateway for a charge of 6 dollars, or of another program's charge.
 fn listed(kind: Kind, id: &str, amount: i64) -> Value {
     let is_ours = id.len() > 8;
     if kind == Kind::Stripe {
@@ -241,7 +241,7 @@ async fn compared(kind: Kind) {
     app.database.run(&format!("UPDATE payments SET paid_at = {noon} WHERE paid_at IS NOT NULL")).await;
     let charge = |id: &str| listed(kind, id, 600);
     let unknown = listed(kind, "x", 900);
-    // Nobody was told of the second one, and the third is not there.
+    // The second charge had no event; the third is not listed.
     fake.lists(vec![charge(&ids[0]), charge(&ids[1]), unknown]);
     fake.say(Outcome::Paid);
     app.database.run("DELETE FROM payment_comparisons").await;

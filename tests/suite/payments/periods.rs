@@ -1,4 +1,4 @@
-//! Credits and plans within a paid period: members who come and go, changes of the plan, refunds, and trials.
+//! Credits and plans within a paid period: membership changes, plan changes, refunds and trials.
 
 use support::{Application, Member, PASSWORD, Setup, Value, json};
 
@@ -7,7 +7,7 @@ use super::{
     subscriptions::{buy, held, payments, plan_of, setup, until},
 };
 
-/// Micro-credits.
+/// Balance in micro-credits.
 async fn balance(member: &Member) -> i64 {
     member.get("/r1/entitlements/me").await.data()["credits"]["balance"].as_i64().unwrap()
 }
@@ -79,7 +79,7 @@ async fn becoming_a_guest_and_member_again_grants_no_second_credits() {
     for member in &people {
         group.set_role(member, "member").await;
     }
-    // Members take free seats in the order of joining, so the last one has theirs after all others.
+    // Members get free seats in the order of joining.
     let finn = group.app.sign_up("Finn").await;
     group.add(&finn).await;
     group.seats_are_used(6).await;
@@ -148,7 +148,7 @@ async fn refunding_a_plan_change_restores_the_previous_plan() {
     adds_up(&app).await;
 }
 
-/// An account whose address somebody else could have invented.
+/// Signs up with an address that anybody could have invented.
 async fn sign_up_as(app: &Application, email: &str) -> Member {
     app.anonymous().sign_up(email, PASSWORD, "Somebody").await.data_with(201);
     Member::sign_in(&app.url(), email, PASSWORD).await

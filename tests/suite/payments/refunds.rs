@@ -1,4 +1,5 @@
-//! Refunds of which nobody knows what became of them: whatever a gateway answers, credits are back exactly where the money isn't.
+//! Refunds with an unknown outcome: whatever a gateway answers, credits are restored exactly if the money was not
+//! refunded.
 
 use support::{Answer, Application, Member, Value, json};
 
@@ -16,7 +17,7 @@ const fn made(truth: Truth) -> Said {
     Said { made: Some(truth), answer: Words::Truth }
 }
 
-/// Final words: it was not done.
+/// Final refusals.
 pub(super) const fn refusals(kind: Kind) -> &'static [(u16, &'static str)] {
     match kind {
         // https://docs.stripe.com/api/errors, https://docs.stripe.com/error-codes
@@ -51,7 +52,7 @@ pub(super) const fn refusals(kind: Kind) -> &'static [(u16, &'static str)] {
     }
 }
 
-/// Words after which nobody knows.
+/// Responses that leave the outcome unknown.
 pub(super) const fn others(kind: Kind) -> &'static [(u16, &'static str)] {
     match kind {
         Kind::Stripe => &[
@@ -91,7 +92,7 @@ pub(super) const fn others(kind: Kind) -> &'static [(u16, &'static str)] {
     }
 }
 
-/// All that can happen to a refund, in the order of the tries.
+/// All possible sequences of responses to the attempts of a refund.
 fn courses(kind: Kind) -> Vec<Vec<Said>> {
     let code = |made, (status, words): (u16, &'static str)| Said { made, answer: Words::Code(status, words) };
     let mut all: Vec<Vec<Said>> = vec![vec![LOST], vec![NEVER_CAME]];
@@ -106,14 +107,14 @@ fn courses(kind: Kind) -> Vec<Vec<Said>> {
         all.push(vec![code(Some(Truth::Done), *other)]);
     }
     if kind == Kind::Vnpay {
-        // What is signed about something else.
+        // Signed responses about something else.
         all.push(vec![Said { made: None, answer: Words::OfAnother }]);
         all.push(vec![Said { made: None, answer: Words::OtherAmount }]);
     }
     all
 }
 
-/// A payment that is paid.
+/// Creates a paid payment.
 async fn paid(app: &Application, fake: &Fake, payer: &Member) -> String {
     let id = begun(app, payer, fake.kind.name()).await;
     fake.kind.event(&id, Outcome::Paid, fake.kind.price().1, 1).send(app).await;
@@ -124,7 +125,7 @@ async fn give_back(admin: &Member, id: &str) -> Answer {
     admin.post(&format!("/r1/admin/payments/{id}/refund"), json!({ "reason": "bought by mistake" })).await
 }
 
-/// A payment's first refund, as administrators see it.
+/// First refund of a payment, for administrators.
 async fn refund(admin: &Member, id: &str) -> Value {
     admin.get(&format!("/r1/admin/payments/{id}")).await.data()["refunds"][0].clone()
 }
@@ -158,7 +159,7 @@ async fn maps_every_documented_refund_response_to_its_state() {
             let is_unknown =
                 !matches!(course[0].answer, Words::Code(status, words) if refusals(kind).contains(&(status, words)));
             if kind == Kind::Vnpay && course[0].made.is_none() && is_unknown {
-                // It may come a second time there, so nobody but an administrator can end it.
+                // The gateway may execute it twice, so only an administrator can end it.
                 assert_eq!(refund(&admin, &id).await["state"], "pending", "{course:?}");
                 assert_eq!(credits(&anna).await, kept, "{course:?}: they are kept back");
                 decide(&admin, &id, "failed").await.data();
@@ -205,7 +206,7 @@ async fn wrong_gateway_keys_leave_a_refund_undecided() {
 async fn a_duplicate_reported_by_momo_leaves_the_refund_undecided() {
     let (app, fake, anna) = stage(Kind::Momo).await;
     let admin = app.admin().await;
-    // Under way first; asked for again MoMo says only that it was asked for before.
+    // Pending first; on repetition MoMo reports only that it was requested before.
     for (became, state, left) in [(Truth::Failed, "failed", 500), (Truth::Done, "done", 500)] {
         let id = paid(&app, &fake, &anna).await;
         fake.refunding(&id, [made(Truth::Pending)]);
@@ -237,7 +238,7 @@ async fn an_unanswered_refund_needs_an_administrator_after_a_week() {
     assert_eq!((&stuck().await["total"], &heard().await["refunds_waiting"]), (&json!(0), &json!(2)));
     admin.get("/r1/admin/payments?refund=whatever").await.names_field("refund");
 
-    // As after a week of tries.
+    // As after a week of attempts.
     app.database.run("UPDATE payment_refunds SET attempts = 1000").await;
     for id in [&id, &other] {
         let asked = decide(&admin, id, "ask").await.data()["refunds"][0].clone();
@@ -316,7 +317,7 @@ async fn completes_failed_refunds_that_the_gateway_confirms() {
     }
     assert_eq!(payment(&anna, &id).await["credit_notes"].as_array().unwrap().len(), 1, "it is one refund");
 
-    // Another one has taken its place meanwhile.
+    // Another refund took its place meanwhile.
     let id = paid(&app, &fake, &anna).await;
     fake.refunding(&id, [refusal]);
     give_back(&admin, &id).await.data();

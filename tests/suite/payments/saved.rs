@@ -1,4 +1,4 @@
-//! Ways to pay that are saved without buying anything, and buying with them.
+//! Payment methods saved without a purchase, and purchases with them.
 
 use support::{Application, Member, Setup, Value, json};
 
@@ -23,7 +23,7 @@ async fn save(payer: &Member, outcome: &str) -> Value {
     payer.post(&path, json!({ "outcome": outcome })).await.data()
 }
 
-/// 500 credits, with what is saved.
+/// Buys 500 credits with a saved payment method.
 async fn buy(app: &Application, payer: &Member, method: &Value, key: &str) -> support::Answer {
     let body = json!({ "plan_id": plan(app, "500 credits").await, "payment_method_id": method });
     let request = payer.request(reqwest::Method::POST, "/r1/payments/checkout");
@@ -51,7 +51,7 @@ async fn saves_a_card_without_a_purchase_and_charges_it() {
     let saved = anna.post(&format!("{path}/demo"), json!({ "outcome": "saved" })).await.data();
     let card = saved["method"]["id"].clone();
     assert_eq!((&saved["status"], &saved["method"]["is_default"]), (&json!("saved"), &json!(true)));
-    // What is saved stays saved.
+    // A saved method stays saved.
     let again = anna.post(&format!("{path}/demo"), json!({ "outcome": "failed" })).await.data();
     assert_eq!((&again["status"], &again["method"]["id"]), (&json!("saved"), &card));
     assert_eq!(save(&anna, "failed").await["status"], "failed");
@@ -119,7 +119,7 @@ async fn keeps_the_only_card_of_a_renewing_plan_until_replaced() {
     assert_eq!(held().await["method"]["id"], first, "another saved card changes nothing");
     anna.delete(&path).await.data();
     assert_eq!((&held().await["method"]["id"], kept(&anna).await.len()), (&second, 1));
-    // More is confirmed by its payer, who is there.
+    // Larger amounts are confirmed by the payer, who is present.
     let plans = anna.get("/r1/pricing_plans").await.data();
     let studio = plans["items"].as_array().unwrap().iter().find(|one| one["name"] == "Studio").unwrap()["id"].clone();
     let changed = anna.post("/r1/subscription/change", json!({ "plan_id": studio })).await.data();
@@ -186,7 +186,7 @@ async fn saves_a_stripe_card_and_handles_charge_confirmation() {
     let bought = buy(&app, &anna, &cards[0]["id"], "key-4").await.data_with(201);
     assert_eq!((&bought["status"], credits(&anna).await), (&json!("failed"), 1_000));
 
-    // That our key is wrong is nothing about the card.
+    // A wrong API key says nothing about the card.
     fake.say(Outcome::Open);
     fake.mood(Mood::Unauthorized);
     buy(&app, &anna, &cards[0]["id"], "key-5").await.refused(503, "unavailable");

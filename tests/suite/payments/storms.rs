@@ -1,4 +1,4 @@
-//! Events that come all at once, on several instances, and instances that are killed meanwhile.
+//! Bursts of events on several instances, and instances killed meanwhile.
 
 use futures_util::future::join_all;
 use support::{Application, Member, Setup, json, new_id, wait_until};
@@ -12,7 +12,7 @@ use super::{
 
 const MANY: usize = 8;
 
-/// Payments that have begun, and the events that tell that they are paid.
+/// Started payments and the events of their success.
 async fn begun_many(app: &Application, payer: &Member, kind: Kind, count: usize) -> Vec<(String, Event)> {
     let ids = join_all((0..count).map(|_| begun(app, payer, kind.name()))).await;
     let paid = |id: String| (id.clone(), kind.event(&id, Outcome::Paid, kind.price().1, 1));
@@ -34,7 +34,7 @@ async fn killing_an_instance_between_responses_credits_every_payment_once() {
         let mut app = fake.configure(Setup::new().set("payment.reconcile_every", 3600)).start().await;
         let anna = app.sign_up("Anna").await;
         let mut all = Vec::new();
-        // Some are committed and answered then, some committed and not answered, some neither.
+        // Some are committed and answered, some committed and unanswered, some neither.
         for answered in [1, 3, 6] {
             let now = begun_many(&app, &anna, kind, MANY).await;
             let mut sent = JoinSet::new();
@@ -48,7 +48,7 @@ async fn killing_an_instance_between_responses_credits_every_payment_once() {
             while sent.join_next().await.is_some() {}
             app.instances[0].start_again().await;
             all.extend(now);
-            // The gateway tells again what was not answered, and what was.
+            // The gateway repeats answered and unanswered events.
             for (_, paid) in &all {
                 let told = paid.send(&app).await;
                 assert!(kind.is_content(&told, true) || kind.is_content(&told, false), "{kind:?} {told:?}");
@@ -65,7 +65,7 @@ mod cluster {
         stage_with(kind, 3600).await
     }
 
-    /// Payments are asked about every so many seconds.
+    /// Polls payments at this interval, in seconds.
     async fn stage_with(kind: Kind, every: u64) -> (Application, Member) {
         let fake = Fake::start(kind).await;
         let setup = Setup::new().instances(2).set("payment.reconcile_every", every).set("payment.reconcile_after", 1);
@@ -92,7 +92,7 @@ mod cluster {
         }
     }
 
-    /// Commits of payments that are paid take until the test is ready.
+    /// Delays commits of paid payments until the test continues.
     async fn slow_commits(app: &Application) {
         app.database
             .run("CREATE FUNCTION wait_at_commit() RETURNS trigger AS $$ BEGIN PERFORM pg_sleep(3); RETURN NULL; END $$ LANGUAGE plpgsql")
@@ -114,7 +114,7 @@ mod cluster {
             let (mut app, anna) = stage(kind).await;
             slow_commits(&app).await;
             let payments = begun_many(&app, &anna, kind, 2).await;
-            // Between the commit and the answer: the database goes on with what an instance has committed that is killed.
+            // Between commit and response: the database completes the commit of a killed instance.
             let waiting = tokio::spawn(payments[0].1.request(&app).send());
             wait_until("it commits", || async { app.database.number(COMMITTING).await == 1 }).await;
             app.instances[0].kill().await;
@@ -126,7 +126,7 @@ mod cluster {
             let again = payments[0].1.send(&app).await;
             assert!(kind.is_content(&again, true), "{kind:?} {again:?}");
 
-            // Between the gateway's word and the commit: nothing is stored, and the gateway is told to come again.
+            // Between event and commit: nothing is stored and the gateway is told to retry.
             let (url, event) = (app.url(), payments[1].1.clone());
             let waiting = tokio::spawn(async move { event.send_to(&url).await });
             wait_until("it commits", || async { app.database.number(COMMITTING).await == 1 }).await;
@@ -169,7 +169,7 @@ mod cluster {
             assert_eq!(paid.send(&app).await.status, 200);
         }
         for (id, _) in first {
-            // Who was not answered looks, and asks again where nothing has begun.
+            // A client without a response checks, and retries if nothing was started.
             wait_until("it is refunded", || async {
                 if payment(&anna, id).await["refunded_amount"] == 0 {
                     let body = json!({ "amount": 600, "reason": "all of it" });

@@ -1,4 +1,4 @@
-//! A push service that knows its devices: it checks who sends, and reads what is sent as a browser would.
+//! A push service with devices: verifies the sender and decrypts messages as a browser would.
 
 use std::{
     collections::VecDeque,
@@ -20,22 +20,22 @@ use tokio::{
     sync::watch,
 };
 
-/// What a device was sent.
+/// A push received by a device.
 #[derive(Clone, Debug)]
 pub struct Pushed {
-    /// Null: nothing.
+    /// Decrypted message; `null` if empty.
     pub message: Value,
     pub topic: String,
     pub ttl: String,
     pub urgency: String,
-    /// The device's name.
+    /// Name of the device.
     pub device: String,
 }
 
 #[derive(Default)]
 struct State {
     pushed: Vec<Pushed>,
-    /// What is answered next, with more headers; else 201.
+    /// Next responses with extra headers; 201 otherwise.
     answers: VecDeque<(u16, &'static str)>,
 }
 
@@ -65,7 +65,7 @@ impl PushService {
         service
     }
 
-    /// What the browser of this device says to the server.
+    /// Subscription that the device's browser sends to the server.
     pub fn subscription(&self, device: &str) -> Value {
         let public = self.device.compute_public_key().unwrap();
         json!({
@@ -74,12 +74,12 @@ impl PushService {
         })
     }
 
-    /// Answers so the next time.
+    /// Sets the next response.
     pub fn answer_next(&self, status: u16, headers: &'static str) {
         self.state.lock().unwrap().answers.push_back((status, headers));
     }
 
-    /// From now on it takes what is sent, and answers nothing.
+    /// Accepts pushes without answering from now on.
     pub fn hold(&self) {
         self.is_held.send_replace(true);
     }
@@ -92,7 +92,7 @@ impl PushService {
         self.state.lock().unwrap().pushed.clone()
     }
 
-    /// What was sent, once it is so much.
+    /// Waits until this many pushes arrived.
     pub async fn wait_for(&self, count: usize) -> Vec<Pushed> {
         wait_until(&format!("{count} pushes"), || async { self.pushed().len() >= count }).await;
         self.pushed()
@@ -158,7 +158,7 @@ fn header<'a>(head: &'a str, name: &str) -> &'a str {
     lines.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value.trim())
 }
 
-/// RFC 8292.
+/// Verifies the sender by RFC 8292.
 fn check_sender(head: &str, port: u16) {
     let shown = header(head, "authorization").strip_prefix("vapid t=").unwrap();
     let (token, key) = shown.split_once(", k=").unwrap();
@@ -180,7 +180,7 @@ impl KeyType for Length {
     }
 }
 
-/// RFC 8291 and 8188, as whoever has the private key reads it.
+/// Decrypts with the private key by RFC 8291 and 8188.
 fn decrypt(device: &PrivateKey, body: &[u8]) -> Vec<u8> {
     let (salt, rest) = body.split_at(16);
     assert_eq!(rest[4], 65, "the sender's public key");

@@ -1,11 +1,11 @@
-//! What somebody is told of, and the pushes for it, when the server is killed in the middle: a notification is there once, a device is woken, and
-//! what wakes it twice takes the place of itself.
+//! Notifications and pushes when the server is killed at any point: one notification, one push per device, and repeated
+//! pushes replace each other by topic.
 
 use support::{Application, Member, Value, wait_until};
 
 use super::{SUBSCRIPTIONS, allowed, service::PushService};
 
-/// Kills all instances and starts them again.
+/// Kills all instances and restarts them.
 async fn blackout(app: &mut Application) {
     for instance in &mut app.instances {
         instance.kill().await;
@@ -28,14 +28,14 @@ async fn until_nothing_waits(app: &Application) {
     wait_until("nothing is left to push", || async { app.database.number(waiting).await == 0 }).await;
 }
 
-/// All devices were woken. Ends with what is listed: one notification for all of the conversation.
+/// Waits until all devices were woken; returns the list, which has one notification for the whole conversation.
 async fn settled(app: &Application, member: &Member) -> Value {
     until_nothing_waits(app).await;
     assert_eq!(app.database.number("SELECT COUNT(*) FROM notifications").await, 1);
     member.get("/r1/notifications").await.data()["items"][0].clone()
 }
 
-/// How often a device was woken with this text.
+/// Number of pushes with this text.
 fn times(service: &PushService, text: &str) -> usize {
     service.pushed().iter().filter(|one| one.message["text"] == *text).count()
 }
@@ -50,24 +50,24 @@ async fn killing_the_server_at_any_step_pushes_each_notification_once() {
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     ben.post(SUBSCRIPTIONS, service.subscription("phone")).await.data_with(201);
     let chat = anna.open_single(&ben).await;
-    // The message is committed, and it was not looked yet whom it concerns.
+    // The message is committed, and its recipients are not resolved.
     anna.send_message(&chat, "first").await;
     blackout(&mut app).await;
     until_told(&ben, 1).await;
     until_pushed(&service, "first", 1).await;
-    // It is known whom it concerns, and no device was woken yet.
+    // The recipients are resolved, and no device was woken.
     anna.send_message(&chat, "second").await;
     until_told(&ben, 2).await;
     blackout(&mut app).await;
     until_pushed(&service, "second", 1).await;
     until_nothing_waits(&app).await;
-    // The push service has it, and has not said so yet.
+    // The push service received it without responding.
     service.hold();
     anna.send_message(&chat, "third").await;
     until_pushed(&service, "third", 1).await;
     app.instances[0].kill().await;
     service.let_go();
-    // Its lease has run out.
+    // Its lease has expired.
     app.database.run("UPDATE jobs SET due_at = 0 WHERE kind = 'push'").await;
     app.instances[0].start_again().await;
     until_pushed(&service, "third", 2).await;
@@ -82,10 +82,10 @@ mod cluster {
 
     use super::*;
 
-    /// Members that nobody has signed up.
+    /// Number of members created by SQL.
     const CROWD: i64 = 1_200;
 
-    /// Puts them into a channel, as copies of somebody who is in it.
+    /// Adds them to a channel as copies of a member.
     async fn fill(app: &Application, channel: &str, somebody: &Member) {
         let somebody = &somebody.id;
         let copies = format!(
@@ -109,7 +109,7 @@ mod cluster {
         let joined = anna.post(&format!("/r1/conversations/{chat}/members"), json!({ "user_id": ben.id })).await;
         assert!(joined.status < 300, "{joined:?}");
         fill(&app, &chat, &ben).await;
-        // They are stored in the order of their ids: the first five hundred are there, and the others stand still.
+        // Notifications are stored in the order of user ids: the first five hundred exist and the rest block.
         let upper_half = "NEW.user_id > '80000000-0000-0000-0000-000000000000'";
         let stopped = app.database.stop("INSERT", "notifications", upper_half, Stop::BeforeCommit).await;
         let body =
@@ -152,7 +152,7 @@ mod cluster {
             instance.start_again().await;
         }
         until_told(&ben, 1).await;
-        // One of two dies with the push under way.
+        // One of two instances dies during the push.
         service.hold();
         until_pushed(&service, "once", 1).await;
         app.instances[0].kill().await;

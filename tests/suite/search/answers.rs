@@ -1,4 +1,4 @@
-//! Answers of an assistant to a search.
+//! Assistant answers to a search.
 
 use support::{Behaviour, Setup, Upstream, UpstreamKind, json, wait_until};
 
@@ -25,12 +25,12 @@ async fn an_assistant_searches_only_what_the_asker_may_read() {
     assert_eq!(answer["assistant"]["kind"], json!("assistant"));
     let asked = upstream.asked().last().unwrap().body["messages"].to_string();
     assert!(asked.contains("arrives on Friday") && asked.contains("When?") && !asked.contains("spy"), "{asked}");
-    // It is written down as what Ben used, and stands in no conversation.
+    // It counts as Ben's usage and is stored in no conversation.
     let used = async || ben.get("/r1/usage/requests").await.data()["total"].as_u64().unwrap_or_default();
     wait_until("it is written down", async || used().await == 1).await;
     assert_eq!(found(&ben, "heron").await.len(), 1);
 
-    // Nothing to answer from, too long a question, a model that fails.
+    // No results, too long a question, and a failing model.
     ben.post("/r1/search/answer", json!({ "q": "pelican" })).await.names_field("q");
     ben.post("/r1/search/answer", json!({ "q": "heron", "question": "x".repeat(501) })).await.names_field("question");
     upstream.always(Behaviour::Refuse(500, None));

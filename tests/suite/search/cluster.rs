@@ -1,4 +1,4 @@
-//! Searching on two instances.
+//! Search on two instances.
 
 use support::{Application, Setup, json, wait_until};
 
@@ -50,7 +50,7 @@ async fn finds_messages_of_a_killed_instance_on_the_other() {
     here.send_files(&chat, "see this", &[&file]).await.data_with(201);
     finds(&there, "guillemot", &["see this"]).await;
 
-    // Whichever of them wrote the index: the lock goes with its connection.
+    // Either instance may have written the index; its lock ends with its connection.
     for n in 0..20 {
         here.send_message(&chat, &format!("a tern, number {n}")).await;
     }

@@ -1,4 +1,4 @@
-//! The index: killed, rebuilt, stalled, and created after the messages.
+//! Search index: killed, rebuilt, stalled, and created after the messages.
 
 use support::{Application, Engine, Member, Setup, free_port, wait_until};
 
@@ -12,7 +12,7 @@ async fn a_killed_or_lost_index_catches_up() {
     for n in 0..30 {
         anna.send_message(&chat, &format!("cormorant {n}")).await;
     }
-    // While it reads them.
+    // Killed while indexing.
     app.instances[0].kill().await;
     app.instances[0].start_again().await;
     let all = |who: Member| async move {
@@ -53,7 +53,7 @@ async fn a_stalled_index_does_not_delay_requests() {
     };
 
     let held = app.database.hold_search_index(app.folder()).await;
-    // A sender that waited for the index would wait for what comes after the last message.
+    // If sending waited for the index, this would block after the last message.
     for n in 1..=MESSAGES {
         anna.send_message(&chat, &format!("gannet {n}")).await;
     }
@@ -66,7 +66,7 @@ async fn a_stalled_index_does_not_delay_requests() {
     wait_until("nothing waits", async || waiting().await < 1.0).await;
 }
 
-/// Messages that were there before the index.
+/// Messages created before the index.
 #[tokio::test]
 async fn messages_from_before_the_index_are_indexed() {
     let app = Setup::new().start().await;

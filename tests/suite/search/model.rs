@@ -1,4 +1,4 @@
-//! Whatever people do to conversations and messages: the search gives to each of them just what the history gives.
+//! Property test: after any sequence of changes, search returns exactly what the history shows each user.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use tokio::runtime::Runtime;
 
 use super::ask;
 
-/// Ben, Carl and a guest; Anna, to whom everything belongs, stays.
+/// Ben, Carl and a guest; Anna owns everything and stays.
 const OTHERS: usize = 3;
-/// A public channel, a private one that hides what was said before one came, and a group.
+/// A public channel, a private one with hidden history, and a group.
 const PLACES: usize = 3;
 
 #[derive(Clone, Debug)]
@@ -38,14 +38,14 @@ enum Deed {
         who: usize,
         place: usize,
     },
-    /// Of the messages so far, as a part of 256.
+    /// Index of an existing message, scaled to 256.
     Edit {
         message: u8,
     },
     Delete {
         message: u8,
     },
-    /// Whether newcomers see what was said before.
+    /// True if newcomers see earlier messages.
     Open {
         place: usize,
         is_open: bool,
@@ -60,7 +60,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         1 => both().prop_map(|(who, place)| Deed::Leave { who, place }),
         2 => both().prop_map(|(whom, place)| Deed::Add { whom, place }),
         1 => both().prop_map(|(whom, place)| Deed::Remove { whom, place }),
-        // Anna as well.
+        // Including Anna.
         4 => (0..=OTHERS, 0..PLACES).prop_map(|(who, place)| Deed::Send { who, place }),
         2 => any::<u8>().prop_map(|message| Deed::Edit { message }),
         1 => any::<u8>().prop_map(|message| Deed::Delete { message }),
@@ -73,7 +73,7 @@ struct Stage {
     /// Ben, Carl, the guest, Anna.
     people: Vec<Member>,
     places: Vec<String>,
-    /// By whom each is, and its id.
+    /// Author index and id of each message.
     messages: Vec<(usize, String)>,
 }
 
@@ -92,7 +92,7 @@ impl Stage {
         Self { people: people.to_vec(), places, messages: Vec::new() }
     }
 
-    /// What is refused changes nothing, so it is of no matter here.
+    /// Executes an action. Refused ones change nothing and are ignored.
     async fn does(&mut self, deed: &Deed) {
         let anna = &self.people[OTHERS];
         let path = |place: usize| format!("/r1/conversations/{}", self.places[place]);
@@ -138,7 +138,7 @@ impl Stage {
         self.messages.get(usize::from(at) * self.messages.len() / 256)
     }
 
-    /// The index has read what was done when it has read what comes after it.
+    /// Waits until the index has processed a later message.
     async fn settles(&self) {
         let anna = &self.people[OTHERS];
         for place in &self.places {
@@ -166,7 +166,7 @@ impl Stage {
     }
 }
 
-/// What was said, by the messages' ids.
+/// Texts by message id.
 fn shown(messages: &Value) -> BTreeMap<String, String> {
     let messages = messages.as_array().unwrap().iter();
     let said = messages.filter(|message| message["sender"]["kind"] != "system" && message["content"] != "");
@@ -177,7 +177,7 @@ fn shown(messages: &Value) -> BTreeMap<String, String> {
     .collect()
 }
 
-/// Fewer of them where others wait for the result.
+/// Number of cases, fewer in the gate.
 fn cases() -> u32 {
     if std::env::var("NATTER_TEST_SIZE").is_ok_and(|size| size == "gate") { 6 } else { 64 }
 }
@@ -201,7 +201,7 @@ fn search_results_match_the_model_of_read_permissions() {
         }
         (app, people, team)
     });
-    // What fails may take its 20 seconds each time, and is to be told before the test is ended.
+    // A failing case may take 20 seconds per attempt and must be reported before the test timeout.
     let config = Config {
         cases: cases(),
         max_shrink_iters: 200,

@@ -1,4 +1,4 @@
-//! Socket.IO on several instances without sticky sessions: every request may come to any of them.
+//! Socket.IO across instances without sticky sessions: any instance accepts every request.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ async fn accepts_requests_of_a_session_on_any_instance() {
     let app = two().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
-    // Each request goes to the other instance than the one before.
+    // Requests alternate between the instances.
     let mut hers = Poller::connect(&anna, &both(&app)).await;
     let mut his = Poller::connect(&ben, &both(&app)).await;
     for n in 1..=20 {
@@ -29,7 +29,7 @@ async fn accepts_requests_of_a_session_on_any_instance() {
         assert_eq!(hers.ask(n, "message.send", body).await["seq"], n);
         assert_eq!(his.event("message.created").await["seq"], n);
     }
-    // The socket, too, comes to the instance that has not got the session.
+    // The WebSocket also reaches the instance without the session.
     let mut raw = his.probe(&app.instances[1].url()).await;
     raw.send_text("5").await;
     anna.send_message(&chat, "over the socket").await;
@@ -58,7 +58,7 @@ async fn accepts_requests_of_a_session_on_any_instance() {
         }
     }
     assert_eq!((&acks, &seqs), (&(22..=60).collect::<Vec<_>>(), &(22..=60).collect::<Vec<_>>()));
-    // What the one says is wrong is wrong at the other.
+    // Both instances reject the same requests.
     let mut wrong = Poller::connect(&anna, &both(&app)).await;
     wrong.get().await;
     assert_eq!(wrong.post("abc").await.0, 400);
@@ -104,7 +104,7 @@ async fn notifies_clients_of_a_killed_instance_at_once() {
     let mut waiting = Poller::connect(&ben, &[app.instances[0].url()]).await;
     waiting.go_to(&other);
     let waits = tokio::spawn(async move { waiting.get().await });
-    // It is under way when what was asked after it is answered.
+    // It is in progress once the later request is answered.
     assert_eq!(poller.ask(1, "ping", json!({})).await, json!({}));
     app.instances[0].kill().await;
     let begun = Instant::now();
@@ -112,9 +112,9 @@ async fn notifies_clients_of_a_killed_instance_at_once() {
     assert_eq!(poller.get().await, (400, r#"{"code":1,"message":"Session ID unknown"}"#.to_owned()));
     assert_eq!(poller.post("3").await.0, 400);
     assert!(raw.ends().await);
-    // By itself a client would find out after a heartbeat and its time-out: 45 seconds.
+    // By itself a client notices after a heartbeat and its timeout: 45 seconds.
     assert!(begun.elapsed() < Duration::from_secs(15), "it took {:?}", begun.elapsed());
-    // And come back where there is somebody.
+    // It reconnects to the remaining instance.
     Poller::connect(&ben, &[other]).await;
 }
 
@@ -130,27 +130,27 @@ async fn unknown_sessions_and_forwarded_requests_are_not_forwarded() {
         let request = http.get(url).headers(headers);
         async move { request.send().await.unwrap() }
     };
-    // An instance that there is not.
+    // An instance that does not exist.
     let nowhere = "A".repeat(46);
     let begun = Instant::now();
-    // Each waits for two looks at the list, which are a quarter of a second apart.
+    // Each waits for two reads of the instance list, a quarter of a second apart.
     for _ in 0..8 {
         let answer = get(nowhere.clone(), HeaderMap::new()).await;
         assert_eq!((answer.status().as_u16(), answer.json::<Value>().await.unwrap()["code"].as_i64()), (400, Some(1)));
     }
     assert!(begun.elapsed() < Duration::from_secs(20), "it took {:?}", begun.elapsed());
-    // What says that it was handed on already is not handed on.
+    // A forwarded request is not forwarded again.
     let mut headers = HeaderMap::new();
     headers.insert("x-natter-forwarded", "1".parse().unwrap());
     assert_eq!(get(poller.sid.clone(), headers).await.status(), 400);
     let path = format!("/socket.io/?EIO=4&transport=websocket&sid={}", poller.sid);
     let (raw, head) = Raw::knock(&other, "GET", &path, &upgrade_headers("x-natter-forwarded: 1")).await;
     assert_eq!((head.status, raw.body().await["code"].as_i64()), (400, Some(1)));
-    // A session of the owner's that there is not.
+    // An unknown session of the owner's instance.
     let mut sid = poller.sid.clone();
     sid.replace_range(30..31, if &sid[30..31] == "A" { "B" } else { "A" });
     assert_eq!(get(sid, HeaderMap::new()).await.status(), 400);
-    // The session has not suffered.
+    // The session is unaffected.
     let mut poller = poller;
     assert_eq!(poller.ask(1, "ping", json!({})).await, json!({}));
 }
@@ -165,7 +165,7 @@ async fn a_stopping_instance_ends_its_forwarded_requests() {
     raw.send_text("5").await;
     let mut waiting = Poller::connect(&ben, &[owner]).await;
     waiting.go_to(&app.instances[1].url());
-    // What is told meanwhile is an answer too, after which it is asked again.
+    // Events also complete a poll, which is then repeated.
     let waits = tokio::spawn(async move {
         loop {
             let answer = waiting.request(reqwest::Method::GET).send().await;
@@ -179,7 +179,7 @@ async fn a_stopping_instance_ends_its_forwarded_requests() {
     let begun = Instant::now();
     assert!(app.instances[1].terminate().await.success());
     assert!(raw.ends().await);
-    // One that came while the instance was closing its doors gets no answer at all.
+    // A request that arrives while the instance closes gets no response.
     if let Ok(answer) = waits.await.unwrap() {
         assert_eq!(answer.status(), 400);
     }

@@ -1,4 +1,4 @@
-//! What is added to messages on two instances: seen in one order, and counted as if there were one.
+//! Replies, reactions, pins and votes on two instances: one order, and exact counts.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use support::{Frame, Member, Setup, Value, json, new_id};
 use super::{id, model, reply};
 
 const ROUNDS: usize = 12;
-/// 👍 and 🎉.
+/// 👍 and 🎉, percent-encoded.
 const EMOJI: [&str; 2] = ["%F0%9F%91%8D", "%F0%9F%8E%89"];
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn thread_counts_on_two_instances_match_the_model() {
     model::draw(&[anna, ben.at(&there), carl]).await;
 }
 
-/// One round of somebody's: a reply, a reaction, a pin that is set or taken away, a vote.
+/// One round: a reply, a reaction, a pin change and a vote.
 async fn add(who: &Member, chat: &str, root: &Value, poll: &Value, round: usize) {
     let on = |message: &Value, rest: &str| format!("/r1/messages/{}/{rest}", id(message));
     reply(who, chat, root, &format!("{} in round {round}", who.name)).await;
@@ -43,7 +43,7 @@ async fn message_changes_on_two_instances_have_one_order() {
     let root = anna.send_message(&chat, "a question").await;
     let body = json!({ "client_id": new_id(), "content": "When?", "poll": { "options": ["Now", "Later"] } });
     let poll = anna.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201);
-    // Both have a round on their way at any time, and neither waits for the other.
+    // Both always have a round in flight without waiting for each other.
     let rounds = async |who: &Member| {
         for round in 0..ROUNDS {
             add(who, &chat, &root, &poll, round).await;
@@ -63,7 +63,7 @@ async fn message_changes_on_two_instances_have_one_order() {
     assert_eq!(order(&seen), order(&there.read_until_seq(&chat, end).await));
     assert!(seen.iter().map(|frame| frame.payload["seq"].as_i64().unwrap()).eq(1..=end), "{:#?}", order(&seen));
 
-    // What was told adds up to what is there, for both.
+    // The events add up to the final state for both.
     let (mut replies, mut reactions, mut is_pinned, mut results) = (Vec::new(), BTreeSet::new(), false, Value::Null);
     for frame in &seen {
         let told = &frame.payload;
@@ -96,7 +96,7 @@ async fn message_changes_on_two_instances_have_one_order() {
             }
         }
         assert_eq!(have, reactions);
-        // A device that comes back reads the same, from either instance.
+        // A reconnecting device reads the same from either instance.
         let log: Vec<i64> = who.event_log(&chat).await.iter().map(|event| event["seq"].as_i64().unwrap()).collect();
         assert!(log.iter().copied().eq(1..=end), "{log:?}");
     }

@@ -1,20 +1,20 @@
-//! Sequences that are drawn: three people write, reply, react, pin, follow, read and delete in any order. What is counted and listed then is what a small
-//! model of it says, for each of them, and what changed nothing is no event.
+//! Random sequences: three people write, reply, react, pin, follow, read and delete. Counts and lists must match a
+//! small model for each of them, and ineffective actions publish no event.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use support::{Application, Dice, Member, Value, by_size, json, new_id};
 
 const PEOPLE: usize = 3;
-/// Who opened the group and manages it.
+/// Creator and manager of the group.
 const OWNER: usize = 0;
 const STEPS: usize = 48;
-/// After so many steps one of them looks.
+/// Number of steps between checks.
 const LOOK: usize = 12;
-/// 👍, 🎉 and 👀, and as addresses have them.
+/// 👍, 🎉 and 👀, with their percent-encoding.
 const EMOJI: [(&str, &str); 3] = [("👍", "%F0%9F%91%8D"), ("🎉", "%F0%9F%8E%89"), ("👀", "%F0%9F%91%80")];
 
-/// About messages by their place in the order in which they were written.
+/// Actions; messages are given by their index.
 #[derive(Clone, Copy, Debug)]
 enum Deed {
     Write,
@@ -26,19 +26,19 @@ enum Deed {
     Follow(usize, bool),
     /// Up to a reply's number.
     ReadThread(usize, i64),
-    /// The main line, up to where a message stands.
+    /// The main line up to a message.
     Read(usize),
 }
 
 struct Said {
     by: usize,
     root: Option<usize>,
-    /// Within its thread, or the main line.
+    /// Number in its thread or the main line.
     no: i64,
-    /// How far the main line had come.
+    /// Main line number at that time.
     main_no: i64,
     is_deleted: bool,
-    /// Emoji in the order of their first use, and with each who gave it, in theirs.
+    /// Emoji in the order of their first use, each with its users in order.
     reactions: Vec<(usize, Vec<usize>)>,
     is_pinned: bool,
 }
@@ -49,7 +49,7 @@ struct Model {
     events: i64,
     main_no: i64,
     read_no: [i64; PEOPLE],
-    /// By thread and follower: the last reply that they have read.
+    /// Last reply read, by thread and follower.
     following: BTreeMap<(usize, usize), i64>,
 }
 
@@ -68,7 +68,7 @@ impl Model {
         self.events += 1;
     }
 
-    /// Takes in what somebody does, and says how it is answered.
+    /// Applies an action; returns the expected status.
     fn does(&mut self, who: usize, deed: Deed) -> u16 {
         match deed {
             Deed::Write => {
@@ -152,15 +152,15 @@ impl Model {
     }
 }
 
-/// One sequence, in a group of its own.
+/// One sequence in its own group.
 struct Sequence<'a> {
     people: &'a [Member; PEOPLE],
     chat: String,
-    /// How far the group's log had come.
+    /// Log position of the group at the start.
     begin: i64,
     dice: Dice,
     model: Model,
-    /// The messages that were written, as they were answered.
+    /// Sent messages as returned.
     written: Vec<Value>,
     log: Vec<String>,
 }
@@ -223,7 +223,7 @@ impl Sequence<'_> {
         }
     }
 
-    /// A message as everybody should have it.
+    /// Expected message.
     fn due(&self, at: usize) -> Value {
         let said = &self.model.said[at];
         let id = |who: &usize| json!(self.people[*who].id);
@@ -261,7 +261,7 @@ impl Sequence<'_> {
         places.filter(|at| self.model.said[*at].root == root).map(|at| self.due(at)).collect()
     }
 
-    /// Compares everything that one of them can see with the model.
+    /// Compares everything visible to a user with the model.
     async fn look(&self, who: usize) {
         let (person, model, chat) = (&self.people[who], &self.model, &self.chat);
         let says = || format!("{} looks, after {:#?}", person.name, self.log);
@@ -278,7 +278,7 @@ impl Sequence<'_> {
         assert_eq!((&pinned, &pins["total"]), (&due, &json!(due.len())), "{}", says());
         for (filter, least) in [("all", 0), ("unread", 1)] {
             let listed = person.get(&format!("/r1/threads?filter={filter}&page_size=100")).await.data();
-            // Those of other groups are older.
+            // Entries of other groups are older.
             let here =
                 listed["items"].as_array().unwrap().iter().filter(|item| item["conversation_id"] == chat.as_str());
             let followed: BTreeMap<&str, i64> =
@@ -302,7 +302,7 @@ impl Sequence<'_> {
     }
 }
 
-/// What of a message is compared.
+/// Compared fields of a message.
 fn shown(message: &Value) -> Value {
     let thread = &message["thread"];
     let counted = json!({
@@ -320,7 +320,7 @@ fn shown(message: &Value) -> Value {
     })
 }
 
-/// Draws sequences by these people, who may ask several instances.
+/// Runs random sequences; the users may be on several instances.
 pub(super) async fn draw(people: &[Member; PEOPLE]) {
     for seed in 0..by_size(4, 40) {
         let chat = people[OWNER].open_group(&format!("Sequence {seed}"), &[&people[1], &people[2]]).await;
@@ -339,7 +339,7 @@ pub(super) async fn draw(people: &[Member; PEOPLE]) {
         for who in 0..PEOPLE {
             sequence.look(who).await;
         }
-        // Whoever listened was told all of it, in the order of the log, and the log is the same for everybody.
+        // Listeners received all events in log order, and everybody has the same log.
         let (chat, end) = (&sequence.chat, begin + sequence.model.events);
         let told = socket.read_until_seq(chat, end).await;
         let told: Vec<(i64, &str)> =

@@ -1,10 +1,11 @@
-//! Natter's own tools: off until a workspace's admins allow them, and bounded by what whoever asks may read and where this server may go.
+//! Built-in tools: off until workspace admins allow them, limited to what the asker may read and to permitted
+//! addresses.
 
 use support::{Behaviour, Member, Setup, UpstreamKind, Value, json};
 
 use crate::{assistants::Chat, previews::Site, search::finds};
 
-/// Anna's workspace with Ben in it, and her chat there with an assistant that was given all of these tools.
+/// Anna's workspace with Ben, and her chat with an assistant that has all built-in tools.
 struct Own {
     chat: Chat,
     ben: Member,
@@ -42,7 +43,7 @@ impl Own {
         self.chat.upstream.then(Behaviour::answer("That is it."));
     }
 
-    /// Asks, and gives back the only call of the answer.
+    /// Asks; returns the only call of the answer.
     async fn called(&mut self) -> Value {
         self.chat.ask("Go on").await;
         self.ended().await
@@ -54,7 +55,7 @@ impl Own {
         message["tool_calls"][0].clone()
     }
 
-    /// The functions that the model was offered last.
+    /// Functions last offered to the model.
     fn offered(&self) -> String {
         self.chat.upstream.asked().last().unwrap().body["tools"].to_string()
     }
@@ -79,7 +80,7 @@ async fn builtin_tools_are_offered_only_after_workspace_admins_allow_them() {
     own.will_call("calculate", json!({ "expression": "(\\f. f f) (\\f. f f)" }));
     assert_eq!(own.called().await["status"], "failed");
 
-    // What is allowed elsewhere is not allowed here, and what is off again isn't called.
+    // Permissions do not extend to other workspaces, and disabled tools are not called.
     own.set_mode("calculate", "off").await;
     own.will_call("calculate", json!({ "expression": "1" }));
     let call = own.called().await;
@@ -137,7 +138,7 @@ async fn searches_what_the_asker_may_read_or_in_groups_what_all_may() {
     assert!(found.contains("painted red") && found.contains("is sold") && !found.contains("surprise"), "{found}");
     assert!(found.contains("Ben in Crew") && found.contains(&format!("/c/{shared}/m/")), "{found}");
 
-    // Ben reads the answer in the group, too.
+    // Ben also reads the answer in the group.
     let add = json!({ "assistant_id": own.ada["id"] });
     own.chat.anna.post(&format!("/r1/conversations/{shared}/members"), add.clone()).await.data_with(201);
     own.chat.id = shared;
@@ -147,7 +148,7 @@ async fn searches_what_the_asker_may_read_or_in_groups_what_all_may() {
     let found = call["result"].as_str().unwrap();
     assert!(found.contains("painted red") && !found.contains("is sold") && !found.contains("surprise"), "{found}");
 
-    // Nor is anybody told by an answer what was said before they came.
+    // Answers reveal no messages from before a reader joined.
     let (anna, ben) = (&own.chat.anna, &own.ben);
     let new = json!({ "kind": "group", "title": "Watch", "member_ids": [ben.id, third.id], "workspace_id": team, "history": "from_join" });
     let watch = anna.post("/r1/conversations", new).await.data_with(201)["id"].as_str().unwrap().to_owned();
@@ -158,7 +159,7 @@ async fn searches_what_the_asker_may_read_or_in_groups_what_all_may() {
     anna.send_message(&watch, "The lighthouses are blue").await;
     finds(ben, "lighthouse in:Watch", &["The lighthouse is green", "The lighthouses are blue"]).await;
     own.chat.id = watch;
-    // What they may not read takes nobody's place, though it is the better hit.
+    // Unreadable hits do not displace readable ones.
     own.will_call("search_messages", json!({ "query": "lighthouse", "limit": 1 }));
     own.chat.anna.send_message(&own.chat.id, "@Ada and this one?").await;
     let call = own.ended().await;

@@ -1,10 +1,10 @@
-//! A tool that runs while its instance dies, with another one there.
+//! Tool calls on an instance that dies while another one runs.
 
 use support::{Behaviour, Setup, UpstreamKind, json, wait_until};
 
 use super::Tools;
 
-/// Leases last ten seconds; the other instance misses the killed one sooner, and calls nothing again that may have taken effect.
+/// Leases last ten seconds; the other instance detects the death sooner and repeats no call that may have taken effect.
 #[tokio::test]
 async fn another_instance_does_not_repeat_a_killed_instances_call() {
     let mut tools = Tools::start(Setup::new().instances(2), UpstreamKind::OpenAi).await;
@@ -27,7 +27,7 @@ async fn another_instance_does_not_repeat_a_killed_instances_call() {
         }
     }
     let writer = writer.expect("one of them writes it");
-    // What the lease says is never reached.
+    // The lease never expires.
     tools.chat.app.database.run("UPDATE jobs SET due_at = due_at + 3600000 WHERE status = 'running'").await;
     tools.chat.app.instances[writer].kill().await;
     let ended = sockets[1 - writer].expect_in("message.completed", &tools.chat.id).await;

@@ -1,4 +1,4 @@
-//! Calls that whoever asked has to allow.
+//! Confirmation of calls by the asker.
 
 use support::{Behaviour, Setup, UpstreamKind, json, wait_until};
 

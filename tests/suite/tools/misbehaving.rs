@@ -1,4 +1,4 @@
-//! Servers that stall, flood, garble and die: the answer goes on, and says what happened.
+//! Servers that stall, flood, send garbage or die: the answer continues and reports it.
 
 use support::{Setup, UpstreamKind, json};
 
@@ -14,7 +14,7 @@ async fn a_stalled_garbled_or_dead_server_fails_only_its_call() {
         assert_eq!((&call["status"], &message["content"]), (&json!("failed"), &json!("That is it.")), "{tool}: {call}");
         assert!(call["result"].as_str().unwrap().starts_with("The server "), "{tool}: {call}");
     }
-    // The connection that broke is made anew.
+    // A broken connection is re-established.
     tools.will_call(&[("add", json!({ "a": 2, "b": 2 }))]);
     assert_eq!(tools.answered().await["tool_calls"][0]["result"], "4");
 }

@@ -1,10 +1,10 @@
-//! An instance that dies while a tool runs.
+//! Instances that die while a tool runs.
 
 use support::{Behaviour, Setup, UpstreamKind, Value, json, wait_until};
 
 use super::Tools;
 
-/// The answer, once another worker has ended it.
+/// Waits for the answer of another worker.
 async fn answered(tools: &mut Tools) -> Value {
     let is_over = || async {
         let history = tools.chat.anna.history(&tools.chat.id).await;

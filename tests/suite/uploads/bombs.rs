@@ -1,4 +1,4 @@
-//! Small pictures that claim to be huge, or unpack to something huge: each upload is answered, and the server's memory doesn't grow with them.
+//! Small pictures that claim or decompress to huge sizes: each upload is answered in bounded memory.
 
 use std::{
     io::{Cursor, Write as _},
@@ -16,15 +16,15 @@ use super::{
 };
 
 const MIB: u64 = 1024 * 1024;
-/// How much more memory the server may take for all bombs together: buffers of uploads, and what its allocator keeps.
+/// Memory allowed for all bombs together: upload buffers and allocator caches.
 const SERVER_MEMORY: u64 = 96 * MIB;
 
-/// A picture, and what comes of its upload.
+/// A picture and the expected result of its upload.
 struct Bomb {
     name: &'static str,
     picture: Vec<u8>,
     has_thumbnail: bool,
-    /// Maximum size of what is stored, in bytes.
+    /// Maximum stored size, in bytes.
     stored: usize,
 }
 
@@ -51,7 +51,7 @@ fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     [&length, kind.as_slice(), data, &checksum.sum().to_be_bytes()].concat()
 }
 
-/// A PNG of 10 × 10 with these chunks behind its head.
+/// A PNG of 10 × 10 pixels with these chunks after its header.
 fn png_with(chunks: &[u8]) -> Vec<u8> {
     let picture = png(10, 10);
     [&picture[..33], chunks, &picture[33..]].concat()
@@ -95,7 +95,7 @@ fn jpegs() -> Vec<Bomb> {
     let mut passes = flat(4_000, 4_000);
     passes[frame + 1] = 0xc2;
     let scan = passes.windows(2).position(|marker| marker == [0xff, 0xda]).unwrap();
-    // The second scan and those behind it have no data of their own.
+    // The second and later scans have no data of their own.
     let head = passes[scan..scan + 14].to_vec();
     passes.truncate(passes.len() - 2);
     passes.extend(head.repeat(5_000));
@@ -129,7 +129,7 @@ fn webps() -> Vec<Bomb> {
     };
     let mut small = Cursor::new(Vec::new());
     DynamicImage::new_rgba8(10, 10).write_to(&mut small, ImageFormat::WebP).unwrap();
-    // Its pixels, as a chunk.
+    // Its pixel data as a chunk.
     let small = small.into_inner()[12..].to_vec();
     let animation = chunk(b"ANIM", &[0; 6]);
     let frame = chunk(b"ANMF", &[&[0, 0, 0, 0, 0, 0, 9, 0, 0, 9, 0, 0, 0, 0, 0, 0], small.as_slice()].concat());
@@ -174,7 +174,7 @@ async fn decompression_bombs_are_rejected_in_bounded_memory() {
     assert_eq!(upload["width"], json!(100));
 }
 
-/// Result of the reader process for a PNG of 7,000 × 7,000 that is decoded with so many MiB.
+/// Result of the reader process for a PNG of 7,000 × 7,000 pixels with this memory limit, in MiB.
 async fn resized_with(memory: u32) -> (bool, Vec<u8>) {
     let task = json!({ "kind": "picture", "media_type": "image/png", "side": 320, "memory": memory });
     let mut child = Command::new(natter())
@@ -190,7 +190,7 @@ async fn resized_with(memory: u32) -> (bool, Vec<u8>) {
     DynamicImage::new_rgba8(7_000, 7_000).write_to(&mut picture, ImageFormat::Png).unwrap();
     let mut input = child.stdin.take().unwrap();
     let writing = async move {
-        // A process that has reached its limit reads no more.
+        // A process at its limit stops reading.
         let _ = input.write_all(&[task.to_string().as_bytes(), b"\n", picture.get_ref()].concat()).await;
     };
     let ((), output) = tokio::join!(writing, child.wait_with_output());

@@ -1,4 +1,4 @@
-//! What is too much, or of a type that nobody may upload.
+//! Size limits, quotas and refused types.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn rejects_too_large_uploads_before_their_body() {
     let anna = app.sign_up("Anna").await;
     assert_eq!(anna.upload("a", "text/plain", vec![b'a'; 100_000]).await["size"], 100_000);
     anna.send(anna.uploading("a", "text/plain", vec![b'a'; 100_001])).await.refused(413, "too_large");
-    // Without a length it is refused where it becomes too much.
+    // Without a length it is refused once it is too large.
     let pieces = (0..20).map(|_| Ok::<_, std::io::Error>(vec![b'a'; 10_000]));
     let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
     anna.send(anna.uploading("a", "text/plain", body)).await.refused(413, "too_large");
@@ -126,12 +126,12 @@ async fn scheduled_messages_accept_only_own_complete_files() {
     assert_eq!(app.database.number("SELECT count(*) FROM scheduled_uploads").await, 0, "nobody else's file is held");
     assert_eq!(tus::ask(&anna, reqwest::Method::DELETE, &announced).await.status, 204);
     let waits = anna.post(&chat, later(&[&own["id"]])).await.data_with(202);
-    // What waits takes up space, however old it is.
+    // Waiting files count regardless of their age.
     app.database.run("UPDATE uploads SET created_at = 1").await;
     anna.send(anna.uploading("c.txt", "text/plain", "c".repeat(100))).await.refused(413, "quota_exceeded");
     anna.delete(&format!("/r1/scheduled/{}", waits["id"].as_str().unwrap())).await.data();
     let another = anna.upload("c.txt", "text/plain", "c".repeat(100)).await;
-    // What is being removed is sent by nobody any more.
+    // A file being deleted can't be sent.
     app.database.run("UPDATE uploads SET removed_at = 1").await;
     anna.post(&chat, later(&[&another["id"]])).await.names_field("attachment_ids");
 }
@@ -145,7 +145,7 @@ async fn concurrent_uploads_do_not_exceed_the_quota() {
     for answer in created.iter().filter(|answer| answer.status != 201) {
         answer.refused(413, "quota_exceeded");
     }
-    // What says nothing of its size takes space all the same, from its beginning on.
+    // An upload of unknown length reserves space from its start.
     let unmeasured = || {
         let pieces = (0..3).map(|_| Ok::<_, std::io::Error>(vec![b'a'; 10_000]));
         reqwest::Body::wrap_stream(futures_util::stream::iter(pieces))
@@ -158,7 +158,7 @@ async fn concurrent_uploads_do_not_exceed_the_quota() {
     }
     let rows = app.database.number("SELECT count(*) FROM uploads WHERE removed_at IS NULL").await;
     assert_eq!(rows, 3 + i64::try_from(taken).unwrap(), "what is refused leaves nothing");
-    // What is taken for one that is still coming is free again for its owner when it breaks off.
+    // Its reservation is released when it breaks off.
     while ben.send(ben.uploading("a", "text/plain", unmeasured())).await.status == 201 {}
     assert_eq!(app.database.number("SELECT count(*) FROM uploads").await, 6);
 }
@@ -194,7 +194,7 @@ async fn concurrent_messages_do_not_exceed_the_workspace_quota() {
     assert_eq!(app.database.number("SELECT CAST(sum(size) AS BIGINT) FROM message_uploads").await, 8_000);
 }
 
-/// A text of each kind that isn't a message, with its path.
+/// Creates one text of each kind other than messages; returns path and body.
 async fn texts(who: &Member, chat: &str) -> Vec<(String, Value)> {
     let text = "a".repeat(1_500);
     let column = who.post(&format!("/r1/conversations/{chat}/board/columns"), json!({ "name": "To do" })).await;
@@ -235,7 +235,7 @@ async fn counts_texts_of_every_kind_against_the_authors_quota() {
     let app = Setup::new().set("uploads.text_bytes", 13_500).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
-    // About 1,700 bytes each, and 400 for the reminder: all have room, and a second one of each kind has not.
+    // About 1,700 bytes each, and 400 for the reminder: all fit once and not twice.
     let first = texts(&anna, &chat).await;
     for (path, body) in &first {
         let answer = store(&anna, path, body.clone()).await;
@@ -245,7 +245,7 @@ async fn counts_texts_of_every_kind_against_the_authors_quota() {
     let another = format!("/r1/notes/{}", new_id());
     anna.put(&another, large.clone()).await.refused(413, "quota_exceeded");
     for (path, body) in texts(&anna, &chat).await {
-        // The draft and the instructions take the place of what was there.
+        // Drafts and instructions replace the previous text.
         if !path.contains("/draft") && !path.contains("/instructions") && !path.contains("/reminders") {
             let mut body = body;
             if path.contains("/prompts") {
@@ -256,12 +256,12 @@ async fn counts_texts_of_every_kind_against_the_authors_quota() {
             store(&anna, &path, body).await.refused(413, "quota_exceeded");
         }
     }
-    // Messages go on, others have space of their own, and a text may become smaller.
+    // Messages still work, others have their own quota, and texts may shrink.
     anna.send_message(&chat, &"a".repeat(3_000)).await;
     ben.put(&format!("/r1/notes/{}", new_id()), large.clone()).await.data_with(201);
     anna.put(&format!("/r1/conversations/{chat}/draft"), json!({ "content": "a" })).await.data();
     anna.put("/r1/users/me/instructions", json!({ "instructions": "" })).await.data();
-    // What is deleted is free again.
+    // Deleting frees space.
     anna.put(&another, large).await.data_with(201);
 }
 
@@ -309,7 +309,7 @@ async fn users_and_administrators_see_the_same_storage_usage() {
     assert_eq!(storage(&ben).await["bytes"], before, "others have their own");
     let version = stored.data_with(201)["version"].clone();
     anna.delete(&format!("{note}?version={version}")).await.data();
-    // Devices that were offline learn of the deletion by what is left of the row.
+    // The rest of the row tells offline devices about the deletion.
     let expected = json!({ "bytes": before + 4_000 + 200, "quota_bytes": 10_000 });
     assert_eq!(storage(&anna).await, expected);
     assert_eq!(admin.get(&details).await.data()["storage"], expected);
@@ -336,7 +336,7 @@ mod cluster {
         let files = join_all((0..8).map(|_| anna.upload("a", "text/plain", vec![b'a'; 4_000]))).await;
         let (members, chats) = (&members, &chats);
         let sent = files.iter().enumerate().map(|(at, file)| async move {
-            // Two conversations of one workspace, so that the instances don't wait for the conversation.
+            // Two conversations of one workspace, so that the instances do not serialise on the conversation.
             members[at % 2].send_files(&chats[at % 2], "", &[file]).await
         });
         let sent = join_all(sent).await;

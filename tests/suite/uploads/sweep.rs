@@ -1,4 +1,4 @@
-//! Files that somebody removes while somebody sends them.
+//! Concurrent deletion and sending of files.
 
 mod cluster {
     use std::time::Duration;
@@ -9,7 +9,7 @@ mod cluster {
 
     use super::super::{address, stored};
 
-    /// What is to carry a file.
+    /// Kinds of content that carry a file.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Carrier {
         Message,

@@ -1,4 +1,4 @@
-//! Files that come in several requests; the official client is in `tests/clients`.
+//! Resumable uploads by tus; `tests/clients` has the official client.
 
 use reqwest::Method;
 use support::{Answer, Application, Member, Setup, json, wait_until};
@@ -97,7 +97,7 @@ async fn accepts_method_overrides_over_post() {
     assert_eq!((shown.status, shown.header("upload-offset")), (200, Some("2")));
     assert_eq!(anna.send(named("DELETE", &path)).await.status, 204);
     assert_eq!(ask(&anna, Method::HEAD, &path).await.status, 404);
-    // It is no way to another method anywhere else.
+    // Other paths do not accept a method override.
     anna.send(named("DELETE", "/r1/users/me")).await.refused(405, "method_not_allowed");
     anna.send(named("GET", "/r1/uploads/tus/x")).await.refused(405, "method_not_allowed");
 }
@@ -162,7 +162,7 @@ async fn rejects_invalid_offsets_and_uploads_of_others() {
     assert_eq!(ask(&anna, Method::HEAD, &path).await.status, 404);
     assert!(stored(&app).is_empty());
 
-    // Its content is what its claim was not.
+    // Its content differs from the declared type.
     let png = super::pictures::png(8, 8);
     let path = create(&anna, png.len(), "filetype dGV4dC9wbGFpbg==").await.header("location").unwrap().to_owned();
     append(&anna, &path, 0, png).await.refused(415, "type_refused");
@@ -194,7 +194,7 @@ async fn rejects_an_upload_whose_chunks_are_missing() {
     let anna = app.sign_up("Anna").await;
     let path = create(&anna, 10, "").await.header("location").unwrap().to_owned();
     append(&anna, &path, 0, "hello").await;
-    // As if an instance had died before it put them together, and what came first were lost.
+    // As if an instance had died before assembling the chunks, with the first one lost.
     app.database.run("UPDATE uploads SET size = 5").await;
     app.database.run("UPDATE upload_parts SET position = 2, size = 3").await;
     assert_eq!(ask(&anna, Method::HEAD, &path).await.status, 503);

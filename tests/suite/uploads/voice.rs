@@ -1,10 +1,10 @@
-//! Voice notes: written down by a model, for people and for assistants that are asked by voice.
+//! Voice notes: transcription for people and for assistants addressed by voice.
 
 use support::{Application, Member, Setup, Upstream, UpstreamKind, Value, json, wait_until};
 
 pub(crate) const WEBM: &[u8] = &webm();
 
-/// The head of a recording, and as much behind it as is asked of one.
+/// A recording's header with the minimum length.
 const fn webm() -> [u8; 300] {
     let head = *b"\x1a\x45\xdf\xa3\x42\x82\x84webm voice";
     let (mut bytes, mut at) = ([0; 300], 0);
@@ -46,7 +46,7 @@ async fn transcribes_a_voice_note_for_all_readers() {
     let form = String::from_utf8_lossy(&asked.bytes);
     assert!(asked.path.ends_with("/audio/transcriptions") && form.contains("webm voice"), "{form}");
     assert!(form.contains("filename=\"voice.webm\"") && form.contains("name=\"model\""), "{form}");
-    // It is there for who comes later, in a second message too, and paid for by who sent it.
+    // Later readers and a second message have it too; the sender pays.
     let history = ben.history(&chat).await;
     assert_eq!(history[0]["attachments"][0]["transcript"], "What was said.");
     let again = anna.send_files(&chat, "once more", &[&upload]).await.data_with(201);
@@ -55,7 +55,7 @@ async fn transcribes_a_voice_note_for_all_readers() {
     wait_until("it is in the ledger", || async { row().await["total"] == 1 }).await;
     assert_eq!(row().await["items"][0]["endpoint"], "transcriptions");
     assert_eq!(ben.get("/r1/usage/requests").await.data()["total"], 0);
-    // A file that is no voice note stays as it is.
+    // Files that are no voice notes are not transcribed.
     let file = anna.upload("a.webm", "audio/webm", WEBM).await;
     assert_eq!(file.get("transcript_state"), None, "{file}");
     assert_eq!(upstream.asked().len(), 1);
@@ -121,7 +121,7 @@ async fn dictation_returns_the_text_and_stores_nothing() {
     assert!(asked.path.ends_with("/audio/transcriptions"), "{}", asked.path);
     assert!(String::from_utf8_lossy(&asked.bytes).contains("filename=\"voice.webm\""));
     assert_eq!(app.database.number("SELECT count(*) FROM uploads").await, 0);
-    // It is paid for like any other call.
+    // It is charged like any other call.
     wait_until("it is in the ledger", || async {
         anna.get("/r1/usage/requests").await.data()["items"][0]["endpoint"] == "transcriptions"
     })

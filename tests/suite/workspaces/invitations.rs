@@ -1,4 +1,4 @@
-//! Invitations by link and by mail, and accounts that are made by invitation only.
+//! Invitations by link and by mail, and sign-up by invitation only.
 
 use support::{Answer, Application, MailServer, Member, Setup, Value, json, new_email};
 
@@ -27,17 +27,17 @@ async fn limits_the_uses_of_an_invitation_link() {
     assert!(!listed.text().contains(token), "the list shows the token");
     assert_eq!(listed.data()["items"][0]["id"], made["id"]);
 
-    // Whoever has the token sees where it leads, before they have an account.
+    // The token shows the target workspace before sign-up.
     let shown = app.anonymous().post("/r1/invitations/preview", json!({ "token": token })).await.data_with(200);
     assert_eq!(shown, json!({ "workspace": { "id": team, "name": "Team" }, "role": "guest", "inviter": "Anna" }));
     assert_eq!(accept(&ben, &made).await.data_with(200), shown);
     assert!(members(&anna, &team).await.contains(&("Ben".to_owned(), "guest".to_owned())));
-    // A lost answer can be asked for again; nobody else comes by it.
+    // Repeating after a lost response succeeds; nobody else can use it.
     accept(&ben, &made).await.data_with(200);
     accept(&cleo, &made).await.refused(410, "invitation_expired");
     app.anonymous().post("/r1/invitations/preview", json!({ "token": token })).await.refused(410, "invitation_expired");
     assert_eq!(anna.get(&path).await.data()["total"], 0);
-    // Whoever is a member already stays what they are.
+    // Members keep their role.
     let open = invite(&anna, &team, json!({ "max_uses": 5, "role": "guest" })).await;
     assert_eq!(accept(&anna, &open).await.data()["role"], "owner");
     assert_eq!(anna.get(&path).await.data()["items"][0]["uses"], 0);
@@ -122,7 +122,7 @@ async fn a_mailed_invitation_requires_its_verified_address() {
     let made = invite(&anna, &team, json!({ "email": ben.email.to_uppercase() })).await;
     assert_eq!((&made["email"], &made["max_uses"]), (&json!(ben.email), &json!(1)));
     accept(&cleo, &made).await.refused(403, "invitation_mismatch");
-    // The address is his, but nobody has shown it yet.
+    // The address is his but unverified.
     accept(&ben, &made).await.refused(403, "invitation_mismatch");
 }
 
@@ -145,7 +145,7 @@ async fn supports_sign_up_by_invitation_only() {
     assert_eq!(joined["user"]["display_name"], "New");
     sign_up(&app, &new_email("new"), made["token"].clone()).await.refused(410, "invitation_expired");
 
-    // By mail: for that address, which is a member once it is verified.
+    // By mail: the address becomes a member once it is verified.
     let email = new_email("invited");
     let mailed = invite(&admin, &team, json!({ "email": email })).await;
     sign_up(&app, &new_email("other"), mailed["token"].clone()).await.refused(403, "invitation_mismatch");
@@ -172,11 +172,11 @@ async fn a_removed_member_needs_a_new_invitation() {
     let hers = invite(&anna, &team, json!({ "max_uses": 100 })).await;
     let his = invite(&ben, &team, json!({ "max_uses": 100 })).await;
     remove(&anna, &team, &ben).await;
-    // What he made has ended with what he was.
+    // His invitations end with his role.
     accept(&ben, &his).await.refused(410, "invitation_expired");
-    // A link that was there before is for others.
+    // Links created earlier do not readmit a removed member.
     accept(&ben, &hers).await.refused(403, "forbidden");
-    // Whoever left by themselves comes back by it.
+    // A member who left voluntarily can use them.
     cleo.post(&format!("/r1/workspaces/{team}/leave"), json!({})).await.data_with(200);
     accept(&cleo, &hers).await.data_with(200);
     let anew = invite(&anna, &team, json!({ "max_uses": 1 })).await;
@@ -216,7 +216,7 @@ async fn an_invitation_expires_with_its_creators_permission() {
     let request = dora.request(reqwest::Method::DELETE, "/r1/users/me").json(&json!({ "password": support::PASSWORD }));
     dora.send(request).await.data_with(200);
     accept(&emil, &doras).await.refused(410, "invitation_expired");
-    // An administrator makes no administrators.
+    // Admins can't create admins.
     anna.patch(&role(&ben), json!({ "role": "owner" })).await.data_with(200);
     accept(&emil, &of_owner).await.refused(410, "invitation_expired");
     accept(&emil, &of_owner_low).await.data_with(200);
@@ -238,7 +238,7 @@ async fn invitation_mail_requires_a_verified_sender_and_has_a_daily_limit() {
     let wait: u64 = refused.header("retry-after").and_then(|text| text.parse().ok()).unwrap_or_default();
     assert!((80_000..=86_400).contains(&wait), "{refused:?}");
     refused.refused(429, "rate_limited");
-    // A link is passed on by oneself.
+    // Links without mail are not limited.
     invite(&anna, &team, json!({ "max_uses": 1 })).await;
     app.database.run("UPDATE invitations SET created_at = created_at - 86400000").await;
     anna.post(&path(&team), wanted()).await.data_with(201);
@@ -259,7 +259,7 @@ async fn invitation_subjects_contain_no_text_of_the_inviter() {
     for part in [mail.text(), mail.html()] {
         assert!(part.contains("\"Bank Support\"") && part.contains("\"URGENT account locked\""), "{part}");
     }
-    // A name from before the rules for names is left out.
+    // Stored names from before the validation are omitted.
     app.database.run("UPDATE workspaces SET name = 'see https://evil.example/pay' WHERE kind = 'team'").await;
     let email = new_email("victim");
     invite(&anna, &team, json!({ "email": email })).await;
@@ -269,7 +269,7 @@ async fn invitation_subjects_contain_no_text_of_the_inviter() {
 
 #[tokio::test]
 async fn invitation_links_use_the_address_their_creator_visits() {
-    // Where it is reached by others, it has names that it does not know.
+    // A publicly reachable server is not limited to known host names.
     let app = Setup::new().set("workspaces.shared", "none").set("server.host", "0.0.0.0").start().await;
     let anna = app.sign_up("Anna").await;
     let team = create(&anna, "Team").await;

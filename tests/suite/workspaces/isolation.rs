@@ -1,4 +1,4 @@
-//! Two tenants on one server: whatever one of them does, the other sees, hears and finds nothing of it.
+//! Isolation of two tenants on one server: lists, search and events never cross.
 
 use support::{Application, Member, Value, json};
 
@@ -8,7 +8,7 @@ struct Tenant {
     owner: Member,
     friend: Member,
     workspace: String,
-    /// Of the two, and a group's name, a message and an assistant that give it away wherever they are seen.
+    /// A conversation of both; group title, message and assistant identify the tenant.
     chat: String,
     secrets: Vec<String>,
 }
@@ -45,7 +45,7 @@ async fn tenant(app: &Application, name: &str) -> Tenant {
     Tenant { owner, friend, workspace, chat, secrets }
 }
 
-/// Everything that can be listed or found.
+/// All list and search endpoints.
 const LISTS: [&str; 11] = [
     "/r1/workspaces?page_size=200",
     "/r1/workspaces/joinable",
@@ -72,13 +72,13 @@ async fn lists_search_and_ids_never_cross_workspaces() {
             assert!(!answer.text().contains(secret.as_str()), "{path} shows {secret}");
         }
     }
-    // By the e-mail address of somebody of theirs, too.
+    // By an email address of a member as well.
     let found = other.owner.get(&format!("/r1/users?q={}", one.owner.email)).await.data();
     assert_eq!(found["total"], 0);
-    // Conversations take nobody from elsewhere, and no assistant.
+    // Conversations accept no users or assistants of other workspaces.
     let body = json!({ "kind": "single", "workspace_id": other.workspace, "member_ids": [one.owner.id] });
     other.owner.post("/r1/conversations", body).await.names_field("member_ids");
-    // Whoever is in both sees each by itself.
+    // A member of both sees each separately.
     let path = format!("/r1/workspaces/{}/members", other.workspace);
     other.owner.post(&path, json!({ "email": one.owner.email })).await.data_with(201);
     assert_eq!(workspaces(&one.owner).await.len(), 3);
@@ -96,7 +96,7 @@ async fn event_streams_never_cross_workspaces() {
     let mut socket = other.owner.connect().await;
     let mut stream = other.owner.event_stream(None).await;
 
-    // Everything that makes an event.
+    // All actions that publish events.
     let mut busy = one.owner.connect().await;
     let _here = one.friend.connect().await;
     busy.send("presence", json!({ "status": "dnd" })).await;
@@ -104,7 +104,7 @@ async fn event_streams_never_cross_workspaces() {
     busy.send("typing", json!({ "conversation_id": one.chat, "active": true })).await;
     busy.send("receipt", json!({ "conversation_id": one.chat, "seq": 1, "state": "read" })).await;
     busy.drain().await;
-    // What is asked for by id is refused in the same words as what is not there.
+    // Ids of others are refused like unknown ids.
     for (kind, payload) in [
         ("message.send", json!({ "conversation_id": one.chat, "client_id": "x", "content": "x" })),
         ("typing", json!({ "conversation_id": one.chat, "active": true })),
@@ -115,7 +115,7 @@ async fn event_streams_never_cross_workspaces() {
     let synced = socket.request("sync", json!({ "cursors": { &one.chat: 0 } })).await;
     assert!(synced.kind == "error" || synced.kind == "sync.done", "{synced:?}");
 
-    // What comes after it has come past it.
+    // Later events show that earlier ones were not delivered.
     other.friend.send_message(&other.chat, "other-message").await;
     socket.expect_in("message.created", &other.chat).await;
     let mut told: Vec<String> = socket.drain().await.into_iter().map(|frame| frame.payload.to_string()).collect();

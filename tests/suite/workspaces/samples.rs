@@ -38,7 +38,7 @@ fn workspaces() -> Vec<SampleCall> {
         sample(&["DeleteWorkspace", "JoinWorkspace"], async |world| Args::id(team(world).await)),
         sample(&["ChangeWorkspace"], async |world| Args::id(team(world).await).with_body(json!({ "name": "Renamed" }))),
         sample(&["LeaveWorkspace"], async |world| {
-            // Its owner may leave only after handing it over.
+            // The owner must transfer it before leaving.
             let (team, heir) = (team(world).await, &world.third.id);
             let members = format!("/r1/workspaces/{team}/members");
             world.owner.post(&members, json!({ "user_id": heir })).await.data_with(201);
@@ -63,7 +63,7 @@ fn invitations() -> Vec<SampleCall> {
             let invitation = invitation(world, &world.workspace).await;
             Args::id(&world.workspace).with("invitation_id", invitation["id"].as_str().unwrap())
         }),
-        // To a new workspace: whoever accepts it must stay a stranger to the owner's.
+        // A new workspace, because the caller must stay a stranger to the owner's.
         sample(&["PreviewInvitation", "AcceptInvitation"], async |world| {
             let invitation = invitation(world, &team(world).await).await;
             Args::body(json!({ "token": invitation["token"] }))

@@ -1,4 +1,4 @@
-//! The application under test: one instance or several, with a database of their own.
+//! Application under test: one or several instances with their own database.
 
 use std::path::Path;
 
@@ -12,22 +12,22 @@ use crate::member::{Anonymous, Member};
 use crate::redis::RedisServer;
 use crate::upstream::Upstream;
 
-/// The password of everybody in the tests.
+/// Password of all test users.
 pub const PASSWORD: &str = "Correct-Horse-9-Battery";
-/// The administrator that is in every database.
+/// Administrator in every database.
 pub const ADMIN_EMAIL: &str = "admin@example.test";
 
 /// A running application.
 pub struct Application {
     pub instances: Vec<Instance>,
     pub database: TestDatabase,
-    /// What the instances are connected by; none on SQLite.
+    /// Redis of the instances; `None` on SQLite.
     pub redis: Option<RedisServer>,
     settings: Vec<(String, String)>,
     folder: TempDir,
 }
 
-/// What an application is to be like.
+/// Configuration of an application.
 #[derive(Default)]
 pub struct Setup {
     settings: Vec<(String, String)>,
@@ -50,53 +50,53 @@ impl Setup {
         self
     }
 
-    /// Logs so much: what `RUST_LOG` says.
+    /// Sets `RUST_LOG`.
     #[must_use]
     pub fn log(self, filter: &str) -> Self {
         self.set(crate::instance::LOG, filter)
     }
 
-    /// Hashes passwords as in production, for tests of what that costs.
+    /// Hashes passwords with production parameters, for tests of the cost.
     #[must_use]
     pub fn full_hashes(self) -> Self {
         self.set(crate::instance::FULL_HASHES, true)
     }
 
-    /// More than one instance: always on PostgreSQL and Redis, so put such a test into the module `cluster`.
+    /// Starts several instances, always on PostgreSQL and Redis; such tests belong in the module `cluster`.
     #[must_use]
     pub fn instances(mut self, count: usize) -> Self {
         self.instances = count;
         self
     }
 
-    /// Without the administrator and without tables: as it is at the very first start.
+    /// Starts without tables and without the administrator, as at the first start.
     #[must_use]
     pub fn from_nothing(mut self) -> Self {
         self.empty = true;
         self
     }
 
-    /// On this engine, whatever the run is made on.
+    /// Uses this engine regardless of the run.
     #[must_use]
     pub fn on(mut self, engine: Engine) -> Self {
         self.engine = Some(engine);
         self
     }
 
-    /// As another release: its program, not the one that is tested. With [`Self::from_nothing`], so that it makes its own tables.
+    /// Runs another release's program. Combine with [`Self::from_nothing`], so that it creates its own tables.
     #[must_use]
     pub fn program(self, path: &Path) -> Self {
         self.set(crate::instance::PROGRAM, path.display())
     }
 
-    /// With a database that somebody else has made: a [`crate::PostgresServer`] of the test's own.
+    /// Uses an external database: a [`crate::PostgresServer`] of the test.
     #[must_use]
     pub fn database(mut self, url: &str) -> Self {
         self.database_url = Some(url.to_owned());
         self
     }
 
-    /// With this AI provider, under the name `fake`, its model `small` the default. It is asked for answers only: chats are named by words.
+    /// Adds this AI provider as `fake` with default model `small`. It only answers; chats get their titles without it.
     #[must_use]
     pub fn provider(self, upstream: &Upstream) -> Self {
         self.set("ai.titles", "words")
@@ -116,7 +116,7 @@ impl Setup {
             None => TestDatabase::copy(engine, folder.path()).await,
         };
         let redis = if database.engine == Engine::Postgres { Some(RedisServer::start().await) } else { None };
-        // What the tests want to be otherwise than the defaults; a test's own settings go over these.
+        // Defaults of the tests; a test's own settings override them.
         let mut settings = vec![
             ("database.url".to_owned(), database.url.clone()),
             ("database.migrate_on_start".to_owned(), "true".to_owned()),
@@ -131,7 +131,7 @@ impl Setup {
             settings.push((key, value));
         }
         let mut instances = Vec::new();
-        // One after the other: only the first finds a database to migrate.
+        // Sequentially: only the first one migrates the database.
         for _ in 0..self.instances {
             instances.push(Instance::start(folder.path(), &settings).await);
         }
@@ -140,27 +140,27 @@ impl Setup {
 }
 
 impl Application {
-    /// One instance with the settings of the tests.
+    /// Starts one instance with the default test settings.
     pub async fn start() -> Self {
         Setup::new().start().await
     }
 
-    /// One more instance with the same settings.
+    /// Starts another instance with the same settings.
     pub async fn add_instance(&mut self) {
         self.instances.push(Instance::start(self.folder.path(), &self.settings).await);
     }
 
-    /// From here on commands and new instances are of the program that is tested; those that run stay what they are.
+    /// Uses the tested program for commands and new instances from here on; running ones stay.
     pub fn upgrade(&mut self) {
         self.settings.retain(|(key, _)| key != crate::instance::PROGRAM);
     }
 
-    /// … and from here on of this other one.
+    /// Uses another program from here on.
     pub fn downgrade(&mut self, program: &Path) {
         self.settings.push((crate::instance::PROGRAM.to_owned(), program.display().to_string()));
     }
 
-    /// One more instance on the same database, with another bus.
+    /// Starts another instance on the same database with another Redis.
     pub async fn add_instance_on(&mut self, redis: &RedisServer) {
         let mut settings = self.settings.clone();
         settings.retain(|(key, _)| key != "redis.url");
@@ -178,7 +178,7 @@ impl Application {
         self.folder.path()
     }
 
-    /// The newest mail to this address in the outbox whose source has this in it: for tests without a mail server.
+    /// Latest mail to this address in the outbox whose source contains `text`, for tests without a mail server.
     pub async fn outbox(&self, address: &str, text: &str) -> String {
         let folder = self.folder.path().join("outbox");
         let find = || {
@@ -186,7 +186,7 @@ impl Application {
                 std::fs::read_dir(&folder).ok()?.filter_map(|file| Some(file.ok()?.path())).collect();
             files.retain(|file| file.extension().is_some_and(|extension| extension == "eml"));
             files.sort();
-            // Long lines are folded by quoted-printable.
+            // Quoted-printable folds long lines.
             let mails =
                 files.iter().rev().filter_map(|file| Some(std::fs::read_to_string(file).ok()?.replace("=\r\n", "")));
             let to = format!("To: {address}\r\n");
@@ -201,25 +201,25 @@ impl Application {
         found.unwrap_or_default()
     }
 
-    /// The token of the newest mail to this address that links to `page`.
+    /// Token of the latest mail to this address that links to `page`.
     pub async fn mailed_token(&self, address: &str, page: &str) -> String {
         let mail = self.outbox(address, &format!("/{page}?token=")).await;
         crate::mail_server::token(&mail, page).unwrap_or_default()
     }
 
-    /// Shows that somebody's address is theirs, by the mail in the outbox.
+    /// Verifies a member's address by the mail in the outbox.
     pub async fn verify(&self, member: &Member) {
         let token = self.mailed_token(&member.email, "verify-email").await;
         member.post("/r1/auth/verify-email", serde_json::json!({ "token": token })).await.data_with(200);
     }
 
-    /// What the instances were started with.
+    /// Settings of the instances.
     #[must_use]
     pub fn settings(&self) -> &[(String, String)] {
         &self.settings
     }
 
-    /// `natter …` with the settings of the instances: what it printed, whatever it ended with.
+    /// Runs `natter …` with the settings of the instances; returns its output for any exit status.
     pub async fn command(&self, arguments: &[&str]) -> std::process::Output {
         crate::instance::command(self.folder.path(), &self.settings)
             .args(arguments)
@@ -228,29 +228,29 @@ impl Application {
             .expect("natter starts")
     }
 
-    /// Nobody in particular.
+    /// Unauthenticated caller.
     #[must_use]
     pub fn anonymous(&self) -> Anonymous {
         Anonymous(Caller::anonymous(&self.url()))
     }
 
-    /// A new account, signed in with a bearer token.
+    /// Signs up with a bearer token.
     pub async fn sign_up(&self, name: &str) -> Member {
         Member::sign_up(&self.url(), name).await
     }
 
-    /// So many new accounts. Few at a time: hashes of passwords take their turns, and nobody waits for longer than five seconds.
+    /// Signs up this many users, few at a time: password hashes queue, and requests time out after five seconds.
     pub async fn crowd(&self, count: usize) -> Vec<Member> {
         let people = (0..count).map(|n| async move { self.sign_up(&format!("Person {n}")).await });
         stream::iter(people).buffered(4).collect().await
     }
 
-    /// A new account, signed in with cookies as a browser is.
+    /// Signs up with cookies, as a browser does.
     pub async fn sign_up_browser(&self, name: &str) -> Member {
         Member::sign_up_browser(&self.url(), name).await
     }
 
-    /// The administrator.
+    /// Signs in as the administrator.
     pub async fn admin(&self) -> Member {
         Member::sign_in(&self.url(), ADMIN_EMAIL, PASSWORD).await
     }

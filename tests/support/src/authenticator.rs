@@ -1,4 +1,4 @@
-//! An authenticator app.
+//! TOTP authenticator.
 
 use std::cell::Cell;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,8 +11,8 @@ use crate::member::Member;
 
 const STEP: u64 = 30;
 
-/// Shows codes. Each works once, so it shows each once: the one before the present first, then the present one, then the next,
-/// which are those that a server takes without a wait.
+/// Generates each code once: the previous time step first, then the current and the next one, which a server accepts
+/// without a wait.
 pub struct Authenticator {
     totp: Totp,
     shown: Cell<u64>,
@@ -20,7 +20,7 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// With what the server gave out.
+    /// From the enrolment returned by the server.
     #[must_use]
     pub fn new(enrolment: &Value) -> Self {
         let secret = Secret::try_from_base32(enrolment["secret"].as_str().expect("a secret")).expect("base32");
@@ -28,7 +28,7 @@ impl Authenticator {
         Self { totp, shown: Cell::new(0), recovery_codes: Vec::new() }
     }
 
-    /// Sets one up for somebody with a password.
+    /// Enrols a member with a password.
     pub async fn set_up(member: &Member) -> Self {
         let enrolment = member.post("/r1/auth/totp", json!({ "password": PASSWORD })).await.data_with(201);
         let mut authenticator = Self::new(&enrolment);
@@ -39,14 +39,14 @@ impl Authenticator {
         authenticator
     }
 
-    /// Sets one up for somebody new.
+    /// Signs up and enrols a new member.
     pub async fn set_up_for_somebody(base: &str) -> (Member, Self) {
         let member = Member::sign_up(base, "Guarded").await;
         let authenticator = Self::set_up(&member).await;
         (member, authenticator)
     }
 
-    /// A code that was not shown before.
+    /// Next unused code.
     #[must_use]
     pub fn next_code(&self) -> String {
         let step = (self.shown.get() + 1).max(now() / STEP - 1);
@@ -54,7 +54,7 @@ impl Authenticator {
         self.totp.generate(step * STEP).to_string()
     }
 
-    /// A code of so many steps from now.
+    /// Code at this offset in time steps.
     #[must_use]
     pub fn code_in(&self, steps: i64) -> String {
         self.totp.generate((now() / STEP).saturating_add_signed(steps) * STEP).to_string()

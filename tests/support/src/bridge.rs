@@ -1,7 +1,7 @@
-//! Carries what instances publish from one Redis to another, as instances of another version would have sent it.
+//! Bridge that forwards bus messages between two Redis servers with a foreign version byte.
 //!
-//! Two instances of one build that only hear each other through it are to each other what instances of two releases are in a rolling upgrade: each
-//! publishes messages that the other can't read, about changes that are really in the database.
+//! Two instances of one build that only communicate through it behave like two releases in a rolling upgrade: each
+//! publishes unreadable messages about changes that are in the database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,12 +12,12 @@ use tokio::task::JoinHandle;
 
 use crate::redis::RedisServer;
 
-/// A message begins with the id of its sender, and then its version. Without the latter it is a sign of life, which concerns nobody else.
+/// Offset of the version byte after the sender id. A message without it is a heartbeat, which is not forwarded.
 const VERSION_AT: usize = 16;
-/// A version that no build speaks.
+/// A version that no build uses.
 const FOREIGN: u8 = 0xEE;
 
-/// Ends when it is dropped.
+/// Stops on drop.
 pub struct Bridge {
     carried: Arc<AtomicU64>,
     tasks: [JoinHandle<()>; 2],
@@ -30,7 +30,7 @@ impl Bridge {
         Self { carried, tasks }
     }
 
-    /// How many messages it has carried.
+    /// Number of forwarded messages.
     #[must_use]
     pub fn carried(&self) -> u64 {
         self.carried.load(Ordering::Relaxed)
@@ -54,7 +54,7 @@ async fn carry(from: &RedisServer, to: &RedisServer, carried: &Arc<AtomicU64>) -
         while let Some(message) = messages.next().await {
             let mut bytes = message.get_payload_bytes().to_vec();
             match bytes.get_mut(VERSION_AT) {
-                // What the other direction has carried comes by here as well.
+                // Messages forwarded by the opposite direction arrive here as well.
                 None | Some(&mut FOREIGN) => continue,
                 Some(version) => *version = FOREIGN,
             }

@@ -1,4 +1,4 @@
-//! What instances tell each other, as it goes through their Redis.
+//! Listener on the instances' bus in Redis.
 
 use futures_util::StreamExt;
 use redis::{Client, aio::PubSub};
@@ -7,13 +7,13 @@ use tokio::time::{Instant, timeout_at};
 use crate::place::PATIENCE;
 use crate::redis::RedisServer;
 
-/// Hears everything in the order in which it is published.
+/// Receives all messages in publication order.
 pub struct Bus {
     messages: PubSub,
 }
 
 impl Bus {
-    /// From now on.
+    /// Starts listening.
     pub async fn listen(redis: &RedisServer) -> Self {
         let client = Client::open(redis.url()).expect("an address of a Redis");
         let mut messages = client.get_async_pubsub().await.expect("it is there");
@@ -21,7 +21,7 @@ impl Bus {
         Self { messages }
     }
 
-    /// What comes up to the first message in which this word stands, and that one; as text, as far as it is any.
+    /// Messages up to and including the first one that contains `word`, as lossy text.
     pub async fn until(&mut self, word: &str) -> Vec<String> {
         let deadline = Instant::now() + PATIENCE;
         let mut messages = self.messages.on_message();

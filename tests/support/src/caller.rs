@@ -1,4 +1,4 @@
-//! Somebody who sends requests, and what comes back.
+//! HTTP caller and its responses.
 
 use std::fmt;
 
@@ -8,19 +8,19 @@ use serde_json::Value;
 
 use crate::place::PATIENCE;
 
-/// How a caller says who they are.
+/// Credentials of a caller.
 #[derive(Clone, Debug)]
 pub enum Credentials {
     None,
     Bearer(String),
-    /// Every cookie that came, and the origin of the page that holds them.
+    /// All received cookies, and the origin of the page.
     Cookies {
         header: String,
         origin: String,
     },
 }
 
-/// Sends requests to one server.
+/// HTTP client of one server.
 #[derive(Clone)]
 pub struct Caller {
     http: Client,
@@ -28,13 +28,13 @@ pub struct Caller {
     pub credentials: Credentials,
 }
 
-/// An answer, whatever its status.
+/// A response with any status.
 #[derive(Clone)]
 pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
     pub bytes: Vec<u8>,
-    /// The body, where it is JSON; null otherwise.
+    /// JSON body; `null` otherwise.
     pub body: Value,
     asked: String,
 }
@@ -49,7 +49,7 @@ impl Caller {
     pub fn new(base: &str, credentials: Credentials) -> Self {
         let http = Client::builder()
             .no_proxy()
-            // Reading the system's root certificates takes 20 ms.
+            // Loading the system's root certificates takes 20 ms.
             .tls_certs_only([])
             .timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
@@ -58,7 +58,7 @@ impl Caller {
         Self { http, base: base.trim_end_matches('/').to_owned(), credentials }
     }
 
-    /// The same person at another instance.
+    /// The same credentials at another instance.
     #[must_use]
     pub fn at(&self, base: &str) -> Self {
         Self { base: base.trim_end_matches('/').to_owned(), ..self.clone() }
@@ -89,13 +89,13 @@ impl Caller {
         self.send(self.request(Method::DELETE, path)).await
     }
 
-    /// A request with the caller's credentials, to be changed before it is sent.
+    /// A request with the caller's credentials, to be modified before sending.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         request.headers(self.headers())
     }
 
-    /// What the credentials put into a request's head.
+    /// Headers of the credentials.
     #[must_use]
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -121,7 +121,7 @@ impl Caller {
         Answer::read(asked, response).await
     }
 
-    /// The answer without its body, unless it is a refusal: for bodies that don't end.
+    /// Response without its body unless it is an error, for endless bodies.
     pub async fn begin(&self, request: RequestBuilder) -> Answer {
         let request = request.build().expect("the request is right");
         let asked = format!("{} {}", request.method(), request.url().path());
@@ -132,7 +132,7 @@ impl Caller {
         Answer::read(asked, response).await
     }
 
-    /// The answer, or what kept it from coming: for tests that kill what they talk to.
+    /// The response or the transport error, for tests that kill the server.
     pub async fn try_send(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
         let request = request.build()?;
         let asked = format!("{} {}", request.method(), request.url().path());
@@ -155,21 +155,21 @@ impl Answer {
         Self { status, headers, bytes, body, asked }
     }
 
-    /// What was asked for; panics when it was refused.
+    /// Data of a successful response; panics otherwise.
     #[track_caller]
     pub fn data(self) -> Value {
         assert!((200..300).contains(&self.status) && self.body["status"] == "success", "{self:?}");
         self.body["data"].clone()
     }
 
-    /// What was asked for, with exactly this status.
+    /// Data of a response with exactly this status.
     #[track_caller]
     pub fn data_with(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self:?}");
         self.data()
     }
 
-    /// Panics unless it was refused in this way, with everything that a refusal must hold.
+    /// Panics unless the response is this error with a complete error body.
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) -> &Self {
         assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{self:?}");
@@ -183,7 +183,7 @@ impl Answer {
         self
     }
 
-    /// Panics unless this field is among those that are wrong (422).
+    /// Panics unless this field is among the invalid ones (422).
     #[track_caller]
     pub fn names_field(&self, field: &str) -> &Self {
         self.refused(422, "invalid");
@@ -202,7 +202,7 @@ impl Answer {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
 
-    /// `name=value; …` of all cookies that it sets.
+    /// All cookies set by the response as `name=value; …`.
     #[must_use]
     pub fn cookies(&self) -> String {
         let cookies = self.headers.get_all("set-cookie").iter();

@@ -1,10 +1,11 @@
-//! Certificates for neighbours that speak TLS.
+//! TLS certificates for test servers.
 
 use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-/// A certificate of an authority of our own, for 127.0.0.1: the files of the authority, of the server, and of the server's key.
+/// Creates a certificate for 127.0.0.1 from a private authority; returns the files of the authority, the server
+/// certificate and its key.
 pub async fn certified(folder: &Path) -> [PathBuf; 3] {
     let script = "set -e; new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
         openssl req -x509 $new -keyout authority.key -out authority.pem -subj /CN=authority -days 10

@@ -1,4 +1,4 @@
-//! A database per test, made as a copy of one that was migrated once.
+//! Per-test databases, copied from a template that was migrated once.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,7 +12,7 @@ use crate::application::{ADMIN_EMAIL, PASSWORD};
 use crate::instance::{Instance, command};
 use crate::place::{natter, wait_until};
 
-/// What a run of the tests is made on.
+/// Database engine of a test run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     Sqlite,
@@ -20,7 +20,7 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// As `NATTER_TEST_DATABASE` says.
+    /// Engine selected by `NATTER_TEST_DATABASE`.
     #[must_use]
     pub fn of_this_run() -> Self {
         match std::env::var("NATTER_TEST_DATABASE").as_deref() {
@@ -31,50 +31,51 @@ impl Engine {
     }
 }
 
-/// The database of one test. One that was made for it is dropped with it, also when the test fails.
+/// Database of one test. A database created for it is dropped with it, also when the test fails.
 pub struct TestDatabase {
     pub engine: Engine,
     pub url: String,
     _own: Option<OwnDatabase>,
 }
 
-/// Where a transaction stands still.
+/// Point at which a transaction blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Of a program that is killed meanwhile nothing of it stays.
+    /// If the program is killed meanwhile, nothing of the transaction remains.
     BeforeCommit,
-    /// PostgreSQL ends a commit that has begun, whoever is killed meanwhile.
+    /// PostgreSQL completes a commit that has started, even if the program is killed.
     InCommit,
 }
 
-/// Transactions that [stand still](TestDatabase::stop) until this ends.
+/// Transactions [blocked](TestDatabase::stop) until this ends.
 pub struct Stopped {
     database: TestDatabase,
-    /// Has the lock that they wait for.
+    /// Holds the lock that they wait for.
     holder: PgConnection,
     table: String,
 }
 
-/// The lock; nobody else has one of this name.
+/// Key of the advisory lock; no other lock uses it.
 const STOPPED: i64 = 20_261_126;
 
-/// A PostgreSQL database that nobody needs once this is dropped. (A SQLite file goes with its folder.)
+/// A PostgreSQL database that is dropped with this value. (A SQLite file is deleted with its folder.)
 struct OwnDatabase {
     name: String,
 }
 
-/// Migrated, with an administrator and signing keys in it. Each test is a process, so the template of a program lies in the folder for temporary
-/// files, where the first one makes it and the others find it. (`scripts/test` removes that folder, and PostgreSQL, at the end of a run.)
+/// Migrated database with an administrator and signing keys. Each test is a process, so the template is stored in the
+/// temporary folder, created by the first test and reused by the others. `scripts/test` deletes that folder, and
+/// PostgreSQL, at the end of a run.
 struct Template {
     engine: Engine,
     folder: PathBuf,
-    /// Of PostgreSQL's database.
+    /// Name of the PostgreSQL database.
     name: String,
 }
 
-/// The name of a SQLite database in its folder.
+/// File name of a SQLite database.
 const FILE: &str = "natter.db";
-/// What its secrets are sealed with.
+/// File name of the encryption key.
 const KEY_FILE: &str = "encryption-key";
 
 impl OwnDatabase {
@@ -89,7 +90,8 @@ impl OwnDatabase {
 impl Drop for OwnDatabase {
     fn drop(&mut self) {
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        // On a thread of its own: a runtime can't be started within the test's. Waited for, so that no database outlives the process.
+        // On a separate thread because a runtime can't be started inside the test's. Joined, so that no database
+        // outlives the process.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             if let Ok(Err(error)) = runtime.map(|runtime| runtime.block_on(administer(&sql))) {
@@ -101,7 +103,7 @@ impl Drop for OwnDatabase {
 }
 
 impl TestDatabase {
-    /// One that somebody else has made, and removes: a [`crate::PostgresServer`] of the test's own.
+    /// An external database, managed by a [`crate::PostgresServer`] of the test.
     #[must_use]
     pub fn of_a_server(url: String) -> Self {
         Self { engine: Engine::Postgres, url, _own: None }
@@ -116,7 +118,7 @@ impl TestDatabase {
         Self { engine: Engine::Postgres, url, _own: Some(own) }
     }
 
-    /// A copy of the template: migrated, with an administrator in it, so that everyone who signs up is an ordinary user.
+    /// Copies the template: migrated, with an administrator, so that everyone who signs up is an ordinary user.
     pub async fn copy(engine: Engine, folder: &Path) -> Self {
         let template = Template::find(engine).await;
         match engine {
@@ -132,7 +134,7 @@ impl TestDatabase {
         }
     }
 
-    /// Nothing in it: not even tables.
+    /// Creates an empty database without tables.
     pub async fn empty(engine: Engine, folder: &Path) -> Self {
         match engine {
             Engine::Sqlite => Self::file(folder),
@@ -140,7 +142,7 @@ impl TestDatabase {
         }
     }
 
-    /// What a query of one whole number answers.
+    /// Result of a query of one integer.
     pub async fn number(&self, sql: &str) -> i64 {
         let sql = AssertSqlSafe(sql.to_owned());
         match self.engine {
@@ -155,7 +157,7 @@ impl TestDatabase {
         }
     }
 
-    /// What a query of one text answers.
+    /// Result of a query of one text.
     pub async fn text(&self, sql: &str) -> String {
         let sql = AssertSqlSafe(sql.to_owned());
         let found: Option<String> = match self.engine {
@@ -171,7 +173,7 @@ impl TestDatabase {
         found.unwrap_or_default()
     }
 
-    /// Has nobody write the search index, which on SQLite lies in this folder.
+    /// Blocks writes of the search index, which on SQLite is in this folder.
     pub async fn hold_search_index(&self, folder: &Path) -> HeldIndex {
         match self.engine {
             Engine::Sqlite => {
@@ -182,7 +184,7 @@ impl TestDatabase {
             }
             Engine::Postgres => {
                 let mut tables = PgConnection::connect(&self.url).await.expect("the database is there");
-                // The lock of whoever writes the index.
+                // Lock of the index writer.
                 let lock = "SELECT pg_advisory_lock(x'6e61747465720001'::bit(64)::bigint)";
                 tables.execute(lock).await.expect("nobody writes for long");
                 HeldIndex::Tables(tables)
@@ -190,7 +192,7 @@ impl TestDatabase {
         }
     }
 
-    /// Runs a statement.
+    /// Executes a statement.
     pub async fn run(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());
         match self.engine {
@@ -207,7 +209,8 @@ impl TestDatabase {
 }
 
 impl TestDatabase {
-    /// From now on transactions stand still that do so (`INSERT`, `UPDATE`) to a row of a table, where that row is such a one. On PostgreSQL.
+    /// Blocks transactions that perform this operation (`INSERT`, `UPDATE`) on rows of the table that match the
+    /// condition. PostgreSQL only.
     pub async fn stop(&self, deed: &str, table: &str, row: &str, at: Stop) -> Stopped {
         assert_eq!(self.engine, Engine::Postgres, "SQLite has nothing to wait for");
         let mut holder = PgConnection::connect(&self.url).await.expect("the database is there");
@@ -233,7 +236,7 @@ impl TestDatabase {
 }
 
 impl Stopped {
-    /// One stands still.
+    /// Waits until a transaction blocks.
     pub async fn reached(&self) {
         let waiting = format!(
             "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {STOPPED} AND NOT granted \
@@ -243,7 +246,7 @@ impl Stopped {
         wait_until(&format!("a write to {}", self.table), || async { database.number(&waiting).await > 0 }).await;
     }
 
-    /// Somebody waits for a row that it has.
+    /// Waits until another transaction waits for one of its rows.
     pub async fn waited_for(&self) {
         let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
                        AND wait_event_type = 'Lock' AND wait_event IN ('transactionid', 'tuple')";
@@ -251,11 +254,11 @@ impl Stopped {
         wait_until("one waits for the other", || async { database.number(waiting).await > 0 }).await;
     }
 
-    /// Lets them go on, and waits until they are over.
+    /// Releases the transactions and waits until they end.
     pub async fn end(mut self) {
         for sql in [
             format!("SELECT pg_advisory_unlock({STOPPED})"),
-            // It waits for those that have written to the table.
+            // Dropping the trigger waits for transactions that wrote to the table.
             format!("DROP TRIGGER stand_still ON {}", self.table),
         ] {
             self.holder.execute(AssertSqlSafe(sql)).await.expect("the statement is right");
@@ -263,7 +266,7 @@ impl Stopped {
     }
 }
 
-/// As long as this is there nobody writes the search index.
+/// Blocks writes of the search index while it exists.
 pub enum HeldIndex {
     File(SqliteConnection),
     Tables(PgConnection),
@@ -280,7 +283,7 @@ impl HeldIndex {
 }
 
 impl Template {
-    /// The template of this program on this server of databases; made where it is not there yet.
+    /// Finds the template of this program on this database server, or creates it.
     async fn find(engine: Engine) -> Self {
         let program = natter();
         let built = program.metadata().and_then(|file| file.modified()).expect("the program is there");
@@ -291,7 +294,7 @@ impl Template {
         let template = Self { engine, folder, name };
         tokio::fs::create_dir_all(&template.folder).await.expect("a temporary folder");
         let lock = File::create(template.folder.join("made.lock")).expect("a temporary file");
-        // Held until it is dropped.
+        // Held until dropped.
         let _lock =
             tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await.expect("a thread").expect("a lock");
         let made = template.folder.join("made");
@@ -304,7 +307,7 @@ impl Template {
 
     async fn make(&self) {
         let url = match self.engine {
-            // One that is there was not finished.
+            // An existing one is incomplete.
             Engine::Sqlite => {
                 for left in [FILE, "natter.db-wal", "natter.db-shm", KEY_FILE] {
                     std::fs::remove_file(self.folder.join(left)).ok();
@@ -323,19 +326,19 @@ impl Template {
             ("workspaces.shared".to_owned(), "Home".to_owned()),
             ("server.data_dir".to_owned(), self.folder.display().to_string()),
         ];
-        // Its first start makes the signing keys, which every copy then has.
+        // The first start creates the signing keys, which all copies share.
         let mut instance = Instance::start(&self.folder, &settings).await;
         let ended = instance.terminate().await;
         assert!(ended.success(), "the template's server ended with {ended}");
         create_admin(&self.folder, &settings, ADMIN_EMAIL).await;
         if self.engine == Engine::Sqlite {
-            // Into the file itself, so that it can be copied alone.
+            // Into the main file, so that it can be copied alone.
             TestDatabase::file(&self.folder).run("PRAGMA wal_checkpoint(TRUNCATE)").await;
         }
     }
 }
 
-/// `natter admin create`, the password by its standard input.
+/// Runs `natter admin create` with the password on standard input.
 pub(crate) async fn create_admin(folder: &Path, settings: &[(String, String)], email: &str) {
     let mut child = command(folder, settings)
         .args(["admin", "create", "--email", email, "--name", "Admin", "--password-stdin"])

@@ -1,10 +1,10 @@
-//! The committed description of the API.
+//! Committed API description.
 
 use std::{fs, path::Path};
 
 use serde_json::Value;
 
-/// The document that the files in `openapi/` are the parts of: operations and components by tag.
+/// Document merged from the files in `openapi/`: operations and components by tag.
 pub fn description() -> Value {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi");
     let mut document = Value::Null;
@@ -15,7 +15,7 @@ pub fn description() -> Value {
     document
 }
 
-/// Adds the fields of another object, and of the objects in it.
+/// Merges another object recursively.
 fn merge(into: &mut Value, part: Value) {
     match (into, part) {
         (Value::Object(into), Value::Object(part)) => {

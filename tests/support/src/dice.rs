@@ -1,6 +1,6 @@
-//! Chance that can be repeated, for tests that draw what they do.
+//! Deterministic random numbers for randomised tests.
 
-/// The same numbers for the same seed: `SplitMix64`.
+/// SplitMix64 generator; equal seeds give equal numbers.
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 
@@ -10,7 +10,7 @@ impl Dice {
         Self(seed)
     }
 
-    /// A number below `sides`.
+    /// Random number below `sides`.
     pub fn roll(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut rolled = self.0;
@@ -25,7 +25,7 @@ impl Dice {
     }
 }
 
-/// How often something is drawn: in the gate, and in a larger run (`NATTER_TEST_SIZE`, which `scripts/test` sets).
+/// Number of random cases: in the gate, and in a larger run (`NATTER_TEST_SIZE`, set by `scripts/test`).
 #[must_use]
 pub fn by_size(gate: u64, full: u64) -> u64 {
     match std::env::var("NATTER_TEST_SIZE").as_deref() {

@@ -1,4 +1,4 @@
-//! A client of Server-Sent Events.
+//! Client of Server-Sent Events.
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -8,22 +8,22 @@ use tokio::time::timeout;
 use crate::place::PATIENCE;
 use crate::socket::Frame;
 
-/// An open stream of events.
+/// An open event stream.
 pub struct EventStream {
     chunks: BoxStream<'static, reqwest::Result<Vec<u8>>>,
-    /// What has come of events that are not whole yet.
+    /// Bytes of incomplete events.
     bytes: Vec<u8>,
-    /// The `id` of the last event that had one.
+    /// `id` of the last event that had one.
     pub last_event_id: Option<String>,
 }
 
-/// Takes the first event or comment that has come whole. Of bytes: the network may cut within a character.
+/// Removes the first complete event or comment. Works on bytes because the network may split a character.
 pub fn take_block(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
     let end = bytes.windows(2).position(|two| two == b"\n\n")?;
     Some(bytes.drain(..end + 2).collect())
 }
 
-/// What an event says under a name, such as `data`.
+/// Field of an event, such as `data`.
 #[must_use]
 pub fn block_field<'a>(block: &'a str, name: &str) -> Option<&'a str> {
     block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
@@ -39,12 +39,12 @@ impl EventStream {
         Self { chunks, bytes: Vec::new(), last_event_id: None }
     }
 
-    /// The next event; comments are passed over.
+    /// Next event; comments are skipped.
     pub async fn next(&mut self) -> Frame {
         self.try_next().await.expect("the stream goes on")
     }
 
-    /// The next event, or nothing at the end of the stream.
+    /// Next event, or `None` at the end of the stream.
     pub async fn try_next(&mut self) -> Option<Frame> {
         loop {
             while let Some(block) = take_block(&mut self.bytes) {
@@ -58,7 +58,7 @@ impl EventStream {
         }
     }
 
-    /// The next event of this type; those before it are dropped.
+    /// Next event of this type; earlier ones are dropped.
     pub async fn expect(&mut self, kind: &str) -> Frame {
         loop {
             let frame = self.next().await;

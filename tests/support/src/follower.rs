@@ -1,4 +1,4 @@
-//! A client that keeps its promises: it reconnects, syncs from its cursors, drops what it has, and writes down what it saw.
+//! Well-behaved client: reconnects, syncs from its cursors, drops duplicates, and records what it received.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,17 +16,17 @@ use crate::member::Member;
 use crate::new_id;
 use crate::place::wait_until;
 
-/// Between two attempts to connect.
+/// Delay between connection attempts.
 const PAUSE: Duration = Duration::from_millis(50);
-/// A server that says nothing to a ping for so long has gone.
+/// Time without an answer to a ping after which the server counts as gone.
 const SILENCE: Duration = Duration::from_secs(3);
 
-/// What one conversation looks like from here.
+/// Client view of one conversation.
 #[derive(Debug, Default)]
 struct View {
-    /// Events in the order in which they were accepted: number and type.
+    /// Sequence number and type of accepted events, in order.
     seen: Vec<(i64, String)>,
-    /// What came early.
+    /// Events that arrived early.
     held: BTreeMap<i64, String>,
 }
 
@@ -50,11 +50,11 @@ impl View {
 struct Record {
     views: HashMap<String, View>,
     connections: u32,
-    /// Live events that jumped over a number without a `resync` before them.
+    /// Number of live events that skipped a sequence number without a preceding `resync`.
     unannounced_jumps: u32,
 }
 
-/// Follows all conversations of a member until it is dropped.
+/// Follows all conversations of a member until dropped.
 pub struct Follower {
     record: Arc<Mutex<Record>>,
     task: JoinHandle<()>,
@@ -67,7 +67,7 @@ impl Drop for Follower {
 }
 
 impl Follower {
-    /// Begins to follow; returns when the first connection is there.
+    /// Starts following; returns once connected.
     pub async fn start(member: &Member) -> Self {
         let record: Arc<Mutex<Record>> = Arc::default();
         let task = tokio::spawn(run(member.clone(), Arc::clone(&record)));
@@ -76,25 +76,25 @@ impl Follower {
         follower
     }
 
-    /// How often it has connected.
+    /// Number of connections so far.
     #[must_use]
     pub fn connections(&self) -> u32 {
         self.lock().connections
     }
 
-    /// Jumps that the server did not announce.
+    /// Number of gaps that the server did not announce.
     #[must_use]
     pub fn unannounced_jumps(&self) -> u32 {
         self.lock().unannounced_jumps
     }
 
-    /// What it has seen of a conversation: number and type of each event, in order.
+    /// Sequence number and type of each event of a conversation, in order.
     #[must_use]
     pub fn seen(&self, conversation: &str) -> Vec<(i64, String)> {
         self.lock().views.get(conversation).map(|view| view.seen.clone()).unwrap_or_default()
     }
 
-    /// Waits until it has seen a conversation up to this number.
+    /// Waits until a conversation was received up to this sequence number.
     pub async fn wait_for(&self, conversation: &str, seq: i64) {
         wait_until(&format!("seq {seq} of {conversation} at a follower"), || async {
             self.lock().views.get(conversation).is_some_and(|view| view.cursor() >= seq)
@@ -114,7 +114,7 @@ async fn run(member: Member, record: Arc<Mutex<Record>>) {
     }
 }
 
-/// One connection, until it ends.
+/// Follows one connection until it ends.
 async fn follow(member: &Member, record: &Mutex<Record>) -> Option<()> {
     let address = member.base().trim_start_matches("http://").to_owned();
     let mut request = format!("ws://{address}/r1/websocket").into_client_request().ok()?;

@@ -1,4 +1,4 @@
-//! A real identity provider of the test's own (`tests/idp`), and a browser that signs in there.
+//! Identity provider of a test (`tests/idp`), and a browser that signs in there.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,27 +13,27 @@ use tokio::process::{Child, Command};
 use crate::application::Setup;
 use crate::place::{PATIENCE, program};
 
-/// How many pages a provider may send a browser through.
+/// Maximum number of pages on the way through a provider.
 const MOST_STEPS: usize = 12;
 
-/// Killed when it is dropped.
+/// Provider process; killed on drop.
 pub struct IdentityProvider {
     _child: Child,
     issuers: Value,
     http: Client,
 }
 
-/// How a provider sends a browser back.
+/// Callback of a provider.
 #[derive(Clone, Debug)]
 pub struct SentBack {
     pub address: Url,
-    /// Whether a form is sent, and not only a link followed.
+    /// True for a form post, false for a redirect.
     pub by_form: bool,
     pub fields: BTreeMap<String, String>,
 }
 
 impl IdentityProvider {
-    /// Sends browsers back to these addresses only.
+    /// Starts a provider that accepts only these redirect URIs.
     pub async fn start(redirect_uris: &[&str]) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../idp");
         assert!(folder.join("node_modules").exists(), "tests/idp is not installed: scripts/test installs it");
@@ -41,7 +41,7 @@ impl IdentityProvider {
             .arg("server.mjs")
             .args(redirect_uris)
             .current_dir(folder)
-            // It ends when this end is closed.
+            // The process ends when its standard input closes.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -60,36 +60,36 @@ impl IdentityProvider {
         Self { _child: child, issuers, http: http.expect("a client can be made") }
     }
 
-    /// `oidc`, `microsoft` or `apple`.
+    /// URL of the issuer `oidc`, `microsoft` or `apple`.
     #[must_use]
     pub fn issuer(&self, kind: &str) -> &str {
         self.issuers[kind].as_str().expect("an issuer of this kind")
     }
 
-    /// What it knows its client by: `id`, `secret`, and what Apple has.
+    /// Client registration: `id`, `secret`, and Apple's fields.
     #[must_use]
     pub fn client(&self, field: &str) -> &str {
         self.issuers["client"][field].as_str().expect("something that clients have")
     }
 
-    /// Gives an issuer an order; `tests/idp/server.mjs` says which there are.
+    /// Sends an order to an issuer; `tests/idp/server.mjs` lists them.
     pub async fn order(&self, kind: &str, order: Value) -> Value {
         let answer = self.http.post(format!("{}/control", self.issuer(kind))).body(order.to_string()).send().await;
         answer.expect("the provider answers").json().await.expect("JSON")
     }
 
-    /// From now on this is what it says of somebody.
+    /// Sets the claims of a user.
     pub async fn knows(&self, kind: &str, name: &str, claims: Value) {
         self.order(kind, json!({ "people": { name: claims } })).await;
     }
 
-    /// A token about somebody, changed by a lie where one is named.
+    /// ID token with these claims, with an error if one is named.
     pub async fn token(&self, kind: &str, claims: Value) -> String {
         let answer = self.order(kind, json!({ "token": claims })).await;
         answer["token"].as_str().expect("a token").to_owned()
     }
 
-    /// Signs in as `name` in a fresh browser, and comes to where the provider sends it back.
+    /// Signs in as `name` in a fresh browser; returns the callback.
     pub async fn sign_in(&self, authorization: &str, name: &str) -> SentBack {
         let mut browser = Browser { http: self.http.clone(), cookies: BTreeMap::new() };
         let provider = Url::parse(authorization).expect("an address");
@@ -120,7 +120,7 @@ impl IdentityProvider {
 }
 
 impl Setup {
-    /// With this issuer, under `name`; a secret of Apple's kind for `apple`.
+    /// Configures this issuer as `name`, with a client secret of Apple's kind for `apple`.
     #[must_use]
     pub fn identity_provider(self, name: &str, kind: &str, provider: &IdentityProvider, folder: &Path) -> Self {
         let key = |what: &str| format!("auth.oauth.{name}.{what}");
@@ -164,7 +164,7 @@ impl Browser {
     }
 }
 
-/// As a browser sends a form.
+/// URL-encoded form body.
 #[must_use]
 pub fn form(fields: &BTreeMap<String, String>) -> String {
     let mut url = Url::parse("http://form.invalid").expect("an address");
@@ -182,7 +182,7 @@ fn hidden_fields(page: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The first `tag`'s attribute of this name.
+/// Attribute of the first `tag`.
 fn attribute(page: &str, tag: &str, name: &str) -> Option<String> {
     let tag = page.split(tag).nth(1)?.split('>').next()?;
     let value = tag.split(&format!("{name}=\"")).nth(1)?.split('"').next()?;

@@ -1,4 +1,4 @@
-//! One process of the real server.
+//! Process of the real server.
 
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -13,40 +13,40 @@ use tokio::task::JoinSet;
 
 use crate::place::{PATIENCE, free_port, natter};
 
-/// Among the settings, what is to be logged.
+/// Pseudo-setting: log filter.
 pub(crate) const LOG: &str = "log";
-/// … the file that it finds name servers by, in place of `/etc/resolv.conf`. For root alone.
+/// Pseudo-setting: file that replaces `/etc/resolv.conf`. Requires root.
 pub(crate) const RESOLVER: &str = "resolver";
-/// … the program, where it is not the one that is tested.
+/// Pseudo-setting: program other than the tested one.
 pub(crate) const PROGRAM: &str = "program";
-/// … the file that says by how many seconds its clock is set wrong, such as `+3600`; it is read again and again.
+/// Pseudo-setting: file with the clock offset in seconds, such as `+3600`; reread continuously.
 pub(crate) const CLOCK: &str = "clock";
-/// … that passwords are hashed as in production.
+/// Pseudo-setting: hashes passwords with production parameters.
 pub(crate) const FULL_HASHES: &str = "full_hashes";
-/// What sets it: of the Debian package faketime.
+/// Paths of the library of Debian's package faketime.
 const FAKE_CLOCK: [&str; 2] =
     ["/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1"];
 
-/// A running server. It is killed when it is dropped; what it logged is shown when the test fails.
+/// A running server. Killed on drop; its log is printed if the test fails.
 pub struct Instance {
     child: Child,
     port: u16,
     settings: Vec<(String, String)>,
     log: Arc<Mutex<Vec<String>>>,
     listening: watch::Receiver<bool>,
-    /// Who reads what it says, until it has said all.
+    /// Tasks that read its output to the end.
     readers: JoinSet<()>,
 }
 
 impl Instance {
-    /// Starts `natter serve` on a port of its own and waits until it listens.
+    /// Starts `natter serve` on a free port and waits until it listens.
     pub async fn start(folder: &Path, settings: &[(String, String)]) -> Self {
         let mut instance = Self::spawn(folder, settings, free_port());
         instance.wait_until_listening().await;
         instance
     }
 
-    /// Starts `natter serve` on this port, without waiting.
+    /// Starts `natter serve` on this port without waiting.
     #[must_use]
     pub fn spawn(folder: &Path, settings: &[(String, String)], port: u16) -> Self {
         let mut settings = settings.to_vec();
@@ -76,7 +76,7 @@ impl Instance {
         assert!(listens, "natter does not listen; it said:\n{}", self.log().join("\n"));
     }
 
-    /// A new process with the same settings on the same port: after [`Self::kill`] or [`Self::terminate`].
+    /// Starts a new process with the same settings and port after [`Self::kill`] or [`Self::terminate`].
     pub async fn start_again(&mut self) {
         let mut settings = self.settings.clone();
         let folder = settings.pop().expect("the folder is last").1;
@@ -100,23 +100,23 @@ impl Instance {
         self.child.id().expect("it runs")
     }
 
-    /// SIGKILL: no chance to tidy up.
+    /// Sends SIGKILL and waits.
     pub async fn kill(&mut self) {
         self.child.kill().await.expect("it runs");
     }
 
-    /// SIGTERM, and what it ended with.
+    /// Sends SIGTERM; returns the exit status.
     pub async fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::SIGTERM);
         self.ended().await
     }
 
-    /// SIGTERM, without waiting.
+    /// Sends SIGTERM without waiting.
     pub fn ask_to_stop(&self) {
         self.signal(Signal::SIGTERM);
     }
 
-    /// Its end, with all that it logged read.
+    /// Waits for the exit with the complete log.
     pub async fn ended(&mut self) -> ExitStatus {
         let child = &mut self.child;
         let readers = &mut self.readers;
@@ -131,7 +131,7 @@ impl Instance {
             .expect("it can be waited for")
     }
 
-    /// It may have so many more files open than it has now.
+    /// Limits open files to the current number plus `more`.
     pub fn limit_files(&self, more: usize) {
         let open = std::fs::read_dir(format!("/proc/{}/fd", self.process_id())).expect("it runs").count();
         let limits = format!("--nofile={0}:{0}", open + more);
@@ -140,7 +140,7 @@ impl Instance {
         assert!(done.expect("prlimit is there").success());
     }
 
-    /// SIGSTOP: it stands still, and its connections stay open.
+    /// Sends SIGSTOP: the process stops and its connections stay open.
     pub fn pause(&self) {
         self.signal(Signal::SIGSTOP);
     }
@@ -149,7 +149,7 @@ impl Instance {
         self.signal(Signal::SIGCONT);
     }
 
-    /// What it has logged so far.
+    /// Log lines so far.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -206,14 +206,14 @@ impl Drop for Instance {
     }
 }
 
-/// `natter` with settings in its environment and nothing else of ours in it.
+/// `natter` with these settings and no other variables of ours in its environment.
 pub(crate) fn command(folder: &Path, settings: &[(String, String)]) -> Command {
     let of = |wanted: &str| settings.iter().find(|(key, _)| key == wanted);
     let program = of(PROGRAM).map_or_else(natter, |(_, path)| path.into());
     let mut command = match of(RESOLVER) {
         None => Command::new(program),
         Some((_, file)) => {
-            // In place of the shell, so that the process is the program's.
+            // In place of the shell, so that the process id is the program's.
             let mut command = Command::new("unshare");
             let script = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
             command.args(["--mount", "--propagation", "private", "sh", "-c", script, file]).arg(program);
@@ -229,7 +229,7 @@ pub(crate) fn command(folder: &Path, settings: &[(String, String)]) -> Command {
     if std::env::var_os("RUST_LOG").is_none() {
         command.env("RUST_LOG", "info");
     }
-    // Its port is one for all, and only one of many instances gets it.
+    // Several instances can't share one metrics port.
     command.env("NATTER__METRICS__LISTEN", "none");
     for (key, value) in settings {
         match key.as_str() {
@@ -241,10 +241,10 @@ pub(crate) fn command(folder: &Path, settings: &[(String, String)]) -> Command {
                     .env("LD_PRELOAD", library.expect("faketime is installed; scripts/test installs it"))
                     .env("FAKETIME_TIMESTAMP_FILE", value)
                     .env("FAKETIME_NO_CACHE", "1")
-                    // A clock that is set leaves alone what only counts.
+                    // Changing the clock does not affect monotonic time.
                     .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             }
-            // Variables that are not Natter's own.
+            // Variables that are not Natter settings.
             key if key.starts_with("OTEL_") || key == "SSL_CERT_FILE" => command.env(key, value),
             _ => command.env(format!("NATTER__{}", key.replace('.', "__").to_uppercase()), value),
         };

@@ -1,13 +1,13 @@
-//! What the black-box tests stand on.
+//! Support library of the black-box tests.
 //!
-//! An [`Application`] is the real binary, started as a process with a database of its own (a SQLite file, or a PostgreSQL
-//! database and a Redis), and several of them behind a load balancer when a test asks for it. Callers are types with verbs:
-//! [`Anonymous`], [`Member`]; a [`Socket`] is a real-time connection that can be read frame by frame; an [`Upstream`] is an
-//! AI provider that does what the test tells it to. Nothing in here knows the server's code.
+//! An [`Application`] is the real binary, started as a process with its own database (a SQLite file, or a PostgreSQL
+//! database and a Redis). Several instances run behind a load balancer if a test asks for it. Callers are [`Anonymous`]
+//! and [`Member`]. A [`Socket`] is a realtime connection read frame by frame. An [`Upstream`] is an AI provider that
+//! follows the test's instructions. Nothing here depends on the server's code.
 //!
-//! Which database a run uses is told by `NATTER_TEST_DATABASE` (`sqlite`, the default, or `postgres`, which needs
-//! `NATTER_TEST_POSTGRES`, the address of a maintenance database). `scripts/test` sets both, and `NATTER_TEST_SIZE`: how much is drawn where a
-//! test draws what it does.
+//! `NATTER_TEST_DATABASE` selects the database of a run: `sqlite`, the default, or `postgres`, which needs
+//! `NATTER_TEST_POSTGRES`, the URL of a maintenance database. `scripts/test` sets both, and `NATTER_TEST_SIZE`, the
+//! number of cases of randomised tests.
 
 mod application;
 mod authenticator;
@@ -67,7 +67,7 @@ pub use socket::{Closed, Codec, Frame, Socket};
 pub use tool_server::{EverythingServer, OddServer, SignedInServer};
 pub use upstream::{Asked, Behaviour, Upstream, UpstreamKind};
 
-/// A new id as clients choose them.
+/// New client-generated id.
 #[must_use]
 pub fn new_id() -> String {
     uuid::Uuid::now_v7().to_string()

@@ -1,4 +1,4 @@
-//! A mail server, and what arrives there.
+//! SMTP server that records received mails.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,10 +11,10 @@ use tokio::sync::watch;
 
 use crate::place::{PATIENCE, free_port};
 
-/// `smtp-server` of Nodemailer, in a process of its own. It refuses addresses that begin with `refused`.
+/// Nodemailer's `smtp-server` in its own process. Rejects addresses that start with `refused`.
 pub struct MailServer {
     port: u16,
-    /// A certificate and its key, by which it offers STARTTLS.
+    /// Certificate and key for STARTTLS.
     identity: Option<[PathBuf; 2]>,
     child: Option<Child>,
     mails: Arc<Mutex<Vec<Mail>>>,
@@ -22,7 +22,7 @@ pub struct MailServer {
     told: Arc<watch::Sender<usize>>,
 }
 
-/// A mail as it arrived, decoded.
+/// A received mail, decoded.
 #[derive(Clone, Debug)]
 pub struct Mail(pub Value);
 
@@ -31,7 +31,7 @@ impl MailServer {
         Self::with(None).await
     }
 
-    /// One that offers STARTTLS.
+    /// Starts a server with STARTTLS.
     pub async fn start_with(certificate: &Path, key: &Path) -> Self {
         Self::with(Some([certificate.to_owned(), key.to_owned()])).await
     }
@@ -44,13 +44,13 @@ impl MailServer {
         server
     }
 
-    /// What to set `mail.smtp_url` to.
+    /// Value for `mail.smtp_url`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("smtp://127.0.0.1:{}", self.port)
     }
 
-    /// What to set `mail.smtp_url` to, with a name and a password.
+    /// Value for `mail.smtp_url` with credentials.
     #[must_use]
     pub fn url_with_password(&self) -> String {
         format!("smtp://ann:hunter22@127.0.0.1:{}", self.port)
@@ -62,7 +62,7 @@ impl MailServer {
         }
     }
 
-    /// On the same port, after [`Self::stop`].
+    /// Restarts on the same port after [`Self::stop`].
     pub async fn start_again(&mut self) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mail");
         assert!(folder.join("node_modules").exists(), "npm install in tests/mail first; scripts/test does it");
@@ -91,14 +91,14 @@ impl MailServer {
         self.child = Some(child);
     }
 
-    /// Everything that arrived for this address so far.
+    /// Mails received for this address so far.
     #[must_use]
     pub fn mails_to(&self, address: &str) -> Vec<Mail> {
         let mails = self.mails.lock().unwrap_or_else(PoisonError::into_inner);
         mails.iter().filter(|mail| mail.is_to(address)).cloned().collect()
     }
 
-    /// The first mail to this address whose text has this in it.
+    /// First mail to this address whose text contains `text`.
     pub async fn mail_with(&self, address: &str, text: &str) -> Mail {
         let mut count = self.count.clone();
         let found = async {
@@ -142,7 +142,7 @@ impl Mail {
         self.0["headers"][name].as_str().unwrap_or_default()
     }
 
-    /// The token of the link to this page, which stands once in the text and once in the HTML.
+    /// Token of the link to this page, which occurs once in the text and once in the HTML.
     #[must_use]
     #[track_caller]
     pub fn token(&self, page: &str) -> String {
@@ -150,7 +150,7 @@ impl Mail {
     }
 }
 
-/// What follows `/PAGE?token=` in a text.
+/// Value after `/PAGE?token=` in a text.
 pub(crate) fn token(text: &str, page: &str) -> Option<String> {
     let (_, rest) = text.split_once(&format!("/{page}?token="))?;
     let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');

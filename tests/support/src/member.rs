@@ -1,4 +1,4 @@
-//! People, with verbs.
+//! Signed-in and anonymous callers.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,10 +11,10 @@ use crate::event_stream::EventStream;
 use crate::new_id;
 use crate::socket::{Codec, Socket};
 
-/// Nobody in particular: no credentials.
+/// Caller without credentials.
 pub struct Anonymous(pub Caller);
 
-/// Somebody with an account, signed in.
+/// A signed-in account.
 #[derive(Clone)]
 pub struct Member {
     caller: Caller,
@@ -22,7 +22,7 @@ pub struct Member {
     pub name: String,
     pub email: String,
     pub session_id: String,
-    /// The answer to signing up or in: tokens and user.
+    /// Response of the sign-up or sign-in: tokens and user.
     pub tokens: Value,
 }
 
@@ -56,7 +56,7 @@ impl Anonymous {
     }
 }
 
-/// An address that nobody has yet.
+/// Unused email address.
 #[must_use]
 pub fn new_email(name: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(1);
@@ -64,7 +64,7 @@ pub fn new_email(name: &str) -> String {
     format!("{}-{}@example.test", plain.to_lowercase(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// All that a path lists by number, the oldest first, as `read` gets each slice of it.
+/// All items of a list paged by number, oldest first; `read` fetches one page.
 pub async fn every_item(path: &str, read: impl AsyncFn(String) -> Value) -> Vec<Value> {
     let mut all = Vec::new();
     let mut after = 0;
@@ -80,7 +80,7 @@ pub async fn every_item(path: &str, read: impl AsyncFn(String) -> Value) -> Vec<
 }
 
 impl Member {
-    /// A new account, signed in with a bearer token.
+    /// Signs up with a bearer token.
     pub async fn sign_up(base: &str, name: &str) -> Self {
         let email = new_email(name);
         let answer = Anonymous(Caller::anonymous(base)).sign_up(&email, PASSWORD, name).await;
@@ -92,12 +92,12 @@ impl Member {
         Self::of_tokens(base, email, answer.data_with(200))
     }
 
-    /// The same account from another device.
+    /// Signs in to the same account on another device.
     pub async fn another_device(&self) -> Self {
         Self::sign_in(self.base(), &self.email, PASSWORD).await
     }
 
-    /// A program with a new API key of this person.
+    /// A program with a new API key of this user.
     pub async fn program(&self, scopes: &[&str]) -> Self {
         let body = json!({ "name": "A program", "scopes": scopes });
         let made = self.post("/r1/api_keys", body).await.data_with(201);
@@ -108,17 +108,17 @@ impl Member {
         program
     }
 
-    /// A file of this person's that is in no message yet.
+    /// Uploads a file that is in no message yet.
     pub async fn upload(&self, name: &str, media_type: &str, bytes: impl Into<reqwest::Body>) -> Value {
         self.send(self.uploading(name, media_type, bytes)).await.data_with(201)
     }
 
-    /// An upload that can be changed before it is sent.
+    /// Upload request, to be modified before sending.
     pub fn uploading(&self, name: &str, media_type: &str, bytes: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
         self.uploading_as("", name, media_type, bytes)
     }
 
-    /// An upload with this query.
+    /// Upload request with this query.
     pub fn uploading_as(
         &self,
         query: &str,
@@ -130,14 +130,14 @@ impl Member {
         request.header("content-type", media_type).header("x-filename", name).body(bytes)
     }
 
-    /// A message with files.
+    /// Sends a message with files.
     pub async fn send_files(&self, conversation: &str, content: &str, uploads: &[&Value]) -> Answer {
         let ids: Vec<&Value> = uploads.iter().map(|upload| &upload["id"]).collect();
         let body = json!({ "client_id": new_id(), "content": content, "attachment_ids": ids });
         self.post(&format!("/r1/conversations/{conversation}/messages"), body).await
     }
 
-    /// A new account, signed in with cookies as a browser is.
+    /// Signs up with cookies, as a browser does.
     pub async fn sign_up_browser(base: &str, name: &str) -> Self {
         let email = new_email(name);
         let anonymous = Caller::anonymous(base);
@@ -172,7 +172,7 @@ impl Member {
         }
     }
 
-    /// The same person, talking to another instance.
+    /// The same credentials at another instance.
     #[must_use]
     pub fn at(&self, base: &str) -> Self {
         Self { caller: self.caller.at(base), ..self.clone() }
@@ -190,7 +190,7 @@ impl Member {
 
     // ---- Conversations --------------------------------------------------------------------------------------------
 
-    /// The conversation of the two, as its id.
+    /// Opens the direct conversation with another member; returns its id.
     pub async fn open_single(&self, other: &Self) -> String {
         self.open(json!({ "kind": "single", "member_ids": [other.id] })).await
     }
@@ -207,7 +207,7 @@ impl Member {
         channel["id"].as_str().expect("it has an id").to_owned()
     }
 
-    /// A new conversation with the default assistant.
+    /// Opens a conversation with the default assistant.
     pub async fn open_assistant(&self) -> String {
         self.open(json!({ "kind": "assistant" })).await
     }
@@ -223,23 +223,23 @@ impl Member {
 
     // ---- Messages -------------------------------------------------------------------------------------------------
 
-    /// Sends over REST; the message.
+    /// Sends a message over REST; returns it.
     pub async fn send_message(&self, conversation: &str, content: &str) -> Value {
         self.send_as(conversation, &new_id(), content).await.data_with(201)
     }
 
-    /// Sends under a `client_id` that the test chooses.
+    /// Sends a message with this `client_id`.
     pub async fn send_as(&self, conversation: &str, client_id: &str, content: &str) -> Answer {
         let body = json!({ "client_id": client_id, "content": content });
         self.post(&format!("/r1/conversations/{conversation}/messages"), body).await
     }
 
-    /// All messages, the oldest first.
+    /// All messages, oldest first.
     pub async fn history(&self, conversation: &str) -> Vec<Value> {
         self.read_all(&format!("/r1/conversations/{conversation}/messages")).await
     }
 
-    /// All durable events, the oldest first.
+    /// All durable events, oldest first.
     pub async fn event_log(&self, conversation: &str) -> Vec<Value> {
         self.read_all(&format!("/r1/conversations/{conversation}/events")).await
     }
@@ -250,7 +250,7 @@ impl Member {
 
     // ---- Real time ------------------------------------------------------------------------------------------------
 
-    /// A native WebSocket in JSON; `hello` has been read.
+    /// Opens a native WebSocket in JSON and reads `hello`.
     pub async fn connect(&self) -> Socket {
         self.connect_with(Codec::Json).await
     }
@@ -259,12 +259,12 @@ impl Member {
         Socket::open(self.base(), "/r1/websocket", self.headers(), codec).await
     }
 
-    /// Server-Sent Events, from where `last_event_id` says.
+    /// Opens a stream of Server-Sent Events after `last_event_id`.
     pub async fn event_stream(&self, last_event_id: Option<&str>) -> EventStream {
         self.event_stream_at("/r1/events", last_event_id).await
     }
 
-    /// Server-Sent Events with parameters in their path.
+    /// Opens a stream of Server-Sent Events with parameters in its path.
     pub async fn event_stream_at(&self, path: &str, last_event_id: Option<&str>) -> EventStream {
         let mut request = self.request(reqwest::Method::GET, path).timeout(std::time::Duration::from_secs(600));
         if let Some(id) = last_event_id {

@@ -1,4 +1,4 @@
-//! nginx in front of instances, bare or as it is shipped.
+//! nginx in front of instances, with default settings or the shipped configuration.
 
 use std::process::Stdio;
 
@@ -12,7 +12,7 @@ use crate::place::{free_port, program, put_in_place, wait_until};
 const SHIPPED: &str = include_str!("../../../deploy/nginx/natter.conf");
 const SHIPPED_BELOW: &str = include_str!("../../../deploy/nginx/natter-below-a-path.conf");
 
-/// Killed when it is dropped.
+/// nginx process; killed on drop.
 pub struct Nginx {
     port: u16,
     _child: Child,
@@ -20,7 +20,7 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// With nothing set but where the instances are: what nginx does by itself must not hold events back.
+    /// Default settings except for the upstream addresses: nginx's defaults must not delay events.
     pub async fn bare(instances: &[Instance]) -> Self {
         let servers: String =
             instances.iter().map(|instance| format!("server 127.0.0.1:{}; ", instance.port())).collect();
@@ -35,12 +35,12 @@ impl Nginx {
         .await
     }
 
-    /// The shipped configuration, with these instances, and without TLS, for which it would need a certificate.
+    /// Shipped configuration with these instances, without TLS because there is no certificate.
     pub async fn shipped(instances: &[Instance]) -> Self {
         Self::as_shipped(SHIPPED, instances).await
     }
 
-    /// The shipped configuration for a server below the path `/chat`.
+    /// Shipped configuration for a server below the path `/chat`.
     pub async fn shipped_below_a_path(instances: &[Instance]) -> Self {
         Self::as_shipped(SHIPPED_BELOW, instances).await
     }
@@ -64,7 +64,7 @@ impl Nginx {
     async fn start(port: u16, site: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("natter-nginx").tempdir().expect("a temporary folder");
         let place = folder.path().display();
-        // One process, so that nothing outlives it; gzip for everything, as some have it.
+        // One process, so that none outlives it; gzip for all types, as some installations use.
         let config = format!(
             "daemon off; master_process off; pid {place}/pid; error_log {place}/error.log;\n\
              events {{ worker_connections 1024; }}\n\

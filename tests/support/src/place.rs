@@ -1,4 +1,4 @@
-//! Where things run: free ports, programs, and how long anything may take.
+//! Environment of the tests: free ports, programs and timeouts.
 
 use std::fmt::Debug;
 use std::net::{Ipv4Addr, TcpListener};
@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-/// After this the thing that a test waits for is not going to happen. Generous: two cores run many processes at once.
+/// Timeout for any condition that a test waits for. Generous because two cores run many processes at once.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A port that nobody listens on. It lies below those that the kernel hands to outgoing connections, so that it stays free
-/// until somebody binds it, and can be bound again after a kill.
+/// A free port below the range that the kernel uses for outgoing connections, so that it stays free until it is bound
+/// and can be rebound after a kill.
 #[must_use]
 pub fn free_port() -> u16 {
     const FIRST: u16 = 10_000;
     const COUNT: u16 = 20_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Tests are processes side by side, so their numbers follow each other: multiplied by a prime, they begin far apart.
+    // Concurrent test processes have consecutive ids; multiplying by a prime spreads their start ports.
     let start = u16::try_from(std::process::id().wrapping_mul(7_919) % u32::from(COUNT)).unwrap_or_default();
     for _ in 0..COUNT {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -28,7 +28,7 @@ pub fn free_port() -> u16 {
     panic!("no port is free");
 }
 
-/// The server's binary: `NATTER_BIN`, else the one that was built beside these tests.
+/// Path of the server's binary: `NATTER_BIN`, otherwise the one built with these tests.
 #[must_use]
 pub fn natter() -> PathBuf {
     if let Some(path) = std::env::var_os("NATTER_BIN") {
@@ -44,7 +44,7 @@ pub fn natter() -> PathBuf {
     path
 }
 
-/// A program of the system that may lie outside of PATH.
+/// Path of a system program that may be outside PATH.
 pub(crate) fn program(name: &str, places: &[&str]) -> PathBuf {
     let path = std::env::var("PATH").unwrap_or_default();
     path.split(':')
@@ -54,7 +54,7 @@ pub(crate) fn program(name: &str, places: &[&str]) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is not installed; scripts/test installs it"))
 }
 
-/// A shipped configuration with other addresses and paths, each of which must stand in it.
+/// A shipped configuration with replaced addresses and paths, each of which must occur in it.
 pub(crate) fn put_in_place(shipped: &str, changes: &[(&str, &str)]) -> String {
     changes.iter().fold(shipped.to_owned(), |text, (there, here)| {
         assert!(text.contains(there), "the shipped file has no {there:?} any more");
@@ -67,7 +67,7 @@ pub async fn wait_until<F: Future<Output = bool>>(what: &str, ask: impl FnMut() 
     wait_until_equal(what, &true, ask).await;
 }
 
-/// Polls until the answer equals `expected`. Panics with the last answer.
+/// Polls until the result equals `expected`. Panics with the last result.
 pub async fn wait_until_equal<T: PartialEq + Debug, F: Future<Output = T>>(
     what: &str,
     expected: &T,

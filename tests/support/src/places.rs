@@ -1,20 +1,20 @@
-//! A database of places, small enough for a test, in MaxMind's format (<https://maxmind.github.io/MaxMind-DB/>).
+//! Small GeoIP databases in MaxMind's format (<https://maxmind.github.io/MaxMind-DB/>).
 
 use std::net::IpAddr;
 
-/// One network: where it is, down to the city where that is known.
+/// A network with its location, to the city if known.
 pub struct Known<'a> {
     pub network: &'a str,
     pub country: &'a str,
     pub city: Option<&'a str>,
 }
 
-/// What a record of the tree leads to.
+/// Target of a record in the search tree.
 #[derive(Clone, Copy)]
 enum Record {
     Nothing,
     Node(usize),
-    /// So many bytes into the data.
+    /// Offset in the data section, in bytes.
     Data(usize),
 }
 
@@ -22,7 +22,7 @@ const MAP: u8 = 7;
 const TEXT: u8 = 2;
 const SEPARATOR: usize = 16;
 
-/// The file's bytes.
+/// Content of the file.
 #[must_use]
 pub fn database_of_places(kind: &str, all: &[Known<'_>]) -> Vec<u8> {
     let (mut tree, mut data) = (vec![[Record::Nothing; 2]], Vec::new());
@@ -48,7 +48,7 @@ pub fn database_of_places(kind: &str, all: &[Known<'_>]) -> Vec<u8> {
     file
 }
 
-/// The bits from the left, and how many of them count. IPv4 lies in `::/96`.
+/// Address bits and prefix length. IPv4 is in `::/96`.
 fn parse(network: &str) -> (u128, usize) {
     let (address, length) = network.split_once('/').expect("a network in CIDR notation");
     let length: usize = length.parse().expect("a length");
@@ -107,7 +107,7 @@ fn metadata(kind: &str, nodes: usize, file: &mut Vec<u8>) {
     text("database_type", file);
     text(kind, file);
     text("languages", file);
-    // A list of one, and a number of 64 bits: types beyond the seventh stand in a byte of their own.
+    // A list of one 64-bit number; types above seven use an extra byte.
     file.extend_from_slice(&[1, 11 - 7]);
     text("en", file);
     text("binary_format_major_version", file);

@@ -1,4 +1,4 @@
-//! A PostgreSQL of the test's own, which can go away and come back.
+//! PostgreSQL server of a test, which can be stopped and restarted.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use crate::place::{free_port, program};
 
-/// Stopped when it is dropped. Commits don't wait for the disk: nobody takes the power away from the machine in a test, and a disk that stands
-/// still for seconds, as busy machines' do, would be taken for the server's slowness.
+/// PostgreSQL server; stopped on drop. Commits do not wait for the disk: tests don't cut the power, and disk stalls of
+/// a busy machine would look like slowness of the server.
 pub struct PostgresServer {
     port: u16,
     runs: bool,
@@ -19,7 +19,7 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Makes a cluster and starts it: about two seconds.
+    /// Creates a cluster and starts it, which takes about two seconds.
     #[must_use]
     pub fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("natter-postgres").tempdir().expect("a temporary folder");
@@ -38,7 +38,7 @@ impl PostgresServer {
         server
     }
 
-    /// Its database `natter`'s address: the maintenance database serves, it is empty.
+    /// URL of its database; the empty maintenance database is used.
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://natter@127.0.0.1:{}/postgres", self.port)
@@ -49,13 +49,13 @@ impl PostgresServer {
         self.port
     }
 
-    /// Every backend is killed, as when the machine goes down.
+    /// Kills every backend, as in a machine crash.
     pub fn stop(&mut self) {
         self.control(&["stop", "--mode=immediate"]);
         self.runs = false;
     }
 
-    /// Starts it with its data and on its port.
+    /// Restarts with its data on the same port.
     pub fn start_again(&mut self) {
         let options = format!(
             "-c fsync=off -c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories= -c max_connections=200",
@@ -66,19 +66,19 @@ impl PostgresServer {
         self.runs = true;
     }
 
-    /// Starts it with its data as a replica that follows nobody: it is read, and takes no changes.
+    /// Restarts with its data as a read-only replica without a primary.
     pub fn demote(&mut self) {
         self.stop();
         self.write("standby.signal", "");
         self.start_again();
     }
 
-    /// It takes changes again.
+    /// Promotes it to accept writes again.
     pub fn promote(&self) {
         self.control(&["promote"]);
     }
 
-    /// From its next start on it speaks TLS, with this certificate and its key.
+    /// Enables TLS with this certificate and key from the next start on.
     pub fn certify(&mut self, certificate: &str, key: &str) {
         self.stop();
         self.write("server.crt", certificate);
@@ -87,7 +87,7 @@ impl PostgresServer {
         self.start_again();
     }
 
-    /// A file in its folder, as it wants it.
+    /// Writes a file into its folder with the required owner.
     fn write(&self, name: &str, contents: &str) {
         let file = self.data().join(name);
         std::fs::write(&file, contents).expect("it can be written");
@@ -97,7 +97,7 @@ impl PostgresServer {
         }
     }
 
-    /// Lets one backend stand still: its connection stays open, and nothing comes.
+    /// Pauses one backend: its connection stays open without data.
     pub fn pause_backend(&self, process_id: i64) {
         signal(process_id, Signal::SIGSTOP);
     }
@@ -123,7 +123,7 @@ impl Drop for PostgresServer {
     }
 }
 
-/// A program of PostgreSQL, as the user that may run it: it refuses to run as root.
+/// A PostgreSQL program, run as a user other than root, which it requires.
 fn tool(name: &str) -> Command {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut places: Vec<String> = versions.map(|version| version.path().join("bin").display().to_string()).collect();

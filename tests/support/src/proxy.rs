@@ -1,4 +1,4 @@
-//! A connection between two programs that a test can cut, slow down and leave half open.
+//! TCP proxy that can cut, delay and silently drop connections.
 
 use std::time::Duration;
 
@@ -8,23 +8,23 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// When both sides of a dead connection learn of it.
+/// Time until both sides notice a dead connection.
 const LEARNED: Duration = Duration::from_secs(40);
-/// Bytes that one step takes over.
+/// Maximum number of bytes per step.
 const CHUNK: usize = 64 * 1024;
 
-/// What becomes of what is sent through it.
+/// Behaviour of the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     Open,
-    /// Everything is late by this much.
+    /// Delays everything by this duration.
     Slow(Duration),
-    /// Nothing arrives, and neither side learns it: as when a machine on the way has gone. Connections that go through it now are lost
-    /// for good, which both sides learn much later; new ones wait.
+    /// Drops everything silently, as when a machine on the route fails. Existing connections are lost, which both sides
+    /// notice much later; new ones wait.
     Dead,
 }
 
-/// Stands before a port of this machine. It ends when it is dropped.
+/// Proxy in front of a local port; stops on drop.
 pub struct Proxy {
     port: u16,
     way: watch::Sender<Way>,
@@ -51,12 +51,12 @@ impl Proxy {
         self.port
     }
 
-    /// Ends every connection that goes through it.
+    /// Closes every connection.
     pub fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// From now on this is the way for all connections, those that are there and new ones.
+    /// Sets the behaviour for existing and new connections.
     pub fn set(&self, way: Way) {
         self.way.send_replace(way);
     }
@@ -80,7 +80,7 @@ async fn carry(near: TcpStream, target: u16, way: watch::Receiver<Way>, mut cut:
         }
         let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
         let died = die(way.clone());
-        // Holds both sockets, and so keeps them open while nothing is carried any more.
+        // Keeps both sockets open while nothing is forwarded.
         let carried = async { tokio::join!(pump(near_in, far_out, way.clone()), pump(far_in, near_out, way)) };
         tokio::pin!(carried);
         tokio::select! {

@@ -1,4 +1,4 @@
-//! A Redis of the test's own, which can go away and come back.
+//! Redis server of a test, which can be stopped and restarted.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -9,12 +9,12 @@ use tokio::process::{Child, Command};
 
 use crate::place::{free_port, program, wait_until};
 
-/// Killed when it is dropped.
+/// Redis process; killed on drop.
 pub struct RedisServer {
     port: u16,
     child: Option<Child>,
     folder: TempDir,
-    /// Its certificate and the key of that, where it speaks TLS alone.
+    /// Certificate and key if it accepts only TLS.
     tls: Option<[PathBuf; 2]>,
 }
 
@@ -23,7 +23,7 @@ impl RedisServer {
         Self::start_with(None).await
     }
 
-    /// One that speaks TLS alone.
+    /// Starts a server that accepts only TLS.
     pub async fn start_with_tls(certificate: &Path, key: &Path) -> Self {
         Self::start_with(Some([certificate.to_owned(), key.to_owned()])).await
     }
@@ -46,14 +46,14 @@ impl RedisServer {
         self.port
     }
 
-    /// Kills it: every connection is cut, everything in it is gone.
+    /// Kills it: all connections and data are lost.
     pub async fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().await.expect("it runs");
         }
     }
 
-    /// A new one on the same port, empty.
+    /// Starts an empty server on the same port.
     pub async fn start_again(&mut self) {
         let mut command = Command::new(redis_program());
         let port = self.port.to_string();

@@ -1,4 +1,4 @@
-//! An S3 store that others wrote: moto, which `scripts/test` installs and names in `NATTER_TEST_S3`.
+//! Independent S3 server: moto, which `scripts/test` installs and names in `NATTER_TEST_S3`.
 
 use std::process::Stdio;
 
@@ -9,7 +9,7 @@ use crate::place::{free_port, wait_until};
 
 const BUCKET: &str = "natter";
 
-/// One bucket. Killed when it is dropped.
+/// S3 server with one bucket; killed on drop.
 pub struct S3Server {
     _child: Child,
     port: u16,
@@ -37,7 +37,7 @@ impl S3Server {
         server
     }
 
-    /// What the server needs to know to use the bucket.
+    /// Adds the settings that use the bucket.
     #[must_use]
     pub fn configure(&self, setup: Setup) -> Setup {
         setup
@@ -47,7 +47,7 @@ impl S3Server {
             .set("uploads.s3_secret_access_key", "test")
     }
 
-    /// The names that begin with this.
+    /// Object names with this prefix.
     pub async fn names(&self, prefix: &str) -> Vec<String> {
         let url = format!("{}?list-type=2&prefix={prefix}", self.url(BUCKET));
         let listed = reqwest::get(url).await.expect("it answers").text().await.expect("it is text");
@@ -60,7 +60,7 @@ impl S3Server {
         answer.bytes().await.expect("it is all there").to_vec()
     }
 
-    /// Takes the bucket away, which has to be empty: nothing can be stored any more.
+    /// Deletes the bucket, which must be empty; nothing can be stored afterwards.
     pub async fn drop_bucket(&self) {
         let dropped = reqwest::Client::new().delete(self.url(BUCKET)).send().await.expect("it answers");
         assert!(dropped.status().is_success(), "{dropped:?}");

@@ -1,4 +1,4 @@
-//! The schemas of the frames, from the committed description of the API.
+//! Frame schemas from the committed API description.
 
 use std::{
     collections::HashMap,
@@ -12,10 +12,10 @@ use crate::description;
 
 const SCHEMAS: &str = "/components/schemas";
 
-/// What the server may send. Each test is a process, which sees a few types of frames: a validator is built when its type is seen first.
+/// Schemas of server frames. Each test process sees few frame types, so validators are built on first use.
 struct ServerFrames {
     schemas: Value,
-    /// References to the frames' schemas, by type.
+    /// Schema references by frame type.
     references: HashMap<String, String>,
     validators: Mutex<HashMap<String, Arc<Validator>>>,
 }
@@ -38,7 +38,7 @@ static SERVER_FRAMES: LazyLock<ServerFrames> = LazyLock::new(|| {
 });
 
 impl ServerFrames {
-    /// `None`: there are no frames of this type.
+    /// Returns `None` if there are no frames of this type.
     fn validator(&self, kind: &str) -> Option<Arc<Validator>> {
         let reference = self.references.get(kind)?;
         let mut validators = self.validators.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,7 +50,8 @@ impl ServerFrames {
     }
 }
 
-/// The description allows fields that it does not name, for later versions. What this version sends is all named.
+/// Forbids undeclared fields. The description allows them for later versions, but this version must declare all it
+/// sends.
 fn forbid_other_fields(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
@@ -64,10 +65,10 @@ fn forbid_other_fields(schema: &mut Value) {
     }
 }
 
-/// Panics unless the server's frame is as the description says.
+/// Panics unless the server's frame matches the description.
 pub(crate) fn check_frame(frame: &Value) {
     let kind = frame["type"].as_str().unwrap_or_default();
-    // What the tests of upgrades say of a release that is not written yet.
+    // Frames of a future release in the upgrade tests.
     if kind.starts_with("newer.") {
         return;
     }

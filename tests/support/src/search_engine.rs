@@ -1,5 +1,5 @@
-//! A stand-in for Meilisearch, which answers as its documentation says, as far as Natter asks: indexes, settings, documents, tasks, search. It does what it
-//! is asked at once, and knows typos of one letter.
+//! Fake Meilisearch with the documented behaviour of the calls that Natter uses: indexes, settings, documents, tasks
+//! and search. Executes tasks immediately and matches typos of one letter.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ const KEY: &str = "a-key-for-tests";
 struct State {
     indexes: BTreeMap<String, BTreeMap<String, Value>>,
     settings: BTreeMap<String, Value>,
-    /// What went wrong with each task; none: nothing did.
+    /// Error of each task; `None` on success.
     tasks: Vec<Option<&'static str>>,
     is_away: bool,
     problems: Vec<String>,
@@ -45,32 +45,32 @@ impl SearchEngine {
         Self { state, port, serving }
     }
 
-    /// What the server needs to know to use it.
+    /// Adds the settings that use it.
     #[must_use]
     pub fn configure(&self, setup: Setup) -> Setup {
         setup.set("search.url", format!("http://127.0.0.1:{}", self.port)).set("search.key", KEY)
     }
 
-    /// From now on it answers nothing but 503, or as usual.
+    /// Answers 503 from now on, or works again.
     pub fn is_away(&self, is_away: bool) {
         lock(&self.state).is_away = is_away;
     }
 
-    /// It has lost everything.
+    /// Deletes all data.
     pub fn forget(&self) {
         let mut state = lock(&self.state);
         state.indexes.clear();
         state.settings.clear();
     }
 
-    /// How many documents have this in them.
+    /// Number of documents that contain this text.
     #[must_use]
     pub fn documents_with(&self, text: &str) -> usize {
         let state = lock(&self.state);
         state.indexes.values().flat_map(BTreeMap::values).filter(|one| one.to_string().contains(text)).count()
     }
 
-    /// What it was asked that it does not understand.
+    /// Unsupported requests received.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         lock(&self.state).problems.clone()
@@ -87,7 +87,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One connection, request after request.
+/// Serves the requests of one connection.
 async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
     let mut stream = BufReader::new(stream);
     loop {
@@ -209,7 +209,7 @@ impl State {
                 None => (404, json!({ "code": "document_not_found" })),
             },
             ("POST", ["search"]) => {
-                // What is filtered or sorted by has to be in the settings.
+                // Filter and sort fields must be in the settings.
                 if settings["sortableAttributes"] != json!(["number"]) {
                     return (400, json!({ "message": "not sortable", "code": "invalid_search_sort" }));
                 }
@@ -243,7 +243,7 @@ fn number(value: &Value, usual: usize) -> usize {
     value.as_u64().and_then(|number| usize::try_from(number).ok()).unwrap_or(usual)
 }
 
-/// All of several conditions.
+/// True if all conditions match.
 fn fit(document: &Value, filter: &Value) -> bool {
     filter.as_array().into_iter().flatten().all(|one| fits(document, one.as_str().unwrap_or_default()))
 }
@@ -268,7 +268,7 @@ fn fits(document: &Value, condition: &str) -> bool {
     }
 }
 
-/// All words and phrases; the last word may go on.
+/// True if all words and phrases match; the last word is a prefix.
 fn answers(text: &str, q: &str, has_typos: bool) -> bool {
     let words: Vec<&str> = text.split(' ').collect();
     let parts: Vec<&str> = q.split('"').collect();
@@ -287,7 +287,7 @@ fn answers(text: &str, q: &str, has_typos: bool) -> bool {
     })
 }
 
-/// One letter is another, too many, or missing.
+/// True if the words differ by one changed, extra or missing letter.
 fn is_near(one: &str, other: &str) -> bool {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
     let same = one.iter().zip(&other).take_while(|(one, other)| one == other).count();

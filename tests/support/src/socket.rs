@@ -1,4 +1,4 @@
-//! A real-time connection over the native WebSocket, read frame by frame.
+//! Realtime connection over the native WebSocket, read frame by frame.
 
 use std::collections::VecDeque;
 
@@ -15,7 +15,7 @@ use crate::new_id;
 use crate::place::PATIENCE;
 use crate::schema::check_frame;
 
-/// The subprotocol.
+/// Subprotocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
     Json,
@@ -32,19 +32,19 @@ pub struct Frame {
     pub reply_to: Option<String>,
 }
 
-/// How the server ended it.
+/// End of a connection by the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
-    /// 1006 where the connection went away without a close frame.
+    /// Close code; 1006 without a close frame.
     pub code: u16,
     pub reason: String,
 }
 
-/// A connection. What has been read while looking for something else is kept and comes again.
+/// A connection. Frames skipped while searching for another are kept for later reads.
 pub struct Socket {
     stream: WebSocketStream<TcpStream>,
     codec: Codec,
-    /// The payload of the first frame.
+    /// Payload of the first frame.
     pub hello: Value,
     waiting: VecDeque<Frame>,
 }
@@ -60,14 +60,14 @@ impl Socket {
         socket
     }
 
-    /// Connects, or tells the status and the body that the server answered instead.
+    /// Connects, or returns the status and body of the refusal.
     pub async fn try_open(base: &str, path: &str, headers: HeaderMap, codec: Codec) -> Result<Self, (u16, String)> {
         let place = base.trim_start_matches("http://");
-        // A server may stand below a path.
+        // The server may be below a path.
         let address = place.split('/').next().unwrap_or(place).to_owned();
         let mut request = format!("ws://{place}{path}").into_client_request().expect("an address");
         for (name, value) in &headers {
-            // The library's own version of `http` is the same one.
+            // The library uses the same version of `http`.
             request.headers_mut().insert(name.clone(), value.clone());
         }
         let protocol = match codec {
@@ -89,7 +89,7 @@ impl Socket {
 
     // ---- Writing --------------------------------------------------------------------------------------------------
 
-    /// Sends a frame; its id.
+    /// Sends a frame; returns its id.
     pub async fn send(&mut self, kind: &str, payload: Value) -> String {
         let id = new_id();
         self.send_envelope(
@@ -99,7 +99,7 @@ impl Socket {
         id
     }
 
-    /// Sends whatever a test wants to see refused.
+    /// Sends any envelope, including invalid ones.
     pub async fn send_envelope(&mut self, envelope: &Value) {
         let message = match self.codec {
             Codec::Json => Message::Text(envelope.to_string().into()),
@@ -116,23 +116,23 @@ impl Socket {
         self.send_raw(Message::Binary(bytes.into())).await;
     }
 
-    /// What the server answers to a broken connection is read by [`Self::closed`], so a failed write is not an error here.
+    /// Ignores write errors; [`Self::closed`] reads the reason of a broken connection.
     pub async fn send_raw(&mut self, message: Message) {
         let _ = timeout(PATIENCE, self.stream.send(message)).await.expect("the server reads");
     }
 
-    /// Sends a frame and reads its answer; everything else that comes is kept.
+    /// Sends a frame and reads its answer; other frames are kept.
     pub async fn request(&mut self, kind: &str, payload: Value) -> Frame {
         let id = self.send(kind, payload).await;
         self.reply(&id).await
     }
 
-    /// The answer to a frame that was sent before.
+    /// Answer to an earlier frame.
     pub async fn reply(&mut self, id: &str) -> Frame {
         self.find(&format!("an answer to {id}"), |frame| frame.reply_to.as_deref() == Some(id)).await
     }
 
-    /// Sends a message; the payload of its `ack`.
+    /// Sends a message; returns the payload of its `ack`.
     pub async fn send_message(&mut self, conversation: &str, content: &str) -> Value {
         let body = json!({ "conversation_id": conversation, "client_id": new_id(), "content": content });
         let answer = self.request("message.send", body).await;
@@ -142,7 +142,7 @@ impl Socket {
 
     // ---- Reading --------------------------------------------------------------------------------------------------
 
-    /// The next frame that has not been taken yet.
+    /// Next unread frame.
     pub async fn next(&mut self) -> Frame {
         if let Some(frame) = self.waiting.pop_front() {
             return frame;
@@ -150,18 +150,18 @@ impl Socket {
         self.read().await.unwrap_or_else(|closed| panic!("the connection was closed: {closed:?}"))
     }
 
-    /// The next frame of this type; those before it are kept.
+    /// Next frame of this type; earlier ones are kept.
     pub async fn expect(&mut self, kind: &str) -> Frame {
         self.find(kind, |frame| frame.kind == kind).await
     }
 
-    /// The next frame of this type in this conversation; those before it are kept.
+    /// Next frame of this type in this conversation; earlier ones are kept.
     pub async fn expect_in(&mut self, kind: &str, conversation: &str) -> Frame {
         let what = format!("{kind} in {conversation}");
         self.find(&what, |frame| frame.kind == kind && frame.payload["conversation_id"] == conversation).await
     }
 
-    /// The first frame that fits; those before it are kept.
+    /// First matching frame; earlier ones are kept.
     pub async fn find(&mut self, what: &str, mut fits: impl FnMut(&Frame) -> bool) -> Frame {
         if let Some(place) = self.waiting.iter().position(&mut fits) {
             return self.waiting.remove(place).expect("it was found there");
@@ -178,15 +178,15 @@ impl Socket {
         }
     }
 
-    /// Everything that the server had to say before it answers a `ping` that is sent now: whatever it did in answer to
-    /// what this connection sent before is among it, so a test can prove that something did not come.
+    /// All frames up to the answer of a `ping` sent now. They include every effect of earlier frames on this
+    /// connection, so a test can prove that a frame was not sent.
     pub async fn drain(&mut self) -> Vec<Frame> {
         let ping = self.request("ping", json!({})).await;
         assert_eq!(ping.kind, "pong", "{ping:?}");
         self.waiting.drain(..).collect()
     }
 
-    /// Durable events of a conversation, until the one with this `seq`: exactly as they came.
+    /// Durable events of a conversation up to this `seq`, in order of arrival.
     pub async fn read_until_seq(&mut self, conversation: &str, seq: i64) -> Vec<Frame> {
         let mut all = Vec::new();
         loop {
@@ -203,7 +203,7 @@ impl Socket {
         }
     }
 
-    /// How the server ended the connection; frames before that are dropped.
+    /// Waits for the end of the connection; earlier frames are dropped.
     pub async fn closed(&mut self) -> Closed {
         self.waiting.clear();
         loop {
@@ -223,7 +223,7 @@ impl Socket {
                 None => return Err(gone("the connection ended".into())),
                 Some(Err(error)) => return Err(gone(error.to_string())),
                 Some(Ok(Message::Close(close))) => {
-                    // The library answers the close frame while it is read on.
+                    // The library answers the close frame while reading.
                     while let Ok(Some(Ok(_))) = timeout(PATIENCE, self.stream.next()).await {}
                     return Err(match close {
                         Some(close) => Closed { code: close.code.into(), reason: close.reason.to_string() },
@@ -246,7 +246,7 @@ impl Socket {
 }
 
 impl Frame {
-    /// Panics unless it is as the API's description says.
+    /// Parses a frame; panics unless it matches the API description.
     pub(crate) fn of(value: &Value) -> Self {
         let text = |name: &str| {
             value[name].as_str().unwrap_or_else(|| panic!("the envelope has no {name}: {value}")).to_owned()

@@ -1,4 +1,4 @@
-//! Servers of tools: the protocol's own one (`tests/mcp`), one that misbehaves, and one that people sign in to.
+//! Tool servers: the MCP reference server (`tests/mcp`), a misbehaving one, and one with OAuth sign-in.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ fn everything() -> PathBuf {
     place().join("node_modules/@modelcontextprotocol/server-everything/dist/index.js")
 }
 
-/// The program `tests/mcp/server.mjs`: what its tools do outside can be seen, and one waits until it is released.
+/// The program `tests/mcp/server.mjs`: side effects of its tools are observable, and one tool waits until released.
 pub struct OddServer {
     folder: TempDir,
 }
@@ -36,7 +36,7 @@ impl Default for OddServer {
 }
 
 impl OddServer {
-    /// Names it and the protocol's own server in the configuration, as `odd` and `everything`.
+    /// Configures it and the reference server as `odd` and `everything`.
     #[must_use]
     pub fn configure(&self, setup: Setup) -> Setup {
         let node = program("node", &[]);
@@ -54,25 +54,25 @@ impl OddServer {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// What took effect.
+    /// Side effects so far.
     #[must_use]
     pub fn effects(&self) -> Vec<String> {
         self.lines("effects")
     }
 
-    /// How often a tool without effects was called.
+    /// Number of calls of a tool without side effects.
     #[must_use]
     pub fn looks(&self) -> usize {
         self.lines("looks").len()
     }
 
-    /// Lets those go on that wait.
+    /// Releases waiting calls.
     pub fn release(&self) {
         std::fs::write(self.folder.path().join("release"), "").expect("the folder is there");
     }
 }
 
-/// The protocol's own server, over HTTP. Killed when it is dropped.
+/// The reference server over HTTP; killed on drop.
 pub struct EverythingServer {
     _child: Child,
     port: u16,
@@ -102,7 +102,7 @@ impl EverythingServer {
     }
 }
 
-/// The server `tests/mcp/signed-in.mjs`, which people sign in to, with its authorization server. Killed when it is dropped.
+/// The server `tests/mcp/signed-in.mjs` with its authorization server; killed on drop.
 pub struct SignedInServer {
     _child: Child,
     url: Url,
@@ -113,7 +113,7 @@ impl SignedInServer {
     pub async fn start() -> Self {
         let mut child = Command::new(program("node", &[]))
             .arg(place().join("signed-in.mjs"))
-            // It ends when this end is closed.
+            // The process ends when its standard input closes.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -132,26 +132,26 @@ impl SignedInServer {
         self.url.as_str()
     }
 
-    /// Gives it orders, and answers with what it has seen; the script says which there are.
+    /// Sends orders, which the script documents; returns its observations.
     pub async fn order(&self, orders: Value) -> Value {
         let place = self.url.join("/control").expect("an address");
         let answer = self.http.post(place).body(orders.to_string()).send().await;
         answer.expect("the server answers").json().await.expect("JSON")
     }
 
-    /// What it has seen.
+    /// Observations so far.
     pub async fn seen(&self) -> Value {
         self.order(json!({})).await
     }
 
-    /// Visits the authorization server as a browser does, signed in as `name`, and comes back with what it gives.
+    /// Visits the authorization server as a browser signed in as `name`; returns the parameters of the callback.
     pub async fn visit(&self, authorization: &str, name: &str) -> BTreeMap<String, String> {
         self.order(json!({ "name": name })).await;
         let answer = self.http.get(authorization).send().await.expect("the server answers");
         let back = answer.headers().get(LOCATION).expect("it sends the browser back").to_str().expect("an address");
         let back = Url::parse(back).expect("an address");
         let mut given: BTreeMap<String, String> = back.query_pairs().into_owned().collect();
-        // As the page of the app does.
+        // As the app's page does.
         if let Some((_, server)) = back.path().split_once("/tools/connected/") {
             given.insert("server_id".to_owned(), server.to_owned());
         }

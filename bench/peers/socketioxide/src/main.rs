@@ -1,4 +1,4 @@
-//! socketioxide: a room for each channel, on one thread, as its server has one core.
+//! socketioxide: one room per channel, single-threaded because its server has one core.
 
 use socketioxide::{
     SocketIo, TransportType,

@@ -1,4 +1,4 @@
-//! Several instances are one: what one has begun another finishes, and what was used at one is used everywhere.
+//! OAuth across instances: a sign-in started on one is finished on another, and single-use values are used once.
 
 use reqwest::Method;
 use support::{Authenticator, Caller, PASSWORD, json};

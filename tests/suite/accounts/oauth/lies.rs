@@ -1,4 +1,4 @@
-//! What a provider, or whoever plays one, may say that is not so.
+//! Wrong answers of a provider or of an attacker posing as one.
 
 use support::json;
 
@@ -41,7 +41,7 @@ async fn refetches_rotated_provider_keys() {
     stage.who(&stage.sign_in("idp", "ada").await).await;
     stage.provider.order("oidc", json!({ "rotate": true })).await;
     stage.who(&stage.sign_in("idp", "ada").await).await;
-    // Not at once a second time: whoever makes tokens with unknown keys must not make us ask and ask.
+    // Keys are not refetched at once, so unknown keys cannot cause a flood of requests.
     stage.provider.order("oidc", json!({ "rotate": true })).await;
     is_refused(&stage.sign_in("idp", "ada").await, "oauth_invalid");
 }
@@ -61,7 +61,7 @@ async fn verifies_addresses_only_if_a_trusted_provider_says_so() {
         let somebody = stage.who(&stage.sign_in(provider, name).await).await;
         assert_eq!(somebody["email_verified"], verified, "{name}");
     }
-    // Some providers keep it out of the token, and tell it when asked.
+    // Some providers omit it from the token and return it from the user info endpoint.
     stage.provider.order("oidc", json!({ "lie": "thin" })).await;
     let thin = stage.who(&stage.sign_in("idp", "thin").await).await;
     assert_eq!((&thin["email"], &thin["email_verified"]), (&json!("thin@idp.test"), &json!(true)));
@@ -71,7 +71,7 @@ async fn verifies_addresses_only_if_a_trusted_provider_says_so() {
     let grace = stage.who(&stage.sign_in("idp", "grace").await).await;
     assert_eq!((&grace["email"], &grace["display_name"]), (&json!("grace@idp.test"), &json!("Grace Hopper")));
     stage.provider.order("oidc", json!({ "lie": null })).await;
-    // Without an address there can be no account.
+    // An account requires an address.
     stage.provider.knows("oidc", "nobody", json!({ "email": null })).await;
     is_refused(&stage.sign_in("idp", "nobody").await, "oauth_invalid");
 }

@@ -1,4 +1,4 @@
-//! Whose account an identity opens: nobody else's, whatever was made beforehand.
+//! Linking identities to accounts, and preventing takeover by preregistration.
 
 use support::{Caller, Credentials, json};
 
@@ -8,7 +8,7 @@ async fn identities(caller: &Caller) -> Vec<support::Value> {
     caller.get("/r1/auth/identities").await.data()["items"].as_array().unwrap().clone()
 }
 
-/// Links what `person` is at the provider to whoever calls.
+/// Links the identity of `person` at the provider to the caller's account.
 async fn link(stage: &Stage, caller: &Caller, provider: &str, person: &str) -> support::Answer {
     let gone = stage.depart(caller, provider, "?link=true&next=/settings").await;
     let sent = stage.provider.sign_in(&gone.location, person).await;
@@ -27,7 +27,7 @@ async fn a_preregistered_account_does_not_capture_the_owners_identity() {
     let token = stage.provider.token("oidc", json!({ "sub": "victim" })).await;
     let body = json!({ "id_token": token });
     stage.app.anonymous().post("/r1/auth/oauth/idp/token", body).await.refused(409, "link_required");
-    // The other way round: an identity with somebody's address does not open their account either.
+    // An identity with somebody's address does not open their account either.
     let anna = stage.app.sign_up("Anna").await;
     stage.provider.knows("microsoft", "mallory", json!({ "email": anna.email, "email_verified": true })).await;
     is_refused(&stage.sign_in("microsoft", "mallory").await, "link_required");
@@ -43,13 +43,13 @@ async fn a_linked_identity_signs_in_to_the_account_that_linked_it() {
     assert!(!linked.cookies().contains("natter_access"), "nobody new is signed in");
     let signed_in = stage.sign_in("idp", "anna-at-work").await;
     assert_eq!(stage.who(&signed_in).await["id"], anna.id.as_str());
-    // Again is no mistake, but somebody else's it does not become.
+    // Linking again succeeds; an identity of somebody else is refused.
     assert_eq!(link(&stage, &anna, "idp", "anna-at-work").await.header("location"), Some("/settings"));
     let ben = stage.app.sign_up("Ben").await;
     is_refused(&link(&stage, &ben, "idp", "anna-at-work").await, "oauth_invalid");
     assert_eq!((identities(&anna).await.len(), identities(&ben).await.len()), (1, 0));
 
-    // Not without being signed in, not from another site, not after signing out meanwhile.
+    // Refused without a session, from another site, and after signing out meanwhile.
     let start = "/r1/auth/oauth/idp/start?link=true";
     stage.app.anonymous().get(start).await.refused(401, "unauthenticated");
     let credentials = Credentials::Cookies { header: signed_in.cookies(), origin: "https://evil.example".to_owned() };
@@ -71,14 +71,14 @@ async fn the_last_sign_in_method_cannot_be_removed() {
     ada.delete(&path).await.refused(409, "last_method");
     let anna = stage.app.sign_up("Anna").await;
     anna.delete(&path).await.refused(404, "not_found");
-    // With another one, either may go.
+    // With another method, either may be removed.
     assert_eq!(link(&stage, &ada, "microsoft", "ada").await.header("location"), Some("/settings"));
     ada.delete(&path).await.data_with(200);
     ada.delete(&path).await.refused(404, "not_found");
     assert_eq!(identities(&ada).await.len(), 1);
-    // Now it opens a new account: nobody knows it any more. The address is still Ada's.
+    // The identity is unknown now, but the address is still Ada's.
     is_refused(&stage.sign_in("idp", "ada").await, "link_required");
-    // Whoever has a password needs no identity.
+    // An account with a password needs no identity.
     assert_eq!(link(&stage, &anna, "idp", "anna").await.header("location"), Some("/settings"));
     let linked = identities(&anna).await[0]["id"].as_str().unwrap().to_owned();
     anna.delete(&format!("/r1/auth/identities/{linked}")).await.data_with(200);
@@ -113,7 +113,7 @@ async fn the_verified_owner_takes_over_a_preregistered_account() {
     let mallory = stage.app.sign_up("Mallory").await;
     link(&stage, &mallory, "microsoft", "mallory").await;
     stage.provider.knows("oidc", "victim", json!({ "email": mallory.email, "email_verified": true })).await;
-    // Somebody of whom nobody knows whether the address is theirs must not be let in by its owner's good faith.
+    // An unverified address must not be accepted because its owner verifies it later.
     is_refused(&stage.sign_in("doubted", "victim").await, "link_required");
     assert_eq!(stage.app.database.number("SELECT COUNT(*) FROM pending_sign_ins WHERE kind = 'claim'").await, 0);
     is_refused(&stage.sign_in("idp", "victim").await, "link_required");
@@ -165,7 +165,7 @@ async fn accounts_without_a_password_confirm_by_a_fresh_sign_in() {
     for device in [&first, &again] {
         device.get("/r1/users/me").await.refused(401, "unauthenticated");
     }
-    // Whoever comes by the provider after that is somebody new.
+    // A later sign-in with the provider is a new account.
     let anew = stage.sign_in("idp", "ada").await;
     assert_eq!(stage.app.database.number("SELECT COUNT(*) FROM identities").await, 1);
     assert_eq!(stage.who(&anew).await["has_password"], false);

@@ -1,4 +1,4 @@
-//! Programs that have an ID token already.
+//! Sign-in of programs with an ID token.
 
 use support::{Answer, Caller, Credentials, json};
 
@@ -18,16 +18,16 @@ async fn accepts_an_id_token_once() {
     let ada = Caller::new(&stage.app.url(), bearer).get("/r1/users/me").await.data();
     assert_eq!(ada["email"], "ada@idp.test");
     show(&stage, "idp", &token).await.refused(401, "oauth_invalid");
-    // What is not signed can be written in other ways.
+    // The signature can be encoded in other ways.
     show(&stage, "idp", &format!("{token}=")).await.refused(401, "oauth_invalid");
     let another = stage.provider.token("oidc", json!({ "sub": "ada", "jti": "another" })).await;
     assert_eq!(show(&stage, "idp", &another).await.data_with(200)["user"]["id"], ada["id"]);
 
-    // Of eight at once one gets in.
+    // Of eight concurrent attempts one succeeds.
     let contested = stage.provider.token("oidc", json!({ "sub": "ada", "jti": "contested" })).await;
     let answers = futures_util::future::join_all((0..8).map(|_| show(&stage, "idp", &contested))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1, "{answers:?}");
-    // It is the same door for a browser that comes with a code.
+    // Browsers with an authorization code share the replay check.
     let browser = stage.sign_in("idp", "ada").await;
     assert_eq!(stage.who(&browser).await["id"], ada["id"]);
 }
@@ -70,11 +70,11 @@ async fn rejects_an_id_token_with_any_wrong_claim() {
     with("wrong").await.refused(401, "oauth_invalid");
     show(&stage, "idp", &token).await.refused(401, "oauth_invalid");
     with("right").await.data_with(200);
-    // Another issuer's token is none of this one's.
+    // A token of another issuer is refused.
     let token = stage.provider.token("apple", json!({ "sub": "ada" })).await;
     show(&stage, "idp", &token).await.refused(401, "oauth_invalid");
     show(&stage, "nobody", &token).await.refused(404, "not_found");
-    // Microsoft's, whose issuer is a template.
+    // Microsoft's issuer is a template.
     let token = stage.provider.token("microsoft", json!({ "sub": "ada", "email": "ada@microsoft.test" })).await;
     show(&stage, "microsoft", &token).await.data_with(200);
 }

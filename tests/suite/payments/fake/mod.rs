@@ -1,4 +1,4 @@
-//! Payment gateways that do what a test tells them to, and the events that they send: a file for each.
+//! Fake payment gateways controlled by the tests, and their events, one file each.
 
 mod momo;
 mod paypal;
@@ -23,7 +23,7 @@ pub use self::{
     stripe::{stripe_signed, stripe_signed_by},
 };
 
-/// Each of them speaks its own language, and is tested in the same way.
+/// Gateways; each has its own format and passes the same tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Stripe,
@@ -34,7 +34,7 @@ pub enum Kind {
 
 pub const ALL: [Kind; 4] = [Kind::Stripe, Kind::Paypal, Kind::Momo, Kind::Vnpay];
 
-/// What became of payments at the gateway.
+/// State of payments at the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Open,
@@ -42,21 +42,21 @@ pub enum Outcome {
     Failed,
 }
 
-/// What it does with requests.
+/// Behaviour of the gateway on requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
     Well,
-    /// It does what it is asked to, and answers 500.
+    /// Executes the request and answers 500.
     Confused,
-    /// It does nothing, and says in its own words that it won't.
+    /// Does nothing and answers with a refusal in its own format.
     Refusing,
-    /// It does nothing: our keys are wrong.
+    /// Does nothing: the API key is wrong.
     Unauthorized,
-    /// It closes each connection without an answer, and does nothing.
+    /// Does nothing and closes each connection.
     Away,
 }
 
-/// What became of a refund at the gateway.
+/// State of a refund at the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Truth {
     Done,
@@ -64,27 +64,27 @@ pub enum Truth {
     Failed,
 }
 
-/// What becomes of a refund that is asked for, and what is said of it.
+/// Effect of a refund request and the response to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Said {
-    /// None: it is not made.
+    /// `None` if the refund is not made.
     pub made: Option<Truth>,
     pub answer: Words,
 }
 
-/// What is answered.
+/// Response to a refund request.
 #[derive(Clone, Copy, Debug)]
 pub enum Words {
-    /// As it is.
+    /// The true state.
     Truth,
     /// The connection is closed.
     Silence,
-    /// With this status of HTTP and in the gateway's own words: Stripe `type/code`, PayPal `name/issue`, MoMo its result code, VNPay
-    /// `code/status`.
+    /// This HTTP status with a code in the gateway's format: Stripe `type/code`, PayPal `name/issue`, MoMo its result
+    /// code, VNPay `code/status`.
     Code(u16, &'static str),
-    /// That it is done, of another payment, and signed.
+    /// Signed success of another payment.
     OfAnother,
-    /// That it is done, with another amount, and signed.
+    /// Signed success with another amount.
     OtherAmount,
 }
 
@@ -92,15 +92,15 @@ pub enum Words {
 #[derive(Clone, Debug)]
 struct Made {
     id: String,
-    /// By which it is asked for again.
+    /// Idempotency key of the request.
     key: String,
-    /// Ours.
+    /// Our name of the refund.
     name: String,
     /// [`Kind::charge`].
     charge: String,
     amount: i64,
     truth: Truth,
-    /// When it was asked for, as VNPay is told.
+    /// Request time sent to VNPay.
     asked_at: String,
 }
 
@@ -118,28 +118,28 @@ struct Shared {
 struct State {
     outcome: Outcome,
     mood: Mood,
-    /// The amount that it says was paid, in the currency's smallest unit.
+    /// Amount reported as paid, in the currency's smallest unit.
     amount: i64,
     asked: Vec<String>,
-    /// Each is made once for a key, but by VNPay.
+    /// Refunds, one per key except at VNPay.
     refunds: Vec<Made>,
-    /// What is said to those that are asked for next, by [`Kind::charge`]. Without it they are done.
+    /// Responses to the next refund requests, by [`Kind::charge`]. Without one, refunds succeed.
     refunding: BTreeMap<String, VecDeque<Said>>,
-    /// Charges of Stripe's without the payer.
+    /// Stripe charges without the payer.
     intents: BTreeMap<String, Intent>,
-    /// What it lists as taken. None: PayPal doesn't allow that.
+    /// Listed charges; `None` if listing is not permitted (PayPal).
     listed: Option<Vec<Value>>,
-    /// Charges of cards have to be confirmed by the payer.
+    /// True if card charges require confirmation by the payer.
     wants_payer: bool,
-    /// Requests of this kind it does, and never answers.
+    /// Requests of this kind are executed and never answered.
     silent_at: Option<&'static str>,
-    /// Requests that are not answered, and wait.
+    /// Number of requests waiting for an answer.
     unanswered: usize,
-    /// What became of requests, by their idempotency keys.
+    /// Responses by idempotency key.
     answered: BTreeMap<String, (u16, Value)>,
-    /// What PayPal has told of captures, which is so.
+    /// Genuine PayPal capture events.
     told: BTreeMap<String, Value>,
-    /// Somebody else tells in its name.
+    /// True if events are forged in its name.
     is_forged: bool,
 }
 
@@ -151,7 +151,7 @@ struct Intent {
     confirmed: usize,
     succeeded: usize,
     declined: bool,
-    /// The payer is there, and has to confirm it.
+    /// True if the payer is present and has to confirm.
     is_there: bool,
     waits: bool,
 }
@@ -208,37 +208,37 @@ impl Fake {
         self.shared.state.lock().unwrap().mood = mood;
     }
 
-    /// What it says that was taken in the last days.
+    /// Sets the charges that it lists for the last days.
     pub fn lists(&self, charges: Vec<Value>) {
         self.shared.state.lock().unwrap().listed = Some(charges);
     }
 
-    /// Has banks ask payers to confirm what is charged.
+    /// Makes banks require the payer's confirmation.
     pub fn wants_payer(&self, wants: bool) {
         self.shared.state.lock().unwrap().wants_payer = wants;
     }
 
-    /// Has it do requests of a kind without ever answering them.
+    /// Executes requests of a kind without answering them.
     pub fn silent_at(&self, part: Option<&'static str>) {
         self.shared.state.lock().unwrap().silent_at = part;
     }
 
-    /// How many wait for an answer that doesn't come.
+    /// Number of requests waiting for an answer.
     pub fn unanswered(&self) -> usize {
         self.shared.state.lock().unwrap().unanswered
     }
 
-    /// What is told from now on is signed as its own, and not so.
+    /// Events are signed correctly but untrue from now on.
     pub fn is_forged(&self, is_forged: bool) {
         self.shared.state.lock().unwrap().is_forged = is_forged;
     }
 
-    /// How often it was asked for something.
+    /// Number of requests of a kind.
     pub fn asked(&self, part: &str) -> usize {
         self.shared.state.lock().unwrap().asked.iter().filter(|path| path.contains(part)).count()
     }
 
-    /// How often money was taken without the payer, and how often that was declined.
+    /// Number of charges without the payer, and of those declined.
     pub fn charges(&self) -> (usize, usize) {
         let state = self.shared.state.lock().unwrap();
         let taken = state.intents.values().map(|intent| intent.succeeded).sum();
@@ -246,25 +246,25 @@ impl Fake {
         (taken, tried - taken)
     }
 
-    /// As Stripe does after a day: what comes again with a key is done again.
+    /// Forgets idempotency keys as Stripe does after a day: repeated requests are executed again.
     pub fn forgets_keys(&self) {
         let mut state = self.shared.state.lock().unwrap();
         state.answered.clear();
         state.refunds.iter_mut().for_each(|made| made.key = FORGOTTEN.to_owned());
     }
 
-    /// How many were made.
+    /// Number of refunds made.
     pub fn refunds(&self) -> usize {
         self.shared.state.lock().unwrap().refunds.iter().filter(|made| made.truth != Truth::Failed).count()
     }
 
-    /// What it does and says when a refund of this payment is asked for next, one after the other.
+    /// Sets effects and responses of the next refund requests of this payment, in order.
     pub fn refunding(&self, payment: &str, said: impl IntoIterator<Item = Said>) {
         let mut state = self.shared.state.lock().unwrap();
         state.refunding.entry(self.kind.charge(payment)).or_default().extend(said);
     }
 
-    /// A part of a payment is given back at the gateway itself, and nobody has asked for it.
+    /// Refunds part of a payment at the gateway itself.
     pub fn gives_back(&self, payment: &str, amount: i64, truth: Truth) {
         let charge = self.kind.charge(payment);
         let mut state = self.shared.state.lock().unwrap();
@@ -272,19 +272,19 @@ impl Fake {
         state.refunds.push(Made { id, key, name: String::new(), charge, amount, truth, asked_at: String::new() });
     }
 
-    /// From now on refunds of this payment are done when they are asked for.
+    /// Refunds of this payment succeed from now on.
     pub fn refunds_well(&self, payment: &str) {
         self.shared.state.lock().unwrap().refunding.remove(&self.kind.charge(payment));
     }
 
-    /// What becomes of the refunds of a payment.
+    /// Sets the state of a payment's refunds.
     pub fn refunds_become(&self, payment: &str, truth: Truth) {
         let charge = self.kind.charge(payment);
         let mut state = self.shared.state.lock().unwrap();
         state.refunds.iter_mut().filter(|made| made.charge == charge).for_each(|made| made.truth = truth);
     }
 
-    /// What becomes of those refunds of a payment that are under way.
+    /// Sets the state of a payment's pending refunds.
     pub fn refunds_end(&self, payment: &str, truth: Truth) {
         let charge = self.kind.charge(payment);
         let mut state = self.shared.state.lock().unwrap();
@@ -292,7 +292,7 @@ impl Fake {
         state.refunds.iter_mut().filter(is_open).for_each(|made| made.truth = truth);
     }
 
-    /// What of a payment is back at its payer.
+    /// Refunded amount of a payment.
     pub fn given_back(&self, payment: &str) -> i64 {
         let charge = self.kind.charge(payment);
         let state = self.shared.state.lock().unwrap();
@@ -301,7 +301,7 @@ impl Fake {
     }
 }
 
-/// An event on its way.
+/// An event to deliver.
 #[derive(Clone, Debug)]
 pub struct Event {
     method: Method,
@@ -315,12 +315,12 @@ impl Event {
         self.send_to(&app.url()).await
     }
 
-    /// To be sent.
+    /// Request that delivers the event.
     pub fn request(&self, app: &Application) -> reqwest::RequestBuilder {
         self.request_by(&Caller::anonymous(&app.url()))
     }
 
-    /// To be sent to one of several instances.
+    /// Request that delivers the event to one of several instances.
     pub fn request_to(&self, base: &str) -> reqwest::RequestBuilder {
         self.request_by(&Caller::anonymous(base))
     }
@@ -341,12 +341,12 @@ impl Event {
         request
     }
 
-    /// The event with something else in it, and the signature that it had.
+    /// The event with changed content and the original signature.
     pub fn forged(mut self, from: &str, to: &str) -> Self {
         assert!(self.body.contains(from) || self.path.contains(from), "{from} is not in {self:?}");
         self.body = self.body.replace(from, to);
         self.path = self.path.replace(from, to);
-        // PayPal is asked: the fake knows what it has signed.
+        // PayPal verifies events by a call; the fake knows which ones it signed.
         self
     }
 }
@@ -365,17 +365,17 @@ impl Kind {
         self.speaks().name()
     }
 
-    /// By which it knows what was paid, where the event is the first one.
+    /// Id of the charge at the gateway, if the event is its first one.
     pub fn charge(self, payment: &str) -> String {
         self.speaks().charge(payment)
     }
 
-    /// What 500 credits cost.
+    /// Price of 500 credits.
     pub fn price(self) -> (&'static str, i64) {
         self.speaks().price()
     }
 
-    /// What it is answered with when an event is applied, and when it was before.
+    /// True if the answer is the gateway's expected acknowledgement of a new or repeated event.
     pub fn is_content(self, answer: &Answer, again: bool) -> bool {
         self.speaks().is_content(answer, again)
     }
@@ -384,16 +384,16 @@ impl Kind {
         self.speaks().is_refused(answer)
     }
 
-    /// The event that tells how a payment ended. `number` makes it another one.
+    /// Event about the end of a payment; `number` distinguishes events.
     pub fn event(self, payment: &str, outcome: Outcome, amount: i64, number: u32) -> Event {
         self.speaks().event(payment, outcome, amount, number)
     }
 }
 
-/// A gateway in its own language.
+/// Format of a gateway.
 trait Speaks: Sync {
     fn name(&self) -> &'static str;
-    /// What has to be set of it, beside where it is.
+    /// Settings besides its address.
     fn settings(&self) -> &'static [(&'static str, &'static str)];
     fn price(&self) -> (&'static str, i64);
     fn charge(&self, payment: &str) -> String;
@@ -407,23 +407,23 @@ trait Speaks: Sync {
         answer.status == 400
     }
 
-    /// Whether a refund that is asked for again is the same one.
+    /// True if a repeated refund request returns the same refund.
     fn repeats_refunds(&self) -> bool {
         true
     }
 
-    /// By which tests know a request.
+    /// Kind of a request, for tests.
     fn named(&self, line: &str, _body: &str) -> String {
         line.to_owned()
     }
 
-    /// Status and [words](Words::Code) by which it says that it won't do what it is asked.
+    /// Status and [code](Words::Code) of a refusal.
     fn refusal(&self) -> (u16, &'static str);
 
-    /// An answer in its own [words](Words::Code).
+    /// Response with a [code](Words::Code) of the gateway.
     fn in_words(&self, state: &State, body: &str, status: u16, words: &str) -> (u16, Value);
 
-    /// What it answers to a request, which it does.
+    /// Executes a request and returns the response.
     fn answer(&self, state: &mut State, line: &str, head: &str, body: &str) -> (u16, Value);
 }
 
@@ -431,7 +431,7 @@ fn post(gateway: &str, headers: Vec<(&'static str, String)>, body: String) -> Ev
     Event { method: Method::POST, path: format!("/r1/payments/webhooks/{gateway}"), headers, body }
 }
 
-/// No two payments have the same at the gateway.
+/// Unique transaction number of a payment.
 fn transaction(payment: &str, number: u32) -> i64 {
     let random = i64::from_str_radix(&payment[payment.len() - 8..], 16).unwrap();
     random * 100 + i64::from(number)
@@ -472,7 +472,7 @@ async fn serve(mut socket: TcpStream, shared: Arc<Shared>) {
         let (status, answer) = shared.answer(&line, &head, &body);
         let silent_at = shared.state.lock().unwrap().silent_at;
         if silent_at.is_some_and(|part| line.contains(part)) {
-            // Until the other side gives up.
+            // Until the client gives up.
             shared.state.lock().unwrap().unanswered += 1;
             _ = socket.read(&mut piece).await;
             shared.state.lock().unwrap().unanswered -= 1;
@@ -516,10 +516,10 @@ fn field(form: &str, name: &str) -> String {
     pair.unwrap_or_default().to_owned()
 }
 
-/// No answer at all.
+/// Marks a request without an answer.
 const SILENT: u16 = 0;
 
-/// A refund that is asked for: the same one for the same key. What was made of it, and what is said.
+/// Handles a refund request, returning the same refund for the same key; returns its state and the response.
 fn asked_for(state: &mut State, gateway: &dyn Speaks, new: Made) -> (Option<Made>, Words) {
     let said = state.refunding.get_mut(&new.charge).and_then(VecDeque::pop_front);
     let Said { made: truth, answer } = said.unwrap_or(Said { made: Some(Truth::Done), answer: Words::Truth });

@@ -1,4 +1,4 @@
-//! What the three kinds of API write differently.
+//! Differences between the three API formats.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ impl Dialect {
         }
     }
 
-    /// Answers of other calls than questions: they depend on nothing but what is asked.
+    /// Response to calls other than questions, derived from the request alone.
     pub fn fixed(self, asked: &Asked) -> Option<Value> {
         match self.0 {
             UpstreamKind::OpenAi => openai::fixed(asked),
@@ -58,7 +58,7 @@ impl Dialect {
         }
     }
 
-    /// All frames of an answer that calls tools.
+    /// Frames of an answer with tool calls.
     pub fn calls(self, calls: &[(String, Value)]) -> Vec<String> {
         match self.0 {
             UpstreamKind::OpenAi => openai::calls(calls),
@@ -67,7 +67,7 @@ impl Dialect {
         }
     }
 
-    /// What a stream begins with.
+    /// First frames of a stream.
     pub fn head(self) -> String {
         match self.0 {
             UpstreamKind::OpenAi => openai::head(),
@@ -76,7 +76,7 @@ impl Dialect {
         }
     }
 
-    /// What a model thinks before it speaks. Anthropic's would be a block of its own, which no test asks for: it is silent.
+    /// Reasoning frame. Empty for Anthropic, whose separate reasoning blocks no test needs.
     pub fn thought(self, text: &str) -> String {
         match self.0 {
             UpstreamKind::OpenAi => openai::chunk(json!({ "reasoning_content": text }), Value::Null),
@@ -93,7 +93,7 @@ impl Dialect {
         }
     }
 
-    /// What a stream ends with.
+    /// Last frames of a stream.
     pub fn tail(self, words: usize) -> Vec<String> {
         match self.0 {
             UpstreamKind::OpenAi => openai::tail("stop", words),
@@ -102,7 +102,7 @@ impl Dialect {
         }
     }
 
-    /// A failure within a stream.
+    /// Error frame within a stream.
     pub fn failure(self) -> String {
         match self.0 {
             UpstreamKind::OpenAi | UpstreamKind::Gemini => data(&self.refusal(500, None)),

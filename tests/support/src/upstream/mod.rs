@@ -1,7 +1,6 @@
-//! An AI provider that does what a test tells it to.
+//! Fake AI provider controlled by the test.
 //!
-//! It speaks just enough HTTP to be called by the server, and it is written on a bare socket, so that it can stall and cut a
-//! stream wherever a test wants, and sees when its caller hangs up.
+//! Implements minimal HTTP on a raw socket, so that it can stall or cut a stream at any point and detect disconnects.
 
 mod anthropic;
 mod dialect;
@@ -21,7 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use dialect::Dialect;
 use wire::Writer;
 
-/// Which API it speaks.
+/// API format of the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpstreamKind {
     OpenAi,
@@ -29,36 +28,36 @@ pub enum UpstreamKind {
     Anthropic,
 }
 
-/// What it does with one request.
+/// Reaction to one request.
 #[derive(Clone, Debug)]
 pub enum Behaviour {
     /// Streams these words, then ends properly.
     Answer(Vec<String>),
     /// Calls tools: names, and arguments as JSON.
     CallTools(Vec<(String, Value)>),
-    /// Streams these words, each only when the test calls [`Upstream::release`]; then ends properly.
+    /// Streams these words, one per [`Upstream::release`], then ends properly.
     Step(Vec<String>),
-    /// Streams these words and falls silent, the connection open.
+    /// Streams these words, then stalls with the connection open.
     Stall(Vec<String>),
-    /// Says nothing at all, not even a head.
+    /// Sends nothing, not even a response head.
     Hang,
-    /// Streams these words and cuts the connection.
+    /// Streams these words, then cuts the connection.
     Cut(Vec<String>),
-    /// Streams these words and then bytes that mean nothing.
+    /// Streams these words, then invalid bytes.
     Garbage(Vec<String>),
-    /// Thinks this, then says that.
+    /// Streams reasoning, then words.
     Thinking(String, Vec<String>),
-    /// Streams these words and then says that it failed.
+    /// Streams these words, then an error frame.
     Fail(Vec<String>),
     /// Streams these words byte by byte, then ends properly.
     Crumbs(Vec<String>),
-    /// Streams frames with these data, whatever they are, and ends the body.
+    /// Streams frames with these data, then ends the body.
     Frames(Vec<Value>),
-    /// Answers 200 with this body, whatever was asked for.
+    /// Answers 200 with this body for any request.
     Body(Value),
-    /// Refuses: status, `Retry-After` in seconds, which Gemini writes into the body.
+    /// Refuses with a status and `Retry-After` in seconds, which Gemini puts into the body.
     Refuse(u16, Option<u32>),
-    /// Refuses with a body of the test's.
+    /// Refuses with a custom body.
     RefuseWith(u16, Option<u32>, Value),
 }
 
@@ -109,18 +108,18 @@ impl Behaviour {
     }
 }
 
-/// A request that it got.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub path: String,
-    /// The API key, wherever this kind of API carries it.
+    /// API key, from the header or query of this format.
     pub key: Option<String>,
     pub body: Value,
-    /// The body as it came: not every one is JSON.
+    /// Raw body, which may not be JSON.
     pub bytes: Vec<u8>,
 }
 
-/// A running provider; it ends with the test.
+/// A running provider; ends with the test.
 pub struct Upstream {
     kind: UpstreamKind,
     port: u16,
@@ -134,11 +133,11 @@ struct Shared {
     dialect: Dialect,
     plan: Mutex<VecDeque<Behaviour>>,
     usual: Mutex<Behaviour>,
-    /// What it does with requests for embeddings: it answers, refuses, hangs, or waits for a [release](Upstream::release) each time.
+    /// Reaction to embedding requests: answer, refuse, hang, or wait for a [release](Upstream::release) each time.
     embedding: Mutex<Behaviour>,
     asked: Mutex<Vec<Asked>>,
     count: watch::Sender<usize>,
-    /// When callers hung up before their answer was complete.
+    /// Times at which callers disconnected before their answer was complete.
     left: watch::Sender<Vec<Instant>>,
     steps: Semaphore,
 }
@@ -157,7 +156,7 @@ impl UpstreamKind {
 }
 
 impl Upstream {
-    /// Answers "Hello from the upstream." until it is told otherwise.
+    /// Starts a provider that answers "Hello from the upstream." by default.
     pub async fn start(kind: UpstreamKind) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
@@ -177,7 +176,7 @@ impl Upstream {
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = Arc::clone(&serving);
-                // A caller that goes away in mid-stream is nothing special.
+                // Callers may disconnect during a stream.
                 tokio::spawn(async move { serve(stream, &shared).await.ok() });
             }
         });
@@ -189,7 +188,7 @@ impl Upstream {
         self.kind
     }
 
-    /// With the version segment, as `ai.providers.*.base_url` wants it.
+    /// URL with the version segment, as in `ai.providers.*.base_url`.
     #[must_use]
     pub fn url(&self) -> String {
         let version = match self.kind {
@@ -199,40 +198,40 @@ impl Upstream {
         format!("http://127.0.0.1:{}/{version}", self.port)
     }
 
-    /// What it does with the next request that nothing has been planned for yet.
+    /// Queues the reaction to the next request.
     pub fn then(&self, behaviour: Behaviour) {
         lock(&self.shared.plan).push_back(behaviour);
     }
 
-    /// What it does with every request for which nothing is planned.
+    /// Sets the reaction to requests without a queued one.
     pub fn always(&self, behaviour: Behaviour) {
         *lock(&self.shared.usual) = behaviour;
     }
 
-    /// What it does with requests for embeddings from now on; how many words there are makes no difference.
+    /// Sets the reaction to embedding requests; the words are ignored.
     pub fn embed(&self, behaviour: Behaviour) {
         *lock(&self.shared.embedding) = behaviour;
     }
 
-    /// Lets [`Behaviour::Step`] send so many words more.
+    /// Allows [`Behaviour::Step`] to send this many more words.
     pub fn release(&self, words: usize) {
         self.shared.steps.add_permits(words);
     }
 
-    /// What it has been asked so far.
+    /// Requests received so far.
     #[must_use]
     pub fn asked(&self) -> Vec<Asked> {
         lock(&self.shared.asked).clone()
     }
 
-    /// Waits until it has been asked so many times in all.
+    /// Waits until this many requests arrived in total.
     pub async fn wait_until_asked(&mut self, times: usize) {
         let wait = self.count.wait_for(|count| *count >= times);
         let asked = tokio::time::timeout(crate::PATIENCE, wait).await;
         assert!(asked.is_ok(), "the upstream was asked {} times, not {times}", lock(&self.shared.asked).len());
     }
 
-    /// Waits until so many callers have hung up before their answer was complete; when the last of them did.
+    /// Waits until this many callers disconnected early; returns the time of the last one.
     pub async fn wait_until_left(&mut self, times: usize) -> Instant {
         let wait = self.left.wait_for(|left| left.len() >= times);
         match tokio::time::timeout(crate::PATIENCE, wait).await {
@@ -252,12 +251,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// With the spaces, so that together they are the text again.
+/// Words with their spaces, so that joining them restores the text.
 fn words(text: &str) -> Vec<String> {
     text.split_inclusive(' ').map(str::to_owned).collect()
 }
 
-/// Answers one request, and watches meanwhile whether its caller is still there.
+/// Answers one request while watching for a disconnect.
 async fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let asked = wire::read_request(&mut stream).await?;
     stream.set_nodelay(true)?;
@@ -359,12 +358,12 @@ async fn answer(writer: &mut Writer<'_>, shared: &Shared, asked: Asked) -> std::
         }
         Behaviour::Stall(words) => {
             begin(writer, shared, &words, false).await?;
-            // Until the other side gives up.
+            // Until the client gives up.
             std::future::pending().await
         }
         Behaviour::Cut(words) => {
             begin(writer, shared, &words, false).await?;
-            // The body's end, which chunks announce, never comes.
+            // The final chunk is missing.
             writer.shutdown().await
         }
         Behaviour::Garbage(words) => {

@@ -1,4 +1,4 @@
-//! OpenAI's chat completions.
+//! OpenAI's chat completions format.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ pub fn fixed(asked: &Asked) -> Option<Value> {
     asked.path.ends_with("/audio/transcriptions").then(|| json!({ "text": "What was said." }))
 }
 
-/// Vectors in which every word has a place: texts that share words are near each other.
+/// Bag-of-words vectors: texts with common words are close to each other.
 fn by_words(body: &Value) -> Value {
     let texts: Vec<&str> = match &body["input"] {
         Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),

@@ -1,4 +1,4 @@
-//! Just enough HTTP.
+//! Minimal HTTP parsing and writing.
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,7 +41,7 @@ pub async fn read_request(stream: &mut TcpStream) -> std::io::Result<Asked> {
     })
 }
 
-/// Writes one answer.
+/// Writer of one response.
 pub struct Writer<'a>(pub WriteHalf<'a>);
 
 impl Writer<'_> {
