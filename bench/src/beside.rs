@@ -207,7 +207,7 @@ impl Side {
             if upload["status"] == "ready" {
                 break upload["size"].as_u64().unwrap_or_default();
             }
-            ensure!(begun.elapsed() < PATIENCE, "the export is not written");
+            ensure!(begun.elapsed() < PATIENCE, "export not finished");
             tokio::time::sleep(LOOK).await;
         };
         println!(

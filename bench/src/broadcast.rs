@@ -105,7 +105,7 @@ fn announce(
     });
     while !crowd.is_all_delivered() {
         crowd.turn(&mut |_| ())?;
-        ensure!(begun.elapsed() < PATIENCE, "{} people were not told", crowd.missing());
+        ensure!(begun.elapsed() < PATIENCE, "{} users were not notified", crowd.missing());
     }
     let told = Cpu::of(process)?.since(cpu).total() - idle * begun.elapsed().as_secs_f64();
     let made = runtime.block_on(made)?;
@@ -114,12 +114,12 @@ fn announce(
     #[expect(clippy::cast_precision_loss)]
     let more = machine::memory(process)?.saturating_sub(memory) as f64 / 1e6;
     ensure!(crowd.ended == 0, "{} connections ended", crowd.ended);
-    ensure!(crowd.count.disorder == 0, "{} people were told twice", crowd.count.disorder);
+    ensure!(crowd.count.disorder == 0, "{} users were notified twice", crowd.count.disorder);
     let times = &mut crowd.count.times;
     times.sort_unstable();
     let after = |place: usize| times.get(place).map_or(0.0, |micros| f64::from(*micros) / 1e3);
     let outcome = [after(times.len() / 2), after(times.len().saturating_sub(1)), told * 1e3, settled * 1e3, more];
-    let id = made["id"].as_str().context("an announcement has an id")?;
+    let id = made["id"].as_str().context("announcement without id")?;
     runtime.block_on(admin.post(&format!("/r1/broadcasts/{id}/withdraw"), json!({}))).data_with(200);
     rest(crowd, SETTLING)?;
     Ok(outcome)

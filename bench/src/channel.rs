@@ -58,7 +58,7 @@ async fn run() -> anyhow::Result<()> {
     println!("| joining beside {MEMBERS} members | {many} |");
     let count = people[0].conversation(&channel).await["member_count"].as_i64();
     ensure!(count == Some(MEMBERS), "the channel has {count:?} members");
-    ensure!(members.count() + JOINING + 1 == CONNECTED, "not everybody is a member");
+    ensure!(members.count() + JOINING + 1 == CONNECTED, "not all users are members");
 
     let others: Vec<&Member> = people[1..].iter().collect();
     let group = people[0].open_group("Hall", &others).await;
@@ -133,7 +133,7 @@ async fn sign_up(app: &Application) -> anyhow::Result<Vec<Member>> {
 async fn shared_workspace(person: &Member) -> anyhow::Result<String> {
     let workspaces = person.get("/r1/workspaces").await.data_with(200);
     let items = workspaces["items"].as_array().context("no workspaces")?;
-    let shared = items.iter().find(|workspace| workspace["personal"] == false).context("nothing is shared")?;
+    let shared = items.iter().find(|workspace| workspace["personal"] == false).context("no shared workspace")?;
     text(shared, "id")
 }
 
@@ -200,18 +200,18 @@ async fn fan_out(process: u32, sender: &Member, id: &str, crowd: &[Reader], foll
     let begun = Instant::now();
     let expected = before + u64::from(MESSAGES) * followers as u64;
     while got(crowd) < expected {
-        ensure!(begun.elapsed() < PATIENCE, "{} of {expected} came", got(crowd));
+        ensure!(begun.elapsed() < PATIENCE, "received {} of {expected}", got(crowd));
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let cpu = Cpu::of(process)?.since(cpu).total();
-    ensure!(got(crowd) == expected, "more came than were sent");
+    ensure!(got(crowd) == expected, "more messages received than sent");
     Ok(cpu / f64::from(MESSAGES))
 }
 
 /// One message that mentions everybody: cost until the last one has the notification, and latency of other messages
 /// meanwhile.
 async fn mention_all(app: &Application, people: &[Member], channel: &str, elsewhere: &str) -> anyhow::Result<()> {
-    let (process, [sender, other]) = (app.instances[0].process_id(), people) else { bail!("two people are needed") };
+    let (process, [sender, other]) = (app.instances[0].process_id(), people) else { bail!("two users are needed") };
     let send = async || {
         let begun = Instant::now();
         other.send_message(elsewhere, "a message of some length, meanwhile").await;
@@ -233,7 +233,7 @@ async fn mention_all(app: &Application, people: &[Member], channel: &str, elsewh
         if app.database.number(count).await - before >= MEMBERS - 1 {
             break;
         }
-        ensure!(begun.elapsed() < PATIENCE, "not everybody was told");
+        ensure!(begun.elapsed() < PATIENCE, "not all users were notified");
     }
     let (all, cpu) = (begun.elapsed(), Cpu::of(process)?.since(cpu).total());
     println!("| one @all to {MEMBERS} members: its sender waits | {:.1} ms |", answered.as_secs_f64() * 1e3);
@@ -284,7 +284,7 @@ async fn deploy(people: &[Member], crowd: &mut Vec<Reader>) -> anyhow::Result<()
         CONNECTED - LOOKING,
         all / LOOKING as u64
     );
-    ensure!(all > 0, "nobody was told");
+    ensure!(all > 0, "no notification received");
     Ok(())
 }
 
@@ -321,7 +321,7 @@ impl Reader {
             ensure!(stream.read_buf(&mut buffer).await? > 0, "the connection was refused");
         }
         ensure!(buffer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&buffer));
-        let end = memmem::find(&buffer, b"\r\n\r\n").context("no end")? + 4;
+        let end = memmem::find(&buffer, b"\r\n\r\n").context("unterminated response")? + 4;
         buffer.drain(..end);
         let told: Arc<Told> = Arc::default();
         let (out, orders) = mpsc::unbounded_channel();
@@ -335,7 +335,7 @@ impl Reader {
         });
         while !told.is_greeted.load(Ordering::Relaxed) {
             if begun.elapsed() > PATIENCE {
-                bail!("no hello: {}", told.last_words.lock().unwrap_or_else(PoisonError::into_inner));
+                bail!("expected hello, got: {}", told.last_words.lock().unwrap_or_else(PoisonError::into_inner));
             }
             tokio::time::sleep(Duration::from_micros(200)).await;
         }
@@ -379,13 +379,13 @@ async fn read(
                     }
                 }
                 frame::PING => stream.write_all(&frame::masked(frame::PONG, &buffer[start..stop])).await?,
-                frame::CLOSE => bail!("the server closed it"),
+                frame::CLOSE => bail!("connection closed by the server"),
                 _ => {}
             }
             buffer.drain(..stop);
         }
         tokio::select! {
-            read = stream.read_buf(&mut buffer) => if read? == 0 { bail!("the server ended it") },
+            read = stream.read_buf(&mut buffer) => if read? == 0 { bail!("connection ended by the server") },
             order = orders.recv() => match order {
                 Some(order) => stream.write_all(&order).await?,
                 None => return Ok(()),

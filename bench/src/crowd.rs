@@ -124,7 +124,7 @@ impl Crowd {
                 self.turn(&mut |_| ())?;
                 self.check(deadline)?;
             }
-            let stream = TcpStream::connect(self.address).context("the server does not take the connection")?;
+            let stream = TcpStream::connect(self.address).context("failed to connect to the server")?;
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
             let id = self.connections.len();
@@ -345,7 +345,7 @@ impl Crowd {
 
     fn end(&mut self, id: usize, why: &str) -> anyhow::Result<()> {
         if self.ended == 0 {
-            eprintln!("    connection {id} is over: {why}");
+            eprintln!("    connection {id} ended: {why}");
         }
         let connection = &mut self.connections[id];
         if connection.state == State::Ready {

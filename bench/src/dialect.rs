@@ -230,7 +230,7 @@ mod tests {
             let mut publication = dialect.publication(&seat, Form::Message(MESSAGE));
             publication.numbered(1);
             let bytes = publication.numbered(123_456_789);
-            let (_, start, end) = frame::first(bytes).expect("a whole frame");
+            let (_, start, end) = frame::first(bytes).expect("complete frame");
             // A client frame has a mask between header and payload.
             let masked = if bytes[1] & 0x80 == 0 { 0 } else { 4 };
             assert_eq!(bytes.len(), end + masked);

@@ -193,7 +193,7 @@ fn main() -> anyhow::Result<()> {
         durable?;
     }
     report::write(&results, &arguments.docs, &arguments.peers, &arguments.natter)?;
-    eprintln!("{} is written", arguments.docs.join(report::REPORT).display());
+    eprintln!("{} written", arguments.docs.join(report::REPORT).display());
     Ok(())
 }
 
@@ -288,7 +288,7 @@ fn measure_quietly(
             break;
         }
     }
-    best.context("nothing was measured")
+    best.context("no measurements")
 }
 
 fn is_done(arguments: &Arguments, results: &Results, name: &str, end: Option<Instant>) -> bool {
@@ -320,5 +320,5 @@ fn tell(outcome: &Outcome) {
     if let Some(memory) = memory {
         eprint!("{memory:.0} bytes per connection");
     }
-    eprintln!(", others had {:.1} %", disturbance * 100.0);
+    eprintln!(", other processes used {:.1} %", disturbance * 100.0);
 }

@@ -27,7 +27,7 @@ impl Results {
     }
 
     pub fn keep<T: Serialize>(&self, name: &str, value: &T) -> anyhow::Result<()> {
-        fs::write(self.file(name), serde_json::to_string_pretty(value)?).context("a result can't be kept")
+        fs::write(self.file(name), serde_json::to_string_pretty(value)?).context("failed to write result")
     }
 
     fn file(&self, name: &str) -> PathBuf {

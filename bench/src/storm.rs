@@ -118,7 +118,7 @@ async fn run(size: Size) -> anyhow::Result<()> {
     // Memory for connecting is released within seconds.
     tokio::time::sleep(Duration::from_secs(15)).await;
     let before = memory(process)?;
-    eprintln!("{} clients are there, {} bytes each", size.clients, before.saturating_sub(empty) / size.clients as u64);
+    eprintln!("{} clients are ready, {} bytes each", size.clients, before.saturating_sub(empty) / size.clients as u64);
     println!("| | nobody missed anything | a tenth of the conversations went on |");
     println!("|---|---|---|");
     let mut columns = Vec::new();
@@ -134,7 +134,7 @@ async fn run(size: Size) -> anyhow::Result<()> {
     let wrong = [&tally.broken, &tally.doubled, &tally.gaps].map(|count| count.load(Ordering::Relaxed));
     if wrong != [0, 0, 0] {
         bail!(
-            "{wrong:?} broken, doubled, missing: {}",
+            "{wrong:?} broken, duplicate, missing: {}",
             tally.last_words.lock().unwrap_or_else(PoisonError::into_inner)
         );
     }
@@ -258,7 +258,10 @@ async fn wait(tally: &Tally, clients: usize) -> anyhow::Result<()> {
     while tally.ready.load(Ordering::Relaxed) < clients {
         let ready = tally.ready.load(Ordering::Relaxed);
         if begun.elapsed() > PATIENCE {
-            bail!("only {ready} are there; {}", tally.last_words.lock().unwrap_or_else(PoisonError::into_inner));
+            bail!(
+                "only {ready} clients are ready; {}",
+                tally.last_words.lock().unwrap_or_else(PoisonError::into_inner)
+            );
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -326,7 +329,7 @@ impl Client {
                 let answer = match opcode {
                     frame::TEXT => self.take(&buffer[start..stop], begun, &mut is_ready)?,
                     frame::PING => Some(frame::masked(frame::PONG, &buffer[start..stop])),
-                    frame::CLOSE => bail!("the server closed it"),
+                    frame::CLOSE => bail!("connection closed by the server"),
                     _ => None,
                 };
                 buffer.drain(..stop);
@@ -338,7 +341,7 @@ impl Client {
                 buffer = Vec::new();
             }
             tokio::select! {
-                read = stream.read_buf(&mut buffer) => if read? == 0 { bail!("the server ended it") },
+                read = stream.read_buf(&mut buffer) => if read? == 0 { bail!("connection ended by the server") },
                 _ = phases.wait_for(|phase| *phase == Phase::Away) => {
                     // Reset without a close frame, like a network failure.
                     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;

@@ -183,7 +183,7 @@ impl Programs {
                 Server::start(cores.server, folder, port, &self.peers.join("peer-socketioxide"), &[text], &[])?
             }
             _ => {
-                let (world, database) = world.context("Natter needs its people")?;
+                let (world, database) = world.context("Natter's users are missing")?;
                 world_of = Some(world);
                 world::copy(database, &folder.join("natter.db"))?;
                 let settings = [
@@ -224,5 +224,5 @@ fn free_port() -> anyhow::Result<u16> {
             return Ok(port);
         }
     }
-    bail!("no port is free")
+    bail!("no free port")
 }

@@ -208,7 +208,7 @@ pub fn measure(
     let stalled = count_now.stalled.as_secs_f64() / count_now.asleep.as_secs_f64().max(f64::EPSILON);
     outcome.disturbance = quiet.disturbance()? + stalled;
     if count_now.deliveries == 0 {
-        bail!("nothing was delivered: {}", running.server.last_words());
+        bail!("no delivery: {}", running.server.last_words());
     }
     count_now.times.sort_unstable();
     let share = |share: f64| percentile(&count_now.times, share);

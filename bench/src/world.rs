@@ -81,7 +81,7 @@ const KEY_FILE: &str = "encryption-key";
 
 /// Copies a SQLite database with its WAL and its encryption key.
 pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
-    fs::copy(from, to).context("the database can't be copied")?;
+    fs::copy(from, to).context("failed to copy database")?;
     let log = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
     if log(from).exists() {
         fs::copy(log(from), log(to))?;

@@ -77,7 +77,7 @@ pub fn summary(seed: u64, took: Duration, evidence: &Evidence, verdict: &Verdict
 pub fn write(seed: u64, evidence: &Evidence, verdict: &Verdict, cluster: &Cluster) -> String {
     let folder = std::env::var_os("CHAOS_REPORT")
         .map_or_else(|| std::env::temp_dir().join(format!("natter-chaos-{seed}")), PathBuf::from);
-    fs::create_dir_all(&folder).expect("the report's folder can be made");
+    fs::create_dir_all(&folder).expect("report folder created");
     let mut text = String::new();
     let _ = writeln!(text, "CHAOS_SEED={seed}\n\n{} findings:", verdict.findings.len());
     for finding in verdict.findings.iter().take(SHOWN) {
@@ -108,10 +108,10 @@ pub fn write(seed: u64, evidence: &Evidence, verdict: &Verdict, cluster: &Cluste
             let _ = writeln!(told, "{} to {}: {}", fault.from, fault.to, fault.what);
         }
     }
-    fs::write(folder.join("report.txt"), text).expect("the report can be written");
+    fs::write(folder.join("report.txt"), text).expect("report written");
     for place in 0..INSTANCES {
         let log = cluster.log(place).join("\n");
-        fs::write(folder.join(format!("instance-{place}.log")), log).expect("a log can be written");
+        fs::write(folder.join(format!("instance-{place}.log")), log).expect("log written");
     }
     let _ = writeln!(told, "chaos: seed {seed} has {} findings; see {}", verdict.findings.len(), folder.display());
     for finding in verdict.findings.iter().take(10) {

@@ -305,7 +305,7 @@ async fn patiently(member: &Member, path: String) -> Value {
         match answer {
             Ok(answer) if !matches!(answer.status, 502..=504) => return answer.data(),
             _ if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(100)).await,
-            _ => panic!("{path} could not be read after the last fault: {answer:?}"),
+            _ => panic!("failed to read {path} after the last fault: {answer:?}"),
         }
     }
 }
@@ -344,7 +344,7 @@ async fn synced(member: &Member, form: Form, ids: &[String]) -> String {
             told.push_str(&frame.payload.to_string());
         }
     };
-    tokio::time::timeout(ENDING, telling).await.ok().flatten().expect("a sync ends when nothing is broken")
+    tokio::time::timeout(ENDING, telling).await.ok().flatten().expect("sync completes without faults")
 }
 
 fn stored(message: &Value) -> Option<Stored> {
@@ -375,7 +375,7 @@ pub fn moment(text: &str) -> Moment {
     let numbers: Vec<i64> =
         text.split(|one: char| !one.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
     let [year, month, day, hour, minute, second, millisecond] = numbers[..] else {
-        panic!("{text} is not a moment");
+        panic!("{text} is not a timestamp");
     };
     // Days of the civil calendar with years starting in March.
     let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };

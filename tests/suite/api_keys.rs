@@ -116,7 +116,7 @@ async fn a_key_is_limited_to_its_scopes_and_never_manages_credentials() {
         let nobody = support::Caller::new(&app.url(), support::Credentials::Bearer((*wrong).to_owned()));
         nobody.get("/r1/users/me").await.refused(401, "unauthenticated");
     }
-    wait_until("the use is noted", || async {
+    wait_until("the last use of the key is recorded", || async {
         let keys = anna.get("/r1/api_keys?page_size=200").await.data();
         keys["items"].as_array().unwrap().iter().filter(|key| key["last_used_at"].is_string()).count() >= 3
     })
@@ -159,7 +159,8 @@ async fn the_admin_scope_requires_and_follows_the_administrator_role() {
 
     // The scope ends with the owner's administrator role, and nobody else can grant it.
     role("user").await;
-    wait_until("the key hears of it", || async { administering.get("/r1/admin/users").await.status == 403 }).await;
+    wait_until("the key loses the admin scope", || async { administering.get("/r1/admin/users").await.status == 403 })
+        .await;
     administering.put(&budget, limit()).await.refused(403, "forbidden");
     let fresh = anna.another_device().await;
     fresh.post("/r1/api_keys", body).await.names_field("scopes");
@@ -243,8 +244,10 @@ mod cluster {
         revoke(&anna, &program).await;
         assert_eq!(socket.closed().await.code, 4401);
         // Connections and requests are notified separately; without the bus the key would be cached for five seconds.
-        let refused = wait_until("a 401", || async { there.get("/r1/users/me").await.status == 401 });
-        timeout(Duration::from_secs(4), refused).await.expect("a request hears of it too");
+        let refused = wait_until("the key is refused on the other instance", || async {
+            there.get("/r1/users/me").await.status == 401
+        });
+        timeout(Duration::from_secs(4), refused).await.expect("request refused");
         there.get("/r1/users/me").await.refused(401, "unauthenticated");
     }
 }

@@ -291,7 +291,7 @@ fn crates_depend_only_on_lower_layers() {
     }
     for entry in fs::read_dir(root().join("crates")).unwrap() {
         let name = format!("crates/{}", entry.unwrap().file_name().to_string_lossy());
-        assert!(allowed.contains_key(name.as_str()), "{name}: say here what it may use");
+        assert!(allowed.contains_key(name.as_str()), "{name} is missing in `allowed`");
     }
 }
 
@@ -371,7 +371,7 @@ fn database_modules_have_no_cycles() {
     let folder = root().join("crates/dbcontext/src");
     let lib = program_text(&folder.join("lib.rs"));
     let (texts, homes) = (modules(&folder), &homes(&lib));
-    assert_eq!(homes.get("Database"), Some(&"connection"), "what lib.rs shows was not found");
+    assert_eq!(homes.get("Database"), Some(&"connection"), "re-exports of lib.rs were not found");
     let arrows: BTreeSet<(&str, &str)> = texts
         .iter()
         .flat_map(|(module, text)| {
@@ -382,7 +382,7 @@ fn database_modules_have_no_cycles() {
         .collect();
     assert!(arrows.contains(&("connection", "sqlite")), "no arrows were found");
     let circle: Vec<_> = arrows.iter().filter(|(from, to)| leads(&arrows, to, from)).collect();
-    assert!(circle.is_empty(), "these make a circle: {circle:?}");
+    assert!(circle.is_empty(), "cycle: {circle:?}");
 }
 
 #[test]
@@ -391,7 +391,7 @@ fn crates_contain_no_code_of_other_layers() {
         for path in sources(&root().join(folder)) {
             let text = program_text(&path);
             for word in words {
-                assert!(!text.contains(word), "{} speaks of {word}", path.display());
+                assert!(!text.contains(word), "{} contains {word}", path.display());
             }
         }
     }
@@ -405,7 +405,7 @@ fn production_code_does_not_panic() {
             let text = program_text(&path);
             read += 1;
             for word in PANICS {
-                assert!(!text.contains(word), "{} has {word}", path.display());
+                assert!(!text.contains(word), "{} contains {word}", path.display());
             }
         }
     }
@@ -456,13 +456,13 @@ fn every_declared_endpoint_is_registered() {
     for path in folders.into_iter().flatten() {
         let text = program_text(&path);
         let names = text.split("#[endpoint(").skip(1).map(|rest| {
-            let (_, rest) = rest.split_once("impl Endpoint for ").expect("#[endpoint] stands on an impl");
+            let (_, rest) = rest.split_once("impl Endpoint for ").expect("#[endpoint] is on an impl");
             rest.split([' ', '{']).next().unwrap().to_owned()
         });
         declared.extend(names);
     }
     let listed: BTreeSet<String> = endpoint::all().map(|def| def.name.to_owned()).collect();
-    assert_eq!(declared, listed, "ENDPOINTS of the resource file, or RESOURCES in r1/mod.rs, lacks one");
+    assert_eq!(declared, listed, "ENDPOINTS of the resource file, or RESOURCES in r1/mod.rs, lacks an endpoint");
     let routes: BTreeSet<(&str, &str)> = endpoint::all().map(|def| (def.method.as_str(), def.path)).collect();
     assert_eq!(routes.len(), listed.len(), "two endpoints have the same method and path");
 }

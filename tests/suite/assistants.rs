@@ -87,7 +87,7 @@ pub(crate) async fn read_up_to(socket: &mut Socket, conversation: &str, expected
     let mut text = String::new();
     while text != expected {
         append(&mut text, &socket.expect_in("message.delta", conversation).await);
-        assert!(expected.starts_with(&text), "{text:?} is no beginning of {expected:?}");
+        assert!(expected.starts_with(&text), "{text:?} is not a prefix of {expected:?}");
     }
 }
 
@@ -207,7 +207,7 @@ async fn coalesces_the_chunks_of_a_fast_answer() {
     let pieces = chat.socket.drain().await.into_iter().filter(|frame| frame.kind == "message.delta").count();
     // The provider sends 4,000 words one by one. Chunks are 40 ms apart, so an answer that takes 20 seconds has 500 of
     // them.
-    assert!(pieces <= 500, "{pieces} pieces");
+    assert!(pieces <= 500, "{pieces} chunks");
 }
 
 #[tokio::test]
@@ -264,7 +264,7 @@ async fn deleting_a_conversation_stops_its_running_answer() {
     assert_eq!(chat.anna.delete(&format!("/r1/conversations/{}", chat.id)).await.status, 200);
     chat.upstream.release(1);
     chat.upstream.release(1);
-    wait_until_equal("open jobs", &0, || chat.app.database.number(open)).await;
+    wait_until_equal("number of open jobs", &0, || chat.app.database.number(open)).await;
     chat.anna.get(&format!("/r1/messages/{lost}")).await.refused(404, "not_found");
     chat.id = chat.anna.open_assistant().await;
     chat.ask("Still there?").await;

@@ -117,7 +117,7 @@ async fn creates_and_changes_a_board_and_notifies_its_viewers() {
     anna.delete(&format!("{path}?version=1")).await.refused(409, "stale");
     anna.delete(&format!("/r1/columns/{}", id(&doing))).await.refused(409, "wrong_state");
     let board = ben.get(&at(&chat, "board")).await.data();
-    assert_eq!(board["version"], 5, "what is refused is no change");
+    assert_eq!(board["version"], 5, "a refused change creates no version");
     let later = ben.connect().await;
     let mut reached = later.hello["conversations"].as_array().unwrap().iter();
     let reached = reached.find(|one| one["id"] == json!(chat)).unwrap();
@@ -449,7 +449,7 @@ async fn rejects_invalid_board_fields_by_name_and_limits_boards() {
     anna.patch(&format!("/r1/tasks/{}", id(&made)), json!({ "assignee_ids": [ben.id] })).await.data();
     let request = ben.request(reqwest::Method::DELETE, "/r1/users/me").json(&json!({ "password": support::PASSWORD }));
     ben.send(request).await.data();
-    support::wait_until("the account is gone", || async {
+    support::wait_until("the deleted account is unassigned", || async {
         anna.get(&format!("/r1/tasks/{}", id(&made))).await.data()["assignee_ids"] == json!([])
     })
     .await;

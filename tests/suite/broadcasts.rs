@@ -97,7 +97,7 @@ async fn announcements_reach_everyone_online_and_later_visitors() {
         [json!("Maintenance at ten"), json!("**Soon**"), json!("warning"), json!(true), json!("active"), json!(null)]
     );
     assert!(frame.get("audience").is_none() && frame.get("created_by").is_none(), "{frame}");
-    assert_eq!(titles(&ben).await, ["Maintenance at ten"], "he came later");
+    assert_eq!(titles(&ben).await, ["Maintenance at ten"], "Ben signed up later");
     // Anna through her connection, Ben by a request.
     settled(&admin, &sent, [3, 2, 0, 0]).await;
     for _ in 0..2 {
@@ -107,7 +107,7 @@ async fn announcements_reach_everyone_online_and_later_visitors() {
     settled(&admin, &sent, [3, 2, 2, 1]).await;
     assert_eq!((titles(&anna).await.len(), titles(&ben).await.len()), (1, 0));
     let again = app.sign_up("Cy").await;
-    assert_eq!(titles(&again).await.len(), 1, "who did not have an account then has it as well");
+    assert_eq!(titles(&again).await.len(), 1, "accounts created later have it too");
 
     let withdrawn = admin.post(&path(&sent, "/withdraw"), json!({})).await.data();
     assert_eq!(withdrawn["status"], "withdrawn");
@@ -121,7 +121,7 @@ async fn announcements_reach_everyone_online_and_later_visitors() {
     let done = actions(&admin).await;
     let times = |action: &str| done.iter().filter(|other| *other == action).count();
     assert_eq!((times("admin.broadcast_created"), times("admin.broadcast_withdrawn")), (1, 1), "{done:?}");
-    assert!(socket.drain().await.iter().all(|frame| frame.kind != "broadcast"), "each is told once");
+    assert!(socket.drain().await.iter().all(|frame| frame.kind != "broadcast"), "each connection gets it once");
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn announcements_reach_exactly_their_audience() {
     }
     // Disconnected users are not online.
     drop((to_anna, to_ben));
-    wait_until("they are gone", || async {
+    wait_until("nobody is online", || async {
         let all = json!({ "audience": { "all": true } });
         admin.post("/r1/broadcasts/preview", all).await.data() == json!({ "recipients": 3, "online": 1 })
     })
@@ -229,7 +229,7 @@ async fn rejects_invalid_announcement_fields_by_name() {
     anna.post(&path(&sent, "/dismiss"), json!({})).await.data();
     assert!(titles(&anna).await.is_empty());
     let critical = announce(&admin, "Fire", json!({ "all": true }), json!({ "severity": "critical" })).await;
-    assert_eq!(critical["dismissible"], json!(false), "where nothing is said");
+    assert_eq!(critical["dismissible"], json!(false), "critical announcements are not dismissible by default");
 }
 
 #[tokio::test]
@@ -243,7 +243,8 @@ async fn lists_announcements_by_status() {
     let gone = announce(&admin, "Gone", all(), json!({})).await;
     admin.post(&path(&gone, "/withdraw"), json!({})).await.data();
     let short = announce(&admin, "Short", all(), json!({ "ends_at": later(Duration::from_millis(300)) })).await;
-    wait_until("it is over", || async { admin.get(&path(&short, "")).await.data()["status"] == "ended" }).await;
+    wait_until("the announcement ends", || async { admin.get(&path(&short, "")).await.data()["status"] == "ended" })
+        .await;
     admin.post(&path(&short, "/withdraw"), json!({})).await.refused(409, "wrong_state");
     let find = async |query: &str| {
         let page = admin.get(&format!("/r1/broadcasts?{query}")).await.data();
@@ -319,7 +320,7 @@ async fn mails_every_recipient_once() {
     let sent = announce(&admin, "Maintenance at ten", json!({ "user_ids": [anna.id] }), more).await;
     let letter = app.outbox(&anna.email, "Maintenance at ten").await;
     assert!(letter.contains("**Soon**"), "{letter}");
-    assert!(titles(&anna).await.is_empty(), "no banner was asked for");
+    assert!(titles(&anna).await.is_empty(), "no banner was requested");
     anna.post(&path(&sent, "/seen"), json!({})).await.refused(404, "not_found");
     admin.patch(&path(&sent, ""), json!({ "body": "Later" })).await.data();
     wait_until("the jobs are done", || async {
@@ -353,7 +354,7 @@ async fn announcements_are_listed_as_notifications_until_withdrawn() {
     }
     let listed = async |member: &Member| member.get("/r1/notifications?unread=true").await.data()["total"].clone();
     assert_eq!((listed(&anna).await, listed(&cy).await), (json!(1), json!(0)));
-    assert!(titles(&anna).await.is_empty(), "no banner was asked for");
+    assert!(titles(&anna).await.is_empty(), "no banner was requested");
     admin.post(&path(&sent, "/withdraw"), json!({})).await.data();
     for socket in &mut sockets {
         assert_eq!(socket.expect("notifications.withdrawn").await.payload["ids"], json!([sent["id"]]));
@@ -368,11 +369,11 @@ async fn announcements_are_listed_as_notifications_until_withdrawn() {
         let listed = ben.get("/r1/notifications").await.data();
         listed["items"].as_array().unwrap().iter().any(|one| one["title"] == "For the team")
     };
-    wait_until("Ben has it", async || has_it().await).await;
+    wait_until("Ben has the announcement", async || has_it().await).await;
     let left = anna.delete(&format!("/r1/workspaces/{place}/members/{}", ben.id)).await;
     assert!(left.status < 300);
     admin.post(&path(&sent, "/withdraw"), json!({})).await.data();
-    wait_until("it is taken back", async || !has_it().await).await;
+    wait_until("the announcement is withdrawn from Ben", async || !has_it().await).await;
 }
 
 mod cluster {
@@ -432,7 +433,7 @@ mod cluster {
             // A duplicate delivery would appear here first.
             assert_eq!(told(socket, &sent).await["status"], "withdrawn");
         }
-        wait_until("its withdrawal is noted", || async { titles(&people[0]).await.is_empty() }).await;
+        wait_until("the withdrawal takes effect", || async { titles(&people[0]).await.is_empty() }).await;
         for socket in &mut sockets {
             let more: Vec<_> = socket.drain().await.into_iter().filter(|frame| frame.kind == "broadcast").collect();
             assert!(more.is_empty(), "{more:?}");

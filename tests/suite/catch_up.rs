@@ -21,7 +21,7 @@ fn path(chat: &str) -> String {
 async fn read(member: &Member, chat: &str, message: &Value) {
     member.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": message["seq"] })).await.data();
     let is_read = async || member.conversation(chat).await["own"]["read_seq"] == message["seq"];
-    wait_until("it is read", is_read).await;
+    wait_until("the conversation is read", is_read).await;
 }
 
 pub(crate) fn sample_calls() -> Vec<SampleCall> {
@@ -64,7 +64,7 @@ async fn catch_up_summarizes_a_conversation() {
     assert_eq!((all["read_count"].as_u64(), all["sources"].as_array().unwrap().len()), (Some(2), 2));
     // Ben pays for it, and it is stored in no conversation.
     let used = async || ben.get("/r1/usage/requests").await.data()["total"].as_u64().unwrap_or_default();
-    wait_until("it is written down", async || used().await == 2).await;
+    wait_until("the usage is recorded", async || used().await == 2).await;
     assert!(anna.history(&chat).await.iter().all(|message| message["sender"]["kind"] != "assistant"));
     carl.post(&path(&chat), json!({})).await.refused(404, "not_found");
     upstream.always(Behaviour::Refuse(500, None));

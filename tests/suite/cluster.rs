@@ -123,12 +123,12 @@ async fn check(member: &Member, chat: &str, acknowledged: &HashSet<String>, foll
     let history = member.history(chat).await;
     let stored: Vec<&str> = history.iter().map(|message| message["client_id"].as_str().unwrap()).collect();
     let once: HashSet<String> = stored.iter().map(|id| (*id).to_owned()).collect();
-    assert_eq!(stored.len(), once.len(), "a message is there twice");
-    assert_eq!(once.intersection(acknowledged).count(), acknowledged.len(), "an acknowledged message is not there");
+    assert_eq!(stored.len(), once.len(), "a message exists twice");
+    assert_eq!(once.intersection(acknowledged).count(), acknowledged.len(), "an acknowledged message is missing");
     for follower in followers {
         follower.wait_for(chat, *seqs.last().unwrap()).await;
         assert_eq!(follower.seen(chat), expected);
-        assert_eq!(follower.unannounced_jumps(), 0, "a jump came without a resync");
+        assert_eq!(follower.unannounced_jumps(), 0, "a gap without a resync");
     }
 }
 
@@ -271,12 +271,12 @@ async fn answers_503_in_time_without_its_database_and_recovers() {
             anna.get("/r1/conversations").await.refused(503, "unavailable");
         }
     };
-    tokio::time::timeout(PATIENCE, refusals).await.expect("they are refused at once");
+    tokio::time::timeout(PATIENCE, refusals).await.expect("refused at once");
     postgres.start_again();
     wait_until("the database is used again", || async { anna.get("/r1/conversations").await.status == 200 }).await;
     assert_eq!(anna.get("/health").await.body["database"]["circuit"], "closed");
     let said = |word: &str| app.instances[0].log().iter().filter(|line| line.contains(word)).count();
-    wait_until("a line in the log", || async { said("circuit breaker closed") > 0 }).await;
+    wait_until("the circuit breaker closes", || async { said("circuit breaker closed") > 0 }).await;
     assert_eq!((said("circuit breaker open"), said("circuit breaker closed")), (1, 1));
     // The first attempt may have been committed; the resent message exists once.
     let again = anna.send_as(&chat, &client_id, "meanwhile").await;
@@ -315,18 +315,17 @@ async fn answers_503_in_time_behind_a_dead_database_connection_and_recovers() {
         }
     });
     let breaking = async {
-        wait_until("answers", || async { answered.load(Ordering::SeqCst) > 48 }).await;
+        wait_until("requests are answered", || async { answered.load(Ordering::SeqCst) > 48 }).await;
         line.set(Way::Dead);
         wait_until("a 503", || async { anna.get("/r1/conversations").await.status == 503 }).await;
         line.set(Way::Open);
         // Queries on dead connections time out; new connections serve everything else.
-        wait_until("questions are answered again", || async { anna.get("/r1/conversations").await.status == 200 })
-            .await;
+        wait_until("requests are answered again", || async { anna.get("/r1/conversations").await.status == 200 }).await;
         is_over.store(true, Ordering::SeqCst);
     };
     // A request that exceeds `PATIENCE` fails.
     tokio::join!(futures_util::future::join_all(asking), breaking);
-    wait_until("messages are taken again", || async {
+    wait_until("messages are accepted again", || async {
         matches!(anna.send_as(&chat, &new_id(), "after").await.status, 200 | 201)
     })
     .await;
@@ -358,7 +357,7 @@ async fn stalled_database_backends_fail_only_their_own_requests() {
         }
     });
     let failed: usize = futures_util::future::join_all(asked).await.into_iter().sum();
-    assert!(failed <= 1, "{failed} requests failed for one backend");
+    assert!(failed <= 1, "{failed} requests failed for one stalled backend");
     assert_eq!(anna.get("/health").await.body["database"]["circuit"], "closed");
     postgres.resume_backend(stopped);
 }
@@ -400,7 +399,8 @@ async fn clients_that_fail_over_see_no_error_in_a_rolling_restart() {
     let restarting = async {
         for turn in 0..4 {
             let before = served.load(Ordering::SeqCst);
-            wait_until("more answers", || async { served.load(Ordering::SeqCst) > before + 10 * CLIENTS }).await;
+            wait_until("more requests are served", || async { served.load(Ordering::SeqCst) > before + 10 * CLIENTS })
+                .await;
             assert!(app.instances[turn % 2].terminate().await.success());
             app.instances[turn % 2].start_again().await;
         }
@@ -424,17 +424,21 @@ async fn the_state_of_a_providers_key_is_shared_between_instances() {
     let question = json!({ "model": "small", "messages": [{ "role": "user", "content": "Hello?" }] });
     upstream.always(Behaviour::Refuse(429, Some(600)));
     assert_eq!(program.post("/v1/chat/completions", question.clone()).await.status, 429);
-    wait_until("the other instance knows that the key rests", || async { state().await == "resting" }).await;
+    wait_until("the other instance knows that the key backs off", || async { state().await == "resting" }).await;
     let asked = upstream.asked().len();
     let refused = program.at(&app.instances[1].url()).post("/v1/chat/completions", question).await;
-    assert_eq!((refused.status, upstream.asked().len()), (429, asked), "it is not asked in vain");
+    assert_eq!(
+        (refused.status, upstream.asked().len()),
+        (429, asked),
+        "the provider was called although the key backs off"
+    );
     assert!(refused.header("retry-after").is_some(), "{refused:?}");
 
     let providers = admin.get("/r1/admin/providers").await.data();
     let key = providers[0]["keys"][0]["id"].as_str().unwrap().to_owned();
     let name = providers[0]["name"].as_str().unwrap();
     admin.post(&format!("/r1/admin/providers/{name}/keys/{key}/revive"), json!({})).await.data();
-    wait_until("the other instance knows that the key is used again", || async { state().await == "ready" }).await;
+    wait_until("the other instance knows that the key is ready", || async { state().await == "ready" }).await;
 }
 
 #[tokio::test]

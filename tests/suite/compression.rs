@@ -75,5 +75,5 @@ async fn compression_can_be_turned_off() {
     assert_eq!(head.status, 101);
     assert!(!head.text.contains("sec-websocket-extensions"), "{}", head.text);
     raw.write(&masked(0xC1, b"\xF2\x48\x05\x00")).await;
-    assert_eq!(raw.close_code().await, Some(1002), "nobody agreed to that bit");
+    assert_eq!(raw.close_code().await, Some(1002), "the reserved bit was not negotiated");
 }

@@ -62,7 +62,7 @@ async fn reports_figures_for_an_hour_a_day_and_thirty_days() {
     let now = admin.get("/r1/admin/figures").await.data()["now"].clone();
     assert_eq!((&now["people_of_day"], &now["people_of_month"]), (&json!(3), &json!(3)));
     assert_eq!((&now["guests"], &now["bans"]), (&json!(0), &json!(1)));
-    wait_until("a delivery is told", || async {
+    wait_until("the delivery time is reported", || async {
         anna.send_message(&chat, "delivered, in this minute").await;
         !instances(&admin).await[0]["delivery_ms"].is_null()
     })
@@ -86,14 +86,16 @@ async fn shows_dead_letters_as_an_incident_until_resolved() {
     let admin = app.admin().await;
     app.sign_up("Anna").await;
     let incident = || incident(&admin, "dead_letters");
-    wait_until("it is told", || async { incident().await.is_some() }).await;
+    wait_until("the incident is reported", || async { incident().await.is_some() }).await;
     assert_eq!(incident().await.unwrap()["ended_at"], json!(null));
     let dead = admin.get("/r1/admin/jobs?status=dead").await.data();
     for job in dead["items"].as_array().unwrap() {
         admin.delete(&format!("/r1/admin/jobs/{}", job["id"].as_str().unwrap())).await.data();
     }
-    wait_until("it is over", || async { incident().await.is_some_and(|incident| !incident["ended_at"].is_null()) })
-        .await;
+    wait_until("the incident is over", || async {
+        incident().await.is_some_and(|incident| !incident["ended_at"].is_null())
+    })
+    .await;
     let over = incident().await.unwrap();
     assert!(over["impact"].as_i64().is_some_and(|felt| felt >= 1) && over["people"].is_null(), "{over}");
 }
@@ -109,7 +111,7 @@ async fn shows_failed_questions_and_affected_users_in_a_model_incident() {
         program.post("/v1/chat/completions", question).await.status
     };
     upstream.always(Behaviour::Refuse(500, None));
-    wait_until("it is told", || async {
+    wait_until("the AI incident is reported", || async {
         ask().await;
         incident(&admin, "ai").await.is_some()
     })
@@ -117,7 +119,7 @@ async fn shows_failed_questions_and_affected_users_in_a_model_incident() {
     let told = incident(&admin, "ai").await.unwrap();
     assert!(told["impact"].as_i64().is_some_and(|felt| felt >= 1) && told["people"].is_null(), "{told}");
     upstream.always(Behaviour::answer("Hello."));
-    wait_until("it is over", || async {
+    wait_until("the AI incident is over", || async {
         ask().await;
         incident(&admin, "ai").await.is_some_and(|incident| !incident["ended_at"].is_null())
     })
@@ -136,16 +138,16 @@ async fn shows_a_provider_in_backoff_as_an_incident() {
     upstream.always(Behaviour::Refuse(429, Some(3_600)));
     let question = json!({ "model": "small", "messages": [{ "role": "user", "content": "Hello?" }] });
     assert_eq!(program.post("/v1/chat/completions", question).await.status, 429);
-    wait_until("it is told", || async { incident(&admin, "provider").await.is_some() }).await;
+    wait_until("the provider incident is reported", || async { incident(&admin, "provider").await.is_some() }).await;
     let told = incident(&admin, "provider").await.unwrap();
     assert_eq!((&told["detail"], &told["people"]), (&json!("fake"), &json!(null)));
     assert!(told["impact"].as_i64().is_some_and(|felt| felt >= 1), "{told}");
     admin.post("/r1/admin/providers/fake/keys/0/revive", json!({})).await.data();
-    wait_until("it is over", || async {
+    wait_until("the provider incident is over", || async {
         incident(&admin, "provider").await.is_some_and(|incident| !incident["ended_at"].is_null())
     })
     .await;
-    assert!(incident(&admin, "ai").await.is_none(), "it never failed");
+    assert!(incident(&admin, "ai").await.is_none(), "no AI incident");
 }
 
 mod cluster {
@@ -162,7 +164,7 @@ mod cluster {
         })
         .await;
         // The figures follow the counters.
-        wait_until("both connections are told", || async {
+        wait_until("both connections are reported", || async {
             instances(&admin).await.iter().all(|instance| instance["connections"] == 1)
         })
         .await;
@@ -173,7 +175,10 @@ mod cluster {
         let is_silent = |instance: &Value| {
             Timestamp::parse(instance["seen_at"].as_str().unwrap()).unwrap() < Clock::system().now().minus(SILENT)
         };
-        wait_until("it is silent", || async { instances(&admin).await.iter().any(is_silent) || told().await }).await;
+        wait_until("the killed instance is reported as silent", || async {
+            instances(&admin).await.iter().any(is_silent) || told().await
+        })
+        .await;
         wait_until("it is told", told).await;
         assert_eq!(instances(&admin).await.len(), 1);
         // Its connected clients had to reconnect.
@@ -187,8 +192,10 @@ mod cluster {
         let chat = anna.open_single(&ben).await;
         let ben = ben.at(&app.instances[1].url());
         // The number of affected users comes from the counters.
-        wait_until("people are counted", || async { series(&admin, "1h", "people").await.iter().any(Option::is_some) })
-            .await;
+        wait_until("affected users are counted", || async {
+            series(&admin, "1h", "people").await.iter().any(Option::is_some)
+        })
+        .await;
         app.redis.as_mut().unwrap().stop().await;
         wait_until("both notice", || async {
             anna.send_message(&chat, "meanwhile").await;
@@ -201,7 +208,7 @@ mod cluster {
             ben.send_message(&chat, "late").await;
         }
         app.redis.as_mut().unwrap().start_again().await;
-        wait_until("it is over", || async {
+        wait_until("the Redis incident is over", || async {
             incident(&admin, "redis").await.is_some_and(|incident| !incident["ended_at"].is_null())
         })
         .await;

@@ -26,7 +26,7 @@ async fn jobs_that_fail_too_often_are_dead_letters_to_requeue_or_delete() {
     let app = setup.set("jobs.backoff", "1").set("jobs.max_attempts", "2").start().await;
     let admin = app.admin().await;
     app.sign_up("Anna").await;
-    wait_until("the letter is dead", || async { !jobs(&admin, "status=dead&kind=mail").await.is_empty() }).await;
+    wait_until("the mail is a dead letter", || async { !jobs(&admin, "status=dead&kind=mail").await.is_empty() }).await;
     let dead = jobs(&admin, "status=dead&kind=mail").await.remove(0);
     assert_eq!((&dead["status"], &dead["attempts"], &dead["run_at"]), (&json!("dead"), &json!(2), &json!(null)));
     assert!(dead["error"].as_str().is_some_and(|error| !error.is_empty()), "{dead}");
@@ -44,16 +44,17 @@ async fn jobs_that_fail_too_often_are_dead_letters_to_requeue_or_delete() {
     admin.post(&format!("{path}/requeue"), json!({})).await.refused(409, "wrong_state");
     admin.delete(&path).await.refused(409, "wrong_state");
     let is_dead_again = || async { jobs(&admin, "status=dead").await.iter().any(|job| job["id"] == dead["id"]) };
-    wait_until("it failed as often again", is_dead_again).await;
+    wait_until("the requeued job is a dead letter again", is_dead_again).await;
     let requeued = admin.post("/r1/admin/jobs/requeue", json!({ "kind": "mail" })).await.data()["requeued"].clone();
     assert!(requeued.as_u64().is_some_and(|count| count >= 1), "{requeued}");
-    wait_until("it failed once more", is_dead_again).await;
+    wait_until("the job is a dead letter once more", is_dead_again).await;
     admin.delete(&path).await.data();
     admin.delete(&path).await.refused(404, "not_found");
 
     // All jobs of a kind at once, and none of another kind.
     app.sign_up("Ben").await;
-    wait_until("his letter is dead", || async { !jobs(&admin, "status=dead&kind=mail").await.is_empty() }).await;
+    wait_until("Ben's mail is a dead letter", || async { !jobs(&admin, "status=dead&kind=mail").await.is_empty() })
+        .await;
     let letters = jobs(&admin, "status=dead&kind=mail").await;
     let delete_all = async |kind: &str| {
         let request = admin.request(reqwest::Method::DELETE, "/r1/admin/jobs").json(&json!({ "kind": kind }));
@@ -74,7 +75,7 @@ async fn failed_jobs_wait_before_their_retry() {
     let admin = app.admin().await;
     app.sign_up("Anna").await;
     let failed = "SELECT count(*) FROM jobs WHERE kind = 'mail' AND status = 'waiting' AND error IS NOT NULL";
-    wait_until("the letter failed once", || async { app.database.number(failed).await > 0 }).await;
+    wait_until("the mail failed once", || async { app.database.number(failed).await > 0 }).await;
     let queued = jobs(&admin, "status=queued&kind=mail").await;
     assert!(queued.iter().any(|job| job["attempts"] == 1 && job["run_at"].is_string()), "{queued:?}");
 }

@@ -45,7 +45,7 @@ async fn delivers_every_message_to_every_connection_including_the_senders() {
         assert_eq!(kinds, ["message.created", "message.created", "message.updated", "message.deleted"]);
         assert_eq!(seqs(&frames, &chat), [1, 2, 3, 4]);
     }
-    assert!(seqs(&others.drain().await, &chat).is_empty(), "who is not in it hears nothing");
+    assert!(seqs(&others.drain().await, &chat).is_empty(), "non-members receive nothing");
 }
 
 #[tokio::test]
@@ -180,11 +180,11 @@ async fn typing_is_published_to_members_and_expires() {
     );
     let begun = std::time::Instant::now();
     assert_eq!(his.expect_in("typing", &chat).await.payload["active"], false);
-    assert!(begun.elapsed() >= std::time::Duration::from_secs(5), "it expired after {:?}", begun.elapsed());
+    assert!(begun.elapsed() >= std::time::Duration::from_secs(5), "expired after {:?}", begun.elapsed());
     hers.send("typing", json!({ "conversation_id": chat, "active": true })).await;
     assert_eq!(his.expect_in("typing", &chat).await.payload["active"], true);
     drop(hers);
-    assert_eq!(his.expect_in("typing", &chat).await.payload["active"], false, "who is gone writes no more");
+    assert_eq!(his.expect_in("typing", &chat).await.payload["active"], false, "typing ends with the connection");
     assert!(!others.drain().await.iter().any(|frame| frame.kind == "typing"));
 }
 

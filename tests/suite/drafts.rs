@@ -236,7 +236,7 @@ async fn a_scheduled_message_can_be_sent_now_postponed_or_cancelled() {
     assert_eq!(anna.get("/r1/scheduled").await.data()["total"], 0);
     // Its attachment is deleted with it.
     let file = format!("/r1/uploads/{}", id(&upload));
-    wait_until("the file is gone", async || anna.get(&file).await.status == 404).await;
+    wait_until("the file is deleted", async || anna.get(&file).await.status == 404).await;
     // A message refused at its time is kept with the reason.
     let put_off = schedule(&ben, &chat, "too late", &day, json!({})).await;
     anna.delete(&format!("/r1/conversations/{chat}/members/{}", ben.id)).await.data();
@@ -266,12 +266,12 @@ async fn sends_a_scheduled_message_once_despite_a_kill() {
     app.instances[0].start_again().await;
     let here = ben.at(&app.url());
     let sent = async || here.history(&chat).await.len();
-    wait_until("one of them is there", async || sent().await > 0).await;
+    wait_until("the first message is sent", async || sent().await > 0).await;
     // Killed while sending.
     app.instances[0].kill().await;
     app.instances[0].start_again().await;
     let (here, author) = (ben.at(&app.url()), anna.at(&app.url()));
-    wait_until("all are there", async || here.history(&chat).await.len() >= all.len()).await;
+    wait_until("all messages are sent", async || here.history(&chat).await.len() >= all.len()).await;
     wait_until("none waits", async || author.get("/r1/scheduled").await.data()["total"] == 0).await;
     let mut texts: Vec<String> =
         here.history(&chat).await.iter().map(|one| one["content"].as_str().unwrap().to_owned()).collect();
@@ -309,11 +309,12 @@ mod cluster {
             schedule(&anna, &chat, &format!("message {n}"), &at, json!({})).await;
         }
         let here = ben.at(&app.instances[1].url());
-        wait_until("some are there", async || !here.history(&chat).await.is_empty()).await;
+        wait_until("some messages are sent", async || !here.history(&chat).await.is_empty()).await;
         app.instances[0].kill().await;
         wait_until("all are there", async || here.history(&chat).await.len() >= 20).await;
         let author = anna.at(&app.instances[1].url());
-        wait_until("none waits", async || author.get("/r1/scheduled").await.data()["total"] == 0).await;
+        wait_until("no scheduled message is left", async || author.get("/r1/scheduled").await.data()["total"] == 0)
+            .await;
         let history = here.history(&chat).await;
         assert_eq!(history.len(), 20);
         let late = |message: &Value| {
@@ -383,11 +384,11 @@ mod cluster {
             ben.post(&format!("/r1/messages/{}/reminders", id(&root)), json!({ "at": at })).await.data_with(201);
         }
         blackout(&mut app).await;
-        wait_until("some are there", async || ben.history(&chat).await.len() > 1).await;
+        wait_until("some messages are sent", async || ben.history(&chat).await.len() > 1).await;
         // Killed while sending.
         blackout(&mut app).await;
         wait_until("all are there", async || ben.history(&chat).await.len() > 10).await;
-        wait_until("none waits", async || {
+        wait_until("no scheduled message or reminder is left", async || {
             anna.get("/r1/scheduled").await.data()["total"] == 0 && ben.get("/r1/reminders").await.data()["total"] == 0
         })
         .await;

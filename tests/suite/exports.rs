@@ -21,7 +21,7 @@ async fn begin(by: &Member, conversation: &str, body: Value) -> String {
 /// Files of a completed export.
 async fn files(by: &Member, id: &str) -> Vec<(String, Vec<u8>)> {
     let path = format!("/r1/uploads/{id}");
-    wait_until("the export is written", || async { by.get(&path).await.data()["status"] == "ready" }).await;
+    wait_until("the export is ready", || async { by.get(&path).await.data()["status"] == "ready" }).await;
     let name = by.get(&path).await.data()["name"].as_str().unwrap().to_owned();
     let bytes = by.get(&format!("/files/{id}/{name}")).await.bytes;
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
@@ -183,7 +183,7 @@ async fn exports_exclude_deleted_messages() {
         let written = String::from_utf8_lossy(&found[0].1);
         assert!(written.contains("Second thoughts"), "{format}: {written}");
         for gone in ["first wording", "withdrawn", "deleted words", "deleted reply", "hidden words"] {
-            assert!(!written.contains(gone), "{gone:?} is in {format}: {written}");
+            assert!(!written.contains(gone), "{format} contains {gone:?}: {written}");
         }
     }
 }

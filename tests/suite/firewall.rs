@@ -35,7 +35,7 @@ async fn is_banned(caller: &Caller, address: &str) -> bool {
         return false;
     }
     answer.refused(403, "address_banned");
-    let wait: u64 = answer.header("retry-after").expect("it says how long").parse().unwrap();
+    let wait: u64 = answer.header("retry-after").expect("retry delay present").parse().unwrap();
     assert!(wait >= 1, "{answer:?}");
     true
 }
@@ -74,7 +74,7 @@ async fn bans_a_scanner_until_an_admin_lifts_the_ban() {
     let (scanner, admin) = (app.anonymous(), app.admin().await);
     scan(&scanner, "203.0.113.7", 3).await;
     assert!(is_banned(&scanner, "203.0.113.7").await);
-    assert!(!is_banned(&scanner, "203.0.113.8").await, "a neighbour is nobody's scanner");
+    assert!(!is_banned(&scanner, "203.0.113.8").await, "a neighbouring address is not banned");
     let listed = bans(&admin).await;
     assert_eq!((listed.len(), listed[0]["address"].as_str()), (1, Some("203.0.113.7/32")));
     assert!(listed[0]["created_by"].is_null() && listed[0]["reason"].as_str().unwrap().contains("probe"));
@@ -97,10 +97,10 @@ async fn shows_banned_browsers_a_page_and_lets_operators_unban_from_the_shell() 
     let page = visitor.send(request.header("accept", "text/html")).await;
     assert_eq!((page.status, page.header("content-type")), (403, Some("text/html; charset=utf-8")));
     assert!(page.text().contains("Trying again in 5 minutes"), "{page:?}");
-    assert_eq!(page.header("x-content-type-options"), Some("nosniff"), "like every answer");
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"), "the page has the security headers");
     let said = app.command(&["admin", "lift-ban", "--address", "203.0.113.7"]).await;
     assert!(said.status.success(), "{said:?}");
-    wait_until("the running instance notices", || async { !is_banned(&visitor, "203.0.113.7").await }).await;
+    wait_until("the running instance lifts the ban", || async { !is_banned(&visitor, "203.0.113.7").await }).await;
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn counts_only_the_configured_violations() {
         .await;
     let anonymous = app.anonymous();
     scan(&anonymous, "203.0.113.1", 6).await;
-    assert!(!is_banned(&anonymous, "203.0.113.1").await, "probes don't count here");
+    assert!(!is_banned(&anonymous, "203.0.113.1").await, "probes are not counted here");
 
     let anna = app.sign_up("Anna").await;
     let fail = async |address: &str, email: &str| {
@@ -125,17 +125,17 @@ async fn counts_only_the_configured_violations() {
     for _ in 0..3 {
         fail("203.0.113.2", &new_email("nobody")).await;
     }
-    assert!(is_banned(&anonymous, "203.0.113.2").await, "sign-ins to unknown accounts count");
+    assert!(is_banned(&anonymous, "203.0.113.2").await, "sign-ins to unknown accounts are counted");
     for _ in 0..4 {
         fail("203.0.113.6", &anna.email).await;
     }
-    assert!(!is_banned(&anonymous, "203.0.113.6").await, "mistyped passwords don't count");
+    assert!(!is_banned(&anonymous, "203.0.113.6").await, "mistyped passwords are not counted");
 
     for _ in 0..3 {
         let request = anonymous.request(Method::GET, "/r1/users/me").bearer_auth(format!("{}x", anna.access_token()));
         anonymous.send(request.header("x-forwarded-for", "203.0.113.3")).await.refused(401, "unauthenticated");
     }
-    assert!(is_banned(&anonymous, "203.0.113.3").await, "forged tokens count");
+    assert!(is_banned(&anonymous, "203.0.113.3").await, "forged tokens are counted");
 
     let create = async || {
         let request = anna.request(Method::POST, "/r1/workspaces").header("x-forwarded-for", "203.0.113.4");
@@ -143,7 +143,10 @@ async fn counts_only_the_configured_violations() {
     };
     let statuses = [create().await, create().await, create().await, create().await, create().await, create().await];
     assert_eq!(statuses, [201, 201, 429, 429, 429, 429]);
-    assert!(!is_banned(&anonymous, "203.0.113.4").await, "a limit by user is no violation of the address");
+    assert!(
+        !is_banned(&anonymous, "203.0.113.4").await,
+        "exceeding a limit per user is not a violation of the address"
+    );
 
     let preview = async || {
         let request = anonymous.request(Method::POST, "/r1/invitations/preview").json(&json!({ "token": "unknown" }));
@@ -151,7 +154,7 @@ async fn counts_only_the_configured_violations() {
     };
     let statuses = [preview().await, preview().await, preview().await, preview().await, preview().await];
     assert_eq!(statuses[2..], [429, 429, 429], "{statuses:?}");
-    assert!(is_banned(&anonymous, "203.0.113.8").await, "calls of strangers beyond a limit by address count");
+    assert!(is_banned(&anonymous, "203.0.113.8").await, "anonymous calls beyond the limit per address are counted");
 
     // Expired credentials are not forgeries: a session, an API key, and a token of a removed signing key.
     let ben = app.sign_up("Ben").await;
@@ -175,9 +178,9 @@ async fn uses_only_the_trusted_proxys_client_address() {
     for lie in ["198.51.100.1", "198.51.100.2", "127.0.0.1"] {
         scan(&caller, &format!("{lie}, 203.0.113.7"), 1).await;
     }
-    assert!(is_banned(&caller, "203.0.113.7").await, "another first address is no other client");
+    assert!(is_banned(&caller, "203.0.113.7").await, "another first address is the same client");
     for innocent in ["198.51.100.1", "198.51.100.2", "127.0.0.1"] {
-        assert!(!is_banned(&caller, innocent).await, "{innocent} did nothing");
+        assert!(!is_banned(&caller, innocent).await, "{innocent} was banned");
     }
     // The proxy itself, and requests without a forwarded address.
     scan(&caller, "127.0.0.1", 9).await;
@@ -266,7 +269,7 @@ async fn cross_site_requests_cannot_ban_a_visitor() {
                 let mut client = Raw::open(&app.url(), path, head).await;
                 assert!(client.text().await.starts_with("0{"));
                 client.send_text(&format!("40{}", json!({ "token": forged }))).await;
-                assert!(client.text().await.starts_with("44"), "it is refused");
+                assert!(client.text().await.starts_with("44"), "the connection is refused");
             } else {
                 let head = upgrade_headers(&format!("{head}\nauthorization: Bearer {forged}"));
                 assert_eq!(Raw::knock(&app.url(), "GET", path, &head).await.1.status, 401);
@@ -312,7 +315,7 @@ async fn ignores_forwarded_addresses_without_a_trusted_proxy() {
     for lie in ["198.51.100.1", "198.51.100.2", "198.51.100.3"] {
         scan(&caller, lie, 1).await;
     }
-    assert!(is_banned(&caller, "198.51.100.4").await, "loopback is an address like any other");
+    assert!(is_banned(&caller, "198.51.100.4").await, "local clients are counted like others");
 }
 
 #[tokio::test]
@@ -482,14 +485,14 @@ mod cluster {
         };
         everywhere(true, "203.0.113.7").await;
         let admin = app.admin().await;
-        assert_eq!(bans(&admin).await.len(), 1, "one of the instances has banned, and not both");
+        assert_eq!(bans(&admin).await.len(), 1, "only one instance creates the ban");
 
         // Redis restarts empty, and an instance restarts without its caches.
         app.redis.as_mut().unwrap().stop().await;
         assert!(is_banned(&callers[0], "203.0.113.7").await);
         app.instances[1].kill().await;
         app.instances[1].start_again().await;
-        assert!(is_banned(&callers[1], "203.0.113.7").await, "from its first request on");
+        assert!(is_banned(&callers[1], "203.0.113.7").await, "from the first request on");
         // Without Redis the database table is used.
         let body = json!({ "address": "198.51.100.0/24", "seconds": 600, "reason": "Abuse" });
         admin.post("/r1/admin/bans", body).await.data_with(201);

@@ -108,7 +108,7 @@ async fn coalesces_receipts_of_up_to_a_hundred_members_for_viewers() {
         frames += 1;
     }
     let allowed = 2 + usize::try_from(begun.elapsed().as_secs()).unwrap();
-    assert!(frames <= allowed, "{frames} frames where {allowed} may be");
+    assert!(frames <= allowed, "{frames} frames, {allowed} allowed");
     assert_eq!(readers, ids(&people[1..]).into_iter().map(str::to_owned).collect());
     sockets[1].expect_in("receipt", &chat).await;
     let rest = said(&people[0], &mut sockets[1], &chat).await;
@@ -172,7 +172,7 @@ async fn limits_a_view_to_eight_conversations_and_ends_it_with_the_membership() 
     his.expect_in("member.removed", &other).await;
     show(&mut his, &[&other]).await;
     types(&mut hers, &other, false).await;
-    assert!(of_kind(&said(&people[0], &mut his, &chat).await, "typing").is_empty(), "who is out is told nothing");
+    assert!(of_kind(&said(&people[0], &mut his, &chat).await, "typing").is_empty(), "removed members receive nothing");
     people[0].post(&format!("/r1/conversations/{other}/members"), json!({ "user_id": people[1].id })).await;
     his.expect_in("member.added", &other).await;
     types(&mut hers, &other, true).await;
@@ -235,7 +235,7 @@ async fn publishes_presence_of_watched_and_visible_users_only() {
     assert_eq!(statuses(&answer.payload), is(&anna, "online"));
     anna.delete(&format!("{members}/{}", ben.id)).await;
     his.expect("workspace.changed").await;
-    support::wait_until("the watches end", || async {
+    support::wait_until("the presence watches end", || async {
         let seen = anna.get(&format!("/r1/users/{}", ben.id)).await;
         seen.status == 404
     })
@@ -269,7 +269,7 @@ async fn coalesces_mass_presence_changes_to_one_frame_a_second() {
         frames += 1;
     }
     let allowed = 2 + usize::try_from(begun.elapsed().as_secs()).unwrap();
-    assert!(frames <= allowed, "{frames} frames where {allowed} may be");
+    assert!(frames <= allowed, "{frames} frames, {allowed} allowed");
 }
 
 #[tokio::test]

@@ -39,9 +39,9 @@ async fn returns_rate_limit_headers_and_retry_after() {
         refused.refused(429, "rate_limited");
         assert_eq!(number(&refused, "ratelimit-remaining"), 0);
         assert!((1..=86_400 * 33 / 32).contains(&number(&refused, "retry-after")), "{refused:?}");
-        assert_eq!(me(&ben).await.status, 200, "each person has a limit of their own");
+        assert_eq!(me(&ben).await.status, 200, "limits are per user");
         let written = anna.patch("/r1/users/me", json!({ "display_name": "Anne" })).await;
-        assert_eq!((written.status, number(&written, "ratelimit-limit")), (200, 600), "another group");
+        assert_eq!((written.status, number(&written, "ratelimit-limit")), (200, 600), "groups have separate limits");
     }
 }
 
@@ -155,10 +155,10 @@ async fn refuses_a_flood_from_one_address_before_doing_any_work() {
     };
     let flood = futures_util::future::join_all((0..60).map(|_| ask("203.0.113.7", "/openapi.json"))).await;
     assert!(flood.iter().filter(|answer| answer.status == 200).count() >= 5);
-    let refused = flood.iter().find(|answer| answer.status != 200).expect("60 at once are too many");
+    let refused = flood.iter().find(|answer| answer.status != 200).expect("more than 60 concurrent");
     refused.refused(429, "rate_limited");
     assert!((1..=5).contains(&number(refused, "retry-after")), "{refused:?}");
-    assert_eq!(refused.header("x-content-type-options"), Some("nosniff"), "like every answer");
+    assert_eq!(refused.header("x-content-type-options"), Some("nosniff"), "the refusal has the security headers");
     assert_eq!(refused.header("x-request-id"), refused.body["request_id"].as_str());
     // Handshakes count too; other addresses do not.
     let headers =

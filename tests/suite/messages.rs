@@ -171,7 +171,7 @@ async fn deleting_messages_does_not_create_unread_counts() {
     read(&kept["seq"]).await;
     assert_eq!(ben.conversation(&chat).await["unread"], 1);
     let end = ben.conversation(&chat).await["last_seq"].clone();
-    assert!(end.as_i64() > sent["seq"].as_i64(), "the deletion is at the end");
+    assert!(end.as_i64() > sent["seq"].as_i64(), "the deletion has the last sequence number");
     read(&end).await;
     let conversation = ben.conversation(&chat).await;
     assert_eq!((&conversation["unread"], &conversation["read_seq"]), (&json!(0), &end));

@@ -134,9 +134,9 @@ async fn requests_neither_grow_the_metrics_nor_appear_in_them() {
     }
     let after = read(&url).await;
     let count = |text: &str| text.lines().filter(|line| !line.starts_with('#')).count();
-    assert!(count(&after) < count(&before) + 150, "{} series became {}", count(&before), count(&after));
+    assert!(count(&after) < count(&before) + 150, "{} series grew to {}", count(&before), count(&after));
     for secret in [&anna.id, &anna.email, "127.0.0.1", "made.up", "M299"] {
-        assert!(!after.contains(secret), "{secret} stands in\n{after}");
+        assert!(!after.contains(secret), "{secret} appears in\n{after}");
     }
 }
 

@@ -166,7 +166,7 @@ async fn reading_an_unreported_message_requires_confirmation_and_is_audited() {
         assert_eq!(ben.get(&hidden(message)).await.data()["content"], message["content"]);
     }
     admin.get(&hidden(&private)).await.refused(403, "fresh_sign_in_required");
-    assert_eq!(reads().await, 0, "a refused read is no read");
+    assert_eq!(reads().await, 0, "refused reads are not audited");
     assert_eq!(admin.get(&hidden(&reported)).await.data()["content"], "reported");
     assert_eq!(reads().await, 1);
     let log = admin.get("/r1/admin/audit_log?action=moderation.message_read").await.data();

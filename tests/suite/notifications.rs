@@ -79,7 +79,7 @@ async fn notifies_only_mentioned_members() {
     anna.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201);
     assert_eq!(told(&mut of_carl, "mention", "all of you").await["detail"], "all");
     assert_eq!(listed(&carl, "").await, [("mention".to_owned(), "all of you".to_owned())]);
-    assert!(listed(&anna, "").await.is_empty(), "nobody is told of what they say themselves");
+    assert!(listed(&anna, "").await.is_empty(), "authors are not notified of their own messages");
     of_anna.request("ping", json!({})).await;
     assert!(of_anna.drain().await.iter().all(|frame| frame.kind != "notification"));
     // Reading the conversation marks them as read on all devices.

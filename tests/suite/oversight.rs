@@ -143,7 +143,7 @@ async fn finds_and_changes_idle_accounts_in_batches() {
     assert_eq!(users(&admin, "status=suspended").await.len(), 2);
     let told = mail.mail_with(&anna.email, "suspended your account").await;
     assert_eq!(told.subject(), "Your account is suspended");
-    assert!(!told.text().contains("Idle"), "the reason is the administrators'");
+    assert!(!told.text().contains("Idle"), "the reason is visible to administrators only");
     assert_eq!(several(json!({ "action": "restore", "ids": [anna.id, ben.id] })).await["changed"], json!(2));
     mail.mail_with(&ben.email, "has restored your account").await;
     anna.another_device().await.get("/r1/users/me").await.data();
@@ -268,7 +268,7 @@ async fn administrators_export_and_delete_an_account_on_request() {
     admin.delete(&path).await.data();
     anna.get("/r1/users/me").await.refused(401, "unauthenticated");
     admin.get(&path).await.refused(404, "not_found");
-    wait_until("her messages are nobody's", || async {
+    wait_until("the author of the messages is deleted", || async {
         ben.history(&chat).await.iter().all(|message| message["sender"]["kind"] == "deleted")
     })
     .await;
@@ -284,7 +284,7 @@ async fn granting_access_and_deleting_require_a_fresh_sign_in() {
     let app = Setup::new().set("auth.fresh_for", 1).start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
     let path = format!("/r1/admin/users/{}", anna.id);
-    wait_until("the sign-in is not fresh any more", || async {
+    wait_until("the sign-in is no longer fresh", || async {
         admin.get("/r1/auth/confirm").await.data()["fresh_until"].is_null()
     })
     .await;
@@ -581,7 +581,9 @@ mod cluster {
         anna.at(&there).get("/r1/users/me").await.refused(401, "unauthenticated");
         program.at(&there).get("/r1/users/me").await.refused(401, "unauthenticated");
         admin.patch(&path, json!({ "status": "active" })).await.data();
-        wait_until("the key works again", || async { program.at(&there).get("/r1/users/me").await.status == 200 })
-            .await;
+        wait_until("the key is accepted again", || async {
+            program.at(&there).get("/r1/users/me").await.status == 200
+        })
+        .await;
     }
 }

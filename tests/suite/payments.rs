@@ -72,7 +72,7 @@ const GAPS: &str = "SELECT COUNT(*) FROM (SELECT year FROM (\
 
 /// Checks the ledger with the program's own command, and that document numbers have no gaps.
 async fn adds_up(app: &Application) {
-    assert_eq!(app.database.number(GAPS).await, 0, "the papers of a year are numbered without gaps");
+    assert_eq!(app.database.number(GAPS).await, 0, "document numbers have gaps");
     let output = app.command(&["admin", "ledger", "verify"]).await;
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("everything adds up"), "{said}");

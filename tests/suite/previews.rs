@@ -192,7 +192,7 @@ async fn shows_a_link_preview_to_readers_of_the_message() {
     assert!(previews(&ben, &sent).await.is_empty());
     let log = ben.get(&format!("/r1/conversations/{chat}/events?after_seq=0&limit=200")).await.data().to_string();
     assert!(!log.contains("Harbour") && !log.contains("ships"), "{log}");
-    wait_until("the picture is gone", async || ben.get(&picture).await.status == 404).await;
+    wait_until("the picture is deleted", async || ben.get(&picture).await.status == 404).await;
 
     // A link added by an edit gets a preview; deleting removes it.
     anna.patch(&path(&sent), json!({ "content": url })).await.data();
@@ -202,7 +202,7 @@ async fn shows_a_link_preview_to_readers_of_the_message() {
     let log = ben.get(&format!("/r1/conversations/{chat}/events?after_seq=0&limit=200")).await.data().to_string();
     assert!(!log.contains("Harbour"), "{log}");
     let gone = format!("/files/{picture}/preview");
-    wait_until("its picture is gone", async || anna.get(&gone).await.status == 404).await;
+    wait_until("the picture of the deleted message is deleted", async || anna.get(&gone).await.status == 404).await;
 }
 
 #[tokio::test]
@@ -388,7 +388,7 @@ async fn creates_pending_previews_after_a_restart() {
     app.instances[0].kill().await;
     app.instances[0].start_again().await;
     let here = ben.at(&app.url());
-    wait_until("it is previewed", async || !previews(&here, &sent).await.is_empty()).await;
+    wait_until("the link is previewed", async || !previews(&here, &sent).await.is_empty()).await;
 }
 
 mod cluster {

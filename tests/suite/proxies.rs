@@ -86,12 +86,15 @@ async fn streams_uploads_to_the_server() {
     for url in proxies.urls() {
         let mut stream = begin_upload(&anna, &url, LARGE).await;
         stream.write_all(&vec![7; LARGE / 2]).await.unwrap();
-        wait_until("the first half's arrival", || std::future::ready(bytes_in(&incoming) >= LARGE as u64 / 4)).await;
+        wait_until("the first part of the upload arrives", || {
+            std::future::ready(bytes_in(&incoming) >= LARGE as u64 / 4)
+        })
+        .await;
         stream.write_all(&vec![7; LARGE - LARGE / 2]).await.unwrap();
         let mut answer = [0; 12];
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"HTTP/1.1 201");
-        wait_until("the end of what came in", || std::future::ready(bytes_in(&incoming) == 0)).await;
+        wait_until("the broken upload is deleted", || std::future::ready(bytes_in(&incoming) == 0)).await;
     }
 }
 
@@ -153,13 +156,17 @@ async fn serves_everything_below_a_base_path() {
         .await;
     let nginx = Nginx::shipped_below_a_path(&app.instances).await;
     assert_eq!(Caller::anonymous(&nginx.url()).get("/chat").await.status, 301);
-    assert_eq!(Caller::anonymous(&nginx.url()).get("/health/simple").await.status, 404, "that is another's");
+    assert_eq!(
+        Caller::anonymous(&nginx.url()).get("/health/simple").await.status,
+        404,
+        "paths outside the base path are not served"
+    );
     for (host, path) in [(nginx.url(), "/chat"), (app.url(), "/chat"), (app.url(), "")] {
         let base = format!("{host}{path}");
         assert_eq!(Caller::anonymous(&base).get("/health/simple").await.status, 200, "{base}");
         let described = Caller::anonymous(&base).get("/openapi.json").await;
         assert_eq!(described.body["servers"], json!([{ "url": "/chat" }]), "{base}");
-        assert_eq!(described.header("strict-transport-security"), Some("max-age=63072000"), "names below are others'");
+        assert_eq!(described.header("strict-transport-security"), Some("max-age=63072000"), "HSTS without subdomains");
         a_browser_signs_up_and_is_sent_mail(&base, &mail).await;
         messages_and_files_go_through(&host, &base).await;
         one_signs_in_by_a_provider(&base, &provider).await;

@@ -44,7 +44,7 @@ impl Raw {
         let socket = TcpSocket::new_v4().expect("a socket");
         // Keeps unread megabytes out of the client's kernel buffer.
         socket.set_recv_buffer_size(64 * 1024).expect("a socket");
-        let stream = timeout(PATIENCE, socket.connect(address)).await.expect("it connects").expect("it connects");
+        let stream = timeout(PATIENCE, socket.connect(address)).await.expect("connected").expect("connected");
         let mut raw = Self { stream, buffer: Vec::new() };
         let headers: String =
             headers.lines().filter(|line| !line.is_empty()).map(|line| format!("{line}\r\n")).collect();
@@ -53,7 +53,7 @@ impl Raw {
             if let Some(at) = raw.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
             }
-            assert!(raw.read_more().await, "the server answers");
+            assert!(raw.read_more().await, "the server closed the connection");
         };
         let text = String::from_utf8(raw.buffer.drain(..end).collect()).expect("a head is text");
         let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
@@ -104,7 +104,7 @@ impl Raw {
     /// Next text. Answers pings and skips presence, which the default channel sends at any time.
     pub async fn text(&mut self) -> String {
         loop {
-            let (opcode, payload) = self.frame().await.expect("the connection goes on");
+            let (opcode, payload) = self.frame().await.expect("the connection continues");
             match opcode {
                 TEXT => {
                     let text = String::from_utf8(payload).expect("UTF-8");
@@ -113,7 +113,7 @@ impl Raw {
                     }
                 }
                 PING => self.send(PONG, &payload).await,
-                other => panic!("a frame of kind {other} came: {payload:?}"),
+                other => panic!("unexpected frame {other}: {payload:?}"),
             }
         }
     }
@@ -140,7 +140,7 @@ impl Raw {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
                 return String::from_utf8(self.buffer.drain(..=end).collect()).expect("a line is text");
             }
-            assert!(self.read_more().await, "the answer goes on");
+            assert!(self.read_more().await, "the response ended early");
         }
     }
 
@@ -155,8 +155,7 @@ impl Raw {
 
     async fn read_more(&mut self) -> bool {
         let mut chunk = [0; 16 * 1024];
-        match timeout(PATIENCE + Duration::from_secs(10), self.stream.read(&mut chunk)).await.expect("something comes")
-        {
+        match timeout(PATIENCE + Duration::from_secs(10), self.stream.read(&mut chunk)).await.expect("data expected") {
             Ok(0) | Err(_) => false,
             Ok(read) => {
                 self.buffer.extend_from_slice(&chunk[..read]);
@@ -196,7 +195,7 @@ pub fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
 /// Lengths of header and payload of a server frame.
 fn measure(buffer: &[u8]) -> Option<(usize, usize)> {
     let second = *buffer.get(1)?;
-    assert_eq!(second & 0x80, 0, "a server's frame is not masked");
+    assert_eq!(second & 0x80, 0, "server frames are not masked");
     match second {
         126 => Some((4, usize::from(u16::from_be_bytes([*buffer.get(2)?, *buffer.get(3)?])))),
         127 => Some((10, usize::try_from(u64::from_be_bytes(buffer.get(2..10)?.try_into().ok()?)).ok()?)),

@@ -49,10 +49,10 @@ async fn reminds_the_owner_of_a_message() {
         socket.find("the reminder", |frame| frame.kind == "notification" && frame.payload["kind"] == "reminder").await;
     assert_eq!((&told.payload["message_id"], &told.payload["conversation_id"]), (&message["id"], &json!(chat)));
     assert_eq!((&told.payload["title"], &told.payload["text"]), (&json!("Anna"), &json!("before noon")));
-    wait_until("it is over", async || ben.get("/r1/reminders").await.data()["total"] == 1).await;
+    wait_until("the past reminder is done", async || ben.get("/r1/reminders").await.data()["total"] == 1).await;
     let listed = ben.get("/r1/notifications").await.data();
     let kinds = listed["items"].as_array().unwrap().iter().filter(|one| one["kind"] == "reminder").count();
-    assert_eq!(kinds, 1, "of what was deleted nobody is reminded: {listed}");
+    assert_eq!(kinds, 1, "deleted messages have no reminder: {listed}");
     let path = format!("/r1/reminders/{}", id(&other));
     anna.delete(&path).await.refused(404, "not_found");
     ben.delete(&path).await.data();
@@ -85,7 +85,7 @@ async fn delivers_reminders_once_after_a_kill() {
         let listed = here.get("/r1/notifications").await.data();
         listed["items"].as_array().unwrap().iter().filter(|one| one["kind"] == "reminder").count()
     };
-    wait_until("one is told", async || told().await > 0).await;
+    wait_until("a reminder is delivered", async || told().await > 0).await;
     app.instances[0].kill().await;
     app.instances[0].start_again().await;
     let here = ben.at(&app.url());

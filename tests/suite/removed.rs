@@ -64,7 +64,7 @@ async fn does_not_send_edited_or_deleted_text() {
         let export = reader.get("/r1/users/me/export").await.text();
         let told = format!("{log:?} {frames:?} {streamed:?} {export}");
         for gone in [DELETED, EDITED, BETWEEN] {
-            assert!(!told.contains(gone), "{gone} is still told");
+            assert!(!told.contains(gone), "{gone} is still returned");
         }
         // The log has no gap and ends with the current state.
         let seqs: Vec<i64> = log.iter().map(|event| event["seq"].as_i64().unwrap()).collect();
@@ -89,7 +89,7 @@ async fn removes_text_replaced_by_concurrent_edits() {
     futures_util::future::join_all(edits).await.into_iter().for_each(|answer| _ = answer.data());
     let now = anna.history(&chat).await[0]["content"].as_str().unwrap().to_owned();
     let log = format!("{:?}", anna.event_log(&chat).await);
-    assert_eq!(log.matches("SECRET").count(), 2, "where it began and where it ended: {log}");
+    assert_eq!(log.matches("SECRET").count(), 2, "the first and the last text: {log}");
     assert_eq!(log.matches(&now).count(), 2);
 }
 
@@ -97,7 +97,7 @@ async fn removes_text_replaced_by_concurrent_edits() {
 async fn removes_deleted_text_from_the_database_files() {
     let app = support::Setup::new().on(Engine::Sqlite).start().await;
     after_removal(&app).await;
-    wait_until("the removed text to leave the files", || async {
+    wait_until("the removed text leaves the files", || async {
         [DELETED, EDITED, BETWEEN].iter().all(|gone| !stands_in_files(app.folder(), gone))
     })
     .await;
@@ -110,7 +110,7 @@ async fn removes_deleted_text_from_the_database_files_after_a_kill() {
     after_removal(&app).await;
     app.instances[0].kill().await;
     app.instances[0].start_again().await;
-    wait_until("the removed text to leave the files", || async {
+    wait_until("the removed text leaves the files", || async {
         [DELETED, EDITED, BETWEEN].iter().all(|gone| !stands_in_files(app.folder(), gone))
     })
     .await;
@@ -133,7 +133,7 @@ async fn purge_removes_deleted_words_from_every_file_table_and_key() {
     anna.put(&note, json!({ "title": "Thick heads", "content": WORDS[2], "version": 0 })).await.data_with(201);
     gone.open_single(&ben).await;
     for word in WORDS {
-        assert!(is_stored(&app, word).await, "{word} is found before it is deleted");
+        assert!(is_stored(&app, word).await, "{word} must be found before its deletion");
     }
 
     for message in [&said, &sent] {
@@ -180,7 +180,8 @@ fn is_below(folder: &Path, word: &str) -> bool {
 
 fn is_in_redis(url: &str, word: &str) -> bool {
     let redis = |arguments: &[&str]| {
-        let said = Command::new("redis-cli").args(["-u", url]).args(arguments).output().expect("redis-cli is there");
+        let said =
+            Command::new("redis-cli").args(["-u", url]).args(arguments).output().expect("redis-cli is installed");
         assert!(said.status.success(), "{said:?}");
         said.stdout
     };

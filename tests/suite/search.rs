@@ -512,7 +512,7 @@ async fn texts_of_files(app: &Application) {
         };
         app.database.number(&format!("SELECT count(*) FROM upload_texts WHERE {column} = '{id}'")).await
     };
-    wait_until("the text is gone", async || rows(&file).await == 0).await;
+    wait_until("the text is deleted", async || rows(&file).await == 0).await;
     wait_until("it is known that a file has no text", async || rows(&empty).await == 1).await;
     assert_eq!(rows(&own).await, 0);
 }
@@ -525,7 +525,7 @@ async fn pages_stay_consistent_while_messages_arrive() {
     for n in 0..25 {
         anna.send_message(&chat, &format!("heron {n}")).await;
     }
-    wait_until("all are found", async || {
+    wait_until("all messages are found", async || {
         ask(&ben, &[("q", "heron"), ("limit", "50")]).await.data()["items"].as_array().unwrap().len() == 25
     })
     .await;

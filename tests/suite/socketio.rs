@@ -218,7 +218,7 @@ async fn invalid_events_get_an_error_and_invalid_packets_end_the_connection() {
     }
     let mut client = Client::connect(&anna).await;
     client.raw.send(BINARY, b"x").await;
-    assert_eq!(client.raw.close_code().await, Some(1002), "nobody announced it");
+    assert_eq!(client.raw.close_code().await, Some(1002), "no attachment was announced");
     // Before authentication as well.
     for bytes in [&b"x"[..], b"49", b"\xFF", b"42[\"ping\",{}]"] {
         let mut raw = open(&app.url()).await;
@@ -237,7 +237,7 @@ async fn sends_heartbeats_and_tells_clients_not_to_reconnect() {
     // Nothing is answered from here on.
     let mut pings = 0;
     let code = loop {
-        match raw.frame().await.expect("a close frame comes") {
+        match raw.frame().await.expect("close frame expected") {
             (TEXT, text) if text == b"2" => pings += 1,
             (CLOSE, payload) => break u16::from_be_bytes([payload[0], payload[1]]),
             (PING | PONG, _) => panic!("Engine.IO has pings of its own"),

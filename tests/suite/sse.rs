@@ -62,7 +62,7 @@ async fn a_stream_resumes_from_its_last_event_id() {
     assert_eq!(missed[0].kind, "hello");
     let of =
         |id: &str| missed.iter().filter(|frame| frame.payload["conversation_id"] == id).cloned().collect::<Vec<_>>();
-    assert_eq!(seqs(&of(&chat)), (6..=230).collect::<Vec<_>>(), "exactly what it had not seen");
+    assert_eq!(seqs(&of(&chat)), (6..=230).collect::<Vec<_>>(), "exactly the missed events");
     assert_eq!(seqs(&of(&other)), [1]);
     anna.send_message(&chat, "live again").await;
     assert_eq!(stream.expect("message.created").await.payload["seq"], 231);
@@ -189,7 +189,7 @@ async fn disconnects_a_reader_that_stops_reading() {
     }
     // Data already sent can be read; then the stream ends, long before all events.
     assert!(stuck.rest().await < 300 * 4_900);
-    support::wait_until("its place is free", || async {
+    support::wait_until("the connection slot is free", || async {
         support::Socket::try_open(&app.url(), "/r1/websocket", ben.headers(), support::Codec::Json).await.is_ok()
     })
     .await;
@@ -207,7 +207,7 @@ async fn goes_through(app: &Application, proxy: &str) {
         anna.send_message(&chat, &n.to_string()).await;
         assert_eq!(stream.expect("message.created").await.payload["seq"], n);
         // A buffering proxy would hold it until the next comment after 15 seconds.
-        assert!(begun.elapsed() < Duration::from_secs(10), "it was held back for {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(10), "delayed for {:?}", begun.elapsed());
     }
     let cursor = stream.last_event_id.clone().unwrap();
     drop(stream);

@@ -43,7 +43,10 @@ async fn the_database_requires_its_key_file() {
 #[tokio::test]
 async fn a_stopping_instance_is_deregistered() {
     let mut app = Setup::new().start().await;
-    wait_until("it is listed", || async { app.database.number("SELECT COUNT(*) FROM instances").await == 1 }).await;
+    wait_until("the instance is registered", || async {
+        app.database.number("SELECT COUNT(*) FROM instances").await == 1
+    })
+    .await;
     app.instances[0].terminate().await;
     assert_eq!(app.database.number("SELECT COUNT(*) FROM instances").await, 0);
 }
@@ -51,7 +54,7 @@ async fn a_stopping_instance_is_deregistered() {
 #[tokio::test]
 async fn locks_a_sqlite_folder_to_one_instance() {
     let mut app = Setup::new().on(Engine::Sqlite).start().await;
-    let output = tokio::time::timeout(PATIENCE, app.command(&["serve"])).await.expect("it does not serve");
+    let output = tokio::time::timeout(PATIENCE, app.command(&["serve"])).await.expect("not serving");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let holder = format!("process {} on ", app.instances[0].process_id());
     assert!(!output.status.success() && said.contains(&holder) && said.contains("server.data_dir"), "{said}");

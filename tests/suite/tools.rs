@@ -189,7 +189,7 @@ async fn runs_calls_in_parallel_and_in_rounds() {
     tools.chat.anna.delete(&format!("/r1/messages/{id}")).await.data();
     assert_eq!(tools.chat.app.database.number("SELECT count(*) FROM tool_calls").await, 0);
     let log = format!("{:?}", tools.chat.anna.event_log(&tools.chat.id).await);
-    assert!(!log.contains("There is no such tool."), "what was deleted is in no event");
+    assert!(!log.contains("There is no such tool."), "events contain no deleted text");
 }
 
 #[tokio::test]
@@ -259,7 +259,7 @@ async fn sends_pictures_of_a_tool_result_to_vision_models() {
             assert!(result.starts_with("Here it is.\n[image 1, image/png"), "{kind:?}: {result}");
             // Readers see the picture, whether or not the model does; others don't.
             let call = &message["tool_calls"][0];
-            assert_eq!(call["pictures"], 1, "what is no picture isn't counted: {call}");
+            assert_eq!(call["pictures"], 1, "only pictures are counted: {call}");
             let (id, call) = (message["id"].as_str().unwrap(), call["id"].as_str().unwrap());
             let picture = |number: &str| format!("/r1/messages/{id}/tool_calls/{call}/pictures/{number}");
             let shown = tools.chat.anna.get(&picture("1")).await;
@@ -271,7 +271,7 @@ async fn sends_pictures_of_a_tool_result_to_vision_models() {
             let told = tools.chat.upstream.asked()[1].body.to_string();
             let data = if kind == UpstreamKind::OpenAi { "data:image/jpeg;base64,/9j/" } else { "\"data\":\"/9j/" };
             assert_eq!(told.contains(data), sees, "{kind:?}: {told}");
-            assert_eq!(told.matches("/9j/").count(), usize::from(sees), "what is no picture isn't shown: {told}");
+            assert_eq!(told.matches("/9j/").count(), usize::from(sees), "only pictures are sent: {told}");
         }
     }
 }

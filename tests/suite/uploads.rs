@@ -134,7 +134,7 @@ async fn deleting_a_message_deletes_its_files() {
     assert_eq!(stored(&app).len(), 3, "the file and two thumbnails");
     let message = format!("/r1/messages/{}", sent["id"].as_str().unwrap());
     let edited = anna.patch(&message, json!({ "content": "another text" })).await.data();
-    assert_eq!(edited["attachments"], json!([upload]), "an edit keeps them");
+    assert_eq!(edited["attachments"], json!([upload]), "edits keep attachments");
 
     anna.delete(&format!("/r1/uploads/{}", upload["id"].as_str().unwrap())).await.refused(409, "wrong_state");
     anna.delete(&message).await.data();
@@ -147,7 +147,7 @@ async fn deleting_a_message_deletes_its_files() {
         let log = member.get(&format!("/r1/conversations/{chat}/events?after_seq=0")).await.data();
         assert!(!log.to_string().contains(upload["id"].as_str().unwrap()), "{log}");
     }
-    wait_until("the bytes are gone", || std::future::ready(stored(&app).is_empty())).await;
+    wait_until("the stored files are deleted", || std::future::ready(stored(&app).is_empty())).await;
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn keeps_a_shared_file_until_both_messages_are_deleted() {
     assert_eq!(carl.get(&address(&upload)).await.text(), "for both");
     anna.delete(&messages[1]).await.data();
     carl.get(&address(&upload)).await.refused(404, "not_found");
-    wait_until("the bytes are gone", || std::future::ready(stored(&app).is_empty())).await;
+    wait_until("the stored files are deleted", || std::future::ready(stored(&app).is_empty())).await;
 }
 
 #[tokio::test]
@@ -195,7 +195,7 @@ async fn deleting_a_conversation_deletes_its_files() {
     ben.get(&address(&upload)).await.refused(404, "not_found");
     anna.delete(&format!("/r1/conversations/{group}")).await.data();
     anna.get(&address(&upload)).await.refused(404, "not_found");
-    wait_until("the bytes are gone", || std::future::ready(stored(&app).is_empty())).await;
+    wait_until("the stored files are deleted", || std::future::ready(stored(&app).is_empty())).await;
 }
 
 #[tokio::test]

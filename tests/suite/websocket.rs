@@ -121,7 +121,7 @@ async fn acknowledges_outstanding_messages_in_order() {
     }
     assert!(acks.iter().map(|ack| ack.reply_to.as_deref()).eq(asked.iter().map(|id| Some(id.as_str()))));
     let seqs: Vec<i64> = acks.iter().map(|ack| ack.payload["seq"].as_i64().unwrap()).collect();
-    assert_eq!(seqs, (1..=300).collect::<Vec<_>>(), "what was sent first stands first");
+    assert_eq!(seqs, (1..=300).collect::<Vec<_>>(), "messages keep their order");
     let seen = other.read_until_seq(&chat, 300).await;
     let contents: Vec<_> =
         seen.iter().map(|event| event.payload["message"]["content"].as_str().unwrap().to_owned()).collect();
@@ -282,7 +282,7 @@ async fn random_bytes_do_not_affect_other_connections() {
         drop(raw);
     }
     witness.drain().await;
-    assert!(!app.instances[0].log().iter().any(|line| line.contains("panicked")), "nothing panicked");
+    assert!(!app.instances[0].log().iter().any(|line| line.contains("panicked")), "the server panicked");
 }
 
 #[tokio::test]
@@ -339,12 +339,12 @@ async fn clients_without_heartbeat_are_disconnected() {
             Some((CLOSE, payload)) => break u16::from_be_bytes([payload[0], payload[1]]),
             // The other client reads and thereby answers its pings.
             Some(_) => drop(socket.drain().await),
-            None => panic!("it ended without a word"),
+            None => panic!("ended without a close frame"),
         }
         socket.drain().await;
     };
     assert_eq!(code, 4408);
-    assert!(pings >= 1, "it was asked first");
+    assert!(pings >= 1, "a ping came first");
     socket.drain().await;
 }
 
@@ -370,7 +370,7 @@ async fn limits_connections_per_user() {
     let bearer = format!("authorization: Bearer {}", anna.access_token());
     assert_eq!(refused(&app.url(), PATH, &bearer).await, (429, "too_many_connections".into()));
     drop(one);
-    support::wait_until("a place becomes free", || async {
+    support::wait_until("a connection slot is free", || async {
         Socket::try_open(&app.url(), PATH, anna.headers(), Codec::Json).await.is_ok()
     })
     .await;
@@ -400,7 +400,7 @@ async fn disconnects_a_client_that_does_not_read_and_lets_it_catch_up() {
             TEXT => {
                 let frame: support::Value = serde_json::from_slice(&payload).unwrap();
                 if let Some(seq) = frame["payload"]["seq"].as_i64() {
-                    assert_eq!(seq, last + 1, "what arrives has no gap");
+                    assert_eq!(seq, last + 1, "received messages have no gap");
                     last = seq;
                 }
             }
@@ -409,7 +409,7 @@ async fn disconnects_a_client_that_does_not_read_and_lets_it_catch_up() {
         }
     }
     assert_eq!(code, Some(4508));
-    assert!(last < 300, "it got all {last}, so it was never behind");
+    assert!(last < 300, "the client received all {last}, so it was not slow");
     let mut socket = ben.connect().await;
     socket.send("sync", json!({ "cursors": { (chat.as_str()): last } })).await;
     let missed = socket.read_until_seq(&chat, 300).await;

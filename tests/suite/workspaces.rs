@@ -59,7 +59,7 @@ async fn users_start_with_a_personal_and_the_shared_workspace() {
     assert!(all.contains(&("Ben".to_owned(), "member".to_owned())), "{all:?}");
     assert_eq!(all.iter().filter(|(_, role)| role == "owner").count(), 1, "{all:?}");
     let page = anna.get(&format!("/r1/workspaces/{home}/members")).await;
-    assert!(!page.text().contains("@example.test"), "others' addresses are shown: {page:?}");
+    assert!(!page.text().contains("@example.test"), "addresses of others are visible: {page:?}");
     let of_ben =
         page.data()["items"].as_array().unwrap().iter().find(|item| item["user"]["id"] == ben.id).unwrap().clone();
     assert_eq!(of_ben["user"]["presence"], "offline");

@@ -174,7 +174,7 @@ fn run(attack: Attack, natter: &Path, cores: &[usize], site: SocketAddr) -> anyh
         has_ended.store(true, Ordering::Relaxed);
         (result, during.join(), peak.join())
     });
-    let panicked = |_| anyhow!("a measuring thread panicked");
+    let panicked = |_| anyhow!("measuring thread panicked");
     let (during, peak) = (during.map_err(panicked)?, peak.map_err(panicked)??);
     let disk = folder_size(folder.path())?;
 

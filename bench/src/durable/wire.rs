@@ -75,7 +75,7 @@ impl Reader {
             }
             self.buffer.drain(..self.taken);
             self.taken = 0;
-            if self.half.read_buf(&mut self.buffer).await.context("the connection broke")? == 0 {
+            if self.half.read_buf(&mut self.buffer).await.context("connection lost")? == 0 {
                 bail!("the server ended the connection");
             }
         }
@@ -119,7 +119,7 @@ impl Writer {
     }
 
     pub async fn flush(&mut self) -> anyhow::Result<()> {
-        self.half.write_all(&self.buffer).await.context("the connection broke")?;
+        self.half.write_all(&self.buffer).await.context("connection lost")?;
         self.buffer.clear();
         Ok(())
     }

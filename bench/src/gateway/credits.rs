@@ -56,6 +56,6 @@ pub fn measure(natter: &Path, peers: &Path, rounds: usize) -> anyhow::Result<()>
     #[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
     let each = cpu / took.len() as f64 * 1e3;
     println!("| CPU of a call, ms | {each:.4} |\n| p50, ms | {:.2} |\n| p99, ms | {:.2} |", at(50), at(99));
-    eprintln!("others had {:.1} %", quiet.disturbance()? * 100.0);
+    eprintln!("other processes used {:.1} %", quiet.disturbance()? * 100.0);
     Ok(())
 }

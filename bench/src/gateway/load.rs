@@ -120,11 +120,11 @@ impl Connection {
         self.buffer.clear();
         let mut first = None;
         loop {
-            ensure!(self.socket.read_buf(&mut self.buffer).await? > 0, "the gateway has hung up");
+            ensure!(self.socket.read_buf(&mut self.buffer).await? > 0, "gateway closed the connection");
             let Some(head) = memmem::find(&self.buffer, b"\r\n\r\n") else { continue };
             let text = String::from_utf8_lossy(&self.buffer[..head]).to_ascii_lowercase();
             if !text.starts_with("http/1.1 200") {
-                bail!("not what was asked for: {}", String::from_utf8_lossy(&self.buffer));
+                bail!("unexpected response: {}", String::from_utf8_lossy(&self.buffer));
             }
             let body = &self.buffer[head + 4..];
             let is_whole = match text.lines().find_map(|line| line.strip_prefix("content-length:")) {

@@ -40,7 +40,7 @@ pub fn measure(natter: &Path, peers: &Path, minutes: u32) -> anyhow::Result<()> 
         took.sort_unstable();
         let at = |percent: usize| took[(took.len() - 1) * percent / 100].as_secs_f64() * 1e3;
         println!("| {minute} | {:.2} | {:.2} | {cpu:.1} | {:.1} |", at(50), at(99), mebibytes(memory(process)?));
-        eprintln!("others had {:.1} %", quiet.disturbance()? * 100.0);
+        eprintln!("other processes used {:.1} %", quiet.disturbance()? * 100.0);
     }
     Ok(())
 }

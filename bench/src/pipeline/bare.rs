@@ -39,7 +39,7 @@ pub fn serve() -> anyhow::Result<()> {
             .bind(address)?
             .run()
             .await
-            .context("the bare handler")
+            .context("failed to start the baseline handler")
     })
 }
 

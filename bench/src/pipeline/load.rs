@@ -44,7 +44,7 @@ async fn ask(address: SocketAddr, request: &str, end: Instant) -> anyhow::Result
         buffer.clear();
         while !is_whole(&buffer)? {
             if socket.read_buf(&mut buffer).await? == 0 {
-                bail!("the server has hung up");
+                bail!("server closed the connection");
             }
         }
         answered += 1;
@@ -56,7 +56,7 @@ fn is_whole(buffer: &[u8]) -> anyhow::Result<bool> {
     let Some(head) = memmem::find(buffer, b"\r\n\r\n") else { return Ok(false) };
     let text = std::str::from_utf8(&buffer[..head])?.to_ascii_lowercase();
     if !text.starts_with("http/1.1 200") {
-        bail!("not what was asked for: {text}");
+        bail!("unexpected response: {text}");
     }
     let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).context("no length")?;
     Ok(buffer.len() >= head + 4 + length.trim().parse::<usize>()?)

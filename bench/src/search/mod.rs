@@ -161,7 +161,7 @@ impl<'a> Questions<'a> {
                 }
             }
         }
-        anyhow::bail!("{} has no word that is in {counts:?} messages", searcher.name)
+        anyhow::bail!("{} has no word with a document frequency in {counts:?}", searcher.name)
     }
 
     fn make(&mut self, class: Class, searcher: &Searcher) -> anyhow::Result<Question> {
@@ -234,7 +234,7 @@ pub fn measure(size: &SearchSize, docs: &Path) -> anyhow::Result<()> {
         outcomes.push(runtime.block_on(run(database, size))?);
         // Written even if the other database fails later.
         std::fs::write(&file, report(size, &outcomes)?)?;
-        eprintln!("{} is written", file.display());
+        eprintln!("{} written", file.display());
     }
     print!("{}", report(size, &outcomes)?);
     Ok(())

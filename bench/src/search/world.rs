@@ -170,5 +170,5 @@ async fn index_bytes(app: &Application) -> anyhow::Result<u64> {
             app.database.number(sql).await
         }
     };
-    u64::try_from(bytes).context("a size is no number")
+    u64::try_from(bytes).context("invalid size")
 }

@@ -57,7 +57,7 @@ fn delivers_every_event_once_and_in_order() {
         let (states, found, paths) = check(None, bounds);
         eprintln!("{states:>9} states, {:>6.1} s: {name}", start.elapsed().as_secs_f64());
         assert!(paths.is_empty(), "{name}: {paths}");
-        assert_eq!(found.len(), 1, "{name}: the end that it is about was never reached");
+        assert_eq!(found.len(), 1, "{name}: the expected final state was never reached");
         total += states;
     }
     eprintln!("{total:>9} states in all");
@@ -86,7 +86,7 @@ fn finds_every_mutation_of_the_algorithm() {
     for (mutation, name) in needed {
         let (_, bounds) = all_bounds().into_iter().find(|(other, _)| *other == name).unwrap();
         let (states, _, paths) = check(Some(mutation), bounds);
-        assert!(!paths.is_empty(), "{mutation:?} is not missed where {name}");
+        assert!(!paths.is_empty(), "{mutation:?} is not detected where {name}");
         eprintln!("{mutation:?}: found after {states} states, where {name}");
     }
 }

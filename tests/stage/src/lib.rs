@@ -100,5 +100,5 @@ pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("the condition never held");
+    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("condition timed out");
 }

@@ -31,7 +31,7 @@ pub async fn sign_in(
 ) -> Result<TokenPair, AppError> {
     match accounts::signin(identity, email, password, device).await? {
         SignedIn::Tokens(pair) => Ok(*pair),
-        SignedIn::SecondFactor(challenge) => panic!("a second factor is asked for: {:?}", challenge.methods),
+        SignedIn::SecondFactor(challenge) => panic!("unexpected second-factor challenge: {:?}", challenge.methods),
     }
 }
 

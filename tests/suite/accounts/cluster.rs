@@ -67,7 +67,7 @@ async fn tokens_and_tickets_of_one_instance_are_valid_on_the_other() {
     for base in [&there, &app.url()] {
         let Err((status, _)) = support::Socket::try_open(base, &path, away.headers(), support::Codec::Json).await
         else {
-            panic!("a ticket was good twice")
+            panic!("a ticket was accepted twice")
         };
         assert_eq!(status, 401);
     }

@@ -36,12 +36,12 @@ async fn verifies_an_address_by_the_mailed_link() {
         assert_eq!(part.matches(&link).count(), 1, "{part}");
     }
     let token = mail.token("verify-email");
-    assert!(token.len() >= 43, "{token} can be guessed");
+    assert!(token.len() >= 43, "{token} is guessable");
 
     // The stored value does not open anything.
     assert_eq!(app.database.number("SELECT COUNT(*) FROM mail_tokens").await, 1);
     assert_eq!(app.database.number(&format!("SELECT COUNT(*) FROM jobs WHERE payload LIKE '%{token}%'")).await, 0);
-    wait_until("nothing is left of the job", || async {
+    wait_until("the mail job is done", || async {
         app.database.number("SELECT COUNT(*) FROM jobs WHERE kind = 'mail'").await == 0
     })
     .await;
@@ -57,14 +57,14 @@ async fn verifies_an_address_by_the_mailed_link() {
     let mut other_tab = anna.connect().await;
     anna.post("/r1/auth/verify-email", json!({ "token": token })).await.data_with(200);
     assert_eq!(other_tab.expect("account.own").await.payload["user_id"], json!(anna.id));
-    assert_eq!(me(&anna).await["email_verified"], true, "the session that was shown goes on");
+    assert_eq!(me(&anna).await["email_verified"], true, "the current session stays valid");
     verify(&app, &token).await.refused(400, "token_invalid");
 
     // The address is already verified, so no mail is sent.
     app.anonymous().post("/r1/auth/resend-verification", json!({ "email": anna.email })).await.data_with(202);
     let ben = app.sign_up("Ben").await;
     server.mail_with(&ben.email, "/verify-email?token=").await;
-    wait_until("the workers have nothing to do", || async {
+    wait_until("all mail jobs are done", || async {
         app.database.number("SELECT COUNT(*) FROM jobs WHERE kind = 'mail'").await == 0
     })
     .await;
@@ -95,7 +95,7 @@ async fn verification_link_on_another_device_requires_the_password_and_keeps_the
     for device in [&anna, &tablet, &program] {
         assert_eq!(me(device).await["email_verified"], true);
     }
-    assert_eq!(me(&ben).await["id"], ben.id, "nobody else was signed in");
+    assert_eq!(me(&ben).await["id"], ben.id, "the session is unchanged");
 }
 
 #[tokio::test]
@@ -133,10 +133,10 @@ async fn password_reset_signs_out_all_devices() {
     };
     let known = forgot(&anna.email.to_uppercase()).await;
     assert_eq!(known.0, 202);
-    assert_eq!(forgot("nobody@example.test").await, known, "one answer whether there is an account or not");
+    assert_eq!(forgot("nobody@example.test").await, known, "unknown accounts get the same response");
     let first = server.mail_with(&anna.email, "/reset-password?token=").await.token("reset-password");
     forgot(&anna.email).await;
-    wait_until("the second mail is there", || async { server.mails_to(&anna.email).len() == 3 }).await;
+    wait_until("the second mail arrives", || async { server.mails_to(&anna.email).len() == 3 }).await;
     let second = server.mails_to(&anna.email)[2].token("reset-password");
     reset(&first, NEW_PASSWORD).await.refused(400, "token_invalid");
 
@@ -155,7 +155,7 @@ async fn password_reset_signs_out_all_devices() {
     assert_eq!(socket.closed().await.code, 4401);
     app.anonymous().sign_in(&anna.email, PASSWORD).await.refused(401, "invalid_credentials");
     let again = Member::sign_in(&app.url(), &anna.email, password).await;
-    assert_eq!(me(&again).await["email_verified"], true, "whoever has the mail has the address");
+    assert_eq!(me(&again).await["email_verified"], true, "the reader of the mail verifies the address");
     server.mail_with(&anna.email, "was changed on").await;
     assert!(server.mails_to("nobody@example.test").is_empty());
 }
@@ -174,7 +174,7 @@ async fn mailed_links_expire() {
     let body = json!({ "token": reset, "password": NEW_PASSWORD });
     app.anonymous().post("/r1/auth/reset-password", body).await.refused(400, "token_invalid");
     app.anonymous().post("/r1/auth/resend-verification", json!({ "email": anna.email })).await.data_with(202);
-    wait_until("a newer token is there", || async {
+    wait_until("a newer token exists", || async {
         app.database.number("SELECT COUNT(*) FROM mail_tokens WHERE purpose = 'verification'").await == 1
             && app.mailed_token(&anna.email, "verify-email").await != token
     })
@@ -211,12 +211,15 @@ async fn retries_mail_while_the_mail_server_is_unavailable() {
     let anna = app.sign_up("Anna").await;
     let waiting =
         "SELECT COUNT(*) FROM jobs WHERE kind = 'mail' AND status = 'waiting' AND attempt = 1 AND error IS NOT NULL";
-    wait_until("it was tried", || async { app.database.number(waiting).await == 1 }).await;
+    wait_until("the mail is attempted", || async { app.database.number(waiting).await == 1 }).await;
     let first_token = app.database.number("SELECT MAX(created_at) FROM mail_tokens").await;
     server.start_again().await;
     app.database.run("UPDATE jobs SET due_at = due_at - 60000 WHERE kind = 'mail'").await;
     let token = server.mail_with(&anna.email, "/verify-email?token=").await.token("verify-email");
-    assert!(app.database.number("SELECT MAX(created_at) FROM mail_tokens").await > first_token, "a token of its own");
+    assert!(
+        app.database.number("SELECT MAX(created_at) FROM mail_tokens").await > first_token,
+        "the retry has a new token"
+    );
     anna.post("/r1/auth/verify-email", json!({ "token": token })).await.data_with(200);
 }
 
@@ -228,14 +231,14 @@ async fn moves_mail_rejected_by_the_server_to_the_dead_letters() {
     app.anonymous().sign_up(&email, PASSWORD, "Anna").await.data_with(201);
     let dead =
         "SELECT COUNT(*) FROM jobs WHERE kind = 'mail' AND status = 'dead' AND error LIKE '%550%' AND due_at IS NULL";
-    wait_until("it is among the dead letters", || async { app.database.number(dead).await == 1 }).await;
+    wait_until("the mail is a dead letter", || async { app.database.number(dead).await == 1 }).await;
     // A temporary rejection is retried.
     let later = format!("later-{}", new_email("ben"));
     app.anonymous().sign_up(&later, PASSWORD, "Ben").await.data_with(201);
     let waiting = "SELECT COUNT(*) FROM jobs WHERE kind = 'mail' AND status = 'waiting' AND error IS NOT NULL";
-    wait_until("it waits", || async { app.database.number(waiting).await == 1 }).await;
+    wait_until("the mail waits for a retry", || async { app.database.number(waiting).await == 1 }).await;
     let token = json!({ "email": later, "password": PASSWORD });
-    assert_eq!(app.anonymous().post("/r1/auth/signin", token).await.status, 200, "accounts work without");
+    assert_eq!(app.anonymous().post("/r1/auth/signin", token).await.status, 200, "accounts work without verification");
 }
 
 #[tokio::test]
@@ -262,7 +265,7 @@ async fn mails_a_sign_in_from_an_unknown_device() {
     sign_in("Mozilla/5.0 (Linux; Android 14) Chrome/131.0 Safari/537.36").await;
     // Unrecognised user agents are not quoted in the mail.
     sign_in("Bank Support, see https://evil.example <b>").await;
-    wait_until("the second sign-in is told", || async { told(&server, &anna).len() == 2 }).await;
+    wait_until("the second sign-in is mailed", || async { told(&server, &anna).len() == 2 }).await;
     assert!(told(&server, &anna).iter().all(|mail| !(mail.text().contains("evil") || mail.html().contains("evil"))));
 }
 
@@ -277,7 +280,7 @@ async fn mails_the_owner_about_a_second_sign_up_with_their_address() {
     let anna = app.sign_up("Anna").await;
     app.anonymous().sign_up(&anna.email, NEW_PASSWORD, "Not Anna").await.refused(409, "email_taken");
     let mail = app.outbox(&anna.email, "tried to create an account").await;
-    assert!(!mail.contains("Not Anna"), "a stranger's words are not passed on");
+    assert!(!mail.contains("Not Anna"), "user agents are not quoted");
 }
 
 #[tokio::test]

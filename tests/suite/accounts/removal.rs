@@ -47,7 +47,7 @@ async fn a_deleted_account_is_signed_out_at_once_and_frees_its_address() {
     }
     app.anonymous().sign_in(&anna.email, PASSWORD).await.refused(401, "invalid_credentials");
     for table in ["users", "audit_log", "jobs", "conversation_events", "mail_tokens"] {
-        wait_until("nothing tells of the person", || async {
+        wait_until("the personal data is deleted", || async {
             let rows = format!("SELECT COUNT(*) FROM {table} t WHERE CAST(t AS TEXT) LIKE '%{}%'", anna.email);
             let sqlite = format!("SELECT COUNT(*) FROM users WHERE email = '{}'", anna.email);
             let is_sqlite = app.database.url.starts_with("sqlite");
@@ -118,15 +118,15 @@ async fn conversations_with_a_deleted_account_stay_usable() {
     ben.get(&format!("/r1/users/{}", anna.id)).await.refused(404, "not_found");
 
     // The log loses the name and content that nobody else ever read.
-    wait_until("the log tells of nobody", || async {
+    wait_until("the name is removed from the log", || async {
         let named = "SELECT (SELECT COUNT(*) FROM conversation_events WHERE payload LIKE '%\"Anna\"%') + (SELECT COUNT(*) FROM messages WHERE content = 'My secret')";
         app.database.number(named).await == 0
     })
     .await;
     let log = ben.event_log(&group).await;
-    let told = log.iter().find(|event| event["payload"]["message"]["content"] == "Hello all").expect("it is there");
+    let told = log.iter().find(|event| event["payload"]["message"]["content"] == "Hello all").expect("present");
     assert_eq!(told["payload"]["message"]["sender"]["name"], "Deleted user");
-    assert!(log.iter().any(|event| event["payload"]["message"]["sender"]["name"] == "Ben"), "others keep theirs");
+    assert!(log.iter().any(|event| event["payload"]["message"]["sender"]["name"] == "Ben"), "names of others stay");
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn an_export_contains_only_the_accounts_own_data() {
     }
     ben.send_message(&pair, "From Ben").await;
     let answer = anna.get("/r1/users/me/export").await;
-    assert!(answer.header("content-length").is_none(), "it comes in pieces");
+    assert!(answer.header("content-length").is_none(), "the response is chunked");
     let data = answer.data_with(200);
     assert_eq!((text(&data["user"], "email"), text(&data["user"], "id")), (anna.email.as_str(), anna.id.as_str()));
     let count = |field: &str| data[field].as_array().map_or(0, Vec::len);

@@ -166,6 +166,9 @@ async fn sets_tokens_as_cookies_and_keeps_secrets_out_of_logs_and_storage() {
     }
     for secret in [text(&enrolment, "secret"), text(&asked, "challenge"), codes["recovery_codes"][0].as_str().unwrap()]
     {
-        assert!(!kept.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} lies in clear");
+        assert!(
+            !kept.windows(secret.len()).any(|window| window == secret.as_bytes()),
+            "{secret} is stored in plain text"
+        );
     }
 }

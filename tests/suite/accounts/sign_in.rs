@@ -67,7 +67,7 @@ async fn concurrent_sign_ins_are_served_or_told_to_retry() {
         .collect();
     // Hashing does not block requests of signed-in users.
     anna.get("/r1/users/me").await.data();
-    assert!(tasks.iter().any(|task| !task.is_finished()), "it was answered after the whole crowd");
+    assert!(tasks.iter().any(|task| !task.is_finished()), "the request was answered after all sign-ins");
     let mut served = 0;
     for task in tasks {
         let answer = task.await.unwrap();

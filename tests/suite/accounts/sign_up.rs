@@ -92,7 +92,7 @@ async fn the_first_account_needs_the_setup_token_on_a_reachable_server() {
     };
     let open = || Setup::new().on(Engine::Sqlite).from_nothing();
     let app = open().start().await;
-    assert_eq!(policy(&app).await["setup_token"], false, "nobody else can get there");
+    assert_eq!(policy(&app).await["setup_token"], false, "only the local machine reaches the server");
 
     let mut app = open().set("server.host", "0.0.0.0").start().await;
     assert_eq!(policy(&app).await["setup_token"], true);

@@ -146,7 +146,7 @@ async fn keeps_secrets_out_of_the_log() {
     anonymous.refresh(anna.refresh_token()).await.refused(401, "refresh_reused");
     anonymous.sign_in(&anna.email, "Wr0ng-Password").await.refused(401, "invalid_credentials");
     let log = app.instances[0].log().join("\n");
-    assert!(log.contains("/r1/auth/refresh"), "the log is read");
+    assert!(log.contains("/r1/auth/refresh"), "the log has the requests");
     for secret in [PASSWORD, "Wr0ng-Password", anna.access_token(), anna.refresh_token(), "argon2id", "PRIVATE KEY"] {
         assert!(!log.contains(secret), "{secret} is in the log");
     }

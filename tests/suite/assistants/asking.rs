@@ -194,7 +194,7 @@ async fn answers_mentions_of_a_workspace_assistant_in_any_conversation() {
         let body = json!({ "client_id": "m1", "content": "And now?", "mentions": mention });
         team.ben.post(&format!("/r1/conversations/{id}/messages"), body).await.data_with(201);
         assert_eq!(team.answered(&mut socket, &id).await.0, "Ada Lovelace", "{kind}");
-        assert!(team.anna.conversation(&id).await.get("assistants").is_none(), "it did not become a member");
+        assert!(team.anna.conversation(&id).await.get("assistants").is_none(), "the assistant became a member");
     }
 }
 
@@ -317,7 +317,7 @@ async fn personal_instructions_apply_only_to_private_assistant_chats() {
     let is_told = |chat: &Chat, question: &str| {
         let asked: Vec<String> = chat.upstream.asked().iter().map(|asked| asked.body["messages"].to_string()).collect();
         let asked: Vec<&String> = asked.iter().filter(|asked| asked.contains(question)).collect();
-        assert!(!asked.is_empty(), "nobody was asked {question}");
+        assert!(!asked.is_empty(), "the model did not receive {question}");
         asked.iter().any(|asked| asked.contains("Answer in rhymes, {{date}}."))
     };
     assert_eq!(chat.anna.get(path).await.data(), json!({ "instructions": "" }));
@@ -340,7 +340,7 @@ async fn personal_instructions_apply_only_to_private_assistant_chats() {
 
     chat.anna.put(path, json!({ "instructions": "x".repeat(2_001) })).await.names_field("instructions");
     let export = chat.anna.get("/r1/users/me/export").await;
-    assert!(export.text().contains("Answer in rhymes"), "they are part of one's data");
+    assert!(export.text().contains("Answer in rhymes"), "the export includes the instructions");
     chat.anna.put(path, json!({ "instructions": "" })).await.data();
     chat.ask("And now?").await;
     chat.ended("message.completed").await;

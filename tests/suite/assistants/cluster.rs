@@ -53,7 +53,7 @@ impl Pair {
                 writer = Some(index);
             }
         }
-        (answer, writer.expect("one of them writes it"))
+        (answer, writer.expect("one instance writes it"))
     }
 
     /// The other instance starts over; readers keep the old text until the new one is longer.
@@ -209,7 +209,7 @@ async fn an_answer_is_not_lost_while_postgresql_is_away() {
     let completed = socket.expect_in("message.completed", &chat).await;
     assert_eq!(completed.payload["message"]["content"], "First second third");
     assert_eq!(completed.payload["message"]["id"], json!(answer));
-    assert_eq!(upstream.asked().len(), 1, "nothing had to be asked again");
+    assert_eq!(upstream.asked().len(), 1, "the provider was called again");
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ async fn read_of(socket: &mut Socket, message: &str, text: &mut String, expected
     while text.as_str() != expected {
         let is_next = |frame: &Frame| frame.kind == "message.delta" && frame.payload["message_id"] == message;
         append(text, &socket.find("a piece of the answer", is_next).await);
-        assert!(expected.starts_with(text.as_str()), "{text:?} is no beginning of {expected:?}");
+        assert!(expected.starts_with(text.as_str()), "{text:?} is not a prefix of {expected:?}");
     }
 }
 
@@ -55,7 +55,7 @@ async fn two_models_answer_concurrently_and_the_chosen_answer_continues() {
     // The first one is still being written.
     chat.upstream.release(1);
     read_of(&mut chat.socket, &first, &mut one, "One two ").await;
-    assert_eq!(chat.shown().await.len(), 2, "the second one is in no list");
+    assert_eq!(chat.shown().await.len(), 2, "the second answer is not listed");
     let compare = format!("/r1/messages/{first}/compare");
     chat.anna.post(&compare, json!({ "model": "small" })).await.refused(409, "wrong_state");
 
@@ -84,7 +84,7 @@ async fn two_models_answer_concurrently_and_the_chosen_answer_continues() {
     let told = chat.upstream.asked().last().unwrap().body["messages"].to_string();
     assert!(told.contains("Eins zwei") && !told.contains("One two"), "{told}");
     let log = format!("{:?}", chat.anna.event_log(&chat.id).await);
-    assert!(!log.contains("One two"), "the log has what is shown: {log}");
+    assert!(!log.contains("One two"), "the log has the shown answer: {log}");
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn both_compared_answers_are_charged_and_never_overdraw() {
     let told = chat.compared(&second, |told| told["version"] == 2).await;
     let both = cost(&told["message"]) + cost(&chat.message(&first).await);
     let listed = async || admin.get("/r1/admin/budgets").await.data()["items"][0].clone();
-    wait_until("what was held is given back", async || listed().await["held"] == 0).await;
+    wait_until("the reservation is released", async || listed().await["held"] == 0).await;
     assert_eq!(listed().await["spent"], json!(both));
     assert_eq!(cost(&chat.show(&first, 2).await), cost(&told["message"]));
 
@@ -190,7 +190,7 @@ async fn deleting_an_answer_deletes_its_comparison() {
     chat.anna.delete(&format!("/r1/messages/{first}")).await.data();
     chat.upstream.release(1);
     let (database, kept) = (&chat.app.database, "SELECT COUNT(*) FROM messages WHERE content LIKE '%SECRET%'");
-    wait_until("nobody writes it any more", async || database.number("SELECT COUNT(*) FROM jobs").await == 0).await;
+    wait_until("the answer jobs end", async || database.number("SELECT COUNT(*) FROM jobs").await == 0).await;
     assert_eq!(database.number(kept).await, 0);
     assert_eq!(database.number("SELECT COUNT(*) FROM message_versions").await, 0);
     // The event of the question is unchanged.

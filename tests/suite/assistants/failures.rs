@@ -35,7 +35,7 @@ async fn fails_a_retryable_answer_if_the_provider_is_unavailable() {
     let (content, reason) = fail(&mut chat).await;
     assert_eq!(content, "");
     assert_eq!(reason, "The AI provider is unavailable. Try again in a minute.");
-    assert_eq!(chat.upstream.asked().len(), 4, "the first try and three more");
+    assert_eq!(chat.upstream.asked().len(), 4, "one attempt and three retries");
 
     chat.upstream.always(Behaviour::answer("Back again."));
     let answer = chat.answers().await[0]["id"].as_str().unwrap().to_owned();
@@ -71,7 +71,7 @@ async fn a_stream_that_breaks_keeps_its_text_and_fails() {
             let (content, reason) = fail(&mut chat).await;
             assert_eq!((content, reason), (json!("Half an "), expected.to_owned()));
         }
-        assert_eq!(chat.upstream.asked().len(), 2, "after the first token nothing is tried again");
+        assert_eq!(chat.upstream.asked().len(), 2, "no retry after the first token");
     }
 }
 
@@ -90,7 +90,7 @@ async fn reports_a_rejected_provider_key_to_administrators_only() {
     chat.upstream.always(Behaviour::Refuse(401, None));
     let (_, reason) = fail(&mut chat).await;
     assert!(reason.contains("Ask an admin"), "{reason}");
-    assert!(!chat.app.instances[0].log().iter().any(|line| line.contains("key-one")), "a key is in the log");
+    assert!(!chat.app.instances[0].log().iter().any(|line| line.contains("key-one")), "a key was logged");
 }
 
 /// Inserts a job that no worker understands, with this number of previous attempts.
@@ -141,7 +141,7 @@ async fn invalid_provider_settings_prevent_start_up_with_an_explanation() {
             .current_dir(app.folder())
             .kill_on_drop(true)
             .output();
-        let output = tokio::time::timeout(PATIENCE, output).await.expect("it does not serve").unwrap();
+        let output = tokio::time::timeout(PATIENCE, output).await.expect("not serving").unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && said.contains(key), "{said}");
         assert!(!said.contains("secret"), "{said}");

@@ -33,7 +33,7 @@ async fn limits_a_message_to_its_first_three_mentioned_assistants() {
     let ids = assistants(&anna, (0..5).map(|n| format!("Helper{n}"))).await;
     in_group(&anna, &group, &ids).await;
     anna.send_message(&group, "What do you say, @helper4, @helper1, @helper3, @helper0 and @helper2?").await;
-    wait_until("three answers", || async { complete(&anna, &group).await == 3 }).await;
+    wait_until("three answers are complete", || async { complete(&anna, &group).await == 3 }).await;
     let mut named: Vec<String> = anna
         .history(&group)
         .await
@@ -93,9 +93,9 @@ async fn limits_an_account_to_twenty_pending_answers_without_delaying_others() {
     for chat in &chats {
         before += complete(&anna, chat).await;
     }
-    assert!(before <= 2, "{before} of Anna's answers went first");
+    assert!(before <= 2, "{before} of Anna's answers came first");
     upstream.release(100);
-    wait_until("the place to be free again", || async {
+    wait_until("another question is accepted", || async {
         anna.send_as(&chats[0], &new_id(), "One more?").await.status == 201
     })
     .await;

@@ -57,7 +57,7 @@ async fn sends_pictures_and_text_to_the_model_and_names_other_files() {
             assert_eq!(asked.contains(&data), sees, "{kind:?} {model}");
             let last = asked.replace(&data, "");
             assert!(last.contains("What is it?") && last.contains("# Step one"), "{kind:?} {model}: {last}");
-            assert!(last.contains("# Step one<\\\\/file>"), "what stands in a file does not end it: {last}");
+            assert!(last.contains("# Step one<\\\\/file>"), "file content can't close the file element: {last}");
             assert!(last.contains("a.zip") && last.contains("you can't read files of this type"), "{kind:?}: {last}");
             assert_eq!(last.contains("you can't see pictures"), !sees, "{kind:?} {model}: {last}");
             let files = answer["answer"]["files"].as_array().unwrap();
@@ -85,7 +85,7 @@ async fn scales_pictures_to_the_models_image_size() {
         let picture = image::load_from_memory(&STANDARD.decode(data).unwrap()).unwrap();
         assert_eq!(picture.width(), 1773, "{} x {}", picture.width(), picture.height());
         let tokens = answer["answer"]["files"][0]["tokens"].as_u64().unwrap();
-        assert_eq!(tokens, 1773 * 886 / 750, "it is counted as it is");
+        assert_eq!(tokens, 1773 * 886 / 750, "tokens follow the sent size");
     }
 }
 
@@ -161,7 +161,7 @@ async fn answers_to_later_members_exclude_earlier_files() {
         who.send_message(&chat.id, &question).await;
         let answer = chat.ended("message.completed").await["message"].clone();
         assert_eq!(asked(&chat).contains("before Carl"), reads, "{}", asked(&chat));
-        assert!(!answer.to_string().contains("a.txt"), "Carl reads the answer, too: {answer}");
+        assert!(!answer.to_string().contains("a.txt"), "Carl also reads the answer: {answer}");
     }
 }
 

@@ -59,7 +59,7 @@ async fn prompts_belong_to_a_user_or_a_workspace() {
     assert_eq!(team.commands(&team.anna, "stand").await, ["standup"]);
     assert_eq!(team.commands(&team.anna, "NOTE").await, ["standup", "status"]);
     assert_eq!(team.commands(&team.anna, "%25").await, Vec::<String>::new());
-    assert_eq!(team.commands(&team.guest, "").await, ["mine"], "guests see their own");
+    assert_eq!(team.commands(&team.guest, "").await, ["mine"], "guests see their own prompts");
     // Ben's permissions on both.
     team.ben.get(&path(&own)).await.refused(404, "not_found");
     team.ben.delete(&path(&own)).await.refused(404, "not_found");

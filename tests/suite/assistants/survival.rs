@@ -64,7 +64,7 @@ async fn keeps_a_stop_request_across_a_kill() {
     chat.socket = chat.anna.connect().await;
     let message = completed_since(&mut chat).await;
     assert_eq!((&message["status"], &message["content"]), (&json!("stopped"), &json!("Never ")));
-    assert_eq!(chat.upstream.asked().len(), 1, "nothing was asked again");
+    assert_eq!(chat.upstream.asked().len(), 1, "the provider was called again");
 }
 
 #[tokio::test]
@@ -96,5 +96,5 @@ async fn a_slow_model_does_not_delay_mail() {
     let ben = chat.app.sign_up("Ben").await;
     chat.app.mailed_token(&ben.email, "verify-email").await;
     assert_eq!(chat.message(&answer).await["status"], "streaming");
-    assert_eq!(chat.anna.history(&waiting).await.len(), 1, "the second answer has to wait");
+    assert_eq!(chat.anna.history(&waiting).await.len(), 1, "the second answer waits");
 }

@@ -146,7 +146,7 @@ async fn deleting_a_prompt_deletes_its_versions_and_replies() {
         // The title was derived from the first question.
         let text = format!("SECRET-{secret}");
         let spoken = log.matches(&text).count();
-        assert!(spoken == 0 || secret == 1 && log.contains("conversation.updated"), "{text} is still told: {log}");
+        assert!(spoken == 0 || secret == 1 && log.contains("conversation.updated"), "{text} is still published: {log}");
         let kept = format!("SELECT COUNT(*) FROM messages WHERE content LIKE '%{text}%'");
         assert_eq!(chat.app.database.number(&kept).await, 0, "{text}");
     }

@@ -115,5 +115,5 @@ async fn end_in_one_board(anna: &Member, ben: &Member) {
         listed.values().map(|task| (task["column_id"].to_string(), task["position"].to_string())).collect();
     places.sort();
     places.dedup();
-    assert_eq!(places.len(), CARDS, "no two cards stand at one place");
+    assert_eq!(places.len(), CARDS, "two cards have the same position");
 }

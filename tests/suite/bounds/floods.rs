@@ -35,7 +35,7 @@ async fn counts_fragments_and_pings_as_frames() {
     let mut raw = silent(&anna).await;
     raw.write(&masked(TEXT, b"")).await;
     raw.write(&masked(0, b"").repeat(200)).await;
-    assert_eq!(raw.close_code().await, Some(4429), "pieces without anything in them");
+    assert_eq!(raw.close_code().await, Some(4429), "empty fragments");
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn limits_compressed_messages_by_uncompressed_size() {
     assert!(grown < 16 * 1024 * 1024, "the server grew by {grown} bytes");
     let mut raw = deflating(&app, anna.access_token()).await;
     raw.write(&masked(0x80 | 0x40 | BINARY, &[0xFF; 50])).await;
-    assert_eq!(raw.close_code().await, Some(1002), "what is no deflate");
+    assert_eq!(raw.close_code().await, Some(1002), "invalid deflate data");
     let mut raw = deflating(&app, anna.access_token()).await;
     let question = r#"{"id":"q","type":"ping","timestamp":"","payload":{}}"#;
     raw.write(&masked(0xC1, &deflated(question.as_bytes()))).await;
@@ -105,7 +105,7 @@ async fn slows_down_a_flood_without_affecting_others_if_the_limiter_is_off() {
         assert_eq!(ben_socket.request("ping", json!({})).await.kind, "pong");
         longest = longest.max(begun.elapsed());
     }
-    assert!(longest < Duration::from_secs(10), "somebody else waited {longest:?}");
+    assert!(longest < Duration::from_secs(10), "another member waited {longest:?}");
     let mut flood = pouring.await.unwrap();
     let mut code = None;
     while let Some((opcode, payload)) = flood.frame().await {
@@ -148,7 +148,7 @@ async fn rate_limits_toggled_typing_indicators() {
     reader.find("the message", |frame| frame.kind == "message.created").await;
     let told = reader.drain().await.iter().filter(|frame| frame.kind == "typing").count();
     let allowed = 2 * (1 + usize::try_from(begun.elapsed().as_secs()).unwrap() / 3);
-    assert!((1..=allowed).contains(&told), "{told} were told where {allowed} may be");
+    assert!((1..=allowed).contains(&told), "{told} events, {allowed} allowed");
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn publishes_presence_at_most_once_a_second_with_the_last_choice() {
     let told = reader.drain().await.iter().filter(|frame| is_annas(frame)).count();
     // The first one may announce that she came online.
     let allowed = 2 + usize::try_from(begun.elapsed().as_secs()).unwrap();
-    assert!(told <= allowed, "{told} changes before the last one, where {allowed} may be");
+    assert!(told <= allowed, "{told} changes before the last one, {allowed} allowed");
 }
 
 /// The log is read at the limited rate; nothing is lost and the connection stays usable.
@@ -192,7 +192,7 @@ async fn slows_down_a_flood_of_syncs_without_losing_events() {
     }
     // A burst of 16 s, or 1 MiB, is free; the syncs transfer 1.5 MB.
     let needed = Duration::from_secs((SYNCS * 100 * 4_900 / 65_536 - 16) as u64);
-    assert!(begun.elapsed() >= needed, "{:?} where {needed:?} are needed", begun.elapsed());
+    assert!(begun.elapsed() >= needed, "took {:?}, expected at least {needed:?}", begun.elapsed());
     let got = socket.drain().await.iter().filter(|frame| frame.kind == "message.created").count();
     assert_eq!(got, SYNCS * 100);
 }

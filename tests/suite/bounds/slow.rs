@@ -17,7 +17,7 @@ async fn pour(sender: &Member, reader: &mut support::Socket, chat: &str, from: i
         let body = json!({ "conversation_id": chat, "client_id": format!("{n}"), "content": content });
         let begun = Instant::now();
         socket.send("message.send", body).await;
-        assert_eq!(reader.read_until_seq(chat, n).await.len(), 1, "each comes once");
+        assert_eq!(reader.read_until_seq(chat, n).await.len(), 1, "each message arrives once");
         longest = longest.max(begun.elapsed());
         socket.read_until_seq(chat, n).await;
     }
@@ -32,7 +32,7 @@ async fn remains(stuck: &mut Raw) -> (i64, Option<u16>) {
             TEXT => {
                 let frame: Value = serde_json::from_slice(&payload).unwrap();
                 if let Some(seq) = frame["payload"]["seq"].as_i64() {
-                    assert_eq!(seq, last + 1, "what arrives has no gap");
+                    assert_eq!(seq, last + 1, "received messages have no gap");
                     last = seq;
                 }
             }
@@ -61,7 +61,7 @@ async fn stalled_readers_are_disconnected_without_affecting_others() {
     }
     let memory = app.instances[0].memory();
     let longest = pour(&anna, &mut reader, &chat, joined + 1, MESSAGES).await;
-    assert!(longest < Duration::from_secs(10), "somebody who reads waited {longest:?} for a message");
+    assert!(longest < Duration::from_secs(10), "the reader waited {longest:?} for a message");
     // Bounded by the queues and the messages themselves. Without a bound each connection would hold 1.2 MB of its own
     // or keep the shared messages alive.
     let grown = app.instances[0].memory().saturating_sub(memory);
@@ -69,7 +69,7 @@ async fn stalled_readers_are_disconnected_without_affecting_others() {
     for stuck in &mut stuck {
         let (last, code) = remains(stuck).await;
         assert_eq!(code, Some(4508), "after {last}");
-        assert!(last < joined + MESSAGES, "it got all, so it was never behind");
+        assert!(last < joined + MESSAGES, "the client received everything, so it was not slow");
     }
     drop(stuck);
     connections_fall_to(&app, before + 1).await;
@@ -98,12 +98,12 @@ async fn keeps_slow_readers_connected() {
     });
     let mut last = 0;
     while last < MESSAGES {
-        let (opcode, payload) = slow.frame().await.expect("it goes on");
+        let (opcode, payload) = slow.frame().await.expect("it continues");
         match opcode {
             TEXT => {
                 let frame: Value = serde_json::from_slice(&payload).unwrap();
                 if let Some(seq) = frame["payload"]["seq"].as_i64() {
-                    assert_eq!(seq, last + 1, "what arrives has no gap");
+                    assert_eq!(seq, last + 1, "received messages have no gap");
                     last = seq;
                     // Slower than messages arrive, so that they queue up. This sets the reader's pace and does not wait
                     // for a condition.
@@ -111,7 +111,7 @@ async fn keeps_slow_readers_connected() {
                 }
             }
             PING => slow.send(PONG, &payload).await,
-            other => panic!("a frame of kind {other} came after {last}: {payload:?}"),
+            other => panic!("unexpected frame {other} after {last}: {payload:?}"),
         }
     }
     pouring.await.unwrap();
@@ -157,9 +157,9 @@ async fn disconnects_a_stalled_event_stream_that_resumes_without_loss() {
     for n in 1..=MESSAGES {
         sender.send_message(&chat, &content).await;
         reader.read_until_seq(&chat, n).await;
-        assert_eq!(live.expect("message.created").await.payload["seq"], n, "the other stream goes on");
+        assert_eq!(live.expect("message.created").await.payload["seq"], n, "the other stream continues");
     }
-    assert!(stuck.rest().await < usize::try_from(MESSAGES).unwrap() * CONTENT, "it ends before it has all");
+    assert!(stuck.rest().await < usize::try_from(MESSAGES).unwrap() * CONTENT, "the stream was not cut off");
     drop(live);
     let mut stream = ben.event_stream(Some(&cursor)).await;
     for n in 1..=MESSAGES {
@@ -193,7 +193,7 @@ async fn the_heartbeat_detects_a_frozen_socket() {
     for _ in 0..100 {
         anna.send_message(&chat, &content).await;
     }
-    wait_until("its place is free", || async {
+    wait_until("the connection slot is free", || async {
         support::Socket::try_open(&app.url(), "/r1/websocket", ben.headers(), support::Codec::Json).await.is_ok()
     })
     .await;

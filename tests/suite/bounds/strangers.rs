@@ -39,7 +39,7 @@ async fn buffers_an_unread_response_in_bounded_memory() {
     let grown = app.instances[0].memory().saturating_sub(memory);
     assert!(grown < READERS * 160 * 1024, "{READERS} unread answers take {grown} bytes");
     let last = unread.pop().unwrap().body().await;
-    assert_eq!(last, whole.body, "who reads gets all of it");
+    assert_eq!(last, whole.body, "a reading client gets the whole response");
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn limits_open_connections_per_address_except_websockets() {
     }
     assert!(closed >= 10, "{closed} were closed");
     drop(open);
-    wait_until("there is room again", || async {
+    wait_until("another connection is accepted", || async {
         let mut stream = connect(&app).await;
         let asked = stream.write_all(b"GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
         let mut answer = String::new();
@@ -115,12 +115,12 @@ async fn one_address_cannot_exhaust_long_polling_for_others() {
     let upgrade = "x-forwarded-for: 203.0.113.1";
     let headers = crate::raw::upgrade_headers(upgrade);
     let (_, head) = Raw::knock(&app.url(), "GET", "/socket.io/?EIO=4&transport=websocket", &headers).await;
-    assert_eq!(head.status, 429, "a WebSocket of nobody in particular is one of them");
+    assert_eq!(head.status, 429, "unauthenticated WebSockets count");
     for n in 2..20 {
-        assert_eq!(open(&format!("203.0.113.{n}")).await.status(), 200, "the others come in");
+        assert_eq!(open(&format!("203.0.113.{n}")).await.status(), 200, "other addresses are accepted");
     }
     // Unauthenticated sessions end after ten seconds and free their slots.
-    wait_until("there is room again", || async { open("203.0.113.1").await.status() == 200 }).await;
+    wait_until("another polling session is accepted", || async { open("203.0.113.1").await.status() == 200 }).await;
 }
 
 #[tokio::test]

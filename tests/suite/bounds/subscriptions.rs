@@ -65,7 +65,7 @@ async fn a_hundred_thousand_subscriptions_use_bounded_memory() {
     let begun = Instant::now();
     drop(sockets);
     assert_eq!(sender.request("ping", json!({})).await.kind, "pong");
-    assert!(begun.elapsed() < Duration::from_secs(15), "the end of all took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(15), "closing all connections took {:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn streams_and_sockets_share_one_connection_limit() {
     let mut raw = Raw::open(&app.url(), "/socket.io/?EIO=4&transport=websocket", "").await;
     raw.text().await;
     raw.send_text(&format!("40{}", json!({ "token": anna.access_token() }))).await;
-    assert!(raw.text().await.starts_with("44"), "Socket.IO is refused in its own words");
+    assert!(raw.text().await.starts_with("44"), "Socket.IO reports the refusal in its own format");
     // Other users are unaffected.
     app.sign_up("Ben").await.connect().await.drain().await;
 }

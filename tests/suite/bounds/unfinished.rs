@@ -27,7 +27,7 @@ async fn lifetime(mut stream: TcpStream, drip: Option<u8>) -> Duration {
             read = stream.read_buf(&mut answer) => if !matches!(read, Ok(1..)) { return begun.elapsed() },
             () = pause => if let Some(byte) = drip && stream.write_all(&[byte]).await.is_err() { return begun.elapsed() },
         }
-        assert!(begun.elapsed() < GRANTED + SLACK, "it is still open after {:?}: {answer:?}", begun.elapsed());
+        assert!(begun.elapsed() < GRANTED + SLACK, "still open after {:?}: {answer:?}", begun.elapsed());
     }
 }
 
@@ -57,7 +57,7 @@ async fn closes_requests_that_are_never_finished() {
     assert_eq!(anna.connect().await.request("ping", json!({})).await.kind, "pong");
     for task in tasks {
         let lifetime = task.await.unwrap();
-        assert!(lifetime > Duration::from_secs(2), "nobody is cut off at once: {lifetime:?}");
+        assert!(lifetime > Duration::from_secs(2), "disconnected too early: {lifetime:?}");
     }
     // Anna's own connections remain.
     connections_fall_to(&app, before + 2).await;

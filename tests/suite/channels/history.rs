@@ -83,7 +83,7 @@ async fn hides_earlier_messages_from_later_members_if_history_is_hidden() {
         anna.send_message(id, "Said since").await;
         assert_eq!(late.conversation(id).await["unread"], 2, "{kind}");
         for (way, text) in told(&late, id).await {
-            assert!(!text.contains(BEFORE), "{kind}: {way} has it: {text}");
+            assert!(!text.contains(BEFORE), "{kind}: {way} reveals it: {text}");
             assert!(
                 text.contains("Said since") || way == "the export",
                 "{kind}: {way} lacks what was said since: {text}"
@@ -91,7 +91,7 @@ async fn hides_earlier_messages_from_later_members_if_history_is_hidden() {
         }
         for (way, text) in told(&ben, id).await {
             let has_all = text.contains(BEFORE) || ["the conversation", "the list", "the export"].contains(&way);
-            assert!(has_all, "{kind}: {way} lacks what was said before: {text}");
+            assert!(has_all, "{kind}: {way} lacks earlier messages: {text}");
         }
         // A returning member starts anew.
         late.post(&at(id, "/leave"), json!({})).await.data();

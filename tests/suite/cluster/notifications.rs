@@ -27,8 +27,10 @@ async fn notifications_arrive_once_on_whichever_instance() {
         async move { sender.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201) }
     });
     futures_util::future::join_all(sending).await;
-    wait_until("all are known", || async { there.get("/r1/notifications?unread=true").await.data()["total"] == 20 })
-        .await;
+    wait_until("all notifications are listed", || async {
+        there.get("/r1/notifications?unread=true").await.data()["total"] == 20
+    })
+    .await;
     let mut told = texts(&mut socket).await;
     while told.len() < 20 {
         told.extend(texts(&mut socket).await);
@@ -48,7 +50,7 @@ async fn no_push_is_sent_for_conversations_open_on_another_instance() {
         app.instances.iter().map(|instance| async { anna.at(&instance.url()).get("/r1/push/key").await.data() }),
     )
     .await;
-    assert_eq!(keys[0], keys[1], "push services know one server");
+    assert_eq!(keys[0], keys[1], "all instances share the VAPID key");
     let carl = app.sign_up("Carl").await;
     // They stay connected to the end because the push decision for the first message may follow the second.
     let mut sockets = Vec::new();
@@ -62,7 +64,7 @@ async fn no_push_is_sent_for_conversations_open_on_another_instance() {
         socket.send("view", json!({ "conversation_ids": [shown] })).await;
         socket.request("ping", json!({})).await;
         for other in &app.instances {
-            wait_until("he is known to be here", || async {
+            wait_until("Ben is online on the other instance", || async {
                 anna.at(&other.url()).get(&format!("/r1/users/{}", ben.id)).await.data()["presence"] == "online"
             })
             .await;

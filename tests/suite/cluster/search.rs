@@ -29,7 +29,7 @@ async fn messages_sent_to_one_instance_are_found_on_the_other() {
         assert!(sent["id"].is_string());
         app.instances[dead].kill().await;
         let there = ben.at(&app.instances[living].url());
-        wait_until("the other one finds it", async || found(&there, &text).await == [text.clone()]).await;
+        wait_until("the other instance finds the message", async || found(&there, &text).await == [text.clone()]).await;
         app.instances[dead].start_again().await;
     }
 }

@@ -20,7 +20,7 @@ async fn instances_communicate_through_redis_over_tls() {
     anna.send_message(&chat, "by TLS").await;
     socket.expect_in("message.created", &chat).await;
     // Delivery from the log would hide a failure, so the health check confirms Redis.
-    wait_until("all is well", || async { anna.get("/health").await.body["status"] == "ok" }).await;
+    wait_until("the server is healthy", || async { anna.get("/health").await.body["status"] == "ok" }).await;
 }
 
 #[tokio::test]

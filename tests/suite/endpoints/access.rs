@@ -55,7 +55,7 @@ async fn the_access_matrix_matches_the_committed_one() {
     }
     let committed = std::fs::read_to_string(&file).unwrap_or_default();
     for (now, then) in matrix.lines().zip(committed.lines()) {
-        assert_eq!(now, then, "who may call it has changed; if that is meant, run scripts/describe");
+        assert_eq!(now, then, "permissions have changed; if intended, run scripts/describe");
     }
     assert_eq!(
         matrix.lines().count(),

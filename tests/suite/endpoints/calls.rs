@@ -141,7 +141,7 @@ pub(super) fn by_endpoint() -> SampleCalls {
     let mut calls = SampleCalls::new();
     for call in of_all_resources() {
         for name in call.endpoints {
-            assert!(endpoint::all().any(|def| def.name == *name), "a sample call names {name}, which is no endpoint");
+            assert!(endpoint::all().any(|def| def.name == *name), "a sample call names the unknown endpoint {name}");
             let earlier = calls.insert(name, Rc::clone(&call.prepare));
             assert!(earlier.is_none(), "{name} has two sample calls");
         }

@@ -27,7 +27,7 @@ async fn the_committed_openapi_description_matches_the_program() {
     assert!(printed.status.success());
     let printed: Value = serde_json::from_slice(&printed.stdout).unwrap();
     let lines = compare_files(&split(&printed));
-    assert!(description() == printed, "the parts make another document");
+    assert!(description() == printed, "the files in openapi/ don't make up the printed document");
 
     let served = app.anonymous().get("/openapi.json").await.text();
     let document: Value = serde_json::from_str(&served).unwrap();
@@ -35,7 +35,7 @@ async fn the_committed_openapi_description_matches_the_program() {
     assert_eq!(document["paths"], printed["paths"]);
     let mut schemas = document["components"]["schemas"].as_object().unwrap().clone();
     schemas.extend(frames["components"]["schemas"].as_object().unwrap().clone());
-    assert!(Value::Object(schemas) == printed["components"]["schemas"], "what is served has other schemas");
+    assert!(Value::Object(schemas) == printed["components"]["schemas"], "the served schemas differ");
     for kind in ["responses", "parameters", "securitySchemes"] {
         assert_eq!(document["components"][kind], printed["components"][kind]);
     }
@@ -46,9 +46,15 @@ async fn the_committed_openapi_description_matches_the_program() {
     let operations: usize =
         document["paths"].as_object().unwrap().values().map(|item| item.as_object().unwrap().len()).sum();
     let bytes = served.len() / operations;
-    assert!(bytes <= BYTES_PER_OPERATION, "{bytes} bytes for each of {operations}: what do many of them repeat?");
+    assert!(
+        bytes <= BYTES_PER_OPERATION,
+        "{bytes} bytes per operation ({operations} operations): move repeated parts into components"
+    );
     let lines = lines / operations;
-    assert!(lines <= LINES_PER_OPERATION, "{lines} lines for each of {operations}: what do many of them repeat?");
+    assert!(
+        lines <= LINES_PER_OPERATION,
+        "{lines} lines per operation ({operations} operations): move repeated parts into components"
+    );
 }
 
 /// Compares the committed files with the expected content, or writes them. Returns their number of lines.
@@ -125,7 +131,7 @@ fn every_operation_documents_its_authorization_and_resolves_its_references() {
         for (method, operation) in item.as_object().unwrap() {
             let security = operation.get("security").unwrap_or(&document["security"]);
             assert!(security.is_array(), "{method} {path}");
-            assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{method} {path}: its name stands twice");
+            assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{method} {path}: duplicate operation id");
             assert!(operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{method} {path}");
         }
     }
@@ -135,7 +141,7 @@ fn every_operation_documents_its_authorization_and_resolves_its_references() {
         let operation = &document["paths"][def.path][def.method.as_str().to_lowercase()];
         for code in operation["x-codes"].as_array().into_iter().flatten() {
             let line = format!(" `{}`: ", code.as_str().unwrap());
-            assert!(refused.contains(&line), "{} {}: {code} is explained nowhere", def.method, def.path);
+            assert!(refused.contains(&line), "{} {}: {code} is not documented", def.method, def.path);
         }
         assert_eq!(
             operation["requestBody"].is_object(),
@@ -152,7 +158,7 @@ fn references_lead_somewhere(document: &Value) {
     gather(document, &mut references);
     for reference in references {
         let place = document.pointer(reference.trim_start_matches('#'));
-        assert!(place.is_some(), "{reference} leads nowhere");
+        assert!(place.is_some(), "{reference} does not resolve");
     }
 }
 

@@ -38,7 +38,7 @@ async fn logs_routes_without_secrets() {
     }
     assert!(log.contains("\"route\":\"/r1/users/{id}\""));
     for secret in ["a-secret-question", anna.access_token(), anna.refresh_token(), support::PASSWORD] {
-        assert!(!log.contains(secret), "the log holds {secret}");
+        assert!(!log.contains(secret), "{secret} was logged");
     }
 }
 
@@ -66,7 +66,7 @@ async fn every_response_has_the_security_headers() {
     }
     let plain = Application::start().await;
     let header = plain.anonymous().get("/").await.header("strict-transport-security").map(str::to_owned);
-    assert_eq!(header, None, "http is not to be left by a promise of https");
+    assert_eq!(header, None, "no HSTS over http");
     let answer = app.anonymous().get("/r1/users/me").await;
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
@@ -139,7 +139,11 @@ async fn survives_malformed_requests() {
         let _ = socket.write_all(bytes).await;
         let mut answer = Vec::new();
         let ended = timeout(support::PATIENCE, socket.read_to_end(&mut answer)).await;
-        assert!(ended.is_ok(), "{:?}… is left open", String::from_utf8_lossy(&bytes[..bytes.len().min(40)]));
+        assert!(
+            ended.is_ok(),
+            "the connection stays open after {:?}…",
+            String::from_utf8_lossy(&bytes[..bytes.len().min(40)])
+        );
         let answer = String::from_utf8_lossy(&answer).into_owned();
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
     }

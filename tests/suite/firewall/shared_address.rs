@@ -120,7 +120,7 @@ async fn five_hundred_new_users_behind_one_address_are_not_banned() {
         }
     }
     assert!(refused >= 25, "{refused}");
-    assert!(!is_banned(&anonymous, OFFICE).await, "none of this is an attack");
+    assert!(!is_banned(&anonymous, OFFICE).await, "ordinary traffic caused a ban");
     for member in &members {
         assert_eq!(ask(member, "/r1/users/me").await.status, 200);
     }
@@ -221,7 +221,7 @@ mod cluster {
         let mut sockets = vec![connect(&urls[0], &anna).await, connect(&urls[1], &anna).await];
         be_scanned(&urls[0]).await;
         let there = Caller::anonymous(&urls[1]);
-        wait_until("the other instance knows", || async { is_banned(&there, OFFICE).await }).await;
+        wait_until("the other instance knows the ban", || async { is_banned(&there, OFFICE).await }).await;
         are_served(&app, &anna, &mut sockets).await;
 
         // A ban that survives Redis and restarts still exempts members.

@@ -53,10 +53,10 @@ async fn adds_uses_changes_and_removes_a_provider_without_a_restart() {
     let names: Vec<_> = usable.iter().map(|model| (&model["name"], &model["is_default"])).collect();
     assert_eq!(names, [(&json!("small"), &json!(true))]);
     assert_eq!(ask(&program, "local/small").await.status, 200);
-    assert_eq!(ask(&program, "local/other").await.status, 404, "what is not listed can't be asked");
+    assert_eq!(ask(&program, "local/other").await.status, 404, "unlisted models are refused");
     let (asked, chat) = (upstream.asked().len(), anna.open_assistant().await);
     anna.send_message(&chat, "Hello?").await;
-    wait_until("assistants ask it, too", || async { upstream.asked().len() > asked }).await;
+    wait_until("assistants use the provider", || async { upstream.asked().len() > asked }).await;
     // Its key is encrypted at rest and never returned.
     let listed = admin.get(LIST).await.data().to_string();
     assert!(!listed.contains(KEY), "{listed}");
@@ -112,8 +112,11 @@ async fn changing_the_address_does_not_leak_a_providers_keys() {
         assert!(!moved.to_string().contains("0001"), "{moved}");
         ask(&program, "small").await;
     }
-    assert!(!other.asked().is_empty(), "the other address is asked");
-    assert!(other.asked().iter().all(|asked| asked.key.as_deref() != Some(KEY)), "but not with the first one's key");
+    assert!(!other.asked().is_empty(), "the new address is called");
+    assert!(
+        other.asked().iter().all(|asked| asked.key.as_deref() != Some(KEY)),
+        "the old key was sent to the new address"
+    );
     assert_eq!(app.database.number("SELECT COUNT(*) FROM ai_providers WHERE keys IS NOT NULL").await, 0);
     let change = json!({ "base_url": other.url(), "add_keys": [OTHER_KEY] });
     let moved = admin.patch(&path, change).await.data();
@@ -174,7 +177,7 @@ mod cluster {
         let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
         let there = anna.program(&["gateway"]).await.at(&app.instances[1].url());
         admin.post(LIST, local(&upstream)).await.data_with(201);
-        wait_until("the other one asks it", || async { ask(&there, "small").await.status == 200 }).await;
+        wait_until("the other instance uses the provider", || async { ask(&there, "small").await.status == 200 }).await;
         assert_eq!(last_key(&upstream).as_deref(), Some(KEY));
         admin.delete(&format!("{LIST}/local")).await.data();
         wait_until("the other one has forgotten it", || async { ask(&there, "small").await.status == 404 }).await;

@@ -43,7 +43,7 @@ async fn streams_an_answer_as_it_is_generated() {
     while !text.contains("One ") {
         text.push_str(&String::from_utf8_lossy(&response.chunk().await.unwrap().unwrap()));
     }
-    assert!(!text.contains("two "), "it is not there yet: {text}");
+    assert!(!text.contains("two "), "the text arrived too early: {text}");
     stage.upstream.release(2);
     while let Some(chunk) = response.chunk().await.unwrap() {
         text.push_str(&String::from_utf8_lossy(&chunk));
@@ -69,7 +69,7 @@ async fn sends_keep_alives_on_a_silent_stream() {
 /// Reads until `text` has occurred this many times.
 async fn read_until(response: &mut reqwest::Response, text: &mut String, part: &str, times: usize) {
     while text.matches(part).count() < times {
-        let chunk = response.chunk().await.unwrap().unwrap_or_else(|| panic!("it ended: {text}"));
+        let chunk = response.chunk().await.unwrap().unwrap_or_else(|| panic!("ended: {text}"));
         text.push_str(&String::from_utf8_lossy(&chunk));
     }
 }

@@ -58,7 +58,7 @@ pub(super) async fn spent(stage: &Stage, key: &Value) -> i64 {
         listed["items"].as_array().unwrap().iter().find(|one| one["id"] == key["id"]).unwrap()["budget"].clone()
     };
     // A reservation is released after its answer.
-    wait_until("nothing of the key is held", async || budget().await["held"] == 0).await;
+    wait_until("the key's reservations are released", async || budget().await["held"] == 0).await;
     budget().await["spent"].as_i64().unwrap()
 }
 
@@ -121,7 +121,7 @@ async fn refuses_insufficient_budgets_before_calling_the_provider() {
         chat.ended("message.completed").await;
         // The reservation of the answer is released after its end was sent.
         let listed = async || admin.get("/r1/admin/budgets").await.data();
-        wait_until("what was held is given back", async || listed().await["items"][0]["held"] == 0).await;
+        wait_until("the reservation is released", async || listed().await["items"][0]["held"] == 0).await;
         let listed = listed().await;
         assert_eq!(listed["total"], 1, "{listed}");
         let shown = &listed["items"][0];

@@ -59,7 +59,7 @@ async fn five_instances_enforce_one_shared_limit() {
     let path = keys::path(&key);
     let anna = stage.anna.at(&stage.app.instances[3].url());
     anna.patch(&path, json!({ "rpm": null, "budget": { "limit": 1_000, "period": "day" } })).await.data();
-    wait_until("all let it in again", async || {
+    wait_until("every instance accepts the key again", async || {
         let mut all = true;
         for caller in &callers {
             all &= caller.get("/v1/models").await.status == 200;
@@ -86,11 +86,11 @@ async fn five_instances_enforce_one_shared_limit() {
     };
     // The ten calls before the budget was set count as well, being in the same period.
     let counted = i64::try_from(10 + admitted).unwrap();
-    assert_eq!(spent().await, [10 * counted; 5], "every instance says the same");
+    assert_eq!(spent().await, [10 * counted; 5], "every instance reports the same spending");
     // Changed permissions and deletion of a key apply on every instance.
     anna.patch(&path, json!({ "models": ["large"], "budget": null })).await.data();
     for caller in &callers {
-        wait_until("it may call one model only", async || {
+        wait_until("the key is limited to one model", async || {
             caller.post(API_STYLES[0], question(false)).await.status == 404
         })
         .await;
@@ -100,7 +100,7 @@ async fn five_instances_enforce_one_shared_limit() {
     }
     anna.delete(&path).await.data();
     for caller in &callers {
-        wait_until("the key is gone", async || caller.get("/v1/models").await.status == 401).await;
+        wait_until("the key is deleted", async || caller.get("/v1/models").await.status == 401).await;
     }
 }
 
@@ -128,7 +128,7 @@ async fn resolves_previous_responses_on_another_instance() {
         last = if is_streamed { frames(&answer).pop().unwrap()["response"].clone() } else { answer.body.clone() };
         let came = stage.upstream.asked().pop().unwrap().body;
         let calls = came["messages"].as_array().unwrap().iter().filter(|message| message["tool_calls"].is_array());
-        assert_eq!(calls.count(), turn, "all turns of before: {came}");
+        assert_eq!(calls.count(), turn, "all previous turns: {came}");
         let items = last["output"].as_array().unwrap();
         let call = items.iter().find(|item| item["type"] == "function_call").unwrap();
         let result = json!({ "type": "function_call_output", "call_id": call["call_id"], "output": "sunny" });
@@ -181,7 +181,7 @@ async fn deletes_a_workspaces_keys_with_it_on_every_instance() {
     }
     there.delete(&path).await.data();
     for caller in &keys[0] {
-        wait_until("the team's key is refused", async || {
+        wait_until("the workspace's key is refused", async || {
             caller.post(API_STYLES[0], question(false)).await.status == 401
         })
         .await;

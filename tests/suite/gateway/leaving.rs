@@ -40,7 +40,7 @@ async fn leave(mut stage: Stage, socket: TcpStream, times: usize) -> Stage {
     drop(socket);
     let noticed = stage.upstream.wait_until_left(times).await;
     let took = noticed.saturating_duration_since(left);
-    assert!(took < AT_ONCE, "the provider went on for {took:?}");
+    assert!(took < AT_ONCE, "the provider continued for {took:?}");
     stage
 }
 

@@ -52,7 +52,11 @@ async fn intersects_the_model_lists_of_key_owner_and_workspace() {
         assert!(names.contains(&"small".to_owned()) && !names.contains(&"large".to_owned()), "{names:?}");
         assert_eq!(caller.get("/v1/models/large").await.status, 404);
     }
-    assert_eq!(at(&stage, 0, &own).post(API_STYLES[0], asked("large")).await.status, 200, "it is no key of the team's");
+    assert_eq!(
+        at(&stage, 0, &own).post(API_STYLES[0], asked("large")).await.status,
+        200,
+        "keys outside the workspace are unaffected"
+    );
 
     // A model outside the workspace's list is refused when a key is created or changed.
     let new = |rules: Value| {
@@ -123,13 +127,19 @@ mod cluster {
         }
         admin.put(&path, json!({ "models": ["large"] })).await.data();
         for caller in &callers {
-            wait_until("the list holds", async || caller.post(API_STYLES[0], asked("small")).await.status == 404).await;
+            wait_until("the model list applies", async || {
+                caller.post(API_STYLES[0], asked("small")).await.status == 404
+            })
+            .await;
             assert!(!listed(caller).await.contains(&"small".to_owned()));
             assert_eq!(caller.post(API_STYLES[0], asked("large")).await.status, 200);
         }
         admin.at(&stage.app.instances[1].url()).delete(&path).await.data();
         for caller in &callers {
-            wait_until("it is lifted", async || caller.post(API_STYLES[0], asked("small")).await.status == 200).await;
+            wait_until("the model list is removed", async || {
+                caller.post(API_STYLES[0], asked("small")).await.status == 200
+            })
+            .await;
         }
     }
 }

@@ -27,7 +27,7 @@ async fn resolves_models_by_name_and_provider() {
         assert_eq!(found(name).await, (1, true), "{name}");
     }
     let all = admin.get("/r1/admin/models").await.data()["total"].as_u64().unwrap();
-    assert_eq!(found("fake").await, (all, true), "all are had of this provider");
+    assert_eq!(found("fake").await, (all, true), "all models are of this provider");
     assert_eq!(found("nothing+of+the+kind").await, (0, false));
     admin.get(&format!("/r1/admin/models?q={}", "a".repeat(101))).await.names_field("q");
 }

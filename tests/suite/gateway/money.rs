@@ -59,7 +59,7 @@ async fn reserves_and_charges_web_searches() {
         asked["tools"] = json!([{ "type": "web_search_20250305", "name": "web_search", "max_uses": max_uses }]);
         asked
     };
-    assert_eq!(caller.post(API_STYLES[2], asked(3)).await.status, 402, "three searches are more than there is");
+    assert_eq!(caller.post(API_STYLES[2], asked(3)).await.status, 402, "three searches exceed the budget");
     let answer = caller.post(API_STYLES[2], asked(2)).await;
     assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("20010")), "{answer:?}");
     assert_eq!(spent(&stage, &key).await, 20_010);
@@ -101,7 +101,7 @@ async fn reserves_and_charges_anthropic_code_execution() {
     let answer = caller.post(API_STYLES[2], asked(None)).await;
     assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("5010")), "{answer:?}");
     assert_eq!(spent(&stage, &key).await, 5_010);
-    assert_eq!(caller.post(API_STYLES[2], asked(None)).await.status, 402, "another container is more than there is");
+    assert_eq!(caller.post(API_STYLES[2], asked(None)).await.status, 402, "another container exceeds the budget");
     let answer = caller.post(API_STYLES[2], asked(Some("web_fetch_20260209"))).await;
     assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("10")), "{answer:?}");
 }
@@ -122,7 +122,7 @@ async fn reserves_and_charges_searches_of_chat_completions() {
     assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("10010")), "{answer:?}");
     assert_eq!(streamed_text(&caller.post(API_STYLES[0], asked(true)).await), "Hello from the upstream.");
     assert_eq!(spent(&stage, &key).await, 20_021);
-    assert_eq!(caller.post(API_STYLES[0], asked(false)).await.status, 429, "another one is more than there is");
+    assert_eq!(caller.post(API_STYLES[0], asked(false)).await.status, 429, "another call exceeds the budget");
     assert_eq!(caller.post(API_STYLES[0], question(false)).await.header("x-natter-cost"), Some("10"));
 
     // Removed parameters are not reserved either.
@@ -150,7 +150,7 @@ async fn reserves_and_charges_openai_server_tools() {
     let response = json!({ "id": "resp_1", "object": "response", "status": "completed", "error": null, "model": "small",
         "tools": [code], "output": [searched, ran, ran], "usage": { "input_tokens": 7, "output_tokens": 3 } });
     stage.upstream.always(Behaviour::Body(response.clone()));
-    assert_eq!(caller.post(API_STYLES[1], asked(false, 6)).await.status, 429, "six searches are more than there is");
+    assert_eq!(caller.post(API_STYLES[1], asked(false, 6)).await.status, 429, "six searches exceed the budget");
     let answer = caller.post(API_STYLES[1], asked(false, 1)).await;
     assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("40010")), "{answer:?}");
     let begun = json!({ "type": "response.created", "response": { "id": "resp_1", "tools": [code] } });
@@ -181,7 +181,7 @@ async fn a_zero_output_limit_reserves_as_much_as_no_limit() {
         let refused = caller.post(style, asked).await;
         assert!(matches!(refused.status, 402 | 429), "{style}: {refused:?}");
     }
-    assert!(stage.upstream.asked().is_empty(), "nobody got so far");
+    assert!(stage.upstream.asked().is_empty(), "the provider was called");
     assert_eq!(spent(&stage, &key).await, 0);
 }
 
@@ -195,7 +195,7 @@ async fn refuses_unpriced_models_where_configured() {
     assert_eq!(refused.body["errors"][0]["code"], "no_price", "{refused:?}");
     let test = admin.post("/r1/admin/setup/question", json!({})).await.data();
     assert!(test["ok"] == false && test["error"].as_str().unwrap().contains("has no price"), "{test}");
-    assert!(chat.upstream.asked().is_empty(), "nobody got so far");
+    assert!(chat.upstream.asked().is_empty(), "the provider was called");
     assert_eq!(chat.anna.get("/r1/models").await.data()["total"], 0);
     assert_eq!(program.get("/v1/models/small").await.status, 404);
     let price = json!({ "input": 1_000_000, "output": 1_000_000 });
@@ -233,7 +233,7 @@ async fn a_zero_budget_allows_nothing_and_wrong_prices_can_be_reverted() {
     let rows = rows(&stage, &key).await;
     let mut versions: Vec<&Value> = rows.iter().map(|row| &row["price_version"]).collect();
     versions.dedup();
-    assert_eq!(versions.len(), 3, "each row keeps the price that it was counted by: {versions:?}");
+    assert_eq!(versions.len(), 3, "each row keeps its price version: {versions:?}");
 }
 
 #[tokio::test]
@@ -354,7 +354,7 @@ async fn failures_before_output_are_free_and_interrupted_streams_are_charged_onc
             assert!(answer.status >= 500, "{kind:?} {dead:?}: {answer:?}");
         }
         assert_eq!(spent(&stage, &key).await, 0, "{kind:?}");
-        assert_eq!(rows(&stage, &key).await.len(), 6, "it can be seen all the same");
+        assert_eq!(rows(&stage, &key).await.len(), 6, "failed calls are recorded too");
 
         // Error text is not charged, only the output before it. A provider with these failures backs off, so a new one
         // is used.
@@ -365,7 +365,7 @@ async fn failures_before_output_are_free_and_interrupted_streams_are_charged_onc
             assert_eq!(streamed_text(&answer), "One two ", "{kind:?}: {answer:?}");
         }
         let all = rows(&stage, &key).await;
-        assert_eq!(all.len(), 2, "each once");
+        assert_eq!(all.len(), 2, "each call is recorded once");
         for row in &all {
             assert_eq!(
                 (&row["status"], &row["estimated"], number(row, "output_tokens")),
@@ -375,7 +375,7 @@ async fn failures_before_output_are_free_and_interrupted_streams_are_charged_onc
             assert!((1..=60).contains(&number(row, "input_tokens")), "{row}");
             assert_eq!(number(row, "cost"), number(row, "input_tokens") + 2);
             if kind == UpstreamKind::Anthropic {
-                assert_eq!(number(row, "input_tokens"), 7, "the provider said so before it broke off");
+                assert_eq!(number(row, "input_tokens"), 7, "the provider reported input tokens before the failure");
             }
         }
         assert_eq!(spent(&stage, &key).await, number(&all[0], "cost") + number(&all[1], "cost"));
@@ -401,7 +401,7 @@ async fn a_client_that_disconnects_pays_for_the_output_so_far() {
     }
     assert_eq!(spent(&stage, &key).await, all.iter().map(|row| number(row, "cost")).sum::<i64>());
     let models = stage.anna.get("/r1/usage?group=model").await.data();
-    assert_eq!(models["items"][0]["failed"], 0, "who leaves is no failure: {models}");
+    assert_eq!(models["items"][0]["failed"], 0, "client disconnects are not failures: {models}");
     // A client that disconnects before any output pays for the input, which the provider has processed.
     stage.upstream.always(Behaviour::Hang);
     let request =

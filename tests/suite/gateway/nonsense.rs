@@ -159,5 +159,5 @@ async fn rejects_truncated_bodies_with_a_client_error() {
         let answer = stage.program.send(request.body(deep.clone())).await;
         assert_eq!(answer.status, 400, "{style}: {answer:?}");
     }
-    assert!(stage.upstream.asked().is_empty(), "nobody got so far");
+    assert!(stage.upstream.asked().is_empty(), "the provider was called");
 }

@@ -56,7 +56,7 @@ async fn reports_refusals_in_the_callers_error_format() {
     is_openai(&wrong, 405, "invalid_request_error");
     assert_eq!(wrong.header("allow"), Some("POST"));
     is_anthropic(&program.get("/v1/messages").await, 405, "invalid_request_error");
-    assert!(stage.upstream.asked().is_empty(), "nobody got so far");
+    assert!(stage.upstream.asked().is_empty(), "the provider was called");
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn rejects_invalid_requests_before_calling_a_provider() {
     is_anthropic(&program.post("/v1/messages", unknown).await, 404, "not_found_error");
     let zipped = program.request(Method::POST, "/v1/chat/completions").header("content-encoding", "gzip").body("x");
     is_openai(&program.send(zipped).await, 415, "invalid_request_error");
-    assert!(stage.upstream.asked().is_empty(), "nobody got so far");
+    assert!(stage.upstream.asked().is_empty(), "the provider was called");
 }
 
 #[tokio::test]

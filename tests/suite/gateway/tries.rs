@@ -60,7 +60,7 @@ async fn falls_back_to_another_deployment_before_the_first_frame() {
     let answer = stage.program.post(API_STYLES[0], question(true)).await;
     assert_eq!(streamed_text(&answer), "One two ", "{answer:?}");
     assert!(answer.text().contains("\"error\":{"), "{answer:?}");
-    assert_eq!(second.asked().len(), 0, "half an answer is not followed by another one");
+    assert_eq!(second.asked().len(), 0, "no fallback after partial output");
 }
 
 /// Reactivates a key as an administrator.
@@ -90,7 +90,7 @@ async fn reports_the_shortest_wait_while_every_key_backs_off() {
             assert!(kind == "rate_limit_error" && answer.header("x-should-retry") != Some("false"), "{answer:?}");
         }
     }
-    assert_eq!(stage.upstream.asked().len(), 2, "nobody asks a key that rests");
+    assert_eq!(stage.upstream.asked().len(), 2, "a key in backoff was used");
 
     // A short backoff ends by itself.
     revive(&stage, "0").await;
@@ -98,7 +98,7 @@ async fn reports_the_shortest_wait_while_every_key_backs_off() {
     stage.upstream.then(Behaviour::Refuse(429, Some(1)));
     stage.upstream.then(Behaviour::Refuse(429, Some(1)));
     assert_eq!(stage.program.post(API_STYLES[0], question(false)).await.status, 429);
-    support::wait_until("the keys are back", async || {
+    support::wait_until("the keys are ready again", async || {
         stage.program.post(API_STYLES[0], question(false)).await.status == 200
     })
     .await;
@@ -199,7 +199,7 @@ async fn one_members_large_question_does_not_affect_others() {
     let refused = ben.post(API_STYLES[0], question(false)).await;
     assert_eq!((refused.status, stage.upstream.asked().len()), (429, asked), "{refused:?}");
     let wait: u32 = refused.header("retry-after").unwrap().parse().unwrap();
-    assert!(wait <= 30, "there is no other key: {refused:?}");
+    assert!(wait <= 30, "no other key is available: {refused:?}");
 }
 
 #[tokio::test]
@@ -242,9 +242,11 @@ async fn disables_a_rejected_key_until_a_probe_succeeds() {
     // With both keys disabled, the next request is the probe.
     upstream.then(Behaviour::Refuse(401, None));
     let refused = program.post(API_STYLES[0], question(false)).await;
-    assert_ne!(refused.status, 401, "the caller's own key is right: {refused:?}");
-    support::wait_until("a key is back", async || program.post(API_STYLES[0], question(false)).await.status == 200)
-        .await;
+    assert_ne!(refused.status, 401, "the caller's own key is valid: {refused:?}");
+    support::wait_until("a key is ready again", async || {
+        program.post(API_STYLES[0], question(false)).await.status == 200
+    })
+    .await;
     assert!(states().await.contains(&before[0]));
 }
 
@@ -277,7 +279,7 @@ async fn an_unreachable_provider_does_not_delay_other_requests() {
     assert!(ids.contains(&"of-silent") && ids.contains(&"small"), "{ids:?}");
     assert_eq!(program.post(API_STYLES[0], question(false)).await.status, 200);
     anna.get("/r1/models").await.data();
-    assert!(began.elapsed() < Duration::from_secs(10), "nobody waits for the dead");
+    assert!(began.elapsed() < Duration::from_secs(10), "unreachable providers delay no other request");
     let mut body = question(false);
     body["model"] = json!("of-gone");
     let answer = program.post(API_STYLES[0], body).await;
@@ -299,7 +301,7 @@ async fn an_alias_is_allowed_wherever_its_model_is() {
                 let mut body = asked_at(style, false);
                 body["model"] = json!(asked);
                 let answer = caller.post(style, body).await;
-                assert_eq!(answer.status, 200, "{asked} where {allowed} is allowed: {answer:?}");
+                assert_eq!(answer.status, 200, "{asked} with {allowed} allowed: {answer:?}");
             }
         }
         let mut body = question(false);

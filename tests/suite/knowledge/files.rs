@@ -100,7 +100,7 @@ async fn a_crashing_file_reader_fails_only_its_file() {
     // Parsers recurse once per level.
     let deep = format!("<html>{}deep{}</html>", "<div>".repeat(3_000), "</div>".repeat(3_000));
     let file = library.give("deep.html", "text/html", deep).await;
-    wait_until("it was read or refused", || async {
+    wait_until("the file is indexed or refused", || async {
         let state = library.file(&file).await["state"].clone();
         state == "ready" || state == "failed"
     })
@@ -122,7 +122,7 @@ async fn limits_the_knowledge_of_an_assistant() {
     let second = library.give("long.txt", "text/plain", "All work and no play. ".repeat(900)).await;
     let failed = library.until(&second, "failed").await;
     assert!(failed["error"].as_str().unwrap().contains("more than 4 pieces"), "{failed}");
-    assert_eq!(library.rows("knowledge_chunks").await, 3, "nothing is left of it");
+    assert_eq!(library.rows("knowledge_chunks").await, 3, "chunks of the failed file are left");
     let third = anna.upload("third.txt", "text/plain", "third").await;
     anna.post(&path, json!({ "upload_id": third["id"] })).await.refused(413, "quota_exceeded");
     // Deleting the first file makes room.
@@ -148,7 +148,7 @@ async fn deletes_all_data_of_a_removed_knowledge_file() {
     anna.delete(&path).await.refused(409, "wrong_state");
     anna.delete(&format!("{}/{}", library.path(), given["id"].as_str().unwrap())).await.data_with(200);
     let store = library.app.folder().join("uploads");
-    wait_until("its bytes are gone", || async { count(&store) == 0 }).await;
+    wait_until("the file's bytes are deleted", || async { count(&store) == 0 }).await;
     wait_until("its row is gone", || async { library.rows("uploads").await == 0 }).await;
     for table in ["knowledge_files", "knowledge_chunks", "knowledge_vectors", "knowledge_words"] {
         assert_eq!(library.rows(table).await, 0, "{table}");
@@ -172,11 +172,11 @@ async fn deletes_files_with_their_assistant_even_during_indexing() {
     library.upstream.wait_until_asked(2).await;
     assert_eq!(library.file(&reading).await["state"], "reading");
     library.anna.delete(&format!("/r1/assistants/{}", library.assistant)).await.data_with(200);
-    wait_until("its files are gone", || async { library.rows("knowledge_files").await == 0 }).await;
+    wait_until("the assistant's files are deleted", || async { library.rows("knowledge_files").await == 0 }).await;
     library.upstream.release(1);
     let store = library.app.folder().join("uploads");
     wait_until("the bytes are gone", || async { count(&store) == 0 }).await;
-    wait_until("nobody reads any more", || async { library.rows("jobs WHERE kind = 'read_knowledge'").await == 0 })
+    wait_until("no indexing job is left", || async { library.rows("jobs WHERE kind = 'read_knowledge'").await == 0 })
         .await;
     for table in ["knowledge_chunks", "knowledge_vectors", "knowledge_words"] {
         assert_eq!(library.rows(table).await, 0, "{table}");

@@ -23,7 +23,8 @@ async fn uses_a_sections_instructions_and_files_in_its_chats() {
     let told = socket.expect("knowledge.changed").await.payload;
     assert_eq!(told, json!({ "workspace_id": library.workspace, "section_id": section }));
     let listed = at(&format!("/knowledge?workspace_id={}", library.workspace));
-    wait_until("it is read", || async { anna.get(&listed).await.data()["files"][0]["state"] == "ready" }).await;
+    wait_until("the file is indexed", || async { anna.get(&listed).await.data()["files"][0]["state"] == "ready" })
+        .await;
 
     let question = "How many days of leave each year?";
     let outside = library.chat().await;
@@ -48,10 +49,10 @@ async fn uses_a_sections_instructions_and_files_in_its_chats() {
     assert!(library.instructions().contains("Answer in Welsh."));
 
     let export = anna.get("/r1/users/me/export").await;
-    assert!(export.text().contains("Answer in Welsh."), "they are part of one's data");
+    assert!(export.text().contains("Answer in Welsh."), "the export includes the instructions");
     anna.put(&at("/instructions"), json!({ "instructions": "x".repeat(8_001) })).await.names_field("instructions");
     anna.delete(&at("")).await.data();
-    wait_until("its files are gone", || async { library.rows("knowledge_files").await == 0 }).await;
+    wait_until("the section's files are deleted", || async { library.rows("knowledge_files").await == 0 }).await;
     library.ask(&mut socket, &inside, question, "Who knows.").await;
     assert!(!library.instructions().contains("Welsh"));
 }

@@ -17,7 +17,7 @@ async fn indexes_a_file_once_despite_a_kill() {
     // Two calls are answered, the third is in flight.
     library.upstream.release(2);
     library.upstream.wait_until_asked(3).await;
-    wait_until("two parts are stored", || async { library.file(&file).await["embedded"] == 64 }).await;
+    wait_until("two batches are stored", || async { library.file(&file).await["embedded"] == 64 }).await;
     library.app.instances[0].kill().await;
     library.upstream.embed(Behaviour::answer(""));
     library.app.instances[0].start_again().await;
@@ -41,7 +41,7 @@ async fn a_file_waits_for_an_unavailable_embedding_model_and_can_be_retried() {
     let library = Library::start_with(Setup::new().set("jobs.backoff", "600")).await;
     library.upstream.embed(Behaviour::Refuse(503, None));
     let file = library.give("handbook.md", "text/markdown", HANDBOOK).await;
-    wait_until("it says why", || async {
+    wait_until("the file shows the error", || async {
         let file = library.file(&file).await;
         file["state"] == "waiting" && file["error"].is_string()
     })
@@ -53,7 +53,7 @@ async fn a_file_waits_for_an_unavailable_embedding_model_and_can_be_retried() {
     assert!(["waiting", "reading"].contains(&again["state"].as_str().unwrap()), "{again}");
     assert_eq!(again["error"], json!(null));
     // The provider's key may back off for some seconds.
-    wait_until("it is ready", || async {
+    wait_until("the file is indexed", || async {
         let now = library.file(&file).await;
         if now["state"] == "waiting" && now["error"].is_string() {
             library.anna.post(&retry, json!({})).await;
@@ -62,7 +62,8 @@ async fn a_file_waits_for_an_unavailable_embedding_model_and_can_be_retried() {
     })
     .await;
     assert_eq!(library.file(&file).await["error"], json!(null));
-    wait_until("no job is left", || async { library.rows("jobs WHERE kind = 'read_knowledge'").await == 0 }).await;
+    wait_until("no indexing job is left", || async { library.rows("jobs WHERE kind = 'read_knowledge'").await == 0 })
+        .await;
 }
 
 #[tokio::test]
@@ -71,7 +72,7 @@ async fn records_failed_files_as_dead_letters_with_their_cause() {
     library.upstream.embed(Behaviour::Refuse(503, None));
     let file = library.give("handbook.md", "text/markdown", HANDBOOK).await;
     let failed = library.until(&file, "failed").await;
-    assert_eq!((&failed["pieces"], &failed["embedded"]), (&json!(3), &json!(0)), "it is cut already");
+    assert_eq!((&failed["pieces"], &failed["embedded"]), (&json!(3), &json!(0)), "the file is chunked already");
     let admin = library.app.admin().await;
     wait_until("the job is a dead letter", || async {
         let dead = admin.get("/r1/admin/jobs?status=dead&kind=read_knowledge").await.data();
@@ -80,7 +81,7 @@ async fn records_failed_files_as_dead_letters_with_their_cause() {
     .await;
     // An administrator can requeue it too.
     library.upstream.embed(Behaviour::answer(""));
-    wait_until("it is ready", || async {
+    wait_until("the file is indexed", || async {
         admin.post("/r1/admin/jobs/requeue", json!({ "kind": "read_knowledge" })).await.data();
         library.file(&file).await["state"] == "ready"
     })
@@ -96,7 +97,7 @@ async fn changing_the_embedding_model_embeds_all_files_again() {
     let admin = library.app.admin().await;
     let body = json!({ "deployments": [{ "provider": "fake", "model": "embed-other" }] });
     admin.put("/r1/admin/models/embed-words", body).await.data_with(200);
-    wait_until("the file is embedded by it", || async {
+    wait_until("the file is embedded by the other model", || async {
         let other = "knowledge_files WHERE space = 'embed-other' AND state = 'ready'";
         library.rows(other).await == 1
     })
@@ -123,5 +124,5 @@ async fn lists_the_embedding_cost_of_a_file() {
         "SELECT CAST(COALESCE(SUM(cost), 0) AS BIGINT) FROM usage_requests WHERE request_id = '{}'",
         given["id"].as_str().unwrap()
     );
-    wait_until("it is booked", || async { library.app.database.number(&booked).await == cost }).await;
+    wait_until("the cost is booked", || async { library.app.database.number(&booked).await == cost }).await;
 }

@@ -16,7 +16,7 @@ impl Library {
         let file = self.anna.post(&self.shared(), give.clone()).await.data_with(201);
         assert_eq!(self.anna.post(&self.shared(), give).await.data_with(200)["id"], file["id"]);
         let state = || async { self.anna.get(&self.shared()).await.data()["files"][0]["state"].clone() };
-        wait_until("it is read", || async { state().await == "ready" }).await;
+        wait_until("the file is indexed", || async { state().await == "ready" }).await;
         file
     }
 }
@@ -53,7 +53,7 @@ async fn all_assistants_use_the_files_of_their_workspace() {
     library.ask(&mut socket, &inside, question, "Twenty-five [1].").await;
     assert!(library.instructions().contains("twenty-five days"));
     anna.delete(&format!("/r1/workspaces/{}", library.workspace)).await.data();
-    wait_until("its files are gone", || async { library.rows("knowledge_files").await == 0 }).await;
+    wait_until("the workspace's files are deleted", || async { library.rows("knowledge_files").await == 0 }).await;
 }
 
 #[tokio::test]

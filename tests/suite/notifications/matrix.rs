@@ -164,9 +164,9 @@ fn compare(table: &str) {
     }
     let committed = std::fs::read_to_string(&file).unwrap_or_default();
     for (now, then) in table.lines().zip(committed.lines()) {
-        assert_eq!(now, then, "what people are told of has changed; if that is meant, run this with NATTER_UPDATE=1");
+        assert_eq!(now, then, "notifications have changed; if intended, run this with NATTER_UPDATE=1");
     }
-    assert_eq!(table.lines().count(), committed.lines().count(), "run this with NATTER_UPDATE=1, and look at {TABLE}");
+    assert_eq!(table.lines().count(), committed.lines().count(), "run this with NATTER_UPDATE=1 and review {TABLE}");
 }
 
 async fn say(by: &Member, chat: &str, content: &str, more: Value) -> Value {

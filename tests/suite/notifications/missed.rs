@@ -39,7 +39,7 @@ async fn mails_missed_notifications_in_one_digest() {
     let message = anna.send_message(&read, "read meanwhile").await;
     let what = "all of them are known";
     wait_until(what, || async { ben.get("/r1/notifications?unread=true").await.data()["total"] == 5 }).await;
-    assert_eq!(asked(&app).await, 1, "one for all");
+    assert_eq!(asked(&app).await, 1, "one digest for all");
     ben.post(&format!("/r1/conversations/{read}/read"), json!({ "seq": message["seq"] })).await.data();
     anna.delete(&format!("/r1/messages/{}", edited["id"].as_str().unwrap())).await.data();
     let left = [("mention", "the second thing"), ("mention", "the first thing"), ("mention", "muted away")];

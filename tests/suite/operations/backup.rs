@@ -131,7 +131,7 @@ async fn restore_refuses_existing_data_and_damaged_archives() {
         fs::create_dir_all(&target).unwrap();
         let (is_done, said) = run(&target, &["restore", damaged.to_str().unwrap()]).await;
         assert!(!is_done && said.contains(sentence), "{said}");
-        assert_eq!(fs::read_dir(&target).unwrap().count(), 0, "something was left behind");
+        assert_eq!(fs::read_dir(&target).unwrap().count(), 0, "partial files were left");
     }
 
     // Refused without the encryption key.
@@ -178,7 +178,7 @@ async fn runs_scheduled_backups_and_keeps_the_newest() {
         .set("backup.url", folder.display())
         .start()
         .await;
-    wait_until("the new one is there and the old one is gone", async || {
+    wait_until("the new backup replaces the oldest", async || {
         !old.exists() && fs::read_dir(&folder).unwrap().count() == 3
     })
     .await;
@@ -206,7 +206,7 @@ async fn stores_s3_backups_without_the_encryption_key() {
     let s3 = S3Server::start().await;
     let setup = Setup::new().on(Engine::Sqlite).set("backup.every_hours", "24");
     let app = s3.configure(setup.set("backup.url", "s3://natter/backups")).start().await;
-    wait_until("it is there", async || !s3.names("backups/").await.is_empty()).await;
+    wait_until("the backup is stored", async || !s3.names("backups/").await.is_empty()).await;
     let names = s3.names("").await;
     assert!(names.len() == 1 && names[0].ends_with("Z.tar"), "{names:?}");
     let target = tempfile::tempdir().unwrap();

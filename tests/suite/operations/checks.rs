@@ -44,7 +44,7 @@ async fn failed_checks_name_the_fix_and_reveal_no_secrets() {
     let app = setup.start().await;
     let admin = app.admin().await;
     app.sign_up("Anna").await;
-    wait_until("a mail fails for good", || async {
+    wait_until("a mail is a dead letter", || async {
         let dead = admin.get("/r1/admin/jobs?status=dead").await.data();
         dead["total"].as_u64() > Some(0)
     })

@@ -37,7 +37,7 @@ async fn serves_reads_from_a_read_only_database_and_recovers() {
     let chat = anna.open_single(&ben).await;
     anna.send_message(&chat, "before").await;
     postgres.demote();
-    wait_until("reads go on", || async { anna.get("/r1/conversations").await.status == 200 }).await;
+    wait_until("reads succeed", || async { anna.get("/r1/conversations").await.status == 200 }).await;
     let refused = anna.send_as(&chat, &new_id(), "into the replica").await;
     refused.refused(503, "unavailable");
     assert!(refused.body["message"].as_str().unwrap().contains("can only be read"), "{refused:?}");
@@ -50,7 +50,7 @@ async fn serves_reads_from_a_read_only_database_and_recovers() {
     assert!(app.instances[0].log().iter().any(|line| line.contains("database is read-only")));
     postgres.promote();
     let client_id = new_id();
-    wait_until("messages are taken again", || async {
+    wait_until("messages are accepted again", || async {
         matches!(anna.send_as(&chat, &client_id, "after").await.status, 200 | 201)
     })
     .await;
@@ -66,7 +66,7 @@ async fn ask(stream: &mut TcpStream, path: &str) -> String {
     while !String::from_utf8_lossy(&answer).contains("\"storage\":{") {
         let mut piece = [0; 4_096];
         let count = stream.read(&mut piece).await.unwrap();
-        assert!(count > 0, "it was closed after {}", String::from_utf8_lossy(&answer));
+        assert!(count > 0, "closed after {}", String::from_utf8_lossy(&answer));
         answer.extend_from_slice(&piece[..count]);
     }
     String::from_utf8(answer).unwrap()
@@ -100,7 +100,7 @@ async fn serves_open_connections_without_free_file_descriptors() {
     reading.expect_in("message.created", &chat).await;
     drop(crowd);
     let carl = app.sign_up("Carl").await;
-    wait_until("there are enough again", || async { is_healthy(&carl).await }).await;
+    wait_until("the server is healthy again", || async { is_healthy(&carl).await }).await;
     assert_eq!(anna.history(&chat).await.len(), 2);
 }
 
@@ -122,7 +122,10 @@ async fn a_clock_jump_keeps_connections_and_is_reported() {
     for (offset, word) in [("+600", "forward"), ("-600", "back")] {
         set(offset);
         let said = format!("system clock was set {word}");
-        wait_until("it is noticed", || async { app.instances[0].log().iter().any(|line| line.contains(&said)) }).await;
+        wait_until("the clock jump is logged", || async {
+            app.instances[0].log().iter().any(|line| line.contains(&said))
+        })
+        .await;
         sent += 1;
         anna.send_message(&chat, word).await;
         socket.expect_in("message.created", &chat).await;
@@ -148,7 +151,7 @@ async fn may_mount() -> bool {
 #[tokio::test]
 async fn a_stalled_dns_resolver_delays_only_requests_that_need_it() {
     if !may_mount().await {
-        eprintln!("nobody may mount here: not tested");
+        eprintln!("mounting is not permitted: skipped");
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -175,7 +178,7 @@ async fn a_stalled_dns_resolver_delays_only_requests_that_need_it() {
     for n in 0..20 {
         anna.send_message(&chat, &n.to_string()).await;
     }
-    assert!(!asking.is_finished(), "messages are sent while the provider's name is still being resolved");
+    assert!(!asking.is_finished(), "the request ended before the name was resolved");
     assert_ne!(health(&anna).await.0, "down");
     asking.abort();
 }
@@ -204,7 +207,7 @@ async fn a_redis_out_of_memory_does_not_interrupt_service() {
     assert_ne!(health(&anna).await.0, "down");
     plain.write_all(b"CONFIG SET maxmemory 0\r\n").await.unwrap();
     plain.read_exact(&mut answer).await.unwrap();
-    wait_until("it is well again", || is_healthy(&anna)).await;
+    wait_until("the server is healthy again", || is_healthy(&anna)).await;
 }
 
 /// Certificate that expired five days ago: PEM of the authority, the server, and the server's key.
@@ -250,13 +253,13 @@ async fn reports_an_unavailable_provider_and_uses_it_again() {
     let program = anna.program(&["gateway"]).await;
     let question = json!({ "model": "small", "messages": [{ "role": "user", "content": "Hello?" }] });
     upstream.always(Behaviour::Refuse(500, None));
-    wait_until("it is told", || async {
+    wait_until("the provider outage is reported", || async {
         program.post("/v1/chat/completions", question.clone()).await;
         health(&anna).await.1.contains("No AI provider can be asked")
     })
     .await;
     upstream.always(Behaviour::answer("Hello."));
-    wait_until("it answers again", || async {
+    wait_until("the provider is used again", || async {
         program.post("/v1/chat/completions", question.clone()).await.status == 200 && is_healthy(&anna).await
     })
     .await;

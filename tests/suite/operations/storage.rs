@@ -49,7 +49,7 @@ impl Drop for SmallDisk {
 #[tokio::test]
 async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     let Some(disk) = SmallDisk::mount(64) else {
-        eprintln!("nobody may mount a disk here: not tested");
+        eprintln!("mounting is not permitted: skipped");
         return;
     };
     let place = disk.path().display().to_string();
@@ -76,7 +76,7 @@ async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
             break answer;
         }
         sent += 1;
-        assert!(sent < 2_000, "the disk does not fill");
+        assert!(sent < 2_000, "the disk did not fill up");
     };
     refused.refused(507, "storage_full");
     assert!(refused.body["message"].as_str().unwrap().contains("storage is full"), "{refused:?}");
@@ -89,7 +89,7 @@ async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
             break answer;
         }
         sent += 1;
-        assert!(sent < 4_000, "the disk does not fill");
+        assert!(sent < 4_000, "the disk did not fill up");
     };
     assert_eq!((answer.kind.as_str(), &answer.payload["code"]), ("error", &json!("storage_full")));
     let mut names = 0;
@@ -100,7 +100,7 @@ async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
             break answer;
         }
         names += 1;
-        assert!(names < 500, "the disk does not fill");
+        assert!(names < 500, "the disk did not fill up");
     };
     refused.refused(507, "storage_full");
     disk.fill();
@@ -115,7 +115,7 @@ async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
 
     fs::remove_file(disk.filler()).unwrap();
     let client_id = new_id();
-    wait_until("messages are taken again", || async {
+    wait_until("messages are accepted again", || async {
         matches!(anna.send_as(&chat, &client_id, "after").await.status, 200 | 201)
     })
     .await;
@@ -127,7 +127,7 @@ async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     let admin = app.command(&["admin", "create", "--email", "root@example.test", "--password", PASSWORD]).await;
     assert!(admin.status.success(), "{admin:?}");
     let admin = Member::sign_in(&app.url(), "root@example.test", PASSWORD).await;
-    wait_until("the incident is told", || async {
+    wait_until("the incident is reported", || async {
         let figures = admin.get("/r1/admin/figures").await.data();
         let incidents = figures["incidents"].as_array().unwrap();
         incidents.iter().any(|incident| {

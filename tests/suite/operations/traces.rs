@@ -74,12 +74,13 @@ async fn traces_a_request_through_commit_job_and_provider() {
     assert_eq!((provider.kind(), provider.parent_span_id), (SpanKind::Client, job.span_id));
     // Log lines of a request carry its trace id.
     let is_logged = |line: &String| line.contains("\"message\":\"request\"") && line.contains(TRACE);
-    wait_until("the line of the log", async || app.instances[0].log().iter().any(is_logged)).await;
+    wait_until("the request is logged", async || app.instances[0].log().iter().any(is_logged)).await;
     // A frame starts its own trace.
     let mut socket = anna.connect().await;
     socket.send_message(&chat, SECRET).await;
     let has_frame = |bytes: &[u8]| bytes.windows(18).any(|part| part == b"frame message.send");
-    wait_until("the frame", async || collector.asked().iter().any(|asked| has_frame(&asked.bytes))).await;
+    wait_until("the frame's trace is exported", async || collector.asked().iter().any(|asked| has_frame(&asked.bytes)))
+        .await;
     for asked in collector.asked() {
         let text = String::from_utf8_lossy(&asked.bytes).into_owned();
         assert!(!text.contains("treasure") && !text.contains("key-one") && !text.contains(anna.access_token()));

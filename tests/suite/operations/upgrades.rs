@@ -255,7 +255,7 @@ mod cluster {
         downgrade(&app).await;
         newest.send_message(&chat, "and after it was taken back").await;
         writing.await.unwrap();
-        wait_until("everything is there", || async { ben.history(&chat).await.len() == 202 }).await;
+        wait_until("all messages arrive", || async { ben.history(&chat).await.len() == 202 }).await;
         let seqs: Vec<_> = ben.event_log(&chat).await.iter().map(|event| event["seq"].as_i64().unwrap()).collect();
         assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{seqs:?}");
         socket.read_until_seq(&chat, *seqs.last().unwrap()).await;

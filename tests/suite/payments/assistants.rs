@@ -55,7 +55,7 @@ impl Stage {
         let upload = self.anna.upload("handbook.md", "text/markdown", HANDBOOK).await;
         self.anna.post(&path, json!({ "upload_id": upload["id"] })).await.data_with(201);
         let file = async || self.anna.get(&path).await.data()["files"][0].clone();
-        wait_until("the file is read", async || file().await["state"] == "ready").await;
+        wait_until("the file is indexed", async || file().await["state"] == "ready").await;
         file().await
     }
 
@@ -106,7 +106,7 @@ async fn usage_and_ledger_agree_for_pictures_files_voice_knowledge_and_tools() {
     stage.anna.send(dictated).await.data();
 
     let listed = "/r1/usage/requests?page_size=100";
-    wait_until("all of it is booked", async || {
+    wait_until("all usage is booked", async || {
         let of = async |endpoint: &str| {
             let rows = stage.items(listed).await;
             i64::try_from(rows.iter().filter(|row| row["endpoint"] == endpoint).count()).unwrap()
@@ -127,12 +127,12 @@ async fn usage_and_ledger_agree_for_pictures_files_voice_knowledge_and_tools() {
     assert_eq!(stage.asked("/chat/completions"), 4);
     assert_eq!(sum(of("assistant"), "input_tokens"), 4 * READ);
     assert_eq!(sum(of("assistant"), "output_tokens"), 3 + 4 + 1 + 3);
-    assert!(stage.asked("/embeddings") > 1, "the file, and what was asked");
+    assert!(stage.asked("/embeddings") > 1, "the file and the questions");
     assert_eq!(sum(of("embeddings"), "input_tokens"), stage.asked("/embeddings") * READ);
     // Recorded at the answers and the file.
     let answers = [seen, read, calculated].map(|message| message["answer"].clone());
     assert_eq!(sum(&answers, "cost"), sum(of("assistant"), "cost"));
-    assert_eq!(handbook["cost"], READ * 11, "it was asked for once");
+    assert_eq!(handbook["cost"], READ * 11, "the file was embedded once");
 
     let total = sum(&rows, "cost");
     assert_eq!(sum(&stage.items("/r1/usage?group=day").await, "cost"), total);

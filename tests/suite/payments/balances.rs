@@ -74,7 +74,7 @@ async fn publishes_a_low_balance_once_per_fall() {
     give(&admin, me, -10).await;
     give(&admin, me, 200).await;
     // The balance rises above a tenth of the last grant, then falls once more.
-    wait_until("it has risen", || async {
+    wait_until("the balance rises", || async {
         app.database.number("SELECT count(*) FROM ledger_accounts WHERE NOT is_low AND NOT is_due").await == 1
     })
     .await;
@@ -160,7 +160,8 @@ async fn tops_up_automatically_until_the_monthly_limit() {
     let plan = format!("/r1/admin/pricing_plans/{}", order["plan_id"].as_str().unwrap());
     admin.patch(&plan, json!({ "is_active": false })).await.data();
     give(&admin, me, -500).await;
-    wait_until("it has stopped", || async { settings(&anna, "").await["top_up"]["stopped"] == "plan_withdrawn" }).await;
+    wait_until("the top-up stops", || async { settings(&anna, "").await["top_up"]["stopped"] == "plan_withdrawn" })
+        .await;
     assert_eq!(credits(&anna).await, 50);
     adds_up(&app).await;
 }
@@ -174,7 +175,7 @@ async fn does_not_retry_automatic_charges_of_a_declined_card() {
     anna.put(path, order.clone()).await.data();
     give(&admin, ("user_id", &anna.id), -1_950).await;
     let declined = async |times: usize| {
-        wait_until("it was declined", || async {
+        wait_until("the charge is declined", || async {
             let all = anna.get("/r1/payments").await.data();
             let failed = all["items"].as_array().unwrap().iter().filter(|one| one["status"] == "failed").count();
             failed == times && settings(&anna, "").await["top_up"]["stopped"] == "declined"
@@ -206,7 +207,7 @@ async fn charges_a_top_up_once_after_a_lost_response() {
         anna.put("/r1/credit_settings/top_up", order(&app, &anna).await).await.data();
         fake.silent_at(Some(part));
         give(&admin, ("user_id", &anna.id), -1_950).await;
-        wait_until("it is asked", || async { fake.asked(part) > 0 }).await;
+        wait_until("the gateway is called", || async { fake.asked(part) > 0 }).await;
         app.instances[0].kill().await;
         fake.silent_at(None);
         app.instances[0].start_again().await;
@@ -233,7 +234,8 @@ async fn exports_accounts_as_tables_with_matching_revenue() {
     give(&admin, ("user_id", &ben.id), -5).await;
     let refund = json!({ "amount": 300, "reason": "Half" });
     admin.post(&format!("/r1/admin/payments/{begun}/refund"), refund).await.data();
-    wait_until("it went back", || async { super::status(&anna, &begun).await == "partly_refunded" }).await;
+    wait_until("the payment is partly refunded", || async { super::status(&anna, &begun).await == "partly_refunded" })
+        .await;
 
     let answer = ben.get("/r1/ledger/export").await;
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/csv")));

@@ -42,7 +42,7 @@ impl Stage {
 
     /// Balance once all reservations are released, which happens after the answer.
     async fn settled(&self) -> Value {
-        wait_until("nothing is held", async || self.credits().await["held"] == 0).await;
+        wait_until("no credits are reserved", async || self.credits().await["held"] == 0).await;
         self.credits().await
     }
 }

@@ -86,14 +86,14 @@ async fn refunded_and_disputed_credits_are_reversed_once() {
             let told = dispute(kind, &id, "dp_1", 600, Course::Open).send(&app).await;
             assert_eq!(told.status, 200, "{kind:?}");
             assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("disputed", 0), "{kind:?}");
-            assert_eq!(owed().await, 0, "{kind:?}: it is about the same money");
+            assert_eq!(owed().await, 0, "{kind:?}: refund and dispute are about the same money");
         }
         let refused = admin.post(&path, half()).await;
         refused.refused(409, "wrong_state");
         dispute(kind, &id, "dp_1", 600, Course::Won).send(&app).await;
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("partly_refunded", 250), "{kind:?}");
         dispute(kind, &id, "dp_1", 600, Course::Open).send(&app).await;
-        assert_eq!(credits(&anna).await, 250, "{kind:?}: what is decided is not open again");
+        assert_eq!(credits(&anna).await, 250, "{kind:?}: decided disputes stay closed");
 
         // The bank reclaims the rest: as a dispute, and at some gateways also as a refund.
         dispute(kind, &id, "dp_2", 300, Course::Lost).send(&app).await;
@@ -134,7 +134,11 @@ async fn treats_a_mismatched_dispute_as_full_until_reviewed() {
             assert_eq!((quarantine, &disputes[0]["state"]), (&json!("dispute"), &json!("open")), "{kind:?} {details}");
             release(&id).await;
             told(Course::Open).send(&app).await;
-            assert_eq!(is().await, ("disputed".to_owned(), before), "{kind:?} {currency}: it was looked at");
+            assert_eq!(
+                is().await,
+                ("disputed".to_owned(), before),
+                "{kind:?} {currency}: a repeated event after the review changes nothing"
+            );
             told(Course::Won).send(&app).await;
             assert_eq!(is().await, ("paid".to_owned(), before + 500), "{kind:?} {currency}");
         }
@@ -165,7 +169,7 @@ async fn restores_exactly_the_credits_of_a_failed_refund() {
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("partly_refunded", 250), "{kind:?}");
         dispute(kind, &id, "dp_1", 600, Course::Open).send(&app).await;
         refund(kind, &id, "R-1", 300, false).send(&app).await;
-        assert_eq!(credits(&anna).await, 0, "{kind:?}: the dispute is about all of it");
+        assert_eq!(credits(&anna).await, 0, "{kind:?}: the dispute is about the whole payment");
         assert_eq!(payment(&anna, &id).await["refunded_amount"], 0, "{kind:?}");
         dispute(kind, &id, "dp_1", 600, Course::Won).send(&app).await;
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "{kind:?}");
@@ -220,12 +224,12 @@ async fn books_refunds_from_a_refunded_charge_event() {
     }
     refund(Kind::Stripe, &id, "R-1", 150, true).send(&app).await;
     assert_eq!(is().await, ("partly_refunded".to_owned(), 250));
-    assert_eq!(payment(&anna, &id).await["refunded_amount"], 240, "one of them is under way");
+    assert_eq!(payment(&anna, &id).await["refunded_amount"], 240, "one refund is pending");
 
     // Our own refund is among the gateway's refunds.
     admin.post(&format!("/r1/admin/payments/{id}/refund"), json!({ "amount": 300, "reason": "the rest" })).await.data();
     fake.mood(Mood::Away);
-    assert_eq!(charge_refunded(&id).send(&app).await.status, 503, "it has to come again");
+    assert_eq!(charge_refunded(&id).send(&app).await.status, 503, "the gateway must retry");
     fake.mood(Mood::Well);
     assert_eq!(charge_refunded(&id).send(&app).await.status, 200);
     assert_eq!((payment(&anna, &id).await["refunded_amount"].clone(), credits(&anna).await), (json!(540), 0));
@@ -233,6 +237,6 @@ async fn books_refunds_from_a_refunded_charge_event() {
     charge_refunded(&id).send(&app).await;
     assert_eq!(is().await, ("refunded".to_owned(), 0));
     let refunds = admin.get(&format!("/r1/admin/payments/{id}")).await.data()["refunds"].as_array().unwrap().len();
-    assert_eq!(refunds, 4, "each is there once");
+    assert_eq!(refunds, 4, "each refund exists once");
     adds_up(&app).await;
 }

@@ -50,7 +50,7 @@ impl Stage {
     }
 
     async fn is_over(&self, balance: i64) {
-        wait_until("nothing is held", || async {
+        wait_until("no credits are reserved", || async {
             let credits = self.credits().await;
             credits["held"] == 0 && credits["balance"] == balance
         })
@@ -72,7 +72,7 @@ impl Stage {
                 return number;
             }
         }
-        panic!("nobody writes an answer");
+        panic!("no instance writes an answer");
     }
 
     /// Sum of the ledger entries of one kind.
@@ -119,7 +119,7 @@ async fn two_hundred_concurrent_chats_and_calls_spend_exactly_the_available_cred
     });
     join_all(asked).await;
     // Reservations of unsent questions become available to others.
-    wait_until("everything is used", || async {
+    wait_until("all credits are spent", || async {
         stage.call(0).await;
         stage.credits().await["balance"] == 0
     })
@@ -238,14 +238,14 @@ async fn killing_an_instance_at_any_step_releases_its_reservations() {
                 // A client without a response resends.
                 let sent = stage.anna.send_as(&chat, &client_id, "Hello").await;
                 assert!(matches!(sent.status, 200 | 201), "{table} {at:?} {sent:?}");
-                wait_until("it is answered", || async {
+                wait_until("the question is answered", || async {
                     let answers = stage.anna.history(&chat).await;
                     answers.iter().any(|one| one["sender"]["kind"] == "assistant" && one["status"] == "complete")
                 })
                 .await;
                 assert_eq!(stage.anna.history(&chat).await.len(), 2, "{table} {at:?}");
             }
-            wait_until("nothing is held", || async { stage.credits().await["held"] == 0 }).await;
+            wait_until("no credits are reserved", || async { stage.credits().await["held"] == 0 }).await;
             let credits = stage.credits().await;
             let spent = stage.app.database.number(cost).await;
             assert_eq!(credits["balance"], 40 * ONE - spent, "{holder:?} {table} {at:?} {credits}");

@@ -157,7 +157,11 @@ async fn sold_plans_are_immutable() {
     assert_eq!(anna.get("/r1/payments").await.data()["total"], 0);
     admin.patch(&path(&made), json!({ "prices": price })).await.data();
     let changed = admin.patch(&path(&made), json!({ "credits": 8_000_000 })).await.data();
-    assert_eq!((&changed["id"], &changed["credits"]), (&made["id"], &json!(8_000_000)), "nobody has bought it");
+    assert_eq!(
+        (&changed["id"], &changed["credits"]),
+        (&made["id"], &json!(8_000_000)),
+        "unsold plans are edited in place"
+    );
     let body = shown;
     let begun = anna.post("/r1/payments/checkout", body.clone()).await.data_with(201);
     let newer = admin.patch(&path(&made), json!({ "credits": 9_000_000 })).await.data();
@@ -165,7 +169,7 @@ async fn sold_plans_are_immutable() {
     anna.post("/r1/payments/checkout", body).await.refused(409, "plan_changed");
     let end = format!("/r1/payments/{}/demo", begun["payment_id"].as_str().unwrap());
     anna.post(&end, json!({ "outcome": "paid" })).await.data();
-    assert_eq!(credits(&anna).await, 8, "what was bought is what was offered");
+    assert_eq!(credits(&anna).await, 8, "the buyer gets the offered credits");
     for bad in [
         json!({ "prices": [] }),
         json!({ "prices": [{ "currency": "XXX", "amount": 1 }] }),
@@ -190,7 +194,7 @@ mod cluster {
         assert_eq!(switched["enabled"], false);
         for instance in &app.instances {
             let elsewhere = anna.at(&instance.url());
-            support::wait_until("it is off", || async {
+            support::wait_until("the payment method is disabled", || async {
                 check_out(&app, &elsewhere, "demo", &support::new_id()).await.status == 409
             })
             .await;

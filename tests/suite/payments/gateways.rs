@@ -56,7 +56,7 @@ async fn rejects_forged_events_without_effect() {
         }
         assert_eq!(status(&anna, &id).await, "pending");
         let good = kind.event(&id, Outcome::Paid, amount, 1).send(&app).await;
-        assert!(kind.is_content(&good, false), "{kind:?} {good:?}: what was refused was not kept");
+        assert!(kind.is_content(&good, false), "{kind:?} {good:?}: a refused event blocked the genuine one");
         assert_eq!(credits(&anna).await, 500);
         adds_up(&app).await;
     }
@@ -208,9 +208,9 @@ async fn accepts_refund_and_dispute_events_before_their_payment() {
     Kind::Stripe.event(&id, Outcome::Paid, 600, 1).send(&app).await;
     assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("partly_refunded", 250));
     refund("evt_2", "failed", 200).send(&app).await;
-    assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "the money came back");
+    assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "the refund failed");
     refund("evt_3", "succeeded", 100).send(&app).await;
-    assert_eq!(credits(&anna).await, 500, "what is older says nothing");
+    assert_eq!(credits(&anna).await, 500, "older events are ignored");
 
     dispute("evt_4", "needs_response").send(&app).await;
     assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("disputed", 250));
@@ -235,7 +235,7 @@ async fn captures_paypal_orders_after_approval() {
     let id = begun(&app, &anna, "paypal").await;
     let approved = json!({ "id": "WH-9", "event_type": "CHECKOUT.ORDER.APPROVED", "resource": { "id": format!("O-{id}"), "status": "APPROVED" } });
     fake.mood(Mood::Confused);
-    assert_eq!(paypal_signed(approved.clone()).send(&app).await.status, 503, "it has to come again");
+    assert_eq!(paypal_signed(approved.clone()).send(&app).await.status, 503, "the gateway must retry");
     fake.mood(Mood::Well);
     for _ in 0..2 {
         assert_eq!(paypal_signed(approved.clone()).send(&app).await.status, 200);
@@ -252,7 +252,7 @@ async fn trusts_only_paypals_own_capture_status() {
     let event = Kind::Paypal.event(&id, Outcome::Paid, 600, 1);
     fake.is_forged(true);
     for _ in 0..2 {
-        assert_eq!(event.send(&app).await.status, 503, "it has to come again");
+        assert_eq!(event.send(&app).await.status, 503, "the gateway must retry");
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("pending", 0));
     }
     assert_eq!(app.database.number("SELECT COUNT(*) FROM payment_events").await, 0);
@@ -287,7 +287,7 @@ async fn a_stalled_gateway_does_not_delay_others() {
     let anna = app.sign_up("Anna").await;
     momo.silent_at(Some("/query"));
     begun(&app, &anna, "momo").await;
-    support::wait_until("it is asked about", || async { momo.asked("/query") >= 1 }).await;
+    support::wait_until("the gateway is queried", || async { momo.asked("/query") >= 1 }).await;
     let id = begun(&app, &anna, "stripe").await;
     stripe.say(Outcome::Paid);
     let since = std::time::Instant::now();
@@ -322,7 +322,7 @@ async fn drops_events_of_unknown_charges_eventually() {
         )
     };
     app.database.run(&old("evt_1", 8)).await;
-    support::wait_until("it waits no longer", || async { app.database.number(waiting).await == 2 }).await;
+    support::wait_until("the unknown event is dropped", || async { app.database.number(waiting).await == 2 }).await;
     let kept = "SELECT COUNT(*) FROM payment_events WHERE event_id = 'evt_1' AND raw = '' AND awaited_subject = 'charge:pi_foreign'";
     assert_eq!(app.database.number(kept).await, 1);
     // Our own events are still applied.
@@ -330,7 +330,7 @@ async fn drops_events_of_unknown_charges_eventually() {
     assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("partly_refunded", 250));
     app.database.run(&old("evt_1", 400)).await;
     let all = "SELECT COUNT(*) FROM payment_events";
-    support::wait_until("it is gone", || async { app.database.number(all).await == 3 }).await;
+    support::wait_until("the event is deleted", || async { app.database.number(all).await == 3 }).await;
     adds_up(&app).await;
 }
 
@@ -383,7 +383,7 @@ async fn accepts_both_stripe_secrets_and_five_minutes_of_clock_skew() {
         assert_eq!(credits(&anna).await, if status == 400 { 0 } else { 500 }, "{secret} {off}");
     }
     let kept = app.database.number("SELECT COUNT(*) FROM payment_events").await;
-    assert_eq!(kept, 2, "what is refused is not kept");
+    assert_eq!(kept, 2, "refused events are not stored");
     adds_up(&app).await;
 }
 
@@ -455,9 +455,9 @@ async fn killed(app: &mut Application, fake: &Fake, part: &'static str, request:
     let before = fake.asked(part);
     fake.silent_at(Some(part));
     let waiting = tokio::spawn(request.send());
-    support::wait_until("the gateway is asked", || async { fake.asked(part) > before }).await;
+    support::wait_until("the gateway is called", || async { fake.asked(part) > before }).await;
     app.instances[0].kill().await;
-    assert!(waiting.await.unwrap().is_err(), "nobody was answered");
+    assert!(waiting.await.unwrap().is_err(), "a response was sent");
     fake.silent_at(None);
     if fake.kind == Kind::Stripe {
         // It was down for more than a day.
@@ -495,7 +495,7 @@ async fn killing_an_instance_after_the_gateway_call_repeats_nothing() {
             );
             let request = event.request(&app);
             killed(&mut app, &fake, "/capture", request).await;
-            support::wait_until("it is paid", || async { status(&anna, id).await == "paid" }).await;
+            support::wait_until("the payment is paid", || async { status(&anna, id).await == "paid" }).await;
             assert_eq!(event.send(&app).await.status, 200);
         }
         let paid = kind.event(id, Outcome::Paid, kind.price().1, 1);
@@ -504,7 +504,7 @@ async fn killing_an_instance_after_the_gateway_call_repeats_nothing() {
         let refund = format!("/r1/admin/payments/{id}/refund");
         let request = admin.request(reqwest::Method::POST, &refund).json(&json!({ "reason": "bought by mistake" }));
         killed(&mut app, &fake, refunds, request).await;
-        support::wait_until("it is refunded", || async {
+        support::wait_until("the payment is refunded", || async {
             let now = payment(&anna, id).await;
             now["status"] == "refunded" && now["credit_notes"].as_array().is_some_and(|notes| notes.len() == 1)
         })

@@ -73,7 +73,7 @@ mod cluster {
             let waiting = tokio::spawn(request.send());
             stopped.reached().await;
             self.app.instances[0].kill().await;
-            assert!(waiting.await.unwrap().is_err(), "{table} {at:?}: nobody was answered");
+            assert!(waiting.await.unwrap().is_err(), "{table} {at:?}: a response was sent");
             stopped.end().await;
             self.app.instances[0].start_again().await;
         }
@@ -108,7 +108,7 @@ mod cluster {
         }
 
         async fn is_refunded(&self, id: &str) {
-            wait_until("it is refunded", || async {
+            wait_until("the payment is refunded", || async {
                 if self.refunds(id).await.is_empty() {
                     self.admin.send(self.refund(id)).await.data();
                 }
@@ -159,7 +159,7 @@ mod cluster {
                 if status(&stage.anna, &id).await == "quarantined" {
                     stage.admin.post(&path, body).await.data();
                 }
-                wait_until("it is back", || async {
+                wait_until("the refund is done", || async {
                     stage.refunds(&id).await.iter().all(|refund| refund["state"] == "done")
                 })
                 .await;
@@ -187,17 +187,21 @@ mod cluster {
 
         // The intent to request it was stored, but not whether it was requested.
         let id = stage.killed_at(TRIED, Stop::InCommit).await;
-        wait_until("it is asked about", || async {
+        wait_until("the refund is attempted", || async {
             let refunds = stage.refunds(&id).await;
             refunds[0]["tries"].as_i64().is_some_and(|tries| tries > 1) && refunds[0]["last_answer"].is_string()
         })
         .await;
         let refund = stage.refunds(&id).await.remove(0);
-        assert_eq!((&refund["state"], credits(&stage.anna).await), (&json!("pending"), 0), "they are kept back");
+        assert_eq!((&refund["state"], credits(&stage.anna).await), (&json!("pending"), 0), "the credits are withheld");
         let path = format!("/r1/admin/payments/{id}/refunds/{}/decide", refund["id"].as_str().unwrap());
         stage.admin.post(&path, json!({ "decision": "failed", "reason": "looked at" })).await.data();
         assert_eq!((status(&stage.anna, &id).await.as_str(), credits(&stage.anna).await), ("paid", 500));
-        assert_eq!((stage.fake.given_back(&id), stage.fake.asked("1.1 refund")), (0, 5), "each once");
+        assert_eq!(
+            (stage.fake.given_back(&id), stage.fake.asked("1.1 refund")),
+            (0, 5),
+            "each refund is requested once"
+        );
         adds_up(&stage.app).await;
     }
 }

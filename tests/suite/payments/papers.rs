@@ -50,7 +50,7 @@ async fn limits_receipts_and_credit_notes_to_payer_and_administrators() {
     let after = payment(&anna, &id).await;
     let note = &after["credit_notes"][0];
     assert_eq!((&note["amount"], after["credit_notes"].as_array().unwrap().len()), (&json!(200), 1));
-    assert_ne!(note["number"], after["receipt"], "one series of numbers");
+    assert_ne!(note["number"], after["receipt"], "receipts and credit notes share one number series");
     let path = format!("/r1/payments/{id}/credit_notes/{}.pdf", note["number"].as_str().unwrap());
     assert_eq!(anna.get(&path).await.status, 200);
     ben.get(&path).await.refused(404, "not_found");
@@ -99,7 +99,7 @@ async fn releasing_a_quarantined_payment_requires_a_fresh_sign_in() {
 
     let id = quarantined(&app, &anna).await;
     assert_eq!(admin.post(&release(&id), body("refused")).await.data()["status"], "failed");
-    assert_eq!((fake.refunds(), credits(&anna).await), (1, 750), "what was taken is back");
+    assert_eq!((fake.refunds(), credits(&anna).await), (1, 750), "the payment is refunded");
     let log = admin.get("/r1/admin/audit_log?action=payment.released").await.data();
     assert_eq!(log["total"], 3);
     adds_up(&app).await;
@@ -160,7 +160,7 @@ async fn rejected_payments_are_never_fulfilled_and_refunded_once() {
     for event in ["evt_2", "evt_3"] {
         assert_eq!(told(&id, event, false, "usd").send(&app).await.status, 200);
     }
-    support::wait_until("the money is back", || async { fake.given_back(&id) == 600 }).await;
+    support::wait_until("the money is refunded", || async { fake.given_back(&id) == 600 }).await;
     // Checked again, as by the payer's return and the comparison.
     fake.say(Outcome::Paid);
     anna.get(&format!("/r1/payments/callback/stripe?payment={id}")).await;
@@ -173,7 +173,7 @@ async fn rejected_payments_are_never_fulfilled_and_refunded_once() {
     told(&id, "evt_5", false, "usd").send(&app).await;
     assert_eq!(status(&anna, &id).await, "quarantined");
     refuse(&id).await;
-    support::wait_until("the money is back", || async { fake.given_back(&id) == 600 }).await;
+    support::wait_until("the money is refunded", || async { fake.given_back(&id) == 600 }).await;
     assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("failed", 0));
     adds_up(&app).await;
 }
@@ -246,7 +246,7 @@ async fn compared(kind: Kind) {
     fake.say(Outcome::Paid);
     app.database.run("DELETE FROM payment_comparisons").await;
     let differences = async || admin.get("/r1/admin/payment_differences").await.data();
-    support::wait_until("it is compared", || async { differences().await["total"] == 3 }).await;
+    support::wait_until("the comparison is done", || async { differences().await["total"] == 3 }).await;
     let found = differences().await;
     let of = |kind: &str| -> Value {
         let items = found["items"].as_array().unwrap();
@@ -268,7 +268,7 @@ async fn compared(kind: Kind) {
     // The next comparison finds the third one.
     fake.lists(ids.iter().map(|id| charge(id)).collect());
     app.database.run("DELETE FROM payment_comparisons").await;
-    support::wait_until("it is healed", || async {
+    support::wait_until("the differences are closed", || async {
         admin.get("/r1/admin/payment_differences?state=open").await.data()["total"] == 0
     })
     .await;

@@ -120,7 +120,7 @@ async fn changing_from_monthly_to_yearly_grants_only_paid_credits() {
     let paid: i64 = payments(&anna).await.iter().map(|one| one["amount"].as_i64().unwrap()).sum();
     assert!((24_000..=24_010).contains(&paid), "{paid}");
     let balance = balance(&anna).await;
-    assert!((24_000_000_000..=24_010_000_000).contains(&balance), "the month's credits are part of it: {balance}");
+    assert!((24_000_000_000..=24_010_000_000).contains(&balance), "the month's credits are included: {balance}");
     adds_up(&app).await;
 }
 

@@ -161,19 +161,19 @@ async fn maps_every_documented_refund_response_to_its_state() {
             if kind == Kind::Vnpay && course[0].made.is_none() && is_unknown {
                 // The gateway may execute it twice, so only an administrator can end it.
                 assert_eq!(refund(&admin, &id).await["state"], "pending", "{course:?}");
-                assert_eq!(credits(&anna).await, kept, "{course:?}: they are kept back");
+                assert_eq!(credits(&anna).await, kept, "{course:?}: the credits are withheld");
                 decide(&admin, &id, "failed").await.data();
             }
             let state = refund(&admin, &id).await["state"].clone();
             let is_back = fake.given_back(&id) > 0;
-            assert_eq!(fake.given_back(&id), if is_back { price } else { 0 }, "{kind:?} {course:?}: once");
+            assert_eq!(fake.given_back(&id), if is_back { price } else { 0 }, "{kind:?} {course:?}: refunded once");
             assert_eq!(state, if is_back { "done" } else { "failed" }, "{kind:?} {course:?}");
             assert_eq!(status(&anna, &id).await, if is_back { "refunded" } else { "paid" }, "{kind:?} {course:?}");
             kept += if is_back { 0 } else { 500 };
             assert_eq!(credits(&anna).await, kept, "{kind:?} {course:?}");
         }
         if kind == Kind::Vnpay {
-            assert_eq!(fake.asked("1.1 refund"), courses.len(), "each was asked for once");
+            assert_eq!(fake.asked("1.1 refund"), courses.len(), "each refund is requested once");
         }
         adds_up(&app).await;
     }
@@ -262,7 +262,7 @@ async fn an_unanswered_refund_needs_an_administrator_after_a_week() {
     admin.post(&path, body("done")).await.refused(403, "fresh_sign_in_required");
     let admin = app.admin().await;
     let asked = admin.post(&path, body("ask")).await.data()["refunds"][0].clone();
-    assert_eq!((&asked["tries"], &asked["is_stuck"]), (&json!(1), &json!(false)), "{asked}: from the beginning");
+    assert_eq!((&asked["tries"], &asked["is_stuck"]), (&json!(1), &json!(false)), "{asked}: the attempts start over");
     assert_eq!(credits(&anna).await, 0);
     admin.post(&path, body("failed")).await.data();
     assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500));
@@ -271,7 +271,7 @@ async fn an_unanswered_refund_needs_an_administrator_after_a_week() {
     decide(&admin, &other, "done").await.data();
     assert_eq!((status(&anna, &other).await.as_str(), credits(&anna).await), ("refunded", 500));
     assert_eq!(payment(&anna, &other).await["credit_notes"].as_array().unwrap().len(), 1);
-    assert_eq!(fake.asked("1.1 refund"), 2, "neither was asked for again");
+    assert_eq!(fake.asked("1.1 refund"), 2, "neither refund is requested again");
     let log = admin.get("/r1/admin/audit_log?action=payment.refund_decided").await.data();
     assert_eq!(log["total"], 5, "{log}");
     adds_up(&app).await;
@@ -315,7 +315,7 @@ async fn completes_failed_refunds_that_the_gateway_confirms() {
         assert_eq!(is, (expected.to_owned(), left), "{state} of {}", created - now);
         adds_up(&app).await;
     }
-    assert_eq!(payment(&anna, &id).await["credit_notes"].as_array().unwrap().len(), 1, "it is one refund");
+    assert_eq!(payment(&anna, &id).await["credit_notes"].as_array().unwrap().len(), 1, "one refund");
 
     // Another refund took its place meanwhile.
     let id = paid(&app, &fake, &anna).await;

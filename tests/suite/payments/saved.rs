@@ -83,7 +83,11 @@ async fn saves_a_card_without_a_purchase_and_charges_it() {
     let bought = buy(&app, &anna, &confirmed, "key-3").await.data_with(201);
     let id = bought["payment_id"].as_str().unwrap();
     assert!(bought["redirect_url"].as_str().unwrap().ends_with(&format!("/plans/demo?payment={id}")), "{bought}");
-    assert_eq!((&bought["status"], credits(&anna).await), (&json!("pending"), 500), "its payer has to confirm it");
+    assert_eq!(
+        (&bought["status"], credits(&anna).await),
+        (&json!("pending"), 500),
+        "the payer has to confirm the charge"
+    );
     anna.post(&format!("/r1/payments/{id}/demo"), json!({ "outcome": "paid" })).await.data();
     assert_eq!((status(&anna, id).await.as_str(), credits(&anna).await), ("paid", 1_000));
 
@@ -95,7 +99,7 @@ async fn saves_a_card_without_a_purchase_and_charges_it() {
     };
     assert_eq!(defaults().await, std::slice::from_ref(&confirmed));
     anna.delete(&path(&confirmed)).await.data();
-    assert_eq!(defaults().await, [declined["id"].clone()], "the newest takes its place");
+    assert_eq!(defaults().await, [declined["id"].clone()], "the newest card replaces it");
     for method in [&declined["id"], &card] {
         anna.delete(&path(method)).await.data();
     }
@@ -112,7 +116,7 @@ async fn keeps_the_only_card_of_a_renewing_plan_until_replaced() {
     let body = json!({ "plan_id": plan(&app, "Team").await, "payment_method_id": first });
     assert_eq!(anna.post("/r1/payments/checkout", body).await.data_with(201)["status"], "paid");
     let held = async || anna.get("/r1/subscription").await.data()["subscription"].clone();
-    support::wait_until("its card is known", || async { held().await["method"]["id"] == first }).await;
+    support::wait_until("the subscription's card is saved", || async { held().await["method"]["id"] == first }).await;
     let path = format!("/r1/payment_methods/{}", first.as_str().unwrap());
     anna.delete(&path).await.refused(409, "wrong_state");
     let second = save(&anna, "saved_confirm").await["method"]["id"].clone();
@@ -156,7 +160,8 @@ async fn saves_a_stripe_card_and_handles_charge_confirmation() {
     let saved = told(false, "evt_1");
     let answers = futures_util::future::join_all((0..20).map(|_| saved.send(&app))).await;
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
-    support::wait_until("it is saved", || async { setup(&anna, &new["setup_id"]).await["status"] == "saved" }).await;
+    support::wait_until("the card is saved", || async { setup(&anna, &new["setup_id"]).await["status"] == "saved" })
+        .await;
     let cards = kept(&anna).await;
     assert_eq!((cards.len(), &cards[0]["last4"], &cards[0]["is_default"]), (1, &json!("4444"), &json!(true)));
     fake.say(Outcome::Open);
@@ -172,7 +177,7 @@ async fn saves_a_stripe_card_and_handles_charge_confirmation() {
         assert_eq!(bought["status"], "pending");
         assert!(bought["redirect_url"].as_str().unwrap().starts_with("https://bank.test/pi_"), "{bought}");
         let again = buy(&app, &anna, &cards[0]["id"], key).await.data_with(201);
-        assert_eq!(again, bought, "the same key is the same charge");
+        assert_eq!(again, bought, "the same key returns the same charge");
         let id = bought["payment_id"].as_str().unwrap();
         let back = format!("/r1/payments/callback/stripe?payment={id}");
         anna.get(&back).await;
@@ -206,8 +211,10 @@ async fn charges_once_if_the_response_is_lost_while_the_payer_waits() {
         let anna = app.sign_up("Anna").await;
         let new = begun(&anna, "stripe").await;
         fake.say(Outcome::Paid);
-        support::wait_until("it is saved", || async { setup(&anna, &new["setup_id"]).await["status"] == "saved" })
-            .await;
+        support::wait_until("the card is saved", || async {
+            setup(&anna, &new["setup_id"]).await["status"] == "saved"
+        })
+        .await;
         let card = kept(&anna).await[0]["id"].clone();
         fake.silent_at(Some(part));
         let plan = plan(&app, "500 credits").await;
@@ -216,14 +223,14 @@ async fn charges_once_if_the_response_is_lost_while_the_payer_waits() {
             .header("idempotency-key", "key-1")
             .json(&json!({ "plan_id": plan, "payment_method_id": card }));
         let waiting = tokio::spawn(request.send());
-        support::wait_until("it is asked", || async { fake.asked(part) > 0 }).await;
+        support::wait_until("the gateway is called", || async { fake.asked(part) > 0 }).await;
         app.instances[0].kill().await;
         assert!(waiting.await.unwrap().is_err());
         fake.silent_at(None);
         app.instances[0].start_again().await;
         let bought = buy(&app, &anna, &card, "key-1").await.data_with(201);
         let id = bought["payment_id"].as_str().unwrap();
-        support::wait_until("it is paid", || async { status(&anna, id).await == "paid" }).await;
+        support::wait_until("the payment is paid", || async { status(&anna, id).await == "paid" }).await;
         assert_eq!((fake.charges(), credits(&anna).await), ((1, 0), 500), "{part}");
         assert_eq!(payment(&anna, id).await["amount"], 600);
         adds_up(&app).await;

@@ -116,11 +116,12 @@ mod cluster {
             let payments = begun_many(&app, &anna, kind, 2).await;
             // Between commit and response: the database completes the commit of a killed instance.
             let waiting = tokio::spawn(payments[0].1.request(&app).send());
-            wait_until("it commits", || async { app.database.number(COMMITTING).await == 1 }).await;
+            wait_until("the transaction is committing", || async { app.database.number(COMMITTING).await == 1 }).await;
             app.instances[0].kill().await;
-            assert!(waiting.await.unwrap().is_err(), "nobody was answered");
+            assert!(waiting.await.unwrap().is_err(), "a response was sent");
             let elsewhere = anna.at(&app.instances[1].url());
-            wait_until("it is committed", || async { status(&elsewhere, &payments[0].0).await == "paid" }).await;
+            wait_until("the payment is committed", || async { status(&elsewhere, &payments[0].0).await == "paid" })
+                .await;
             assert_eq!(credits(&elsewhere).await, 500, "{kind:?}");
             app.instances[0].start_again().await;
             let again = payments[0].1.send(&app).await;
@@ -129,7 +130,7 @@ mod cluster {
             // Between event and commit: nothing is stored and the gateway is told to retry.
             let (url, event) = (app.url(), payments[1].1.clone());
             let waiting = tokio::spawn(async move { event.send_to(&url).await });
-            wait_until("it commits", || async { app.database.number(COMMITTING).await == 1 }).await;
+            wait_until("the transaction is committing", || async { app.database.number(COMMITTING).await == 1 }).await;
             let end = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
             assert_eq!(app.database.number(end).await, 1);
             let told = waiting.await.unwrap();
@@ -170,7 +171,7 @@ mod cluster {
         }
         for (id, _) in first {
             // A client without a response checks, and retries if nothing was started.
-            wait_until("it is refunded", || async {
+            wait_until("the payment is refunded", || async {
                 if payment(&anna, id).await["refunded_amount"] == 0 {
                     let body = json!({ "amount": 600, "reason": "all of it" });
                     admin.post(&format!("/r1/admin/payments/{id}/refund"), body).await;

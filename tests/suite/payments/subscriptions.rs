@@ -75,7 +75,7 @@ pub(super) async fn payments(payer: &Member) -> Vec<Value> {
 
 /// Waits until this many periods are paid.
 async fn renewed(payer: &Member, periods: usize) {
-    support::wait_until("it is renewed", || async {
+    support::wait_until("the subscription is renewed", || async {
         let all = payments(payer).await;
         all.len() == periods && all.iter().all(|one| one["status"] == "paid")
     })
@@ -131,7 +131,7 @@ async fn retries_a_declined_charge_with_a_notice_and_then_ends_the_plan() {
     app.outbox(&anna.email, "Your plan has ended").await;
     let mine = anna.get("/r1/entitlements/me").await.data();
     assert_eq!(mine["plan"], json!(null));
-    assert_eq!(payments(&anna).await.len(), 2, "one for the first period, one for what was tried four times");
+    assert_eq!(payments(&anna).await.len(), 2, "one payment for the first period, one for four attempts");
     let again = buy(&anna, team, "paid").await;
     assert_eq!(again["status"], "active");
     adds_up(&app).await;
@@ -175,7 +175,7 @@ async fn cancels_a_plan_at_period_end_and_resumes_it() {
     anna.post("/r1/subscription/cancel", json!({})).await.data();
     lapse(&app).await;
     until(&anna, "", "it has ended", |held| held["status"] == "ended").await;
-    assert_eq!(payments(&anna).await.len(), 1, "nothing is charged for what was cancelled");
+    assert_eq!(payments(&anna).await.len(), 1, "cancelled plans are not charged");
     adds_up(&app).await;
 }
 
@@ -189,7 +189,7 @@ async fn upgrades_apply_at_once_and_downgrades_with_the_next_period() {
     let preview = anna.post("/r1/subscription/change/preview", change.clone()).await.data();
     let due = preview["due_now"]["amount"].as_i64().unwrap();
     assert_eq!((&preview["kind"], &preview["takes_effect_at"]), (&json!("upgrade"), &json!(null)));
-    assert!((5_490..=5_500).contains(&due), "nearly all of the period is left: {preview}");
+    assert!((5_490..=5_500).contains(&due), "most of the period is left: {preview}");
     let changed = anna.post("/r1/subscription/change", change).await.data();
     assert_eq!((&changed["subscription"]["plan"]["id"], &changed["redirect_url"]), (&json!(studio), &json!(null)));
     let paid = &payments(&anna).await[0];
@@ -261,14 +261,14 @@ async fn members_occupy_the_seats_of_a_workspace_plan() {
     }
     ben.get(&format!("/r1/subscription{query}")).await.refused(404, "not_found");
     add(&cleo).await;
-    assert_eq!(cleo.get("/r1/entitlements/me").await.data()["plan"], json!(null), "there is no seat left");
+    assert_eq!(cleo.get("/r1/entitlements/me").await.data()["plan"], json!(null), "no seat is free");
     let change = |seats: i64| json!({ "plan_id": team, "seats": seats, "workspace_id": id });
     anna.post("/r1/subscription/change", change(1)).await.refused(409, "wrong_state");
     anna.post("/r1/subscription/change", change(3)).await.data();
     until(&anna, &query, "she has a seat", |held| held["seats_used"] == 3).await;
     assert_eq!(cleo.get("/r1/entitlements/me").await.data()["plan"]["name"], "Team");
     let balance = ben.get("/r1/entitlements/me").await.data()["credits"]["balance"].clone();
-    assert_eq!(balance, 2_000_000_000_i64, "who had a seat gets nothing more");
+    assert_eq!(balance, 2_000_000_000_i64, "seat holders get no further credits");
     adds_up(&app).await;
 }
 
@@ -387,7 +387,7 @@ async fn charges_once_if_the_response_is_lost_with_the_instance() {
         let anna = by_stripe(&app).await;
         fake.silent_at(Some(part));
         lapse(&app).await;
-        support::wait_until("it is asked", || async { fake.asked(part) > 0 }).await;
+        support::wait_until("the gateway is called", || async { fake.asked(part) > 0 }).await;
         app.instances[0].kill().await;
         fake.silent_at(None);
         app.instances[0].start_again().await;

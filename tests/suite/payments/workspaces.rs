@@ -92,7 +92,7 @@ async fn a_workspace_pays_for_usage_inside_it_and_members_for_the_rest() {
     let stranger = stage.app.sign_up("Cleo").await;
     let within = stage.program(ben, 0, true).await;
     let without = stage.program(ben, 0, false).await;
-    assert_eq!(within.post("/v1/chat/completions", question(50)).await.status, 429, "nobody has credits");
+    assert_eq!(within.post("/v1/chat/completions", question(50)).await.status, 429, "neither account has credits");
 
     let credits = json!({ "plan_id": super::plan(&stage.app, "500 credits").await, "gateway": "demo", "workspace_id": workspace });
     ben.post("/r1/payments/checkout", credits.clone()).await.refused(404, "not_found");
@@ -104,7 +104,7 @@ async fn a_workspace_pays_for_usage_inside_it_and_members_for_the_rest() {
     assert_eq!((&seen["pays"], &seen["credits"]["balance"]), (&json!(true), &json!(500_000_000)));
     assert_eq!((&by_ben["pays"], &by_ben["credits"]), (&json!(true), &json!(null)));
     stranger.get(&format!("/r1/entitlements/workspaces/{workspace}")).await.refused(404, "not_found");
-    assert_eq!(super::credits(anna).await, 0, "who bought them has none of them");
+    assert_eq!(super::credits(anna).await, 0, "the credits belong to the workspace");
 
     let answer = within.post("/v1/chat/completions", question(50)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -133,7 +133,7 @@ async fn a_workspace_pays_for_usage_inside_it_and_members_for_the_rest() {
     stage.admin.post("/r1/admin/credits", body).await.data();
     assert_eq!(within.post("/v1/chat/completions", question(50)).await.status, 200);
     assert_eq!(stage.balance().await, 5);
-    wait_until("Ben has paid", || async { settled(ben, "").await.len() == 1 }).await;
+    wait_until("Ben's call is charged", || async { settled(ben, "").await.len() == 1 }).await;
     adds_up(&stage.app).await;
 }
 
@@ -219,7 +219,7 @@ mod cluster {
             answers.iter().filter_map(|answer| answer.header("x-natter-cost")?.parse::<i64>().ok()).sum()
         };
         let spent = i64::try_from(served).unwrap() * 100;
-        wait_until("all is booked", || async { stage.balance().await == 1_000 - spent }).await;
+        wait_until("all calls are booked", || async { stage.balance().await == 1_000 - spent }).await;
         adds_up(&stage.app).await;
 
         // Answers completed before a kill are paid by the same account.
@@ -236,7 +236,7 @@ mod cluster {
         stage.app.instances[0].kill().await;
         stage.app.instances[0].start_again().await;
         let left = 1_000 - spent + 10_000 - costs(&calls);
-        wait_until("nothing is held, and all is paid", || async {
+        wait_until("reservations are released and calls paid", || async {
             let credits = stage.has(&stage.anna).await["credits"].clone();
             (&credits["balance"], &credits["held"], &credits["owed"]) == (&json!(left), &json!(0), &json!(0))
         })

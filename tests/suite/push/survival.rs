@@ -25,7 +25,7 @@ async fn until_told(member: &Member, count: i64) {
 
 async fn until_nothing_waits(app: &Application) {
     let waiting = "SELECT COUNT(*) FROM jobs WHERE kind = 'push'";
-    wait_until("nothing is left to push", || async { app.database.number(waiting).await == 0 }).await;
+    wait_until("no push is pending", || async { app.database.number(waiting).await == 0 }).await;
 }
 
 /// Waits until all devices were woken; returns the list, which has one notification for the whole conversation.
@@ -129,7 +129,7 @@ mod cluster {
             "SELECT COUNT(*) FROM conversations c LEFT JOIN notification_positions p ON p.conversation_id = c.id \
              WHERE c.id = '{chat}' AND c.last_seq > COALESCE(p.seq, 0)"
         );
-        wait_until("all is looked through", || async { app.database.number(&behind).await == 0 }).await;
+        wait_until("the recipients are resolved", || async { app.database.number(&behind).await == 0 }).await;
         assert_eq!(app.database.number(told).await, CROWD + 1);
         assert_eq!(ben.get("/r1/notifications").await.data()["total"], 1);
     }

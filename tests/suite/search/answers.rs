@@ -27,7 +27,7 @@ async fn an_assistant_searches_only_what_the_asker_may_read() {
     assert!(asked.contains("arrives on Friday") && asked.contains("When?") && !asked.contains("spy"), "{asked}");
     // It counts as Ben's usage and is stored in no conversation.
     let used = async || ben.get("/r1/usage/requests").await.data()["total"].as_u64().unwrap_or_default();
-    wait_until("it is written down", async || used().await == 1).await;
+    wait_until("the usage is recorded", async || used().await == 1).await;
     assert_eq!(found(&ben, "heron").await.len(), 1);
 
     // No results, too long a question, and a failing model.

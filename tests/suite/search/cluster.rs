@@ -57,5 +57,5 @@ async fn finds_messages_of_a_killed_instance_on_the_other() {
     app.instances[0].kill().await;
     there.send_message(&chat, "a tern, the last").await;
     let all = async || ask(&there, &[("q", "tern")]).await.data()["total"]["count"].as_u64().unwrap() == 21;
-    wait_until("all are found", all).await;
+    wait_until("all messages are found", all).await;
 }

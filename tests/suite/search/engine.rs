@@ -65,7 +65,7 @@ async fn the_external_engine_finds_what_the_builtin_index_finds() {
         ben.delete(&path(&said)).await.data();
         assert!(found(&ben, "charts").await.is_empty());
         if let Some(engine) = engine {
-            wait_until("the engine has forgotten it", async || engine.documents_with("charts") == 0).await;
+            wait_until("the engine deleted the message", async || engine.documents_with("charts") == 0).await;
             assert_eq!(engine.problems(), Vec::<String>::new());
             assert!(Engine::of_this_run() == Engine::Postgres || !app.folder().join("search.db").exists());
         }

@@ -19,7 +19,7 @@ async fn a_killed_or_lost_index_catches_up() {
         ask(&who, &[("q", "cormorant"), ("limit", "50")]).await.data()["items"].as_array().unwrap().len() == 30
     };
     let here = ben.at(&app.url());
-    wait_until("all are found", async || all(here.at(&app.url())).await).await;
+    wait_until("all messages are found", async || all(here.at(&app.url())).await).await;
     let said = app.command(&["search", "rebuild"]).await;
     assert!(said.status.success(), "{said:?}");
     app.instances[0].kill().await;
@@ -29,7 +29,7 @@ async fn a_killed_or_lost_index_catches_up() {
         }
     }
     app.instances[0].start_again().await;
-    wait_until("all are found again", async || all(here.at(&app.url())).await).await;
+    wait_until("all messages are found again", async || all(here.at(&app.url())).await).await;
     let newest = ask(&here, &[("q", "cormorant"), ("sort", "newest"), ("limit", "2")]).await.data();
     assert_eq!(texts(&newest), ["cormorant 29", "cormorant 28"]);
     anna.at(&app.url()).send_message(&chat, "cormorant again").await;
@@ -57,12 +57,12 @@ async fn a_stalled_index_does_not_delay_requests() {
     for n in 1..=MESSAGES {
         anna.send_message(&chat, &format!("gannet {n}")).await;
     }
-    wait_until("the metrics tell that something waits", async || waiting().await >= 1.0).await;
-    assert_eq!(found(&ben, "gannet").await, ["gannet 0"], "and whoever searches is answered");
+    wait_until("the metrics report a backlog", async || waiting().await >= 1.0).await;
+    assert_eq!(found(&ben, "gannet").await, ["gannet 0"], "searches are answered meanwhile");
 
     held.release().await;
     let count = async || ask(&ben, &[("q", "gannet")]).await.data()["total"]["count"].as_u64().unwrap();
-    wait_until("all are found", async || count().await == MESSAGES + 1).await;
+    wait_until("all messages are found", async || count().await == MESSAGES + 1).await;
     wait_until("nothing waits", async || waiting().await < 1.0).await;
 }
 

@@ -145,7 +145,7 @@ impl Stage {
             anna.send_message(place, "the end").await;
         }
         let all = self.places.join(",");
-        wait_until("everything is in the index", async || {
+        wait_until("everything is indexed", async || {
             let data = ask(anna, &[("q", "\"the end\""), ("conversation_id", &all)]).await.data();
             data["total"]["count"] == json!(PLACES)
         })

@@ -433,7 +433,7 @@ async fn a_failed_upgrade_keeps_the_polling_session() {
     }
     // So does a vanished socket.
     drop(poller.probe(&app.url()).await);
-    wait_until("the socket's end is seen", || async {
+    wait_until("the end of the socket is noticed", || async {
         let mut raw = Raw::open(&app.url(), &path, "").await;
         raw.send_text("2probe").await;
         raw.frame().await == Some((TEXT, b"3probe".to_vec()))

@@ -26,7 +26,7 @@ async fn another_instance_does_not_repeat_a_killed_instances_call() {
             writer = Some(place);
         }
     }
-    let writer = writer.expect("one of them writes it");
+    let writer = writer.expect("one instance writes it");
     // The lease never expires.
     tools.chat.app.database.run("UPDATE jobs SET due_at = due_at + 3600000 WHERE status = 'running'").await;
     tools.chat.app.instances[writer].kill().await;

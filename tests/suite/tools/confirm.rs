@@ -134,7 +134,7 @@ async fn a_waiting_answer_can_be_stopped() {
     tools.chat.anna.post(&path(&answer, &call), json!({ "decision": "allow" })).await.refused(409, "wrong_state");
     assert!(tools.odd.effects().is_empty());
     let jobs = "SELECT count(*) FROM jobs WHERE kind = 'answer'";
-    wait_until("nobody works on it", || async { tools.chat.app.database.number(jobs).await == 0 }).await;
+    wait_until("no job is left", || async { tools.chat.app.database.number(jobs).await == 0 }).await;
 }
 
 #[tokio::test]

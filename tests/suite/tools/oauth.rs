@@ -101,7 +101,7 @@ async fn calls_tools_with_the_askers_account() {
     let calls = box_.whoami(1).await;
     assert_eq!((&calls[0]["status"], &calls[0]["result"]), (&json!("done"), &json!("You are anna.")));
     let seen = box_.server.seen().await;
-    assert_eq!((&seen["registered"], &seen["exchanged"]), (&json!(1), &json!(2)), "one client serves all: {seen}");
+    assert_eq!((&seen["registered"], &seen["exchanged"]), (&json!(1), &json!(2)), "all users share one client: {seen}");
     assert_eq!(seen["problems"], json!([]));
     // Her export includes the connection without its tokens.
     let export = box_.tools.chat.anna.get("/r1/users/me/export").await;

@@ -10,7 +10,7 @@ async fn answered(tools: &mut Tools) -> Value {
         let history = tools.chat.anna.history(&tools.chat.id).await;
         history.last().is_some_and(|message| message["status"] == "complete")
     };
-    wait_until("another worker ends the answer", is_over).await;
+    wait_until("another worker completes the answer", is_over).await;
     tools.chat.answers().await.remove(0)
 }
 

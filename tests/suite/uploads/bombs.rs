@@ -169,7 +169,7 @@ async fn decompression_bombs_are_rejected_in_bounded_memory() {
         assert_eq!(thumbnail.status, if has_thumbnail { 200 } else { 404 }, "{name}");
     }
     let more = peak_memory(&app).saturating_sub(before);
-    assert!(more < SERVER_MEMORY, "the server took {} MiB more", more / MIB);
+    assert!(more < SERVER_MEMORY, "the server used {} MiB more", more / MIB);
     let upload = anna.upload("last.png", "image/png", png(100, 100)).await;
     assert_eq!(upload["width"], json!(100));
 }

@@ -106,7 +106,7 @@ async fn a_hundred_megabyte_upload_uses_little_memory() {
         (Some(PIECES * PIECE as u64), PIECES * PIECE as u64)
     );
     let taken = app.instances[0].peak_memory().saturating_sub(before);
-    assert!(taken < 32 * 1024 * 1024, "it took {} MiB more", taken / 1024 / 1024);
+    assert!(taken < 32 * 1024 * 1024, "the upload used {} MiB more", taken / 1024 / 1024);
 }
 
 #[tokio::test]
@@ -123,7 +123,11 @@ async fn scheduled_messages_accept_only_own_complete_files() {
     for other in [&bens["id"], &pending, &json!(new_id())] {
         anna.post(&chat, later(&[&own["id"], other])).await.names_field("attachment_ids");
     }
-    assert_eq!(app.database.number("SELECT count(*) FROM scheduled_uploads").await, 0, "nobody else's file is held");
+    assert_eq!(
+        app.database.number("SELECT count(*) FROM scheduled_uploads").await,
+        0,
+        "files of others are not attached"
+    );
     assert_eq!(tus::ask(&anna, reqwest::Method::DELETE, &announced).await.status, 204);
     let waits = anna.post(&chat, later(&[&own["id"]])).await.data_with(202);
     // Waiting files count regardless of their age.
@@ -152,12 +156,12 @@ async fn concurrent_uploads_do_not_exceed_the_quota() {
     };
     let sent = join_all((0..30).map(|_| ben.send(ben.uploading("a", "text/plain", unmeasured())))).await;
     let taken = sent.iter().filter(|answer| answer.status == 201).count();
-    assert!((1..=3).contains(&taken), "{taken} were taken");
+    assert!((1..=3).contains(&taken), "{taken} were accepted");
     for answer in sent.iter().filter(|answer| answer.status != 201) {
         answer.refused(413, "quota_exceeded");
     }
     let rows = app.database.number("SELECT count(*) FROM uploads WHERE removed_at IS NULL").await;
-    assert_eq!(rows, 3 + i64::try_from(taken).unwrap(), "what is refused leaves nothing");
+    assert_eq!(rows, 3 + i64::try_from(taken).unwrap(), "refused messages leave no rows");
     // Its reservation is released when it breaks off.
     while ben.send(ben.uploading("a", "text/plain", unmeasured())).await.status == 201 {}
     assert_eq!(app.database.number("SELECT count(*) FROM uploads").await, 6);
@@ -306,7 +310,7 @@ async fn users_and_administrators_see_the_same_storage_usage() {
     assert_eq!(storage(&anna).await, expected);
     let details = format!("/r1/admin/users/{}", anna.id);
     assert_eq!(admin.get(&details).await.data()["storage"], expected);
-    assert_eq!(storage(&ben).await["bytes"], before, "others have their own");
+    assert_eq!(storage(&ben).await["bytes"], before, "others have their own quota");
     let version = stored.data_with(201)["version"].clone();
     anna.delete(&format!("{note}?version={version}")).await.data();
     // The rest of the row tells offline devices about the deletion.

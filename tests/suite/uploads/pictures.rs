@@ -98,7 +98,7 @@ async fn strips_location_and_applies_orientation_of_photographs() {
         (whole.header("content-type"), upload["size"].as_u64()),
         (Some("image/jpeg"), Some(whole.bytes.len() as u64))
     );
-    assert!(whole.bytes.windows(6).any(|window| window == b"Exif\0\0"), "its orientation stays");
+    assert!(whole.bytes.windows(6).any(|window| window == b"Exif\0\0"), "the orientation is kept");
     for size in [320_u32, 1280] {
         let thumbnail = anna.get(&format!("{}?size={size}", address(&upload))).await;
         assert_eq!(thumbnail.header("content-type"), Some("image/jpeg"));

@@ -24,7 +24,7 @@ async fn stores_files_in_a_bucket_and_deletes_them_with_their_message() {
     assert_eq!((head.status, head.header("content-length")), (200, Some("8")));
     let path = format!("/r1/messages/{}", sent["id"].as_str().unwrap());
     anna.delete(&path).await.data();
-    wait_until("nothing is left", async || s3.names("").await.is_empty()).await;
+    wait_until("the bucket is empty", async || s3.names("").await.is_empty()).await;
     ben.get(&address(&large)).await.refused(404, "not_found");
 }
 
@@ -39,7 +39,7 @@ async fn stores_chunks_and_thumbnails_in_the_bucket() {
     assert_eq!(tus::append(&anna, &path, 5, ", you").await.status, 204);
     let id = path.rsplit('/').next().unwrap();
     assert_eq!(anna.get(&address(&json!({ "id": id }))).await.text(), "hello, you");
-    assert_eq!(s3.names("files/").await.len(), 1, "the pieces are gone");
+    assert_eq!(s3.names("files/").await.len(), 1, "the chunks are deleted");
     let picture = anna.upload("a.png", "image/png", super::pictures::png(400, 300)).await;
     let small = anna.get(&format!("{}?size=320", address(&picture))).await;
     assert_eq!((small.status, small.header("content-type")), (200, Some("image/jpeg")));

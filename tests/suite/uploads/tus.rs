@@ -46,7 +46,7 @@ async fn uploads_a_file_in_chunks() {
     let upload = anna.get(&format!("/r1/uploads/{id}")).await.data();
     assert_eq!((&upload["name"], &upload["status"], &upload["size"]), (&json!("a.txt"), &json!("ready"), &json!(10)));
     assert_eq!(anna.get(&super::address(&upload)).await.text(), "hello, you");
-    assert_eq!(stored(&app).len(), 1, "the pieces are gone");
+    assert_eq!(stored(&app).len(), 1, "the chunks are deleted");
 }
 
 #[tokio::test]
@@ -115,7 +115,8 @@ async fn bytes_received_before_a_broken_connection_are_kept() {
     );
     line.write_all(&[head.into_bytes(), vec![b'a'; 100_000]].concat()).await.unwrap();
     drop(line);
-    wait_until("what came is kept", || async { offset(&anna, &path).await.is_some_and(|came| came > 0) }).await;
+    wait_until("the received bytes are stored", || async { offset(&anna, &path).await.is_some_and(|came| came > 0) })
+        .await;
     let came = offset(&anna, &path).await.unwrap();
     assert_eq!(append(&anna, &path, came, vec![b'a'; 300_000 - came]).await.status, 204);
     let upload = anna.get(&format!("/r1/uploads/{}", path.rsplit('/').next().unwrap())).await.data();
@@ -185,7 +186,7 @@ async fn concurrent_requests_assemble_an_upload_once_and_never_empty() {
         assert_eq!(anna.get(&format!("/r1/uploads/{id}")).await.data()["status"], "ready");
         assert_eq!(anna.get(&super::address(&json!({ "id": id }))).await.bytes, bytes);
     }
-    assert_eq!(stored(&app).len(), 10, "nothing is left over");
+    assert_eq!(stored(&app).len(), 10, "no chunks are left");
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ async fn transcribes_a_voice_note_for_all_readers() {
     let mut socket = ben.connect().await;
     let upload = note(&anna).await;
     assert_eq!((&upload["kind"], &upload["transcript_state"]), (&json!("voice"), &json!("pending")), "{upload}");
-    assert!(upstream.asked().is_empty(), "what nobody was sent is not written down");
+    assert!(upstream.asked().is_empty(), "unsent recordings are not transcribed");
     let sent = anna.send_files(&chat, "", &[&upload]).await.data_with(201);
     let updated = socket.expect_in("message.updated", &chat).await.payload["message"].clone();
     let written = &updated["attachments"][0];
@@ -52,7 +52,7 @@ async fn transcribes_a_voice_note_for_all_readers() {
     let again = anna.send_files(&chat, "once more", &[&upload]).await.data_with(201);
     assert_eq!(again["attachments"][0]["transcript"], "What was said.");
     let row = || async { anna.get("/r1/usage/requests").await.data() };
-    wait_until("it is in the ledger", || async { row().await["total"] == 1 }).await;
+    wait_until("the call is in the ledger", || async { row().await["total"] == 1 }).await;
     assert_eq!(row().await["items"][0]["endpoint"], "transcriptions");
     assert_eq!(ben.get("/r1/usage/requests").await.data()["total"], 0);
     // Files that are no voice notes are not transcribed.
@@ -72,7 +72,7 @@ async fn sends_the_transcript_to_an_assistant_asked_by_voice() {
     anna.send_files(&chat, "", &[&upload]).await.data_with(201);
     let ended = socket.expect_in("message.completed", &chat).await.payload["message"].clone();
     let asked = upstream.asked();
-    assert_eq!(asked.len(), 2, "first the words, then the answer");
+    assert_eq!(asked.len(), 2, "first the transcript, then the answer");
     let question = asked[1].body["messages"].as_array().unwrap().last().unwrap().to_string();
     assert!(question.contains("What was said.") && question.contains("voice note"), "{question}");
     assert_eq!(ended["answer"]["files"][0]["how"], "whole", "{ended}");
@@ -122,7 +122,7 @@ async fn dictation_returns_the_text_and_stores_nothing() {
     assert!(String::from_utf8_lossy(&asked.bytes).contains("filename=\"voice.webm\""));
     assert_eq!(app.database.number("SELECT count(*) FROM uploads").await, 0);
     // It is charged like any other call.
-    wait_until("it is in the ledger", || async {
+    wait_until("the call is in the ledger", || async {
         anna.get("/r1/usage/requests").await.data()["items"][0]["endpoint"] == "transcriptions"
     })
     .await;

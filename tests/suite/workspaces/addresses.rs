@@ -12,7 +12,7 @@ async fn verified(app: &Application, by: &Member, email: &str, name: &str) -> Me
     let token = app.mailed_token(email, "invite").await;
     let body = json!({ "email": email, "password": PASSWORD, "display_name": name, "invitation": token });
     let tokens = app.anonymous().post("/r1/auth/signup", body).await.data_with(201);
-    assert_eq!(tokens["user"]["email_verified"], true, "they have read their mail");
+    assert_eq!(tokens["user"]["email_verified"], true, "the address is verified");
     // They are members at once.
     assert_eq!(members(by, &workspace).await.len(), 2);
     Member::sign_in(&app.url(), email, PASSWORD).await
@@ -72,7 +72,7 @@ async fn joining_by_domain_requires_a_verified_address() {
     }
     let joined = ben.post(&join, json!({})).await.data_with(200);
     assert_eq!((&joined["role"], &joined["name"]), (&json!("member"), &json!("Acme")));
-    assert_eq!(joined["join_domains"], Value::Null, "members are not told");
+    assert_eq!(joined["join_domains"], Value::Null, "members don't see the domains");
     ben.post(&join, json!({})).await.refused(409, "already_member");
     assert_eq!(offered(&ben).await, json!([]));
     assert!(workspaces(&ben).await.iter().any(|one| one["id"] == id));

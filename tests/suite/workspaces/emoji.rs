@@ -97,5 +97,5 @@ async fn emoji_are_visible_to_members_and_deleted_with_their_workspace() {
     anna.delete(&format!("/r1/workspaces/{team}")).await.data();
     ben.get(&file).await.refused(404, "not_found");
     let gone = format!("/r1/uploads/{}", upload.as_str().unwrap());
-    wait_until("the sweep of the picture", || async { anna.get(&gone).await.status == 404 }).await;
+    wait_until("the picture is deleted", || async { anna.get(&gone).await.status == 404 }).await;
 }

@@ -33,7 +33,7 @@ async fn guests_see_only_their_conversations_and_the_people_in_them() {
     // No other people yet.
     assert_eq!(names(&guest, &path).await, ["Guest"]);
     assert_eq!(names(&guest, &users).await, ["Guest"]);
-    assert_eq!(names(&guest, &assistants).await.len(), 1, "the default one, which everybody has");
+    assert_eq!(names(&guest, &assistants).await.len(), 1, "only the default assistant");
     guest.get(&format!("/r1/users/{}", anna.id)).await.refused(404, "not_found");
     guest.get(&format!("/r1/assistants/{assistant}")).await.refused(404, "not_found");
     assert_eq!(names(&anna, &path).await, ["Anna", "Ben", "Cleo", "Guest"], "members see guests");

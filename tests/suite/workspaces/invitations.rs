@@ -150,7 +150,7 @@ async fn supports_sign_up_by_invitation_only() {
     let mailed = invite(&admin, &team, json!({ "email": email })).await;
     sign_up(&app, &new_email("other"), mailed["token"].clone()).await.refused(403, "invitation_mismatch");
     sign_up(&app, &email, mailed["token"].clone()).await.data_with(201);
-    assert_eq!(members(&admin, &team).await.len(), 2, "nobody has shown that the address is theirs");
+    assert_eq!(members(&admin, &team).await.len(), 2, "unverified addresses don't join");
 }
 
 async fn add(by: &Member, workspace: &str, who: &Member, role: &str) {

@@ -164,14 +164,13 @@ async fn completes_a_removal_after_the_process_is_killed() {
     };
     let still_in = format!("SELECT COUNT(*) FROM conversation_members WHERE {of_ben} AND is_deleted = FALSE");
     // The default channel included.
-    assert_eq!(app.database.number(&still_in).await, 2, "they are out of the workspace and still in the conversation");
+    assert_eq!(app.database.number(&still_in).await, 2, "the removal is not half done");
     app.database.run("UPDATE jobs SET due_at = 0 WHERE kind = 'departure'").await;
     app.instances[0].start_again().await;
-    wait_until("the job has ended what the request began", || async { app.database.number(&still_in).await == 0 })
-        .await;
+    wait_until("the job completes the removal", || async { app.database.number(&still_in).await == 0 }).await;
     ben.get(&format!("/r1/workspaces/{team}")).await.refused(404, "not_found");
     ben.get(&format!("/r1/conversations/{pair}")).await.refused(404, "not_found");
-    wait_until("nothing is left of the job", || async {
+    wait_until("the removal job is done", || async {
         app.database.number("SELECT COUNT(*) FROM jobs WHERE kind = 'departure'").await == 0
     })
     .await;
@@ -185,31 +184,39 @@ async fn workspace_changes_reach_their_members() {
     let team = create(&anna, "Team").await;
     let member = format!("/r1/workspaces/{team}/members/{}", ben.id);
     let expected = json!({ "workspace_id": team });
-    assert_eq!(of_anna.expect("workspace.changed").await.payload, expected, "they have made it");
+    assert_eq!(of_anna.expect("workspace.changed").await.payload, expected, "the creator gets the event");
     anna.post(&format!("/r1/workspaces/{team}/members"), json!({ "user_id": ben.id })).await.data_with(201);
-    assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "they are in it");
+    assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "the new member gets the event");
     anna.patch(&member, json!({ "role": "admin" })).await.data();
-    assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "they are an admin");
-    assert_eq!(of_anna.expect("workspace.changed").await.payload, expected, "so is told whoever gave the role");
+    assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "the new admin gets the event");
+    assert_eq!(
+        of_anna.expect("workspace.changed").await.payload,
+        expected,
+        "the one who changed the role gets the event"
+    );
     ben.patch(&format!("/r1/workspaces/{team}"), json!({ "name": "Crew" })).await.data();
     for socket in [&mut of_anna, &mut of_ben] {
-        assert_eq!(socket.expect("workspace.changed").await.payload, expected, "it has another name");
+        assert_eq!(socket.expect("workspace.changed").await.payload, expected, "the rename is published");
     }
     anna.delete(&member).await.data_with(200);
-    assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "they are out");
+    assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "the removed member gets the event");
     let link = anna.post(&format!("/r1/workspaces/{team}/invitations"), json!({ "max_uses": 1 })).await.data_with(201);
     ben.post("/r1/invitations/accept", json!({ "token": link["token"] })).await.data();
-    assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "they are in it again");
+    assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "the readded member gets the event");
     anna.delete(&format!("/r1/workspaces/{team}")).await.data();
     for socket in [&mut of_anna, &mut of_ben] {
-        assert_eq!(socket.expect("workspace.changed").await.payload, expected, "it is gone");
+        assert_eq!(socket.expect("workspace.changed").await.payload, expected, "the deletion is published");
     }
     let heritage = self::team(&[&anna, &ben]).await;
     let expected = json!({ "workspace_id": heritage });
-    assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "they are in another one");
+    assert_eq!(
+        of_ben.expect("workspace.changed").await.payload,
+        expected,
+        "the member gets the event of another workspace"
+    );
     let end = anna.request(Method::DELETE, "/r1/users/me").json(&json!({ "password": PASSWORD }));
     anna.send(end).await.data_with(200);
-    assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "it is theirs now");
+    assert_eq!(of_ben.expect("workspace.changed").await.payload, expected, "the new owner gets the event");
     let owned = ben.get(&format!("/r1/workspaces/{heritage}")).await.data();
     assert_eq!(owned["role"], "owner");
 }

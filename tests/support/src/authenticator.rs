@@ -24,7 +24,7 @@ impl Authenticator {
     #[must_use]
     pub fn new(enrolment: &Value) -> Self {
         let secret = Secret::try_from_base32(enrolment["secret"].as_str().expect("a secret")).expect("base32");
-        let totp = Builder::new().with_secret(secret).build().expect("a secret of 160 bits");
+        let totp = Builder::new().with_secret(secret).build().expect("secret of 160 bits");
         Self { totp, shown: Cell::new(0), recovery_codes: Vec::new() }
     }
 
@@ -62,5 +62,5 @@ impl Authenticator {
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is right").as_secs()
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("clock after 1970").as_secs()
 }

@@ -51,7 +51,7 @@ impl Balancer {
             .kill_on_drop(true)
             .spawn()
             .expect("haproxy starts");
-        wait_until("HAProxy's start", || async move { TcpStream::connect(("127.0.0.1", port)).await.is_ok() }).await;
+        wait_until("HAProxy starts", || async move { TcpStream::connect(("127.0.0.1", port)).await.is_ok() }).await;
         Self { port, statistics, servers: instances.len(), _child: child, _folder: folder }
     }
 
@@ -63,7 +63,7 @@ impl Balancer {
     /// Waits until it forwards to every instance.
     pub async fn wait_until_all_are_up(&self) {
         let url = format!("http://127.0.0.1:{}/;csv", self.statistics);
-        wait_until("every instance's return to HAProxy", || async {
+        wait_until("every instance is up in HAProxy", || async {
             let table = match reqwest::get(&url).await {
                 Ok(answer) => answer.text().await.unwrap_or_default(),
                 Err(_) => return false,

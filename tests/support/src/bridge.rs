@@ -46,9 +46,9 @@ impl Drop for Bridge {
 async fn carry(from: &RedisServer, to: &RedisServer, carried: &Arc<AtomicU64>) -> JoinHandle<()> {
     let listener = Client::open(from.url()).expect("an address of a Redis");
     let speaker = Client::open(to.url()).expect("an address of a Redis");
-    let (mut sink, mut messages) = listener.get_async_pubsub().await.expect("it is there").split();
-    sink.psubscribe("natter:*").await.expect("it can be listened to");
-    let mut speaker = speaker.get_multiplexed_async_connection().await.expect("it is there");
+    let (mut sink, mut messages) = listener.get_async_pubsub().await.expect("present").split();
+    sink.psubscribe("natter:*").await.expect("port bound");
+    let mut speaker = speaker.get_multiplexed_async_connection().await.expect("present");
     let carried = Arc::clone(carried);
     tokio::spawn(async move {
         while let Some(message) = messages.next().await {
@@ -60,7 +60,7 @@ async fn carry(from: &RedisServer, to: &RedisServer, carried: &Arc<AtomicU64>) -
             }
             let published =
                 redis::cmd("PUBLISH").arg(message.get_channel_name()).arg(bytes).exec_async(&mut speaker).await;
-            published.expect("it can be published to");
+            published.expect("bus connected");
             carried.fetch_add(1, Ordering::Relaxed);
         }
         drop(sink);

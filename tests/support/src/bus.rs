@@ -16,8 +16,8 @@ impl Bus {
     /// Starts listening.
     pub async fn listen(redis: &RedisServer) -> Self {
         let client = Client::open(redis.url()).expect("an address of a Redis");
-        let mut messages = client.get_async_pubsub().await.expect("it is there");
-        messages.psubscribe("natter:*").await.expect("it can be listened to");
+        let mut messages = client.get_async_pubsub().await.expect("present");
+        messages.psubscribe("natter:*").await.expect("port bound");
         Self { messages }
     }
 
@@ -28,7 +28,8 @@ impl Bus {
         let mut heard = Vec::new();
         loop {
             let next = timeout_at(deadline, messages.next()).await;
-            let message = next.unwrap_or_else(|_| panic!("nobody says {word}: {heard:?}")).expect("Redis is there");
+            let message =
+                next.unwrap_or_else(|_| panic!("no message contains {word}: {heard:?}")).expect("Redis is running");
             let text = String::from_utf8_lossy(message.get_payload_bytes()).into_owned();
             let is_last = text.contains(word);
             heard.push(text);

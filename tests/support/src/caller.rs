@@ -54,7 +54,7 @@ impl Caller {
             .timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .expect("a client can be made");
+            .expect("client created");
         Self { http, base: base.trim_end_matches('/').to_owned(), credentials }
     }
 
@@ -115,7 +115,7 @@ impl Caller {
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Answer {
-        let request = request.build().expect("the request is right");
+        let request = request.build().expect("valid request");
         let asked = format!("{} {}", request.method(), request.url().path());
         let response = self.http.execute(request).await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
         Answer::read(asked, response).await
@@ -123,7 +123,7 @@ impl Caller {
 
     /// Response without its body unless it is an error, for endless bodies.
     pub async fn begin(&self, request: RequestBuilder) -> Answer {
-        let request = request.build().expect("the request is right");
+        let request = request.build().expect("valid request");
         let asked = format!("{} {}", request.method(), request.url().path());
         let response = self.http.execute(request).await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
         if response.status().is_success() {

@@ -81,7 +81,7 @@ const KEY_FILE: &str = "encryption-key";
 impl OwnDatabase {
     async fn create(from: &str) -> (Self, String) {
         let name = format!("test_{}", uuid::Uuid::new_v4().simple());
-        administer(&format!("CREATE DATABASE {name} {from}")).await.expect("the database can be made");
+        administer(&format!("CREATE DATABASE {name} {from}")).await.expect("database created");
         let url = postgres_url(&name);
         (Self { name }, url)
     }
@@ -124,9 +124,7 @@ impl TestDatabase {
         match engine {
             Engine::Sqlite => {
                 for file in [FILE, KEY_FILE] {
-                    tokio::fs::copy(template.folder.join(file), folder.join(file))
-                        .await
-                        .expect("the template is there");
+                    tokio::fs::copy(template.folder.join(file), folder.join(file)).await.expect("template exists");
                 }
                 Self::file(folder)
             }
@@ -147,12 +145,12 @@ impl TestDatabase {
         let sql = AssertSqlSafe(sql.to_owned());
         match self.engine {
             Engine::Sqlite => {
-                let mut connection = SqliteConnection::connect(&self.url).await.expect("the database is there");
-                sqlx::query(sql).fetch_one(&mut connection).await.expect("the query is right").get(0)
+                let mut connection = SqliteConnection::connect(&self.url).await.expect("database reachable");
+                sqlx::query(sql).fetch_one(&mut connection).await.expect("valid query").get(0)
             }
             Engine::Postgres => {
-                let mut connection = PgConnection::connect(&self.url).await.expect("the database is there");
-                sqlx::query(sql).fetch_one(&mut connection).await.expect("the query is right").get(0)
+                let mut connection = PgConnection::connect(&self.url).await.expect("database reachable");
+                sqlx::query(sql).fetch_one(&mut connection).await.expect("valid query").get(0)
             }
         }
     }
@@ -162,12 +160,12 @@ impl TestDatabase {
         let sql = AssertSqlSafe(sql.to_owned());
         let found: Option<String> = match self.engine {
             Engine::Sqlite => {
-                let mut connection = SqliteConnection::connect(&self.url).await.expect("the database is there");
-                sqlx::query(sql).fetch_one(&mut connection).await.expect("the query is right").get(0)
+                let mut connection = SqliteConnection::connect(&self.url).await.expect("database reachable");
+                sqlx::query(sql).fetch_one(&mut connection).await.expect("valid query").get(0)
             }
             Engine::Postgres => {
-                let mut connection = PgConnection::connect(&self.url).await.expect("the database is there");
-                sqlx::query(sql).fetch_one(&mut connection).await.expect("the query is right").get(0)
+                let mut connection = PgConnection::connect(&self.url).await.expect("database reachable");
+                sqlx::query(sql).fetch_one(&mut connection).await.expect("valid query").get(0)
             }
         };
         found.unwrap_or_default()
@@ -178,15 +176,15 @@ impl TestDatabase {
         match self.engine {
             Engine::Sqlite => {
                 let url = sqlite_url(&folder.join("search.db"));
-                let mut file = SqliteConnection::connect(&url).await.expect("the index is there");
-                file.execute("BEGIN IMMEDIATE").await.expect("nobody writes for long");
+                let mut file = SqliteConnection::connect(&url).await.expect("index exists");
+                file.execute("BEGIN IMMEDIATE").await.expect("lock acquired");
                 HeldIndex::File(file)
             }
             Engine::Postgres => {
-                let mut tables = PgConnection::connect(&self.url).await.expect("the database is there");
+                let mut tables = PgConnection::connect(&self.url).await.expect("database reachable");
                 // Lock of the index writer.
                 let lock = "SELECT pg_advisory_lock(x'6e61747465720001'::bit(64)::bigint)";
-                tables.execute(lock).await.expect("nobody writes for long");
+                tables.execute(lock).await.expect("lock acquired");
                 HeldIndex::Tables(tables)
             }
         }
@@ -197,12 +195,12 @@ impl TestDatabase {
         let sql = AssertSqlSafe(sql.to_owned());
         match self.engine {
             Engine::Sqlite => {
-                let mut connection = SqliteConnection::connect(&self.url).await.expect("the database is there");
-                connection.execute(sql).await.expect("the statement is right");
+                let mut connection = SqliteConnection::connect(&self.url).await.expect("database reachable");
+                connection.execute(sql).await.expect("valid statement");
             }
             Engine::Postgres => {
-                let mut connection = PgConnection::connect(&self.url).await.expect("the database is there");
-                connection.execute(sql).await.expect("the statement is right");
+                let mut connection = PgConnection::connect(&self.url).await.expect("database reachable");
+                connection.execute(sql).await.expect("valid statement");
             }
         }
     }
@@ -212,8 +210,8 @@ impl TestDatabase {
     /// Blocks transactions that perform this operation (`INSERT`, `UPDATE`) on rows of the table that match the
     /// condition. PostgreSQL only.
     pub async fn stop(&self, deed: &str, table: &str, row: &str, at: Stop) -> Stopped {
-        assert_eq!(self.engine, Engine::Postgres, "SQLite has nothing to wait for");
-        let mut holder = PgConnection::connect(&self.url).await.expect("the database is there");
+        assert_eq!(self.engine, Engine::Postgres, "transactions can be blocked on PostgreSQL only");
+        let mut holder = PgConnection::connect(&self.url).await.expect("database reachable");
         let (kind, when) = match at {
             Stop::BeforeCommit => ("", ""),
             Stop::InCommit => ("CONSTRAINT", "DEFERRABLE INITIALLY DEFERRED"),
@@ -229,7 +227,7 @@ impl TestDatabase {
                  EXECUTE FUNCTION stand_still()"
             ),
         ] {
-            holder.execute(AssertSqlSafe(sql)).await.expect("the statement is right");
+            holder.execute(AssertSqlSafe(sql)).await.expect("valid statement");
         }
         Stopped { database: Self::of_a_server(self.url.clone()), holder, table: table.to_owned() }
     }
@@ -251,7 +249,7 @@ impl Stopped {
         let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
                        AND wait_event_type = 'Lock' AND wait_event IN ('transactionid', 'tuple')";
         let database = &self.database;
-        wait_until("one waits for the other", || async { database.number(waiting).await > 0 }).await;
+        wait_until("one transaction waits for the other", || async { database.number(waiting).await > 0 }).await;
     }
 
     /// Releases the transactions and waits until they end.
@@ -261,7 +259,7 @@ impl Stopped {
             // Dropping the trigger waits for transactions that wrote to the table.
             format!("DROP TRIGGER stand_still ON {}", self.table),
         ] {
-            self.holder.execute(AssertSqlSafe(sql)).await.expect("the statement is right");
+            self.holder.execute(AssertSqlSafe(sql)).await.expect("valid statement");
         }
     }
 }
@@ -278,7 +276,7 @@ impl HeldIndex {
             Self::File(mut file) => file.execute("ROLLBACK").await.map(drop),
             Self::Tables(mut tables) => tables.execute("SELECT pg_advisory_unlock_all()").await.map(drop),
         }
-        .expect("it is held");
+        .expect("lock held");
     }
 }
 
@@ -286,7 +284,7 @@ impl Template {
     /// Finds the template of this program on this database server, or creates it.
     async fn find(engine: Engine) -> Self {
         let program = natter();
-        let built = program.metadata().and_then(|file| file.modified()).expect("the program is there");
+        let built = program.metadata().and_then(|file| file.modified()).expect("program found");
         let mut hasher = DefaultHasher::new();
         (&program, built, (engine == Engine::Postgres).then(maintenance_url)).hash(&mut hasher);
         let name = format!("template_{:016x}", hasher.finish());
@@ -315,8 +313,8 @@ impl Template {
                 TestDatabase::file(&self.folder).url
             }
             Engine::Postgres => {
-                administer(&format!("DROP DATABASE IF EXISTS {}", self.name)).await.expect("nobody is connected");
-                administer(&format!("CREATE DATABASE {}", self.name)).await.expect("the database can be made");
+                administer(&format!("DROP DATABASE IF EXISTS {}", self.name)).await.expect("no connection");
+                administer(&format!("CREATE DATABASE {}", self.name)).await.expect("database created");
                 postgres_url(&self.name)
             }
         };

@@ -8,8 +8,8 @@ use serde_json::Value;
 pub fn description() -> Value {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi");
     let mut document = Value::Null;
-    for file in fs::read_dir(folder).expect("openapi/ is there") {
-        let text = fs::read_to_string(file.expect("a file").path()).expect("it can be read");
+    for file in fs::read_dir(folder).expect("openapi/ exists") {
+        let text = fs::read_to_string(file.expect("a file").path()).expect("readable");
         merge(&mut document, serde_json::from_str(&text).expect("it is JSON"));
     }
     document

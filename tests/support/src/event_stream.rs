@@ -41,7 +41,7 @@ impl EventStream {
 
     /// Next event; comments are skipped.
     pub async fn next(&mut self) -> Frame {
-        self.try_next().await.expect("the stream goes on")
+        self.try_next().await.expect("the stream continues")
     }
 
     /// Next event, or `None` at the end of the stream.
@@ -53,7 +53,7 @@ impl EventStream {
                     return Some(frame);
                 }
             }
-            let chunk = timeout(PATIENCE, self.chunks.next()).await.expect("something comes")?.ok()?;
+            let chunk = timeout(PATIENCE, self.chunks.next()).await.expect("data expected")?.ok()?;
             self.bytes.extend(chunk);
         }
     }

@@ -72,7 +72,7 @@ impl Follower {
         let record: Arc<Mutex<Record>> = Arc::default();
         let task = tokio::spawn(run(member.clone(), Arc::clone(&record)));
         let follower = Self { record, task };
-        wait_until("the follower's connection", || async { follower.connections() > 0 }).await;
+        wait_until("the follower connects", || async { follower.connections() > 0 }).await;
         follower
     }
 

@@ -51,13 +51,13 @@ impl IdentityProvider {
         let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         let issuers = loop {
             let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("the provider starts in time");
-            let line = line.expect("its output can be read").expect("the provider says where it is");
+            let line = line.expect("its output can be read").expect("provider prints its address");
             if let Ok(issuers) = serde_json::from_str(&line) {
                 break issuers;
             }
         };
         let http = Client::builder().no_proxy().timeout(PATIENCE).redirect(redirect::Policy::none()).build();
-        Self { _child: child, issuers, http: http.expect("a client can be made") }
+        Self { _child: child, issuers, http: http.expect("client created") }
     }
 
     /// URL of the issuer `oidc`, `microsoft` or `apple`.
@@ -69,7 +69,7 @@ impl IdentityProvider {
     /// Client registration: `id`, `secret`, and Apple's fields.
     #[must_use]
     pub fn client(&self, field: &str) -> &str {
-        self.issuers["client"][field].as_str().expect("something that clients have")
+        self.issuers["client"][field].as_str().expect("known credentials")
     }
 
     /// Sends an order to an issuer; `tests/idp/server.mjs` lists them.
@@ -115,7 +115,7 @@ impl IdentityProvider {
             fields.extend([("login".to_owned(), name.to_owned()), ("password".to_owned(), "any".to_owned())]);
             response = browser.send(browser.http.post(action).header("content-type", FORM).body(form(&fields))).await;
         }
-        panic!("the provider sends its visitor around in circles");
+        panic!("too many redirects at the provider");
     }
 }
 
@@ -132,7 +132,7 @@ impl Setup {
             return setup.set(&key("client_secret"), provider.client("secret"));
         }
         let file = folder.join("apple.p8");
-        std::fs::write(&file, provider.client("apple_key")).expect("a file can be written");
+        std::fs::write(&file, provider.client("apple_key")).expect("file written");
         setup
             .set(&key("team_id"), provider.client("team_id"))
             .set(&key("key_id"), provider.client("key_id"))

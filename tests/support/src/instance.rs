@@ -73,13 +73,13 @@ impl Instance {
         let listens = tokio::time::timeout(PATIENCE, self.listening.wait_for(|listening| *listening))
             .await
             .is_ok_and(|told| told.is_ok());
-        assert!(listens, "natter does not listen; it said:\n{}", self.log().join("\n"));
+        assert!(listens, "natter does not listen; its log:\n{}", self.log().join("\n"));
     }
 
     /// Starts a new process with the same settings and port after [`Self::kill`] or [`Self::terminate`].
     pub async fn start_again(&mut self) {
         let mut settings = self.settings.clone();
-        let folder = settings.pop().expect("the folder is last").1;
+        let folder = settings.pop().expect("folder is the last argument").1;
         *self = Self::spawn(Path::new(&folder), &settings, self.port);
         self.wait_until_listening().await;
     }
@@ -97,12 +97,12 @@ impl Instance {
 
     #[must_use]
     pub fn process_id(&self) -> u32 {
-        self.child.id().expect("it runs")
+        self.child.id().expect("running")
     }
 
     /// Sends SIGKILL and waits.
     pub async fn kill(&mut self) {
-        self.child.kill().await.expect("it runs");
+        self.child.kill().await.expect("running");
     }
 
     /// Sends SIGTERM; returns the exit status.
@@ -127,17 +127,17 @@ impl Instance {
         });
         ended
             .await
-            .unwrap_or_else(|_| panic!("natter does not end; it said:\n{}", self.log().join("\n")))
-            .expect("it can be waited for")
+            .unwrap_or_else(|_| panic!("natter does not exit; its log:\n{}", self.log().join("\n")))
+            .expect("process waited for")
     }
 
     /// Limits open files to the current number plus `more`.
     pub fn limit_files(&self, more: usize) {
-        let open = std::fs::read_dir(format!("/proc/{}/fd", self.process_id())).expect("it runs").count();
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.process_id())).expect("running").count();
         let limits = format!("--nofile={0}:{0}", open + more);
         let done =
             std::process::Command::new("prlimit").args(["--pid", &self.process_id().to_string(), &limits]).status();
-        assert!(done.expect("prlimit is there").success());
+        assert!(done.expect("prlimit is installed").success());
     }
 
     /// Sends SIGSTOP: the process stops and its connections stay open.
@@ -168,21 +168,21 @@ impl Instance {
     }
 
     pub fn reset_peak_memory(&self) {
-        std::fs::write(self.proc("clear_refs"), "5").expect("it runs");
+        std::fs::write(self.proc("clear_refs"), "5").expect("running");
     }
 
     /// CPU time of all its threads, in clock ticks of 10 ms.
     #[must_use]
     pub fn cpu_ticks(&self) -> u64 {
-        let text = std::fs::read_to_string(self.proc("stat")).expect("it runs");
+        let text = std::fs::read_to_string(self.proc("stat")).expect("running");
         // Follows the program's name, which may hold spaces: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
         let (_, fields) = text.rsplit_once(") ").expect("the name is in parentheses");
         fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
     }
 
     fn memory_line(&self, name: &str) -> u64 {
-        let text = std::fs::read_to_string(self.proc("status")).expect("it runs");
-        let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel tells");
+        let text = std::fs::read_to_string(self.proc("status")).expect("running");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("readable from /proc");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
     }
 
@@ -192,7 +192,7 @@ impl Instance {
 
     fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.process_id()).expect("a process id");
-        kill(Pid::from_raw(id), signal).expect("it runs");
+        kill(Pid::from_raw(id), signal).expect("running");
     }
 }
 
@@ -201,7 +201,7 @@ impl Drop for Instance {
         if std::thread::panicking() {
             let log = self.log();
             let last = log.len().saturating_sub(60);
-            eprintln!("--- the last that {} said ---\n{}", self.url(), log[last..].join("\n"));
+            eprintln!("--- end of the log of {} ---\n{}", self.url(), log[last..].join("\n"));
         }
     }
 }

@@ -58,7 +58,7 @@ impl MailServer {
 
     pub async fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            child.kill().await.expect("it runs");
+            child.kill().await.expect("running");
         }
     }
 
@@ -77,8 +77,11 @@ impl MailServer {
             .spawn()
             .expect("node starts");
         let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
-        let first = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it starts in time");
-        assert!(first.is_ok_and(|line| line.is_some_and(|line| line.contains("listening"))), "it does not listen");
+        let first = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("started in time");
+        assert!(
+            first.is_ok_and(|line| line.is_some_and(|line| line.contains("listening"))),
+            "the mail server does not listen"
+        );
         let (mails, told) = (Arc::clone(&self.mails), Arc::clone(&self.told));
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
@@ -107,7 +110,7 @@ impl MailServer {
                 if let Some(mail) = self.mails_to(address).into_iter().find(|mail| mail.text().contains(text)) {
                     return mail;
                 }
-                count.changed().await.expect("the server is there");
+                count.changed().await.expect("server reachable");
             }
         };
         tokio::time::timeout(PATIENCE, found)

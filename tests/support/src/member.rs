@@ -70,7 +70,7 @@ pub async fn every_item(path: &str, read: impl AsyncFn(String) -> Value) -> Vec<
     let mut after = 0;
     loop {
         let slice = read(format!("{path}?after_seq={after}&limit=200")).await;
-        let items = slice["items"].as_array().expect("a slice has items").clone();
+        let items = slice["items"].as_array().expect("page with items").clone();
         after = items.last().and_then(|item| item["seq"].as_i64()).unwrap_or(after);
         all.extend(items);
         if slice["has_more"] != true {
@@ -101,7 +101,7 @@ impl Member {
     pub async fn program(&self, scopes: &[&str]) -> Self {
         let body = json!({ "name": "A program", "scopes": scopes });
         let made = self.post("/r1/api_keys", body).await.data_with(201);
-        let key = made["key"].as_str().expect("the key is shown").to_owned();
+        let key = made["key"].as_str().expect("key returned").to_owned();
         let mut program = self.clone();
         program.caller.credentials = Credentials::Bearer(key.clone());
         program.tokens = json!({ "access_token": key, "api_key_id": made["id"] });

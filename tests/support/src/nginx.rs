@@ -84,7 +84,7 @@ impl Nginx {
             .kill_on_drop(true)
             .spawn()
             .expect("nginx starts");
-        wait_until("nginx's start", || async move { TcpStream::connect(("127.0.0.1", port)).await.is_ok() }).await;
+        wait_until("nginx starts", || async move { TcpStream::connect(("127.0.0.1", port)).await.is_ok() }).await;
         Self { port, _child: child, _folder: folder }
     }
 

@@ -25,7 +25,7 @@ pub fn free_port() -> u16 {
             return port;
         }
     }
-    panic!("no port is free");
+    panic!("no free port");
 }
 
 /// Path of the server's binary: `NATTER_BIN`, otherwise the one built with these tests.
@@ -57,7 +57,7 @@ pub(crate) fn program(name: &str, places: &[&str]) -> PathBuf {
 /// A shipped configuration with replaced addresses and paths, each of which must occur in it.
 pub(crate) fn put_in_place(shipped: &str, changes: &[(&str, &str)]) -> String {
     changes.iter().fold(shipped.to_owned(), |text, (there, here)| {
-        assert!(text.contains(there), "the shipped file has no {there:?} any more");
+        assert!(text.contains(there), "the shipped file does not contain {there:?}");
         text.replace(there, here)
     })
 }

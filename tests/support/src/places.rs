@@ -135,6 +135,6 @@ fn number(kind: u8, number: usize, out: &mut Vec<u8>) {
 }
 
 fn control(kind: u8, size: usize, out: &mut Vec<u8>) {
-    assert!(size < 29, "longer things need longer headers");
+    assert!(size < 29, "the item needs a longer header");
     out.push(kind << 5 | u8::try_from(size).expect("it is small"));
 }

@@ -90,8 +90,8 @@ impl PostgresServer {
     /// Writes a file into its folder with the required owner.
     fn write(&self, name: &str, contents: &str) {
         let file = self.data().join(name);
-        std::fs::write(&file, contents).expect("it can be written");
-        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).expect("it is ours");
+        std::fs::write(&file, contents).expect("writable");
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).expect("own process");
         if is_root() {
             run(Command::new("chown").arg("postgres").arg(&file));
         }
@@ -140,7 +140,7 @@ fn tool(name: &str) -> Command {
 
 fn signal(process_id: i64, signal: Signal) {
     let id = i32::try_from(process_id).expect("a process id");
-    kill(Pid::from_raw(id), signal).expect("it runs");
+    kill(Pid::from_raw(id), signal).expect("running");
 }
 
 fn is_root() -> bool {
@@ -148,6 +148,6 @@ fn is_root() -> bool {
 }
 
 fn run(command: &mut Command) {
-    let output = command.current_dir(Path::new("/")).output().expect("the program is there");
+    let output = command.current_dir(Path::new("/")).output().expect("program found");
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

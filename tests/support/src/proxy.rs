@@ -34,8 +34,8 @@ pub struct Proxy {
 
 impl Proxy {
     pub async fn start(target: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
-        let port = listener.local_addr().expect("it is bound").port();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("free port");
+        let port = listener.local_addr().expect("bound address").port();
         let (way, on_the_way) = watch::channel(Way::Open);
         let (cuts, cut) = watch::channel(0);
         let task = tokio::spawn(async move {

@@ -49,7 +49,7 @@ impl RedisServer {
     /// Kills it: all connections and data are lost.
     pub async fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            child.kill().await.expect("it runs");
+            child.kill().await.expect("running");
         }
     }
 
@@ -75,7 +75,7 @@ impl RedisServer {
             .expect("redis-server starts");
         self.child = Some(child);
         let port = self.port;
-        wait_until("Redis's start", || async move { TcpStream::connect(("127.0.0.1", port)).await.is_ok() }).await;
+        wait_until("Redis starts", || async move { TcpStream::connect(("127.0.0.1", port)).await.is_ok() }).await;
     }
 }
 

@@ -29,7 +29,7 @@ impl S3Server {
             .expect("moto starts");
         let server = Self { _child: child, port };
         let client = reqwest::Client::new();
-        wait_until("the bucket is there", async || {
+        wait_until("the bucket exists", async || {
             let made = client.put(server.url(BUCKET)).send().await;
             made.is_ok_and(|answer| answer.status().is_success())
         })
@@ -50,19 +50,19 @@ impl S3Server {
     /// Object names with this prefix.
     pub async fn names(&self, prefix: &str) -> Vec<String> {
         let url = format!("{}?list-type=2&prefix={prefix}", self.url(BUCKET));
-        let listed = reqwest::get(url).await.expect("it answers").text().await.expect("it is text");
+        let listed = reqwest::get(url).await.expect("a response").text().await.expect("it is text");
         let keys = listed.split("<Key>").skip(1);
         keys.filter_map(|rest| rest.split("</Key>").next().map(str::to_owned)).collect()
     }
 
     pub async fn read(&self, name: &str) -> Vec<u8> {
-        let answer = reqwest::get(self.url(&format!("{BUCKET}/{name}"))).await.expect("it answers");
-        answer.bytes().await.expect("it is all there").to_vec()
+        let answer = reqwest::get(self.url(&format!("{BUCKET}/{name}"))).await.expect("a response");
+        answer.bytes().await.expect("complete data").to_vec()
     }
 
     /// Deletes the bucket, which must be empty; nothing can be stored afterwards.
     pub async fn drop_bucket(&self) {
-        let dropped = reqwest::Client::new().delete(self.url(BUCKET)).send().await.expect("it answers");
+        let dropped = reqwest::Client::new().delete(self.url(BUCKET)).send().await.expect("a response");
         assert!(dropped.status().is_success(), "{dropped:?}");
     }
 

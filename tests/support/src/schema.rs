@@ -72,8 +72,8 @@ pub(crate) fn check_frame(frame: &Value) {
     if kind.starts_with("newer.") {
         return;
     }
-    let schema = SERVER_FRAMES.validator(kind).unwrap_or_else(|| panic!("the type of {frame} is not described"));
+    let schema = SERVER_FRAMES.validator(kind).unwrap_or_else(|| panic!("the type of {frame} is not documented"));
     let wrong: Vec<String> =
         schema.iter_errors(frame).map(|error| format!("{}: {error}", error.instance_path())).collect();
-    assert!(wrong.is_empty(), "{frame} is not as described: {wrong:#?}");
+    assert!(wrong.is_empty(), "{frame} does not match the description: {wrong:#?}");
 }

@@ -31,7 +31,7 @@ pub struct SearchEngine {
 
 impl SearchEngine {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("free port");
         let port = listener.local_addr().expect("it has an address").port();
         let state: Arc<Mutex<State>> = Arc::default();
         let serving = tokio::spawn({

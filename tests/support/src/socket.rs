@@ -103,7 +103,7 @@ impl Socket {
     pub async fn send_envelope(&mut self, envelope: &Value) {
         let message = match self.codec {
             Codec::Json => Message::Text(envelope.to_string().into()),
-            Codec::MessagePack => Message::Binary(rmp_serde::to_vec_named(envelope).expect("it can be written").into()),
+            Codec::MessagePack => Message::Binary(rmp_serde::to_vec_named(envelope).expect("writable").into()),
         };
         self.send_raw(message).await;
     }
@@ -164,7 +164,7 @@ impl Socket {
     /// First matching frame; earlier ones are kept.
     pub async fn find(&mut self, what: &str, mut fits: impl FnMut(&Frame) -> bool) -> Frame {
         if let Some(place) = self.waiting.iter().position(&mut fits) {
-            return self.waiting.remove(place).expect("it was found there");
+            return self.waiting.remove(place).expect("found before");
         }
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
@@ -173,7 +173,7 @@ impl Socket {
                 Ok(Ok(frame)) if fits(&frame) => return frame,
                 Ok(Ok(frame)) => self.waiting.push_back(frame),
                 Ok(Err(closed)) => panic!("closed ({closed:?}) while waiting for {what}; seen: {:#?}", self.waiting),
-                Err(_) => panic!("{what} did not come; seen: {:#?}", self.waiting),
+                Err(_) => panic!("{what} not received; seen: {:#?}", self.waiting),
             }
         }
     }
@@ -218,7 +218,7 @@ impl Socket {
         loop {
             let message = timeout(PATIENCE, self.stream.next())
                 .await
-                .unwrap_or_else(|_| panic!("nothing came for {PATIENCE:?}; seen: {:#?}", self.waiting));
+                .unwrap_or_else(|_| panic!("nothing received for {PATIENCE:?}; seen: {:#?}", self.waiting));
             let value = match message {
                 None => return Err(gone("the connection ended".into())),
                 Some(Err(error)) => return Err(gone(error.to_string())),
@@ -231,11 +231,11 @@ impl Socket {
                     });
                 }
                 Some(Ok(Message::Text(text))) => {
-                    assert_eq!(self.codec, Codec::Json, "a text frame came: {text}");
+                    assert_eq!(self.codec, Codec::Json, "unexpected text frame: {text}");
                     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
                 }
                 Some(Ok(Message::Binary(bytes))) => {
-                    assert_eq!(self.codec, Codec::MessagePack, "a binary frame came");
+                    assert_eq!(self.codec, Codec::MessagePack, "unexpected binary frame");
                     rmp_serde::from_slice(&bytes).expect("MessagePack")
                 }
                 Some(Ok(_)) => continue,

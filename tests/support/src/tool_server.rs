@@ -17,7 +17,7 @@ use crate::place::{PATIENCE, free_port, program, wait_until};
 fn place() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mcp");
     assert!(folder.join("node_modules").exists(), "tests/mcp is not installed: scripts/test installs it");
-    folder.canonicalize().expect("it is there")
+    folder.canonicalize().expect("present")
 }
 
 fn everything() -> PathBuf {
@@ -68,7 +68,7 @@ impl OddServer {
 
     /// Releases waiting calls.
     pub fn release(&self) {
-        std::fs::write(self.folder.path().join("release"), "").expect("the folder is there");
+        std::fs::write(self.folder.path().join("release"), "").expect("folder exists");
     }
 }
 
@@ -92,7 +92,7 @@ impl EverythingServer {
             .spawn()
             .expect("node starts");
         let is_there = || async move { tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() };
-        wait_until("the server of tools listens", is_there).await;
+        wait_until("the tool server listens", is_there).await;
         Self { _child: child, port }
     }
 
@@ -122,9 +122,9 @@ impl SignedInServer {
             .expect("node starts");
         let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("the server starts in time");
-        let line = line.expect("its output can be read").expect("the server says where it is");
+        let line = line.expect("its output can be read").expect("server prints its address");
         let http = Client::builder().no_proxy().timeout(PATIENCE).redirect(redirect::Policy::none()).build();
-        Self { _child: child, url: Url::parse(&line).expect("an address"), http: http.expect("a client can be made") }
+        Self { _child: child, url: Url::parse(&line).expect("an address"), http: http.expect("client created") }
     }
 
     #[must_use]
@@ -148,7 +148,7 @@ impl SignedInServer {
     pub async fn visit(&self, authorization: &str, name: &str) -> BTreeMap<String, String> {
         self.order(json!({ "name": name })).await;
         let answer = self.http.get(authorization).send().await.expect("the server answers");
-        let back = answer.headers().get(LOCATION).expect("it sends the browser back").to_str().expect("an address");
+        let back = answer.headers().get(LOCATION).expect("callback redirect").to_str().expect("an address");
         let back = Url::parse(back).expect("an address");
         let mut given: BTreeMap<String, String> = back.query_pairs().into_owned().collect();
         // As the app's page does.

@@ -23,7 +23,7 @@ async fn a_preregistered_account_does_not_capture_the_owners_identity() {
     for provider in ["idp", "doubted"] {
         is_refused(&stage.sign_in(provider, "victim").await, "link_required");
     }
-    assert_eq!(identities(&attacker).await.len(), 0, "nothing was linked silently");
+    assert_eq!(identities(&attacker).await.len(), 0, "no identity is linked silently");
     let token = stage.provider.token("oidc", json!({ "sub": "victim" })).await;
     let body = json!({ "id_token": token });
     stage.app.anonymous().post("/r1/auth/oauth/idp/token", body).await.refused(409, "link_required");
@@ -40,7 +40,7 @@ async fn a_linked_identity_signs_in_to_the_account_that_linked_it() {
     let anna = stage.app.sign_up("Anna").await;
     let linked = link(&stage, &anna, "idp", "anna-at-work").await;
     assert_eq!((linked.status, linked.header("location")), (303, Some("/settings")), "{linked:?}");
-    assert!(!linked.cookies().contains("natter_access"), "nobody new is signed in");
+    assert!(!linked.cookies().contains("natter_access"), "no new session is created");
     let signed_in = stage.sign_in("idp", "anna-at-work").await;
     assert_eq!(stage.who(&signed_in).await["id"], anna.id.as_str());
     // Linking again succeeds; an identity of somebody else is refused.

@@ -158,8 +158,8 @@ impl UpstreamKind {
 impl Upstream {
     /// Starts a provider that answers "Hello from the upstream." by default.
     pub async fn start(kind: UpstreamKind) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
-        let port = listener.local_addr().expect("it is bound").port();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("free port");
+        let port = listener.local_addr().expect("bound address").port();
         let (told, count) = watch::channel(0);
         let (leave, left) = watch::channel(Vec::new());
         let shared = Arc::new(Shared {
@@ -228,7 +228,7 @@ impl Upstream {
     pub async fn wait_until_asked(&mut self, times: usize) {
         let wait = self.count.wait_for(|count| *count >= times);
         let asked = tokio::time::timeout(crate::PATIENCE, wait).await;
-        assert!(asked.is_ok(), "the upstream was asked {} times, not {times}", lock(&self.shared.asked).len());
+        assert!(asked.is_ok(), "the upstream received {} requests, not {times}", lock(&self.shared.asked).len());
     }
 
     /// Waits until this many callers disconnected early; returns the time of the last one.
@@ -236,7 +236,7 @@ impl Upstream {
         let wait = self.left.wait_for(|left| left.len() >= times);
         match tokio::time::timeout(crate::PATIENCE, wait).await {
             Ok(Ok(left)) => left[times - 1],
-            _ => panic!("the upstream was not left {times} times"),
+            _ => panic!("fewer than {times} callers disconnected from the upstream"),
         }
     }
 }
