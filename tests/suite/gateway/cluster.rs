@@ -156,7 +156,7 @@ async fn resolves_previous_responses_on_another_instance() {
 }
 
 #[tokio::test]
-async fn deletes_a_workspaces_keys_with_it_on_every_instance() {
+async fn workspace_keys_end_with_membership_and_workspace_on_every_instance() {
     let stage = several(2).await;
     let ben = stage.app.sign_up("Ben").await;
     let team = stage.anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
