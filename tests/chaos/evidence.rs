@@ -168,7 +168,7 @@ pub struct ReadPosition {
     pub unread: i64,
 }
 
-/// One row of the log.
+/// Row of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logged {
     pub seq: i64,

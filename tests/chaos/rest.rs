@@ -174,7 +174,7 @@ impl Requester {
         }
     }
 
-    /// One attempt. Any result other than success, `done` or an unavailable service is recorded as a surprise.
+    /// Makes one attempt. Any result other than success, `done` or an unavailable service is recorded as a surprise.
     async fn ask(&mut self, method: Method, path: &str, body: Value, done: &[u16]) -> Option<Answer> {
         let request = self.member.request(method.clone(), path).timeout(PATIENCE);
         let request = if body.is_null() { request } else { request.json(&body) };

@@ -413,7 +413,7 @@ mod cluster {
         socket.expect("warning").await;
     }
 
-    /// Of two concurrent sends on two instances one has to wait.
+    /// Concurrent sends on two instances: one of them has to wait.
     #[tokio::test]
     async fn slow_mode_limits_concurrent_messages_on_two_instances() {
         let app = Setup::new().instances(2).start().await;

@@ -7,7 +7,7 @@ use support::{
 
 use super::{append, begun, read_up_to, stored};
 
-/// Its second word is longer than the previous text.
+/// Text of the continued answer; its second word exceeds the previous text.
 const CARRIED_ON: &str = "Carried onwards, again";
 
 /// Two instances, and one member connected to both.

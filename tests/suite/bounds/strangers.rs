@@ -88,7 +88,7 @@ async fn exempts_trusted_proxies_from_the_connection_limit() {
     }
 }
 
-/// One address can exhaust neither the shared polling sessions nor its own for ever.
+/// A single address can exhaust neither the shared polling sessions nor its own permanently.
 #[tokio::test]
 async fn one_address_cannot_exhaust_long_polling_for_others() {
     let app = Setup::new()

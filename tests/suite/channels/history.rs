@@ -12,7 +12,7 @@ async fn open(anna: &Member, ben: &Member, carl: &Member, kind: &str, history: &
     anna.post("/r1/conversations", body).await
 }
 
-/// Everything that a user can read of a conversation, by every available way.
+/// Content of a conversation that a user can read, by every available way.
 async fn told(member: &Member, id: &str) -> Vec<(&'static str, String)> {
     let list = async |path: &str| member.get(&at(id, path)).await.data().to_string();
     let mut socket = member.connect().await;

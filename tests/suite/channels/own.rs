@@ -191,7 +191,7 @@ async fn edits_add_and_remove_mentions() {
     edit("Look, all", json!([{ "kind": "all" }, user(&ben)])).await;
     assert_eq!(counts().await, (1, 1));
     assert_eq!(carl.history(&group).await[0]["mentions"], json!([{ "kind": "all" }, user(&ben)]));
-    // Mentioning everybody online is resolved at send time and on each edit.
+    // Mentioning "here" notifies those online at send time, who stay mentioned on a later edit.
     let here = carl.connect().await;
     edit("Look, here", json!([{ "kind": "here" }])).await;
     assert_eq!(counts().await, (0, 1));

@@ -22,7 +22,7 @@ async fn web() -> String {
     address
 }
 
-/// One question in the format of each API.
+/// The same question in the format of each API.
 fn asked_by_api(address: &str) -> [(&'static str, Value); 3] {
     let text = "What is it?";
     let chat = json!([{ "type": "text", "text": text }, { "type": "image_url", "image_url": { "url": address } }]);

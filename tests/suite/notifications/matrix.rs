@@ -139,7 +139,7 @@ async fn notifications_match_the_committed_matrix() {
     drop(sockets);
 }
 
-/// One line per level and kind, one column per state.
+/// Table with a line per level and kind and a column per state.
 fn table(people: &[Person], told: &[Vec<String>]) -> String {
     let mut table = HEAD.to_owned();
     for state in STATES {
