@@ -208,7 +208,7 @@ async fn fan_out(process: u32, sender: &Member, id: &str, crowd: &[Reader], foll
     Ok(cpu / f64::from(MESSAGES))
 }
 
-/// One message that mentions everybody: cost until the last one has the notification, and latency of other messages
+/// Sends a message that mentions everybody: cost until the last one has the notification, and latency of other messages
 /// meanwhile.
 async fn mention_all(app: &Application, people: &[Member], channel: &str, elsewhere: &str) -> anyhow::Result<()> {
     let (process, [sender, other]) = (app.instances[0].process_id(), people) else { bail!("two users are needed") };

@@ -21,9 +21,9 @@ const NAMED_WITHIN: usize = 80;
 pub enum Dialect {
     /// The write(2) loop, without any upgrade.
     Floor,
-    /// One path per channel (Nchan, ws).
+    /// Path per channel (Nchan, ws).
     Path,
-    /// One room per channel.
+    /// Room per channel.
     Room,
     NatterJson,
     NatterMessagePack,

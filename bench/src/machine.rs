@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// The kernel reports hundredths of a second regardless of its own clock.
 const TICKS: f64 = 100.0;
 
-/// One core for the server and another for the load generator, so that the server's CPU time is its own.
+/// Separate cores for the server and the load generator, so that the server's CPU time is its own.
 #[derive(Clone, Copy, Debug)]
 pub struct Cores {
     pub server: usize,

@@ -22,7 +22,7 @@ const SIGN_UPS_AT_ONCE: usize = 4;
 #[derive(Serialize, Deserialize)]
 pub struct World {
     made_at: u64,
-    /// One token per user.
+    /// Tokens by user.
     pub tokens: Vec<String>,
     pub hall: String,
     pub rooms: Vec<String>,

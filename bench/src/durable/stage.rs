@@ -54,7 +54,7 @@ impl Stage {
         pairs
     }
 
-    /// One conversation with several concurrent writers.
+    /// Single conversation with several concurrent writers.
     pub async fn one_room(&self, writers: usize) -> Vec<Pair> {
         let (first, last) = self.ends();
         let mut people = Vec::with_capacity(writers + 1);

@@ -12,7 +12,7 @@ pub const PEOPLE: usize = 20;
 const ENGLISH: u64 = 60_000;
 /// Number of parts of compounds.
 const PARTS: u64 = 3_000;
-/// One word in this many has a typo.
+/// Words per typo.
 const TYPOS: u64 = 330;
 const VOWELS: [&str; 6] = ["a", "e", "i", "o", "u", "ea"];
 const CONSONANTS: [&str; 16] = ["b", "c", "d", "f", "g", "h", "l", "m", "n", "p", "r", "s", "t", "v", "st", "tr"];

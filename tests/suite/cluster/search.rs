@@ -1,4 +1,4 @@
-//! One instance at a time writes the index; all of them search.
+//! Search across instances: one instance at a time writes the index; all of them search.
 
 use support::{Setup, wait_until};
 

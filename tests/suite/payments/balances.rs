@@ -9,7 +9,7 @@ use super::{
     subscriptions::{by_stripe, plan_of, saved},
 };
 
-/// One credit in micro-credits.
+/// Credit in micro-credits.
 const ONE: i64 = 1_000_000;
 
 fn quick() -> Setup {

@@ -18,7 +18,7 @@ async fn thread_counts_on_two_instances_match_the_model() {
     model::draw(&[anna, ben.at(&there), carl]).await;
 }
 
-/// One round: a reply, a reaction, a pin change and a vote.
+/// Sends one round: a reply, a reaction, a pin change and a vote.
 async fn add(who: &Member, chat: &str, root: &Value, poll: &Value, round: usize) {
     let on = |message: &Value, rest: &str| format!("/r1/messages/{}/{rest}", id(message));
     reply(who, chat, root, &format!("{} in round {round}", who.name)).await;

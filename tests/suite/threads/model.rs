@@ -152,7 +152,7 @@ impl Model {
     }
 }
 
-/// One sequence in its own group.
+/// Sequence of actions in its own group.
 struct Sequence<'a> {
     people: &'a [Member; PEOPLE],
     chat: String,

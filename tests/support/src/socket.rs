@@ -22,7 +22,7 @@ pub enum Codec {
     MessagePack,
 }
 
-/// One frame of the protocol.
+/// Frame of the protocol.
 #[derive(Clone, Debug)]
 pub struct Frame {
     pub id: String,
