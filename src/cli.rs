@@ -168,9 +168,11 @@ pub fn run() -> anyhow::Result<()> {
     let table = config::SettingsTable::with(payments::settings());
     let load = || config::load(&table, cli.config.as_deref());
     match cli.command {
-        Command::Serve { role } => serve::run(config::load_with_role(&table, cli.config.as_deref(), role.map(Role::as_str))?),
+        Command::Serve { role } => {
+            serve::run(config::load_with_role(&table, cli.config.as_deref(), role.map(Role::as_str))?)
+        }
         Command::Doctor => in_runtime(examine(load()?)),
-        Command::Backup { file } => in_runtime(async { print(&backup::take(&load()?.config, &file).await?) }),
+        Command::Backup { file } => in_runtime(async { print(&backup::create(&load()?.config, &file).await?) }),
         Command::Restore { file, key } => {
             in_runtime(async { print(&backup::restore(&load()?.config, &file, key.as_deref()).await?) })
         }

@@ -22,7 +22,7 @@ use appcore::breaker::Circuit;
 use dbcontext::query;
 use endpoint::only_get;
 use metrics::{Gauge, metrics, registry::Registry};
-use platform::host_health::{OpenFiles, DiskSpace};
+use platform::host_health::{DiskSpace, OpenFiles};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{family::Family, gauge::ConstGauge},

@@ -25,10 +25,11 @@ use appcore::config::{Config, Role};
 use futures_util::FutureExt as _;
 use jobs::Workers;
 use middleware::{
-    address, auth::Credentials, base_path, client_socket::ClientSocket, flood_guard::FloodGuard, host, tracing::RequestId,
+    address, auth::Credentials, base_path, client_socket::ClientSocket, flood_guard::FloodGuard, host,
+    tracing::RequestId,
 };
 use realtime::{
-    SocketIoCluster, Shard, ShardHandle, SocketIo, WsBroadcaster,
+    Shard, ShardHandle, SocketIo, SocketIoCluster, WsBroadcaster,
     per_address::PerAddress,
     upgrade::{self, Token, UpgradeRequest},
 };
@@ -39,7 +40,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{app, ready, prometheus};
+use crate::{app, prometheus, ready};
 
 /// Backlog of connections waiting to be accepted, since all clients of another instance may reconnect at once.
 const ACCEPT_QUEUE: i32 = 4_096;
@@ -92,7 +93,12 @@ fn builder(app: &App) -> actix_server::ServerBuilder {
     if config.workers == 0 { builder } else { builder.workers(config.workers) }
 }
 
-fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &SocketIoCluster, listener: TcpListener) -> anyhow::Result<Server> {
+fn serve_all(
+    app: &Arc<App>,
+    shards: &ShardHandle,
+    gateway: &SocketIoCluster,
+    listener: TcpListener,
+) -> anyhow::Result<Server> {
     let (app, shards, gateway, builder) = (Arc::clone(app), shards.clone(), gateway.clone(), builder(app));
     let address = listener.local_addr()?;
     let stopping = builder.graceful_shutdown_signal();

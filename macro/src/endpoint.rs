@@ -186,19 +186,19 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
 /// Generates `handle_before`, which checks the precondition, unless the block contains it. Adds the third parameter of
 /// `handle` if it is omitted.
 fn before(block: &mut ItemImpl, requires: Option<Requirement>) -> Result<TokenStream> {
-    let own_facts = block.items.iter().any(|item| matches!(item, ImplItem::Type(ty) if ty.ident == "Facts"));
+    let own_loaded = block.items.iter().any(|item| matches!(item, ImplItem::Type(ty) if ty.ident == "Loaded"));
     let own_before =
         block.items.iter().any(|item| matches!(item, ImplItem::Fn(function) if function.sig.ident == "handle_before"));
-    if let Some(Requirement { proof, .. }) = requires.as_ref().filter(|_| own_facts || own_before) {
+    if let Some(Requirement { proof, .. }) = requires.as_ref().filter(|_| own_loaded || own_before) {
         return Err(Error::new_spanned(proof, "`requires` generates handle_before: use only one of the two"));
     }
-    if own_facts && !own_before {
-        return Err(Error::new_spanned(&block.self_ty, "missing handle_before, which loads the type Facts"));
+    if own_loaded && !own_before {
+        return Err(Error::new_spanned(&block.self_ty, "missing handle_before, which loads the type Loaded"));
     }
     if let Some(handle) = block.items.iter_mut().find_map(handle_of)
         && handle.sig.inputs.len() == 2
     {
-        if own_facts || requires.is_some() {
+        if own_loaded || requires.is_some() {
             return Err(Error::new(
                 handle.sig.ident.span(),
                 "missing parameter for the result of handle_before: `handle(ctx: &Ctx, request: …, proof: &…)`",
@@ -207,9 +207,9 @@ fn before(block: &mut ItemImpl, requires: Option<Requirement>) -> Result<TokenSt
         handle.sig.inputs.push(parse_quote!(_: &()));
     }
     let Some(Requirement { proof, about }) = requires else {
-        let facts = (!own_facts).then(|| {
+        let facts = (!own_loaded).then(|| {
             quote!(
-                type Facts = ();
+                type Loaded = ();
             )
         });
         let nothing = (!own_before).then(|| {
@@ -226,14 +226,14 @@ fn before(block: &mut ItemImpl, requires: Option<Requirement>) -> Result<TokenSt
     };
     let about = about.map_or_else(|| quote!(&()), |field| quote!(&_request.#field));
     Ok(quote! {
-        type Facts = #proof;
-        const REFUSALS: &'static [::appcore::Code] = <#proof as ::endpoint::Requirement>::REFUSALS;
+        type Loaded = #proof;
+        const REFUSALS: &'static [::appcore::Code] = <#proof as ::endpoint::Precondition>::REFUSALS;
 
         async fn handle_before(
             ctx: &::endpoint::Ctx,
             _request: &mut Self::Request,
         ) -> ::core::result::Result<#proof, ::appcore::AppError> {
-            <#proof as ::endpoint::Requirement>::ask(ctx, ctx.user()?, #about).await
+            <#proof as ::endpoint::Precondition>::ask(ctx, ctx.user()?, #about).await
         }
     })
 }

@@ -13,12 +13,12 @@ use appcore::{Clock, config::Config};
 use tar::{Builder, Header};
 
 use super::{
-    DATABASE, FORMAT, KEY, KeyLocation, MANIFEST, Manifest, PIECE, Part, Digesting, UPLOADS, database_file, folder_of,
+    DATABASE, Digesting, FORMAT, KEY, KeyLocation, MANIFEST, Manifest, PIECE, Part, UPLOADS, database_file, folder_of,
     key_beside, sync_folder, uploads_folder, with_ending,
 };
 
 /// Creates the archive, and returns a message for the operator. A failure leaves nothing behind.
-pub async fn take(config: &Config, archive: &Path) -> anyhow::Result<String> {
+pub async fn create(config: &Config, archive: &Path) -> anyhow::Result<String> {
     let database = database_file(config)?;
     ensure!(database.exists(), "There is no database at {}.", database.display());
     ensure!(!archive.exists(), "{} is there already; name another file.", archive.display());

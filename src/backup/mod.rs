@@ -6,9 +6,9 @@
 //! length and digest of each part, which reveals a truncated archive. The key to the database's secrets is a separate
 //! file, so that the archive alone doesn't reveal them. Settings are not included, because they may contain secrets.
 
+mod create;
 mod restore;
 mod schedule;
-mod create;
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ use appcore::config::Config;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-pub use self::{restore::restore, schedule::Schedule, create::take};
+pub use self::{create::create, restore::restore, schedule::Schedule};
 
 /// Names of the archive's parts.
 const DATABASE: &str = "natter.db";

@@ -17,7 +17,7 @@ use time::{
 };
 use url::Url;
 
-use super::{PIECE, key_beside, create};
+use super::{PIECE, create, key_beside};
 
 /// Poll interval for due backups. Polling tolerates clock jumps.
 const LOOK: Duration = Duration::from_secs(60);
@@ -134,7 +134,7 @@ impl Schedule {
     async fn make(&self, now: Timestamp) -> anyhow::Result<String> {
         let name = OffsetDateTime::from_unix_timestamp(now.seconds())?.format(NAME)?;
         let archive = self.folder.join(&name);
-        let said = take(&self.config, &archive).await?;
+        let said = create(&self.config, &archive).await?;
         if !self.is_remote {
             return Ok(said);
         }

@@ -13,15 +13,15 @@ use outgoing::Outgoing;
 pub(crate) use self::{chat::written, upstream::Upstream};
 use crate::{
     AiError, AiSettings, ApiStyle, Deployment, GatewayError, Limits, ProviderKind, ProviderSettings, Route,
-    demo::Demo,
-    dialect::{restricted_params, openai_chat},
-    response_history::{self, PreviousResponse, StoredResponses},
     blocking_pool::off_loop,
-    settings::{SettingsError, Target},
-    response_store::ResponseStore,
-    thought_signatures::SignatureCache,
+    demo::Demo,
+    dialect::{openai_chat, restricted_params},
     params,
     provider_http::Http,
+    response_history::{self, PreviousResponse, StoredResponses},
+    response_store::ResponseStore,
+    settings::{SettingsError, Target},
+    thought_signatures::SignatureCache,
 };
 
 /// Model and provider name of the built-in demo.
@@ -126,7 +126,8 @@ impl Ai {
     /// built and those with the name of a configured one are skipped.
     pub fn replace_added(&self, added: Vec<ProviderSettings>) {
         let before = self.upstreams();
-        let mut known: Vec<RegisteredProvider> = before.providers.iter().filter(|known| !known.is_added).cloned().collect();
+        let mut known: Vec<RegisteredProvider> =
+            before.providers.iter().filter(|known| !known.is_added).cloned().collect();
         for settings in added {
             if known.iter().any(|known| known.settings.name.eq_ignore_ascii_case(&settings.name)) {
                 tracing::warn!(provider = settings.name, "added provider skipped, name taken by a configured provider");
@@ -152,7 +153,8 @@ impl Ai {
             found.map(|(provider, model)| Target { provider, model: model.clone() })
         };
         let default = self.configured_default.clone().or_else(first);
-        *self.upstreams.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ProviderSnapshot { providers: known, default });
+        *self.upstreams.write().unwrap_or_else(PoisonError::into_inner) =
+            Arc::new(ProviderSnapshot { providers: known, default });
     }
 
     /// Names and models of the added providers in use.
@@ -258,8 +260,11 @@ impl Ai {
     /// True if a deployment of the route passes the web-search options of chat completions through.
     #[must_use]
     pub fn hands_on_searches(&self, route: &Route, of_key: Option<&[RestrictedParameter]>) -> bool {
-        let hands_on =
-            |upstream: &Upstream| restricted_params::passing(&upstream.passthrough_params, of_key).iter().any(|name| name == restricted_params::SEARCH);
+        let hands_on = |upstream: &Upstream| {
+            restricted_params::passing(&upstream.passthrough_params, of_key)
+                .iter()
+                .any(|name| name == restricted_params::SEARCH)
+        };
         self.any_along(route, |upstream| upstream.kind.dialect().passes(ApiStyle::Chat) && hands_on(upstream))
     }
 

@@ -9,11 +9,11 @@ use futures_util::stream::BoxStream;
 use crate::{
     ai::Upstream,
     dialect::restricted_params,
-    response_history::PreviousResponse,
     meter::{Meter, searches_always},
-    preflight::estimate,
-    response_store::PendingWrites,
     params::ModelParamOverrides,
+    preflight::estimate,
+    response_history::PreviousResponse,
+    response_store::PendingWrites,
 };
 
 /// API format of a client.

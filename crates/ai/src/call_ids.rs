@@ -8,8 +8,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
-    dialect::openai_chat::provider_format::{hashed, split_text},
     canonical::{Part, Request, Speaker, ToolResult, Turn},
+    dialect::openai_chat::provider_format::{hashed, split_text},
 };
 
 const LONGEST: usize = 40;

@@ -6,11 +6,11 @@ use bytes::Bytes;
 
 use crate::{
     AiError, ChatCall, ChatDelta, ChatFile, ChatPicture, ChatRequest, Finish, Role,
-    meter::Meter,
     canonical::{Event, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult},
+    meter::Meter,
+    provider_http::failure::Failure,
     tapped_stream::Tap,
     translate::AnswerParser,
-    provider_http::failure::Failure,
 };
 
 /// Maximum number of calls in one answer, and maximum total size of their arguments, in bytes. A

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use crate::{
     Ai, AiError, Call, GatewayError,
-    dialect::{CountRequest, anthropic, lone_surrogates},
-    forward::AttemptError,
     blocking_pool::off_loop,
     canonical::Request,
+    dialect::{CountRequest, anthropic, lone_surrogates},
+    forward::AttemptError,
     route::{Attempt, RouteAttempts},
     tool_names,
 };
@@ -61,7 +61,8 @@ async fn ask(call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Op
     let upstream = attempt.upstream;
     let dialect = upstream.kind.dialect();
     // The provider's own format passes through unparsed, including fields that Natter doesn't know.
-    let request = if dialect.passes(call.style) { Request::default() } else { read(call).await.map_err(AttemptError::Final)? };
+    let request =
+        if dialect.passes(call.style) { Request::default() } else { read(call).await.map_err(AttemptError::Final)? };
     // Requests that can't be encoded as they are, such as images by URL, are estimated.
     let Ok(Some(CountRequest { post, field })) = dialect.count(&call.body, &request, attempt.model) else {
         return Ok(None);

@@ -12,14 +12,15 @@ use tokio::time::Instant;
 
 use crate::{
     Ai, AiError, AnswerBody, Call, Forwarded, GatewayError, Meter, Usage,
-    dialect::{
-        Post, restricted_params,
-        fields::{self, Fields, counted},
-    },
-    forward::{JSON, AttemptError},
     blocking_pool::{answer_off_loop, off_loop},
-    route::{Attempt, RouteAttempts},
+    dialect::{
+        Post,
+        fields::{self, Fields, counted},
+        restricted_params,
+    },
+    forward::{AttemptError, JSON},
     provider_http::failure::{self, Failure},
+    route::{Attempt, RouteAttempts},
 };
 
 /// Field with a vector.
@@ -95,7 +96,12 @@ pub(crate) fn read(body: &Bytes) -> Result<EmbeddingParams, GatewayError> {
     Ok(EmbeddingParams { texts, dimensions: fields.count("dimensions")?, base64 })
 }
 
-async fn embed(call: &Call, wish: &Arc<EmbeddingParams>, attempt: &Attempt<'_>, deadline: Instant) -> Result<Bytes, AttemptError> {
+async fn embed(
+    call: &Call,
+    wish: &Arc<EmbeddingParams>,
+    attempt: &Attempt<'_>,
+    deadline: Instant,
+) -> Result<Bytes, AttemptError> {
     let (upstream, kind) = (attempt.upstream, attempt.upstream.kind);
     let (body, passes) = (call.body.clone(), call.passing(upstream));
     let (asked, model) = (Arc::clone(wish), attempt.model.to_owned());

@@ -15,14 +15,16 @@ use tokio::time::Instant;
 use crate::{
     Ai, AiError, AnswerBody, ApiStyle, Call, Forwarded, Frames, GatewayError, Usage,
     ai::written,
+    blocking_pool::{answer_off_loop, off_loop},
     call_ids,
+    canonical::{Answer, Request, Writer},
     dialect::{
         AnswerHead,
         anthropic::{
             self,
             passthrough::{MessageEvents, MessagesTap},
         },
-        restricted_params, lone_surrogates,
+        lone_surrogates,
         openai_chat::{
             self,
             passthrough::{ChatTap, RewrittenRequest},
@@ -32,18 +34,17 @@ use crate::{
             self,
             passthrough::{ResponseEvents, ResponsesTap},
         },
+        restricted_params,
     },
-    response_history::ResponseRecorder,
-    blocking_pool::{answer_off_loop, off_loop},
-    canonical::{Answer, Request, Writer},
-    tapped_stream::{TappedStream, Tap},
-    route::{Attempt, RetryPolicy, RouteAttempts},
-    response_store::{ResponsePublisher, PendingWrites},
+    image_download,
     params::ModelParamOverrides,
+    provider_http::{ByteStream, Opened, events::is_stream, failure::Failure},
+    response_history::ResponseRecorder,
+    response_store::{PendingWrites, ResponsePublisher},
+    route::{Attempt, RetryPolicy, RouteAttempts},
+    tapped_stream::{Tap, TappedStream},
     tool_names,
     translate::{AnswerParser, FormatConverter, read_whole},
-    image_download,
-    provider_http::{ByteStream, Opened, events::is_stream, failure::Failure},
 };
 
 pub(crate) const JSON: &str = "application/json";
@@ -101,8 +102,13 @@ impl Ai {
         let deadline = Instant::now() + self.limits().deadline;
         let route = Arc::clone(&call.route);
         let upstreams = self.upstreams();
-        let mut tries =
-            RouteAttempts::new(&upstreams, &route, input.saturating_add(call.most_output), self.persistence(), deadline);
+        let mut tries = RouteAttempts::new(
+            &upstreams,
+            &route,
+            input.saturating_add(call.most_output),
+            self.persistence(),
+            deadline,
+        );
         let mut parsed = None;
         loop {
             let attempt = tries.next().await?;
@@ -161,7 +167,12 @@ impl Ai {
         self.translate(call, parsed, attempt, deadline).await
     }
 
-    async fn pass_chat(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<StartedAnswer, AttemptError> {
+    async fn pass_chat(
+        &self,
+        call: &Call,
+        attempt: &Attempt<'_>,
+        deadline: Instant,
+    ) -> Result<StartedAnswer, AttemptError> {
         let upstream = attempt.upstream;
         let knows_newer = openai_chat::has_newer_limit(&upstream.base, attempt.model);
         let rewrite = move |body: &Bytes, model: &str| openai_chat::passthrough::rewrite(body, model, knows_newer);
@@ -194,7 +205,8 @@ impl Ai {
             Opened::Stream(body) => body,
             Opened::Whole(body) => {
                 let head = head(call.style, attempt.model);
-                let writer = openai_chat::client_format::ChatWriter::new(&head, WriteOptions { usage: request.wants_usage });
+                let writer =
+                    openai_chat::client_format::ChatWriter::new(&head, WriteOptions { usage: request.wants_usage });
                 return self.whole_as_frames(call, attempt, (&body, None), Box::new(writer));
             }
         };
@@ -203,7 +215,12 @@ impl Ai {
         Ok(StartedAnswer::Chat(Box::new(relay)))
     }
 
-    async fn pass_messages(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<StartedAnswer, AttemptError> {
+    async fn pass_messages(
+        &self,
+        call: &Call,
+        attempt: &Attempt<'_>,
+        deadline: Instant,
+    ) -> Result<StartedAnswer, AttemptError> {
         let is_held = call.is_held();
         let rewrite = move |body: &Bytes, model: &str| anthropic::passthrough::rewrite(body, model, is_held);
         let request = rewritten(call, attempt, rewrite).await?;

@@ -5,13 +5,13 @@ use std::{collections::HashMap, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use outgoing::{FetchedResponse, FetchLimits, Outgoing, OutgoingError};
+use outgoing::{FetchLimits, FetchedResponse, Outgoing, OutgoingError};
 use reqwest::Url;
 
 use crate::{
     GatewayError,
-    dialect::gemini::request::is_googles,
     canonical::{Media, MediaKind, Part, Request, Source},
+    dialect::gemini::request::is_googles,
 };
 
 /// Maximum number of images fetched for one request.

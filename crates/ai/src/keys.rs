@@ -149,7 +149,9 @@ impl KeyPool {
                 let rest = Cooldown { until, in_a_row: before.map_or(0, |rest| rest.in_a_row), from: 0 };
                 state.rest(key, model, rest, now);
             }
-            (ProviderKeyChange::Disabled, _) if slot.off.is_none() => slot.off = Some(DisabledKey::new(now, FIRST_PROBE)),
+            (ProviderKeyChange::Disabled, _) if slot.off.is_none() => {
+                slot.off = Some(DisabledKey::new(now, FIRST_PROBE))
+            }
             (ProviderKeyChange::Disabled, _) => {}
             (ProviderKeyChange::Enabled, _) => slot.off = None,
         }

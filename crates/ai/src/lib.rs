@@ -16,9 +16,12 @@
 //! can share it.
 
 mod ai;
+mod blocking_pool;
 mod call;
 mod call_ids;
+mod canonical;
 mod chat;
+mod context_window;
 mod conversation;
 mod count;
 mod demo;
@@ -27,28 +30,25 @@ mod embeddings;
 mod error;
 mod forward;
 mod gateway_error;
-mod response_history;
 mod health;
-mod blocking_pool;
-pub mod keys;
+mod image_download;
 mod image_limits;
+pub mod keys;
 mod meter;
-mod canonical;
+mod params;
 mod preflight;
-mod tapped_stream;
+mod provider_http;
+mod reasoning_blocks;
+mod response_history;
+mod response_store;
 mod route;
 mod schema;
 pub mod settings;
-mod response_store;
+mod tapped_stream;
 mod thought_signatures;
-mod params;
-mod reasoning_blocks;
 mod tool_names;
 mod transcription;
 mod translate;
-mod image_download;
-mod context_window;
-mod provider_http;
 
 pub use ai::{Ai, KeyStateChange};
 pub use appcore::Secret;
@@ -57,16 +57,16 @@ pub use chat::{
     ChatCall, ChatDelta, ChatFile, ChatMessage, ChatPicture, ChatRequest, ChatResult, ChatRound, ChatStream, ChatTool,
     Finish, Role,
 };
+pub use context_window::{estimate_tokens, turn_tokens, window};
 pub use dialect::ProviderKind;
 pub use error::AiError;
 pub use gateway_error::{ErrorKind, GatewayError, Rendered};
-pub use response_history::PreviousResponse;
 pub use health::{ProviderHealth, ProviderState};
 pub use image_limits::ImageLimit;
 pub use meter::{ExtraCalls, Meter, ServedBy, ToolUses, Usage};
-pub use preflight::{RequestInfo, TokenEstimate, look};
-pub use settings::{AiSettings, Limits, ProviderSettings};
-pub use response_store::ResponseStore;
 pub use params::ModelParamOverrides;
+pub use preflight::{RequestInfo, TokenEstimate, look};
+pub use response_history::PreviousResponse;
+pub use response_store::ResponseStore;
+pub use settings::{AiSettings, Limits, ProviderSettings};
 pub use transcription::{Recording, sound_tokens};
-pub use context_window::{estimate_tokens, turn_tokens, window};

@@ -395,11 +395,17 @@ mod tests {
         assert_eq!(fitted("gpt-5-mini", None, Some(Sampling::Any), None), (high, true, Some(100_000)));
         assert_eq!(fitted("mine", None, Some(Sampling::Resting), None), (Some(Effort::Max), false, Some(100_000)));
 
-        let said = |thinking: &str| ModelParameterLimits { thinking: Some(thinking.to_owned()), ..ModelParameterLimits::default() };
+        let said = |thinking: &str| ModelParameterLimits {
+            thinking: Some(thinking.to_owned()),
+            ..ModelParameterLimits::default()
+        };
         assert_eq!(ModelParamOverrides::read(&said("a lot"), None), None);
         assert!(ModelParamOverrides::read(&ModelParameterLimits::default(), None).unwrap().is_empty());
         assert_eq!(ModelParamOverrides::read(&said("none"), None).unwrap().thinks(), Some(false));
-        let own = ModelParamOverrides::read(&ModelParameterLimits { thoughts: Some(Thoughts::Always), ..ModelParameterLimits::default() }, None);
+        let own = ModelParamOverrides::read(
+            &ModelParameterLimits { thoughts: Some(Thoughts::Always), ..ModelParameterLimits::default() },
+            None,
+        );
         let fitted = fit(&question, "mine", own.as_ref());
         assert_eq!(of_question(&fitted, "mine").map(|takes| takes.thoughts), Some(Thoughts::Always));
         assert_eq!(of_question(&question, "mine"), None);

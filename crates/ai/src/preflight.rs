@@ -18,6 +18,7 @@ use serde_json::{Value, value::RawValue};
 pub(crate) use self::survey::estimate;
 use self::survey::survey;
 use crate::{
+    blocking_pool::off_loop,
     call::ApiStyle,
     dialect::{
         anthropic::server_tools as claude_hosted,
@@ -25,7 +26,6 @@ use crate::{
         openai_responses::server_tools,
     },
     gateway_error::GatewayError,
-    blocking_pool::off_loop,
     meter::{AssumedUses, ToolUses},
 };
 
@@ -179,7 +179,8 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'_>, Gat
     let is_shortened = style == ApiStyle::Messages && may_have(body, SHORTENING.as_slice());
     let input = survey.tokens;
     let is_repeatable = head.seed.is_some() || head.temperature.is_some_and(is_zero);
-    let wanted = TokenEstimate { input, max_output, predicted, choices, has_sound, tools, has_open_tools, is_shortened };
+    let wanted =
+        TokenEstimate { input, max_output, predicted, choices, has_sound, tools, has_open_tools, is_shortened };
     Ok(RequestInfo { model, stream, is_repeatable, estimate: wanted, mended: None })
 }
 

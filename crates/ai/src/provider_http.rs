@@ -15,7 +15,7 @@ use reqwest::{
     Client, Proxy, Response,
     header::{self, HeaderValue},
 };
-use telemetry::{SpanRole, Span};
+use telemetry::{Span, SpanRole};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{AiError, Limits, settings::SettingsError};

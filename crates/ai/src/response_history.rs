@@ -2,7 +2,7 @@
 //! `previous_response_id` or `item_reference`.
 //!
 //! Entries belong to the API key that made the call. They are kept in memory and, if there are
-//! several instances, in the shared [store](SharedShelf), unless the client sends `store: false`.
+//! several instances, in the shared [store](ResponseStore), unless the client sends `store: false`.
 //! References to expired entries are rejected with instructions; only reasoning items are dropped
 //! silently, since every model answers without them.
 
@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::{
     GatewayError,
-    response_store::{ResponseStore, ResponsePublisher},
+    response_store::{ResponsePublisher, ResponseStore},
 };
 
 /// Memory limits per API key and in total, in bytes.
@@ -468,7 +468,8 @@ mod tests {
 
     #[tokio::test]
     async fn resolves_responses_of_other_instances() {
-        let (one, other, key) = (Arc::new(StoredResponses::default()), Arc::new(StoredResponses::default()), ApiKeyId::new());
+        let (one, other, key) =
+            (Arc::new(StoredResponses::default()), Arc::new(StoredResponses::default()), ApiKeyId::new());
         let shelf: Arc<dyn ResponseStore> = Arc::new(InMemoryStore::default());
         let under_way = Arc::new(PendingWrites::default());
         // Alternates between two instances.

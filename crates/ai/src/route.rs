@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     AiError, Deployment, Route,
-    ai::{Upstream, ProviderSnapshot},
+    ai::{ProviderSnapshot, Upstream},
     keys::{KeyLease, NoKeyAvailable},
     params::ModelParamOverrides,
     provider_http::failure::Failure,

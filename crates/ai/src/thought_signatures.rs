@@ -2,7 +2,7 @@
 //!
 //! Gemini 3 needs the signature back with the call, and most client formats have no field for it.
 //! Signatures are kept for a while, in memory and, if there are several instances, in the shared
-//! [store](SharedShelf). If a signature is lost, a placeholder is sent instead, which costs quality
+//! [store](ResponseStore). If a signature is lost, a placeholder is sent instead, which costs quality
 //! but doesn't fail.
 
 use std::{

@@ -18,16 +18,16 @@ use tokio::time::Instant;
 use self::stream::TranscriptTap;
 use crate::{
     Ai, AiError, AnswerBody, ApiStyle, Forwarded, GatewayError, Limits, Meter, Route,
-    dialect::{TranscriptionMethod, EndpointPath, openai_chat::usage},
-    forward::{EVENTS, JSON, AttemptError},
     blocking_pool::off_loop,
     canonical::Event,
-    tapped_stream::TappedStream,
-    route::{Attempt, RouteAttempts},
+    dialect::{EndpointPath, TranscriptionMethod, openai_chat::usage},
+    forward::{AttemptError, EVENTS, JSON},
     provider_http::{
         self,
         failure::{self, Failure},
     },
+    route::{Attempt, RouteAttempts},
+    tapped_stream::TappedStream,
 };
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -137,14 +137,18 @@ impl Ai {
                         Err(error) => Err(AttemptError::Final(error)),
                     }
                 }
-                TranscriptionMethod::None => Err(AttemptError::Final(GatewayError::invalid("This model doesn't take sound."))),
+                TranscriptionMethod::None => {
+                    Err(AttemptError::Final(GatewayError::invalid("This model doesn't take sound.")))
+                }
             };
             match asked {
                 Ok(heard) => {
                     let lease = attempt.succeeded();
                     let (content_type, body) = match heard {
                         StartedTranscript::Whole(body) => (format.content_type(), AnswerBody::Whole(body)),
-                        StartedTranscript::Frames(frames) => (EVENTS, AnswerBody::Stream(streams::iter([Ok(frames)]).boxed())),
+                        StartedTranscript::Frames(frames) => {
+                            (EVENTS, AnswerBody::Stream(streams::iter([Ok(frames)]).boxed()))
+                        }
                         StartedTranscript::Stream(relay) => (EVENTS, AnswerBody::Stream(relay.holding(lease).boxed())),
                     };
                     return Ok(Forwarded { content_type, body, meter: Arc::clone(&recording.meter) });
@@ -179,7 +183,8 @@ async fn pass(
     if recording.is_stream() && provider_http::content_type(response.headers()) == EVENTS {
         let body = upstream.http.body(response);
         let meter = Arc::clone(&recording.meter);
-        let mut relay = TappedStream::new(ApiStyle::Chat, TranscriptTap::default(), body, meter, Arc::clone(limits), deadline);
+        let mut relay =
+            TappedStream::new(ApiStyle::Chat, TranscriptTap::default(), body, meter, Arc::clone(limits), deadline);
         relay.first().await?;
         return Ok(StartedTranscript::Stream(Box::new(relay)));
     }

@@ -6,16 +6,16 @@ use bytes::Bytes;
 
 use crate::{
     AiError, Usage,
+    canonical::{Answer, Event, FinishTracker, Reader, Request, Writer},
     dialect::lone_surrogates::{self, SurrogateJoiner},
     meter::{Meter, quarters},
-    canonical::{Answer, Event, FinishTracker, Reader, Request, Writer},
-    tapped_stream::Tap,
-    response_store::ResponsePublisher,
-    thought_signatures::{self, SignatureCache},
     provider_http::{
         events::{self, Splitter},
         failure::{self, Failure},
     },
+    response_store::ResponsePublisher,
+    tapped_stream::Tap,
+    thought_signatures::{self, SignatureCache},
 };
 
 /// Parses an answer, independently of the client's format.
@@ -182,7 +182,8 @@ impl AnswerParser {
             meter.finished(*finish);
         }
         meter.close();
-        let mut said: Vec<Event> = std::mem::take(&mut self.free_calls).into_iter().map(PendingCustomCall::input).collect();
+        let mut said: Vec<Event> =
+            std::mem::take(&mut self.free_calls).into_iter().map(PendingCustomCall::input).collect();
         said.extend(ends);
         Ok(said)
     }

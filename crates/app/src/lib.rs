@@ -89,7 +89,8 @@ impl App {
     /// Builds the services and starts the instance's writer.
     pub async fn build(core: Arc<Core>) -> anyhow::Result<Arc<Self>> {
         let Core { config, clock, redis, .. } = &*core;
-        let (bodies, limits) = (BodyBudget::new(config), RateLimits::new(&config.rate_limit, clock.clone(), redis.clone()));
+        let (bodies, limits) =
+            (BodyBudget::new(config), RateLimits::new(&config.rate_limit, clock.clone(), redis.clone()));
         let identity = IdentityService::build(Arc::clone(&core)).await?;
         let events = EventLogService::build(Arc::clone(&identity)).await?;
         let billing = BillingService::build(Arc::clone(&identity)).await?;

@@ -43,7 +43,8 @@ pub fn normalize_text(text: String) -> String {
             '\u{1b}' => {
                 // ANSI escape sequence of a terminal, such as ESC [ 3 2 m.
                 let mut rest = letters.clone();
-                if rest.next() == Some('[') && rest.find(|sign| !matches!(*sign, ' '..='?')).is_some_and(ends_ansi_sequence)
+                if rest.next() == Some('[')
+                    && rest.find(|sign| !matches!(*sign, ' '..='?')).is_some_and(ends_ansi_sequence)
                 {
                     letters = rest;
                 }

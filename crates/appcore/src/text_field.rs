@@ -155,7 +155,9 @@ fn has_invisible_characters(text: &str) -> bool {
     let at = |index: Option<usize>| index.and_then(|index| characters.get(index)).copied();
     characters.iter().enumerate().any(|(index, character)| {
         let (before, after) = (at(index.checked_sub(1)), at(Some(index + 1)));
-        is_invisible(*character) && !is_required_by_neighbours(*character, before, after) && !is_flag_tag(&characters, index)
+        is_invisible(*character)
+            && !is_required_by_neighbours(*character, before, after)
+            && !is_flag_tag(&characters, index)
     })
 }
 
@@ -199,7 +201,8 @@ fn is_required_by_neighbours(character: char, before: Option<char>, after: Optio
     match character {
         ZERO_WIDTH_JOINER => {
             let follows_emoji = is_emoji(before) || is_emoji_selector(before);
-            follows_emoji && after.is_some_and(is_emoji) || has_joining_script(before) && after.is_some_and(has_joining_script)
+            follows_emoji && after.is_some_and(is_emoji)
+                || has_joining_script(before) && after.is_some_and(has_joining_script)
         }
         ZERO_WIDTH_NON_JOINER => has_joining_script(before) && after.is_some_and(has_joining_script),
         // A single mark beside right-to-left letters.

@@ -173,8 +173,11 @@ impl State {
         let round = served.max(person.last_round + 1);
         person.last_round = round;
         person.waiting += 1;
-        let of_round =
-            QueuePosition { round, workspace_round: 0, number: 0 }..QueuePosition { round: round + 1, workspace_round: 0, number: 0 };
+        let of_round = QueuePosition { round, workspace_round: 0, number: 0 }..QueuePosition {
+            round: round + 1,
+            workspace_round: 0,
+            number: 0,
+        };
         let workspace = owner.workspace();
         let earlier = match workspace {
             Some(_) => self.waiting.range(of_round).filter(|(_, waiter)| waiter.owner.workspace() == workspace).count(),

@@ -28,8 +28,8 @@ use uuid::Uuid;
 
 use crate::{
     BillingService,
-    reservations::{Amounts, SpendingLimit},
     ledger::{self, AccountHolder},
+    reservations::{Amounts, SpendingLimit},
     storage,
 };
 
@@ -153,7 +153,8 @@ pub async fn read(service: &BillingService, user_id: UserId) -> Result<Entitleme
     let subscription = plan_rows::subscription(service.db.reader(), user_id, now).await?;
     let standing = subscription.as_ref().map(standing);
     let plan = current_plan(service, subscription.as_ref()).await?;
-    let (credits, quotas) = (credits(service, AccountHolder::Person(user_id)).await?, quotas(service, user_id, now).await?);
+    let (credits, quotas) =
+        (credits(service, AccountHolder::Person(user_id)).await?, quotas(service, user_id, now).await?);
     let trial_ends_at = standing.and_then(|standing| standing.trial_ends_at);
     Ok(Entitlements { plan, credits: Some(credits), quotas, trial_ends_at })
 }
@@ -290,7 +291,13 @@ pub(crate) async fn uses(
 
 /// Adds the limits that apply to a model call apart from budgets: the quotas of the user's plan, and the credits of the
 /// paying account. A call is admitted only if all of them have room.
-pub fn add_purses(purses: &mut Vec<SpendingLimit>, user_id: UserId, metric: QuotaMetric, amounts: Amounts, account: Uuid) {
+pub fn add_purses(
+    purses: &mut Vec<SpendingLimit>,
+    user_id: UserId,
+    metric: QuotaMetric,
+    amounts: Amounts,
+    account: Uuid,
+) {
     let quota = |metric| SpendingLimit::Counter(CounterId::Quota(metric, user_id));
     // A continued call was already counted.
     if amounts.count > 0 {

@@ -6,13 +6,13 @@
 
 pub mod credits;
 pub mod entitlements;
-pub mod reservations;
 pub mod ledger;
-pub mod workspace_payers;
 pub mod payments;
+pub mod reservations;
 pub mod storage;
 #[cfg(test)]
 mod tests;
+pub mod workspace_payers;
 
 use std::{ops::Deref, sync::Arc};
 
@@ -23,9 +23,9 @@ use platform::{Core, start_error};
 
 use crate::{
     entitlements::EntitlementNotifier,
+    payments::{Payments, balances, plans},
     reservations::Reservations,
     workspace_payers::WorkspacePayers,
-    payments::{Payments, balances, plans},
 };
 
 /// State of credits, payments and subscriptions of an instance. Dereferences to [`Core`].

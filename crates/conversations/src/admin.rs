@@ -3,8 +3,8 @@
 
 use appcore::{
     AppError, Code, ConversationId, UserId,
-    text_field::validate_search_text,
     page::{MAX_PAGE_SIZE, Page, PageRequest, Slice},
+    text_field::validate_search_text,
     view::{AdminConversation, AdminConversationMember},
 };
 use dbcontext::query::admin_conversations as seen;

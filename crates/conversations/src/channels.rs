@@ -8,7 +8,7 @@ use appcore::{
     AppError, Code, ConversationId, UserId,
     access::Access,
     auth::Principal,
-    event::{BusMessage, FollowChange, Envelope, Event, Coalesced, Topic},
+    event::{BusMessage, Coalesced, Envelope, Event, FollowChange, Topic},
     view::{Conversation, Member, MemberRole},
 };
 use dbcontext::{Transaction, constraint::app_error, query};
@@ -205,7 +205,9 @@ async fn joined<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) ->
 async fn tell(service: &ConversationsService, id: ConversationId, user: UserId, event: &Event) -> Result<(), AppError> {
     let now = service.clock.now();
     let own = Envelope::seal(event, Topic::User(user), now).map_err(AppError::internal)?;
-    let seen = Envelope::seal(event, Topic::Viewers(id), now).map_err(AppError::internal)?.with_follow_change(FollowChange::None);
+    let seen = Envelope::seal(event, Topic::Viewers(id), now)
+        .map_err(AppError::internal)?
+        .with_follow_change(FollowChange::None);
     let left = service.bus.publish(vec![BusMessage::Envelope(own.into()), BusMessage::Envelope(seen.into())]);
     // If the bus is down, instances reload memberships when it is back.
     let _ = tokio::time::timeout(TOLD_WITHIN, left).await;
@@ -217,7 +219,9 @@ async fn tell_count(service: &ConversationsService, conversation_id: Conversatio
     let member_count = query::members::count(service.db.writer(), conversation_id).await?;
     let member_count = u32::try_from(member_count).unwrap_or(u32::MAX);
     drop(
-        service.bus.publish(vec![BusMessage::Coalesced(Coalesced::MemberCount { conversation_id, member_count }.into())]),
+        service
+            .bus
+            .publish(vec![BusMessage::Coalesced(Coalesced::MemberCount { conversation_id, member_count }.into())]),
     );
     Ok(())
 }

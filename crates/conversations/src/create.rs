@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use appcore::{
     AppError, AssistantId, Code, ConversationId, UserId, WorkspaceId,
     auth::{Permission, Principal},
-    text_field::parse_line,
     text::ClientId,
+    text_field::parse_line,
     view::{Conversation, ConversationKind, HistoryScope, MemberRole, MentionAll, Posting},
 };
 use dbcontext::query;
@@ -69,7 +69,8 @@ pub async fn create(
     if history != HistoryScope::All && !able.may_hide_history {
         return Err(AppError::field("history", "invalid", "This is only available in groups and private channels."));
     }
-    let workspace_id = membership::resolve(&service.identity, by, new.workspace_id, Permission::CreateContent).await?.id;
+    let workspace_id =
+        membership::resolve(&service.identity, by, new.workspace_id, Permission::CreateContent).await?.id;
     let others: BTreeSet<UserId> = new.member_ids.iter().copied().filter(|id| *id != by.user_id).collect();
     check_people(new.kind, &others)?;
     let together: Vec<UserId> = others.iter().copied().collect();

@@ -5,18 +5,18 @@
 //! each change of a conversation goes through the writer of `event-log`. Uses `assistants` for
 //! answers and `files` for attachments. REST endpoints and real-time sessions call it.
 
+pub mod admin;
 pub mod boards;
 pub mod broadcasts;
 mod channels;
 mod create;
 pub mod exports;
+mod member_settings;
 mod members;
 pub mod messages;
 pub mod moderation;
 pub mod notes;
 pub mod offboarding;
-pub mod admin;
-mod member_settings;
 pub mod sections;
 pub mod share;
 pub mod workspaces;
@@ -26,11 +26,11 @@ use std::{collections::HashMap, ops::Deref, sync::Arc};
 use appcore::{
     AppError, Code, ConversationId, UserId,
     auth::{Permission, Principal},
-    text_field::{validate_search_text, parse_line},
     page::{Page, PageRequest},
+    text_field::{parse_line, validate_search_text},
     view::{AssistantMember, Conversation, ConversationKind, Member, MentionAll, Message, Posting},
 };
-pub use dbcontext::query::following::{SubscribedConversation, ConnectionSubscriptions};
+pub use dbcontext::query::following::{ConnectionSubscriptions, SubscribedConversation};
 use dbcontext::query::{self, conversations::SeenConversation};
 
 use assistants::AssistantsService;
@@ -44,8 +44,8 @@ use event_log::{
 use files::FilesService;
 use gateway::GatewayService;
 use identity::{IdentityService, membership};
-pub use members::{JoinedMember, add_member, leave, member, members, remove_member, set_role};
 pub use member_settings::{MemberSettingsChange, set_own};
+pub use members::{JoinedMember, add_member, leave, member, members, remove_member, set_role};
 use platform::{
     Core,
     audit::{Action, NewAuditEntry},
@@ -114,7 +114,8 @@ pub async fn browse(
     page: PageRequest,
 ) -> Result<Page<Conversation>, AppError> {
     validate_search_text(&filter.text)?;
-    let workspace_id = membership::resolve(&service.identity, by, filter.workspace_id, Permission::CreateContent).await?.id;
+    let workspace_id =
+        membership::resolve(&service.identity, by, filter.workspace_id, Permission::CreateContent).await?.id;
     let filter = Filter { workspace_id: Some(workspace_id), ..filter };
     let (rows, total) = query::conversations::list_open(service.db.reader(), by.user_id, &filter, page).await?;
     Ok(Page::new(views(service, rows).await?, page, total))

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use appcore::{
     AppError, AssistantId, Code, ConversationId, UserId,
     auth::{Permission, Principal},
-    text_field::validate_search_text,
     page::{Page, PageRequest},
+    text_field::validate_search_text,
     view::{AssistantMember, Member, MemberRole, Presence},
 };
 use dbcontext::query::{self, members::NamedMember};

@@ -8,9 +8,9 @@ use appcore::{
     AppError, Code, NoteId, Timestamp, UserId,
     auth::Principal,
     event::Event,
-    text_field::parse_line,
     page::{Page, PageRequest},
     text::Content,
+    text_field::parse_line,
     view::Note,
 };
 use dbcontext::{

@@ -174,7 +174,14 @@ impl Database {
         };
         let (pool, log) = (connect(options).await?, connect(for_log).await?);
         let pool = Connections { pool, availability: availability.clone(), write_lock: None };
-        Ok(Self { reader: pool.clone(), writer: pool, log, availability, sqlite: None, refusing: LastRefusal::default() })
+        Ok(Self {
+            reader: pool.clone(),
+            writer: pool,
+            log,
+            availability,
+            sqlite: None,
+            refusing: LastRefusal::default(),
+        })
     }
 
     /// Requests that removed content also disappears from the database files soon. PostgreSQL's vacuum does that by
@@ -221,7 +228,10 @@ impl Database {
         self.begin_on(&self.log).await.map(LogTransaction::new)
     }
 
-    async fn begin_on(&self, connection: &DatabaseConnection) -> Result<(DatabaseTransaction, Option<WriteGuard>), DbErr> {
+    async fn begin_on(
+        &self,
+        connection: &DatabaseConnection,
+    ) -> Result<(DatabaseTransaction, Option<WriteGuard>), DbErr> {
         let turn = self.writer.turn().await?;
         let options = TransactionOptions {
             access_mode: (!self.is_sqlite()).then_some(AccessMode::ReadWrite),

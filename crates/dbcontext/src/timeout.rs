@@ -9,7 +9,7 @@ use sea_orm::{
 use sqlx::{Connection as _, PgConnection, Postgres, pool::PoolOptions};
 
 use crate::{
-    availability::{Availability, STATEMENT, PooledConnectionState},
+    availability::{Availability, PooledConnectionState, STATEMENT},
     sqlite::{WriteGuard, WriteLock},
 };
 

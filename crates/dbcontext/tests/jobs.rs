@@ -9,7 +9,7 @@ use appcore::{InstanceId, Timestamp, UserId, WorkspaceId};
 use dbcontext::{
     Database,
     entity::job,
-    query::jobs::{self, NewJob, LeaseState},
+    query::jobs::{self, LeaseState, NewJob},
 };
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::ConnectionTrait;

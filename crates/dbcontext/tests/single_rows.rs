@@ -10,8 +10,8 @@ use appcore::{
     credits::MicroCredits,
     page::PageRequest,
     view::{
-        BoardColumn, Draft, KnowledgeState, McpAuth, Note, NotificationSettings, ToolVisibility, Section, Severity, Task,
-        ToolMode, TranscriptState, UploadKind, Visibility,
+        BoardColumn, Draft, KnowledgeState, McpAuth, Note, NotificationSettings, Section, Severity, Task, ToolMode,
+        ToolVisibility, TranscriptState, UploadKind, Visibility,
     },
 };
 use dbcontext::{Database, query};
@@ -335,7 +335,7 @@ async fn prompts(db: &DatabaseConnection) {
 async fn tools(db: &DatabaseConnection) {
     use query::{
         mcp_connections::{self, ClientRow, NewTokens},
-        mcp_servers::{self, McpServerRow, McpServerFilter},
+        mcp_servers::{self, McpServerFilter, McpServerRow},
         tool_permissions::{self, NewPermission},
         workspace_tools,
     };
@@ -542,7 +542,7 @@ async fn settings(db: &DatabaseConnection) {
 async fn operations(db: &DatabaseConnection) {
     use query::{
         broadcasts::{self, BroadcastRow},
-        figures::{self, IncidentRow, InstanceRow, Step, Aggregation},
+        figures::{self, Aggregation, IncidentRow, InstanceRow, Step},
     };
     let instance = InstanceRow { id: InstanceId::new(), started_at: NOW, seen_at: NOW, state: "{}".to_owned() };
     figures::upsert_instance(db, instance.clone()).await.unwrap();

@@ -11,10 +11,10 @@ use middleware::{client_socket::Client, rate_limit, tracing::request_id};
 
 use crate::{
     compression::compressed,
+    content_negotiation::WireFormat,
     ctx::Ctx,
     endpoint_trait::EndpointDef,
-    reply::{Encoded, EncodedBody, ChunkStream, RawBody},
-    content_negotiation::WireFormat,
+    reply::{ChunkStream, Encoded, EncodedBody, RawBody},
 };
 
 pub(crate) fn finish(mut ctx: Ctx, def: &EndpointDef, result: Result<Encoded, AppError>) -> HttpResponse {

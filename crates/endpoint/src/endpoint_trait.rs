@@ -18,9 +18,9 @@ use crate::{
     ctx::Ctx,
     description::{Description, Operation},
     failure::FailureForm,
-    request_guard,
     input::Input,
     reply::Reply,
+    request_guard,
 };
 
 /// `data` of a response.
@@ -50,7 +50,7 @@ pub trait Endpoint: 'static {
     const STATUSES: &'static [u16] = &[200];
     /// Error codes, other than those implied by method, request and access.
     const ERRORS: &'static [Code] = &[];
-    /// Error codes of its [`Requirement`](crate::Requirement).
+    /// Error codes of its [`Precondition`](crate::Precondition).
     const REFUSALS: &'static [Code] = &[];
     /// True if pages of other sites may post a form to it. Form fields are then read like query parameters.
     const FORM_OF_ANOTHER_SITE: bool = false;

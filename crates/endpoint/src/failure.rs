@@ -10,7 +10,7 @@ use appcore::{
 };
 use middleware::tracing::request_id;
 
-use crate::{answer::start, r1, v1, content_negotiation::WireFormat};
+use crate::{answer::start, content_negotiation::WireFormat, r1, v1};
 
 /// Format of an endpoint's error responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

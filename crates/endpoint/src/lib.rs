@@ -10,25 +10,25 @@ extern crate self as endpoint;
 
 mod answer;
 mod body;
-mod openapi_extras;
 mod compact;
 mod compression;
+mod content_negotiation;
 mod ctx;
 mod description;
 mod endpoint_trait;
 mod failure;
 mod file_name;
-mod request_guard;
 pub mod health;
 mod input;
 pub mod openapi;
+mod openapi_extras;
+mod precondition;
 mod r1;
 mod reply;
-mod precondition;
+mod request_guard;
 mod routes;
 mod streams;
 mod v1;
-mod content_negotiation;
 
 pub use actix_web::http::Method;
 pub use appcore::{auth::Permission, limit::RateGroup};
@@ -39,8 +39,8 @@ pub use endpoint_trait::{Bound, Endpoint, EndpointDef, Output, assert_path};
 pub use failure::{FailureForm, failure};
 pub use input::{Body, BoundChecks, Bounds, FromText, Input, NoInput, Source, Text};
 pub use middleware::guard::Access;
-pub use reply::{NoData, Raw, Redirect, Reply};
 pub use precondition::Precondition;
+pub use reply::{NoData, Raw, Redirect, Reply};
 pub use routes::{Routes, configure, only_get};
 
 /// Every endpoint.

@@ -14,10 +14,11 @@ use utoipa::{
 };
 
 use crate::{
-    all, openapi_extras,
+    all,
     compact::{self, SCHEMAS},
     description::{API_KEY, BEARER, COOKIE, FAILURE, REFUSED, SUCCESS, refused, success_schema, usual_security},
     endpoint_trait::EndpointDef,
+    openapi_extras,
 };
 
 /// Maximum line length of the committed document, unless a single string is longer.

@@ -16,10 +16,10 @@ use platform::rate_limits::LimitSubject;
 
 use crate::{
     body::{BodyForm, BodyStream},
+    content_negotiation::WireFormat,
     ctx::Ctx,
     endpoint_trait::EndpointDef,
     input::{RequestBody, Source},
-    content_negotiation::WireFormat,
 };
 
 /// Admits the request with its caller and input, or returns the error response.

@@ -5,7 +5,7 @@ use std::io::{Cursor, Read as _};
 use quick_xml::events::BytesRef;
 use zip::ZipArchive;
 
-use crate::{MAX_TEXT, ExtractError};
+use crate::{ExtractError, MAX_TEXT};
 
 /// Maximum unpacked size of a document, in bytes: there is more markup than text.
 const MAX_UNPACKED: u64 = 8 * MAX_TEXT as u64;

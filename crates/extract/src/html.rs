@@ -2,7 +2,7 @@
 
 use htmd::HtmlToMarkdown;
 
-use crate::{Section, ExtractError, markdown, tags::limit_tags};
+use crate::{ExtractError, Section, markdown, tags::limit_tags};
 
 /// Elements without text for readers.
 const SKIPPED: [&str; 8] = ["script", "style", "noscript", "template", "svg", "iframe", "nav", "form"];

@@ -18,8 +18,8 @@ mod sheet;
 mod slides;
 mod table;
 mod tags;
-mod word;
 mod text_encoding;
+mod word;
 
 use serde::{Deserialize, Serialize};
 

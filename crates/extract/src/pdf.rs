@@ -8,7 +8,7 @@ use std::{
 use pdf_extract::{Dictionary, Document, Error, Object, ObjectId, OutputError, PlainTextOutput, output_doc_page};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::{Section, ExtractError};
+use crate::{ExtractError, Section};
 
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
     let mut document = Document::load_mem(bytes).map_err(|error| unreadable(&error))?;

@@ -6,7 +6,7 @@ use std::io::Cursor;
 use calamine::{Data, ExcelDateTime, Ods, Range, Reader, Xls, XlsError, Xlsb, Xlsx};
 
 use crate::{
-    MAX_TEXT, Section, ExtractError,
+    ExtractError, MAX_TEXT, Section,
     archive::{Archive, is_compound, is_sealed},
     open_document, table,
 };

@@ -9,7 +9,7 @@ use quick_xml::{
 };
 
 use crate::{
-    MAX_TEXT, Section, ExtractError,
+    ExtractError, MAX_TEXT, Section,
     archive::{Archive, character},
     paragraphs::MarkdownBuilder,
 };

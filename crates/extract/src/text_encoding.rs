@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
-use crate::{MAX_TEXT, ExtractError};
+use crate::{ExtractError, MAX_TEXT};
 
 /// Maximum run of non-ASCII bytes in Windows-1252. Longer runs indicate another script, in which
 /// whole words are non-ASCII.

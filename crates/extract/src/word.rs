@@ -6,7 +6,7 @@ use quick_xml::{
 };
 
 use crate::{
-    Section, ExtractError,
+    ExtractError, Section,
     archive::{Archive, character},
     markdown,
     paragraphs::MarkdownBuilder,

@@ -6,29 +6,29 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::ai::{ErrorKind, GatewayError, Meter, Route, ToolUses, Usage, TokenEstimate};
+use ::ai::{ErrorKind, GatewayError, Meter, Route, TokenEstimate, ToolUses, Usage};
 use appcore::{
     ApiKeyId, AppError, Code, Timestamp, UserId, WorkspaceId,
     auth::Scope,
     credits::MicroCredits,
     view::{BudgetScope, GatewayEndpoint, ModelPrice, QuotaMetric, QuotaUse},
 };
-use billing::reservations::{Amounts, Origin, SpendingLimit, Shortage};
+use billing::reservations::{Amounts, Origin, Shortage, SpendingLimit};
 use bytes::Bytes;
 use dbcontext::query::budgets::CounterId;
 use platform::{
-    rate_limits::{Exceeded, KeyLimitStates, KeyLimit, KeyMeasure, KeySlot},
+    rate_limits::{Exceeded, KeyLimit, KeyLimitStates, KeyMeasure, KeySlot},
     work_pools::WorkOwner,
 };
 use serde_json::json;
 
 use crate::{
-    BillingIdentity, CacheDirectives, GatewayCaller, GatewayService, CachedAnswer, CacheKey,
+    BillingIdentity, CacheDirectives, CacheKey, CachedAnswer, GatewayCaller, GatewayService,
+    assistant_usage::FAILED,
     budgets::ExhaustedBudget,
     cost::{cost, most_output, worst_cost},
-    reservations::{ChargePlan, ReservationGuard, Payer},
     models::Model,
-    assistant_usage::FAILED,
+    reservations::{ChargePlan, Payer, ReservationGuard},
     usage_row::{ServedCall, UsageRow, count, tokens},
     writer::UsageEntry,
 };
@@ -128,7 +128,9 @@ impl From<Shortage> for Refusal {
     fn from(Shortage { purse, used, limit, resets_at }: Shortage) -> Self {
         match purse {
             SpendingLimit::Credits(_) => Self::OutOfCredits,
-            SpendingLimit::Counter(CounterId::Budget(budget)) => Self::OutOfBudget(ExhaustedBudget { scope: budget.scope, resets_at }),
+            SpendingLimit::Counter(CounterId::Budget(budget)) => {
+                Self::OutOfBudget(ExhaustedBudget { scope: budget.scope, resets_at })
+            }
             SpendingLimit::Counter(CounterId::Quota(metric, _)) => {
                 Self::QuotaReached(QuotaUse { metric, used, limit, resets_at })
             }
@@ -479,7 +481,10 @@ impl Admission {
     /// reservation because its output is unlimited, or has exceeded it because its tools are
     /// unlimited or the provider ignores the limit.
     #[must_use]
-    pub fn growth(&self, usage: &Usage) -> Option<impl Future<Output = Result<ReservationGuard, Refusal>> + Send + use<>> {
+    pub fn growth(
+        &self,
+        usage: &Usage,
+    ) -> Option<impl Future<Output = Result<ReservationGuard, Refusal>> + Send + use<>> {
         let bill = Arc::clone(self.extendable.as_ref()?);
         let room = if self.has_open_output { self.amount.0 / 10 } else { 0 };
         let is_outgrown = self.cost(usage).0 > self.amount.0 - room;

@@ -14,9 +14,9 @@ use uuid::Uuid;
 
 use crate::{
     BillingIdentity, GatewayService, cost,
-    reservations::{Payer, ModelCallReservation},
     journal::JournalEntry,
     models,
+    reservations::{ModelCallReservation, Payer},
     usage_row::{self, UsageRow, tokens},
     writer::UsageEntry,
 };
@@ -66,7 +66,11 @@ pub struct AnswerUsage {
 
 /// Records the usage of an answer, however it ended, and settles its reservation. Doesn't block.
 /// Returns the cost if the model has a price.
-pub fn record(service: &GatewayService, answer: AnswerUsage, held: Option<ModelCallReservation>) -> Option<MicroCredits> {
+pub fn record(
+    service: &GatewayService,
+    answer: AnswerUsage,
+    held: Option<ModelCallReservation>,
+) -> Option<MicroCredits> {
     let model = service.find_model(&answer.model);
     let usage = answer.usage;
     let price = model.as_ref().and_then(|model| model.price);

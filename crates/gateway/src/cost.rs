@@ -1,6 +1,6 @@
 //! Cost of calls.
 
-use ::ai::{ToolUses, Usage, TokenEstimate};
+use ::ai::{TokenEstimate, ToolUses, Usage};
 use appcore::{credits::MicroCredits, view::ModelPrice};
 
 /// Returns the cost of the given usage. The long-input price is determined separately for internal

@@ -9,7 +9,7 @@ use platform::work_pools::WorkOwner;
 use uuid::Uuid;
 
 use crate::{
-    BillingIdentity, GatewayService, ReservationGuard, Model, Refusal, cost,
+    BillingIdentity, GatewayService, Model, Refusal, ReservationGuard, cost,
     usage_row::{ServedCall, UsageRow},
 };
 
@@ -33,7 +33,11 @@ impl InternalModelCall {
     ) -> Result<Self, Refusal> {
         service.check_price(&model.name, Some(model.as_ref()))?;
         let has_sound = endpoint == GatewayEndpoint::Transcriptions;
-        let worst = service.worst_case(model, endpoint, TokenEstimate { has_sound, ..TokenEstimate::words(estimated_input, None) });
+        let worst = service.worst_case(
+            model,
+            endpoint,
+            TokenEstimate { has_sound, ..TokenEstimate::words(estimated_input, None) },
+        );
         let held = service.hold_beside(asker, worst).await?;
         Ok(Self { held, asker, model: Arc::clone(model), endpoint })
     }

@@ -58,7 +58,7 @@ struct JournalLine<'a> {
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<Uuid>,
-    #[serde(skip_serializing_if = "<[Left]>::is_empty")]
+    #[serde(skip_serializing_if = "<[OrphanedReservation]>::is_empty")]
     held: &'a [OrphanedReservation],
 }
 

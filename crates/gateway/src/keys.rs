@@ -6,8 +6,8 @@ use std::{collections::HashMap, time::Duration};
 use appcore::{
     ApiKeyId, AppError, Code, Secret, Timestamp,
     auth::{Principal, Scope, Scopes, token},
-    text_field::parse_line,
     page::{Page, PageRequest},
+    text_field::parse_line,
     view::{ApiKey, BudgetScope},
 };
 use dbcontext::{

@@ -12,24 +12,24 @@
 //! ([`writer`]). A budget or a charge may require a transaction, which is batched with others
 //! ([`billing::holds`]).
 
-pub mod custom_providers;
 mod admission;
+mod assistant_usage;
 pub mod budgets;
-mod response_cache;
-mod provider_client;
 mod cost;
+pub mod custom_providers;
 mod embed;
-mod reservations;
+mod internal_calls;
 mod journal;
 pub mod keys;
 pub mod model_lists;
 pub mod models;
 mod policy;
 mod prices;
+mod provider_client;
 pub mod providers;
-mod assistant_usage;
+mod reservations;
+mod response_cache;
 mod response_store;
-mod internal_calls;
 #[cfg(test)]
 mod tests;
 mod transcribe;
@@ -56,29 +56,31 @@ use dbcontext::query::{self, budgets::BudgetId, gateway_models};
 use uuid::Uuid;
 
 pub use ::ai::Ai;
-pub use admission::{Admission, CallRequest, CallOutcome, Refusal, authorize, route_to_count};
+pub use admission::{Admission, CallOutcome, CallRequest, Refusal, authorize, route_to_count};
+pub use assistant_usage::{AnswerUsage, answering, record};
 use billing::BillingService;
-pub use response_cache::{CacheDirectives, CachedAnswer, CacheKey};
-pub use provider_client::connect;
 pub use cost::cost;
 pub use embed::{EmbedCause, EmbedFailure, Embedded, Embedder, embed, embedder};
-pub use reservations::{BillingIdentity, ReservationGuard, PendingReservations, ModelCall, ModelCallReservation, hold_round, queue_answers};
 pub use identity::accounts::key_policy::KeyPolicy;
 use identity::{IdentityService, accounts::api_keys};
+pub use internal_calls::InternalModelCall;
 use jobs::caught;
 pub use models::{Model, known_model};
 use platform::{Core, chunked_delete::in_parts, rate_limits::KeyLimits, start_error, work_pools::WorkOwner};
 pub use policy::PolicyChange;
 pub use prices::check_price;
-pub use assistant_usage::{AnswerUsage, answering, record};
-pub use internal_calls::InternalModelCall;
-pub use transcribe::{StoredRecording, MAX_RECORDING, check_dictation, dictate, transcribe};
+pub use provider_client::connect;
+pub use reservations::{
+    BillingIdentity, ModelCall, ModelCallReservation, PendingReservations, ReservationGuard, hold_round, queue_answers,
+};
+pub use response_cache::{CacheDirectives, CacheKey, CachedAnswer};
+pub use transcribe::{MAX_RECORDING, StoredRecording, check_dictation, dictate, transcribe};
 
 use self::{
-    response_cache::ResponseCache,
-    journal::{Journal, AbandonedRows},
+    journal::{AbandonedRows, Journal},
     model_lists::ModelLists,
     models::{Models, Table},
+    response_cache::ResponseCache,
     response_store::RedisResponseStore,
     writer::UsageLedger,
 };

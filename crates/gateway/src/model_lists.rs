@@ -83,7 +83,12 @@ pub fn are_there(service: &GatewayService) -> bool {
 }
 
 /// Fails with an error on `field` if the requester may not use the model.
-pub fn check(service: &GatewayService, asker: BillingIdentity, name: &str, field: &'static str) -> Result<(), AppError> {
+pub fn check(
+    service: &GatewayService,
+    asker: BillingIdentity,
+    name: &str,
+    field: &'static str,
+) -> Result<(), AppError> {
     let table = service.table();
     let Some(model) = table.find(name) else { return Ok(()) };
     let whose = match service.lists.refusing(&table, asker, &model) {

@@ -335,7 +335,15 @@ fn model(
         },
     };
     let most_output = longest(&route, known);
-    Model { name: name.into(), definition, source, price, price_version, max_output: most_output, route: Arc::new(route) }
+    Model {
+        name: name.into(),
+        definition,
+        source,
+        price,
+        price_version,
+        max_output: most_output,
+        route: Arc::new(route),
+    }
 }
 
 /// Returns the maximum output tokens over a route. `known` is the entry of the model itself, whose

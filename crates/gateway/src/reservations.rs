@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, future::poll_fn, sync::Arc, task::Poll};
 
-use ::ai::{Usage, TokenEstimate};
+use ::ai::{TokenEstimate, Usage};
 use appcore::{
     AppError, Code, UserId, WorkspaceId,
     credits::MicroCredits,
@@ -10,7 +10,7 @@ use appcore::{
 };
 use billing::{
     entitlements,
-    reservations::{Amounts, Reservation, OrphanedReservation, Origin, SpendingLimit, Settlement},
+    reservations::{Amounts, Origin, OrphanedReservation, Reservation, Settlement, SpendingLimit},
 };
 use dbcontext::{entity::usage_request, query::budgets::BudgetId};
 use futures_util::future::try_join_all;
@@ -19,8 +19,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
-    GatewayService, Refusal, budgets::ExhaustedBudget, check_price, cost, model_lists, models::Model, usage_row::tokens,
-    writer::UsageEntry,
+    GatewayService, Refusal, budgets::ExhaustedBudget, check_price, cost, model_lists, models::Model,
+    usage_row::tokens, writer::UsageEntry,
 };
 
 /// Reservations of a call. Dropped without being settled, they are released and the call costs
@@ -58,7 +58,8 @@ impl ChargePlan {
     /// Returns settlements for a call that was finished by a killed process, with its remaining
     /// reservations. The first settlement carries the cost.
     pub fn booking(&self, cost: Amounts, source: Uuid, left: &[OrphanedReservation]) -> Vec<Settlement> {
-        let credits: Vec<SpendingLimit> = self.purses.iter().filter(|purse| purse.account().is_some()).copied().collect();
+        let credits: Vec<SpendingLimit> =
+            self.purses.iter().filter(|purse| purse.account().is_some()).copied().collect();
         let (first, others) = (left.first().copied(), left.iter().skip(1));
         let others = others.map(|left| Settlement::booking(&credits, Amounts::default(), source, Some(*left)));
         std::iter::once(Settlement::booking(&self.purses, cost, source, first)).chain(others).collect()
@@ -71,7 +72,8 @@ impl ChargePlan {
 
     /// Returns the bill with the given account as payer.
     fn of(&self, account: Uuid) -> Self {
-        let other = |purse: &SpendingLimit| if purse.account().is_some() { SpendingLimit::Credits(account) } else { *purse };
+        let other =
+            |purse: &SpendingLimit| if purse.account().is_some() { SpendingLimit::Credits(account) } else { *purse };
         Self { purses: self.purses.iter().map(other).collect(), fallback_account: None }
     }
 }
@@ -85,7 +87,12 @@ impl From<BillingIdentity> for Payer {
 impl GatewayService {
     /// Reserves the amounts in all spending limits of the bill, or reports the limit that is
     /// exceeded.
-    pub(super) async fn hold(self: &Arc<Self>, bill: &ChargePlan, amounts: Amounts, origin: Origin) -> Result<ReservationGuard, Refusal> {
+    pub(super) async fn hold(
+        self: &Arc<Self>,
+        bill: &ChargePlan,
+        amounts: Amounts,
+        origin: Origin,
+    ) -> Result<ReservationGuard, Refusal> {
         if bill.is_empty() {
             return Ok(ReservationGuard { gateway: Arc::clone(self), held: Vec::new() });
         }
@@ -144,7 +151,11 @@ impl GatewayService {
 
     /// Reserves the cost of an internal model call, which counts neither as an answer nor as a
     /// program's call.
-    pub(super) async fn hold_beside(self: &Arc<Self>, asker: BillingIdentity, worst: Amounts) -> Result<ReservationGuard, Refusal> {
+    pub(super) async fn hold_beside(
+        self: &Arc<Self>,
+        asker: BillingIdentity,
+        worst: Amounts,
+    ) -> Result<ReservationGuard, Refusal> {
         let worst = Amounts { count: 0, ..worst };
         let bill = self.bill(asker.into(), &self.budgets_of(asker), QuotaMetric::Answers, worst);
         self.hold(&bill, worst, Origin::Blocks).await
@@ -288,7 +299,11 @@ pub struct ModelCallReservation {
 }
 
 /// Reserves the cost of another model call for an answer.
-pub async fn hold_round(service: &Arc<GatewayService>, asker: BillingIdentity, round: ModelCall<'_>) -> Result<ModelCallReservation, AppError> {
+pub async fn hold_round(
+    service: &Arc<GatewayService>,
+    asker: BillingIdentity,
+    round: ModelCall<'_>,
+) -> Result<ModelCallReservation, AppError> {
     model_lists::check(service, asker, round.model, "model")?;
     check_price(service, round.model, "model")?;
     let model = service.find_model(round.model);

@@ -57,7 +57,8 @@ impl CacheDirectives {
     /// the cache.
     #[must_use]
     pub fn of(cache_control: Option<&str>, is_repeatable: bool) -> Self {
-        let mut wish = if is_repeatable { Self { max_age: Some(Duration::MAX), may_store: true } } else { Self::NOTHING };
+        let mut wish =
+            if is_repeatable { Self { max_age: Some(Duration::MAX), may_store: true } } else { Self::NOTHING };
         for directive in cache_control.unwrap_or_default().split(',') {
             let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
             match name.trim().to_ascii_lowercase().as_str() {
@@ -124,7 +125,10 @@ mod tests {
         let wish = |header, repeatable| CacheDirectives::of(header, repeatable);
         assert_eq!(wish(None, false), CacheDirectives::NOTHING);
         assert_eq!(wish(None, true), CacheDirectives { max_age: Some(Duration::MAX), may_store: true });
-        assert_eq!(wish(Some("max-age=60"), false), CacheDirectives { max_age: Some(Duration::from_secs(60)), may_store: true });
+        assert_eq!(
+            wish(Some("max-age=60"), false),
+            CacheDirectives { max_age: Some(Duration::from_secs(60)), may_store: true }
+        );
         assert_eq!(wish(Some("max-age=0"), true), CacheDirectives { max_age: None, may_store: true });
         assert_eq!(wish(Some("No-Cache"), true), CacheDirectives { max_age: None, may_store: true });
         assert_eq!(wish(Some("max-age=60, no-store"), true), CacheDirectives::NOTHING);

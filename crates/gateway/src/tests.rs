@@ -7,7 +7,7 @@ mod price_tests;
 
 use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
-use ::ai::{ToolUses, Usage, TokenEstimate};
+use ::ai::{TokenEstimate, ToolUses, Usage};
 use appcore::{
     ApiKeyId, Code, Timestamp, UserId,
     auth::{Principal, Scope},
@@ -33,10 +33,10 @@ use stage::{Stage, create_workspace, principal, sign_up, stages, until};
 use uuid::Uuid;
 
 use crate::{
-    Admission, AnswerUsage, BillingIdentity, CallRequest, GatewayCaller, GatewayService, CallOutcome, PolicyChange, Refusal, ModelCall, InternalModelCall,
-    authenticate, authorize, budgets, hold_round,
+    Admission, AnswerUsage, BillingIdentity, CallOutcome, CallRequest, GatewayCaller, GatewayService,
+    InternalModelCall, ModelCall, PolicyChange, Refusal, authenticate, authorize, budgets, hold_round,
     keys::{self, KeyChange, NewApiKey},
-    may_call, models, queue_answers, assistant_usage,
+    may_call, models, queue_answers, record,
     usage::{self, UsageQuery},
 };
 

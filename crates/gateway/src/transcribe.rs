@@ -17,7 +17,7 @@ use identity::membership;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{BillingIdentity, GatewayService, Model, Refusal, InternalModelCall};
+use crate::{BillingIdentity, GatewayService, InternalModelCall, Model, Refusal};
 
 /// Maximum size of a recording, in bytes; providers accept no more.
 pub const MAX_RECORDING: usize = 25 * 1024 * 1024;

@@ -10,7 +10,7 @@ use dbcontext::{
 use futures_util::future::{BoxFuture, FutureExt as _};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use telemetry::{SpanRole::Consumer, Span};
+use telemetry::{Span, SpanRole::Consumer};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 

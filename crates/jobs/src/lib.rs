@@ -6,9 +6,9 @@
 //! renews the lease while it works; if the worker dies, the lease expires and another worker starts
 //! over. An instance that shuts down returns its jobs at once.
 //!
-//! This crate is the engine and knows no job kinds. The payload of a job is [stored](Stored) by the
+//! This crate is the engine and knows no job kinds. The payload of a job is [stored](JobPayload) by the
 //! code that enqueues it; its handler is a [kind](Job), which may live in a crate far above. The
-//! program that uses the engine implements [`Host`] and provides the table of [kinds](Kind). Each
+//! program that uses the engine implements [`Host`] and provides the table of [kinds](JobRegistration). Each
 //! kind has its own concurrency limit on each instance, so that a hundred answers of a slow model
 //! don't delay a mail.
 //!
@@ -38,7 +38,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 pub use self::{
-    kind::{JobOutcome, Job, JobRegistration, JobPayload, JobContext},
+    kind::{Job, JobContext, JobOutcome, JobPayload, JobRegistration},
     lease::{Lease, LeaseEnd},
     worker::{Workers, caught, start_workers},
 };

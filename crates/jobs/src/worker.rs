@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{JobOutcome, Host, JobRegistration, Lease, JobContext, kind, lease::LEASE, liveness, wake};
+use super::{Host, JobContext, JobOutcome, JobRegistration, Lease, kind, lease::LEASE, liveness, wake};
 
 /// Polling interval of an idle dispatcher.
 const POLL: Duration = Duration::from_secs(1);
@@ -413,7 +413,8 @@ mod tests {
         }
     }
 
-    const KINDS: &[JobRegistration<Program>] = &[JobRegistration::of::<Easy, Program>(), JobRegistration::of::<Broken, Program>()];
+    const KINDS: &[JobRegistration<Program>] =
+        &[JobRegistration::of::<Easy, Program>(), JobRegistration::of::<Broken, Program>()];
 
     async fn program() -> Arc<Program> {
         let folder = tempfile::tempdir().unwrap();
@@ -474,8 +475,9 @@ mod tests {
         while let Some(taken) = next(&*program, &mut places).await.unwrap() {
             running.push(taken);
         }
-        let of =
-            |running: &[ClaimedJob<Program>], owner| running.iter().filter(|taken| taken.claim.owner == Some(owner)).count();
+        let of = |running: &[ClaimedJob<Program>], owner| {
+            running.iter().filter(|taken| taken.claim.owner == Some(owner)).count()
+        };
         assert_eq!((of(&running, greedy), of(&running, other)), (4, 1), "one user gets half of the 8 slots");
         let at = running.iter().position(|taken| taken.claim.owner == Some(greedy)).unwrap();
         drop(running.remove(at));

@@ -13,8 +13,8 @@ use appcore::{
 
 use crate::SearchService;
 use crate::{
-    MessageSearchRequest, MAX_LIMIT,
-    assistant_reader::{SourceMessages, AssistantReader},
+    MAX_LIMIT, MessageSearchRequest,
+    assistant_reader::{AssistantReader, SourceMessages},
     search,
 };
 
@@ -36,7 +36,11 @@ pub struct SearchQuestion {
 }
 
 /// Lets an assistant answer a question from search results.
-pub async fn answer(service: &SearchService, by: &Principal, question: SearchQuestion) -> Result<SearchAnswer, AppError> {
+pub async fn answer(
+    service: &SearchService,
+    by: &Principal,
+    question: SearchQuestion,
+) -> Result<SearchAnswer, AppError> {
     let begun = Instant::now();
     if question.text.as_ref().is_some_and(|text| text.chars().count() > QUESTION_CHARS) {
         let message = format!("A question can have up to {QUESTION_CHARS} characters.");
@@ -45,7 +49,8 @@ pub async fn answer(service: &SearchService, by: &Principal, question: SearchQue
     let reader = AssistantReader::find(service, by, question.assistant_id).await?;
     let workspace = question.ask.workspace_id;
     let searched = question.ask.text.clone();
-    let ask = MessageSearchRequest { kind_of_hit: SearchType::Message, limit: Some(MAX_LIMIT), cursor: None, ..question.ask };
+    let ask =
+        MessageSearchRequest { kind_of_hit: SearchType::Message, limit: Some(MAX_LIMIT), cursor: None, ..question.ask };
     let mut material = SourceMessages::default();
     for hit in search(service, by, ask).await?.items {
         let (Some(message), Some(conversation)) = (hit.message, hit.conversation) else { continue };

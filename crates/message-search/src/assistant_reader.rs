@@ -13,7 +13,7 @@ use appcore::{
     view::{GatewayEndpoint, Message, SearchAnswer, SearchSource, Sender, SenderKind},
 };
 use dbcontext::{entity::assistant, query};
-use gateway::{self, AnswerUsage, BillingIdentity, Model, InternalModelCall};
+use gateway::{self, AnswerUsage, BillingIdentity, InternalModelCall, Model};
 use identity::membership;
 use uuid::Uuid;
 
@@ -160,8 +160,18 @@ impl Drop for RecordedCall<'_> {
         let (usage, served, tries) = (self.meter.usage(), self.meter.served(), self.meter.tries());
         let (answer_id, model, status) = (self.id, std::mem::take(&mut self.name), self.status);
         let first_token = None;
-        let used =
-            AnswerUsage { user_id, workspace_id, answer_id, model, usage, served, tries, status, first_token, duration };
+        let used = AnswerUsage {
+            user_id,
+            workspace_id,
+            answer_id,
+            model,
+            usage,
+            served,
+            tries,
+            status,
+            first_token,
+            duration,
+        };
         gateway::record(&self.service.gateway, used, None);
     }
 }

@@ -18,7 +18,7 @@ use event_log::access;
 use identity::membership;
 
 use crate::SearchService;
-use crate::assistant_reader::{SourceMessages, READ_ALL, AssistantReader, said};
+use crate::assistant_reader::{AssistantReader, READ_ALL, SourceMessages, said};
 
 /// Maximum number of messages read per conversation.
 const MOST_OF_ONE: u64 = 200;

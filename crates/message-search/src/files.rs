@@ -21,7 +21,7 @@ use dbcontext::{
 };
 use extract::Section;
 use files::uploads::text::{self, TextSource};
-use jobs::{self, JobOutcome, Job, JobPayload, JobContext};
+use jobs::{self, Job, JobContext, JobOutcome, JobPayload};
 use platform::work_pools::{WorkOwner, job_owner};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

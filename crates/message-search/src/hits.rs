@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use ::search::{Match, Matcher, Interpretation, utf16};
+use ::search::{Interpretation, Match, Matcher, utf16};
 use appcore::{
     AppError,
     view::{FoundConversation, FoundInFile, Message, SearchHit},

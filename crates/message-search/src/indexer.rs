@@ -29,7 +29,7 @@ use jobs::caught;
 use metrics::metrics;
 use platform::{
     bisect::{in_halves, is_of_one},
-    sweep_schedule::{SweepWindow, SweepSchedule},
+    sweep_schedule::{SweepSchedule, SweepWindow},
 };
 use serde::Deserialize;
 use tokio::{sync::Notify, time::Instant};
@@ -39,7 +39,7 @@ use crate::SearchService;
 use crate::{
     document::{self, Texts},
     files,
-    index::{self, SearchIndex, IndexWriter},
+    index::{self, IndexWriter, SearchIndex},
 };
 
 /// Pause after a batch, as a multiple of its duration, so that sending messages has priority and larger batches
@@ -233,7 +233,11 @@ struct BatchResult {
 }
 
 /// Indexes pending events, and some old messages.
-async fn turn(service: &SearchService, news: &PendingWork, lookout: &mut SweepSchedule) -> Result<BatchResult, AppError> {
+async fn turn(
+    service: &SearchService,
+    news: &PendingWork,
+    lookout: &mut SweepSchedule,
+) -> Result<BatchResult, AppError> {
     let index = service.index.as_ref();
     let fill = index.fill().await?;
     if fill.is_none() {
@@ -273,7 +277,11 @@ async fn turn(service: &SearchService, news: &PendingWork, lookout: &mut SweepSc
 }
 
 /// Conversations that a sweep finds to be indexed incompletely.
-async fn waiting(service: &SearchService, index: &dyn SearchIndex, look: SweepWindow) -> Result<Vec<(Uuid, i64)>, AppError> {
+async fn waiting(
+    service: &SearchService,
+    index: &dyn SearchIndex,
+    look: SweepWindow,
+) -> Result<Vec<(Uuid, i64)>, AppError> {
     let Some(since) = look.since else { return index.waiting(&service.db).await };
     let heads = events::heads_since(service.db.reader(), since).await?;
     let mut waiting = Vec::new();

@@ -12,6 +12,7 @@
 //! A search scans the newest candidates, [`window::WINDOW`] at a time; [`Cursor`]s store its position.
 
 mod answer;
+mod assistant_reader;
 mod catch_up;
 mod document;
 mod facets;
@@ -21,12 +22,11 @@ mod index;
 mod indexer;
 #[cfg(test)]
 mod instances_for_tests;
-mod names;
+mod maintenance;
 mod name_search;
+mod names;
 mod plan;
 mod rank;
-mod assistant_reader;
-mod maintenance;
 mod window;
 
 use std::{
@@ -36,7 +36,7 @@ use std::{
 };
 
 use ::files::FilesService;
-use ::search::{Deadline, Dictionary, MAX_QUERY_CHARS, Interpretation, TERMS};
+use ::search::{Deadline, Dictionary, Interpretation, MAX_QUERY_CHARS, TERMS};
 use appcore::{
     AppError, Timestamp, UserId,
     auth::Principal,
@@ -54,8 +54,8 @@ pub use self::{
     catch_up::{CatchUpScope, catch_up},
     files::FileTextJob,
     indexer::IndexLag,
-    plan::MessageSearchRequest,
     maintenance::{IndexState, purge, rebuild, remove_file, state},
+    plan::MessageSearchRequest,
 };
 use self::{
     hits::shown_hits,
@@ -157,12 +157,20 @@ impl Deref for SearchService {
 }
 
 /// Searches messages that the caller may read.
-pub async fn search(service: &SearchService, by: &Principal, ask: MessageSearchRequest) -> Result<SearchResults, AppError> {
+pub async fn search(
+    service: &SearchService,
+    by: &Principal,
+    ask: MessageSearchRequest,
+) -> Result<SearchResults, AppError> {
     search_for(service, by.user_id, ask).await
 }
 
 /// Searches messages that a user may read, on behalf of an assistant.
-pub async fn search_for(service: &SearchService, user: UserId, ask: MessageSearchRequest) -> Result<SearchResults, AppError> {
+pub async fn search_for(
+    service: &SearchService,
+    user: UserId,
+    ask: MessageSearchRequest,
+) -> Result<SearchResults, AppError> {
     let begun = Instant::now();
     if ask.text.chars().count() > MAX_QUERY_CHARS {
         let message = format!("A search can have up to {MAX_QUERY_CHARS} characters.");

@@ -96,7 +96,11 @@ impl Days for LocalDays<'_> {
     }
 }
 
-pub(super) async fn zone(service: &SearchService, user: UserId, ask: &MessageSearchRequest) -> Result<TimeZone, AppError> {
+pub(super) async fn zone(
+    service: &SearchService,
+    user: UserId,
+    ask: &MessageSearchRequest,
+) -> Result<TimeZone, AppError> {
     if let Some(name) = &ask.timezone {
         return time_zone::find(name).ok_or_else(|| AppError::field("timezone", "invalid", time_zone::REFUSED));
     }

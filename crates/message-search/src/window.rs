@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeSet, HashMap},
 };
 
-use ::search::{Candidate, Deadline, Dictionary, Has, Is, Match, Matcher, Plan, Query, Interpretation, Term, tokens};
+use ::search::{Candidate, Deadline, Dictionary, Has, Interpretation, Is, Match, Matcher, Plan, Query, Term, tokens};
 use appcore::{
     AppError,
     view::{SearchSort, Upload},

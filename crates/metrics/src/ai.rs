@@ -11,7 +11,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{Durations, BoundedNames};
+use crate::{BoundedNames, Durations};
 
 pub struct Ai {
     calls: Family<Outcome, Counter>,

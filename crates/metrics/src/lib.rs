@@ -5,19 +5,19 @@
 //! labels.
 //!
 //! Labels come from small sets: route patterns, kinds, configured providers. For names from
-//! outside, [`Names`] keeps the first ones and maps the rest to [`OTHER`]. No label contains a
+//! outside, [`BoundedNames`] keeps the first ones and maps the rest to [`OTHER`]. No label contains a
 //! user, a workspace, a key, an address or a text.
 
 mod ai;
 mod dependencies;
 mod events;
-mod refusals;
 mod http;
 mod jobs;
 mod names;
-mod realtime;
-mod search;
 mod quantiles;
+mod realtime;
+mod refusals;
+mod search;
 
 use std::{
     fmt::{self, Write as _},
@@ -39,13 +39,13 @@ pub use self::{
     ai::{Ai, ProviderCall},
     dependencies::Dependencies,
     events::Events,
-    refusals::Refusals,
     http::{Http, RequestTotals},
     jobs::Jobs,
     names::{BoundedNames, OTHER},
-    realtime::{ConnectionGuard, Realtime},
-    search::Search,
     quantiles::HistogramSnapshot,
+    realtime::{ConnectionGuard, Realtime},
+    refusals::Refusals,
+    search::Search,
 };
 
 /// Prefix of all metric names.

@@ -90,8 +90,8 @@ impl Realtime {
 
     /// Number of open connections.
     pub fn open(&self) -> u64 {
-        let open =
-            TRANSPORTS.map(|transport| self.connections.get(&TransportLabel { transport }).map_or(0, |gauge| gauge.get()));
+        let open = TRANSPORTS
+            .map(|transport| self.connections.get(&TransportLabel { transport }).map_or(0, |gauge| gauge.get()));
         open.iter().sum::<i64>().unsigned_abs()
     }
 

@@ -11,7 +11,8 @@ use app::App;
 
 /// Strips the path of `server.public_url` from the request URI.
 pub fn take_off(request: &mut ServiceRequest) {
-    let Some(uri) = request.app_data::<Data<App>>().and_then(|app| without(request.uri(), app.config.server.base_path()))
+    let Some(uri) =
+        request.app_data::<Data<App>>().and_then(|app| without(request.uri(), app.config.server.base_path()))
     else {
         return;
     };

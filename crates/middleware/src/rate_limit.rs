@@ -9,7 +9,7 @@ use appcore::{
     AppError, RequestSource, SessionId, UserId,
     limit::{RateGroup, Violation},
 };
-use platform::rate_limits::{ConcurrencyPermit, RateDecision, LimitSubject};
+use platform::rate_limits::{ConcurrencyPermit, LimitSubject, RateDecision};
 
 use crate::address;
 

@@ -14,7 +14,7 @@ use actix_web::{
 };
 use appcore::UserId;
 use metrics::metrics;
-use telemetry::{SpanRole, Span};
+use telemetry::{Span, SpanRole};
 use uuid::Uuid;
 
 /// Request id header, of requests and responses.

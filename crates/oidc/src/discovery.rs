@@ -7,9 +7,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use url::Url;
 
 use crate::{
-    OidcError,
+    OidcError, document_cache,
     http::{Http, is_safe},
-    document_cache,
     keys::KeySet,
     quirks,
 };

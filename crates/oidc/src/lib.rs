@@ -17,10 +17,10 @@
 mod authorization;
 mod claims;
 mod discovery;
+mod document_cache;
 mod error;
 mod http;
 mod id_token;
-mod document_cache;
 mod keys;
 mod provider;
 mod quirks;
@@ -30,5 +30,5 @@ mod user_info;
 pub use appcore::config::OauthKind as Kind;
 pub use error::OidcError;
 pub use id_token::Identity;
-pub use provider::{AuthorizationRedirect, Provider, FlowState};
+pub use provider::{AuthorizationRedirect, FlowState, Provider};
 pub use quirks::name_of_form;

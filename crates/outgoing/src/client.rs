@@ -106,7 +106,11 @@ impl Outgoing {
                 .dns_resolver(Arc::new(resolver))
                 .build()
         };
-        Ok(Self { public: client(ReachScope::Public)?, allowed: client(ReachScope::Allowed)?, rules: Arc::clone(&rules) })
+        Ok(Self {
+            public: client(ReachScope::Public)?,
+            allowed: client(ReachScope::Allowed)?,
+            rules: Arc::clone(&rules),
+        })
     }
 
     /// Checks that the URL may be requested, without resolving its host name.
@@ -141,7 +145,11 @@ impl Outgoing {
         answer.await.unwrap_or(Err(OutgoingError::TimedOut))
     }
 
-    async fn follow(&self, mut request: OutgoingRequest, limits: FetchLimits) -> Result<FetchedResponse, OutgoingError> {
+    async fn follow(
+        &self,
+        mut request: OutgoingRequest,
+        limits: FetchLimits,
+    ) -> Result<FetchedResponse, OutgoingError> {
         let mut redirects = 0;
         loop {
             let response = self.send_once(&request).await?;

@@ -18,5 +18,5 @@ mod resolver;
 mod rules;
 mod tls;
 
-pub use client::{FetchedResponse, FetchLimits, Outgoing, OutgoingError, OutgoingRequest};
+pub use client::{FetchLimits, FetchedResponse, Outgoing, OutgoingError, OutgoingRequest};
 pub use tls::client_builder;

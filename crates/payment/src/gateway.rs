@@ -1,8 +1,8 @@
 //! Interface of payment gateways.
 
 mod name;
-mod webhooks;
 mod requests;
+mod webhooks;
 
 use std::{ops::RangeInclusive, sync::Arc};
 
@@ -16,10 +16,13 @@ use uuid::Uuid;
 
 pub use self::{
     name::{GatewayName, UnknownGateway, settings},
-    webhooks::{WebhookSubject, WebhookOutcome, WebhookResponse, WebhookRequest, VerifyError, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook},
     requests::{
-        ChargeAttempt, ChargeOrder, ChargeResult, Checkout, MethodOwner, SavedMethod, KnownPayment, CheckoutOrder, PayerPresence, RefundOrder, RefundResult, RemoteState,
-        SetupOrder, SetupState, Snapshot,
+        ChargeAttempt, ChargeOrder, ChargeResult, Checkout, CheckoutOrder, KnownPayment, MethodOwner, PayerPresence,
+        RefundOrder, RefundResult, RemoteState, SavedMethod, SetupOrder, SetupState, Snapshot,
+    },
+    webhooks::{
+        MalformedEvent, PaymentUpdate, PaymentWebhookEvent, PaymentWebhookTransport, RefundUpdate, VerifiedWebhook,
+        VerifyError, WebhookOutcome, WebhookRequest, WebhookResponse, WebhookSubject,
     },
 };
 use crate::{Currency, Demo, Money};
@@ -171,8 +174,12 @@ pub trait Recurring: Send + Sync {
     /// another payment; only the one whose reference was stored is ever charged.
     async fn prepare(&self, charge: &ChargeOrder<'_>) -> Result<String, GatewayError>;
 
-    /// Charges a prepared payment. Repeating an attempt doesn't charge again. A declined charge is [`Remote::Failed`].
-    async fn charge(&self, payment: &KnownPayment<'_>, attempt: &ChargeAttempt<'_>) -> Result<ChargeResult, GatewayError>;
+    /// Charges a prepared payment. Repeating an attempt doesn't charge again. A declined charge is [`RemoteState::Failed`].
+    async fn charge(
+        &self,
+        payment: &KnownPayment<'_>,
+        attempt: &ChargeAttempt<'_>,
+    ) -> Result<ChargeResult, GatewayError>;
 
     /// Creates a setup: a page where the payer saves a payment method without paying. Idempotent for the same order.
     async fn create_setup(&self, order: &SetupOrder<'_>) -> Result<Checkout, GatewayError>;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, StatusCode, redirect};
 use serde::de::DeserializeOwned;
-use telemetry::{SpanRole, Span};
+use telemetry::{Span, SpanRole};
 use url::Url;
 
 use crate::GatewayError;
@@ -72,7 +72,8 @@ impl Reply {
         if !self.status.is_success() {
             return Err(self.failure());
         }
-        serde_json::from_slice(&self.body).map_err(|_| GatewayError::OutcomeUnknown("its answer can't be read".to_owned()))
+        serde_json::from_slice(&self.body)
+            .map_err(|_| GatewayError::OutcomeUnknown("its answer can't be read".to_owned()))
     }
 
     /// Error of an unsuccessful answer: outcome unknown. A status alone proves nothing: 401 and 403 are about our keys,

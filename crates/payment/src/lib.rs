@@ -2,10 +2,10 @@
 //! types of amounts, currencies and states.
 //!
 //! A gateway creates a [checkout](Gateway::create_checkout) to which a payer is sent, and reports the outcome by a
-//! webhook. A webhook is only parsed after its [verification](Gateway::verify), and then states one [update](News) of
+//! webhook. A webhook is only parsed after its [verification](Gateway::verify), and then states one [update](PaymentUpdate) of
 //! one payment. The return of a browser proves nothing: it only triggers a [fetch](Gateway::fetch).
 //!
-//! This crate knows neither the database nor our HTTP API. The transition tables are in [`Stage`] and [`Standing`]; the
+//! This crate knows neither the database nor our HTTP API. The transition tables are in [`Stage`] and [`PaymentFacts`]; the
 //! service applies them.
 
 mod gateway;
@@ -20,14 +20,18 @@ mod subscription;
 
 pub(crate) use gateway::GatewayKind;
 pub use gateway::{
-    WebhookSubject, WebhookOutcome, WebhookResponse, ChargeAttempt, BuildResult, ChargeOrder, ChargeResult, Checkout, WebhookRequest, VerifyError, Gateway, GatewayError,
-    GatewayName, MethodOwner, SavedMethod, KnownPayment, ListedPayment, PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, PayerPresence, Recurring, RefundUpdate, RefundOrder,
-    RefundResult, RemoteState, SetupOrder, SetupState, Snapshot, PaymentContext, PaymentWebhookTransport, BuildError, UnknownGateway, MalformedEvent,
-    VerifiedWebhook, settings,
+    BuildError, BuildResult, ChargeAttempt, ChargeOrder, ChargeResult, Checkout, CheckoutOrder, Gateway, GatewayError,
+    GatewayName, KnownPayment, ListedPayment, MalformedEvent, MethodOwner, PayerPresence, PaymentContext,
+    PaymentListing, PaymentUpdate, PaymentWebhookEvent, PaymentWebhookTransport, Recurring, RefundOrder, RefundResult,
+    RefundUpdate, RemoteState, SavedMethod, SetupOrder, SetupState, Snapshot, UnknownGateway, VerifiedWebhook,
+    VerifyError, WebhookOutcome, WebhookRequest, WebhookResponse, WebhookSubject, settings,
 };
 pub use gateways::demo::{Demo, Outcome as DemoOutcome, SetupOutcome as DemoSetupOutcome};
 pub use money::{Currency, Money};
 pub use pdf::PdfError;
 pub use receipt::{Party, Receipt, Tax, write as write_receipt};
-pub use state::{DisputeState, RefundState, Stage, PaymentFacts};
-pub use subscription::{CalculatedPrice, SubscriptionSchedule, Cycle, DueAction, SubscriptionTransition, SubscriptionState, PlanTerms, change};
+pub use state::{DisputeState, PaymentFacts, RefundState, Stage};
+pub use subscription::{
+    CalculatedPrice, Cycle, DueAction, PlanTerms, SubscriptionSchedule, SubscriptionState, SubscriptionTransition,
+    change,
+};

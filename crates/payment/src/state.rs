@@ -248,7 +248,8 @@ mod tests {
 
     #[test]
     fn status_follows_from_facts() {
-        let paid = PaymentFacts { stage: Stage::Paid, amount: 10, refunded: 0, is_disputed: false, is_quarantined: false };
+        let paid =
+            PaymentFacts { stage: Stage::Paid, amount: 10, refunded: 0, is_disputed: false, is_quarantined: false };
         assert_eq!(paid.status(), PaymentStatus::Paid);
         assert_eq!(PaymentFacts { refunded: 3, ..paid }.status(), PaymentStatus::PartlyRefunded);
         assert_eq!(PaymentFacts { refunded: 10, ..paid }.status(), PaymentStatus::Refunded);

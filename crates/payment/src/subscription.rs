@@ -65,8 +65,8 @@ pub enum SubscriptionTransition {
 
 /// All transitions of a subscription. A late payment starts an ended subscription again.
 const STEPS: &[(SubscriptionState, SubscriptionTransition, SubscriptionState)] = {
-    use SubscriptionTransition::{Cancel, End, Lapse, Paid, Resume, TakenBack};
     use SubscriptionState::{Active, Canceling, Ended, PastDue, Trialing};
+    use SubscriptionTransition::{Cancel, End, Lapse, Paid, Resume, TakenBack};
     &[
         (Trialing, Paid, Active),
         (Trialing, Cancel, Ended),
@@ -341,7 +341,12 @@ mod tests {
         assert_eq!(course.next(), Some((day(37), DueAction::End)));
         course.is_charging = true;
         assert_eq!(course.due(day(40)), Some(DueAction::Ask), "the outcome of a charge is fetched before it ends");
-        let by_link = SubscriptionSchedule { state: SubscriptionState::Active, is_automatic: false, is_reminded: false, ..course };
+        let by_link = SubscriptionSchedule {
+            state: SubscriptionState::Active,
+            is_automatic: false,
+            is_reminded: false,
+            ..course
+        };
         assert_eq!(by_link.next(), Some((day(23), DueAction::Remind)));
         assert_eq!(SubscriptionSchedule { is_reminded: true, ..by_link }.next(), Some((day(30), DueAction::Lapse)));
     }
@@ -351,7 +356,8 @@ mod tests {
         let terms = |interval, amount, credits| PlanTerms { interval, amount, seats: 1, credits };
         let month = |amount, credits| terms(PlanInterval::Month, amount, credits);
         let (start, half, end) = (Timestamp(0), Timestamp(500), Timestamp(1_000));
-        let upgrade = |unused, due, credits, is_new_period| CalculatedPrice::Upgrade { unused, due, credits, is_new_period };
+        let upgrade =
+            |unused, due, credits, is_new_period| CalculatedPrice::Upgrade { unused, due, credits, is_new_period };
         assert_eq!(change(month(2_400, 20), month(7_900, 80), start, end, half), upgrade(1_200, 2_750, 30, false));
         assert_eq!(change(month(7_900, 80), month(2_400, 20), start, end, half), CalculatedPrice::Downgrade);
         assert_eq!(change(month(2_400, 20), month(2_400, 20), start, end, half), CalculatedPrice::Downgrade);
@@ -360,13 +366,21 @@ mod tests {
         assert_eq!(change(year, month(2_400, 20), start, end, half), CalculatedPrice::Downgrade);
         // Two periods paid in advance.
         assert_eq!(change(month(10, 0), month(20, 0), start, end, Timestamp(-1_000)), upgrade(20, 20, 0, false));
-        assert_eq!(change(month(3, 0), month(4, 0), start, end, Timestamp(999)), CalculatedPrice::Downgrade, "less than a cent");
+        assert_eq!(
+            change(month(3, 0), month(4, 0), start, end, Timestamp(999)),
+            CalculatedPrice::Downgrade,
+            "less than a cent"
+        );
     }
 
     #[test]
     fn change_of_seats_pays_for_credits_of_added_seats() {
-        let month =
-            |seats, amount, credits| PlanTerms { interval: PlanInterval::Month, amount: amount * seats, seats, credits };
+        let month = |seats, amount, credits| PlanTerms {
+            interval: PlanInterval::Month,
+            amount: amount * seats,
+            seats,
+            credits,
+        };
         let credits = |old, new| match change(old, new, Timestamp(0), Timestamp(1_000), Timestamp(500)) {
             CalculatedPrice::Upgrade { credits, .. } => Some(credits * new.seats),
             CalculatedPrice::Downgrade => None,

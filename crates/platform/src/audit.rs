@@ -10,8 +10,8 @@ pub use appcore::audit::Action;
 use appcore::{
     AppError, AuditEntryId, Clock, UserId,
     auth::Principal,
-    text_field::validate_search_text,
     page::{Page, PageRequest},
+    text_field::validate_search_text,
     view::AuditEntry,
 };
 use bytes::Bytes;

@@ -6,23 +6,23 @@
 //! depend on it, and it knows no domain.
 
 pub mod audit;
-pub mod chunked_delete;
 pub mod batcher;
 pub mod bisect;
+pub mod chunked_delete;
 pub mod cleanup;
 pub mod csv;
 pub mod emoji;
 pub mod firewall;
 pub mod geoip;
 pub mod host_health;
-pub mod urls;
 pub mod rate_limits;
 pub mod redis;
+pub mod small_picture;
 mod state;
 pub mod sweep_schedule;
 pub mod throttle;
-pub mod small_picture;
 pub mod time_zone;
+pub mod urls;
 pub mod word_filter;
 pub mod work_pools;
 

@@ -17,7 +17,8 @@ use realtime::{
     close::Close,
     codec::socketio::packet::{self, Content, Decoder, MAIN, Packet},
     engine::{
-        self, Engine, SessionHandler, SessionHandlerFactory, Message, EngineRefusal, SessionRouter, Settings, Sid, Upgraded,
+        self, Engine, EngineRefusal, Message, SessionHandler, SessionHandlerFactory, SessionRouter, Settings, Sid,
+        Upgraded,
         http::{self, EngineQuery, Transport},
     },
     frame::{self, Kind},

@@ -10,7 +10,7 @@ use std::{collections::HashMap, time::Duration};
 
 use appcore::{
     AppError, Code, ConversationId, UserId,
-    event::{FollowChange, Envelope, SharedEnvelope},
+    event::{Envelope, FollowChange, SharedEnvelope},
 };
 use conversations::{self, SubscribedConversation};
 use tokio::time::Instant;

@@ -144,7 +144,7 @@ impl ConnectionHandle {
         self.sender.close(close, sent_away.into_iter().chain(goodbye));
     }
 
-    /// Returns true on the first call since [`Outbound::cleaned`].
+    /// Returns true on the first call since [`ConnectionHandle::cleaned`].
     #[must_use]
     pub fn becomes_dirty(&self) -> bool {
         !self.is_dirty.replace(true)

@@ -22,7 +22,12 @@ pub fn offers(headers: &HeaderMap, protocol: &str) -> bool {
 
 /// Encodes the 101 response to a handshake that `actix_http::ws::verify_handshake` has accepted.
 #[must_use]
-pub fn switching(headers: &HeaderMap, protocol: Option<&str>, deflate: Option<DeflateParams>, request_id: &str) -> Bytes {
+pub fn switching(
+    headers: &HeaderMap,
+    protocol: Option<&str>,
+    deflate: Option<DeflateParams>,
+    request_id: &str,
+) -> Bytes {
     let key = headers.get(header::SEC_WEBSOCKET_KEY).map(|key| ws::hash_key(key.as_bytes())).unwrap_or_default();
     let mut head = BytesMut::with_capacity(384);
     head.put_slice(

@@ -16,7 +16,7 @@ use appcore::{
 };
 use futures_util::{Stream, StreamExt as _};
 use redis::{Client, Msg};
-use telemetry::{SpanRole, Span};
+use telemetry::{Span, SpanRole};
 use tokio::time::{Instant, timeout_at};
 
 use crate::bus::{SIGN_OF_LIFE, WireMessage, channels};

@@ -16,8 +16,8 @@ use tokio::{net::TcpStream, time::Instant};
 
 use crate::{
     close::Close,
-    frame_limit::TokenBucket,
     frame::{self, Incoming, Kind, Reader},
+    frame_limit::TokenBucket,
     sender::Sender,
 };
 

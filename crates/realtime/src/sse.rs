@@ -31,8 +31,8 @@ use crate::{
         sse::{self, Cursor},
     },
     command::check_shown,
+    connection_handle::{ConnectionHandle, Identity},
     hello,
-    connection_handle::{Identity, ConnectionHandle},
     protocol::{ControlFrame as _, Hello, SyncDone},
     shard::Shard,
 };

@@ -154,7 +154,11 @@ mod tests {
         let query = Query::parse("\"blue whale\" whale plum", 0).unwrap();
         let reading = Interpretation::wide(&query, &dictionary(), Deadline::default());
         assert!(reading.alternatives[0].is_empty(), "a phrase is meant as it is");
-        let like = [("narwhale", Similarity::Substring), ("whales", Similarity::EditDistance(1)), ("whole", Similarity::EditDistance(1))];
+        let like = [
+            ("narwhale", Similarity::Substring),
+            ("whales", Similarity::EditDistance(1)),
+            ("whole", Similarity::EditDistance(1)),
+        ];
         assert_eq!(found(&reading.alternatives[1]), like);
         let word = |text: &str| Atom::Word(text.to_owned());
         assert_eq!(reading.atoms(&query)[1], [word("whale"), word("narwhale"), word("whales"), word("whole")]);
@@ -184,7 +188,9 @@ mod tests {
         // With few completions all are listed, and only the last word may be incomplete.
         for asked in ["projectz", "project plan"] {
             let query = Query::parse(asked, 0).unwrap();
-            assert!(Interpretation::wide(&query, &dictionary, Deadline::default()).beginnings.iter().all(Option::is_none));
+            assert!(
+                Interpretation::wide(&query, &dictionary, Deadline::default()).beginnings.iter().all(Option::is_none)
+            );
         }
         let mut reading = Interpretation::default();
         let query = Query::parse("project", 0).unwrap();

@@ -1,7 +1,7 @@
 //! Search of messages: tokenization, query parsing, spelling tolerance and matching.
 //!
 //! A single tokenizer ([`tokens`]) splits texts and queries into words. The [`Dictionary`] contains all indexed words:
-//! from it a [`Reading`] adds words with the typed prefix, words a typo away, and words that contain the typed one. A
+//! from it a [`Interpretation`] adds words with the typed prefix, words a typo away, and words that contain the typed one. A
 //! [`Matcher`] then scores texts and locates the words in them.
 //!
 //! A [`SqliteIndex`] maps words to messages and contains no texts.
@@ -14,10 +14,10 @@ mod deadline;
 mod dictionary;
 mod fold;
 mod index;
+mod interpretation;
 mod matching;
 pub mod postgres;
 mod query;
-mod interpretation;
 mod sqlite;
 mod token;
 
@@ -25,8 +25,8 @@ pub use deadline::Deadline;
 pub use dictionary::{Dictionary, Term};
 pub use fold::{folded, folded_line};
 pub use index::{Batch, Candidate, Change, Document, FillState, Plan, TERMS};
+pub use interpretation::{Interpretation, Similarity};
 pub use matching::{Match, Matcher, utf16};
-pub use query::{Atom, Days, Has, Is, MAX_QUERY_CHARS, MAX_WORDS, Query, TooManyWords, RequiredTerm};
-pub use interpretation::{Similarity, Interpretation};
+pub use query::{Atom, Days, Has, Is, MAX_QUERY_CHARS, MAX_WORDS, Query, RequiredTerm, TooManyWords};
 pub use sqlite::{Error, SqliteIndex};
 pub use token::{MAX_TOKENS, Token, Tokens, is_unspaced, tokens};

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, ops::Range};
 
 use crate::{
+    interpretation::{Interpretation, Similarity},
     query::{Atom, Query, RequiredTerm},
-    interpretation::{Similarity, Interpretation},
     token::{Token, Tokens, tokens},
 };
 

@@ -109,7 +109,7 @@ fn quoted(term: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Query, Interpretation, tokens};
+    use crate::{Interpretation, Query, tokens};
 
     #[test]
     fn encodes_texts_and_queries() {

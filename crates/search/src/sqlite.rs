@@ -181,7 +181,8 @@ impl SqliteIndex {
     /// State of the initial fill; `None` if it has not started.
     pub fn fill(&self) -> Result<Option<FillState>, Error> {
         let mut read = self.connection.prepare_cached("SELECT below, is_done FROM fill")?;
-        let fill = |row: &rusqlite::Row<'_>| Ok(FillState { below: Uuid::from_bytes(row.get(0)?), is_done: row.get(1)? });
+        let fill =
+            |row: &rusqlite::Row<'_>| Ok(FillState { below: Uuid::from_bytes(row.get(0)?), is_done: row.get(1)? });
         Ok(read.query_row([], fill).optional()?)
     }
 

@@ -8,4 +8,4 @@ mod collector;
 mod span;
 
 pub use collector::{ExporterGuard, StartError, start};
-pub use span::{SpanRole, Span, is_on, trace_id, traceparent};
+pub use span::{Span, SpanRole, is_on, trace_id, traceparent};

@@ -6,10 +6,10 @@
 //! | model | product |
 //! |---|---|
 //! | commit, publish, outbox | `crates/event-log/src/events/writer` |
-//! | outbox publisher | `crates/event-log/src/events/relay.rs` |
+//! | outbox publisher | `crates/event-log/src/events/outbox_publisher.rs` |
 //! | a bus that loses, duplicates and reorders | `crates/realtime/src/{bus,pubsub.rs}` |
 //! | a shard with its gaps and its read of the log after an outage | `crates/realtime/src/shard` |
-//! | joining | `crates/realtime/src/shard/subscriptions/arrivals.rs` |
+//! | joining | `crates/realtime/src/shard/subscriptions/joining.rs` |
 //! | sync | `crates/realtime/src/catch_up.rs` |
 //! | an edit and the log entries it rewrites | `crates/event-log/src/events/writer/{edits,removed}.rs` |
 //!

@@ -11,15 +11,15 @@ use tokio::time::Instant;
 use super::{Ai, demo_deployment};
 use crate::{
     AiError, ApiStyle, ChatDelta, ChatRequest, ChatStream, GatewayError, Limits, ProviderKind, Route,
+    canonical::Request as Question,
     conversation::{self, ChatDeltaReader},
     forward::AttemptError,
     meter::Meter,
-    canonical::Request as Question,
-    preflight::estimate,
-    tapped_stream::TappedStream,
-    route::{Attempt, RetryPolicy, RouteAttempts},
     params::{self, ModelParamOverrides},
+    preflight::estimate,
     provider_http::{Opened, failure::Failure},
+    route::{Attempt, RetryPolicy, RouteAttempts},
+    tapped_stream::TappedStream,
 };
 
 impl Ai {
@@ -43,7 +43,8 @@ impl Ai {
         let Limits { retries: times, backoff: wait, max_retry_after: patience, .. } = *self.limits;
         let question = conversation::request(&request);
         let size = request.estimated_tokens().saturating_add(request.max_tokens.map_or(0, u64::from));
-        let mut tries = RouteAttempts::new(&upstreams, route, size, RetryPolicy { times, wait, max_delay: patience }, deadline);
+        let mut tries =
+            RouteAttempts::new(&upstreams, route, size, RetryPolicy { times, wait, max_delay: patience }, deadline);
         loop {
             let attempt = tries.next().await.map_err(|failure| failure.error)?;
             meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
@@ -114,8 +115,14 @@ impl Ai {
             }
         };
         let limits = Arc::clone(&self.limits);
-        let mut relay =
-            TappedStream::new(ApiStyle::Chat, ChatDeltaReader::new(listener), body, Arc::clone(meter), limits, deadline);
+        let mut relay = TappedStream::new(
+            ApiStyle::Chat,
+            ChatDeltaReader::new(listener),
+            body,
+            Arc::clone(meter),
+            limits,
+            deadline,
+        );
         relay.first().await?;
         let pieces = |said: Result<Vec<ChatDelta>, Failure>| match said {
             Ok(said) => stream::iter(said.into_iter().map(Ok).collect::<Vec<_>>()),

@@ -22,13 +22,13 @@ use tokio::time::Instant;
 use super::{KeyListener, KeyStateChange};
 use crate::{
     AiError, ProviderKind, ProviderSettings,
-    dialect::{EndpointPath, restricted_params},
     blocking_pool::off_loop,
-    keys::{KeyLease, KeyPool},
     canonical::Reader,
+    dialect::{EndpointPath, restricted_params},
+    keys::{KeyLease, KeyPool},
+    provider_http::{Http, failure::Failure},
     route::Attempt,
     settings::SettingsError,
-    provider_http::{Http, failure::Failure},
 };
 
 /// Breaker policy for server errors and connection failures, whichever key is used; failures of a

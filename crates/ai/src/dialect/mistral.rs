@@ -9,7 +9,7 @@ use reqwest::Url;
 use serde_json::Value;
 
 use super::{
-    Dialect, TranscriptionMethod, EndpointPath, Post,
+    Dialect, EndpointPath, Post, TranscriptionMethod,
     openai_chat::{
         OpenAi,
         provider_format::{self, hashed},
@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     GatewayError,
-    embeddings::EmbeddingParams,
     canonical::{Reader, Request},
+    embeddings::EmbeddingParams,
 };
 
 /// OpenAI fields that Mistral rejects.

@@ -2,7 +2,6 @@
 //! I/O.
 
 pub(crate) mod anthropic;
-pub(crate) mod restricted_params;
 pub(crate) mod fields;
 pub(crate) mod gemini;
 pub(crate) mod lone_surrogates;
@@ -10,6 +9,7 @@ pub(crate) mod mistral;
 pub(crate) mod openai_chat;
 pub(crate) mod openai_responses;
 pub(crate) mod passthrough;
+pub(crate) mod restricted_params;
 
 use std::fmt;
 
@@ -19,10 +19,10 @@ use serde_json::Value;
 
 use crate::{
     AiError, ApiStyle, GatewayError, Meter, Recording,
-    embeddings::{self, EmbeddingParams},
     canonical::{Reader, Request},
-    transcription::Format,
+    embeddings::{self, EmbeddingParams},
     provider_http::failure::Failure,
+    transcription::Format,
 };
 
 /// All kinds of provider. To add one, implement [`Dialect`] in a new module and list it here.
@@ -87,7 +87,13 @@ pub(crate) trait Dialect: Sync {
     }
 
     /// Converts embedding answers, one per request, to OpenAI's format.
-    fn read_embedding(&self, answers: Vec<Bytes>, wish: &EmbeddingParams, _model: &str, meter: &Meter) -> Result<Bytes, Failure> {
+    fn read_embedding(
+        &self,
+        answers: Vec<Bytes>,
+        wish: &EmbeddingParams,
+        _model: &str,
+        meter: &Meter,
+    ) -> Result<Bytes, Failure> {
         let answer = answers.into_iter().next().ok_or(AiError::Garbled)?;
         embeddings::pass(answer, wish.base64, meter)
     }

@@ -8,11 +8,11 @@ use serde_json::Value;
 use crate::{
     AiError,
     meter::Meter,
-    tapped_stream::Tap,
     provider_http::{
         events::{self, Event, Splitter},
         failure::{self, Failure},
     },
+    tapped_stream::Tap,
 };
 
 /// Data above this size, in bytes, is checked only at both ends.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use appcore::event::ProviderKeyChange;
 use tokio::time::Instant;
 
-use super::{FIRST_PROBE, KeyPool, LAST_PROBE, LONGEST_WAIT, DisabledKey, Cooldown};
+use super::{Cooldown, DisabledKey, FIRST_PROBE, KeyPool, LAST_PROBE, LONGEST_WAIT};
 use crate::{AiError, Secret, provider_http::failure::LONGEST_ASKED};
 
 /// Maximum cooldown after a 429 without a delay; starts with the pool's backoff and doubles.

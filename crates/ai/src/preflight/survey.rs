@@ -47,7 +47,8 @@ pub(super) fn survey(body: &[u8]) -> BodySurvey {
     // Most bodies have neither media nor many parts, and are not walked.
     if has_candidate(body) || memchr_iter(b'{', body).nth(MOST_ITEMS).is_some() {
         // A body with a lone surrogate is repaired when it is converted, so its media count.
-        let found = media_in(body).or_else(|cut| lone_surrogates::without(body).map_or(Err(cut), |mended| media_in(&mended)));
+        let found =
+            media_in(body).or_else(|cut| lone_surrogates::without(body).map_or(Err(cut), |mended| media_in(&mended)));
         media = found.unwrap_or_else(|items| Media { items, ..Media::default() });
     }
     let text = quarters(body) + dense(body).saturating_sub(media.bytes);

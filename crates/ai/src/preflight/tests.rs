@@ -5,7 +5,9 @@ use super::{survey::FILM_TOKENS, *};
 fn look(style: ApiStyle, body: &str) -> Result<(String, bool, Option<u64>, u64), String> {
     let body = Bytes::copy_from_slice(body.as_bytes());
     peek(style, &body)
-        .map(|RequestInfo { model, stream, estimate: wanted, .. }| (model.into_owned(), stream, wanted.max_output, wanted.choices))
+        .map(|RequestInfo { model, stream, estimate: wanted, .. }| {
+            (model.into_owned(), stream, wanted.max_output, wanted.choices)
+        })
         .map_err(|error| error.message().to_owned())
 }
 
@@ -53,11 +55,11 @@ fn detects_compaction() {
 #[tokio::test]
 async fn normalises_bodies_like_most_libraries() {
     let look = async |body: &str| {
-        preflight::look(WorkOwner::System, ApiStyle::Chat, &Bytes::copy_from_slice(body.as_bytes())).await
+        super::look(WorkOwner::System, ApiStyle::Chat, &Bytes::copy_from_slice(body.as_bytes())).await
     };
     let body =
         r#"{"model":"m","stream":true,"max_tokens":4096.0,"n":1.0,"messages":[],"stream":false,"temperature":0.5}"#;
-    let RequestInfo { stream, estimate, mended, .. } = look(body).await.unwrap();
+    let RequestInfo { stream, estimate: wanted, mended, .. } = look(body).await.unwrap();
     assert_eq!((stream, wanted.max_output, wanted.choices), (false, Some(4_096), 1));
     let written = r#"{"model":"m","stream":false,"max_tokens":4096,"n":1,"messages":[],"temperature":0.5}"#;
     assert_eq!(mended.as_deref(), Some(written.as_bytes()));
@@ -66,7 +68,7 @@ async fn normalises_bodies_like_most_libraries() {
         assert!(look(wrong).await.is_err(), "{wrong}");
     }
     let many = format!(r#"{{"model":"m","n":1.0,"messages":[{}{{}}]}}"#, "{},".repeat(MOST_ITEMS));
-    assert_eq!(preflight::mended(many.as_bytes()), None);
+    assert_eq!(super::mended(many.as_bytes()), None);
 }
 
 #[test]

@@ -9,11 +9,11 @@
 //! limit or remaining credit, refused by a content filter, unsupported region) is attributed to the
 //! caller or deployment, whatever its status.
 
+mod error_object;
 mod retry;
+mod safe_message;
 #[cfg(test)]
 mod tests;
-mod error_object;
-mod safe_message;
 
 use std::{
     sync::LazyLock,
@@ -25,7 +25,7 @@ use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value;
 
 pub use self::safe_message::SafeMessage;
-use self::{retry::retry_after, error_object::ErrorObject};
+use self::{error_object::ErrorObject, retry::retry_after};
 use crate::AiError;
 
 static STREAM_OPTIONS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("stream_options"));

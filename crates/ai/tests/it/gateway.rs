@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ai::{
-    Ai, AiSettings, AnswerBody, ApiStyle, ExtraCalls, Call, Deployment, ErrorKind, Fallbacks, Finish, Forwarded,
+    Ai, AiSettings, AnswerBody, ApiStyle, Call, Deployment, ErrorKind, ExtraCalls, Fallbacks, Finish, Forwarded,
     GatewayError, Limits, Meter, ProviderKind, ProviderSettings, Recording, Route, Secret, Usage,
 };
 use appcore::work_pool::WorkOwner;
@@ -46,7 +46,11 @@ async fn one(scripts: Vec<Script>) -> (Upstream, Ai, Route) {
     let upstream = Upstream::start(scripts).await;
     let providers = vec![provider("first", ProviderKind::OPENAI, &upstream, &["secret-key-1234"])];
     let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
-    (upstream, ai, Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() })
+    (
+        upstream,
+        ai,
+        Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() },
+    )
 }
 
 /// The client's view: status and text, and the meter for billing.
@@ -186,7 +190,8 @@ async fn uses_the_context_length_fallback_for_long_requests() {
         provider("second", ProviderKind::OPENAI, &second, &["k"]),
     ];
     let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
-    let mut route = Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
+    let mut route =
+        Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
     route.fallbacks = Fallbacks { failure: vec![deployment("second", 0)], ..Fallbacks::default() };
     let (status, text, _) = call(&ai, ApiStyle::Chat, &route, &question(false)).await;
     assert_eq!(status, 400);
@@ -230,7 +235,8 @@ async fn passes_responses_through_without_storage() {
     let speaking = provider("first", ProviderKind::OPENAI, &upstream, &["secret-key-1234"]);
     let providers = vec![ProviderSettings { responses: true, ..speaking }];
     let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
-    let route = Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
+    let route =
+        Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
     let question = json!({"model": "m", "input": "Hi", "text": {"verbosity": "low"}});
     let (status, text, meter) = call(&ai, ApiStyle::Responses, &route, &question).await;
     assert_eq!((status, text.as_str(), meter.usage()), (200, whole, COUNTED));
@@ -249,7 +255,8 @@ async fn forwards_betas_and_rejects_multiple_choices_for_anthropic() {
     let upstream = Upstream::start(vec![greeting(ProviderKind::ANTHROPIC, false)]).await;
     let providers = vec![provider("first", ProviderKind::ANTHROPIC, &upstream, &["secret-key-1234"])];
     let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
-    let route = Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
+    let route =
+        Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
     let body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]});
     let message = Call::new(ApiStyle::Messages, body.to_string().into(), Arc::new(route.clone()), "req_1".to_owned());
     assert!(ai.forward(message.with_betas(Some("one-1,two-2".to_owned()))).await.is_ok());
@@ -337,7 +344,11 @@ async fn converts_between_all_formats() {
             let upstream = Upstream::start(vec![greeting(kind, stream)]).await;
             let providers = vec![provider("first", kind, &upstream, &["secret-key-1234"])];
             let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
-            let route = Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
+            let route = Route {
+                requested_model: "m".to_owned(),
+                deployments: vec![deployment("first", 0)],
+                ..Route::default()
+            };
             for (style, end) in [
                 (ApiStyle::Chat, "data: [DONE]\n\n"),
                 (ApiStyle::Responses, "event: response.completed"),
@@ -378,7 +389,8 @@ async fn counts_tokens_at_the_provider_or_estimates() {
         let upstream = Upstream::start(vec![script]).await;
         let providers = vec![provider("first", kind, &upstream, &["k"])];
         let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
-        let route = Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
+        let route =
+            Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
         let call = Call::new(ApiStyle::Messages, body.to_string().into(), Arc::new(route), String::new());
         let tokens = ai.count_tokens(call).await.unwrap();
         assert_eq!(tokens, expected.unwrap_or(tokens));
@@ -393,7 +405,8 @@ async fn estimates_uncountable_requests() {
     let upstream = Upstream::start(vec![answer(200, JSON, r#"{"totalTokens":7}"#)]).await;
     let providers = vec![provider("first", ProviderKind::GEMINI, &upstream, &["k"])];
     let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
-    let route = Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
+    let route =
+        Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
     let call = Call::new(ApiStyle::Messages, body.to_string().into(), Arc::new(route), String::new());
     assert!(ai.count_tokens(call).await.unwrap() > 1_000, "a picture is a thousand");
     assert!(upstream.requests().is_empty());
@@ -506,7 +519,8 @@ async fn downloads_image_urls_for_gemini() {
         let providers = vec![provider("first", ProviderKind::GEMINI, &upstream, &["secret-key-1234"])];
         let outgoing = appcore::config::Outgoing { allow: vec![allowed.parse().unwrap()] };
         let ai = Ai::build(AiSettings { providers, limits: limits(), outgoing, ..AiSettings::default() }).unwrap();
-        let route = Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
+        let route =
+            Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
         let address = format!("http://{}/cat.png", web.address);
         let picture = json!({"type": "image_url", "image_url": {"url": address}});
         let body = json!({"model": "m", "messages": [
@@ -542,7 +556,8 @@ async fn limits_image_downloads() {
         let providers = vec![provider("first", ProviderKind::GEMINI, &upstream, &["secret-key-1234"])];
         let outgoing = appcore::config::Outgoing { allow: vec!["127.0.0.1".parse().unwrap()] };
         let ai = Ai::build(AiSettings { providers, limits: limits(), outgoing, ..AiSettings::default() }).unwrap();
-        let route = Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
+        let route =
+            Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
         let picture = |number: usize| {
             let url = format!("http://{}/{number}.png", web.address);
             json!({"type": "image_url", "image_url": {"url": url}})

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ai::{
-    Ai, AiError, AiSettings, ExtraCalls, ChatDelta, ChatMessage, ChatRequest, Finish, Limits, ProviderKind,
+    Ai, AiError, AiSettings, ChatDelta, ChatMessage, ChatRequest, ExtraCalls, Finish, Limits, ProviderKind,
     ProviderSettings, Route, Secret, Usage,
 };
 use appcore::breaker::Circuit;

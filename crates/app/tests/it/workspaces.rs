@@ -7,7 +7,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{UserRole, Workspace, WorkspaceMember, WorkspaceRole},
 };
-use conversations::workspaces::{self, NewWorkspaceMember, MemberIdentifier, add_member, find, list, set_role};
+use conversations::workspaces::{self, MemberIdentifier, NewWorkspaceMember, add_member, find, list, set_role};
 use identity::{
     accounts,
     membership::{self, are_together},
@@ -127,10 +127,14 @@ async fn users_without_common_workspace_are_invisible() {
         // Users who share a workspace see each other in it and nowhere else, and without the e-mail address.
         let team = create(&app, &anna, " Team ").await.unwrap();
         assert_eq!((team.name.as_str(), team.role, team.personal), ("Team", WorkspaceRole::Owner, false));
-        let added =
-            add_member(&app.conversations, &anna, team.id, NewWorkspaceMember { who: MemberIdentifier::Email(email("BEN")), role: None })
-                .await
-                .unwrap();
+        let added = add_member(
+            &app.conversations,
+            &anna,
+            team.id,
+            NewWorkspaceMember { who: MemberIdentifier::Email(email("BEN")), role: None },
+        )
+        .await
+        .unwrap();
         assert_eq!((added.user.id, added.role, added.user.email), (ben.user_id, WorkspaceRole::Member, None));
         assert_eq!(accounts::find(&app.identity, &ben, anna.user_id).await.unwrap().email, None);
         assert!(are_together(&app.identity, team.id, &[anna.user_id, ben.user_id, ben.user_id]).await.unwrap());
@@ -198,8 +202,13 @@ async fn only_managers_add_and_promote_members() {
         assert_eq!(code(add_member(&app.conversations, &anna, team, nobody).await), Code::NotFound);
         assert_eq!(
             code(
-                add_member(&app.conversations, &anna, team, NewWorkspaceMember { who: MemberIdentifier::Email("x".to_owned()), role: None })
-                    .await
+                add_member(
+                    &app.conversations,
+                    &anna,
+                    team,
+                    NewWorkspaceMember { who: MemberIdentifier::Email("x".to_owned()), role: None }
+                )
+                .await
             ),
             Code::Invalid
         );

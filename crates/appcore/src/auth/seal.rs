@@ -15,7 +15,8 @@ pub struct UnsealError;
 /// the value).
 pub fn seal(secret: &[u8], purpose: &[u8], context: &[u8], plain: &[u8]) -> Result<Vec<u8>, UnsealError> {
     let mut body = plain.to_vec();
-    let nonce = key(secret, purpose)?.seal_in_place_append_tag(Aad::from(context), &mut body).map_err(|_| UnsealError)?;
+    let nonce =
+        key(secret, purpose)?.seal_in_place_append_tag(Aad::from(context), &mut body).map_err(|_| UnsealError)?;
     let mut sealed = nonce.as_ref().to_vec();
     sealed.append(&mut body);
     Ok(sealed)

@@ -321,8 +321,14 @@ mod tests {
             Err(AccessTokenError::WrongType)
         );
         assert_eq!(ring.verify(&with_header(|header| header.typ = None), NOW), Err(AccessTokenError::WrongType));
-        assert_eq!(ring.verify(&with_header(|header| header.alg = Algorithm::RS512), NOW), Err(AccessTokenError::WrongType));
-        assert_eq!(ring.verify(&with_header(|header| header.alg = Algorithm::PS256), NOW), Err(AccessTokenError::WrongType));
+        assert_eq!(
+            ring.verify(&with_header(|header| header.alg = Algorithm::RS512), NOW),
+            Err(AccessTokenError::WrongType)
+        );
+        assert_eq!(
+            ring.verify(&with_header(|header| header.alg = Algorithm::PS256), NOW),
+            Err(AccessTokenError::WrongType)
+        );
         assert_eq!(
             ring.verify(&with_header(|header| header.crit = Some(vec!["exp".to_owned()])), NOW),
             Err(AccessTokenError::WrongType)

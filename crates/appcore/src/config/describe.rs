@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::kind::{Kind, RawValue, ParsedValue};
+use super::kind::{Kind, ParsedValue, RawValue};
 use super::resolve::Resolution;
 use super::setting::{Preset, Setting, SettingsTable};
 use super::source::Origin;

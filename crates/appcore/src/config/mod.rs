@@ -33,9 +33,9 @@ use self::resolve::Resolution;
 pub use self::setting::{Preset, Setting, SettingsTable};
 pub(crate) use self::settings::seconds;
 pub use self::settings::{
-    Ai, Audit, Auth, Config, Database, DatabaseKind, Firewall, Gateway, GatewaySettings, ReservationSettings, Mail, Mcp, McpCommand,
-    Messages, Metrics, OauthKind, OauthProvider, Outgoing, Payment, Provider, RateLimit, Realtime, Redis, Role, Server,
-    SignUpPolicy, ChatTitleSource, UnknownPricePolicy, Uploads, Workspaces,
+    Ai, Audit, Auth, ChatTitleSource, Config, Database, DatabaseKind, Firewall, Gateway, GatewaySettings, Mail, Mcp,
+    McpCommand, Messages, Metrics, OauthKind, OauthProvider, Outgoing, Payment, Provider, RateLimit, Realtime, Redis,
+    ReservationSettings, Role, Server, SignUpPolicy, UnknownPricePolicy, Uploads, Workspaces,
 };
 
 /// Configuration file that is read if it exists and no other is named.
@@ -67,7 +67,11 @@ pub fn load(table: &SettingsTable, file: Option<&Path>) -> Result<LoadedConfig, 
 }
 
 /// [`load`] with a role from the command line, which overrides the environment.
-pub fn load_with_role(table: &SettingsTable, file: Option<&Path>, role: Option<&str>) -> Result<LoadedConfig, ConfigError> {
+pub fn load_with_role(
+    table: &SettingsTable,
+    file: Option<&Path>,
+    role: Option<&str>,
+) -> Result<LoadedConfig, ConfigError> {
     let usual = Path::new(USUAL_FILE);
     let file = file.or_else(|| usual.exists().then_some(usual));
     let role = role.map(|role| (ROLE_VARIABLE.into(), role.into()));

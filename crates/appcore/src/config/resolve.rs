@@ -2,9 +2,9 @@
 
 use super::error::ConfigError;
 use super::key::Key;
-use super::kind::{Kind, RawValue, ParsedValue, Value};
+use super::kind::{Kind, ParsedValue, RawValue, Value};
 use super::setting::{Preset, Setting, SettingsTable};
-use super::source::{SourceEntry, Origin};
+use super::source::{Origin, SourceEntry};
 
 /// Setting that has a value.
 #[derive(Clone, Debug)]
@@ -109,14 +109,19 @@ impl Resolution {
 
 /// Reads the file of a `_file` setting: `x.key_file` names a file that holds the secret `x.key`.
 /// Other unknown keys are errors.
-fn resolve_file_setting(table: &SettingsTable, entry: SourceEntry) -> Result<(SourceEntry, &'static Setting), ConfigError> {
+fn resolve_file_setting(
+    table: &SettingsTable,
+    entry: SourceEntry,
+) -> Result<(SourceEntry, &'static Setting), ConfigError> {
     let secret = entry.key.file_setting_target().and_then(|key| Some((table.find(&key)?, key)));
     let Some((setting, key)) = secret.filter(|(setting, _)| setting.kind.is_secret()) else {
         return Err(unknown_key_error(&entry));
     };
     let path = match &entry.raw {
         RawValue::Text(path) | RawValue::Toml(toml::Value::String(path)) => path.trim(),
-        RawValue::Toml(_) => return Err(ConfigError::new(format!("The setting {} must be the name of a file.", entry.key))),
+        RawValue::Toml(_) => {
+            return Err(ConfigError::new(format!("The setting {} must be the name of a file.", entry.key)));
+        }
     };
     let text = if path.is_empty() {
         String::new()

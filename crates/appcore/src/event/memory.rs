@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{BusMessage, EventBus, PublishAck, Listener};
+use super::{BusMessage, EventBus, Listener, PublishAck};
 
 #[derive(Debug, Default)]
 pub struct MemoryBus {

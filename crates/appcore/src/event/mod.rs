@@ -5,9 +5,9 @@
 //! [`Signal`]s are exchanged between instances and never reach a client.
 
 mod bus;
+mod coalesced;
 mod durable;
 mod envelope;
-mod coalesced;
 mod memory;
 mod schema;
 mod signal;
@@ -17,10 +17,10 @@ use strum::IntoStaticStr;
 use utoipa::ToSchema;
 use uuid::Builder;
 
-pub use bus::{BusError, BusMessage, EventBus, PublishAck, Listener};
-pub use durable::DurableBody;
-pub use envelope::{FollowChange, Envelope, MAX_NAMED, SharedEnvelope, Topic};
+pub use bus::{BusError, BusMessage, EventBus, Listener, PublishAck};
 pub use coalesced::{Coalesced, ReadPosition};
+pub use durable::DurableBody;
+pub use envelope::{Envelope, FollowChange, MAX_NAMED, SharedEnvelope, Topic};
 pub use memory::MemoryBus;
 pub use schema::EventSchema;
 pub use signal::{ProviderKeyChange, Signal};
@@ -71,7 +71,13 @@ pub enum Event {
     /// connections.
     #[schema(title = "thread.own")]
     #[strum(serialize = "thread.own")]
-    OwnThreadChanged { conversation_id: ConversationId, message_id: MessageId, following: bool, read_no: i64, unread: i64 },
+    OwnThreadChanged {
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        following: bool,
+        read_no: i64,
+        unread: i64,
+    },
     /// The user saved a message or removed it from the saved ones, sent to the user's connections.
     #[schema(title = "saved.updated")]
     #[strum(serialize = "saved.updated")]

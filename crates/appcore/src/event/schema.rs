@@ -28,7 +28,8 @@ impl Event {
         else {
             return Vec::new();
         };
-        let durable = bodies.items.into_iter().filter_map(EventSchema::from_variant).filter_map(EventSchema::with_position);
+        let durable =
+            bodies.items.into_iter().filter_map(EventSchema::from_variant).filter_map(EventSchema::with_position);
         let mut schemas: Vec<EventSchema> = Vec::new();
         for schema in durable.chain(passing.items.into_iter().filter_map(EventSchema::from_variant)) {
             match schemas.iter_mut().find(|known| known.kind == schema.kind) {

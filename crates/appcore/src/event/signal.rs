@@ -60,17 +60,17 @@ pub enum Signal {
     #[serde(rename = "ProviderKeyLearned")]
     ProviderKeyObserved { by: Uuid, provider: String, key: usize, model: Option<String>, fate: ProviderKeyChange },
     /// Asks if a connection of this user shows the conversation. Instances that have one answer
-    /// [`Signal::Shows`].
+    /// [`Signal::ViewReply`].
     #[serde(rename = "WhoShows")]
     ViewQuery { question: Uuid, user_id: UserId, conversation_id: ConversationId },
-    /// Affirmative answer to [`Signal::WhoShows`].
+    /// Affirmative answer to [`Signal::ViewQuery`].
     #[serde(rename = "Shows")]
     ViewReply { question: Uuid },
     /// Asks which instances have a connection of this user. Those that have one answer
-    /// [`Signal::Serves`].
+    /// [`Signal::ConnectionReply`].
     #[serde(rename = "WhoServes")]
     ConnectionQuery { asked_by: InstanceId, user_id: UserId },
-    /// Affirmative answer to [`Signal::WhoServes`].
+    /// Affirmative answer to [`Signal::ConnectionQuery`].
     #[serde(rename = "Serves")]
     ConnectionReply { asked_by: InstanceId, user_id: UserId },
     /// Messages have to be indexed again by the search.

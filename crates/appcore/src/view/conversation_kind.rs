@@ -107,8 +107,13 @@ const GROUP: Capabilities = Capabilities {
     members_are_durable: true,
 };
 
-const ASSISTANT: Capabilities =
-    Capabilities { other_members: (0, 0), fixed_members: true, asks_every_message: true, may_hide_history: false, ..GROUP };
+const ASSISTANT: Capabilities = Capabilities {
+    other_members: (0, 0),
+    fixed_members: true,
+    asks_every_message: true,
+    may_hide_history: false,
+    ..GROUP
+};
 
 const PRIVATE_CHANNEL: Capabilities =
     Capabilities { other_members: (0, NO_LIMIT), is_channel: true, members_are_durable: false, ..GROUP };

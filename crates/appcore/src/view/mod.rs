@@ -6,25 +6,25 @@ mod api_key;
 mod assistant;
 mod audit_entry;
 mod ban;
+mod billing;
 mod board;
 mod broadcast;
 mod console;
 mod conversation;
+mod conversation_kind;
 mod emoji;
 mod event;
 mod export;
 mod gateway;
 mod invitation;
 mod job;
-mod conversation_kind;
 mod knowledge;
-mod scheduling;
 mod message;
 mod moderation;
-mod billing;
 mod note;
 mod notification;
 mod poll;
+mod scheduling;
 mod search;
 mod share;
 mod thread;
@@ -38,16 +38,23 @@ pub use accounting::{
     StoppedTopUp, SubscriptionCounts, TopUp,
 };
 pub use admin::{
-    AdminConversation, AdminConversationMember, AdminOwner, WorkspaceReference, AdminUser, AdminUserDetails,
-    AdminUserWorkspace, AdminWorkspace, AdminWorkspaceMember, ChangedAccounts, InvitedUser, MailTest, QuestionTest,
-    SentLink, Setting, SettingSource, Setup, SetupAddress, SetupMail, SetupModels, SetupWorkspace, SkippedAccount,
-    UserStatus, WorkspaceKind,
+    AdminConversation, AdminConversationMember, AdminOwner, AdminUser, AdminUserDetails, AdminUserWorkspace,
+    AdminWorkspace, AdminWorkspaceMember, ChangedAccounts, InvitedUser, MailTest, QuestionTest, SentLink, Setting,
+    SettingSource, Setup, SetupAddress, SetupMail, SetupModels, SetupWorkspace, SkippedAccount, UserStatus,
+    WorkspaceKind, WorkspaceReference,
 };
 pub use api_key::ApiKey;
 pub use assistant::{Assistant, Picture, Prompt, PromptAuthor, Visibility};
 pub use audit_entry::AuditEntry;
 pub use ban::Ban;
-pub use board::{Board, BoardColumn, OwnTask, Task, TaskPerson, TaskConversation};
+pub use billing::{
+    AdminPayment, AdminPaymentDetails, AdminPaymentGateway, AdminSubscription, BillingDetails, ChangePreview,
+    CreditNote, Credits, CurrentPlan, DifferenceState, Entitlements, LedgerEntry, Payment, PaymentDifference,
+    PaymentDispute, PaymentEvent, PaymentGateway, PaymentMethod, PaymentMethodSetup, PaymentRefund, PaymentStatus,
+    PlanChange, PlanInterval, PlanKind, PlanName, Price, PricingPlan, QuotaMetric, QuotaUse, RefundDecision,
+    RefundFilter, ReleaseAs, SetupStatus, StorageUse, Subscription, SubscriptionStatus, WorkspaceEntitlements,
+};
+pub use board::{Board, BoardColumn, OwnTask, Task, TaskConversation, TaskPerson};
 pub use broadcast::{
     Audience, Broadcast, BroadcastChannel, BroadcastPreview, BroadcastStatus, Severity, ShownBroadcast,
 };
@@ -59,6 +66,7 @@ pub use conversation::{
     AssistantMember, Conversation, HistoryScope, Member, MemberRole, MentionAll, Notify, OwnMembership, OwnSettings,
     Posting, Section,
 };
+pub use conversation_kind::{Capabilities, ConversationCapabilities, ConversationKind};
 pub use emoji::WorkspaceEmoji;
 pub use event::LoggedEvent;
 pub use export::{
@@ -66,37 +74,30 @@ pub use export::{
     ExportedToolConnection,
 };
 pub use gateway::{
-    AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, GatewayEndpoint, GatewayModel, RestrictedParameter, LongPrice,
-    ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelList, ModelPrice, ModelSampling,
-    ModelParameterLimits, ModelThoughts, ProviderKey, ProviderKeyState, ProviderSource, ProviderTest, ScopedBudget, UsableModel,
-    UsageGroup, UsageGrouping, UsageRequest,
+    AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, GatewayEndpoint, GatewayModel, LongPrice,
+    ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelList, ModelParameterLimits, ModelPrice,
+    ModelSampling, ModelThoughts, ProviderKey, ProviderKeyState, ProviderSource, ProviderTest, RestrictedParameter,
+    ScopedBudget, UsableModel, UsageGroup, UsageGrouping, UsageRequest,
 };
 pub use invitation::{Invitation, InvitationDetails};
 pub use job::{Job, JobKind, JobStatus};
-pub use conversation_kind::{Capabilities, ConversationCapabilities, ConversationKind};
 pub use knowledge::{
-    AnswerKnowledge, Citation, CitedPiece, Knowledge, KnowledgeFile, KnowledgeContributor, KnowledgeLimits, KnowledgeSearch,
-    KnowledgeState,
+    AnswerKnowledge, Citation, CitedPiece, Knowledge, KnowledgeContributor, KnowledgeFile, KnowledgeLimits,
+    KnowledgeSearch, KnowledgeState,
 };
-pub use scheduling::{Draft, Reminder, Scheduled, ScheduledFailure};
 pub use message::{
-    AnswerContext, AnswerDetails, AnswerStats, Forwarded, Mention, MentionKind, Message, MessageStatus, Participant,
-    Preview, MentionScope, Reaction, ContextFile, ContextCoverage, Sender, SenderKind, ThreadSummary, OmissionReason, Versions,
+    AnswerContext, AnswerDetails, AnswerStats, ContextCoverage, ContextFile, Forwarded, Mention, MentionKind,
+    MentionScope, Message, MessageStatus, OmissionReason, Participant, Preview, Reaction, Sender, SenderKind,
+    ThreadSummary, Versions,
 };
 pub use moderation::{
-    HiddenMessage, Report, ReportAction, ReportDetails, ReportPerson, ReportConversation, ReportReason, ReportReceipt,
+    HiddenMessage, Report, ReportAction, ReportConversation, ReportDetails, ReportPerson, ReportReason, ReportReceipt,
     ReportStatus, Warning, WordAction, WordFilter,
-};
-pub use billing::{
-    AdminPayment, AdminPaymentDetails, AdminPaymentGateway, AdminSubscription, BillingDetails, ChangePreview,
-    CreditNote, Credits, CurrentPlan, DifferenceState, Entitlements, LedgerEntry, Payment, PaymentDifference,
-    PaymentDispute, PaymentEvent, PaymentGateway, PaymentMethod, PaymentMethodSetup, PaymentRefund, PaymentStatus,
-    PlanChange, PlanInterval, PlanKind, PlanName, Price, PricingPlan, QuotaMetric, QuotaUse, RefundDecision,
-    RefundFilter, ReleaseAs, SetupStatus, StorageUse, Subscription, SubscriptionStatus, WorkspaceEntitlements,
 };
 pub use note::Note;
 pub use notification::{Notification, NotificationKind, NotificationSettings, QuietHours};
 pub use poll::{NewPoll, OwnVote, Poll, PollResult, PollResults};
+pub use scheduling::{Draft, Reminder, Scheduled, ScheduledFailure};
 pub use search::{
     CatchUp, FoundConversation, FoundInFile, SearchAnswer, SearchCorrection, SearchDayFacet, SearchFacet, SearchFacets,
     SearchHas, SearchHasFacet, SearchHit, SearchResults, SearchSort, SearchSource, SearchTotal, SearchType,
@@ -105,8 +106,8 @@ pub use share::{Share, SharedChat, SharedMessage, Sharer};
 pub use thread::{FollowedThread, Neighbours, SavedMessage, SavedState, Thread, ThreadPosition};
 pub use tool::{
     AssistantTools, McpAuth, McpCommand, McpServer, McpTool, McpTransport, OfferedPrompt, OfferedPromptArgument,
-    OfferedServer, ToolVisibility, OfferedTool, PromptText, ToolCall, ToolCallDetails, ToolCallStatus, ToolConnected,
-    ToolConnection, ToolConnectionState, ToolDecision, ToolMode, ToolPermission, ToolSignIn, WorkspaceTools,
+    OfferedServer, OfferedTool, PromptText, ToolCall, ToolCallDetails, ToolCallStatus, ToolConnected, ToolConnection,
+    ToolConnectionState, ToolDecision, ToolMode, ToolPermission, ToolSignIn, ToolVisibility, WorkspaceTools,
 };
 pub use upload::{ConversationFile, FileKind, TranscriptState, Upload, UploadKind, UploadStatus};
 pub use user::{ChosenPresence, CustomStatus, Presence, PresenceStatus, User, UserPicture, UserRole, UserSession};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::stored_by_name;
-use crate::{Language, GeoLocation, SessionId, Timestamp, UploadId, UserId};
+use crate::{GeoLocation, Language, SessionId, Timestamp, UploadId, UserId};
 
 /// User account. Email address and sign-in data are returned to the user only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -15,13 +15,13 @@ use appcore::{
     AppError, Code, Timestamp, UserId,
     config::Config,
     view::{
-        AnswerContext, AnswerStats, Message, MessageStatus, ContextFile, ToolCallStatus, TranscriptState, Upload,
+        AnswerContext, AnswerStats, ContextFile, Message, MessageStatus, ToolCallStatus, TranscriptState, Upload,
         Visibility,
     },
 };
 use dbcontext::{entity::assistant, query};
-use event_log::events::{AnswerJob, StartAnswer, FinishAnswer, ServerAction};
-use jobs::{JobOutcome, Job, LeaseEnd, JobPayload as _, JobContext};
+use event_log::events::{AnswerJob, FinishAnswer, ServerAction, StartAnswer};
+use jobs::{Job, JobContext, JobOutcome, JobPayload as _, LeaseEnd};
 use platform::work_pools::job_owner;
 use tokio::{
     sync::Mutex,
@@ -32,13 +32,13 @@ use super::{
     context::{self, AnswerPrompt},
     draft::Draft,
     files::FileReader,
+    generation::{Generation, GenerationError, GenerationOutcome, TELL_EVERY, store},
     measure::AnswerMetrics,
     stop_registry::StopRegistration,
-    generation::{TELL_EVERY, GenerationError, Generation, GenerationOutcome, store},
 };
 use crate::{
     AssistantsService,
-    knowledge::{RetrievedKnowledge, AvailableKnowledge},
+    knowledge::{AvailableKnowledge, RetrievedKnowledge},
     tools::{self, ToolTranscript},
 };
 
@@ -218,7 +218,11 @@ impl<'a> AnswerRun<'a> {
     }
 
     /// Adds relevant chunks of the knowledge files to the request.
-    async fn retrieve(&self, prepared: Prepared, known: AvailableKnowledge) -> Result<(Prepared, RetrievedKnowledge), Exit> {
+    async fn retrieve(
+        &self,
+        prepared: Prepared,
+        known: AvailableKnowledge,
+    ) -> Result<(Prepared, RetrievedKnowledge), Exit> {
         let JobContext { state: service, claim, .. } = self.job;
         let room = known.tokens;
         let asking = (&prepared.assistant, claim.owner);
@@ -253,7 +257,9 @@ impl<'a> AnswerRun<'a> {
         writing.pay(&mut measure, status_of(&written));
         let (status, reason) = match written {
             Ok(Ok(GenerationOutcome::Complete)) => (MessageStatus::Complete, None),
-            Ok(Ok(GenerationOutcome::AwaitingDecision(until))) => return Err(Exit::Ended(self.put_aside(version, until).await?)),
+            Ok(Ok(GenerationOutcome::AwaitingDecision(until))) => {
+                return Err(Exit::Ended(self.put_aside(version, until).await?));
+            }
             Ok(Err(GenerationError::Internal(error))) => return Err(error.into()),
             // The text written so far is kept.
             Ok(Err(GenerationError::Refused(error))) => (MessageStatus::Failed, Some(error.sentence().into_owned())),

@@ -29,7 +29,8 @@ pub async fn hold_for_message(
             ) =>
         {
             let sent =
-                query::messages::by_client_id(service.db.reader(), access.id, access.user, send.client_id.as_str()).await?;
+                query::messages::by_client_id(service.db.reader(), access.id, access.user, send.client_id.as_str())
+                    .await?;
             if sent.is_some() { Ok(None) } else { Err(error) }
         }
         held => held,

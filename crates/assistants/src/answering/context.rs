@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ai::{ChatMessage, ChatRequest, estimate_tokens, turn_tokens, window};
 use appcore::{
     AppError, AssistantId, ConversationId, Timestamp, UserId,
-    view::{AnswerContext, MessageStatus, ContextFile, SenderKind},
+    view::{AnswerContext, ContextFile, MessageStatus, SenderKind},
 };
 use dbcontext::{
     entity::assistant,
@@ -14,7 +14,7 @@ use dbcontext::{
 use event_log::events::AnswerJob;
 use sea_orm::ConnectionTrait;
 
-use super::files::{FileReader, AttachmentInput};
+use super::files::{AttachmentInput, FileReader};
 use crate::tools::Offer;
 
 /// Estimated tokens that are always left besides the question, for the overhead of the turn.
@@ -134,7 +134,11 @@ struct ReadableHistory {
 
 /// Limits the context to messages that the asker may read, so that the answer discloses nothing
 /// else.
-async fn reads<C: ConnectionTrait>(db: &C, question: &NamedMessage, asker: Option<UserId>) -> Result<ReadableHistory, AppError> {
+async fn reads<C: ConnectionTrait>(
+    db: &C,
+    question: &NamedMessage,
+    asker: Option<UserId>,
+) -> Result<ReadableHistory, AppError> {
     let sender = question.sender_id.filter(|_| question.sender_kind == SenderKind::User.as_str()).map(UserId);
     let Some(asker) = asker.or(sender) else { return Ok(ReadableHistory::default()) };
     let Some(access) = query::access::find(db, question.conversation_id, asker).await? else {
@@ -333,9 +337,13 @@ mod tests {
         let deleted = NamedMessage { deleted_at: Some(Timestamp(1)), ..message(SenderKind::User, anna, "Anna", "") };
         let failed = NamedMessage { status: "failed".to_owned(), ..message(SenderKind::Assistant, anna, "A", "half") };
         assert!(
-            [deleted, failed]
-                .iter()
-                .all(|message| turn(message, AssistantId::new(), false, AttachmentInput::default()).is_none())
+            [deleted, failed].iter().all(|message| turn(
+                message,
+                AssistantId::new(),
+                false,
+                AttachmentInput::default()
+            )
+            .is_none())
         );
     }
 }

@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 use ai::{ChatFile, ChatPicture, ImageLimit, estimate_tokens};
 use appcore::{
     AppError, Code, MessageId, UploadId,
-    view::{ContextFile, ContextCoverage, OmissionReason, Upload, UploadKind},
+    view::{ContextCoverage, ContextFile, OmissionReason, Upload, UploadKind},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dbcontext::query::messages::NamedMessage;
@@ -226,7 +226,13 @@ impl<'a> FileReader<'a> {
 
     /// Image scaled to this size, or `None` if it exceeds the limits or can't be decoded. Cached,
     /// because images of a chat are sent again with each answer.
-    async fn sized(&self, upload: &Upload, from: StoredObject, size: (u32, u32), room: &AttachmentLimits) -> Option<ChatPicture> {
+    async fn sized(
+        &self,
+        upload: &Upload,
+        from: StoredObject,
+        size: (u32, u32),
+        room: &AttachmentLimits,
+    ) -> Option<ChatPicture> {
         let tokens = estimate(size);
         if tokens > room.tokens {
             return None;
@@ -247,7 +253,12 @@ impl<'a> FileReader<'a> {
     }
 
     /// Unchanged PDF, if the model reads PDFs and all pages fit.
-    async fn pdf(&self, upload: &Upload, known: &DocumentText, room: &AttachmentLimits) -> Result<Option<FileInput>, OmissionReason> {
+    async fn pdf(
+        &self,
+        upload: &Upload,
+        known: &DocumentText,
+        room: &AttachmentLimits,
+    ) -> Result<Option<FileInput>, OmissionReason> {
         let Some(pages) = known.pages.filter(|_| self.reads_pdfs && !known.is_cut) else { return Ok(None) };
         let tokens = ChatFile::estimate(pages, &known.text);
         let most = room.pdf_bytes / 4 * 3;

@@ -17,7 +17,7 @@ use dbcontext::{
 use event_log::events::{AnswerJob, Outcome, ServerAction};
 use futures_util::StreamExt as _;
 use gateway::{self, AnswerUsage, BillingIdentity, ModelCallReservation};
-use jobs::{Lease, JobContext};
+use jobs::{JobContext, Lease};
 use platform::work_pools::job_owner;
 use tokio::{
     sync::Mutex,
@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     AssistantsService,
-    tools::{self, Offer, CallsProgress, ToolTranscript, RequestedCalls},
+    tools::{self, CallsProgress, Offer, RequestedCalls, ToolTranscript},
 };
 
 /// Minimum interval between two text deltas of an answer, for at most 25 per second.
@@ -311,7 +311,8 @@ impl<'a> Generation<'a> {
     /// Replaces the visible text of a previous worker. An unavailable database is retried later.
     async fn overtake(&self, draft: &mut Draft) -> Result<(), GenerationError> {
         let answer = self.answer;
-        let overtake = ServerAction::ReplaceAnswerText { answer_id: answer.answer_id, content: draft.text().to_owned() };
+        let overtake =
+            ServerAction::ReplaceAnswerText { answer_id: answer.answer_id, content: draft.text().to_owned() };
         let change = overtake.on(answer.conversation_id);
         match self.service.events.writer.submit(change).await.and_then(Outcome::message) {
             Ok(message) if message.status == MessageStatus::Streaming => draft.overtook(),

@@ -6,10 +6,10 @@ pub mod budget;
 pub(crate) mod context;
 mod draft;
 pub mod files;
-mod measure;
-mod title;
-mod stop_registry;
 mod generation;
+mod measure;
+mod stop_registry;
+mod title;
 
 use appcore::{
     AppError, Code, ConversationId, MessageId,
@@ -49,10 +49,7 @@ impl Default for Answering {
             watched: stop_registry::StopRegistry::default(),
             texts: files::document_texts(),
             pictures: files::sized_pictures(),
-            person_only: Cache::builder()
-                .max_capacity(BETWEEN_PEOPLE)
-                .eviction_policy(EvictionPolicy::lru())
-                .build(),
+            person_only: Cache::builder().max_capacity(BETWEEN_PEOPLE).eviction_policy(EvictionPolicy::lru()).build(),
         }
     }
 }

@@ -7,7 +7,7 @@ use ai::{ChatMessage, ChatRequest};
 use appcore::{AppError, MessageId, config::ChatTitleSource};
 use dbcontext::query;
 use event_log::events::{ServerAction, TitleJob};
-use jobs::{JobOutcome, Job, JobContext};
+use jobs::{Job, JobContext, JobOutcome};
 
 use crate::AssistantsService;
 

@@ -16,7 +16,7 @@ use files::quotas;
 use identity::membership;
 use platform::cleanup;
 
-use super::{DEFAULT_ID, may_edit, change_events, seen, view};
+use super::{DEFAULT_ID, change_events, may_edit, seen, view};
 use crate::{AssistantsService, tools};
 
 /// Maximum length of a name, in characters.
@@ -284,7 +284,13 @@ fn parse_starters(starters: &[String]) -> Result<Option<String>, AppError> {
 fn tell(service: &AssistantsService, row: &assistant::Model, was_seen_by_all: bool) {
     let Some(workspace_id) = row.workspace_id else { return };
     let is_seen_by_all = was_seen_by_all || row.visibility == Visibility::Workspace;
-    change_events::tell(service, &Event::AssistantsChanged { workspace_id }, workspace_id, row.created_by, is_seen_by_all);
+    change_events::tell(
+        service,
+        &Event::AssistantsChanged { workspace_id },
+        workspace_id,
+        row.created_by,
+        is_seen_by_all,
+    );
 }
 
 /// Notifies the users who can see the assistant that its knowledge files have changed or

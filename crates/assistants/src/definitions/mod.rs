@@ -3,9 +3,9 @@
 //! The default assistant belongs to no workspace and is available in all; it answers chats that
 //! name no other one.
 
+mod change_events;
 mod edit;
 pub mod instructions;
-mod change_events;
 pub mod prompts;
 
 use appcore::{

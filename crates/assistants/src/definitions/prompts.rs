@@ -4,9 +4,9 @@ use appcore::{
     AppError, Code, PromptId, WorkspaceId,
     auth::{Permission, Principal},
     event::Event,
-    text_field::{validate_search_text, parse_line},
     page::{Page, PageRequest},
     text::normalize_text,
+    text_field::{parse_line, validate_search_text},
     view::{Prompt, PromptAuthor, Visibility, WorkspaceRole},
 };
 use dbcontext::{

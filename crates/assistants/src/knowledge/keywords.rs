@@ -12,7 +12,7 @@ use appcore::{AppError, KnowledgeFileId};
 use dbcontext::{
     Database,
     constraint::app_error,
-    query::knowledge::{self as rows, FileRow, ChunkId, PieceRow, WordsRow},
+    query::knowledge::{self as rows, ChunkId, FileRow, PieceRow, WordsRow},
 };
 
 use super::{

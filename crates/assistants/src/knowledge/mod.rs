@@ -9,15 +9,15 @@
 //! Vectors of different models are never compared: the `space` of a file identifies its model, and
 //! files of another model than the current one are [embedded again](follow).
 
-mod retrieval;
 mod chunker;
+mod keywords;
 mod owner;
 mod read;
+mod retrieval;
 mod search;
 mod sweep;
 #[cfg(test)]
 mod tests;
-mod keywords;
 
 use std::{sync::Weak, time::Duration};
 
@@ -37,11 +37,11 @@ use dbcontext::{
     },
 };
 
-pub(crate) use retrieval::{RetrievedKnowledge, AvailableKnowledge};
 use files::uploads::space;
-pub use owner::EditableKnowledge;
 use jobs::{self, JobPayload as _};
+pub use owner::EditableKnowledge;
 pub use read::ReadJob;
+pub(crate) use retrieval::{AvailableKnowledge, RetrievedKnowledge};
 
 use self::owner::KnowledgeOwner;
 use crate::AssistantsService;
@@ -82,7 +82,11 @@ pub struct AddedFile {
 }
 
 /// Adds an upload of the caller to an assistant, a section or a workspace.
-pub async fn give(service: &AssistantsService, shelf: &EditableKnowledge, upload_id: UploadId) -> Result<AddedFile, AppError> {
+pub async fn give(
+    service: &AssistantsService,
+    shelf: &EditableKnowledge,
+    upload_id: UploadId,
+) -> Result<AddedFile, AppError> {
     let EditableKnowledge { by, owner: holder, workspace_id } = shelf;
     let (id, workspace_id) = (holder.key(), *workspace_id);
     if gateway::embedder(&service.gateway).is_none() {
@@ -129,7 +133,9 @@ pub async fn give(service: &AssistantsService, shelf: &EditableKnowledge, upload
         let sentence = match holder {
             KnowledgeOwner::Assistant(_) => format!("An assistant can have up to {most} files. Remove others first."),
             KnowledgeOwner::Section { .. } => format!("A project can have up to {most} files. Remove others first."),
-            KnowledgeOwner::Workspace { .. } => format!("A workspace can have up to {most} files. Remove others first."),
+            KnowledgeOwner::Workspace { .. } => {
+                format!("A workspace can have up to {most} files. Remove others first.")
+            }
         };
         return Err(AppError::refused(Code::QuotaExceeded, sentence));
     }
@@ -195,7 +201,11 @@ pub async fn retry(
 }
 
 /// Removes a file from an assistant, a section or a workspace, with its chunks and vectors.
-pub async fn remove(service: &AssistantsService, shelf: &EditableKnowledge, file_id: KnowledgeFileId) -> Result<(), AppError> {
+pub async fn remove(
+    service: &AssistantsService,
+    shelf: &EditableKnowledge,
+    file_id: KnowledgeFileId,
+) -> Result<(), AppError> {
     rows::find(service.db.writer(), shelf.owner.key(), file_id).await?.ok_or(Code::NotFound)?;
     sweep::remove(service, file_id).await?;
     shelf.owner.tell(service);

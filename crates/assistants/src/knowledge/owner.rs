@@ -151,7 +151,8 @@ impl EditableKnowledge {
         workspace_id: Option<WorkspaceId>,
     ) -> Result<Self, AppError> {
         check_owner(service, by, id).await?;
-        let workspace_id = membership::resolve(&service.identity, by, workspace_id, Permission::CreateContent).await?.id;
+        let workspace_id =
+            membership::resolve(&service.identity, by, workspace_id, Permission::CreateContent).await?.id;
         let holder = KnowledgeOwner::Section { id, user_id: by.user_id, workspace_id };
         Ok(Self { by: by.clone(), owner: holder, workspace_id })
     }

@@ -13,13 +13,13 @@ use dbcontext::{
 };
 use files::uploads::text::{self, TextSource};
 use gateway::{self, BillingIdentity, EmbedCause, EmbedFailure, Embedded, Embedder};
-use jobs::{JobOutcome, Job, JobPayload, JobContext};
+use jobs::{Job, JobContext, JobOutcome, JobPayload};
 use platform::work_pools::{WorkOwner, job_owner};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{chunker, owner::KnowledgeOwner, search::BLOCK, keywords};
+use super::{chunker, keywords, owner::KnowledgeOwner, search::BLOCK};
 use crate::AssistantsService;
 
 /// Concurrent read jobs per instance.
@@ -135,7 +135,12 @@ impl ReadJob {
     }
 }
 
-async fn read(service: &AssistantsService, owner: WorkOwner, holder: &KnowledgeOwner, file: FileRow) -> Result<(), KnowledgeReadError> {
+async fn read(
+    service: &AssistantsService,
+    owner: WorkOwner,
+    holder: &KnowledgeOwner,
+    file: FileRow,
+) -> Result<(), KnowledgeReadError> {
     let job = ReadJob { file_id: file.id };
     let lasting = |sentence: &str| KnowledgeReadError::Lasting { sentence: sentence.to_owned(), is_ours: false };
     let embedder = gateway::embedder(&service.gateway).ok_or_else(|| lasting(NO_MODEL))?;
@@ -182,8 +187,12 @@ async fn cut_file(
     holder: &KnowledgeOwner,
     file: &FileRow,
 ) -> Result<(), KnowledgeReadError> {
-    let source =
-        TextSource { id: file.upload_id, name: file.name.clone(), media_type: file.media_type.clone(), size: file.size };
+    let source = TextSource {
+        id: file.upload_id,
+        name: file.name.clone(),
+        media_type: file.media_type.clone(),
+        size: file.size,
+    };
     let slot = service.work.parsing.acquire_for_job(owner).await;
     let sections = text::sections(&service.files, &source, &slot).await?;
     drop(slot);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ai::{ChatMessage, ChatRequest, Role, estimate_tokens};
 use appcore::{
     AppError, AssistantId, ConversationId, MessageId, UserId,
-    view::{AnswerContext, AnswerStats, AnswerKnowledge, Citation, KnowledgeSearch, KnowledgeState},
+    view::{AnswerContext, AnswerKnowledge, AnswerStats, Citation, KnowledgeSearch, KnowledgeState},
 };
 use dbcontext::{
     entity::assistant,
@@ -17,8 +17,8 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{
-    search::{self, Hit},
     keywords,
+    search::{self, Hit},
 };
 use crate::AssistantsService;
 

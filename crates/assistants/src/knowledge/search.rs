@@ -6,7 +6,7 @@ use std::{cmp::Ordering, collections::BinaryHeap};
 use appcore::{AppError, KnowledgeFileId};
 use dbcontext::{
     Database,
-    query::knowledge::{self as rows, FileRow, ChunkId, VectorsRow},
+    query::knowledge::{self as rows, ChunkId, FileRow, VectorsRow},
 };
 
 /// Chunks per row of vectors, which is also the batch size of the embedding.
@@ -236,7 +236,11 @@ mod tests {
         let files = [file(10), file(most + 1), file(most - 10), file(1)];
         assert_eq!(
             parts(&files),
-            [ScanBatch::Long(files[1].id), ScanBatch::Files(vec![files[0].id, files[2].id]), ScanBatch::Files(vec![files[3].id])]
+            [
+                ScanBatch::Long(files[1].id),
+                ScanBatch::Files(vec![files[0].id, files[2].id]),
+                ScanBatch::Files(vec![files[3].id])
+            ]
         );
     }
 }

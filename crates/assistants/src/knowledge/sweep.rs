@@ -3,7 +3,7 @@
 
 use appcore::{AppError, KnowledgeFileId};
 use dbcontext::{constraint::app_error, query::knowledge as rows};
-use jobs::{self, JobOutcome, Job, JobContext};
+use jobs::{self, Job, JobContext, JobOutcome};
 use platform::cleanup::{KnowledgeSweepJob, SweepJob};
 
 use super::PART;

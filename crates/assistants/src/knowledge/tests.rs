@@ -14,9 +14,8 @@ use sea_orm::ConnectionTrait as _;
 use stage::{Stage, stages};
 
 use super::{
-    ReadJob, embed_anew,
+    ReadJob, embed_anew, keywords,
     search::{BLOCK, nearest},
-    keywords,
 };
 use crate::{AssistantsService, tests::instance};
 

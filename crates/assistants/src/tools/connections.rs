@@ -129,7 +129,8 @@ impl Connections {
             Err(error) => Err(error),
         };
         if matches!(asked, Err(McpError::Credentials)) {
-            let access = oauth::access(service, row, user, Some(access.version)).await?.ok_or(McpError::AccountNotConnected)?;
+            let access =
+                oauth::access(service, row, user, Some(access.version)).await?.ok_or(McpError::AccountNotConnected)?;
             asked = match self.client(service, row, Some((user, &access))).await {
                 Ok(client) => work(client).await,
                 Err(error) => Err(error),
@@ -168,7 +169,12 @@ impl Connections {
             *place.last_used.lock().unwrap_or_else(PoisonError::into_inner) = now;
             return Arc::clone(place);
         }
-        let place = Arc::new(ConnectionSlot { server_version: row.updated_at, token, client: Arc::default(), last_used: Lock::new(now) });
+        let place = Arc::new(ConnectionSlot {
+            server_version: row.updated_at,
+            token,
+            client: Arc::default(),
+            last_used: Lock::new(now),
+        });
         places.insert((row.id, user), Arc::clone(&place));
         place
     }
@@ -185,7 +191,8 @@ async fn close_idle(connections: Weak<Connections>) {
     loop {
         tick.tick().await;
         let Some(connections) = connections.upgrade() else { return };
-        let is_used = |place: &ConnectionSlot| place.last_used.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < IDLE;
+        let is_used =
+            |place: &ConnectionSlot| place.last_used.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < IDLE;
         connections.places().retain(|_, place| is_used(place));
     }
 }

@@ -41,7 +41,7 @@ use event_log::events::tool_calls::{shown_call, shown_json};
 pub(crate) use offer::{Offer, offer};
 pub use servers::ServerFields;
 pub(crate) use servers::parse_choice;
-pub(crate) use transcript::{ToolTranscript, RequestedCalls};
+pub(crate) use transcript::{RequestedCalls, ToolTranscript};
 
 use crate::AssistantsService;
 

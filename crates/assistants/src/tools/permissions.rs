@@ -85,7 +85,8 @@ mod tests {
             is_idempotent: false,
         };
         let server = Arc::new(super::super::secrets::tests::row());
-        let offered = |tool: &Tool| OfferedFunction { server: Arc::clone(&server), tool: tool.clone(), mode: ToolMode::Ask };
+        let offered =
+            |tool: &Tool| OfferedFunction { server: Arc::clone(&server), tool: tool.clone(), mode: ToolMode::Ask };
         let permitted =
             |server_id: McpServerId| PermittedTool { server_id, tool: tool.name.clone(), digest: digest(&tool) };
         let permissions = Permissions(vec![permitted(server.id)]);

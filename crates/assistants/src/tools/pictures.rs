@@ -95,8 +95,11 @@ pub(super) async fn shown(
         tool_calls::pictures(service.db.reader(), transcript.message_id, transcript.version, MAX_SHOWN as u64).await?;
     for row in rows {
         let kept: Vec<StoredPicture> = serde_json::from_str(&row.pictures).map_err(AppError::internal)?;
-        let picture =
-            |kept: StoredPicture| ChatPicture { media_type: kept.media_type, data: kept.data.into(), tokens: kept.tokens };
+        let picture = |kept: StoredPicture| ChatPicture {
+            media_type: kept.media_type,
+            data: kept.data.into(),
+            tokens: kept.tokens,
+        };
         let pictures: Vec<ChatPicture> = kept.into_iter().take(left).map(picture).collect();
         left -= pictures.len();
         shown.insert(row.id, pictures);

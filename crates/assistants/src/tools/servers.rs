@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, HashSet};
 use appcore::{
     AppError, Code, McpServerId,
     auth::Principal,
-    text_field::parse_line,
     page::{Page, PageRequest},
+    text_field::parse_line,
     view::{
-        AssistantTools, McpAuth, McpCommand, McpServer, McpTool, McpTransport, OfferedServer, ToolVisibility, OfferedTool,
-        ToolMode,
+        AssistantTools, McpAuth, McpCommand, McpServer, McpTool, McpTransport, OfferedServer, OfferedTool, ToolMode,
+        ToolVisibility,
     },
 };
 use dbcontext::{
     constraint::app_error,
     query::{
         mcp_connections,
-        mcp_servers::{self as rows, McpServerRow, McpServerFilter},
+        mcp_servers::{self as rows, McpServerFilter, McpServerRow},
         tool_permissions,
     },
 };

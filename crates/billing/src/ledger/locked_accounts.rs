@@ -7,7 +7,7 @@ use dbcontext::query::ledger as rows;
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::{LedgerAccount, AccountHolder};
+use super::{AccountHolder, LedgerAccount};
 
 /// Accounts locked by a transaction.
 pub struct LockedAccounts(BTreeMap<Uuid, LedgerAccount>);

@@ -1,15 +1,15 @@
 //! Credit ledger: double-entry, append-only, in whole micro-credits.
 //!
 //! An [entry](dbcontext::entity::ledger_entry) moves an amount from one account to another, so all accounts add up to
-//! zero. Users and workspaces have accounts with rows ([`Book`]); the accounts of the [`House`] have none, so that
+//! zero. Users and workspaces have accounts with rows ([`LedgerAccount`]); the accounts of the [`HouseAccount`] have none, so that
 //! transactions don't contend for them. The unique key `(source, source_id, kind)` makes every posting idempotent.
 //!
 //! The worst-case cost of a call is [reserved](crate::holds) before the call. An account can't go below zero: the rules
 //! are checked under the lock of its row, and a table constraint checks them again. A cost above the balance, or a
 //! refund of used credits, becomes *debt* (`owed`), which the next credits pay first.
 
-mod posting_rules;
 mod locked_accounts;
+mod posting_rules;
 #[cfg(test)]
 mod tests;
 
@@ -23,8 +23,8 @@ use dbcontext::{
 use uuid::Uuid;
 
 pub use self::{
-    posting_rules::{LedgerAccount, EntryKind, PostingSource},
     locked_accounts::LockedAccounts,
+    posting_rules::{EntryKind, LedgerAccount, PostingSource},
 };
 
 /// Accounts with expired credits read per query.

@@ -1,4 +1,4 @@
-//! Rules of one ledger account, in memory. [`Books`](super::Books) does the database reads and writes.
+//! Rules of one ledger account, in memory. [`LockedAccounts`](super::LockedAccounts) does the database reads and writes.
 
 use appcore::{Timestamp, credits::MicroCredits};
 use dbcontext::entity::{credit_grant, ledger_account, ledger_entry};
@@ -276,7 +276,14 @@ impl LedgerAccount {
     }
 
     /// Adds an entry. `amount` is negative if the account is debited.
-    fn post(&mut self, kind: EntryKind, house: HouseAccount, amount: MicroCredits, source: &PostingSource, note: Option<String>) {
+    fn post(
+        &mut self,
+        kind: EntryKind,
+        house: HouseAccount,
+        amount: MicroCredits,
+        source: &PostingSource,
+        note: Option<String>,
+    ) {
         let (account, house) = (self.account.id, house.id());
         let (from_account, to_account) = if amount >= MicroCredits::ZERO { (house, account) } else { (account, house) };
         self.entries.push(ledger_entry::Model {

@@ -7,7 +7,7 @@ use dbcontext::{Database, entity::ledger_account, query::ledger as rows};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{LedgerAccount, LockedAccounts, EntryKind, AccountHolder, PostingSource, verify};
+use super::{AccountHolder, EntryKind, LedgerAccount, LockedAccounts, PostingSource, verify};
 use stage::stages;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);

@@ -1,6 +1,8 @@
 //! Applies gateway updates to a payment, under the lock of its row. Runs in the caller's transaction.
 
-use ::payment::{DisputeState, Money, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, RefundState, Stage, PaymentFacts};
+use ::payment::{
+    DisputeState, Money, PaymentFacts, PaymentUpdate, PaymentWebhookEvent, RefundState, RefundUpdate, Stage,
+};
 use appcore::{AppError, PaymentRefundId, Timestamp, credits::MicroCredits};
 use dbcontext::{
     entity::{payment, payment_dispute, payment_refund},
@@ -12,9 +14,10 @@ use time::OffsetDateTime;
 
 use super::{
     balances,
-    reversals::{Reversal, Reversals},
     fulfilment::{deliver, follow_payments, misfit},
-    price, receipts, refund, stage, subscriptions,
+    price, receipts, refund,
+    reversals::{Reversal, Reversals},
+    stage, subscriptions,
 };
 use crate::{BillingService, entitlements, ledger::AccountHolder};
 
@@ -58,7 +61,9 @@ pub(super) async fn news<C: ConnectionTrait>(
         }
         PaymentUpdate::Expired => step(row, Stage::Expired)?,
         PaymentUpdate::Paid { money, charge } => return paid(service, txn, row, *money, charge.as_deref(), now).await,
-        PaymentUpdate::Refund(_) | PaymentUpdate::Refunds(_) if stage(row)? != Stage::Paid && row.refused_at.is_none() => {
+        PaymentUpdate::Refund(_) | PaymentUpdate::Refunds(_)
+            if stage(row)? != Stage::Paid && row.refused_at.is_none() =>
+        {
             return Ok(Applied::Waits);
         }
         PaymentUpdate::Dispute { .. } if stage(row)? != Stage::Paid => return Ok(Applied::Waits),

@@ -221,7 +221,11 @@ pub async fn set_low_balance(
 }
 
 /// Turns the automatic top-up on, also if it had stopped.
-pub async fn set_top_up(service: &BillingService, payer: Payer, order: TopUpRequest) -> Result<CreditSettings, AppError> {
+pub async fn set_top_up(
+    service: &BillingService,
+    payer: Payer,
+    order: TopUpRequest,
+) -> Result<CreditSettings, AppError> {
     let plan = plan_rows::by_id(service.db.reader(), order.plan_id).await?.filter(|plan| plan.is_active);
     let plan = plan.map(plans::view).transpose()?.filter(|plan| plan.kind == PlanKind::Credits);
     let plan = plan.ok_or_else(|| AppError::field("plan_id", "invalid", "Choose one of the packs of credits."))?;

@@ -1,4 +1,4 @@
-//! Low balances: warns account holders and triggers [automatic top-ups](super::topups).
+//! Low balances: warns account holders and triggers [automatic top-ups](super::auto_top_up).
 //!
 //! Each account stores the balance below which it must be checked (`check_threshold`), so that the posting of a cost
 //! marks the account (`is_due`) in the same transaction without further reads. Every instance sweeps marked accounts
@@ -28,8 +28,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    reconciler::AT_ONCE,
     auto_top_up::{self, TopUpStep},
+    reconciler::AT_ONCE,
 };
 use crate::{BillingService, entitlements, ledger::AccountHolder};
 
@@ -186,7 +186,13 @@ async fn warn<C: ConnectionTrait>(
     Ok(told)
 }
 
-fn tell(service: &BillingService, user_id: UserId, holder: AccountHolder, balance: MicroCredits, threshold: MicroCredits) {
+fn tell(
+    service: &BillingService,
+    user_id: UserId,
+    holder: AccountHolder,
+    balance: MicroCredits,
+    threshold: MicroCredits,
+) {
     let event = Event::CreditsLow { workspace_id: holder.workspace(), balance, threshold };
     match Envelope::seal(&event, Topic::User(user_id), service.clock.now()) {
         Ok(envelope) => drop(service.bus.publish(vec![BusMessage::Envelope(envelope.into())])),

@@ -3,7 +3,10 @@
 //! A payment is prepared at the gateway, its reference is stored, and then exactly this payment is charged. It is paid
 //! once, however often the steps are repeated and wherever a process dies in between.
 
-use ::payment::{ChargeAttempt, ChargeOrder, ChargeResult, GatewayError, KnownPayment, PaymentUpdate, PayerPresence, RemoteState, Snapshot, Stage};
+use ::payment::{
+    ChargeAttempt, ChargeOrder, ChargeResult, GatewayError, KnownPayment, PayerPresence, PaymentUpdate, RemoteState,
+    Snapshot, Stage,
+};
 use appcore::{AppError, Code};
 use dbcontext::{
     constraint::app_error,
@@ -83,12 +86,17 @@ pub(super) async fn charge(
         }
     }
     let return_url = return_url(service, &payment)?;
-    let attempt =
-        ChargeAttempt { method: &method.reference, presence: how.presence, number: how.attempt, return_url: &return_url };
+    let attempt = ChargeAttempt {
+        method: &method.reference,
+        presence: how.presence,
+        number: how.attempt,
+        return_url: &return_url,
+    };
     match recurring.charge(&asked, &attempt).await {
-        Ok(ChargeResult { snapshot: Snapshot { remote: RemoteState::Open | RemoteState::Approved, .. }, redirect_url: None }) => {
-            Ok(None)
-        }
+        Ok(ChargeResult {
+            snapshot: Snapshot { remote: RemoteState::Open | RemoteState::Approved, .. },
+            redirect_url: None,
+        }) => Ok(None),
         Ok(charged) => Ok(Some(charged)),
         Err(error) => failed(error),
     }

@@ -153,7 +153,11 @@ pub(super) fn begun(
 }
 
 /// Starts a payment, or returns the one started with the same idempotency key.
-pub async fn begin(service: &BillingService, payer: Payer, order: CheckoutRequest) -> Result<StartedCheckout, AppError> {
+pub async fn begin(
+    service: &BillingService,
+    payer: Payer,
+    order: CheckoutRequest,
+) -> Result<StartedCheckout, AppError> {
     let method = match order.method_id {
         Some(id) => Some(subscriptions::own_method(service, payer, id).await?),
         None => None,

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use ::payment::{Currency, Gateway, ListedPayment, PaymentListing, Money, RemoteState, Snapshot, Stage};
+use ::payment::{Currency, Gateway, ListedPayment, Money, PaymentListing, RemoteState, Snapshot, Stage};
 use appcore::{
     AppError, Code, PaymentDifferenceId, Timestamp,
     auth::Principal,
@@ -127,7 +127,12 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    async fn with_list(&mut self, listed: Vec<ListedPayment>, from: Timestamp, until: Timestamp) -> Result<(), AppError> {
+    async fn with_list(
+        &mut self,
+        listed: Vec<ListedPayment>,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<(), AppError> {
         let (service, name) = (self.service, self.gateway.name().as_str());
         for part in listed.chunks(PART as usize) {
             let ids = part.iter().filter_map(|one| one.payment_id).collect();
@@ -153,7 +158,8 @@ impl Comparison<'_> {
         for row in reconciliation::paid_between(service.db.writer(), name, from, until, MOST).await? {
             if row.charge.as_deref().is_some_and(|charge| !told.contains(charge)) {
                 let (ours, subject) = (Some(row.amount), row.id.to_string());
-                let compared = self.differs(DifferenceKind::NotPaidThere, &subject, Some(&row), ours, None, false).await;
+                let compared =
+                    self.differs(DifferenceKind::NotPaidThere, &subject, Some(&row), ours, None, false).await;
                 self.note(&subject, compared)?;
             }
         }

@@ -1,10 +1,10 @@
 //! Completion of a demo payment: the payer chooses the outcome, which is delivered like a real event.
 
-use ::payment::{WebhookRequest, DemoOutcome, Gateway as _};
+use ::payment::{DemoOutcome, Gateway as _, WebhookRequest};
 use appcore::{AppError, Code, auth::Principal, view::Payment};
 use uuid::Uuid;
 
-use super::{webhook_inbox, own, price, read};
+use super::{own, price, read, webhook_inbox};
 use crate::BillingService;
 
 /// Completes a demo payment of the caller.

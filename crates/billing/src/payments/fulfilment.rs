@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use ::payment::{Cycle, SubscriptionTransition, SubscriptionState};
+use ::payment::{Cycle, SubscriptionState, SubscriptionTransition};
 use appcore::{
     AppError, Code, PlanId, Timestamp,
     credits::MicroCredits,
@@ -20,9 +20,9 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{
-    reversals::{Reversals, holder_of},
     plans,
-    subscriptions::{self, SaveMethodJob, PaymentPurpose, interval_of},
+    reversals::{Reversals, holder_of},
+    subscriptions::{self, PaymentPurpose, SaveMethodJob, interval_of},
 };
 use crate::{
     BillingService,
@@ -80,7 +80,8 @@ pub(super) async fn deliver<C: ConnectionTrait>(
             }
         }
     }
-    if purpose != PaymentPurpose::Renewal && super::gateway_of(service, row).is_ok_and(|gateway| gateway.recurring().is_some())
+    if purpose != PaymentPurpose::Renewal
+        && super::gateway_of(service, row).is_ok_and(|gateway| gateway.recurring().is_some())
     {
         jobs::ask(txn, now, &SaveMethodJob { payment_id: row.id }).await?;
     }
@@ -147,7 +148,9 @@ async fn go_on<C: ConnectionTrait>(
             next_period(service, current, row, plan, is_same, now)?
         }
         PaymentPurpose::Change | PaymentPurpose::Restart => changed(service, current, purpose, row, plan, now)?,
-        PaymentPurpose::TopUp => return Err(AppError::internal(anyhow::anyhow!("a top-up has no subscription period"))),
+        PaymentPurpose::TopUp => {
+            return Err(AppError::internal(anyhow::anyhow!("a top-up has no subscription period")));
+        }
     };
     rows::store(txn, paid.clone()).await?;
     Ok(paid)

@@ -6,34 +6,34 @@
 //! lock of its row and may arrive in any order. The state machine is in the crate `payment`.
 
 mod apply;
+pub mod auto_top_up;
 pub(crate) mod balances;
 mod charges;
 mod checkout;
-mod reversals;
 mod daily_comparison;
-mod fulfilment;
 mod demo;
+mod fulfilment;
 mod health;
-pub mod webhook_inbox;
+mod payment_toggles;
 pub mod plans;
+mod quarantine;
 mod receipts;
 mod reconciler;
 mod refund;
-mod quarantine;
 mod revenue;
+mod reversals;
 pub mod setups;
 pub mod subscriptions;
-mod payment_toggles;
 #[cfg(test)]
 mod tests;
-pub mod auto_top_up;
+pub mod webhook_inbox;
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, PoisonError, RwLock},
 };
 
-use ::payment::{Currency, Demo, Gateway, GatewayError, GatewayName, KnownPayment, Money, Stage, PaymentContext};
+use ::payment::{Currency, Demo, Gateway, GatewayError, GatewayName, KnownPayment, Money, PaymentContext, Stage};
 use appcore::{
     AppError, Code, PlanId, UserId,
     auth::Principal,
@@ -51,18 +51,18 @@ use uuid::Uuid;
 use self::checkout::begun;
 use self::subscriptions::Payer;
 pub use self::{
-    checkout::{StartedCheckout, CheckoutRequest, begin, finish},
+    checkout::{CheckoutRequest, StartedCheckout, begin, finish},
     daily_comparison::{close as close_difference, differences},
     demo::end_demo,
     health::{health, test},
+    payment_toggles::{gateways, switch},
+    quarantine::{details, release},
     receipts::{Document, billing_details, change_billing_details, credit_note, receipt},
     reconciler::reconcile,
     refund::{decide_refund, refund},
-    quarantine::{details, release},
     revenue::revenue,
-    payment_toggles::{gateways, switch},
 };
-pub(crate) use self::{reconciler::keep, payment_toggles::follow};
+pub(crate) use self::{payment_toggles::follow, reconciler::keep};
 use crate::BillingService;
 pub use ::payment::settings;
 

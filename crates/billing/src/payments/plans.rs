@@ -187,7 +187,8 @@ pub async fn change(
     check(&after)?;
     normalize(&mut after);
     // The terms; `is_active` may change without a new version.
-    let is_same = row(PlanDefinition { is_active: before.is_active, ..after.clone() }, kept, position, created_at)? == old;
+    let is_same =
+        row(PlanDefinition { is_active: before.is_active, ..after.clone() }, kept, position, created_at)? == old;
     let changed = if is_same || !rows::is_sold(&tx, id).await? {
         let changed = row(after, kept, position, created_at)?;
         rows::store(&tx, changed.clone()).await?;

@@ -15,7 +15,7 @@ use identity::accounts::Confirmed;
 use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
-use super::{admin_views, apply, reversals::Reversals, reconciler, refund, stage, subscriptions::wrong_state, view};
+use super::{admin_views, apply, reconciler, refund, reversals::Reversals, stage, subscriptions::wrong_state, view};
 use crate::BillingService;
 
 /// Maximum number of events, refunds and disputes shown per payment.

@@ -163,7 +163,11 @@ pub(super) async fn ask(service: &BillingService, row: payment::Model) -> Result
 }
 
 /// Applies the gateway's answer, under the payment's lock.
-pub(super) async fn apply_news(service: &BillingService, id: Uuid, news: Option<&PaymentUpdate>) -> Result<(), AppError> {
+pub(super) async fn apply_news(
+    service: &BillingService,
+    id: Uuid,
+    news: Option<&PaymentUpdate>,
+) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut locked = rows::lock(&tx, id).await?.ok_or(Code::NotFound)?;

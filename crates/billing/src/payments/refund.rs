@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use ::payment::{GatewayError, RefundOrder, RefundState, RefundResult, Stage};
+use ::payment::{GatewayError, RefundOrder, RefundResult, RefundState, Stage};
 use appcore::{
     AppError, Code, PaymentRefundId, Timestamp, UserId,
     credits::MicroCredits,
@@ -27,9 +27,9 @@ use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
 use super::{
-    apply,
+    apply, details, gateway_of, known,
     reversals::{Reversal, Reversals},
-    details, gateway_of, known, stage,
+    stage,
     subscriptions::wrong_state,
     view,
 };
@@ -233,7 +233,9 @@ async fn end(service: &BillingService, attempt: &Attempt, said: AttemptOutcome) 
             Some(RefundState::Failed)
         }
         // An event has reported the final state in the meantime.
-        AttemptOutcome::Refused(_) | AttemptOutcome::Unknown(_) if refund.state != RefundState::Pending.as_str() => None,
+        AttemptOutcome::Refused(_) | AttemptOutcome::Unknown(_) if refund.state != RefundState::Pending.as_str() => {
+            None
+        }
         AttemptOutcome::Refused(reason) | AttemptOutcome::Unknown(reason) => {
             tracing::warn!(reason, refund = %id, "refund outcome unknown, retrying");
             refund.last_answer = Some(shortened(&reason));

@@ -13,7 +13,7 @@ use appcore::{
 };
 use dbcontext::query::{
     plans as plan_rows,
-    revenue::{self as rows, DailyCredits, DailyAmount, PlanSubscriptions},
+    revenue::{self as rows, DailyAmount, DailyCredits, PlanSubscriptions},
 };
 use time::Date;
 

@@ -14,7 +14,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{fulfilment::source_of, stage};
-use crate::ledger::{LockedAccounts, EntryKind, AccountHolder, PostingSource};
+use crate::ledger::{AccountHolder, EntryKind, LockedAccounts, PostingSource};
 
 /// All reversals of a payment whose row is locked.
 pub(super) struct Reversals {

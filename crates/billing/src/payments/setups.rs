@@ -17,7 +17,7 @@ use dbcontext::{
     query::{payment_methods as rows, users},
 };
 use futures_util::stream::{self, StreamExt as _};
-use jobs::{JobOutcome, Job, JobPayload, JobContext};
+use jobs::{Job, JobContext, JobOutcome, JobPayload};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 

@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
-use ::payment::{WebhookSubject, DisputeState, GatewayName, Money, PaymentUpdate, PaymentWebhookEvent, RefundUpdate, RefundState, Stage};
+use ::payment::{
+    DisputeState, GatewayName, Money, PaymentUpdate, PaymentWebhookEvent, RefundState, RefundUpdate, Stage,
+    WebhookSubject,
+};
 use appcore::{Timestamp, UserId, credits::MicroCredits};
 use dbcontext::{
     entity::{ledger_entry, payment},
     query::{
-        ledger::{self as ledger_rows, NewCreditReservation, EntryFilter},
+        ledger::{self as ledger_rows, EntryFilter, NewCreditReservation},
         payments as rows,
     },
 };
@@ -22,10 +25,10 @@ use sea_orm::ConnectionTrait as _;
 use stage::{PASSWORD, email, principal, sign_in, sign_up, stages};
 use uuid::Uuid;
 
-use super::{CheckoutRequest, apply, begin, webhook_inbox, plans, refund, subscriptions::Payer};
+use super::{CheckoutRequest, apply, begin, plans, refund, subscriptions::Payer, webhook_inbox};
 use crate::{
     BillingService,
-    ledger::{self, LockedAccounts, AccountHolder, PostingSource},
+    ledger::{self, AccountHolder, LockedAccounts, PostingSource},
     tests::instance,
 };
 

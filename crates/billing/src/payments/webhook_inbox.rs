@@ -1,6 +1,9 @@
 //! Webhook inbox: events are verified, then stored and applied in one transaction.
 
-use ::payment::{WebhookSubject, WebhookOutcome, WebhookResponse, WebhookRequest, VerifyError, Gateway, GatewayName, PaymentUpdate, PaymentWebhookEvent, PaymentWebhookTransport};
+use ::payment::{
+    Gateway, GatewayName, PaymentUpdate, PaymentWebhookEvent, PaymentWebhookTransport, VerifyError, WebhookOutcome,
+    WebhookRequest, WebhookResponse, WebhookSubject,
+};
 use appcore::{AppError, Code, PaymentMethodSetupId};
 use dbcontext::{constraint::app_error, entity::payment_event, query::payments as rows};
 
@@ -17,7 +20,11 @@ pub fn telling(service: &BillingService, name: GatewayName) -> Result<PaymentWeb
 
 /// Handles a webhook request, and returns the answer that the gateway expects. An internal failure is reported as such,
 /// so that the gateway repeats the event.
-pub async fn receive(service: &BillingService, name: GatewayName, delivery: &WebhookRequest<'_>) -> Result<WebhookResponse, AppError> {
+pub async fn receive(
+    service: &BillingService,
+    name: GatewayName,
+    delivery: &WebhookRequest<'_>,
+) -> Result<WebhookResponse, AppError> {
     let gateway = service.payments.gateway(name).ok_or(Code::NotFound)?;
     let outcome = match take(service, gateway.as_ref(), delivery).await {
         Ok(outcome) => outcome,
@@ -117,8 +124,9 @@ pub(super) async fn store(
         let applied_at = awaited_subject.is_none().then_some(now);
         rows::mark_event(&tx, name, &notice.event_id, None, awaited_subject.as_deref(), applied_at).await?;
         tx.commit().await.map_err(app_error)?;
-        let is_known =
-            matches!(notice.about, WebhookSubject::Nothing) || notice.news == PaymentUpdate::Other || awaited_subject.is_some();
+        let is_known = matches!(notice.about, WebhookSubject::Nothing)
+            || notice.news == PaymentUpdate::Other
+            || awaited_subject.is_some();
         return Ok(if is_known { WebhookOutcome::Applied } else { WebhookOutcome::UnknownPayment });
     };
     let payment_id = row.id;

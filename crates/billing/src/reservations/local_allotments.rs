@@ -16,7 +16,7 @@ use appcore::credits::MicroCredits;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Amounts, Reservation, CallLimits, Origin, SpendingLimit};
+use super::{Amounts, CallLimits, Origin, Reservation, SpendingLimit};
 
 /// A limit is busy if its calls follow each other within this time.
 const BUSY: Duration = Duration::from_millis(200);
@@ -140,13 +140,20 @@ impl LocalAllotments {
 
     /// Draws amounts from the allotments of all limits, or from none. Also returns the limits whose allotment must be
     /// reserved again.
-    pub fn take(&self, purses: &CallLimits, amounts: Amounts, now: Instant) -> Option<(Reservation, Vec<SpendingLimit>)> {
+    pub fn take(
+        &self,
+        purses: &CallLimits,
+        amounts: Amounts,
+        now: Instant,
+    ) -> Option<(Reservation, Vec<SpendingLimit>)> {
         let mut blocks = self.lock();
-        let has_room = |purse: &SpendingLimit| blocks.get(purse).is_some_and(|block| block.has_room(amounts.of(*purse), now));
+        let has_room =
+            |purse: &SpendingLimit| blocks.get(purse).is_some_and(|block| block.has_room(amounts.of(*purse), now));
         if !purses.iter().flatten().all(has_room) {
             return None;
         }
-        let (mut due, mut held) = (Vec::new(), Reservation { holds: [None; super::MOST], amounts, origin: Origin::Blocks });
+        let (mut due, mut held) =
+            (Vec::new(), Reservation { holds: [None; super::MOST], amounts, origin: Origin::Blocks });
         for (place, purse) in held.holds.iter_mut().zip(purses.iter().flatten()) {
             let block = blocks.get_mut(purse)?;
             let amount = amounts.of(*purse);
@@ -334,8 +341,15 @@ mod tests {
         assert!(blocks.note(&named(), CALL, now).is_empty(), "a reservation is pending");
         let wish = blocks.wishes(&[purse()])[0];
         assert_eq!((wish.extra, wish.needed), (MicroCredits(100 * FIRST_CALLS), MicroCredits::ZERO));
-        blocks
-            .granted(&[AllotmentGrant { request: wish, amount: MicroCredits(100 * calls), is_covered: true, is_limitless: false }], now);
+        blocks.granted(
+            &[AllotmentGrant {
+                request: wish,
+                amount: MicroCredits(100 * calls),
+                is_covered: true,
+                is_limitless: false,
+            }],
+            now,
+        );
         blocks
     }
 
@@ -371,7 +385,7 @@ mod tests {
         let wish = blocks.wishes(&[purse()])[0];
         assert!(wish.is_closed && wish.needed == MicroCredits(100));
         blocks.granted(
-            &[AllotmentGrant { request, amount: MicroCredits(100), is_covered: true, is_limitless: false }],
+            &[AllotmentGrant { request: wish, amount: MicroCredits(100), is_covered: true, is_limitless: false }],
             Instant::now(),
         );
         assert_eq!(blocks.holds().len(), 1, "the call in progress keeps its part");
@@ -379,7 +393,7 @@ mod tests {
         assert_eq!(blocks.close(|_| true), [purse()]);
         let wish = blocks.wishes(&[purse()])[0];
         blocks.granted(
-            &[AllotmentGrant { request, amount: MicroCredits::ZERO, is_covered: true, is_limitless: false }],
+            &[AllotmentGrant { request: wish, amount: MicroCredits::ZERO, is_covered: true, is_limitless: false }],
             Instant::now(),
         );
         assert!(blocks.holds().is_empty() && blocks.due(Instant::now()).is_empty());
@@ -404,7 +418,10 @@ mod tests {
         assert_eq!(blocks.note(&named(), CALL, Instant::now()), [purse()]);
         let grant = |limitless: bool, amount| {
             let wish = blocks.wishes(&[purse()])[0];
-            blocks.granted(&[AllotmentGrant { request, amount, is_covered: true, is_limitless: limitless }], Instant::now());
+            blocks.granted(
+                &[AllotmentGrant { request: wish, amount, is_covered: true, is_limitless: limitless }],
+                Instant::now(),
+            );
         };
         grant(true, MicroCredits::ZERO);
         let (held, due) = blocks.take(&named(), CALL, Instant::now()).unwrap();

@@ -122,7 +122,12 @@ impl LockedLimits {
             SpendingLimit::Credits(account) => {
                 if let Some(book) = self.books.get_mut(account) {
                     book.hold(amount);
-                    self.credit_holds.push(accounts::NewCreditReservation { id, account_id: account, amount, expires_at });
+                    self.credit_holds.push(accounts::NewCreditReservation {
+                        id,
+                        account_id: account,
+                        amount,
+                        expires_at,
+                    });
                 }
             }
         }

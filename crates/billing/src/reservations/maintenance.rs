@@ -20,7 +20,7 @@ use platform::bisect::in_halves;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use super::{Amounts, Reservation, Reservations, LockedLimits, MOST, Origin, SpendingLimit, RemovalFilter};
+use super::{Amounts, LockedLimits, MOST, Origin, RemovalFilter, Reservation, Reservations, SpendingLimit};
 use crate::ledger;
 
 /// Expired reservations released per transaction.
@@ -101,7 +101,12 @@ pub(super) async fn adopt(holds: &Reservations, id: Uuid) -> Result<Option<Reser
     for row in counters::reservations(db, &[id]).await? {
         found.push((SpendingLimit::Counter(CounterId::of(&row.scope, row.scope_id)?), row.amount));
     }
-    found.extend(accounts::reservations(db, &[id]).await?.into_iter().map(|row| (SpendingLimit::Credits(row.account_id), row.amount)));
+    found.extend(
+        accounts::reservations(db, &[id])
+            .await?
+            .into_iter()
+            .map(|row| (SpendingLimit::Credits(row.account_id), row.amount)),
+    );
     if found.is_empty() {
         return Ok(None);
     }

@@ -1,4 +1,4 @@
-//! Reservations: the worst-case cost of a call is reserved in its [budgets, quotas and credits](Purse) before the call,
+//! Reservations: the worst-case cost of a call is reserved in its [budgets, quotas and credits](SpendingLimit) before the call,
 //! and the actual cost is posted after it.
 //!
 //! Concurrent requests are decided in one transaction, which locks the limits, so that instances together never reserve
@@ -7,8 +7,8 @@
 //! reservation that is never settled because its instance died expires.
 
 mod local_allotments;
-mod maintenance;
 mod locked_limits;
+mod maintenance;
 mod period;
 mod spending_limit;
 #[cfg(test)]
@@ -35,7 +35,7 @@ use tokio::{
 use uuid::Uuid;
 
 use self::{
-    local_allotments::{LocalAllotments, AllotmentGrant, AllotmentRequest},
+    local_allotments::{AllotmentGrant, AllotmentRequest, LocalAllotments},
     locked_limits::{LockedLimits, RemovalFilter},
 };
 pub use self::{
@@ -186,7 +186,8 @@ impl Reservations {
     /// Starts the background tasks. Also returns the channel of users whose entitlements change.
     pub fn start(db: Database, clock: Clock, expiry: Duration) -> (Arc<Self>, mpsc::UnboundedReceiver<UserId>) {
         let (changed, changes) = mpsc::unbounded_channel();
-        let (takes, live, blocks, turn) = (Arc::default(), DashMap::new(), LocalAllotments::default(), Mutex::default());
+        let (takes, live, blocks, turn) =
+            (Arc::default(), DashMap::new(), LocalAllotments::default(), Mutex::default());
         let runtime = Handle::current();
         let holds = Arc::new(Self { db, clock, expiry, takes, live, blocks, turn, changed, runtime });
         maintenance::start(&holds);
@@ -218,7 +219,11 @@ impl Reservations {
         Ok(taken)
     }
 
-    async fn decide(&self, purses: CallLimits, amounts: Amounts) -> Result<Result<Option<Reservation>, Shortage>, AppError> {
+    async fn decide(
+        &self,
+        purses: CallLimits,
+        amounts: Amounts,
+    ) -> Result<Result<Option<Reservation>, Shortage>, AppError> {
         let take = ReservationRequest { id: Uuid::now_v7(), amounts, purses };
         let (db, clock, expiry) = (self.db.clone(), self.clock.clone(), self.expiry);
         let decide = move |takes: Vec<ReservationRequest>| {
@@ -362,7 +367,12 @@ impl Reservations {
 
 /// Sets the reservations of local allotments. Amounts that calls drew in the meantime are kept: only a closed allotment
 /// shrinks.
-async fn grant(db: &Database, wishes: &[AllotmentRequest], now: Timestamp, expires_at: Timestamp) -> Result<Vec<AllotmentGrant>, AppError> {
+async fn grant(
+    db: &Database,
+    wishes: &[AllotmentRequest],
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<Vec<AllotmentGrant>, AppError> {
     let tx = db.begin().await.map_err(app_error)?;
     let mut purses = LockedLimits::open(&tx, wishes.iter().map(|wish| wish.purse), now).await?;
     let removed = purses.remove(&tx, wishes.iter().map(|wish| (wish.purse, wish.id)), RemovalFilter::All).await?;
@@ -371,7 +381,12 @@ async fn grant(db: &Database, wishes: &[AllotmentRequest], now: Timestamp, expir
     for wish in wishes {
         let before = before.get(&wish.id).copied().unwrap_or_default();
         let Some(left) = purses.left(wish.purse) else {
-            grants.push(AllotmentGrant { request: *wish, amount: MicroCredits::ZERO, is_covered: true, is_limitless: true });
+            grants.push(AllotmentGrant {
+                request: *wish,
+                amount: MicroCredits::ZERO,
+                is_covered: true,
+                is_limitless: true,
+            });
             continue;
         };
         let share = MicroCredits((left - wish.needed).0 / BLOCK_SHARE);
@@ -396,7 +411,8 @@ async fn decide_all(
     expires_at: Timestamp,
 ) -> Result<HashMap<ReservationRequest, ReservationDecision>, AppError> {
     let tx = db.begin().await.map_err(app_error)?;
-    let mut purses = LockedLimits::open(&tx, takes.iter().flat_map(|take| take.purses.into_iter().flatten()), now).await?;
+    let mut purses =
+        LockedLimits::open(&tx, takes.iter().flat_map(|take| take.purses.into_iter().flatten()), now).await?;
     let mut verdicts = HashMap::with_capacity(takes.len());
     for take in takes {
         let verdict = decide(&mut purses, &take, expires_at);

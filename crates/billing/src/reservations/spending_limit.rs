@@ -80,7 +80,9 @@ impl Amounts {
                 MicroCredits(self.count)
             }
             // Calls don't use up storage and members.
-            SpendingLimit::Counter(CounterId::Quota(QuotaMetric::Storage | QuotaMetric::Members, _)) => MicroCredits::ZERO,
+            SpendingLimit::Counter(CounterId::Quota(QuotaMetric::Storage | QuotaMetric::Members, _)) => {
+                MicroCredits::ZERO
+            }
         }
     }
 }

@@ -17,8 +17,8 @@ use stage::stages;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use super::{Amounts, Reservation, Reservations, OrphanedReservation, Origin, SpendingLimit, Settlement, settle};
-use crate::ledger::{self, LockedAccounts, EntryKind, AccountHolder, PostingSource, verify};
+use super::{Amounts, Origin, OrphanedReservation, Reservation, Reservations, Settlement, SpendingLimit, settle};
+use crate::ledger::{self, AccountHolder, EntryKind, LockedAccounts, PostingSource, verify};
 
 /// Time at which the test clock stands still, because the expiry of reservations uses it.
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -28,7 +28,12 @@ fn instances(db: &Database, clock: &Clock) -> Vec<Arc<Reservations>> {
     (0..2).map(|_| Reservations::start(db.clone(), clock.clone(), EXPIRY).0).collect()
 }
 
-async fn in_books(db: &Database, account: Uuid, now: Timestamp, change: impl FnOnce(&mut crate::ledger::LedgerAccount)) {
+async fn in_books(
+    db: &Database,
+    account: Uuid,
+    now: Timestamp,
+    change: impl FnOnce(&mut crate::ledger::LedgerAccount),
+) {
     let tx = db.begin().await.unwrap();
     let mut books = LockedAccounts::open(&tx, AccountHolder::Person(UserId(account)), now).await.unwrap();
     change(books.only().unwrap());

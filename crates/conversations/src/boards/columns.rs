@@ -2,8 +2,8 @@ use appcore::{
     AppError, BoardColumnId, Code, ConversationId,
     auth::Principal,
     event::Event,
-    text_field::parse_line,
     page::{Page, PageRequest},
+    text_field::parse_line,
     view::BoardColumn,
 };
 use dbcontext::{constraint::app_error, query::boards as rows};

@@ -11,7 +11,7 @@ use event_log::{
     access,
     notifications::{NewNotification, notify},
 };
-use jobs::{self, JobOutcome, Job, JobPayload, JobContext};
+use jobs::{self, Job, JobContext, JobOutcome, JobPayload};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};

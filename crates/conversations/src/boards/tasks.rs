@@ -4,9 +4,9 @@ use appcore::{
     AppError, BoardColumnId, Code, ConversationId, MessageId, TaskId, Timestamp, UserId,
     auth::Principal,
     event::{Event, MAX_NAMED, Topic},
-    text_field::parse_line,
     page::{Page, PageRequest},
     text::Content,
+    text_field::parse_line,
     view::{OwnTask, Task, TaskPerson},
 };
 use dbcontext::{

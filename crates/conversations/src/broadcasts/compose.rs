@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use appcore::{
     AppError, BroadcastId, Code, Timestamp,
     auth::Principal,
-    text_field,
     text::normalize_text,
+    text_field,
     view::{Audience, Broadcast, BroadcastChannel, BroadcastPreview, BroadcastStatus, PresenceStatus, Severity},
 };
 use dbcontext::{

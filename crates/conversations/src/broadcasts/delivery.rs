@@ -17,7 +17,7 @@ use dbcontext::{
 };
 use event_log::notifications::{self, BroadcastNotification};
 use identity::mail::{MailContent, MailJob, Recipient};
-use jobs::{self, JobOutcome, Job, JobPayload, JobContext};
+use jobs::{self, Job, JobContext, JobOutcome, JobPayload};
 use sea_orm::ConnectionTrait as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -9,8 +9,8 @@
 //! computed.
 
 mod compose;
-mod reading;
 mod delivery;
+mod reading;
 
 use appcore::{
     AppError, Timestamp, UserId,
@@ -19,9 +19,9 @@ use appcore::{
 use dbcontext::query::broadcasts::{self as rows, BroadcastRow, DeliveryCounts};
 
 pub use compose::{BroadcastChange, NewBroadcast, change, create, preview, withdraw};
-pub use reading::{dismiss, find, list, see, shown};
 pub use delivery::BroadcastJob;
 pub use delivery::{note_delivered, told_lately};
+pub use reading::{dismiss, find, list, see, shown};
 
 use crate::ConversationsService;
 

@@ -7,7 +7,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Audience, Broadcast, BroadcastChannel, BroadcastStatus, Severity, ShownBroadcast},
 };
-use dbcontext::query::broadcasts::{self as rows, BroadcastRow, BroadcastFilter};
+use dbcontext::query::broadcasts::{self as rows, BroadcastFilter, BroadcastRow};
 
 use super::{concerned, note_delivered, parsed, seen_by_admins, seen_by_readers};
 use crate::ConversationsService;

@@ -14,12 +14,12 @@ use bytes::Bytes;
 use dbcontext::query::{conversations, exports, members};
 use event_log::notifications::{NewNotification, notify};
 use files::uploads::{self, StoredObject};
-use jobs::{JobOutcome, Job, JobPayload, JobContext};
+use jobs::{Job, JobContext, JobOutcome, JobPayload};
 use platform::work_pools::WorkOwner;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{MEDIA_TYPE, ExportOptions, archive::Archive, check, format};
+use super::{ExportOptions, MEDIA_TYPE, archive::Archive, check, format};
 use crate::ConversationsService;
 
 /// Minimum interval between progress events.

@@ -15,7 +15,7 @@ use appcore::{
     auth::Principal,
     page::{MAX_PAGE_SIZE, Slice},
     text::Content,
-    view::{Mention, MentionKind, Message, Neighbours, PresenceStatus, MentionScope},
+    view::{Mention, MentionKind, MentionScope, Message, Neighbours, PresenceStatus},
 };
 use dbcontext::query;
 use serde_json::json;
@@ -25,7 +25,7 @@ pub use dbcontext::query::messages::History;
 pub use event_log::events::{Actor, InThread, SendMessage, Sent};
 use event_log::{
     access,
-    events::{AnswerOptions, EditPrompt, DeleteMessage, EditMessage, KEPT_TO_ADMINS, MemberAction, Outcome},
+    events::{AnswerOptions, DeleteMessage, EditMessage, EditPrompt, KEPT_TO_ADMINS, MemberAction, Outcome},
 };
 
 use crate::ConversationsService;

@@ -6,8 +6,8 @@ use appcore::{
     AppError, Code, MessageId, NotificationId, ReminderId, Timestamp, UserId,
     auth::Principal,
     event::Event,
-    text_field::parse_line,
     page::{Page, PageRequest},
+    text_field::parse_line,
     view::{Message, NotificationKind, Reminder},
 };
 use dbcontext::{
@@ -20,7 +20,7 @@ use dbcontext::{
 };
 use event_log::notifications::{self, NewNotification};
 use files::quotas;
-use jobs::{self, JobOutcome, Job, JobPayload, JobContext};
+use jobs::{self, Job, JobContext, JobOutcome, JobPayload};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 

@@ -28,7 +28,7 @@ use event_log::{
     access,
     events::{AnswerOptions, no_such_file},
 };
-use jobs::{self, JobOutcome, Job, JobPayload, JobContext};
+use jobs::{self, Job, JobContext, JobOutcome, JobPayload};
 use platform::cleanup::SweepJob;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

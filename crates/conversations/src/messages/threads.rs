@@ -9,11 +9,11 @@ use appcore::{
 };
 use dbcontext::query::{self, threads as rows};
 
-pub use dbcontext::query::threads::{ThreadRange, FollowedThreadFilter};
+pub use dbcontext::query::threads::{FollowedThreadFilter, ThreadRange};
 use event_log::{
     access,
     events::{MemberAction, Solve},
-    notifications::{self, ReadScope, NotificationReadPosition},
+    notifications::{self, NotificationReadPosition, ReadScope},
 };
 
 use super::find;
@@ -106,7 +106,10 @@ async fn tell(service: &ConversationsService, by: &Principal, root: &Message) ->
     let position = position(root, rows::position(service.db.writer(), by.user_id, root.id).await?);
     let ThreadPosition { following, read_no, unread } = position;
     let (conversation_id, message_id) = (root.conversation_id, root.id);
-    service.notify_user(by.user_id, &Event::OwnThreadChanged { conversation_id, message_id, following, read_no, unread })?;
+    service.notify_user(
+        by.user_id,
+        &Event::OwnThreadChanged { conversation_id, message_id, following, read_no, unread },
+    )?;
     Ok(position)
 }
 

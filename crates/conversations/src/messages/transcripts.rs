@@ -8,7 +8,7 @@ use event_log::events::{ServerAction, SetTranscript, TranscribeJob};
 use files::uploads::StoredObject;
 use futures_util::TryStreamExt as _;
 use gateway::{BillingIdentity, StoredRecording};
-use jobs::{JobOutcome, Job, JobContext};
+use jobs::{Job, JobContext, JobOutcome};
 
 use crate::ConversationsService;
 

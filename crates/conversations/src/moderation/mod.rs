@@ -61,7 +61,8 @@ pub async fn hidden(service: &ConversationsService, by: &Principal, id: MessageI
         if !may_read && !rows::is_reported(db, id).await? {
             Confirmed::ask(&service.identity, by).await?;
         }
-        audit::record(service.db.writer(), NewAuditEntry::by(by, Action::HiddenMessageRead, Some(id.to_string()))).await?;
+        audit::record(service.db.writer(), NewAuditEntry::by(by, Action::HiddenMessageRead, Some(id.to_string())))
+            .await?;
     }
     Ok(HiddenMessage {
         message_id: id,

@@ -3,7 +3,7 @@
 //! One transaction removes all personal data and ends all sessions. Content shared with others
 //! stays usable: messages are attributed to a "Deleted user", and ownership passes to another
 //! member. That part touches every conversation of the user, so it runs after the commit: right
-//! away if possible, and in any case by a [job](ForgetJob), which also rewrites the event log.
+//! away if possible, and in any case by a [job](AccountCleanupJob), which also rewrites the event log.
 
 use std::time::Duration;
 
@@ -16,16 +16,18 @@ use dbcontext::{
     Transaction,
     constraint::app_error,
     entity::user,
-    query::{self, api_keys, account_erasure, mail_tokens, sessions, users},
+    query::{self, account_erasure, api_keys, mail_tokens, sessions, users},
 };
 use event_log::events::ServerAction;
 use identity::{
-    accounts::{Device, api_keys::tell_revoked, login_throttle, user_admin, reauthenticate, sessions::tell_ended, tell_others},
+    accounts::{
+        Device, api_keys::tell_revoked, login_throttle, reauthenticate, sessions::tell_ended, tell_others, user_admin,
+    },
     mail::MailJob,
     membership::WorkspaceChangeEvent,
     presence,
 };
-use jobs::{self, JobOutcome, Job, JobPayload, JobContext};
+use jobs::{self, Job, JobContext, JobOutcome, JobPayload};
 use platform::{
     audit::{self, Action, NewAuditEntry},
     cleanup,
@@ -78,7 +80,11 @@ pub(super) struct DeletedAccount {
 
 /// Removes the personal data of an account that the caller has locked, and ends its sessions and
 /// API keys.
-pub(super) async fn erase(tx: &Transaction, service: &ConversationsService, user_id: UserId) -> Result<DeletedAccount, AppError> {
+pub(super) async fn erase(
+    tx: &Transaction,
+    service: &ConversationsService,
+    user_id: UserId,
+) -> Result<DeletedAccount, AppError> {
     let now = service.clock.now();
     let ended = sessions::end_all(tx, user_id, None, now).await?;
     let revoked = api_keys::revoke_all(tx, user_id, now).await?;

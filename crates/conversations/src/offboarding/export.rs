@@ -11,7 +11,7 @@ use appcore::{
 use dbcontext::query::{exports, known_devices, mcp_connections, sections, user_settings, users};
 use futures_util::{Stream, stream};
 use gateway::keys;
-use identity::accounts::{identities, session_tokens, passkeys, sessions};
+use identity::accounts::{identities, passkeys, session_tokens, sessions};
 use platform::{
     audit::{self, Action, NewAuditEntry},
     work_pools::{WorkOwner, WorkPool, WorkSlot},
@@ -144,7 +144,12 @@ macro_rules! pages {
     };
 }
 
-async fn write(service: &ConversationsService, by: &Principal, entry: NewAuditEntry, out: &mut ExportStream) -> Result<(), ExportStop> {
+async fn write(
+    service: &ConversationsService,
+    by: &Principal,
+    entry: NewAuditEntry,
+    out: &mut ExportStream,
+) -> Result<(), ExportStop> {
     // Recorded before any data is sent, so that no export is missing from the audit log.
     audit::record(service.db.writer(), entry).await?;
     let db = service.db.reader();

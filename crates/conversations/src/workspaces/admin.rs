@@ -3,8 +3,8 @@
 
 use appcore::{
     AppError, Code, UserId, WorkspaceId,
-    text_field::validate_search_text,
     page::{Page, PageRequest},
+    text_field::validate_search_text,
     view::{AdminWorkspace, AdminWorkspaceMember, WorkspaceKind, WorkspaceRole},
 };
 pub use dbcontext::query::admin_workspaces::Filter;

@@ -10,7 +10,7 @@ use appcore::{AppError, Code, ConversationId, Timestamp, UserId, WorkspaceId};
 use dbcontext::query::{conversations, workspaces as rows};
 use event_log::events::{Change, ServerAction};
 use futures_util::{StreamExt as _, stream};
-use jobs::{self, JobOutcome, Job, JobPayload, JobContext};
+use jobs::{self, Job, JobContext, JobOutcome, JobPayload};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -220,7 +220,11 @@ pub async fn preview(service: &ConversationsService, token: &str) -> Result<Invi
 }
 
 /// Accepts an invitation. An existing member keeps their role, and no use is counted.
-pub async fn accept(service: &ConversationsService, by: &Principal, token: &str) -> Result<InvitationDetails, AppError> {
+pub async fn accept(
+    service: &ConversationsService,
+    by: &Principal,
+    token: &str,
+) -> Result<InvitationDetails, AppError> {
     let now = service.clock.now();
     // Invalid tokens are refused before the write lock is taken.
     find(service.db.reader(), token, now).await?.ok_or(Code::NotFound)?;

@@ -3,8 +3,8 @@
 use appcore::{
     AppError, Code, UserId, WorkspaceId,
     auth::{Email, Permission, Principal},
-    text_field::validate_search_text,
     page::{Page, PageRequest},
+    text_field::validate_search_text,
     view::{UnknownName, User, WorkspaceMember, WorkspaceRole},
 };
 use dbcontext::{

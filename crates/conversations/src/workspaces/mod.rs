@@ -5,24 +5,24 @@
 //! belongs to one person as long as their account exists; the shared one belongs to the
 //! installation, which names it; the others are teams.
 
+pub mod admin;
 mod departure;
 mod domains;
 pub mod emoji;
 pub mod invitations;
 mod members;
-pub mod admin;
 
 use std::collections::HashMap;
 
 pub use departure::{DepartureJob, submit_all};
 pub use domains::{join, offered};
-pub use members::{NewWorkspaceMember, MemberIdentifier, add_member, leave, members, remove_member, set_role};
+pub use members::{MemberIdentifier, NewWorkspaceMember, add_member, leave, members, remove_member, set_role};
 
 use appcore::{
     AppError, Code, WorkspaceId,
     auth::{Permission, Principal},
-    text_field::parse_workspace_name,
     page::{Page, PageRequest},
+    text_field::parse_workspace_name,
     view::{Workspace, WorkspaceRole},
 };
 use dbcontext::{

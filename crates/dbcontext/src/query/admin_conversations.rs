@@ -4,7 +4,8 @@ use appcore::{
     AppError, ConversationId, Timestamp, UserId, WorkspaceId,
     page::PageRequest,
     view::{
-        AdminConversation, AdminConversationMember, AdminOwner, WorkspaceReference, ConversationKind, MemberRole, UnknownName,
+        AdminConversation, AdminConversationMember, AdminOwner, ConversationKind, MemberRole, UnknownName,
+        WorkspaceReference,
     },
 };
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};

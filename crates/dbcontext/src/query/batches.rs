@@ -139,7 +139,10 @@ pub struct ConversationSnapshot {
 }
 
 /// Reads the state of a batch's conversations and senders in one statement. Deleted conversations are left out.
-pub async fn snapshots<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, UserId)]) -> Result<Vec<ConversationSnapshot>, AppError> {
+pub async fn snapshots<C: ConnectionTrait>(
+    db: &C,
+    asked: &[(ConversationId, UserId)],
+) -> Result<Vec<ConversationSnapshot>, AppError> {
     let asked = people(db.get_database_backend(), asked);
     let sql = format!(
         "SELECT {STATE}, w.user_id, m.role, u.display_name FROM {} \
@@ -173,7 +176,11 @@ pub struct ExpectedState {
 
 /// Executes `pieces` in a transaction if the conversations still have these sequence numbers and the required members
 /// are still present (optimistic concurrency). On SQLite there are no concurrent writers.
-pub async fn execute_if_unchanged(db: &Database, seen: &[ExpectedState], pieces: Vec<Piece>) -> Result<OptimisticCommit, AppError> {
+pub async fn execute_if_unchanged(
+    db: &Database,
+    seen: &[ExpectedState],
+    pieces: Vec<Piece>,
+) -> Result<OptimisticCommit, AppError> {
     if pieces.is_empty() {
         return Ok(OptimisticCommit::Executed);
     }
@@ -183,7 +190,7 @@ pub async fn execute_if_unchanged(db: &Database, seen: &[ExpectedState], pieces:
             CommitOutcome::Duplicate => OptimisticCommit::Duplicate,
         });
     }
-    let (sql, arguments) = execute_where_seen(snapshots, pieces)?;
+    let (sql, arguments) = execute_where_seen(seen, pieces)?;
     // Uses sqlx directly because sea-orm's arrays cannot contain NULL.
     let cause = |error: sqlx::Error| RuntimeErr::SqlxError(error.into());
     let acquired = db.log().get_postgres_connection_pool().acquire().await;
@@ -192,7 +199,7 @@ pub async fn execute_if_unchanged(db: &Database, seen: &[ExpectedState], pieces:
     match executed.map_err(|error| DbErr::Query(cause(error))) {
         Ok(held) => {
             let held: HashSet<ConversationId> = held.into_iter().map(ConversationId).collect();
-            let moved: Vec<_> = snapshots.iter().map(|seen| snapshots.id).filter(|id| !held.contains(id)).collect();
+            let moved: Vec<_> = seen.iter().map(|seen| seen.id).filter(|id| !held.contains(id)).collect();
             Ok(if moved.is_empty() { OptimisticCommit::Executed } else { OptimisticCommit::WriteConflict(moved) })
         }
         Err(error) if unique_violation(&error) => Ok(OptimisticCommit::Duplicate),
@@ -202,12 +209,15 @@ pub async fn execute_if_unchanged(db: &Database, seen: &[ExpectedState], pieces:
 
 /// Builds a single statement, and thus a single transaction, for PostgreSQL. It returns the conversations that are
 /// unchanged, and writes nothing unless all of them are.
-fn execute_where_seen(seen: &[ExpectedState], pieces: Vec<Piece>) -> Result<(AssertSqlSafe<String>, PgArguments), AppError> {
-    let mut rows = Vec::with_capacity(snapshots.len());
-    for seen in snapshots {
-        let members = snapshots.members.iter().map(|(user, role)| json!({ "user_id": user, "role": role }));
-        let members = (!snapshots.members.is_empty()).then(|| Value::from_iter(members).to_string());
-        rows.push([snapshots.id.0.into(), snapshots.last_seq.into(), members.into()]);
+fn execute_where_seen(
+    seen: &[ExpectedState],
+    pieces: Vec<Piece>,
+) -> Result<(AssertSqlSafe<String>, PgArguments), AppError> {
+    let mut rows = Vec::with_capacity(seen.len());
+    for seen in seen {
+        let members = seen.members.iter().map(|(user, role)| json!({ "user_id": user, "role": role }));
+        let members = (!seen.members.is_empty()).then(|| Value::from_iter(members).to_string());
+        rows.push([seen.id.0.into(), seen.last_seq.into(), members.into()]);
     }
     let rows =
         Rows::new(DatabaseBackend::Postgres, [Column::Uuid("id"), Column::Int("seen"), Column::Text("members")], rows);
@@ -221,7 +231,7 @@ fn execute_where_seen(seen: &[ExpectedState], pieces: Vec<Piece>) -> Result<(Ass
          ORDER BY c.id FOR UPDATE OF c",
         rows.table()
     );
-    pieces::execute_if(Piece::new(claim, &rows)?, snapshots.len(), pieces)
+    pieces::execute_if(Piece::new(claim, &rows)?, seen.len(), pieces)
 }
 
 /// Memberships of these users in these conversations.
@@ -432,7 +442,10 @@ pub struct LastMessage {
 }
 
 /// Advances the senders' read positions to their own messages, in the same lock order as readers' positions.
-pub fn advance_sender_positions(backend: DatabaseBackend, written: &BTreeMap<(ConversationId, UserId), LastMessage>) -> Piece {
+pub fn advance_sender_positions(
+    backend: DatabaseBackend,
+    written: &BTreeMap<(ConversationId, UserId), LastMessage>,
+) -> Piece {
     // SQLite's numbered parameters would count across statements, so the sequence number is passed twice.
     const COLUMNS: [Column; 5] = [
         Column::Int("no"),

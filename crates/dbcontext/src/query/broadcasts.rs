@@ -327,7 +327,10 @@ pub async fn receipts_of<C: ConnectionTrait>(
 }
 
 /// Delivery counts; announcements without deliveries are left out.
-pub async fn counts<C: ConnectionTrait>(db: &C, ids: &[BroadcastId]) -> Result<HashMap<BroadcastId, DeliveryCounts>, AppError> {
+pub async fn counts<C: ConnectionTrait>(
+    db: &C,
+    ids: &[BroadcastId],
+) -> Result<HashMap<BroadcastId, DeliveryCounts>, AppError> {
     #[derive(FromQueryResult)]
     struct CountsRow {
         broadcast_id: BroadcastId,

@@ -166,10 +166,10 @@ pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewBudgetReserva
             Field::Int("expires_at"),
         ],
     );
-    if reservations.is_empty() {
+    if holds.is_empty() {
         return Ok(());
     }
-    let rows = reservations.iter().map(|hold| {
+    let rows = holds.iter().map(|hold| {
         [
             hold.id.into(),
             hold.counter.scope().into(),
@@ -205,7 +205,11 @@ pub async fn expired<C: ConnectionTrait>(
 }
 
 /// Removes those of these reservations that are still expired.
-pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Timestamp) -> Result<Vec<BudgetReservation>, AppError> {
+pub async fn remove_expired<C: ConnectionTrait>(
+    txn: &C,
+    ids: &[Uuid],
+    now: Timestamp,
+) -> Result<Vec<BudgetReservation>, AppError> {
     let backend = txn.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().copied());
     let sql = format!(
@@ -250,7 +254,7 @@ pub async fn remove<C: ConnectionTrait>(txn: &C, budget: BudgetId) -> Result<boo
     let holds = budget_hold::Entity::delete_many()
         .filter(budget_hold::Column::Scope.eq(budget.scope))
         .filter(budget_hold::Column::ScopeId.eq(budget.id));
-    reservations.exec(txn).await.map_err(app_error)?;
+    holds.exec(txn).await.map_err(app_error)?;
     Ok(done.rows_affected > 0)
 }
 

@@ -61,7 +61,12 @@ struct Number {
 }
 
 /// Merges values into the stored ones.
-pub async fn merge<C: ConnectionTrait>(db: &C, step: Step, union: Aggregation, figures: &[MetricValue]) -> Result<(), AppError> {
+pub async fn merge<C: ConnectionTrait>(
+    db: &C,
+    step: Step,
+    union: Aggregation,
+    figures: &[MetricValue],
+) -> Result<(), AppError> {
     if figures.is_empty() {
         return Ok(());
     }
@@ -184,7 +189,7 @@ pub async fn maximum<C: ConnectionTrait>(
         .select_only()
         .column_as(figure::Column::Value.max(), "most")
         .into_tuple::<Option<i64>>();
-    Ok(maximum.one(db).await.map_err(app_error)?.flatten())
+    Ok(most.one(db).await.map_err(app_error)?.flatten())
 }
 
 /// Number of users whose AI requests failed.
@@ -212,7 +217,10 @@ pub async fn delete_instance<C: ConnectionTrait>(db: &C, id: InstanceId) -> Resu
 }
 
 /// Deletes and returns the instances that were not seen since `before`.
-pub async fn delete_stale_instances<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<Vec<InstanceRow>, AppError> {
+pub async fn delete_stale_instances<C: ConnectionTrait>(
+    db: &C,
+    before: Timestamp,
+) -> Result<Vec<InstanceRow>, AppError> {
     let gone = instance::Entity::delete_many().filter(instance::Column::SeenAt.lt(before));
     gone.exec_with_returning(db).await.map_err(app_error)
 }
@@ -247,7 +255,7 @@ pub async fn incidents<C: ConnectionTrait>(db: &C, from: Timestamp, most: u64) -
         .add(incident::Column::BeganAt.gte(from))
         .add(incident::Column::EndedAt.gte(from))
         .add(incident::Column::EndedAt.is_null());
-    let newest = incident::Entity::find().filter(is_recent).order_by_desc(incident::Column::BeganAt).limit(maximum);
+    let newest = incident::Entity::find().filter(is_recent).order_by_desc(incident::Column::BeganAt).limit(most);
     let mut rows = newest.all(db).await.map_err(app_error)?;
     rows.reverse();
     Ok(rows)

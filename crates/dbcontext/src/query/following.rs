@@ -30,7 +30,10 @@ pub struct ConnectionSubscriptions {
 }
 
 /// Conversations and workspaces of these users. Users without any are left out.
-pub async fn of<C: ConnectionTrait>(db: &C, users: &[UserId]) -> Result<HashMap<UserId, ConnectionSubscriptions>, AppError> {
+pub async fn of<C: ConnectionTrait>(
+    db: &C,
+    users: &[UserId],
+) -> Result<HashMap<UserId, ConnectionSubscriptions>, AppError> {
     #[derive(FromQueryResult)]
     struct FollowedSubject {
         user_id: UserId,

@@ -14,7 +14,12 @@ pub async fn all<C: ConnectionTrait>(db: &C) -> Result<Vec<Model>, AppError> {
 }
 
 /// Inserts or replaces a model.
-pub async fn upsert<C: ConnectionTrait>(db: &C, name: &str, definition: String, now: Timestamp) -> Result<(), AppError> {
+pub async fn upsert<C: ConnectionTrait>(
+    db: &C,
+    name: &str,
+    definition: String,
+    now: Timestamp,
+) -> Result<(), AppError> {
     let row = ActiveModel { name: Set(name.to_owned()), definition: Set(definition), updated_at: Set(now) };
     let again = OnConflict::column(Column::Name).update_columns([Column::Definition, Column::UpdatedAt]).to_owned();
     Entity::insert(row).on_conflict(again).exec_without_returning(db).await.map_err(app_error)?;

@@ -376,7 +376,7 @@ pub async fn postpone(db: &Database, id: JobId, attempt: i32, wait: Duration, er
     end(db, change, id, attempt, vec![millis(wait), error.into()]).await
 }
 
-/// Suspends a job until `wait` has passed or it is [hastened](hasten). Claims so far don't count as failures.
+/// Suspends a job until `wait` has passed or it is [hastened](make_due). Claims so far don't count as failures.
 pub async fn suspend(db: &Database, id: JobId, attempt: i32, wait: Duration) -> Result<bool, AppError> {
     let change = "UPDATE jobs SET status = 'waiting', due_at = CASE WHEN stop_requested THEN {now} ELSE {now} + $3 END, leased_by = NULL, \
                   attempts_before = attempt, updated_at = {now} \
@@ -462,7 +462,7 @@ pub async fn release_all<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
     .await
 }
 
-/// Instances other than `own` that run jobs but don't hold their liveness lock ([`Sign`](crate::Sign)). PostgreSQL
+/// Instances other than `own` that run jobs but don't hold their liveness lock ([`LivenessLock`](crate::LivenessLock)). PostgreSQL
 /// only.
 pub async fn workers_without_sign<C: ConnectionTrait>(db: &C, own: InstanceId) -> Result<Vec<InstanceId>, AppError> {
     #[derive(FromQueryResult)]

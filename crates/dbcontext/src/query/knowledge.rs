@@ -6,7 +6,7 @@
 use appcore::{
     AppError, AssistantId, ConversationId, KnowledgeFileId, SectionId, Timestamp, UploadId, UserId, WorkspaceId,
     credits::MicroCredits,
-    view::{ConversationKind, KnowledgeFile, KnowledgeContributor, KnowledgeState, WorkspaceRole},
+    view::{ConversationKind, KnowledgeContributor, KnowledgeFile, KnowledgeState, WorkspaceRole},
 };
 use sea_orm::{
     ActiveValue::NotSet,
@@ -249,7 +249,7 @@ pub async fn insert_chunks<C: ConnectionTrait>(
     (pieces, words): (Vec<PieceRow>, Vec<WordsRow>),
     now: Timestamp,
 ) -> Result<bool, AppError> {
-    let count = i64::try_from(chunks.len()).unwrap_or(i64::MAX);
+    let count = i64::try_from(pieces.len()).unwrap_or(i64::MAX);
     let done = knowledge_file::Entity::update_many()
         .set(knowledge_file::ActiveModel { pieces: Set(count), updated_at: Set(now), ..Default::default() })
         .filter(knowledge_file::Column::Id.eq(id))
@@ -260,8 +260,8 @@ pub async fn insert_chunks<C: ConnectionTrait>(
     if done.rows_affected == 0 {
         return Ok(false);
     }
-    let mut pieces = chunks.into_iter().peekable();
-    while chunks.peek().is_some() {
+    let mut pieces = pieces.into_iter().peekable();
+    while pieces.peek().is_some() {
         let columns = [
             Column::Uuid("file_id"),
             Column::Int("number"),
@@ -270,7 +270,7 @@ pub async fn insert_chunks<C: ConnectionTrait>(
             Column::Text("heading"),
             Column::Int("line"),
         ];
-        let part = chunks.by_ref().take(WRITTEN_AT_ONCE).map(|piece| {
+        let part = pieces.by_ref().take(WRITTEN_AT_ONCE).map(|piece| {
             [
                 piece.file_id.0.into(),
                 i64::from(piece.number).into(),

@@ -262,10 +262,10 @@ pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewCreditReserva
         "credit_holds",
         [Field::Uuid("id"), Field::Uuid("account_id"), Field::Int("amount"), Field::Int("expires_at")],
     );
-    if reservations.is_empty() {
+    if holds.is_empty() {
         return Ok(());
     }
-    let rows = reservations
+    let rows = holds
         .iter()
         .map(|hold| [hold.id.into(), hold.account_id.into(), hold.amount.0.into(), hold.expires_at.0.into()]);
     execute(txn, vec![INSERT.piece(rows)]).await
@@ -295,7 +295,11 @@ pub async fn expired_holds<C: ConnectionTrait>(
 }
 
 /// Removes those of these reservations that are still expired.
-pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Timestamp) -> Result<Vec<CreditReservation>, AppError> {
+pub async fn remove_expired<C: ConnectionTrait>(
+    txn: &C,
+    ids: &[Uuid],
+    now: Timestamp,
+) -> Result<Vec<CreditReservation>, AppError> {
     let backend = txn.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().copied());
     let sql = format!(

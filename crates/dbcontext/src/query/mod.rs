@@ -4,6 +4,7 @@
 //! Single rows go through entities; everything else is SQL in the layer `raw`.
 
 pub mod access;
+pub mod account_erasure;
 pub mod admin_conversations;
 pub mod admin_users;
 pub mod admin_workspaces;
@@ -18,7 +19,6 @@ pub mod boards;
 pub mod broadcasts;
 pub mod budgets;
 pub mod conversations;
-pub mod account_erasure;
 pub mod drafts;
 pub mod emoji;
 pub mod events;

@@ -269,7 +269,10 @@ pub enum ReadScope {
 }
 
 /// Unread notifications at or before these read positions.
-pub async fn passed<C: ConnectionTrait>(db: &C, reads: &[NotificationReadPosition]) -> Result<Vec<NotificationKey>, AppError> {
+pub async fn passed<C: ConnectionTrait>(
+    db: &C,
+    reads: &[NotificationReadPosition],
+) -> Result<Vec<NotificationKey>, AppError> {
     let backend = db.get_database_backend();
     let mut found = Vec::new();
     for is_thread in [false, true] {
@@ -295,7 +298,11 @@ pub async fn passed<C: ConnectionTrait>(db: &C, reads: &[NotificationReadPositio
 }
 
 /// Marks notifications as read; returns those that were unread.
-pub async fn mark_told_read<C: ConnectionTrait>(db: &C, told: &[NotificationKey], at: Timestamp) -> Result<Vec<NotificationKey>, AppError> {
+pub async fn mark_told_read<C: ConnectionTrait>(
+    db: &C,
+    told: &[NotificationKey],
+    at: Timestamp,
+) -> Result<Vec<NotificationKey>, AppError> {
     let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
     let rows =
         Rows::new(db.get_database_backend(), columns, told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]));

@@ -85,7 +85,10 @@ pub struct NotifiedConversation {
     pub title: Option<String>,
 }
 
-pub async fn conversations<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<NotifiedConversation>, AppError> {
+pub async fn conversations<C: ConnectionTrait>(
+    db: &C,
+    ids: &[ConversationId],
+) -> Result<Vec<NotifiedConversation>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!(
         "SELECT c.id, c.kind, c.title FROM {} JOIN conversations c ON c.id = w.id AND NOT c.is_deleted",

@@ -32,7 +32,11 @@ pub struct AdvancedPosition {
 
 /// Advances positions, never backwards and never past the end of the conversation; returns the changed ones. In
 /// conversations with more than `small` members only read positions are stored.
-pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[ReportedPosition], small: u32) -> Result<Vec<AdvancedPosition>, AppError> {
+pub async fn reach<C: ConnectionTrait>(
+    db: &C,
+    reaches: &[ReportedPosition],
+    small: u32,
+) -> Result<Vec<AdvancedPosition>, AppError> {
     let backend = db.get_database_backend();
     let (least, most) =
         if backend == sea_orm::DatabaseBackend::Postgres { ("LEAST", "GREATEST") } else { ("MIN", "MAX") };

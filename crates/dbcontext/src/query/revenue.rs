@@ -48,7 +48,11 @@ pub async fn paid<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) ->
 }
 
 /// Refunded amounts.
-pub async fn refunded<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<DailyAmount>, AppError> {
+pub async fn refunded<C: ConnectionTrait>(
+    db: &C,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<DailyAmount>, AppError> {
     let sql = "SELECT r.refunded_at / 86400000 AS day, p.currency, CAST(SUM(r.amount) AS BIGINT) AS amount, COUNT(*) AS count \
                FROM payment_refunds r JOIN payments p ON p.id = r.payment_id \
                WHERE r.refunded_at >= $1 AND r.refunded_at < $2 AND r.state = 'done' GROUP BY 1, 2";
@@ -56,7 +60,11 @@ pub async fn refunded<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp
 }
 
 /// Disputed amounts, except those of won disputes.
-pub async fn disputed<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<DailyAmount>, AppError> {
+pub async fn disputed<C: ConnectionTrait>(
+    db: &C,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<DailyAmount>, AppError> {
     let sql = "SELECT d.created_at / 86400000 AS day, p.currency, CAST(SUM(d.amount) AS BIGINT) AS amount, COUNT(*) AS count \
                FROM payment_disputes d JOIN payments p ON p.id = d.payment_id \
                WHERE d.created_at >= $1 AND d.created_at < $2 AND d.state <> 'won' GROUP BY 1, 2";

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use appcore::{
     AppError, BoardColumnId, ConversationId, TaskId, Timestamp, UserId,
     page::PageRequest,
-    view::{OwnTask, Task, TaskPerson, TaskConversation},
+    view::{OwnTask, Task, TaskConversation, TaskPerson},
 };
 use sea_orm::{
     ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, Set,

@@ -57,10 +57,17 @@ pub async fn put<C: ConnectionTrait>(db: &C, new: &NewPermission, now: Timestamp
 }
 
 /// Permissions of an assistant granted by a user.
-pub async fn of<C: ConnectionTrait>(db: &C, user: UserId, assistant: AssistantId) -> Result<Vec<PermittedTool>, AppError> {
+pub async fn of<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    assistant: AssistantId,
+) -> Result<Vec<PermittedTool>, AppError> {
     let given = Entity::find().filter(Column::UserId.eq(user)).filter(Column::AssistantId.eq(assistant));
     let found = given.all(db).await.map_err(app_error)?;
-    Ok(found.into_iter().map(|Model { server_id, tool, digest, .. }| PermittedTool { server_id, tool, digest }).collect())
+    Ok(found
+        .into_iter()
+        .map(|Model { server_id, tool, digest, .. }| PermittedTool { server_id, tool, digest })
+        .collect())
 }
 
 /// Lists a user's permissions, newest first.

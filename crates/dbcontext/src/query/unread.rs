@@ -28,7 +28,11 @@ fn columns() -> String {
 }
 
 /// Read position of a user in one of their conversations.
-pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, id: ConversationId) -> Result<Option<UnreadConversation>, AppError> {
+pub async fn find<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    id: ConversationId,
+) -> Result<Option<UnreadConversation>, AppError> {
     let sql = format!("{} {BEHIND} AND c.id = $2", columns());
     raw::find_one::<_, UnreadConversation>(db, sql, [user.into(), id.into()]).await
 }

@@ -171,7 +171,9 @@ pub(super) fn seen_in(workspace_id: WorkspaceId, by: UserId) -> Condition {
     let in_it = |seeing| Expr::val(workspace_id).in_subquery(workspaces_of(by, seeing));
     let as_guest =
         Condition::any().add(user::Column::Id.eq(by)).add(user::Column::Id.in_subquery(fellows_of(by, workspace_id)));
-    Condition::any().add(in_it(RoleVisibility::Everybody)).add(Condition::all().add(in_it(RoleVisibility::ConversationPartners)).add(as_guest))
+    Condition::any()
+        .add(in_it(RoleVisibility::Everybody))
+        .add(Condition::all().add(in_it(RoleVisibility::ConversationPartners)).add(as_guest))
 }
 
 /// Changes the display name.
@@ -353,7 +355,11 @@ pub struct PresenceSettings {
 }
 
 /// Presences and statuses set by these users; users without any may be left out.
-pub async fn wishes<C: ConnectionTrait>(db: &C, people: &[UserId], now: Timestamp) -> Result<Vec<PresenceSettings>, AppError> {
+pub async fn wishes<C: ConnectionTrait>(
+    db: &C,
+    people: &[UserId],
+    now: Timestamp,
+) -> Result<Vec<PresenceSettings>, AppError> {
     #[derive(FromQueryResult)]
     struct ChosenStatus {
         id: UserId,

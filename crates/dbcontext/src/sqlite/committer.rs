@@ -183,7 +183,7 @@ mod tests {
 
     use sea_orm::ConnectionTrait as _;
 
-    use super::{Connection, CommitterCommand};
+    use super::{CommitterCommand, Connection};
     use crate::{
         Database,
         sqlite::CommitOutcome,

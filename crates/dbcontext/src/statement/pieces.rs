@@ -193,7 +193,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::sqlite::{Sqlite, CommitOutcome};
+    use crate::sqlite::{CommitOutcome, Sqlite};
 
     type Kept = (Vec<u8>, Option<Vec<u8>>, String, Option<String>, i64, String);
 

@@ -68,7 +68,9 @@ impl Endpoint for ListAllPayments {
         let ListAllPaymentsRequest { status, gateway, user_id, refund, page } = request;
         let unknown = || AppError::field("gateway", "invalid", "This isn't known here.");
         let gateway = gateway.map(|name| name.parse::<GatewayName>()).transpose().map_err(|_| unknown())?;
-        Ok(Reply::of(payments::list_all(ctx.billing(), PaymentFilter { status, gateway, user_id, refund }, page).await?))
+        Ok(Reply::of(
+            payments::list_all(ctx.billing(), PaymentFilter { status, gateway, user_id, refund }, page).await?,
+        ))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Sign-up, sign-in and sign-out.
 
 use appcore::{AppError, Code, Language, SessionId, Timestamp, view::User};
-use identity::accounts::{self, SecondFactorMethod, PasswordChange, ProfileChange, SignUp as NewAccount, SignedIn, TokenPair};
+use identity::accounts::{
+    self, PasswordChange, ProfileChange, SecondFactorMethod, SignUp as NewAccount, SignedIn, TokenPair,
+};
 use middleware::{cookies, rate_limit};
 use natter_macro::{dto, endpoint};
 use serde::Serialize;

@@ -9,7 +9,7 @@ use appcore::{
         Notify, OwnMembership, Posting,
     },
 };
-use conversations::{self, ConversationChange, Filter, NewConversation, JoinedMember, MemberSettingsChange};
+use conversations::{self, ConversationChange, Filter, JoinedMember, MemberSettingsChange, NewConversation};
 use event_log::{
     events,
     receipts::{self, ReceiptState},

@@ -12,8 +12,8 @@ use billing::{
     credits::{self, AccountHolder, Period},
     payments::{
         self,
-        subscriptions::Payer,
         auto_top_up::{self, TopUpRequest},
+        subscriptions::Payer,
     },
 };
 use bytes::Bytes;

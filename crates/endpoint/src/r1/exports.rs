@@ -4,7 +4,7 @@ use appcore::{
     AppError, ConversationId, Timestamp,
     view::{ExportFormat, Upload},
 };
-use conversations::exports::{self, ExportableConversation, ExportOptions};
+use conversations::exports::{self, ExportOptions, ExportableConversation};
 use natter_macro::{dto, endpoint};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply};

@@ -4,8 +4,8 @@ use appcore::{
     AppError, WorkspaceId,
     page::{Page, PageRequest},
     view::{
-        GatewayModel, ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelPrice, ModelParameterLimits,
-        UsableModel,
+        GatewayModel, ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelParameterLimits,
+        ModelPrice, UsableModel,
     },
 };
 use gateway::models;

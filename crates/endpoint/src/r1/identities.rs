@@ -7,7 +7,7 @@ use appcore::{
 };
 use identity::accounts::{
     Confirmed, SignedIn,
-    identities::{self, OauthSignIn, OauthCallback},
+    identities::{self, OauthCallback, OauthSignIn},
 };
 use middleware::cookies;
 use natter_macro::{dto, endpoint};

@@ -75,7 +75,8 @@ impl Endpoint for GiveKnowledge {
         request: GiveKnowledgeRequest,
         assistant: &EditableAssistant,
     ) -> Result<Reply<KnowledgeFile>, AppError> {
-        let given = knowledge::give(ctx.assistants(), &EditableKnowledge::of_assistant(assistant)?, request.upload_id).await?;
+        let given =
+            knowledge::give(ctx.assistants(), &EditableKnowledge::of_assistant(assistant)?, request.upload_id).await?;
         Ok(if given.is_new { Reply::of(given.file) } else { Reply::ok(given.file) })
     }
 }
@@ -101,7 +102,9 @@ impl Endpoint for RetryKnowledge {
         request: KnowledgeFileRequest,
         assistant: &EditableAssistant,
     ) -> Result<Reply<KnowledgeFile>, AppError> {
-        Ok(Reply::of(knowledge::retry(ctx.assistants(), &EditableKnowledge::of_assistant(assistant)?, request.file_id).await?))
+        Ok(Reply::of(
+            knowledge::retry(ctx.assistants(), &EditableKnowledge::of_assistant(assistant)?, request.file_id).await?,
+        ))
     }
 }
 
@@ -142,7 +145,8 @@ impl Endpoint for ListSectionKnowledge {
     type Response = Knowledge;
 
     async fn handle(ctx: &Ctx, request: ListSectionKnowledgeRequest) -> Result<Reply<Knowledge>, AppError> {
-        let shelf = EditableKnowledge::of_section(ctx.assistants(), ctx.user()?, request.id, request.workspace_id).await?;
+        let shelf =
+            EditableKnowledge::of_section(ctx.assistants(), ctx.user()?, request.id, request.workspace_id).await?;
         Ok(Reply::of(knowledge::list(ctx.assistants(), &shelf).await?))
     }
 }
@@ -167,7 +171,8 @@ impl Endpoint for GiveSectionKnowledge {
     type Response = KnowledgeFile;
 
     async fn handle(ctx: &Ctx, request: GiveSectionKnowledgeRequest) -> Result<Reply<KnowledgeFile>, AppError> {
-        let shelf = EditableKnowledge::of_section(ctx.assistants(), ctx.user()?, request.id, request.workspace_id).await?;
+        let shelf =
+            EditableKnowledge::of_section(ctx.assistants(), ctx.user()?, request.id, request.workspace_id).await?;
         let given = knowledge::give(ctx.assistants(), &shelf, request.upload_id).await?;
         Ok(if given.is_new { Reply::of(given.file) } else { Reply::ok(given.file) })
     }
@@ -190,7 +195,8 @@ impl Endpoint for RetrySectionKnowledge {
     type Response = KnowledgeFile;
 
     async fn handle(ctx: &Ctx, request: SectionKnowledgeFileRequest) -> Result<Reply<KnowledgeFile>, AppError> {
-        let shelf = EditableKnowledge::of_section_file(ctx.assistants(), ctx.user()?, request.id, request.file_id).await?;
+        let shelf =
+            EditableKnowledge::of_section_file(ctx.assistants(), ctx.user()?, request.id, request.file_id).await?;
         Ok(Reply::of(knowledge::retry(ctx.assistants(), &shelf, request.file_id).await?))
     }
 }
@@ -204,7 +210,8 @@ impl Endpoint for RemoveSectionKnowledge {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: SectionKnowledgeFileRequest) -> Result<Reply<NoData>, AppError> {
-        let shelf = EditableKnowledge::of_section_file(ctx.assistants(), ctx.user()?, request.id, request.file_id).await?;
+        let shelf =
+            EditableKnowledge::of_section_file(ctx.assistants(), ctx.user()?, request.id, request.file_id).await?;
         knowledge::remove(ctx.assistants(), &shelf, request.file_id).await?;
         Ok(Reply::of(NoData))
     }

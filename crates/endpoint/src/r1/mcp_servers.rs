@@ -6,8 +6,8 @@ use appcore::{
     AppError, McpServerId,
     page::{Page, PageRequest},
     view::{
-        McpAuth, McpCommand, McpServer, McpTransport, OfferedServer, ToolVisibility, PromptText, ToolConnected,
-        ToolConnection, ToolMode, ToolSignIn,
+        McpAuth, McpCommand, McpServer, McpTransport, OfferedServer, PromptText, ToolConnected, ToolConnection,
+        ToolMode, ToolSignIn, ToolVisibility,
     },
 };
 use assistants::tools::{

@@ -6,7 +6,7 @@ use appcore::{
 };
 use identity::accounts::{
     Confirmed,
-    passkeys::{self, WebauthnChallenge, PasskeyEnrolment, OwnPasskey},
+    passkeys::{self, OwnPasskey, PasskeyEnrolment, WebauthnChallenge},
 };
 use natter_macro::{dto, endpoint};
 use serde_json::Value;

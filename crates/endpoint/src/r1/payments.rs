@@ -6,10 +6,10 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Payment, PaymentStatus, Price},
 };
-use billing::payments::{self, StartedCheckout, CheckoutRequest, webhook_inbox, subscriptions::Payer};
+use billing::payments::{self, CheckoutRequest, StartedCheckout, subscriptions::Payer, webhook_inbox};
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
-use payment::{Currency, WebhookRequest, DemoOutcome, GatewayName, PaymentWebhookTransport};
+use payment::{Currency, DemoOutcome, GatewayName, PaymentWebhookTransport, WebhookRequest};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Redirect, Reply};
 

@@ -6,7 +6,7 @@ use appcore::{
     AppError, AssistantId, ConversationId, Timestamp, UserId, WorkspaceId,
     view::{CatchUp, ConversationKind, SearchAnswer, SearchHas, SearchResults, SearchSort, SearchType},
 };
-use message_search::{MessageSearchRequest, CatchUpScope, SearchQuestion};
+use message_search::{CatchUpScope, MessageSearchRequest, SearchQuestion};
 use natter_macro::{dto, endpoint};
 use utoipa::{
     PartialSchema, ToSchema,

@@ -7,7 +7,7 @@ use appcore::{
 };
 use conversations::messages::{
     self,
-    threads::{self, ThreadRange, FollowedThreadFilter},
+    threads::{self, FollowedThreadFilter, ThreadRange},
 };
 use natter_macro::{dto, endpoint};
 use serde::Serialize;

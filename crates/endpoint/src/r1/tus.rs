@@ -170,7 +170,12 @@ impl Endpoint for DeleteTusUpload {
     }
 }
 
-async fn append(ctx: &Ctx, id: UploadId, offset: Option<u64>, mut body: BodyStream) -> Result<UploadProgress, AppError> {
+async fn append(
+    ctx: &Ctx,
+    id: UploadId,
+    offset: Option<u64>,
+    mut body: BodyStream,
+) -> Result<UploadProgress, AppError> {
     let mut appending = resumable::append(ctx.files(), ctx.user()?, id, offset).await?;
     if !is_pieces(ctx.http().headers()) {
         return Err(AppError::refused(Code::UnsupportedMediaType, format!("Send pieces of a file as {PIECES}.")));

@@ -9,7 +9,7 @@ use appcore::{
     view::{ConversationFile, FileKind, Upload, UploadKind},
 };
 use bytes::Bytes;
-use files::uploads::{self, UploadMetadata, FileFilter};
+use files::uploads::{self, FileFilter, UploadMetadata};
 use futures_util::{Stream, StreamExt as _, stream};
 use multer::Multipart;
 use natter_macro::{dto, endpoint};

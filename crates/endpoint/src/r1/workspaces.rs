@@ -5,7 +5,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole},
 };
-use conversations::workspaces::{self, NewWorkspaceMember, MemberIdentifier, WorkspaceUpdate};
+use conversations::workspaces::{self, MemberIdentifier, NewWorkspaceMember, WorkspaceUpdate};
 use natter_macro::{dto, endpoint};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, Permission, RateGroup, Reply};

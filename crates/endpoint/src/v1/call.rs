@@ -11,9 +11,9 @@ use ai::{Ai, AnswerBody, ApiStyle, Call, Forwarded, GatewayError, Meter, Request
 use appcore::{AppError, Code, view::GatewayEndpoint};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use gateway::{self, Admission, CacheDirectives, CallRequest, GatewayCaller, CacheKey};
+use gateway::{self, Admission, CacheDirectives, CacheKey, CallRequest, GatewayCaller};
 use middleware::{auth::find_key, tracing::request_id};
-use platform::rate_limits::{LimitState, KeyLimitStates};
+use platform::rate_limits::{KeyLimitStates, LimitState};
 use tokio::time::timeout;
 
 use super::{failure, settlement::CallSettlement, stream::LiveStream};
@@ -71,7 +71,13 @@ pub(super) struct CallContext<'a> {
 
 impl<'a> CallContext<'a> {
     pub fn new(ctx: &'a Ctx, style: ApiStyle) -> Self {
-        Self { ctx, style, request_id: request_id(ctx.http()), limits: KeyLimitStates::default(), started_at: Instant::now() }
+        Self {
+            ctx,
+            style,
+            request_id: request_id(ctx.http()),
+            limits: KeyLimitStates::default(),
+            started_at: Instant::now(),
+        }
     }
 
     /// Providers, shared with work that continues after the response.
@@ -98,7 +104,8 @@ impl<'a> CallContext<'a> {
             ApiStyle::Chat | ApiStyle::Messages => None,
         };
         let (body, followed) = filled.map_or((body, None), |(body, followed)| (body, Some(followed)));
-        let RequestInfo { model, stream, is_repeatable, estimate: wanted, mended } = ai::look(owner, self.style, &body).await?;
+        let RequestInfo { model, stream, is_repeatable, estimate: wanted, mended } =
+            ai::look(owner, self.style, &body).await?;
         let body = mended.unwrap_or(body);
         let admission = self.admit_caller(&caller, endpoint, &model, wanted).await?;
         let wish = if stream {
@@ -118,7 +125,11 @@ impl<'a> CallContext<'a> {
     }
 
     /// Answers from the cache or from a provider.
-    async fn answer<F>(&self, entered: AdmittedCall, forward: impl FnOnce(Call) -> F) -> Result<Reply<Raw>, GatewayError>
+    async fn answer<F>(
+        &self,
+        entered: AdmittedCall,
+        forward: impl FnOnce(Call) -> F,
+    ) -> Result<Reply<Raw>, GatewayError>
     where
         F: Future<Output = Result<Forwarded, GatewayError>> + 'static,
     {
@@ -258,7 +269,8 @@ pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
     let asking = CallContext::new(ctx, ApiStyle::Messages);
     let answer = async {
         let caller = caller(ctx).await.map_err(|error| failure::told(&error))?;
-        let RequestInfo { model, estimate: wanted, mended, .. } = ai::look(caller.work_owner(), asking.style, &body).await?;
+        let RequestInfo { model, estimate: wanted, mended, .. } =
+            ai::look(caller.work_owner(), asking.style, &body).await?;
         let body = mended.unwrap_or(body);
         let route = gateway::route_to_count(ctx.gateway(), &caller, &model)?;
         let call = Call::new(asking.style, body, route, asking.request_id.clone())

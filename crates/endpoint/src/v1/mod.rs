@@ -4,8 +4,8 @@
 
 mod call;
 pub(crate) mod failure;
-mod models;
 mod inference;
+mod models;
 mod settlement;
 mod stream;
 mod transcriptions;

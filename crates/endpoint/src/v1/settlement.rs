@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ai::Meter;
 use appcore::{Code, credits::MicroCredits};
 use futures_util::{FutureExt as _, future::BoxFuture};
-use gateway::{Admission, ReservationGuard, CallOutcome, Refusal};
+use gateway::{Admission, CallOutcome, Refusal, ReservationGuard};
 
 const DONE: u16 = 200;
 /// Status recorded if the provider aborted the answer.

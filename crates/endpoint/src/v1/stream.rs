@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, future::LocalBoxFuture};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::settlement::{PendingExtension, CallSettlement};
+use super::settlement::{CallSettlement, PendingExtension};
 
 /// Heartbeat frame. Provider frames are complete, so a heartbeat never splits one.
 const fn heartbeat(style: ApiStyle) -> &'static str {
@@ -58,9 +58,23 @@ impl LiveStream {
         Self::of(style, FrameSource::Pending(answer), every, (now.checked_sub(every).unwrap_or(now), settling))
     }
 
-    fn of(style: ApiStyle, coming: FrameSource, every: Duration, (heard_at, settling): (Instant, CallSettlement)) -> Self {
+    fn of(
+        style: ApiStyle,
+        coming: FrameSource,
+        every: Duration,
+        (heard_at, settling): (Instant, CallSettlement),
+    ) -> Self {
         let alarm = Box::pin(sleep_until(heard_at + every));
-        Self { style, coming, heartbeat: heartbeat(style), every, last_frame_at: heard_at, heartbeat_timer: alarm, settling, extension: None }
+        Self {
+            style,
+            coming,
+            heartbeat: heartbeat(style),
+            every,
+            last_frame_at: heard_at,
+            heartbeat_timer: alarm,
+            settling,
+            extension: None,
+        }
     }
 
     /// The next frames of the provider, or its error as a frame.

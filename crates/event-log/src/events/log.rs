@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, EventId, UserId,
-    event::{FollowChange, Envelope, LogPosition, Topic},
+    event::{Envelope, FollowChange, LogPosition, Topic},
 };
 use dbcontext::entity::conversation_event;
 use serde::Deserialize;
@@ -22,9 +22,9 @@ pub(super) fn envelope(row: conversation_event::Model) -> Result<Envelope, AppEr
         "member.added" => FollowChange::Follow(vec![
             serde_json::from_str::<Added>(&row.payload).map_err(AppError::internal)?.member.user_id,
         ]),
-        "member.removed" => {
-            FollowChange::Unfollow(vec![serde_json::from_str::<Member>(&row.payload).map_err(AppError::internal)?.user_id])
-        }
+        "member.removed" => FollowChange::Unfollow(vec![
+            serde_json::from_str::<Member>(&row.payload).map_err(AppError::internal)?.user_id,
+        ]),
         "conversation.deleted" => FollowChange::UnfollowAll,
         _ => FollowChange::None,
     };

@@ -25,9 +25,9 @@ pub use jobs::{AnswerJob, PreviewJob, TitleJob, TranscribeJob};
 pub use outbox_publisher::OutboxPublisher;
 pub use writer::no_such_file;
 pub use writer::{
-    Actor, EditPrompt, StartAnswer, Change, CreateConversation, Created, DeleteMessage, EditMessage, FinishAnswer,
-    HideMessage, InThread, Limits as WriterLimits, MemberAction, Outcome, Pin, React, SendMessage, Sent, ServerAction,
-    SetPreviews, SetTranscript, Solve, UpdateConversation, Vote, Writer,
+    Actor, Change, CreateConversation, Created, DeleteMessage, EditMessage, EditPrompt, FinishAnswer, HideMessage,
+    InThread, Limits as WriterLimits, MemberAction, Outcome, Pin, React, SendMessage, Sent, ServerAction, SetPreviews,
+    SetTranscript, Solve, StartAnswer, UpdateConversation, Vote, Writer,
 };
 
 use crate::EventLogService;

@@ -89,7 +89,8 @@ async fn publish_again(service: &EventLogService, most: u32) -> Result<Option<us
         if let Some(position) = envelope.position.filter(|position| position.seq == 0) {
             let members = query::members::of_conversation(db, position.conversation_id).await?;
             let users: Vec<_> = members.into_iter().map(|member| member.user_id).collect();
-            messages.extend(envelope.creation_envelopes(&users).map(|envelope| BusMessage::Envelope(Arc::new(envelope))));
+            messages
+                .extend(envelope.creation_envelopes(&users).map(|envelope| BusMessage::Envelope(Arc::new(envelope))));
         } else {
             messages.push(BusMessage::Envelope(Arc::new(envelope)));
         }
@@ -112,7 +113,7 @@ mod tests {
     use appcore::config::SettingsTable;
     use appcore::{
         Timestamp,
-        event::{BusError, EventBus, PublishAck, Listener, MemoryBus},
+        event::{BusError, EventBus, Listener, MemoryBus, PublishAck},
     };
     use sea_orm::ConnectionTrait as _;
     use stage::{Stage, stages};

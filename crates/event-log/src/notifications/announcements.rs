@@ -8,7 +8,7 @@ use appcore::{
 use dbcontext::{
     constraint::app_error,
     query::{
-        notifications::{self as rows, NotificationRow, NotificationKey},
+        notifications::{self as rows, NotificationKey, NotificationRow},
         notifier,
     },
 };

@@ -1,6 +1,6 @@
 //! E-mail digest of unread notifications.
 //!
-//! The first unread notification enqueues a [job](MissedJob), due after the user's configured
+//! The first unread notification enqueues a [job](DigestJob), due after the user's configured
 //! delay. Notifications that are read, withdrawn or muted by then are left out, and none is mailed
 //! twice.
 
@@ -19,7 +19,7 @@ use identity::{
     mail::{self, MailContent},
     presence,
 };
-use jobs::{self, JobOutcome, Job, JobPayload, JobContext};
+use jobs::{self, Job, JobContext, JobOutcome, JobPayload};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -108,14 +108,16 @@ impl DigestJob {
             return Ok(JobOutcome::Done);
         }
         let count = missed.len();
-        let told: Vec<_> = missed.iter().map(|row| rows::NotificationKey { user_id: self.user_id, id: row.id }).collect();
+        let told: Vec<_> =
+            missed.iter().map(|row| rows::NotificationKey { user_id: self.user_id, id: row.id }).collect();
         let shown = describe::all(service, missed.into_iter().take(SHOWN).collect()).await?;
         let lines = shown.into_iter().map(|one| {
             let text = if settings.show_text { one.text } else { String::new() };
             let count = if one.count > 1 { format!(" ({})", one.count) } else { String::new() };
             if text.is_empty() { format!("{}{count}", one.title) } else { format!("{}{count}: {text}", one.title) }
         });
-        let letter = MailContent::Missed { count, lines: lines.collect::<Vec<_>>().join("\n"), page: "activity".to_owned() };
+        let letter =
+            MailContent::Missed { count, lines: lines.collect::<Vec<_>>().join("\n"), page: "activity".to_owned() };
         let fresh = token::random_token().map_err(AppError::internal)?;
         let token = rows::mail_token(service.db.writer(), self.user_id, &fresh).await?;
         let public = service.config.server.public_url();

@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::{
     Database,
-    query::notifications::{self as rows, Filter, NotificationReadPosition, NotificationKey},
+    query::notifications::{self as rows, Filter, NotificationKey, NotificationReadPosition},
 };
 
 use super::{describe, tell_of_end};
@@ -31,7 +31,8 @@ pub async fn list(
 pub async fn read(service: &EventLogService, by: &Principal, ids: Option<&[NotificationId]>) -> Result<(), AppError> {
     let read = rows::mark_read(service.db.writer(), by.user_id, ids, service.clock.now()).await?;
     if !read.is_empty() {
-        let told: Vec<NotificationKey> = read.iter().map(|id| NotificationKey { user_id: by.user_id, id: *id }).collect();
+        let told: Vec<NotificationKey> =
+            read.iter().map(|id| NotificationKey { user_id: by.user_id, id: *id }).collect();
         push::take_back(service.db.writer(), service.clock.now(), &told).await?;
         let ids = ids.map(|_| read);
         service.notify_user(by.user_id, &Event::NotificationsRead { ids })?;
@@ -40,7 +41,12 @@ pub async fn read(service: &EventLogService, by: &Principal, ids: Option<&[Notif
 }
 
 /// Marks notifications as read whose messages are covered by the given read positions.
-pub async fn passed(db: &Database, bus: &dyn EventBus, now: Timestamp, reads: &[NotificationReadPosition]) -> Result<(), AppError> {
+pub async fn passed(
+    db: &Database,
+    bus: &dyn EventBus,
+    now: Timestamp,
+    reads: &[NotificationReadPosition],
+) -> Result<(), AppError> {
     // Usually there are none, and then nothing has to wait for the write lock.
     let passed = rows::passed(db.reader(), reads).await?;
     if passed.is_empty() {

@@ -10,13 +10,13 @@
 
 mod announcements;
 mod describe;
-mod recipients;
-mod log_events;
 mod digest_email;
-mod notifier;
 mod inbox;
+mod log_events;
+mod notifier;
 mod push_jobs;
 mod quiet_hours;
+mod recipients;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -28,17 +28,17 @@ use appcore::{
 };
 use dbcontext::{
     constraint::app_error,
-    query::notifications::{self as rows, NotificationRow, NotificationKey},
+    query::notifications::{self as rows, NotificationKey, NotificationRow},
 };
 
 pub use announcements::{BroadcastNotification, announce, withdraw};
 pub use dbcontext::query::notifications::Filter;
-pub use dbcontext::query::notifications::{ReadScope, NotificationReadPosition};
+pub use dbcontext::query::notifications::{NotificationReadPosition, ReadScope};
 pub use digest_email::DigestJob;
 pub use digest_email::unsubscribe;
-pub(crate) use notifier::start;
 pub use inbox::passed;
 pub use inbox::{list, read};
+pub(crate) use notifier::start;
 pub use settings::{SettingsChange, change_settings, settings};
 
 use crate::EventLogService;
@@ -71,7 +71,8 @@ pub struct NewNotification {
 pub async fn notify(service: &EventLogService, notice: NewNotification) -> Result<(), AppError> {
     let now = service.clock.now();
     // Reminders are never silent: the user has chosen their time.
-    let silent = notice.kind != NotificationKind::Reminder && quiet_hours::is_disturbed(service, notice.user_id, now).await?;
+    let silent =
+        notice.kind != NotificationKind::Reminder && quiet_hours::is_disturbed(service, notice.user_id, now).await?;
     let cut = |text: String| text.chars().take(MAX_TEXT).collect::<String>();
     let row = NotificationRow {
         conversation_id: notice.conversation_id,

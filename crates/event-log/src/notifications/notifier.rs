@@ -23,22 +23,22 @@ use dbcontext::{
     constraint::app_error,
     query::{
         events,
-        notifications::{self as rows, NotificationRow, ReadScope, NotificationReadPosition, NotificationKey},
+        notifications::{self as rows, NotificationKey, NotificationReadPosition, NotificationRow, ReadScope},
         notifier,
     },
 };
 use jobs::caught;
 use platform::{
-    chunked_delete::in_parts,
     bisect::{in_halves, is_of_one},
-    sweep_schedule::{SweepWindow, SweepSchedule},
+    chunked_delete::in_parts,
+    sweep_schedule::{SweepSchedule, SweepWindow},
 };
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    recipients,
+    digest_email,
     log_events::{LogEvents, matters},
-    digest_email, tell, tell_of_end,
+    recipients, tell, tell_of_end,
 };
 use crate::EventLogService;
 use crate::push;
@@ -274,8 +274,11 @@ async fn store(
         let ended: Vec<_> = happenings.deleted_conversations.into_iter().collect();
         withdrawn.extend(rows::withdraw_conversations(&tx, &ended).await?);
     }
-    let written =
-        happenings.read_by_writing.into_iter().map(|((user_id, id), seq)| NotificationReadPosition { user_id, place: ReadScope::MainLine(id), seq });
+    let written = happenings.read_by_writing.into_iter().map(|((user_id, id), seq)| NotificationReadPosition {
+        user_id,
+        place: ReadScope::MainLine(id),
+        seq,
+    });
     let written: Vec<NotificationReadPosition> = written.collect();
     let read = if written.is_empty() { Vec::new() } else { rows::passed(&tx, &written).await? };
     let read = if read.is_empty() { read } else { rows::mark_told_read(&tx, &read, now).await? };

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use appcore::{AppError, view::PresenceStatus};
 use dbcontext::query::{notifications, push as rows, users};
-use jobs::{self, JobOutcome, Job, JobContext};
+use jobs::{self, Job, JobContext, JobOutcome};
 use uuid::Uuid;
 
 use super::describe_one;
 use crate::EventLogService;
-use crate::push::{PushMessage, DeliveryOutcome, PushJob, deliver, is_shown};
+use crate::push::{DeliveryOutcome, PushJob, PushMessage, deliver, is_shown};
 
 /// Maximum number of attempts per device while its push service is unavailable.
 const TRIES: u32 = 5;

@@ -8,7 +8,7 @@ use appcore::{
     view::{MentionKind, NotificationKind, Notify, SenderKind},
 };
 use dbcontext::query::{
-    notifications::{NotificationRow, NotificationKey},
+    notifications::{NotificationKey, NotificationRow},
     notifier::{self, Candidate},
 };
 use search::tokens;
@@ -258,7 +258,11 @@ async fn edited_away(
         !reasons.contains_key(&(message, row.user_id))
     };
     let known = dbcontext::query::notifications::of_words(service.db.reader(), &ids).await?;
-    Ok(known.iter().filter(|row| is_over(row)).map(|row| NotificationKey { user_id: row.user_id, id: row.id }).collect())
+    Ok(known
+        .iter()
+        .filter(|row| is_over(row))
+        .map(|row| NotificationKey { user_id: row.user_id, id: row.id })
+        .collect())
 }
 
 async fn threads(

@@ -25,7 +25,8 @@ use crate::EventLogService;
 const KEPT: &str = "86400";
 /// Maximum length of a topic (RFC 8030), in characters.
 const TOPIC_CHARS: usize = 32;
-const LIMITS: FetchLimits = FetchLimits { max_bytes: 16 * 1024, timeout: Duration::from_secs(10), redirects: 0, truncates: false };
+const LIMITS: FetchLimits =
+    FetchLimits { max_bytes: 16 * 1024, timeout: Duration::from_secs(10), redirects: 0, truncates: false };
 /// Upper bound for `Retry-After` of a push service.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
@@ -90,7 +91,11 @@ fn topic(conversation_id: Option<ConversationId>) -> String {
     topic
 }
 
-pub(crate) async fn deliver(service: &EventLogService, device: &Subscription, message: &PushMessage) -> DeliveryOutcome {
+pub(crate) async fn deliver(
+    service: &EventLogService,
+    device: &Subscription,
+    message: &PushMessage,
+) -> DeliveryOutcome {
     // The app closes the notification when it is next woken or opened.
     if message.text.is_empty() && must_show(&device.endpoint) {
         return DeliveryOutcome::Sent;

@@ -28,7 +28,7 @@ use dbcontext::{
     query::{
         self,
         jobs::NewJob,
-        notifications::{NotificationRow, NotificationKey, Withdrawn},
+        notifications::{NotificationKey, NotificationRow, Withdrawn},
         push::{self as rows, Subscription},
     },
 };
@@ -37,7 +37,7 @@ use tokio::sync::Notify;
 use url::Url;
 use uuid::Uuid;
 
-pub(crate) use deliver::{PushMessage, DeliveryOutcome, deliver};
+pub(crate) use deliver::{DeliveryOutcome, PushMessage, deliver};
 pub use job::PushJob;
 use jobs::JobPayload as _;
 
@@ -156,7 +156,11 @@ pub(crate) async fn take_back_gone<C: ConnectionTrait>(
 }
 
 /// Enqueues the removal of read notifications from devices.
-pub(crate) async fn take_back<C: ConnectionTrait>(db: &C, now: Timestamp, told: &[NotificationKey]) -> Result<bool, AppError> {
+pub(crate) async fn take_back<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    told: &[NotificationKey],
+) -> Result<bool, AppError> {
     if told.is_empty() {
         return Ok(false);
     }

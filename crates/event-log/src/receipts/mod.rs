@@ -19,14 +19,14 @@ use std::{
 use appcore::{
     AppError, Clock, Code, ConversationId, UserId,
     auth::Principal,
-    event::{BusMessage, Envelope, Event, EventBus, Coalesced, ReadPosition, Topic},
+    event::{BusMessage, Coalesced, Envelope, Event, EventBus, ReadPosition, Topic},
     view::OwnMembership,
 };
 use dbcontext::{
     Database,
     query::{
         self,
-        positions::{ReportedPosition, AdvancedPosition},
+        positions::{AdvancedPosition, ReportedPosition},
     },
 };
 use jobs::caught;
@@ -36,7 +36,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::EventLogService;
 use crate::{
     access,
-    notifications::{self, ReadScope, NotificationReadPosition},
+    notifications::{self, NotificationReadPosition, ReadScope},
 };
 
 /// Capacity of the queue. Excess receipts are dropped: a later receipt of the same reader
@@ -183,8 +183,13 @@ impl PositionStore {
         let mut gathered: BTreeMap<ConversationId, Vec<ReadPosition>> = BTreeMap::new();
         let mut reads = Vec::new();
         for moved in query::positions::reach(self.db.writer(), reaches, self.small_conversation).await? {
-            let AdvancedPosition { conversation_id, user_id, delivered_seq, read_seq, receipt_seq, member_count } = moved;
-            reads.push(NotificationReadPosition { user_id, place: ReadScope::MainLine(conversation_id), seq: read_seq });
+            let AdvancedPosition { conversation_id, user_id, delivered_seq, read_seq, receipt_seq, member_count } =
+                moved;
+            reads.push(NotificationReadPosition {
+                user_id,
+                place: ReadScope::MainLine(conversation_id),
+                seq: read_seq,
+            });
             let is_news = read_seq >= receipt_seq;
             let is_small = member_count <= i64::from(self.small_conversation);
             if is_news && !is_small && member_count <= MAX_READERS_SHOWN {

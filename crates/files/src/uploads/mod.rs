@@ -3,13 +3,13 @@
 //! The row of an upload is inserted before its bytes arrive, together with the [job](SweepJob) that
 //! removes it a day later unless a message refers to it. So an interruption leaves nothing behind.
 
+mod conversation_files;
 mod image;
 mod media_type;
 mod previews;
 mod reader;
 mod receive;
 pub mod resumable;
-mod conversation_files;
 pub mod space;
 mod store;
 mod sweep;
@@ -33,10 +33,11 @@ use dbcontext::{
         users,
     },
 };
-use extract::picture::{MAX_READ, DecodePlan};
+use extract::picture::{DecodePlan, MAX_READ};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use billing::entitlements;
+pub use conversation_files::of_conversation;
 pub use image::THUMBNAILS;
 pub use image::{SmallPicture, has_thumbnails};
 pub use media_type::detect;
@@ -47,7 +48,6 @@ use platform::{
 };
 pub use previews::{drop_previews, keep_preview};
 pub use rows::FileFilter;
-pub use conversation_files::of_conversation;
 pub use store::StoredObject;
 pub use store::{ByteChunks, open_s3};
 
@@ -113,7 +113,11 @@ pub struct ActiveUpload {
 }
 
 /// Starts an upload after checking permission and space.
-pub async fn begin(service: &FilesService, by: &Principal, announced: UploadMetadata) -> Result<ActiveUpload, AppError> {
+pub async fn begin(
+    service: &FilesService,
+    by: &Principal,
+    announced: UploadMetadata,
+) -> Result<ActiveUpload, AppError> {
     let (claimed, is_measured) = (announced.media_type.clone(), announced.size.is_some());
     let (id, taken) = announce(service, by, announced).await?;
     let incoming = service.uploads.store.receive(WorkOwner::user(by.user_id)).await?;
@@ -122,7 +126,11 @@ pub async fn begin(service: &FilesService, by: &Principal, announced: UploadMeta
 }
 
 /// Inserts the row of an upload and reserves space for it. Returns the reserved bytes.
-async fn announce(service: &FilesService, by: &Principal, announced: UploadMetadata) -> Result<(UploadId, u64), AppError> {
+async fn announce(
+    service: &FilesService,
+    by: &Principal,
+    announced: UploadMetadata,
+) -> Result<(UploadId, u64), AppError> {
     let UploadMetadata { name, media_type, size, kind, peaks, duration_ms, conversation_id } = announced;
     if kind == UploadKind::Preview {
         return Err(AppError::field("kind", "invalid", "A file is sent as file or as voice."));

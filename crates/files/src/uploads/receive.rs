@@ -157,7 +157,9 @@ mod tests {
     async fn large_uploads_of_one_user_do_not_delay_others() {
         let folder = tempfile::tempdir().unwrap();
         let disk = WorkPools::default().disk;
-        let create = |name: &str, owner| IncomingFile::create(folder.path().join(name), MinFreeSpace(0), Arc::clone(&disk), owner);
+        let create = |name: &str, owner| {
+            IncomingFile::create(folder.path().join(name), MinFreeSpace(0), Arc::clone(&disk), owner)
+        };
         let (greedy, other) = (user(), user());
         let part = Bytes::from(vec![7; GATHERED]);
         let mut large = create("large", greedy).await.unwrap();

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use appcore::{AppError, Code, Timestamp, UploadId, auth::Principal, view::UploadStatus};
 use bytes::Bytes;
-use dbcontext::query::uploads::{self as rows, UploadPart, StoredUpload};
+use dbcontext::query::uploads::{self as rows, StoredUpload, UploadPart};
 use futures_util::StreamExt as _;
 use platform::work_pools::WorkOwner;
 use uuid::Uuid;
 
 use super::{
-    UploadMetadata, UNSENT, announce,
+    UNSENT, UploadMetadata, announce,
     receive::{IncomingFile, ReceivedFile},
     store::StoredObject,
     sweep, take_in,
@@ -76,7 +76,11 @@ pub async fn progress(service: &FilesService, by: &Principal, id: UploadId) -> R
     Ok(progress)
 }
 
-async fn find(service: &FilesService, by: &Principal, id: UploadId) -> Result<(UploadProgress, StoredUpload), AppError> {
+async fn find(
+    service: &FilesService,
+    by: &Principal,
+    id: UploadId,
+) -> Result<(UploadProgress, StoredUpload), AppError> {
     let row = rows::own_unsent(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let length = u64::try_from(row.size.ok_or(Code::NotFound)?).unwrap_or_default();
     let offset = if row.status == UploadStatus::Pending.as_str() {

@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 use super::{
     blocking,
-    receive::{MinFreeSpace, IncomingFile, TemporaryFile},
+    receive::{IncomingFile, MinFreeSpace, TemporaryFile},
 };
 
 /// Chunk size of reads and uploads to the store, in bytes.

@@ -3,7 +3,7 @@
 
 use appcore::{AppError, ConversationId, UploadId};
 use dbcontext::{constraint::app_error, query::uploads as rows};
-use jobs::{self, JobOutcome, Job, JobContext};
+use jobs::{self, Job, JobContext, JobOutcome};
 use platform::cleanup::SweepJob;
 
 use super::{image::THUMBNAILS, store::StoredObject};

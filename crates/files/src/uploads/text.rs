@@ -3,7 +3,7 @@
 use appcore::AppError;
 use bytes::Bytes;
 use extract::{
-    Section, ExtractError,
+    ExtractError, Section,
     isolated::{Outcome, Task},
     page::Page,
 };
@@ -14,7 +14,7 @@ use platform::work_pools::WorkSlot;
 
 use super::{
     reader,
-    store::{StoredObject, ByteChunks},
+    store::{ByteChunks, StoredObject},
 };
 use crate::FilesService;
 

@@ -249,8 +249,13 @@ async fn answers_count_against_the_budgets_of_user_and_workspace() {
                 first_token: None,
                 duration: Duration::from_secs(1),
             };
-            let round =
-                |queued, is_first| ModelCall { model: "small", estimated_input: 100, max_output: None, queued, is_first };
+            let round = |queued, is_first| ModelCall {
+                model: "small",
+                estimated_input: 100,
+                max_output: None,
+                queued,
+                is_first,
+            };
             let first = hold_round(&other, asker, round(ids.first().copied(), true)).await.unwrap();
             assert_eq!(spent_and_held(&service, budget).await, (0, 72_960), "its reservation stays");
             assert_eq!(record(&other, answer.clone(), Some(first)), Some(MicroCredits(150)));

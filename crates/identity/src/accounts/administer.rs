@@ -14,7 +14,7 @@ use dbcontext::{
 use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
-    session_tokens, password_hash,
+    password_hash, session_tokens,
     signup::{self, Newcomer, SignUp},
 };
 

@@ -24,8 +24,8 @@ use uuid::Uuid;
 
 use super::{
     authenticate::TOUCH_EVERY,
+    credential_status::{CachedKey, Fingerprint},
     key_policy::KeyPolicy,
-    credential_status::{Fingerprint, CachedKey},
 };
 use crate::IdentityService;
 

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::{
     api_keys,
-    credential_status::{CachedSession, Fingerprint, CachedStatus},
+    credential_status::{CachedSession, CachedStatus, Fingerprint},
 };
 use crate::IdentityService;
 

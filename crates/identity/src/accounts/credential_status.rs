@@ -9,7 +9,7 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 use appcore::{
     ApiKeyId, SessionId, Timestamp, UserId,
     auth::Scopes,
-    event::{BusMessage, FollowChange, Envelope, EventBus, Listener, Signal},
+    event::{BusMessage, Envelope, EventBus, FollowChange, Listener, Signal},
     view::UserRole,
 };
 use moka::{future::Cache, sync};

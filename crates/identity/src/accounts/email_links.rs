@@ -23,7 +23,7 @@ use dbcontext::{
 use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
-    Device, api_keys::tell_revoked, login_throttle, hashing::QueuedCaller, identities, password_hash::PasswordCheck,
+    Device, api_keys::tell_revoked, hashing::QueuedCaller, identities, login_throttle, password_hash::PasswordCheck,
     sessions::tell_ended, signin,
 };
 use crate::IdentityService;

@@ -342,7 +342,10 @@ mod tests {
     }
 
     /// Runs all hashes one after the other, and returns their order.
-    fn order(mut turn: HashingSlot, mut waiting: Vec<(&'static str, oneshot::Receiver<HashingSlot>)>) -> Vec<&'static str> {
+    fn order(
+        mut turn: HashingSlot,
+        mut waiting: Vec<(&'static str, oneshot::Receiver<HashingSlot>)>,
+    ) -> Vec<&'static str> {
         let mut order = Vec::new();
         while !waiting.is_empty() {
             drop(turn);

@@ -14,7 +14,7 @@ use appcore::{
     AppError, Clock, Code, Secret, Timestamp,
     auth::{
         seal,
-        token::{Claims, Keyring, AccessTokenError, SigningKey},
+        token::{AccessTokenError, Claims, Keyring, SigningKey},
     },
     config::Config,
 };

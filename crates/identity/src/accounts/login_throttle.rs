@@ -13,7 +13,7 @@ use platform::throttle::{Attempt, ThrottleSubject};
 
 use super::{
     Device,
-    hashing::{QueuedCaller, Priority},
+    hashing::{Priority, QueuedCaller},
     known_devices,
 };
 use crate::IdentityService;

@@ -13,50 +13,50 @@
 //! the database, so that every instance verifies what any other has signed ([`keys`]).
 
 mod administer;
-mod session_start;
 pub mod api_keys;
 mod authenticate;
+mod change_events;
+mod credential_status;
 mod device;
-pub mod login_throttle;
+mod email_links;
 mod hashing;
 pub mod identities;
-pub mod session_tokens;
 pub mod key_policy;
 mod keys;
 mod known_devices;
-mod email_links;
+pub mod login_throttle;
 mod methods;
-mod change_events;
-pub mod user_admin;
 pub mod passkeys;
 mod password_hash;
 pub mod pending;
 mod picture;
 mod profile;
-mod verified_tokens;
 pub mod reauthenticate;
 mod refresh;
 pub mod second_factor;
+mod session_start;
+pub mod session_tokens;
 pub mod sessions;
 mod setup;
 mod signin;
 mod signup;
-mod credential_status;
 pub mod tickets;
+pub mod user_admin;
+mod verified_tokens;
 
 pub use administer::{create_admin, reset_password};
-pub use session_start::{Challenge, SecondFactorMethod, SignedIn};
 pub use authenticate::authenticate;
-pub use device::Device;
-pub use session_tokens::TokenPair;
-pub use keys::rotate as rotate_keys;
-pub use email_links::{forgot_password, redeem_reset, resend_verification, verify_email};
 pub use change_events::tell_others;
+pub use device::Device;
+pub use email_links::{forgot_password, redeem_reset, resend_verification, verify_email};
+pub use keys::rotate as rotate_keys;
 pub use picture::{pictures, remove_picture, set_picture};
 pub use profile::fill_in_presence;
 pub use profile::{PasswordChange, ProfileChange, find, me, search, update_me};
-pub use reauthenticate::{Confirmed, Freshness, ConfirmMethod, Confirmation, confirm, freshness};
+pub use reauthenticate::{ConfirmMethod, Confirmation, Confirmed, Freshness, confirm, freshness};
 pub use refresh::{refresh, token_family};
+pub use session_start::{Challenge, SecondFactorMethod, SignedIn};
+pub use session_tokens::TokenPair;
 pub use sessions::logout;
 pub use signin::signin;
 pub use signup::{SignUp, signup};
@@ -67,7 +67,10 @@ use std::sync::Arc;
 use appcore::{AppError, Clock, RequestSource, config::Config, event::EventBus};
 use dbcontext::Database;
 
-use self::{hashing::PasswordHasher, keys::SigningKeys, verified_tokens::VerifiedTokenCache, credential_status::CredentialStatusCache};
+use self::{
+    credential_status::CredentialStatusCache, hashing::PasswordHasher, keys::SigningKeys,
+    verified_tokens::VerifiedTokenCache,
+};
 
 /// Account state of an instance.
 pub struct Accounts {

@@ -9,8 +9,8 @@ use appcore::{
     AppError, Code, PasskeyId, Timestamp, UserId,
     auth::Principal,
     config::Config,
-    text_field::parse_line,
     page::{Page, PageRequest},
+    text_field::parse_line,
 };
 use dbcontext::{
     Transaction,
@@ -28,10 +28,9 @@ use webauthn_rs::{
 };
 
 use super::{
-    Confirmed, Device, SignedIn, TokenPair,
-    session_start::{self, AuthMethod},
-    methods,
+    Confirmed, Device, SignedIn, TokenPair, methods,
     pending::{self, PendingKind},
+    session_start::{self, AuthMethod},
     signin,
 };
 use crate::IdentityService;
@@ -95,7 +94,10 @@ impl PasskeyEnrolment {
 }
 
 /// Starts the registration of a passkey.
-pub async fn begin_registration(service: &IdentityService, PasskeyEnrolment(by): &PasskeyEnrolment) -> Result<WebauthnChallenge, AppError> {
+pub async fn begin_registration(
+    service: &IdentityService,
+    PasskeyEnrolment(by): &PasskeyEnrolment,
+) -> Result<WebauthnChallenge, AppError> {
     let site = open_site(service)?;
     let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let known = rows::credential_ids(service.db.reader(), account.id).await?;

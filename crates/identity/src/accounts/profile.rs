@@ -4,8 +4,8 @@ use appcore::{
     AppError, Code, Language, UserId, WorkspaceId,
     auth::{Email, Password, Permission, Principal},
     event::{BusMessage, Signal},
-    text_field::validate_search_text,
     page::{Page, PageRequest},
+    text_field::validate_search_text,
     view::{ChosenPresence, User},
 };
 use dbcontext::{
@@ -19,8 +19,8 @@ use platform::{
 };
 
 use super::{
-    Device, login_throttle, hashing::QueuedCaller, session_tokens, change_events::tell_others, password_hash::PasswordCheck,
-    sessions::tell_ended, signup::parse_name,
+    Device, change_events::tell_others, hashing::QueuedCaller, login_throttle, password_hash::PasswordCheck,
+    session_tokens, sessions::tell_ended, signup::parse_name,
 };
 use crate::IdentityService;
 use crate::{

@@ -16,9 +16,9 @@ use platform::audit::{self, Action, NewAuditEntry};
 use serde_json::Value;
 
 use super::{
-    Device, login_throttle,
+    Device,
     hashing::QueuedCaller,
-    passkeys,
+    login_throttle, passkeys,
     password_hash::PasswordCheck,
     second_factor::{self, SecondFactor},
     signin,
@@ -151,7 +151,9 @@ async fn examine(service: &IdentityService, account: &user::Model, proof: Confir
             }
         }
         Confirmation::SecondFactor(answer) => second_factor::show(service, account.id, &answer).await,
-        Confirmation::Passkey { ceremony, credential } => passkeys::show(service, account.id, &ceremony, credential).await,
+        Confirmation::Passkey { ceremony, credential } => {
+            passkeys::show(service, account.id, &ceremony, credential).await
+        }
     }
 }
 

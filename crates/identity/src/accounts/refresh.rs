@@ -77,7 +77,8 @@ pub async fn refresh(
         }
         rows::end(&tx, session.user_id, session.id, attempt.now).await?;
         let (actor, target) = (Some(session.user_id), Some(session.id.to_string()));
-        audit::record(&tx, NewAuditEntry { action: Action::RefreshReused, actor, target, address: device.ip() }).await?;
+        audit::record(&tx, NewAuditEntry { action: Action::RefreshReused, actor, target, address: device.ip() })
+            .await?;
         tx.commit().await.map_err(app_error)?;
         tracing::warn!(session_id = %session.id, user_id = %session.user_id, "refresh token reused, session ended");
         tell_ended(service, vec![session.id]).await;

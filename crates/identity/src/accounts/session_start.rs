@@ -11,8 +11,9 @@ use dbcontext::{
 use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
-    Device, TokenPair, session_tokens, known_devices,
+    Device, TokenPair, known_devices,
     pending::{self, PendingKind},
+    session_tokens,
 };
 use crate::IdentityService;
 
@@ -102,7 +103,8 @@ fn must_be_active(account: &user::Model) -> Result<(), AppError> {
 }
 
 async fn challenge(tx: &Transaction, service: &IdentityService, user_id: UserId) -> Result<Challenge, AppError> {
-    let begun = pending::begin(tx, PendingKind::SecondFactor, Some(user_id), &(), service.clock.now(), CHALLENGE_TTL).await?;
+    let begun =
+        pending::begin(tx, PendingKind::SecondFactor, Some(user_id), &(), service.clock.now(), CHALLENGE_TTL).await?;
     let mut methods = vec![SecondFactorMethod::Totp];
     if second_factors::codes_left(tx, user_id).await? > 0 {
         methods.push(SecondFactorMethod::RecoveryCode);

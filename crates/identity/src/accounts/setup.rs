@@ -60,7 +60,12 @@ impl SetupToken {
             file = %file.display(),
             "no account yet: the first one is the administrator's, made with the setup token"
         );
-        Ok(Self { token: Some(token.into()), file: Some(file), requires_locally: asks_everybody, is_over: AtomicBool::new(false) })
+        Ok(Self {
+            token: Some(token.into()),
+            file: Some(file),
+            requires_locally: asks_everybody,
+            is_over: AtomicBool::new(false),
+        })
     }
 
     /// True if the next account requires the token, when created from this source.

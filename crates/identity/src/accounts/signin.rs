@@ -6,10 +6,10 @@ use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
     Device, SignedIn,
-    session_start::{self, AuthMethod},
-    login_throttle,
     hashing::QueuedCaller,
+    login_throttle,
     password_hash::PasswordCheck,
+    session_start::{self, AuthMethod},
 };
 use crate::IdentityService;
 
@@ -70,7 +70,8 @@ async fn refuse(service: &IdentityService, account: Option<UserId>, device: &Dev
 /// Records a failed attempt, in the same way whether the account exists or not.
 pub(super) async fn note_failure(service: &IdentityService, account: Option<UserId>, device: &Device) {
     let target = account.map(|id| id.to_string());
-    audit::note(service, NewAuditEntry { action: Action::SignInFailed, actor: None, target, address: device.ip() }).await;
+    audit::note(service, NewAuditEntry { action: Action::SignInFailed, actor: None, target, address: device.ip() })
+        .await;
     count_violation(service, account, device).await;
 }
 

@@ -13,8 +13,8 @@ use sea_orm::ConnectionTrait;
 
 use super::{
     Device, TokenPair,
-    hashing::{QueuedCaller, Priority},
-    session_tokens, known_devices,
+    hashing::{Priority, QueuedCaller},
+    known_devices, session_tokens,
 };
 use crate::IdentityService;
 use crate::{
@@ -80,7 +80,8 @@ pub async fn signup(service: &IdentityService, request: SignUp, device: Device) 
         Err(AppError::Refused { code: Code::EmailTaken, message, retry_after }) => {
             tx.rollback().await.map_err(app_error)?;
             // Mails the address's owner about the attempt.
-            mail::post(service.db.writer(), now, Recipient::Account(newcomer.email), MailContent::SignUpAttempt).await?;
+            mail::post(service.db.writer(), now, Recipient::Account(newcomer.email), MailContent::SignUpAttempt)
+                .await?;
             service.wake_workers();
             return Err(AppError::Refused { code: Code::EmailTaken, message, retry_after });
         }

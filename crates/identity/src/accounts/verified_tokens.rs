@@ -5,7 +5,7 @@
 
 use appcore::{
     SessionId, Timestamp, UserId,
-    auth::token::{Claims, AccessTokenError, hash_token},
+    auth::token::{AccessTokenError, Claims, hash_token},
 };
 use moka::{policy::EvictionPolicy, sync::Cache};
 
@@ -32,11 +32,20 @@ impl VerifiedTokenCache {
         Self(Cache::builder().max_capacity(MAX_TOKENS).eviction_policy(EvictionPolicy::lru()).build())
     }
 
-    pub(super) async fn check(&self, keys: &SigningKeys, token: &str, now: Timestamp) -> Result<VerifiedToken, AccessTokenError> {
+    pub(super) async fn check(
+        &self,
+        keys: &SigningKeys,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, AccessTokenError> {
         // The key covers the whole token including its signature, so a modified token never matches.
         let key = hash_token(token).first_chunk().copied().unwrap_or_default();
         if let Some(proof) = self.0.get(&key) {
-            return if Claims::is_unexpired(proof.expires_at, now) { Ok(proof) } else { Err(AccessTokenError::Expired) };
+            return if Claims::is_unexpired(proof.expires_at, now) {
+                Ok(proof)
+            } else {
+                Err(AccessTokenError::Expired)
+            };
         }
         let claims = keys.verify(token, now).await?;
         let proof = VerifiedToken { user_id: claims.sub, session_id: claims.sid, expires_at: claims.exp };

@@ -49,7 +49,12 @@ pub(super) fn write(
     compose(letter, language, host, link).map_err(AppError::internal)
 }
 
-fn compose(letter: &MailContent, language: Language, host: &str, link: Option<String>) -> Result<ComposedMail, minijinja::Error> {
+fn compose(
+    letter: &MailContent,
+    language: Language,
+    host: &str,
+    link: Option<String>,
+) -> Result<ComposedMail, minijinja::Error> {
     let texts = texts::of(language);
     let text = texts.of_letter(letter);
     let values = values(letter, host);
@@ -96,7 +101,9 @@ fn values(letter: &MailContent, host: &str) -> Value {
             let place = place.as_ref().map(ToString::to_string);
             context! { host, user_agent, address, place, time => time(*at) }
         }
-        MailContent::PasswordChanged { at } | MailContent::Suspended { at } | MailContent::SecondFactorRemoved { at } => {
+        MailContent::PasswordChanged { at }
+        | MailContent::Suspended { at }
+        | MailContent::SecondFactorRemoved { at } => {
             context! { host, time => time(*at) }
         }
         MailContent::Paid { plan, amount, number, .. } => context! { host, plan => quotable(plan), amount, number },

@@ -7,11 +7,11 @@ use appcore::{
     auth::{Email, token},
 };
 use dbcontext::query::{mail_tokens, users};
-use jobs::{JobOutcome, Job, JobPayload, JobContext};
+use jobs::{Job, JobContext, JobOutcome, JobPayload};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{MailContent, MOST, Recipient, compose, transport::SendError};
+use super::{MOST, MailContent, Recipient, compose, transport::SendError};
 use crate::IdentityService;
 
 /// Maximum number of mails sent concurrently by all instances, so that a hanging server doesn't block every worker.
@@ -86,7 +86,11 @@ impl MailJob {
         self.hand_over(work, None).await
     }
 
-    async fn hand_over(&self, work: JobContext<'_, IdentityService>, unsubscribe: Option<String>) -> Result<JobOutcome, AppError> {
+    async fn hand_over(
+        &self,
+        work: JobContext<'_, IdentityService>,
+        unsubscribe: Option<String>,
+    ) -> Result<JobOutcome, AppError> {
         let service = work.state;
         let Some(addressee) = self.addressee(service).await? else { return Ok(JobOutcome::Done) };
         if self.letter == MailContent::Verification && addressee.is_verified {

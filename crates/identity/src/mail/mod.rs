@@ -1,6 +1,6 @@
 //! Mails to users, in their language.
 //!
-//! A service [posts](post) a [`Letter`] in the transaction of the change that it is about, as a [job](job). A worker
+//! A service [posts](post) a [`MailContent`] in the transaction of the change that it is about, as a [job](job). A worker
 //! composes it ([`compose`], with the texts of [`texts`]) and sends it to the mail server or, if none is configured,
 //! writes it to a file ([`transport`]). The job holds no token: the worker creates the token of the mail's link when
 //! sending, and stores its fingerprint; a retry replaces it.
@@ -15,7 +15,7 @@ mod transport;
 use std::time::Duration;
 
 use appcore::{
-    AppError, Clock, JobId, Language, GeoLocation, Timestamp, UserId, auth::Email, config::Config, view::StoppedTopUp,
+    AppError, Clock, GeoLocation, JobId, Language, Timestamp, UserId, auth::Email, config::Config, view::StoppedTopUp,
 };
 use dbcontext::query::mail_tokens::Purpose;
 use platform::throttle::Quota;
@@ -276,6 +276,11 @@ pub async fn try_out(service: &IdentityService, to: &Email, language: Language) 
 
 /// Enqueues a mail in the caller's transaction. It is sent within a second; [`jobs::wake`] after the commit speeds this
 /// up.
-pub async fn post<C: ConnectionTrait>(db: &C, now: Timestamp, to: Recipient, letter: MailContent) -> Result<(), AppError> {
+pub async fn post<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    to: Recipient,
+    letter: MailContent,
+) -> Result<(), AppError> {
     jobs::ask(db, now, &MailJob { to, letter }).await
 }

@@ -1,6 +1,6 @@
 //! Tests of mail composition.
 
-use appcore::{Language, GeoLocation, Timestamp, view::StoppedTopUp};
+use appcore::{GeoLocation, Language, Timestamp, view::StoppedTopUp};
 use uuid::Uuid;
 
 use super::{MailContent, compose};
@@ -30,8 +30,20 @@ fn letters() -> Vec<MailContent> {
         MailContent::SignUpAttempt,
         MailContent::Paid { plan: text("Team"), amount: text("24.00 USD"), number: text("2026-0001"), page: page() },
         MailContent::Refunded { amount: text("24.00 USD"), number: text("2026-0002"), page: page() },
-        MailContent::ChargeFailed { plan: text("Team"), amount: text("1 VND"), again_at: Some(at), until: at, page: page() },
-        MailContent::ChargeFailed { plan: text("Team"), amount: text("1 VND"), again_at: None, until: at, page: page() },
+        MailContent::ChargeFailed {
+            plan: text("Team"),
+            amount: text("1 VND"),
+            again_at: Some(at),
+            until: at,
+            page: page(),
+        },
+        MailContent::ChargeFailed {
+            plan: text("Team"),
+            amount: text("1 VND"),
+            again_at: None,
+            until: at,
+            page: page(),
+        },
         MailContent::PlanUnpaid { plan: text("Team"), until: at, page: page() },
         MailContent::PlanEnded { plan: text("Team"), page: page() },
         MailContent::PlanExpiring { plan: text("Team"), amount: text("1 VND"), at, page: page() },

@@ -133,7 +133,9 @@ impl Mailer {
         match &self.way {
             MailTransport::Smtp(server) => match tokio::time::timeout(WHOLE, server.send(message)).await {
                 Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) if is_final(&error) => Err(SendError::Rejected(format!("the mail server said: {error}"))),
+                Ok(Err(error)) if is_final(&error) => {
+                    Err(SendError::Rejected(format!("the mail server said: {error}")))
+                }
                 Ok(Err(error)) => Err(SendError::Temporary(explained(error).context("the mail server"))),
                 Err(_) => Err(SendError::Temporary(anyhow::anyhow!("the mail server did not answer in time"))),
             },

@@ -6,7 +6,7 @@
 
 use appcore::{
     UserId, WorkspaceId,
-    event::{BusMessage, FollowChange, Envelope, Event, Topic},
+    event::{BusMessage, Envelope, Event, FollowChange, Topic},
 };
 
 use crate::IdentityService;
@@ -34,7 +34,10 @@ impl WorkspaceChangeEvent {
     pub fn of<const COUNT: usize>(workspace_id: WorkspaceId, people: [UserId; COUNT]) -> Self {
         let mut people = people.to_vec();
         people.dedup();
-        Self { workspace_id, concerns: people.into_iter().map(|user| (Topic::User(user), FollowChange::None)).collect() }
+        Self {
+            workspace_id,
+            concerns: people.into_iter().map(|user| (Topic::User(user), FollowChange::None)).collect(),
+        }
     }
 
     /// The user has joined the workspace.

@@ -31,7 +31,12 @@ pub struct PresentedInvitation {
 }
 
 /// Returns the invitation of a token presented at sign-up, if it is valid for this address.
-pub async fn show<C: ConnectionTrait>(db: &C, token: &str, email: &Email, now: Timestamp) -> Result<PresentedInvitation, AppError> {
+pub async fn show<C: ConnectionTrait>(
+    db: &C,
+    token: &str,
+    email: &Email,
+    now: Timestamp,
+) -> Result<PresentedInvitation, AppError> {
     let unknown = || AppError::field("invitation", "not_found", "This invitation doesn't exist.");
     let shown = find(db, token, now).await?.ok_or_else(unknown)?;
     workspaces::lock(db, shown.invitation.workspace_id).await?;
@@ -98,7 +103,11 @@ impl PresentedInvitation {
         }
     }
 
-    pub async fn leads_to<C: ConnectionTrait>(&self, db: &C, role: WorkspaceRole) -> Result<InvitationDetails, AppError> {
+    pub async fn leads_to<C: ConnectionTrait>(
+        &self,
+        db: &C,
+        role: WorkspaceRole,
+    ) -> Result<InvitationDetails, AppError> {
         let id = self.invitation.workspace_id;
         let name = workspaces::name(db, id).await?.ok_or(Code::InvitationExpired)?;
         let inviter = users::by_id(db, self.invitation.created_by).await?.map(|user| user.display_name);
@@ -106,7 +115,11 @@ impl PresentedInvitation {
     }
 }
 
-pub async fn find<C: ConnectionTrait>(db: &C, token: &str, now: Timestamp) -> Result<Option<PresentedInvitation>, AppError> {
+pub async fn find<C: ConnectionTrait>(
+    db: &C,
+    token: &str,
+    now: Timestamp,
+) -> Result<Option<PresentedInvitation>, AppError> {
     if token.len() > MAX_TOKEN_BYTES {
         return Ok(None);
     }

@@ -1,9 +1,9 @@
 //! Workspace membership: permission checks, and the memberships of new accounts. Management of workspaces is in the
 //! crate `workspaces`.
 
+mod change_events;
 pub mod default_channel;
 pub mod invitation;
-mod change_events;
 pub mod quota;
 
 use appcore::{

@@ -32,7 +32,8 @@ struct Person {
 
 impl Person {
     fn presence(&self, user_id: UserId) -> Presence {
-        let status = if self.is_online { self.chosen.unwrap_or(PresenceStatus::Online) } else { PresenceStatus::Offline };
+        let status =
+            if self.is_online { self.chosen.unwrap_or(PresenceStatus::Online) } else { PresenceStatus::Offline };
         Presence { user_id, status, last_seen: self.last_seen, custom_status: None }
     }
 }

@@ -6,9 +6,9 @@
 //! page changes nothing; an instance that dies stops renewing. A user without a lease is offline, and
 //! [`PresenceStore::settle`] reports each of them once, to whichever instance asks first.
 
-mod rate_limit;
 mod custom_status;
 mod memory;
+mod rate_limit;
 mod redis;
 mod reported;
 #[cfg(test)]
@@ -18,15 +18,15 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use appcore::{
     AppError, ConversationId, InstanceId, Timestamp, UserId,
-    event::{BusMessage, Envelope, Event, Coalesced, MAX_NAMED, Topic},
+    event::{BusMessage, Coalesced, Envelope, Event, MAX_NAMED, Topic},
     view::{Presence, PresenceStatus},
 };
 use dbcontext::query;
 use futures_util::future::BoxFuture;
 
-pub use rate_limit::PresenceRateLimit;
 pub use custom_status::{StatusChange, set_custom};
 pub use memory::MemoryPresence;
+pub use rate_limit::PresenceRateLimit;
 pub use redis::RedisPresence;
 pub use reported::{PresenceReporter, ReportedPresence};
 

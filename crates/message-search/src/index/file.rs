@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use dbcontext::Database;
 use uuid::Uuid;
 
-use super::{SearchIndex, IndexWriter};
+use super::{IndexWriter, SearchIndex};
 
 /// Number of concurrent readers.
 const READERS: usize = 4;

@@ -3,8 +3,8 @@
 //!
 //! In each case its results are candidates only: it never decides on read access.
 
-mod meilisearch;
 mod file;
+mod meilisearch;
 mod postgres;
 
 use std::{
@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use dbcontext::{Database, query::search as rows};
 use uuid::Uuid;
 
-use self::{meilisearch::MeilisearchIndex, file::FileIndex, postgres::PostgresIndex};
+use self::{file::FileIndex, meilisearch::MeilisearchIndex, postgres::PostgresIndex};
 
 /// File name in `server.data_dir`.
 const FILE: &str = "search.db";

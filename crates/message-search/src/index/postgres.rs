@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use dbcontext::{Database, Transaction, constraint::app_error, query::search_index as rows};
 use uuid::Uuid;
 
-use super::{SearchIndex, IndexWriter};
+use super::{IndexWriter, SearchIndex};
 
 pub(super) struct PostgresIndex {
     db: Database,

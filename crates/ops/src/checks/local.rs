@@ -6,7 +6,7 @@ use appcore::{
     config::Config,
     view::{Check, CheckAbout},
 };
-use platform::host_health::{OpenFiles, DiskSpace};
+use platform::host_health::{DiskSpace, OpenFiles};
 use rustix::process::{Resource, getrlimit};
 
 use super::not_yet;

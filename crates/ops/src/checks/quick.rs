@@ -13,7 +13,7 @@ use appcore::{
 use dbcontext::connection::WriteRefusal;
 use files::uploads::Uploads;
 use futures_util::join;
-use platform::host_health::{OpenFiles, DiskSpace};
+use platform::host_health::{DiskSpace, OpenFiles};
 use tokio::time::timeout;
 
 use super::local;

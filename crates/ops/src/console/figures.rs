@@ -11,11 +11,11 @@ use dbcontext::{
     constraint::app_error,
     query::{
         bans,
-        figures::{self as rows, MetricValue, Step, Aggregation},
+        figures::{self as rows, Aggregation, MetricValue, Step},
         job_list,
     },
 };
-use metrics::{RequestTotals, HistogramSnapshot, metrics};
+use metrics::{HistogramSnapshot, RequestTotals, metrics};
 
 use super::{KEPT, incidents};
 use crate::OpsService;

@@ -206,7 +206,8 @@ async fn reaches_allowed_destinations() {
         ("LocalHost.", "localhost"),
         ("127.0.0.1", "[::ffff:127.0.0.1]"),
     ] {
-        let fetched = resolving(&[allow], &["127.0.0.1"], canary.port).get(canary.url(host), FetchLimits::default()).await;
+        let fetched =
+            resolving(&[allow], &["127.0.0.1"], canary.port).get(canary.url(host), FetchLimits::default()).await;
         let is_mapped = host.starts_with('[');
         // Without IPv6 on this machine the connection fails, but is not forbidden.
         assert!(

@@ -169,7 +169,7 @@ pub struct RefundOrder<'a> {
     pub payment: KnownPayment<'a>,
     /// Time at which the refund was stored here.
     pub created_at: Timestamp,
-    /// [`Refunded::reference`], once the gateway has reported it.
+    /// [`RefundResult::reference`], once the gateway has reported it.
     pub reference: Option<&'a str>,
 }
 

@@ -11,9 +11,11 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    WebhookSubject, WebhookOutcome, WebhookResponse, ChargeAttempt, ChargeOrder, ChargeResult, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError,
-    GatewayName, SavedMethod, GatewayKind, KnownPayment, PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, PayerPresence, Recurring, RefundOrder, RefundState,
-    RefundResult, RemoteState, SetupOrder, SetupState, Snapshot, BuildError, MalformedEvent, VerifiedWebhook, signature::Hash,
+    BuildError, ChargeAttempt, ChargeOrder, ChargeResult, Checkout, CheckoutOrder, Currency, Gateway, GatewayError,
+    GatewayKind, GatewayName, KnownPayment, MalformedEvent, Money, PayerPresence, PaymentListing, PaymentUpdate,
+    PaymentWebhookEvent, Recurring, RefundOrder, RefundResult, RefundState, RemoteState, SavedMethod, SetupOrder,
+    SetupState, Snapshot, VerifiedWebhook, VerifyError, WebhookOutcome, WebhookRequest, WebhookResponse,
+    WebhookSubject, signature::Hash,
 };
 
 pub(crate) static KIND: GatewayKind = GatewayKind {
@@ -210,7 +212,9 @@ impl Gateway for Demo {
         let event: Event = serde_json::from_slice(verified.raw()).map_err(|_| MalformedEvent)?;
         let news = match event.outcome {
             Outcome::Paid => PaymentUpdate::Paid { money: event.money, charge: Some(event.payment_id.to_string()) },
-            Outcome::PaidOnce => PaymentUpdate::Paid { money: event.money, charge: Some(format!("{ONCE}{}", event.payment_id)) },
+            Outcome::PaidOnce => {
+                PaymentUpdate::Paid { money: event.money, charge: Some(format!("{ONCE}{}", event.payment_id)) }
+            }
             Outcome::Failed => PaymentUpdate::Failed,
         };
         Ok(PaymentWebhookEvent {
@@ -247,7 +251,11 @@ impl Recurring for Demo {
         Ok(format!("{CHARGE}{}:{}", charge.method, charge.payment_id))
     }
 
-    async fn charge(&self, payment: &KnownPayment<'_>, attempt: &ChargeAttempt<'_>) -> Result<ChargeResult, GatewayError> {
+    async fn charge(
+        &self,
+        payment: &KnownPayment<'_>,
+        attempt: &ChargeAttempt<'_>,
+    ) -> Result<ChargeResult, GatewayError> {
         if attempt.method != CONFIRMED_CARD {
             return Ok(ChargeResult::known(self.fetch(payment).await?));
         }

@@ -14,8 +14,9 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
-    PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, RefundState, RefundResult, RemoteState, Snapshot, MalformedEvent, VerifiedWebhook,
+    Checkout, CheckoutOrder, Currency, Gateway, GatewayError, GatewayKind, GatewayName, KnownPayment, MalformedEvent,
+    Money, PaymentListing, PaymentUpdate, PaymentWebhookEvent, RefundOrder, RefundResult, RefundState, RemoteState,
+    Snapshot, VerifiedWebhook, VerifyError, WebhookOutcome, WebhookRequest, WebhookResponse, WebhookSubject,
     http::Http,
     signature::{Hash, joined},
 };
@@ -303,7 +304,8 @@ impl Gateway for Momo {
             0 => {
                 let made = found.refund_trans.iter().flatten().find(|made| made.order_id == id);
                 let made = made.filter(|made| made.amount == order.money.amount);
-                let made = made.ok_or_else(|| GatewayError::OutcomeUnknown("its answer is about another refund".to_owned()))?;
+                let made =
+                    made.ok_or_else(|| GatewayError::OutcomeUnknown("its answer is about another refund".to_owned()))?;
                 Ok(Some(RefundResult { reference: id, state: refund_result(made.result_code) }))
             }
             // Unknown order.
@@ -321,8 +323,15 @@ impl Gateway for Momo {
         let id = Uuid::now_v7();
         let price = Money::new(0, Currency::Vnd);
         let reference = id.to_string();
-        let nobodys =
-            KnownPayment { payment_id: id, reference: &reference, charge: None, price, created_at: now, expires_at: now, now };
+        let nobodys = KnownPayment {
+            payment_id: id,
+            reference: &reference,
+            charge: None,
+            price,
+            created_at: now,
+            expires_at: now,
+            now,
+        };
         self.fetch(&nobodys).await.map(drop)
     }
 
@@ -344,9 +353,10 @@ impl Gateway for Momo {
         let number = |name: &str| text(&fields, name).parse::<i64>().map_err(|_| MalformedEvent);
         let (order, transaction, code) = (text(&fields, "orderId"), text(&fields, "transId"), number("resultCode")?);
         let news = match result(code) {
-            PaymentResult::Paid => {
-                PaymentUpdate::Paid { money: Money::new(number("amount")?, Currency::Vnd), charge: Some(transaction.clone()) }
-            }
+            PaymentResult::Paid => PaymentUpdate::Paid {
+                money: Money::new(number("amount")?, Currency::Vnd),
+                charge: Some(transaction.clone()),
+            },
             PaymentResult::Open => PaymentUpdate::Pending,
             PaymentResult::Failed => PaymentUpdate::Failed,
             PaymentResult::Expired => PaymentUpdate::Expired,

@@ -18,11 +18,14 @@ use serde_json::json;
 use url::{Url, form_urlencoded};
 use uuid::Uuid;
 
-use self::fields::{TransactionResponse, SignedQuery, RefundFailure, amount, encoded, local, read, refund_status, refunded};
+use self::fields::{
+    RefundFailure, SignedQuery, TransactionResponse, amount, encoded, local, read, refund_status, refunded,
+};
 use crate::{
-    WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
-    PaymentListing, Money, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, RefundResult, RemoteState, Snapshot, PaymentWebhookTransport, MalformedEvent, VerifiedWebhook,
-    http::Http, signature::Hash,
+    Checkout, CheckoutOrder, Currency, Gateway, GatewayError, GatewayKind, GatewayName, KnownPayment, MalformedEvent,
+    Money, PaymentListing, PaymentUpdate, PaymentWebhookEvent, PaymentWebhookTransport, RefundOrder, RefundResult,
+    RemoteState, Snapshot, VerifiedWebhook, VerifyError, WebhookOutcome, WebhookRequest, WebhookResponse,
+    WebhookSubject, http::Http, signature::Hash,
 };
 
 pub(crate) static KIND: GatewayKind = GatewayKind {
@@ -264,8 +267,15 @@ impl Gateway for Vnpay {
         let id = Uuid::now_v7();
         let price = Money::new(0, Currency::Vnd);
         let reference = id.simple().to_string();
-        let nobodys =
-            KnownPayment { payment_id: id, reference: &reference, charge: None, price, created_at: now, expires_at: now, now };
+        let nobodys = KnownPayment {
+            payment_id: id,
+            reference: &reference,
+            charge: None,
+            price,
+            created_at: now,
+            expires_at: now,
+            now,
+        };
         self.fetch(&nobodys).await.map(drop)
     }
 
@@ -274,7 +284,8 @@ impl Gateway for Vnpay {
     }
 
     async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError> {
-        let SignedQuery { raw, encoded, signature } = read(delivery.query).ok_or(VerifyError::Signature("signature missing"))?;
+        let SignedQuery { raw, encoded, signature } =
+            read(delivery.query).ok_or(VerifyError::Signature("signature missing"))?;
         let signed = [raw, encoded]
             .into_iter()
             .find(|message| Hash::Sha512.is_signed(self.hash_secret.expose(), message.as_bytes(), &signature));
@@ -287,7 +298,9 @@ impl Gateway for Vnpay {
         let (order, code, status) = (text("vnp_TxnRef"), text("vnp_ResponseCode"), text("vnp_TransactionStatus"));
         let transaction = text("vnp_TransactionNo");
         let news = match (code, status) {
-            ("00", "00") => PaymentUpdate::Paid { money: amount(text("vnp_Amount"))?, charge: Some(transaction.to_owned()) },
+            ("00", "00") => {
+                PaymentUpdate::Paid { money: amount(text("vnp_Amount"))?, charge: Some(transaction.to_owned()) }
+            }
             ("11" | "15", _) => PaymentUpdate::Expired,
             // 07: the money was taken, but VNPay investigates the transaction.
             ("07", _) | (_, "01" | "04" | "07") => PaymentUpdate::Pending,

@@ -3,7 +3,7 @@
 //! Violations are [recorded](Firewall::note) where they happen. A number of them from one address
 //! (of IPv6 its /64) within the window bans it; each further ban within a week of the last one is
 //! longer. Violations are counted in Redis and may be lost; bans are rows, and every instance has a
-//! copy of those in force ([`Book`]). Another instance's ban arrives over the bus at once, or from
+//! copy of those in force ([`BanIndex`]). Another instance's ban arrives over the bus at once, or from
 //! the table within seconds while the bus is unavailable.
 //!
 //! Many people may share an address, so violations are indicators of an attack, and never a limit
@@ -32,8 +32,8 @@ use appcore::{
     config::{self, Config},
     event::{BusMessage, EventBus, Listener, Signal},
     limit::Violation,
-    text_field::{validate_search_text, parse_line},
     page::{Page, PageRequest},
+    text_field::{parse_line, validate_search_text},
     view::Ban,
 };
 pub use dbcontext::query::bans::Filter;

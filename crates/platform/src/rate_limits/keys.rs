@@ -148,7 +148,13 @@ impl KeyLimits {
         self.take_own(key, limit, tokens)
     }
 
-    fn taken(&self, (figures, id): (KeyLimitStates, Uuid), tokens: u32, key: ApiKeyId, limit: KeyLimit) -> KeyAdmission {
+    fn taken(
+        &self,
+        (figures, id): (KeyLimitStates, Uuid),
+        tokens: u32,
+        key: ApiKeyId,
+        limit: KeyLimit,
+    ) -> KeyAdmission {
         let slot = limit.parallel.map(|_| KeySlot { state: Arc::clone(&self.0), key, shared: Some(id) });
         if slot.is_some()
             && let Some(shared) = &self.0.shared

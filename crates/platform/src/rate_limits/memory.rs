@@ -20,7 +20,7 @@ use governor::{
     state::keyed::DashMapStateStore,
 };
 
-use super::{RateDecision, LimitSubject, Window, slices::SlidingWindow};
+use super::{LimitSubject, RateDecision, Window, slices::SlidingWindow};
 
 /// Interval of the removal of expired counters.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -68,7 +68,12 @@ impl MemoryLimits {
         Self { clock, state }
     }
 
-    pub fn take(&self, group: RateGroup, limit: Limit, subject: LimitSubject) -> (RateDecision, Option<ConcurrencySlot>) {
+    pub fn take(
+        &self,
+        group: RateGroup,
+        limit: Limit,
+        subject: LimitSubject,
+    ) -> (RateDecision, Option<ConcurrencySlot>) {
         let key = (group, subject);
         match limit.strategy {
             Strategy::FixedWindow => (self.count(key, limit), None),

@@ -26,7 +26,7 @@ use appcore::{
 use metrics::metrics;
 
 pub use self::body_budget::{BodyBudget, BodyLease};
-pub use self::keys::{Exceeded, LimitState, KeyLimitStates, KeyLimit, KeyLimits, KeyMeasure, KeySlot};
+pub use self::keys::{Exceeded, KeyLimit, KeyLimitStates, KeyLimits, KeyMeasure, KeySlot, LimitState};
 pub use self::valid_credentials::ValidCredentials;
 use self::{memory::MemoryLimits, redis::RedisLimits};
 use crate::redis::Redis;
@@ -145,7 +145,11 @@ impl RateLimits {
     }
 
     /// Counts a call. Returns `None` if rate limits are disabled.
-    pub async fn take(&self, group: RateGroup, subject: LimitSubject) -> Option<(RateDecision, Option<ConcurrencyPermit>)> {
+    pub async fn take(
+        &self,
+        group: RateGroup,
+        subject: LimitSubject,
+    ) -> Option<(RateDecision, Option<ConcurrencyPermit>)> {
         if !self.config.enabled {
             return None;
         }

@@ -7,7 +7,7 @@ use appcore::limit::{Limit, RateGroup, Strategy};
 use deadpool_redis::redis::{Script, cmd};
 use uuid::Uuid;
 
-use super::{RateDecision, LimitSubject, Window, slices::SLICES};
+use super::{LimitSubject, RateDecision, Window, slices::SLICES};
 use crate::redis::Redis;
 
 /// Timeout of a limit check in Redis.

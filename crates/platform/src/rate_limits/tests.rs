@@ -8,7 +8,7 @@ use appcore::{
     limit::{Limit, RateGroup, Strategy},
 };
 
-use super::{ConcurrencyPermit, RateLimits, RateDecision, LimitSubject, redis::RedisLimits, slices::SlidingWindow};
+use super::{ConcurrencyPermit, LimitSubject, RateDecision, RateLimits, redis::RedisLimits, slices::SlidingWindow};
 use crate::redis::Redis;
 
 const DAY: u64 = 86_400;

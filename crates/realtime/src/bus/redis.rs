@@ -10,7 +10,7 @@ use actix::Actor as _;
 use appcore::{
     InstanceId,
     breaker::{Breaker, Policy},
-    event::{BusError, BusMessage, EventBus, PublishAck, Listener, MemoryBus},
+    event::{BusError, BusMessage, EventBus, Listener, MemoryBus, PublishAck},
 };
 use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, aio::MultiplexedConnection};
 use tokio::sync::{mpsc, oneshot};
@@ -116,8 +116,8 @@ impl Publisher {
             }
         }
         if sign {
-            let wire_message =
-                WireMessage::seal(self.instance, None, None).map_err(|error| BusError::Unavailable(error.to_string()))?;
+            let wire_message = WireMessage::seal(self.instance, None, None)
+                .map_err(|error| BusError::Unavailable(error.to_string()))?;
             pipe.publish(CONTROL, wire_message).ignore();
         }
         let away = |error: &dyn Display| BusError::Unavailable(error.to_string());

@@ -13,7 +13,7 @@
 
 use appcore::{
     InstanceId,
-    event::{BusMessage, FollowChange, Coalesced, Topic},
+    event::{BusMessage, Coalesced, FollowChange, Topic},
 };
 use bytes::{BufMut, BytesMut};
 use uuid::Uuid;
@@ -101,7 +101,9 @@ pub(crate) fn channel(message: &BusMessage) -> String {
     let conversation = match message {
         BusMessage::Envelope(envelope) => match (&envelope.position, &envelope.effect, &envelope.topic) {
             (Some(position), ..) => position.conversation_id,
-            (_, FollowChange::Join { conversation_id, .. } | FollowChange::Leave { conversation_id, .. }, _) => *conversation_id,
+            (_, FollowChange::Join { conversation_id, .. } | FollowChange::Leave { conversation_id, .. }, _) => {
+                *conversation_id
+            }
             (.., Topic::Conversation(id) | Topic::Viewers(id)) => *id,
             _ => return CONTROL.to_owned(),
         },
@@ -145,8 +147,16 @@ mod tests {
             }))
         };
         vec![
-            envelope(Topic::Conversation(conversation_id), Some(LogPosition { conversation_id, seq: 9 }), FollowChange::None),
-            envelope(Topic::Viewers(conversation_id), None, FollowChange::Join { conversation_id, user_id, last_seq: 9 }),
+            envelope(
+                Topic::Conversation(conversation_id),
+                Some(LogPosition { conversation_id, seq: 9 }),
+                FollowChange::None,
+            ),
+            envelope(
+                Topic::Viewers(conversation_id),
+                None,
+                FollowChange::Join { conversation_id, user_id, last_seq: 9 },
+            ),
             envelope(Topic::Workspace(workspace_id), None, FollowChange::EndWorkspace(workspace_id)),
             envelope(Topic::User(user_id), None, FollowChange::LeaveWorkspace { user_id, workspace_id }),
             envelope(Topic::Everyone, None, FollowChange::None),

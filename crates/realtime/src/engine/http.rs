@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use tokio::{net::TcpStream, sync::oneshot};
 
-use super::{SessionRequest, Engine, SessionHandlerFactory, PollResult, EngineRefusal, Sid, Upgraded, UpgradingSocket};
+use super::{Engine, EngineRefusal, PollResult, SessionHandlerFactory, SessionRequest, Sid, Upgraded, UpgradingSocket};
 use crate::{close::Close, frame, sender::Sender, socket::see_off};
 
 /// Timeout for receiving a request body.

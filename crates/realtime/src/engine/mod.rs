@@ -1,7 +1,7 @@
 //! Engine.IO 4: sessions that start over HTTP long-polling or WebSocket and may be upgraded from
 //! the former to the latter.
 //!
-//! The engine is independent of the product. Messages are handled by a [`Guest`], which a [`Host`]
+//! The engine is independent of the product. Messages are handled by a [`Guest`], which a [`SessionHandlerFactory`]
 //! creates for each session. The product's Socket.IO connections are one implementation,
 //! `examples/socketio_conformance.rs` has others.
 //!
@@ -12,13 +12,13 @@
 //! after an upgrade the queue gets a socket. Each frame leaves the queue once, so the upgrade loses
 //! and duplicates nothing.
 
-mod session_handler;
 pub mod http;
 mod mailbox;
 pub mod packet;
 pub mod payload;
-mod polling;
 mod ping_schedule;
+mod polling;
+mod session_handler;
 mod session_router;
 mod sid;
 mod websocket;
@@ -35,8 +35,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-pub use session_handler::{Deadline, SessionHandler, SessionHandlerFactory, Message};
-pub use session_router::{Body, SessionRequest, PollResult, SessionRouter, UpgradingSocket};
+pub use session_handler::{Deadline, Message, SessionHandler, SessionHandlerFactory};
+pub use session_router::{Body, PollResult, SessionRequest, SessionRouter, UpgradingSocket};
 pub use sid::{InvalidSid, Sid};
 
 use self::{mailbox::Mailbox, ping_schedule::PingSchedule, session_router::RoutedRequest};
@@ -208,7 +208,11 @@ impl<H: SessionHandlerFactory> Engine<H> {
     }
 
     /// Starts a WebSocket session. Returns the socket if the client is refused.
-    pub fn open_websocket(self: &Rc<Self>, caller: H::Caller, upgraded: Upgraded) -> Result<(), (Upgraded, EngineRefusal)> {
+    pub fn open_websocket(
+        self: &Rc<Self>,
+        caller: H::Caller,
+        upgraded: Upgraded,
+    ) -> Result<(), (Upgraded, EngineRefusal)> {
         let sender = Rc::new(Sender::new(None, &self.settings.backlog));
         let guest = match self.host.receive(caller, Rc::clone(&sender)) {
             Ok(guest) => guest,

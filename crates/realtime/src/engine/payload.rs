@@ -48,7 +48,9 @@ impl Iterator for Payload {
             }
         };
         Some(match piece.first() {
-            Some(&BINARY) => STANDARD.decode(&piece[1..]).map(|bytes| PayloadPacket::Binary(bytes.into())).map_err(|_| InvalidPacket),
+            Some(&BINARY) => {
+                STANDARD.decode(&piece[1..]).map(|bytes| PayloadPacket::Binary(bytes.into())).map_err(|_| InvalidPacket)
+            }
             _ => Ok(PayloadPacket::Text(piece)),
         })
     }

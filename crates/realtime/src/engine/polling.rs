@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    Body, SessionRequest, Engine, SessionHandler, SessionHandlerFactory, Message, PollResult, EngineRefusal, Sid,
+    Body, Engine, EngineRefusal, Message, PollResult, SessionHandler, SessionHandlerFactory, SessionRequest, Sid,
     mailbox::Mailbox,
     packet::{self, Packet},
     payload::{self, Payload, PayloadPacket},

@@ -6,15 +6,15 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::{net::TcpStream, time::Instant};
 
 use super::{
-    SessionHandler, Message, Settings, UpgradingSocket,
+    Message, SessionHandler, Settings, UpgradingSocket,
     packet::{self, Packet},
     ping_schedule::PingSchedule,
 };
 use crate::{
     close::Close,
     deflate::DeflateParams,
-    frame_limit::TokenBucket,
     frame::{self, Incoming, Kind, Reader},
+    frame_limit::TokenBucket,
     sender::Sender,
     socket::{self, Disconnected, Handler, Inbound},
 };
@@ -35,7 +35,12 @@ pub(super) fn compress(sender: &Sender, deflate: Option<DeflateParams>, settings
 }
 
 /// Serves a session until it ends.
-pub(super) async fn serve(guest: impl SessionHandler, sender: Rc<Sender>, mut inbound: Inbound, mut rhythm: PingSchedule) {
+pub(super) async fn serve(
+    guest: impl SessionHandler,
+    sender: Rc<Sender>,
+    mut inbound: Inbound,
+    mut rhythm: PingSchedule,
+) {
     let mut talk = PacketHandler { guest, sender: Rc::clone(&sender) };
     let ended = tokio::select! {
         biased;
@@ -78,13 +83,15 @@ impl<G: SessionHandler> Handler for PacketHandler<G> {
         match message {
             Incoming::Ping(_) | Incoming::Pong | Incoming::Close(_) => Ok(()),
             Incoming::Binary(bytes) => self.guest.take(Message::Binary(bytes)).await,
-            Incoming::Text(text) => match packet::decode(text.as_str()).map_err(|packet::InvalidPacket| Close::PROTOCOL)? {
-                Packet::Message(data) => self.guest.take(Message::Text(data)).await,
-                Packet::Close => Err(Close::NORMAL),
-                Packet::Ping(data) => self.push(packet::pong(data)),
-                Packet::Pong | Packet::Noop => Ok(()),
-                Packet::Upgrade => Err(Close::PROTOCOL),
-            },
+            Incoming::Text(text) => {
+                match packet::decode(text.as_str()).map_err(|packet::InvalidPacket| Close::PROTOCOL)? {
+                    Packet::Message(data) => self.guest.take(Message::Text(data)).await,
+                    Packet::Close => Err(Close::NORMAL),
+                    Packet::Ping(data) => self.push(packet::pong(data)),
+                    Packet::Pong | Packet::Noop => Ok(()),
+                    Packet::Upgrade => Err(Close::PROTOCOL),
+                }
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use std::{cell::Cell, collections::HashMap, rc::Rc, sync::Arc};
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
 use appcore::{AppError, Code, ConversationId, UserId, auth::Scope, limit::RateGroup};
-use telemetry::{SpanRole, Span};
+use telemetry::{Span, SpanRole};
 use tokio::{runtime::Handle, time::Instant};
 
 use assistants::answering;

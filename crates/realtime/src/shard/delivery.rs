@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 
 use crate::{
     codec::{FrameBody, Wire},
-    frame,
     connection_handle::ConnectionHandle,
+    frame,
     queue::Joined,
     uring::SendRing,
 };
@@ -44,7 +44,11 @@ impl Deliveries {
     /// Delivers one frame to each connection in its wire format. Only queued frames are reference
     /// counted: an atomic increment for each of a thousand readers would keep the processor from
     /// prefetching the next reader's memory.
-    pub(super) fn deliver<'a>(&mut self, outs: impl IntoIterator<Item = &'a Rc<ConnectionHandle>>, forms: &FrameEncodings<'_>) {
+    pub(super) fn deliver<'a>(
+        &mut self,
+        outs: impl IntoIterator<Item = &'a Rc<ConnectionHandle>>,
+        forms: &FrameEncodings<'_>,
+    ) {
         let outs = outs.into_iter();
         let most = if self.is_alone { outs.size_hint().1.unwrap_or_default() } else { 0 };
         let mut ready: Vec<Ready<'_, &Bytes>> = Vec::with_capacity(most);

@@ -36,7 +36,8 @@ impl Shard {
             return;
         }
         self.swept_at.set(now);
-        let stalled: Vec<Rc<ConnectionHandle>> = self.wheel.borrow().all().filter(|out| out.is_stalled(now)).cloned().collect();
+        let stalled: Vec<Rc<ConnectionHandle>> =
+            self.wheel.borrow().all().filter(|out| out.is_stalled(now)).cloned().collect();
         for out in stalled {
             out.close(Close::TOO_SLOW);
         }

@@ -7,11 +7,11 @@
 //! immediately. After long rounds it pauses briefly, so that more events are sent per round.
 
 mod announcement_delivery;
+mod bus_outage;
 mod delivery;
 mod expiry;
-mod bus_outage;
-mod viewing;
 mod subscriptions;
+mod viewing;
 
 use std::{
     cell::{Cell, RefCell},
@@ -21,7 +21,8 @@ use std::{
 };
 
 use crate::{
-    broadcaster::ShardHandle, close::Close, heartbeat::HeartbeatWheel, instruction::Instruction, connection_handle::ConnectionHandle, uring::SendRing,
+    broadcaster::ShardHandle, close::Close, connection_handle::ConnectionHandle, heartbeat::HeartbeatWheel,
+    instruction::Instruction, uring::SendRing,
 };
 use app::App;
 use appcore::{
@@ -38,11 +39,11 @@ use tokio::{
 };
 
 use event_log::events;
-pub use viewing::{MAX_SHOWN, MAX_WATCHED};
 pub use subscriptions::CatchUp;
 use subscriptions::Subscriptions;
 #[cfg(test)]
 pub(crate) use subscriptions::size_of_person;
+pub use viewing::{MAX_SHOWN, MAX_WATCHED};
 
 /// Maximum number of events processed before the sockets are written.
 const BATCH: usize = 64;
@@ -317,7 +318,7 @@ impl Shard {
     }
 
     /// Reads the conversations and workspaces of a user. The result stays valid until
-    /// [`Arrival::settle`], because concurrent changes are buffered.
+    /// [`PendingJoin::settle`], because concurrent changes are buffered.
     pub async fn invite(self: &Rc<Self>, user: UserId) -> Result<(PendingJoin, ConnectionSubscriptions), AppError> {
         let arrival = self.arrive(user);
         let mut signs = self.outage.signs();
@@ -395,7 +396,7 @@ impl Shard {
     }
 }
 
-/// User whose membership changes are buffered until [`Arrival::settle`].
+/// User whose membership changes are buffered until [`PendingJoin::settle`].
 pub struct PendingJoin {
     shard: Rc<Shard>,
     user: UserId,
@@ -405,7 +406,11 @@ pub struct PendingJoin {
 impl PendingJoin {
     /// Merges the read memberships with the buffered changes; see [`Subscriptions::settle`].
     /// `hello` must be pushed before anything else runs.
-    pub fn settle(mut self, following: &ConnectionSubscriptions, new: Option<&Rc<ConnectionHandle>>) -> Vec<(ConversationId, i64)> {
+    pub fn settle(
+        mut self,
+        following: &ConnectionSubscriptions,
+        new: Option<&Rc<ConnectionHandle>>,
+    ) -> Vec<(ConversationId, i64)> {
         self.is_settled = true;
         self.shard.subscriptions.borrow_mut().settle(self.user, following, new)
     }

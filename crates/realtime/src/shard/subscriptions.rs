@@ -1,7 +1,7 @@
 //! Subscriptions of one thread's connections, and delivery to them. Has no sockets, database or
 //! timers of its own.
 //!
-//! A *subscription* is a conversation followed on this thread: its [`Order`] and its readers. A
+//! A *subscription* is a conversation followed on this thread: its [`Resequencer`] and its readers. A
 //! *person* is a user with open connections on this thread, or with one being opened. All
 //! connections of a person follow the same conversations and workspaces; each has its own displayed
 //! conversations and watched users.
@@ -14,10 +14,10 @@
 //! bus outage and shortly after each join, so that late events don't leave incorrect subscriptions
 //! behind.
 
-mod joining;
 mod catch_up;
-mod gaps;
 mod coalesced;
+mod gaps;
+mod joining;
 mod topics;
 mod viewers;
 mod workspaces;
@@ -41,9 +41,9 @@ use super::delivery::{Deliveries, FrameEncodings};
 use crate::{
     close::Close,
     codec::FrameBody,
-    resequencer::Resequencer,
     connection_handle::ConnectionHandle,
     protocol::{ControlFrame as _, Resync},
+    resequencer::Resequencer,
     uring::SendRing,
 };
 

@@ -10,10 +10,10 @@ use crate::{
     close::Close,
     codec::{
         Wire,
-        socketio::{self, Decoder, DecodedPacket},
+        socketio::{self, DecodedPacket, Decoder},
     },
     connection::{OpenConnection, Opening},
-    engine::{self, Deadline, SessionHandler, SessionHandlerFactory, Message, EngineRefusal},
+    engine::{self, Deadline, EngineRefusal, Message, SessionHandler, SessionHandlerFactory},
     per_address::AddressSlot,
     sender::Sender,
     shard::Shard,
@@ -46,7 +46,14 @@ impl SessionHandlerFactory for ClientSessionFactory {
         let slot = self.shard.shards().anonymous().take(caller.source.address).ok_or(EngineRefusal::TooMany)?;
         let (at, is_met) = (Instant::now() + INTRODUCTION, Rc::new(Cell::new(false)));
         Ok(SocketIoClient {
-            stage: Stage::Unauthenticated(Box::new(UnauthenticatedClient { caller, sender, tries: 0, at, is_met, _slot: slot })),
+            stage: Stage::Unauthenticated(Box::new(UnauthenticatedClient {
+                caller,
+                sender,
+                tries: 0,
+                at,
+                is_met,
+                _slot: slot,
+            })),
             shard: Rc::clone(&self.shard),
             packets: Decoder::default(),
         })
@@ -161,7 +168,9 @@ impl SessionHandler for SocketIoClient {
 
     fn close(&self, close: Close) {
         match &self.stage {
-            Stage::Unauthenticated(stranger) => stranger.sender.close(close, [engine::goodbye(&stranger.sender, close)]),
+            Stage::Unauthenticated(stranger) => {
+                stranger.sender.close(close, [engine::goodbye(&stranger.sender, close)])
+            }
             Stage::Authenticated(live) => live.close(close),
         }
     }

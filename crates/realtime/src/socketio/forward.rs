@@ -14,7 +14,7 @@ use reqwest::{Client, RequestBuilder, StatusCode, Upgraded};
 
 use super::Instances;
 use crate::{
-    engine::{PollResult, EngineRefusal, Sid, http},
+    engine::{EngineRefusal, PollResult, Sid, http},
     frame,
     shard::Shard,
     upgrade_request::{SOCKET_IO, UpgradeRequest},
@@ -98,7 +98,12 @@ impl Forwarder {
         response.upgrade().await.map_err(|_| EngineRefusal::UnknownSid)
     }
 
-    async fn request(&self, method: reqwest::Method, sid: &Sid, transport: &str) -> Result<RequestBuilder, EngineRefusal> {
+    async fn request(
+        &self,
+        method: reqwest::Method,
+        sid: &Sid,
+        transport: &str,
+    ) -> Result<RequestBuilder, EngineRefusal> {
         let owner = self.instances.find(sid.instance).await.ok_or(EngineRefusal::UnknownSid)?;
         let url = format!("{owner}{SOCKET_IO}?EIO=4&transport={transport}&sid={sid}");
         Ok(self.client.request(method, url).header(HOP, "1"))
@@ -129,7 +134,9 @@ async fn fetch(request: RequestBuilder) -> Result<PollResult, reqwest::Error> {
     }
     Ok(match refused {
         None => Ok(Bytes::from(body)),
-        Some(EngineRefusal::BadRequest) if body == EngineRefusal::UnknownSid.body().as_bytes() => Err(EngineRefusal::UnknownSid),
+        Some(EngineRefusal::BadRequest) if body == EngineRefusal::UnknownSid.body().as_bytes() => {
+            Err(EngineRefusal::UnknownSid)
+        }
         Some(refused) => Err(refused),
     })
 }

@@ -5,8 +5,8 @@
 //! ([`crate::engine::Sid`]), every instance knows the URLs of the others ([`Instances`]) and
 //! forwards requests for their sessions ([`forward`]). A forwarded request isn't forwarded again.
 
-mod forward;
 mod client_session;
+mod forward;
 mod instances;
 mod socket_proxy;
 
@@ -18,9 +18,9 @@ use appcore::{AppError, Code, limit::RateGroup};
 use bytes::BytesMut;
 
 use app::App;
-use forward::{Forwarder, HOP};
 pub use client_session::Caller;
 use client_session::ClientSessionFactory;
+use forward::{Forwarder, HOP};
 pub use instances::Instances;
 use platform::rate_limits::{BodyLease, LimitSubject};
 
@@ -132,7 +132,9 @@ impl SocketIo {
                     let UpgradeRequest { request, socket, unread, request_id, .. } = upgrade;
                     let preface = handshake::switching(request.headers(), None, None, &request_id);
                     let shard = Rc::clone(&self.shard);
-                    actix_rt::spawn(async move { socket_proxy::join(&shard, socket, preface, owner, unread.freeze()).await });
+                    actix_rt::spawn(async move {
+                        socket_proxy::join(&shard, socket, preface, owner, unread.freeze()).await
+                    });
                     Ok(None)
                 }
                 Err(refused) => Err((refusal(refused), Some(upgrade))),

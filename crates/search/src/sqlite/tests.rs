@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Deadline, Dictionary, Matcher, Query, Interpretation, tokens};
+use crate::{Deadline, Dictionary, Interpretation, Matcher, Query, tokens};
 
 fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::{reason, usage};
 use crate::{
     Finish, Usage,
-    dialect::AnswerHead,
     canonical::{Answer, Block, Event, Writer},
+    dialect::AnswerHead,
     reasoning_blocks::MARK,
 };
 
@@ -83,7 +83,15 @@ pub(crate) struct MessageWriter {
 
 impl MessageWriter {
     pub fn new(head: AnswerHead, asked: u64) -> Self {
-        Self { head, estimated_input: asked, has_started: false, index: 0, open: None, buffered: Vec::new(), finish: Finish::Stop }
+        Self {
+            head,
+            estimated_input: asked,
+            has_started: false,
+            index: 0,
+            open: None,
+            buffered: Vec::new(),
+            finish: Finish::Stop,
+        }
     }
 
     fn begin(&mut self, out: &mut Vec<u8>) {

@@ -2,10 +2,10 @@
 
 pub(crate) mod answer;
 pub(crate) mod client_format;
-pub(crate) mod server_tools;
 pub(crate) mod passthrough;
-pub(crate) mod request;
 pub(crate) mod provider_format;
+pub(crate) mod request;
+pub(crate) mod server_tools;
 pub(crate) mod usage;
 
 use bytes::Bytes;
@@ -56,7 +56,10 @@ impl Dialect for Anthropic {
     fn count(&self, body: &Bytes, _question: &Request, model: &str) -> Result<Option<CountRequest>, GatewayError> {
         let signed = passthrough::without_unsigned(body);
         let (body, _) = openai_chat::passthrough::replace_model(signed.as_ref().unwrap_or(body), model)?;
-        Ok(Some(CountRequest { post: Post { place: EndpointPath::of(["messages", "count_tokens"]), body }, field: "input_tokens" }))
+        Ok(Some(CountRequest {
+            post: Post { place: EndpointPath::of(["messages", "count_tokens"]), body },
+            field: "input_tokens",
+        }))
     }
 }
 

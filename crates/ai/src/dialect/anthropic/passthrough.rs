@@ -16,11 +16,11 @@ use crate::{
         passthrough::{EventReader, PassingTap},
     },
     meter::{AssumedUses, Meter},
-    reasoning_blocks::{MARK, is_ours},
     provider_http::{
         events::{self, Event, Splitter},
         failure::{self, Failure},
     },
+    reasoning_blocks::{MARK, is_ours},
 };
 
 pub(crate) type MessagesTap = PassingTap<MessageEvents>;
@@ -40,11 +40,19 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, is_held: bool) -> Result<Rewrit
     let (body, stream) = replace_model(signed.as_ref().unwrap_or(body), model)?;
     let tools = serde_json::from_slice::<ToolsField<'_>>(&body).ok().and_then(|offered| offered.tools);
     let pays_for_code = server_tools::may_use(tools, AssumedUses::of(stream))?.0.containers > 0;
-    let bounded =
-        tools.filter(|_| is_held && !stream).and_then(|tools| Some((place(&body, tools), server_tools::bounded(tools)?)));
+    let bounded = tools
+        .filter(|_| is_held && !stream)
+        .and_then(|tools| Some((place(&body, tools), server_tools::bounded(tools)?)));
     let bounded = bounded.map(|part| replace(&body, vec![part]));
     let body = bounded.unwrap_or(body);
-    Ok(RewrittenRequest { body, stream, wants_usage: true, wants_several: false, searches: false, bills_code_container: pays_for_code })
+    Ok(RewrittenRequest {
+        body,
+        stream,
+        wants_usage: true,
+        wants_several: false,
+        searches: false,
+        bills_code_container: pays_for_code,
+    })
 }
 
 static SIGNATURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""signature""#));

@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     GatewayError,
-    dialect::{fields::text_of_file, openai_chat::provider_format::hashed},
     canonical::{
         Effort, Format, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult, Turn,
     },
-    schema,
+    dialect::{fields::text_of_file, openai_chat::provider_format::hashed},
     params::{self, Sampling, Thinking},
+    schema,
 };
 
 /// `max_tokens` sent if the caller sets none; the field is required.

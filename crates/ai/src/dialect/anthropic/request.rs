@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use crate::{
     GatewayError,
-    dialect::fields::{Fields, data, told},
     canonical::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
         ToolResult,
     },
+    dialect::fields::{Fields, data, told},
     reasoning_blocks,
 };
 

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::{
     AiError, Finish, Usage,
-    dialect::{fields::counted, openai_chat::new_call_id},
     canonical::{Event, Reader},
+    dialect::{fields::counted, openai_chat::new_call_id},
     provider_http::failure::{self, Failure},
 };
 

@@ -6,19 +6,19 @@
 //! cumulative, so the last one counts.
 
 pub(crate) mod answer;
+mod audio;
 mod embeddings;
 pub(crate) mod request;
-mod audio;
 
 use bytes::Bytes;
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::{CountRequest, Dialect, TranscriptionMethod, EndpointPath, Post};
+use super::{CountRequest, Dialect, EndpointPath, Post, TranscriptionMethod};
 use crate::{
     GatewayError, Meter,
-    embeddings::EmbeddingParams,
     canonical::{Reader, Request},
+    embeddings::EmbeddingParams,
     provider_http::failure::Failure,
 };
 
@@ -73,7 +73,13 @@ impl Dialect for Gemini {
         Ok(embeddings::write(wish, model)?.into_iter().map(post).collect())
     }
 
-    fn read_embedding(&self, answers: Vec<Bytes>, wish: &EmbeddingParams, model: &str, meter: &Meter) -> Result<Bytes, Failure> {
+    fn read_embedding(
+        &self,
+        answers: Vec<Bytes>,
+        wish: &EmbeddingParams,
+        model: &str,
+        meter: &Meter,
+    ) -> Result<Bytes, Failure> {
         embeddings::read(&answers, wish, model, meter)
     }
 

@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     GatewayError,
-    dialect::openai_chat::provider_format::split_text,
     canonical::{
         Effort, Format, Media, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult,
     },
+    dialect::openai_chat::provider_format::split_text,
     schema,
 };
 

@@ -4,11 +4,11 @@ use std::{collections::BTreeSet, io::Write as _};
 
 use serde_json::{Value, json};
 
-use super::{request::WriteOptions, provider_format::reason, usage};
+use super::{provider_format::reason, request::WriteOptions, usage};
 use crate::{
     Usage,
-    dialect::AnswerHead,
     canonical::{Answer, Block, Choice, Event, ToolCall, Writer},
+    dialect::AnswerHead,
 };
 
 /// Writes a whole answer.

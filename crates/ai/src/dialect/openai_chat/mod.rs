@@ -2,8 +2,8 @@
 
 pub(crate) mod client_format;
 pub(crate) mod passthrough;
-pub(crate) mod request;
 pub(crate) mod provider_format;
+pub(crate) mod request;
 pub(crate) mod usage;
 
 use bytes::Bytes;
@@ -11,11 +11,11 @@ use reqwest::Url;
 use serde_json::Value;
 
 use self::provider_format::Server;
-use super::{Dialect, TranscriptionMethod, EndpointPath, Post};
+use super::{Dialect, EndpointPath, Post, TranscriptionMethod};
 use crate::{
     ApiStyle, Finish, GatewayError,
-    embeddings::EmbeddingParams,
     canonical::{Reader, Request},
+    embeddings::EmbeddingParams,
 };
 
 /// Host suffixes of OpenAI's own service and of Azure's clouds.

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use memchr::{memchr, memmem::Finder};
 use serde_json::Value;
 
-use self::chunk::{Roles, ParsedChunk, readable};
+use self::chunk::{ParsedChunk, Roles, readable};
 pub(crate) use self::{
     chunk::meter_whole,
     request::{RewrittenRequest, beginning, place, present, replace, replace_model, rewrite},
@@ -26,11 +26,11 @@ use crate::{
     AiError, Finish,
     dialect::passthrough::is_sound,
     meter::{Meter, quarters},
-    tapped_stream::Tap,
     provider_http::{
         events::{self, Event, Splitter},
         failure::{self, Failure},
     },
+    tapped_stream::Tap,
 };
 
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""usage""#));

@@ -7,11 +7,11 @@ use sha2::{Digest as _, Sha256};
 use super::usage;
 use crate::{
     AiError, Finish, GatewayError,
-    dialect::fields::{data_url, text_of_file},
     canonical::{Effort, Event, Format, Media, MediaKind, Part, Reader, Request, Source, Speaker, Tool, ToolChoice},
-    schema,
+    dialect::fields::{data_url, text_of_file},
     params::{self, Thinking, Thoughts},
     provider_http::failure::{self, Failure},
+    schema,
 };
 
 /// Kind of server.
@@ -98,7 +98,8 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     put("user", request.user.as_deref().map(|user| short_user(user).into()));
     // Models before GPT-5, and servers without this parameter, reject it.
     let is_plain = params::of_question(request, model).is_some_and(|takes| takes.thinking == Thinking::None);
-    let is_verbose = kind == OpenAiFamily::Gpt5 || (server == Server::OpenAi && kind == OpenAiFamily::Other && !is_plain);
+    let is_verbose =
+        kind == OpenAiFamily::Gpt5 || (server == Server::OpenAi && kind == OpenAiFamily::Other && !is_plain);
     put("verbosity", request.verbosity.clone().filter(|_| is_verbose).map(Into::into));
     if let Some(top) = request.logprobs {
         put("logprobs", Some(true.into()));

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use crate::{
     GatewayError,
-    dialect::{
-        anthropic::request::read_block,
-        fields::{Fields, data, data_url, kind_of},
-    },
     canonical::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
         ToolResult,
+    },
+    dialect::{
+        anthropic::request::read_block,
+        fields::{Fields, data, data_url, kind_of},
     },
     reasoning_blocks,
 };

@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use super::function_names::FunctionNames;
 use crate::{
     Finish, Usage,
-    dialect::AnswerHead,
-    response_history::ResponseRecorder,
     canonical::{Answer, Block, Event, ToolCall, Writer},
+    dialect::AnswerHead,
     reasoning_blocks::OpaqueBlock,
+    response_history::ResponseRecorder,
 };
 
 /// Response object. `repeated` holds the request's fields that it echoes.
@@ -243,8 +243,14 @@ impl ResponseWriter {
             let (text, signature, logprobs) = (String::new(), None, Vec::new());
             return self.open.insert(OpenItem { id, index, kind, text, signature, logprobs });
         }
-        let new =
-            || OpenItem { id: String::new(), index: 0, kind, text: String::new(), signature: None, logprobs: Vec::new() };
+        let new = || OpenItem {
+            id: String::new(),
+            index: 0,
+            kind,
+            text: String::new(),
+            signature: None,
+            logprobs: Vec::new(),
+        };
         self.open.get_or_insert_with(new)
     }
 

@@ -2,8 +2,8 @@
 //! stored at the provider, so requests that need a stored one are rejected, never ignored.
 
 pub(crate) mod answer;
-pub(crate) mod server_tools;
 mod function_names;
 pub(crate) mod passthrough;
-pub(crate) mod stream_conversion;
 pub(crate) mod request;
+pub(crate) mod server_tools;
+pub(crate) mod stream_conversion;

@@ -24,9 +24,9 @@ use crate::{
         openai_chat::passthrough::text_length,
         passthrough::{EventReader, PassingTap},
     },
-    response_history::ResponseRecorder,
     meter::Meter,
     provider_http::failure::{self, Failure},
+    response_history::ResponseRecorder,
 };
 
 pub(crate) type ResponsesTap = PassingTap<ResponseEvents>;

@@ -5,15 +5,15 @@ use serde_json::{Value, json};
 use super::function_names;
 use crate::{
     GatewayError,
+    canonical::{
+        Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
+        ToolResult,
+    },
     dialect::{
         fields::{Fields, data, data_url, kind_of, told},
         openai_chat::request::{
             free_arguments, read_arguments, read_cache_key, read_free, read_function, read_schema, source,
         },
-    },
-    canonical::{
-        Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
-        ToolResult,
     },
     reasoning_blocks,
 };
@@ -153,7 +153,9 @@ fn repeated(fields: &Fields<'_>) -> Value {
         let items = fields.get("input").and_then(Value::as_array).into_iter().flatten();
         let lists = items.filter(|item| item["type"] == "additional_tools" || item["type"] == "tool_search_output");
         let later = lists.filter_map(|item| item["tools"].as_array()).flatten();
-        tools.extend(later.filter(|tool| tool["type"] == "namespace" || tool["type"] == function_names::SEARCH).cloned());
+        tools.extend(
+            later.filter(|tool| tool["type"] == "namespace" || tool["type"] == function_names::SEARCH).cloned(),
+        );
     }
     repeated
 }

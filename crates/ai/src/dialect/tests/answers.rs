@@ -454,7 +454,8 @@ fn accepts_answers_with_an_empty_error_field() {
         let mut answer = whole_answer(ProviderKind::OPENAI);
         answer["error"] = nothing.clone();
         assert!(whole(ProviderKind::OPENAI, ApiStyle::Messages, &answer).is_ok(), "{nothing}");
-        let read = super::openai_chat::passthrough::meter_whole(answer.to_string().as_bytes(), &crate::Meter::default());
+        let read =
+            super::openai_chat::passthrough::meter_whole(answer.to_string().as_bytes(), &crate::Meter::default());
         assert_eq!(read, Ok(()), "{nothing}");
     }
     let odd = json!({"candidates": [{"index": null, "finishReason": "STOP", "content": {"parts": [{"text": "a"}, {"inlineData": {"data": null}}]}}]});

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     ApiStyle, Limits, Meter,
     preflight::peek,
-    tapped_stream::{TappedStream, Tap},
+    tapped_stream::{Tap, TappedStream},
     translate::{AnswerParser, FormatConverter},
 };
 

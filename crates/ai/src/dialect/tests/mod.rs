@@ -2,14 +2,14 @@
 
 mod answers;
 mod caches;
-mod files;
 mod custom_tools;
+mod files;
 mod fuzz;
+mod reasoning_blocks;
 mod reminders;
 mod requests;
 mod schemas;
 mod server_tools;
-mod reasoning_blocks;
 mod tool_names;
 mod unsigned;
 
@@ -24,9 +24,9 @@ use super::{
 use crate::{
     ApiStyle, GatewayError, Meter, ProviderKind, Usage,
     canonical::{Reader, Request, Writer},
+    provider_http::failure::Failure,
     tapped_stream::Tap,
     translate::{AnswerParser, FormatConverter, read_whole},
-    provider_http::failure::Failure,
 };
 
 const API_STYLES: [ApiStyle; 3] = [ApiStyle::Chat, ApiStyle::Responses, ApiStyle::Messages];

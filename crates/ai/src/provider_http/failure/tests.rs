@@ -1,7 +1,7 @@
 use reqwest::header::HeaderValue;
 use serde_json::json;
 
-use super::{retry::until_renewal, error_object::ErrorObject, *};
+use super::{error_object::ErrorObject, retry::until_renewal, *};
 
 fn response(status: u16, head: &[(&'static str, &str)], body: &Value) -> AiError {
     let mut headers = HeaderMap::new();
@@ -273,7 +273,9 @@ fn hides_only_keys() {
 
 #[test]
 fn logs_only_plain_identifiers() {
-    let told =
-        ErrorObject { words: vec!["sk-12345".to_owned(), "https://x".to_owned(), "rate_limit".to_owned()], ..ErrorObject::default() };
+    let told = ErrorObject {
+        words: vec!["sk-12345".to_owned(), "https://x".to_owned(), "rate_limit".to_owned()],
+        ..ErrorObject::default()
+    };
     assert_eq!(told.safe_code(), "rate_limit");
 }

@@ -14,7 +14,9 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-pub use ai::{Ai, Gateway, ReservationSettings, Knowledge, Mcp, McpCommand, Provider, ChatTitleSource, UnknownPricePolicy};
+pub use ai::{
+    Ai, ChatTitleSource, Gateway, Knowledge, Mcp, McpCommand, Provider, ReservationSettings, UnknownPricePolicy,
+};
 pub use auth::{Auth, Mail, OauthKind, OauthProvider, SignUpPolicy};
 pub use conversations::{Jobs, Messages, Realtime};
 pub use limits::{Firewall, RateLimit};

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use appcore::{
     AppError, ConversationId, McpServerId, Timestamp, UserId, WorkspaceId,
     auth::{Permission, Principal},
-    view::{McpAuth, ToolVisibility, OfferedTool, ToolMode, WorkspaceTools},
+    view::{McpAuth, OfferedTool, ToolMode, ToolVisibility, WorkspaceTools},
 };
 use dbcontext::{
     constraint::app_error,

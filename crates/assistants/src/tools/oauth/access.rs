@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     discovery,
-    token::{self, TokenRequestError, TokenTarget, ConnectionTokens, context},
+    token::{self, ConnectionTokens, TokenRequestError, TokenTarget, context},
 };
 use crate::AssistantsService;
 

@@ -37,7 +37,7 @@ pub(super) use client::enter as enter_client;
 pub use client::{ClientFields, document as client_document};
 use identity::accounts::pending::{self, PendingKind};
 use platform::urls;
-use token::{OauthClient, TokenRequestError, TokenTarget, ConnectionTokens, context};
+use token::{ConnectionTokens, OauthClient, TokenRequestError, TokenTarget, context};
 
 use crate::AssistantsService;
 
@@ -137,7 +137,8 @@ pub async fn begin(
         next: next.and_then(urls::own_path).unwrap_or_else(|| FRONT.to_owned()),
     };
     let now = service.clock.now();
-    let begun = pending::begin(service.db.writer(), PendingKind::ToolServer, Some(by.user_id), &visit, now, VISIT_TTL).await?;
+    let begun =
+        pending::begin(service.db.writer(), PendingKind::ToolServer, Some(by.user_id), &visit, now, VISIT_TTL).await?;
     let mut address = found.server.authorization_endpoint;
     address.set_fragment(None);
     address

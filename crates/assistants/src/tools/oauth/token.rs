@@ -224,7 +224,10 @@ mod tests {
         assert_eq!(read(&answer(200, text), Timestamp(0)).ok().unwrap().expires_at, Some(Timestamp(60_000)));
         for status in [200, 400, 401] {
             let refused = read(&answer(status, r#"{"error":"invalid_grant"}"#), Timestamp(0)).err().unwrap();
-            assert!(matches!(&refused, TokenRequestError::Refused(why) if why == "invalid_grant"), "{status}: {refused}");
+            assert!(
+                matches!(&refused, TokenRequestError::Refused(why) if why == "invalid_grant"),
+                "{status}: {refused}"
+            );
         }
         for (status, body) in [
             (500, r#"{"error":"server_error"}"#),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ::payment::{CalculatedPrice, Currency, Gateway, GatewayName, Money, Stage, SubscriptionState, PlanTerms};
+use ::payment::{CalculatedPrice, Currency, Gateway, GatewayName, Money, PlanTerms, Stage, SubscriptionState};
 use appcore::{
     AppError, Code, PaymentMethodId, PlanId, Timestamp,
     credits::MicroCredits,

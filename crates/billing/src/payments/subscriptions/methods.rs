@@ -11,7 +11,7 @@ use dbcontext::{
     entity::{payment_method, subscription},
     query::{payment_methods as method_rows, payments as payment_rows, subscriptions as rows},
 };
-use jobs::{JobOutcome, Job, JobPayload, JobContext};
+use jobs::{Job, JobContext, JobOutcome, JobPayload};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

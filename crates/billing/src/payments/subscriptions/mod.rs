@@ -16,7 +16,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use ::payment::{SubscriptionSchedule, Cycle, SubscriptionTransition, SubscriptionState};
+use ::payment::{Cycle, SubscriptionSchedule, SubscriptionState, SubscriptionTransition};
 use appcore::{
     AppError, Code, PlanId, Timestamp, UserId, WorkspaceId,
     auth::{Permission, Principal},
@@ -46,7 +46,7 @@ use super::plans;
 pub(super) use crate::entitlements::state;
 use crate::{
     BillingService, entitlements,
-    ledger::{LockedAccounts, AccountHolder, PostingSource},
+    ledger::{AccountHolder, LockedAccounts, PostingSource},
 };
 
 /// Maximum number of seats of a workspace.

@@ -1,6 +1,6 @@
 //! Automatic actions on subscriptions: reminders, charges of the next period, and ends.
 
-use ::payment::{DueAction, Money, PayerPresence, RemoteState, Snapshot, SubscriptionTransition, SubscriptionState};
+use ::payment::{DueAction, Money, PayerPresence, RemoteState, Snapshot, SubscriptionState, SubscriptionTransition};
 use appcore::{AppError, Code, Timestamp, UserId, view::PricingPlan};
 use dbcontext::{
     constraint::app_error,

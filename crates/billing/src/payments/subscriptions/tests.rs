@@ -17,7 +17,9 @@ use proptest::{
 use stage::{PASSWORD, email, principal, sign_in, sign_up, stages};
 use uuid::Uuid;
 
-use super::{SaveMethodJob, PayRequest, Payer, cancel, change, course, forget, methods, pay, resume, state, use_method};
+use super::{
+    PayRequest, Payer, SaveMethodJob, cancel, change, course, forget, methods, pay, resume, state, use_method,
+};
 use crate::{
     BillingService, ledger,
     payments::{self, CheckoutRequest, apply, plans, setups, subscriptions},
@@ -130,8 +132,12 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
         Deed::BuySaved(plan, which) => {
             if let Some(id) = saved(service, payer, which).await
                 && let Some(begun) = allowed(
-                    payments::begin(service, payer, CheckoutRequest { method_id: Some(id), gateway: None, ..order(plans[plan]) })
-                        .await,
+                    payments::begin(
+                        service,
+                        payer,
+                        CheckoutRequest { method_id: Some(id), gateway: None, ..order(plans[plan]) },
+                    )
+                    .await,
                 )
             {
                 SaveMethodJob { payment_id: begun.payment_id }.keep(service).await.unwrap();

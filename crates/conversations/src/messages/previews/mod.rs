@@ -17,8 +17,8 @@ use event_log::{
 use files::uploads;
 use futures_util::future::join_all;
 use identity::membership;
-use jobs::{JobOutcome, Job, JobContext};
-use outgoing::{FetchedResponse, FetchLimits};
+use jobs::{Job, JobContext, JobOutcome};
+use outgoing::{FetchLimits, FetchedResponse};
 use platform::{
     audit::{self, Action, NewAuditEntry},
     urls,
@@ -31,7 +31,8 @@ use crate::ConversationsService;
 /// Concurrent preview jobs per instance.
 const PLACES: usize = 8;
 /// Limits for pages. The beginning suffices, because the metadata is in the head.
-const PAGE: FetchLimits = FetchLimits { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 3, truncates: true };
+const PAGE: FetchLimits =
+    FetchLimits { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 3, truncates: true };
 const PICTURE: FetchLimits =
     FetchLimits { max_bytes: 4 * 1024 * 1024, timeout: Duration::from_secs(5), redirects: 3, truncates: false };
 /// Maximum length of a previewed URL, in bytes.
@@ -73,8 +74,9 @@ async fn set_previews(service: &ConversationsService, job: PreviewJob, owner: Wo
     };
     let server = &service.config.server;
     let own = server.public_url.as_ref().map(Url::origin);
-    let is_below =
-        |url: &Url| url.path().strip_prefix(server.base_path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_below = |url: &Url| {
+        url.path().strip_prefix(server.base_path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     let is_own = |url: &Url| Some(url.origin()) == own && is_below(url);
     let links = urls::of(&message.content).into_iter().filter(|url| !is_own(url));
     let links: Vec<Url> = if is_wanted { links.collect() } else { Vec::new() };

@@ -12,10 +12,10 @@ use jobs::JobPayload as _;
 
 use super::{
     batch::Batch,
-    change::{Actor, StartAnswer, FinishAnswer, Outcome},
-    comparisons,
+    change::{Actor, FinishAnswer, Outcome, StartAnswer},
+    comparisons, log_redaction,
     messages::{create, not_archived, target_row},
-    log_redaction, threads, versions,
+    threads, versions,
 };
 use crate::events::{
     jobs::{AnswerJob, AnswerOptions, TitleJob},

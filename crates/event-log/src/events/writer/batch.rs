@@ -25,10 +25,10 @@ use uuid::Uuid;
 
 use super::{
     answers::{ANSWERS_RETRY_AFTER, MAX_OPEN_ANSWERS},
+    conversation_cache::CachedConversation,
     edits::Edits,
     files::BatchAttachments,
     limits::Limits,
-    conversation_cache::CachedConversation,
     statements::Statements,
 };
 use crate::events::jobs::AnswerJob;

@@ -5,7 +5,7 @@ use appcore::{
     text::{ClientId, Content},
     view::{
         AnswerStats, AssistantMember, ConversationKind, Forwarded, HistoryScope, Member, MemberRole, Mention,
-        MentionAll, Message, MessageStatus, NewPoll, Posting, Preview, MentionScope,
+        MentionAll, MentionScope, Message, MessageStatus, NewPoll, Posting, Preview,
     },
 };
 use platform::audit::NewAuditEntry;

@@ -3,7 +3,7 @@
 //! Nearly all writes are messages, and two instances seldom write to the same conversation within a
 //! few milliseconds. A batch of messages therefore takes no lock: one statement reads, and one
 //! stores everything if no conversation has changed since. That takes two round trips to PostgreSQL
-//! instead of six with locks, and one if the state to read is [cached](Memory). After a write
+//! instead of six with locks, and one if the state to read is [cached](ConversationCache). After a write
 //! conflict the batch is repeated under locks, and so are the next batches of the same
 //! conversations. SQLite has no conflicts: this process is the only writer.
 
@@ -26,8 +26,8 @@ use uuid::Uuid;
 use super::{
     batch::{Batch, ClosedBatch},
     change::{Change, Outcome},
-    limits::Limits,
     conversation_cache::ConversationCache,
+    limits::Limits,
     statements::Statements,
 };
 
@@ -44,7 +44,7 @@ pub(super) struct Committed {
 }
 
 /// Result of an optimistic commit.
-enum OptimisticCommit {
+enum CommitAttempt {
     Committed(Committed),
     /// The batch needs locks: a unique value already exists, or a change can't be gathered.
     NeedsLocks,
@@ -98,12 +98,12 @@ impl Committer {
         self.in_flight = None;
         while changes.iter().all(|change| self.may_go_unlocked(change)) {
             match self.commit_unless_moved(changes, now, told).await? {
-                OptimisticCommit::Committed(committed) => return Ok(committed),
-                OptimisticCommit::NeedsLocks => break,
+                CommitAttempt::Committed(committed) => return Ok(committed),
+                CommitAttempt::NeedsLocks => break,
                 // The outdated state has been removed from the cache, so the next attempt reads it
                 // from the database.
-                OptimisticCommit::Outdated => {}
-                OptimisticCommit::WriteConflict(moved) => {
+                CommitAttempt::Outdated => {}
+                CommitAttempt::WriteConflict(moved) => {
                     let until = Instant::now() + CONTENDED;
                     self.contended.extend(moved.into_iter().map(|id| (id, until)));
                 }
@@ -129,18 +129,18 @@ impl Committer {
         changes: &[Change],
         now: Timestamp,
         told: &[Uuid],
-    ) -> Result<OptimisticCommit, AppError> {
+    ) -> Result<CommitAttempt, AppError> {
         let db = Statements::on(self.db.log());
         let mut batch = Batch::new(&db, &self.limits, now, self.relayed).look(changes, &mut self.memory).await?;
         if !batch.are_gathered(changes) {
-            return Ok(OptimisticCommit::NeedsLocks);
+            return Ok(CommitAttempt::NeedsLocks);
         }
         let is_remembered = batch.used_cache;
         let outcomes = batch.apply_all(changes).await?;
         // The commit verifies the state it relied on. A refusal commits nothing, so it must not
         // rely on cached state.
         if is_remembered && outcomes.iter().any(Result::is_err) {
-            return Ok(OptimisticCommit::Outdated);
+            return Ok(CommitAttempt::Outdated);
         }
         let has_removed_text = batch.has_removed_text;
         let ClosedBatch { seen, pieces, envelopes, signals, batch, conversations } = batch.close(told)?;
@@ -152,11 +152,11 @@ impl Committer {
                 if has_removed_text {
                     self.db.purge_removed();
                 }
-                OptimisticCommit::Committed(committed)
+                CommitAttempt::Committed(committed)
             }
-            (OptimisticCommit::Repeated, _) => OptimisticCommit::NeedsLocks,
-            (OptimisticCommit::WriteConflict(_), _) if is_remembered => OptimisticCommit::Outdated,
-            (OptimisticCommit::WriteConflict(moved), _) => OptimisticCommit::WriteConflict(moved),
+            (OptimisticCommit::Duplicate, _) => CommitAttempt::NeedsLocks,
+            (OptimisticCommit::WriteConflict(_), _) if is_remembered => CommitAttempt::Outdated,
+            (OptimisticCommit::WriteConflict(moved), _) => CommitAttempt::WriteConflict(moved),
         })
     }
 

@@ -20,8 +20,9 @@ use super::{
     answers,
     batch::Batch,
     change::{Actor, Outcome},
+    log_redaction,
     messages::{not_archived, target, target_row},
-    log_redaction, versions,
+    versions,
 };
 use crate::events::jobs::{AnswerJob, AnswerOptions};
 

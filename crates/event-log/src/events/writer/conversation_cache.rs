@@ -3,7 +3,7 @@
 //!
 //! Each change of a conversation increments `last_seq`, so cached state is valid as long as
 //! `last_seq` is unchanged. On PostgreSQL the statement that stores a batch checks this; on SQLite
-//! there is no other writer. Channel memberships are the exception: see [`Memory::on_message`]. A
+//! there is no other writer. Channel memberships are the exception: see [`ConversationCache::on_message`]. A
 //! batch takes its conversations out of the cache and puts them back after the commit, so state
 //! with an unknown outcome isn't cached. Names are changed elsewhere; the bus reports that, and if
 //! the report is lost, an old name is used for at most [`KEEP`].
@@ -102,7 +102,8 @@ impl ConversationCache {
                 // Channel memberships and roles change without a sequence number. On PostgreSQL the
                 // statement that stores a batch checks its senders; on SQLite the change is
                 // reported on the bus before it is acknowledged.
-                if let FollowChange::Join { conversation_id, .. } | FollowChange::Leave { conversation_id, .. } = &envelopes.effect
+                if let FollowChange::Join { conversation_id, .. } | FollowChange::Leave { conversation_id, .. } =
+                    &envelopes.effect
                 {
                     drop(self.take(*conversation_id));
                 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use appcore::{
     AppError, ConversationId, MessageId, Timestamp,
-    view::{Message, MentionScope},
+    view::{MentionScope, Message},
 };
 use dbcontext::query::{
     self, Piece,
@@ -18,10 +18,10 @@ use sea_orm::{ConnectionTrait, DatabaseBackend};
 
 use super::{
     change::{Change, MemberAction, ServerAction, member_actions},
+    log_redaction,
     mentions::TimelinePosition,
     messages::listed,
     reactions::Reactions,
-    log_redaction,
 };
 
 #[derive(Default)]
@@ -108,8 +108,9 @@ impl Edits {
 
     /// Loads the recipients of `@here` for messages that mention it.
     async fn read_here<C: ConnectionTrait>(&mut self, db: &C, ids: &[MessageId]) -> Result<(), AppError> {
-        let says_here =
-            |id: &&MessageId| self.messages.get(id).is_some_and(|it| MentionScope::of(&it.mentions) == MentionScope::Here);
+        let says_here = |id: &&MessageId| {
+            self.messages.get(id).is_some_and(|it| MentionScope::of(&it.mentions) == MentionScope::Here)
+        };
         let place = |id: &MessageId| Some(((self.messages.get(id)?.conversation_id, self.positions.get(id)?.no), *id));
         let asked: HashMap<(ConversationId, i64), MessageId> = ids.iter().filter(says_here).filter_map(place).collect();
         if asked.is_empty() {

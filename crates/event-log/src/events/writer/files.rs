@@ -17,8 +17,8 @@ use platform::cleanup::SweepJob;
 use super::{
     batch::Batch,
     change::{Actor, Change, Outcome, SendMessage, SetPreviews, SetTranscript},
-    messages::{listed, sends, target},
     log_redaction,
+    messages::{listed, sends, target},
 };
 use crate::events::jobs::TranscribeJob;
 

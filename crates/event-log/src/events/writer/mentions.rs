@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use appcore::{
     ConversationId, UserId,
-    view::{Mention, MentionKind, Message, MentionScope},
+    view::{Mention, MentionKind, MentionScope, Message},
 };
 use dbcontext::query::mentions::{MentionTarget, NewMention};
 
@@ -34,7 +34,8 @@ pub(super) fn add(
 pub(super) fn replace(batch: &mut Batch<'_>, message: &Message, mentions: &[Mention], here: &[UserId]) {
     let Some(TimelinePosition { no, here: known }) = batch.edits.place(message.id) else { return };
     let before = meant(&message.mentions, &known);
-    let is_same = MentionScope::of(mentions) == MentionScope::Here && MentionScope::of(&message.mentions) == MentionScope::Here;
+    let is_same =
+        MentionScope::of(mentions) == MentionScope::Here && MentionScope::of(&message.mentions) == MentionScope::Here;
     let here = if is_same { known } else { here.to_vec() };
     set(batch, (message.conversation_id, no), &before, &meant(mentions, &here));
     batch.edits.set_place(message.id, TimelinePosition { no, here });
@@ -96,7 +97,10 @@ mod tests {
         let (mai, tom) = (UserId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2)));
         let named = [mention(MentionKind::User, Some(1)), mention(MentionKind::Assistant, Some(9))];
         assert_eq!(meant(&named, &[]), BTreeSet::from([MentionTarget::Person(mai)]));
-        assert_eq!(meant(&named, &[tom, mai]), BTreeSet::from([MentionTarget::Person(mai), MentionTarget::Person(tom)]));
+        assert_eq!(
+            meant(&named, &[tom, mai]),
+            BTreeSet::from([MentionTarget::Person(mai), MentionTarget::Person(tom)])
+        );
         let all = [named[0], mention(MentionKind::Here, None), mention(MentionKind::All, None)];
         assert_eq!(meant(&all, &[tom]), BTreeSet::from([MentionTarget::Everybody]));
     }

@@ -3,7 +3,7 @@
 use appcore::{
     AppError, Code, ConversationId, MessageId, UserId,
     event::DurableBody,
-    view::{MemberRole, MentionAll, Message, Posting, MentionScope, Sender, SenderKind},
+    view::{MemberRole, MentionAll, MentionScope, Message, Posting, Sender, SenderKind},
 };
 use dbcontext::query::{
     self,
@@ -17,7 +17,7 @@ use super::{
     addressed_assistants,
     batch::Batch,
     change::{Actor, Change, DeleteMessage, EditMessage, MemberAction, Outcome, SendMessage, Sent, member_actions},
-    files, mentions, moderation, polls, log_redaction, threads, versions,
+    files, log_redaction, mentions, moderation, polls, threads, versions,
 };
 use crate::events::{
     HIDDEN, KEPT_TO_ADMINS,
@@ -81,7 +81,8 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
 /// Returns the authors of edits that mention everybody where only admins may.
 fn doubtful_edits(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
     let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.mention_all == MentionAll::Admins.as_str());
-    let mentions_many = |edit: &EditMessage| MentionScope::of(edit.mentions.as_deref().unwrap_or_default()) != MentionScope::Named;
+    let mentions_many =
+        |edit: &EditMessage| MentionScope::of(edit.mentions.as_deref().unwrap_or_default()) != MentionScope::Named;
     let edits = member_actions(changes)
         .filter_map(|(by, action)| if let MemberAction::Edit(edit) = action { Some((by, edit)) } else { None });
     edits.filter(|(by, edit)| mentions_many(edit) && is_kept(by.conversation_id)).map(|(by, _)| by).collect()
@@ -158,9 +159,7 @@ pub(super) fn send(batch: &mut Batch<'_>, by: Actor, send: &SendMessage) -> Resu
     message.no = root.as_ref().map_or(main_no, threads::next_no);
     create(batch, &mut message)?;
     files::attach(batch, &message, user_id)?;
-    if send.has_previews
-        && urls::may_have(&message.content)
-        && !batch.capabilities(conversation_id)?.asks_every_message
+    if send.has_previews && urls::may_have(&message.content) && !batch.capabilities(conversation_id)?.asks_every_message
     {
         batch.ask_for(&PreviewJob { conversation_id, message_id: message.id }, conversation_id, user_id)?;
     }

@@ -6,24 +6,24 @@
 //! without locks: [`commit`]). After the commit, callers get their results and the events are
 //! published on the bus.
 
-mod answers;
 mod addressed_assistants;
+mod answers;
 mod batch;
 mod change;
 mod commit;
 mod comparisons;
+mod conversation_cache;
 mod conversations;
 mod departures;
 mod edits;
 mod files;
 mod limits;
-mod conversation_cache;
+mod log_redaction;
 mod mentions;
 mod messages;
 mod moderation;
 mod polls;
 mod reactions;
-mod log_redaction;
 mod statements;
 mod threads;
 mod versions;
@@ -45,7 +45,7 @@ use dbcontext::{
     query,
 };
 use metrics::metrics;
-use telemetry::{SpanRole, Span};
+use telemetry::{Span, SpanRole};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -53,9 +53,9 @@ use tokio::{
 use uuid::Uuid;
 
 pub use change::{
-    Actor, EditPrompt, StartAnswer, Change, CreateConversation, Created, DeleteMessage, EditMessage, FinishAnswer,
-    HideMessage, InThread, MemberAction, Outcome, Pin, React, SendMessage, Sent, ServerAction, SetPreviews,
-    SetTranscript, Solve, UpdateConversation, Vote,
+    Actor, Change, CreateConversation, Created, DeleteMessage, EditMessage, EditPrompt, FinishAnswer, HideMessage,
+    InThread, MemberAction, Outcome, Pin, React, SendMessage, Sent, ServerAction, SetPreviews, SetTranscript, Solve,
+    StartAnswer, UpdateConversation, Vote,
 };
 use commit::{Committed, Committer};
 pub use files::no_such_file;
@@ -103,8 +103,15 @@ impl Writer {
         let committer = Committer::new(db.clone(), limits, relayed);
         let heard = bus.subscribe();
         let busy_since = Arc::default();
-        let task =
-            Task { db, bus, bus_messages: heard, clock, committer, outbox: Outbox::new(), busy_since: Arc::clone(&busy_since) };
+        let task = Task {
+            db,
+            bus,
+            bus_messages: heard,
+            clock,
+            committer,
+            outbox: Outbox::new(),
+            busy_since: Arc::clone(&busy_since),
+        };
         tokio::spawn(task.run(submissions));
         Self { queue, busy_since }
     }

@@ -15,9 +15,8 @@ use platform::{audit, urls, word_filter::FilterOutcome};
 use super::{
     batch::Batch,
     change::{Actor, Change, HideMessage, Outcome, SendMessage},
-    mentions,
+    log_redaction, mentions,
     messages::{self, sends, target},
-    log_redaction,
 };
 use crate::events::jobs::PreviewJob;
 

@@ -11,12 +11,11 @@ use appcore::{
 use dbcontext::query;
 
 use super::{
-    answers, addressed_assistants,
+    addressed_assistants, answers,
     batch::Batch,
     change::{Actor, EditPrompt, Outcome},
-    files,
+    files, log_redaction,
     messages::target,
-    log_redaction,
 };
 use crate::events::jobs::AnswerJob;
 

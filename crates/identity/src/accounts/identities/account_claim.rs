@@ -68,7 +68,8 @@ pub(super) async fn offer(
 /// Gives the account to the reader of the mail: the identity becomes its only sign-in method. The caller ends its
 /// sessions and removes its password in the same transaction.
 pub async fn claim(tx: &Transaction, service: &IdentityService, offer: Uuid) -> Result<UserId, AppError> {
-    let row = pending::by_id(tx, PendingKind::Claim.as_str(), offer, service.clock.now()).await?.ok_or(Code::TokenInvalid)?;
+    let row =
+        pending::by_id(tx, PendingKind::Claim.as_str(), offer, service.clock.now()).await?.ok_or(Code::TokenInvalid)?;
     let offer: ClaimOffer = serde_json::from_slice(&row.state).map_err(AppError::internal)?;
     let user_id = row.user_id.ok_or(Code::TokenInvalid)?;
     let account = users::lock(tx, user_id).await?.filter(|account| account.email_verified_at.is_none());

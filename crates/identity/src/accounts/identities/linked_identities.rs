@@ -30,7 +30,11 @@ pub struct LinkedIdentity {
 }
 
 /// Lists the caller's identities, in the order in which they were linked.
-pub async fn list(service: &IdentityService, by: &Principal, page: PageRequest) -> Result<Page<LinkedIdentity>, AppError> {
+pub async fn list(
+    service: &IdentityService,
+    by: &Principal,
+    page: PageRequest,
+) -> Result<Page<LinkedIdentity>, AppError> {
     let (found, total) = rows::list(service.db.reader(), by.user_id, page).await?;
     let items = found
         .into_iter()
@@ -72,7 +76,9 @@ pub(super) async fn link(
     let account = users::lock(&tx, user_id).await?.ok_or(Code::OauthState)?;
     account_linking::use_up(&tx, service, &identity).await?;
     match rows::by_subject(&tx, &identity.issuer, &identity.subject).await? {
-        Some(row) if row.user_id == user_id => rows::record_sign_in(&tx, row.id, identity.email, service.clock.now()).await?,
+        Some(row) if row.user_id == user_id => {
+            rows::record_sign_in(&tx, row.id, identity.email, service.clock.now()).await?
+        }
         // The identity stays with the other account.
         Some(_) => return Err(Code::OauthInvalid.into()),
         None => account_linking::insert(&tx, service, &account, provider, &identity, device).await?,

@@ -5,16 +5,16 @@
 //! have created the account beforehand. The owner signs in by another method and links the identity ([`visit`]); for an
 //! account with an unverified address a mail is sent there, and its reader can take over the account ([`claim`]).
 
-mod account_linking;
 mod account_claim;
+mod account_linking;
 mod linked_identities;
-mod providers;
 mod oauth_flow;
+mod providers;
 
 pub use self::{
-    account_linking::by_id_token,
     account_claim::{claim, forget_other_ways},
+    account_linking::by_id_token,
     linked_identities::{LinkedIdentity, list, unlink},
+    oauth_flow::{OauthCallback, OauthRedirect, OauthSignIn, arrive, depart},
     providers::{ProviderName, Providers, available},
-    oauth_flow::{OauthSignIn, OauthRedirect, OauthCallback, arrive, depart},
 };

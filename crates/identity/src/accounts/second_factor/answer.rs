@@ -10,9 +10,9 @@ use dbcontext::{
 use super::{CodeCheck, recovery, try_code, wrong};
 use crate::IdentityService;
 use crate::accounts::{
-    Device, TokenPair, session_start,
+    Device, TokenPair,
     pending::{self, PendingKind},
-    signin,
+    session_start, signin,
 };
 
 /// Wrong answers after which a challenge is invalid.
@@ -33,7 +33,8 @@ pub async fn answer_challenge(
 ) -> Result<TokenPair, AppError> {
     let now = service.clock.now();
     // Unknown challenges are rejected before the write lock.
-    let found = pending::find(service.db.reader(), PendingKind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
+    let found =
+        pending::find(service.db.reader(), PendingKind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
     let user_id = found.user_id.ok_or_else(wrong)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     // The account's row is locked first, as everywhere, to avoid deadlocks.

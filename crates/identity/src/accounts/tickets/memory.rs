@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use moka::future::Cache;
 
-use super::{TicketHolder, TICKET_TTL, TicketStore};
+use super::{TICKET_TTL, TicketHolder, TicketStore};
 
 /// Maximum number of unused tickets; the oldest are evicted.
 const MAX_TICKETS: u64 = 100_000;

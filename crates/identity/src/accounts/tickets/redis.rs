@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use deadpool_redis::redis::cmd;
 use platform::redis::Redis;
 
-use super::{TicketHolder, MemoryTickets, TICKET_TTL, TicketStore};
+use super::{MemoryTickets, TICKET_TTL, TicketHolder, TicketStore};
 
 /// Timeout of a Redis request.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -27,10 +27,15 @@ pub async fn several(
     let reason = account_status::checked_reason(reason)?;
     let mut done = ChangedAccounts { changed: 0, skipped: Vec::new() };
     for &id in ids {
-        let change =
-            |status, reason: Option<&String>| AccountChange { status: Some(status), reason: reason.cloned(), role: None };
+        let change = |status, reason: Option<&String>| AccountChange {
+            status: Some(status),
+            reason: reason.cloned(),
+            role: None,
+        };
         let changed = match deed {
-            BulkAction::Suspend => account_status::apply(service, by, id, change(UserStatus::Suspended, reason.as_ref())).await,
+            BulkAction::Suspend => {
+                account_status::apply(service, by, id, change(UserStatus::Suspended, reason.as_ref())).await
+            }
             BulkAction::Restore => account_status::apply(service, by, id, change(UserStatus::Active, None)).await,
             BulkAction::EndSessions => access::end_sessions(service, by, id).await,
         };

@@ -6,18 +6,18 @@
 //! instance.
 
 mod access;
-mod bulk;
 mod account_status;
+mod bulk;
 
 pub use access::{NewAccount, end_session, end_sessions, invite, remove_second_factor, send_reset, sessions_of};
-pub use bulk::{BulkAction, several};
 pub use account_status::{AccountChange, change};
+pub use bulk::{BulkAction, several};
 
 use appcore::{
     AppError, Code, UserId,
     auth::Principal,
-    text_field::validate_search_text,
     page::{Page, PageRequest},
+    text_field::validate_search_text,
     view::AdminUser,
 };
 pub use dbcontext::query::admin_users::Filter;

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::{SearchIndex, IndexWriter, postgres};
+use super::{IndexWriter, SearchIndex, postgres};
 
 /// Timeout of a response, and of a task.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -16,7 +16,7 @@ use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime, pem::PemObject as 
 use url::Url;
 use webpki::{EndEntityCert, KeyUsage, aws_lc_rs::RSA_PKCS1_2048_8192_SHA256};
 
-use crate::{VerifyError, GatewayError, http::Http};
+use crate::{GatewayError, VerifyError, http::Http};
 
 const HOSTS: [&str; 4] = ["api.paypal.com", "api-m.paypal.com", "api.sandbox.paypal.com", "api-m.sandbox.paypal.com"];
 const PATH: &str = "/v1/notifications/certs/";
@@ -58,7 +58,13 @@ impl CertificateCache {
     }
 
     /// Checks that the message was signed with the certificate at `address`, and that the certificate is PayPal's.
-    pub async fn check(&self, address: &str, message: &[u8], signature: &str, now: Timestamp) -> Result<(), VerifyError> {
+    pub async fn check(
+        &self,
+        address: &str,
+        message: &[u8],
+        signature: &str,
+        now: Timestamp,
+    ) -> Result<(), VerifyError> {
         if !is_paypals(address) {
             return Err(VerifyError::Signature("certificate URL is not PayPal's"));
         }
@@ -74,7 +80,9 @@ impl CertificateCache {
         }
         in_vain.retain(|_, at| at.elapsed() < REST);
         if in_vain.contains_key(address) || in_vain.len() >= NEW_IN_A_REST {
-            return Err(VerifyError::Unverifiable(GatewayError::OutcomeUnknown("the certificate was asked for in vain".to_owned())));
+            return Err(VerifyError::Unverifiable(GatewayError::OutcomeUnknown(
+                "the certificate was asked for in vain".to_owned(),
+            )));
         }
         let checked = match self.fetch(address).await {
             Ok(chain) => check_chain(&chain, &self.roots, message, &signature, now).map(|()| chain),

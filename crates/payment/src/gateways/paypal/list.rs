@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::{Paypal, objects::Amount};
-use crate::{GatewayError, ListedPayment, PaymentListing, Money};
+use crate::{GatewayError, ListedPayment, Money, PaymentListing};
 
 /// Page size. PayPal allows up to 500, which might exceed our size limit for answers.
 const PAGE_SIZE: u32 = 200;
@@ -179,7 +179,8 @@ mod tests {
             transaction("F1", "T0400", "S", "5.00", None, None),
         ]);
         let money = |amount| Money::new(amount, Currency::Usd);
-        let ours = ListedPayment { payment_id: id.parse().ok(), charge: "C1".to_owned(), money: money(600), refunded: 200 };
+        let ours =
+            ListedPayment { payment_id: id.parse().ok(), charge: "C1".to_owned(), money: money(600), refunded: 200 };
         let other = ListedPayment { payment_id: None, charge: "C2".to_owned(), money: money(300), refunded: 0 };
         assert_eq!(found, [ours, other]);
     }

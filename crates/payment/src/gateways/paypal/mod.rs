@@ -29,8 +29,9 @@ use self::{
     objects::{Capture, Event, PaypalOrder, Refund, captured, is_captured, read},
 };
 use crate::{
-    WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
-    PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, RefundOrder, RefundResult, RemoteState, Snapshot, MalformedEvent, VerifiedWebhook,
+    Checkout, CheckoutOrder, Currency, Gateway, GatewayError, GatewayKind, GatewayName, KnownPayment, MalformedEvent,
+    PaymentListing, PaymentUpdate, PaymentWebhookEvent, RefundOrder, RefundResult, RemoteState, Snapshot,
+    VerifiedWebhook, VerifyError, WebhookOutcome, WebhookRequest, WebhookResponse,
     http::{Http, Reply},
 };
 
@@ -248,14 +249,16 @@ impl Gateway for Paypal {
         let made: PaypalOrder = read_as(reply)?;
         let link = |rel: &str| made.links.iter().find(|link| link.rel == rel).map(|link| link.href.clone());
         let redirect_url = link("payer-action").or_else(|| link("approve"));
-        let redirect_url = redirect_url.ok_or_else(|| GatewayError::OutcomeUnknown("the order has no address".to_owned()))?;
+        let redirect_url =
+            redirect_url.ok_or_else(|| GatewayError::OutcomeUnknown("the order has no address".to_owned()))?;
         Ok(Checkout { reference: made.id, redirect_url })
     }
 
     async fn fetch(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         let reply = self.ask(Method::GET, &format!("/v2/checkout/orders/{}", payment.reference), None, None).await?;
         // PayPal deletes orders that were not approved.
-        let is_forgotten = reply.status == StatusCode::NOT_FOUND && matches!(failure(&reply), GatewayError::Rejected(_));
+        let is_forgotten =
+            reply.status == StatusCode::NOT_FOUND && matches!(failure(&reply), GatewayError::Rejected(_));
         if is_forgotten && payment.now >= payment.expires_at {
             return Ok(Snapshot { remote: RemoteState::Expired, charge: None });
         }

@@ -4,7 +4,8 @@ use appcore::Timestamp;
 use serde::Deserialize;
 
 use crate::{
-    WebhookSubject, DisputeState, GatewayError, Money, PaymentUpdate, RefundUpdate, RefundState, RefundResult, RemoteState, Snapshot, MalformedEvent,
+    DisputeState, GatewayError, MalformedEvent, Money, PaymentUpdate, RefundResult, RefundState, RefundUpdate,
+    RemoteState, Snapshot, WebhookSubject,
 };
 
 #[derive(Deserialize)]
@@ -169,7 +170,9 @@ pub(super) fn read(
         serde_json::from_value(resource).map_err(|_| MalformedEvent)
     }
     Ok(match kind {
-        "CHECKOUT.ORDER.APPROVED" => (WebhookSubject::Reference(parsed::<PaypalOrder>(resource)?.id), PaymentUpdate::Approved),
+        "CHECKOUT.ORDER.APPROVED" => {
+            (WebhookSubject::Reference(parsed::<PaypalOrder>(resource)?.id), PaymentUpdate::Approved)
+        }
         "PAYMENT.CAPTURE.COMPLETED" => captured(parsed(resource)?),
         "PAYMENT.CAPTURE.PENDING" => (of_payment(parsed::<Capture>(resource)?.custom_id), PaymentUpdate::Pending),
         "PAYMENT.CAPTURE.DENIED" | "PAYMENT.CAPTURE.DECLINED" => {

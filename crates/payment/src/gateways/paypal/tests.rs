@@ -1,5 +1,5 @@
 use super::{objects::refund_state, *};
-use crate::{WebhookSubject, DisputeState, Money, RefundState};
+use crate::{DisputeState, Money, RefundState, WebhookSubject};
 
 #[test]
 fn known_outcomes_decide_disputes_and_others_leave_them_open() {
@@ -72,7 +72,8 @@ async fn concurrent_callers_share_a_failed_token_fetch() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-    let paypal = Paypal::new(&url, "id".to_owned(), "secret".into(), "hook".to_owned(), WebhookVerification::Api).unwrap();
+    let paypal =
+        Paypal::new(&url, "id".to_owned(), "secret".into(), "hook".to_owned(), WebhookVerification::Api).unwrap();
     // Reads the request, and closes the connection without an answer.
     let hanging_up = async {
         let (mut socket, _) = listener.accept().await.unwrap();

@@ -12,8 +12,9 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    WebhookSubject, ChargeAttempt, ChargeOrder, ChargeResult, Checkout, GatewayError, SavedMethod, KnownPayment, ListedPayment, Money, PaymentUpdate, PayerPresence, Recurring,
-    RemoteState, SetupOrder, SetupState, Snapshot,
+    ChargeAttempt, ChargeOrder, ChargeResult, Checkout, GatewayError, KnownPayment, ListedPayment, Money,
+    PayerPresence, PaymentUpdate, Recurring, RemoteState, SavedMethod, SetupOrder, SetupState, Snapshot,
+    WebhookSubject,
 };
 
 use super::{Stripe, failure, objects::Reference};
@@ -148,9 +149,9 @@ pub(crate) fn told(kind: &str, intent: &Intent) -> (WebhookSubject, PaymentUpdat
     let ours = metadata.filter(|metadata| metadata.off_session.is_some()).and_then(|metadata| metadata.payment_id);
     let Some(payment_id) = ours else { return (WebhookSubject::Nothing, PaymentUpdate::Other) };
     let news = match kind {
-        "payment_intent.succeeded" => {
-            intent.money().map_or(PaymentUpdate::Foreign, |money| PaymentUpdate::Paid { money, charge: Some(intent.id.clone()) })
-        }
+        "payment_intent.succeeded" => intent
+            .money()
+            .map_or(PaymentUpdate::Foreign, |money| PaymentUpdate::Paid { money, charge: Some(intent.id.clone()) }),
         "payment_intent.payment_failed" | "payment_intent.canceled" => PaymentUpdate::Failed,
         "payment_intent.processing" => PaymentUpdate::Pending,
         _ => PaymentUpdate::Other,
@@ -250,7 +251,11 @@ impl Recurring for Stripe {
         Ok(intent.id)
     }
 
-    async fn charge(&self, payment: &KnownPayment<'_>, attempt: &ChargeAttempt<'_>) -> Result<ChargeResult, GatewayError> {
+    async fn charge(
+        &self,
+        payment: &KnownPayment<'_>,
+        attempt: &ChargeAttempt<'_>,
+    ) -> Result<ChargeResult, GatewayError> {
         let path = format!("/v1/payment_intents/{}/confirm", payment.reference);
         // Stripe requires a return URL if one of the methods enabled for the account may redirect, even if a card
         // doesn't.
@@ -341,7 +346,11 @@ mod tests {
         let url = "https://hooks.stripe.com/3d_secure".to_owned();
         wanted.next_action = Some(NextAction { redirect_to_url: Some(RedirectTo { url: url.clone() }) });
         let charged = wanted.charged().unwrap();
-        assert_eq!((charged.snapshot.remote, charged.redirect_url), (RemoteState::Open, Some(url)), "the payer is present");
+        assert_eq!(
+            (charged.snapshot.remote, charged.redirect_url),
+            (RemoteState::Open, Some(url)),
+            "the payer is present"
+        );
     }
 
     #[test]
@@ -351,6 +360,9 @@ mod tests {
         assert_eq!((about, news), (WebhookSubject::Payment(Uuid::from_u128(7)), paid));
         let mut of_checkout = intent("requires_payment_method", true);
         of_checkout.metadata = Some(Metadata { payment_id: Some(Uuid::from_u128(7)), off_session: None });
-        assert_eq!(told("payment_intent.payment_failed", &of_checkout), (WebhookSubject::Nothing, PaymentUpdate::Other));
+        assert_eq!(
+            told("payment_intent.payment_failed", &of_checkout),
+            (WebhookSubject::Nothing, PaymentUpdate::Other)
+        );
     }
 }

@@ -20,8 +20,9 @@ use url::Url;
 
 use self::objects::{Event, Reference, Refund, RefundedCharge, Refunds, Session, about_intent, of_dispute, of_session};
 use crate::{
-    WebhookSubject, WebhookOutcome, WebhookResponse, Checkout, Currency, WebhookRequest, VerifyError, Gateway, GatewayError, GatewayName, GatewayKind, KnownPayment,
-    PaymentListing, PaymentUpdate, PaymentWebhookEvent, CheckoutOrder, Recurring, RefundOrder, RefundResult, RemoteState, Snapshot, MalformedEvent, VerifiedWebhook,
+    Checkout, CheckoutOrder, Currency, Gateway, GatewayError, GatewayKind, GatewayName, KnownPayment, MalformedEvent,
+    PaymentListing, PaymentUpdate, PaymentWebhookEvent, Recurring, RefundOrder, RefundResult, RemoteState, Snapshot,
+    VerifiedWebhook, VerifyError, WebhookOutcome, WebhookRequest, WebhookResponse, WebhookSubject,
     http::{Http, Reply},
     signature::Hash,
 };
@@ -164,7 +165,8 @@ impl Gateway for Stripe {
             .header("Idempotency-Key", format!("checkout-{id}"))
             .form(&form);
         let session: Session = self.ask(request).await?;
-        let redirect_url = session.url.ok_or_else(|| GatewayError::OutcomeUnknown("the session has no address".to_owned()))?;
+        let redirect_url =
+            session.url.ok_or_else(|| GatewayError::OutcomeUnknown("the session has no address".to_owned()))?;
         Ok(Checkout { reference: session.id, redirect_url })
     }
 
@@ -175,9 +177,9 @@ impl Gateway for Stripe {
         let path = format!("/v1/checkout/sessions/{}", payment.reference);
         let session: Session = self.ask(self.request(reqwest::Method::GET, &path)).await?;
         let remote = match session.status.as_deref() {
-            _ if session.is_paid() => {
-                RemoteState::Paid(session.money().ok_or_else(|| GatewayError::OutcomeUnknown("the amount is missing".to_owned()))?)
-            }
+            _ if session.is_paid() => RemoteState::Paid(
+                session.money().ok_or_else(|| GatewayError::OutcomeUnknown("the amount is missing".to_owned()))?,
+            ),
             Some("expired") => RemoteState::Expired,
             _ => RemoteState::Open,
         };
@@ -211,7 +213,9 @@ impl Gateway for Stripe {
         let made = self.refunds_of(charge).await?;
         match made.data.into_iter().find(|refund| refund.ours() == Some(order.refund_id)) {
             Some(refund) => Ok(Some(refund.told())),
-            None if made.has_more => Err(GatewayError::OutcomeUnknown("there are more refunds than were listed".to_owned())),
+            None if made.has_more => {
+                Err(GatewayError::OutcomeUnknown("there are more refunds than were listed".to_owned()))
+            }
             None => Ok(None),
         }
     }
@@ -256,7 +260,9 @@ impl Gateway for Stripe {
 
     /// `charge.refunded` names neither the refunds nor their states.
     async fn confirm(&self, notice: PaymentWebhookEvent, now: Timestamp) -> Result<PaymentWebhookEvent, GatewayError> {
-        let (true, PaymentUpdate::Refunds(_), WebhookSubject::Charge(charge)) = (notice.is_ours, &notice.news, &notice.about) else {
+        let (true, PaymentUpdate::Refunds(_), WebhookSubject::Charge(charge)) =
+            (notice.is_ours, &notice.news, &notice.about)
+        else {
             return Ok(notice);
         };
         let made = self.refunds_of(charge).await?.data;

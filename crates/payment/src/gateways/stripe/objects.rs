@@ -4,7 +4,10 @@ use appcore::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::{WebhookSubject, Currency, DisputeState, Money, PaymentUpdate, RefundUpdate, RefundState, RefundResult, MalformedEvent};
+use crate::{
+    Currency, DisputeState, MalformedEvent, Money, PaymentUpdate, RefundResult, RefundState, RefundUpdate,
+    WebhookSubject,
+};
 
 /// A checkout session.
 #[derive(Deserialize)]
@@ -160,7 +163,9 @@ pub(super) fn of_session(kind: &str, session: Session) -> (WebhookSubject, Payme
         "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
             if session.is_paid() {
                 match session.money() {
-                    Some(money) => PaymentUpdate::Paid { money, charge: session.payment_intent.map(Reference::into_id) },
+                    Some(money) => {
+                        PaymentUpdate::Paid { money, charge: session.payment_intent.map(Reference::into_id) }
+                    }
                     None => PaymentUpdate::Foreign,
                 }
             } else {

@@ -74,7 +74,8 @@ impl Stripe {
             .header("Idempotency-Key", format!("setup-{id}"))
             .form(&form);
         let session: Session = self.ask(request).await?;
-        let redirect_url = session.url.ok_or_else(|| GatewayError::OutcomeUnknown("the session has no address".to_owned()))?;
+        let redirect_url =
+            session.url.ok_or_else(|| GatewayError::OutcomeUnknown("the session has no address".to_owned()))?;
         Ok(Checkout { reference: session.id, redirect_url })
     }
 

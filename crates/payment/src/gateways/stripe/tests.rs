@@ -83,8 +83,14 @@ async fn refunded_charge_event_is_confirmed_by_a_fetch() {
         stripe.classify(&VerifiedWebhook(body.into_bytes())).unwrap()
     };
     let told = event(false, r#""pi_1""#);
-    assert_eq!((&told.about, &told.news), (&WebhookSubject::Charge("pi_1".to_owned()), &PaymentUpdate::Refunds(Vec::new())));
-    assert!(matches!(stripe.confirm(told, NOW).await, Err(GatewayError::OutcomeUnknown(_))), "the refunds must be fetched");
+    assert_eq!(
+        (&told.about, &told.news),
+        (&WebhookSubject::Charge("pi_1".to_owned()), &PaymentUpdate::Refunds(Vec::new()))
+    );
+    assert!(
+        matches!(stripe.confirm(told, NOW).await, Err(GatewayError::OutcomeUnknown(_))),
+        "the refunds must be fetched"
+    );
     let foreign = event(true, r#""pi_1""#);
     assert_eq!(stripe.confirm(foreign.clone(), NOW).await.unwrap(), foreign, "foreign events aren't confirmed");
     assert_eq!(event(false, "null").news, PaymentUpdate::Other);

@@ -8,7 +8,7 @@ use time::{OffsetDateTime, UtcOffset, macros::format_description};
 use url::form_urlencoded;
 
 use super::SCALE;
-use crate::{Currency, Money, RefundState, MalformedEvent};
+use crate::{Currency, MalformedEvent, Money, RefundState};
 
 /// Result of a refund request: the code is about the request, the status about the refund. See
 /// <https://sandbox.vnpayment.vn/apis/docs/truy-van-hoan-tien/querydr&refund.html>. 95 means that the transaction has

@@ -86,8 +86,9 @@ async fn payment_url_is_signed_over_sorted_fields() {
 async fn accepts_signatures_in_any_encoding() {
     let vnpay = vnpay();
     let header = |_: &str| None;
-    let verify =
-        async |query: &str| vnpay.verify(&WebhookRequest { header: &header, query, body: b"", now: Timestamp(0) }).await;
+    let verify = async |query: &str| {
+        vnpay.verify(&WebhookRequest { header: &header, query, body: b"", now: Timestamp(0) }).await
+    };
     // Spaces, characters that only forms encode, and lower-case hex.
     for (sent, meant) in [
         ("A*B", "A*B"),
@@ -144,8 +145,15 @@ async fn rejects_answers_about_another_payment() {
         };
         let price = Money::new(1, Currency::Vnd);
         let (id, at) = (Uuid::nil(), Timestamp(0));
-        let asked =
-            KnownPayment { payment_id: id, reference: "7", charge: None, price, created_at: at, expires_at: at, now: at };
+        let asked = KnownPayment {
+            payment_id: id,
+            reference: "7",
+            charge: None,
+            price,
+            created_at: at,
+            expires_at: at,
+            now: at,
+        };
         let ((), found) = tokio::join!(serving, vnpay.fetch(&asked));
         assert_eq!(found.is_ok(), is_told, "{reference} {command} {found:?}");
     }
@@ -155,8 +163,9 @@ async fn rejects_answers_about_another_payment() {
 async fn accepts_signed_events_and_requires_both_codes_for_paid() {
     let vnpay = vnpay();
     let header = |_: &str| None;
-    let verify =
-        async |query: &str| vnpay.verify(&WebhookRequest { header: &header, query, body: b"", now: Timestamp(0) }).await;
+    let verify = async |query: &str| {
+        vnpay.verify(&WebhookRequest { header: &header, query, body: b"", now: Timestamp(0) }).await
+    };
     let signed = |code: &str, status: &str| {
         let fields = format!(
             "vnp_Amount=24900000&vnp_OrderInfo=250+credits&vnp_ResponseCode={code}&vnp_TmnCode=TMN&vnp_TransactionNo=9\

@@ -180,7 +180,9 @@ mod tests {
     #[test]
     fn connect_carries_the_token() {
         assert!(matches!(decode("0").unwrap(), DecodedPacket::Connect { token: None }));
-        assert!(matches!(decode(r#"0{"token":"t"}"#).unwrap(), DecodedPacket::Connect { token: Some(token) } if token == "t"));
+        assert!(
+            matches!(decode(r#"0{"token":"t"}"#).unwrap(), DecodedPacket::Connect { token: Some(token) } if token == "t")
+        );
         assert!(matches!(decode(r#"0{"token":7}"#).unwrap(), DecodedPacket::Connect { token: None }));
         assert!(
             matches!(decode(r#"0/admin,{"token":"t"}"#).unwrap(), DecodedPacket::UnknownNamespace(namespace) if &*namespace == "/admin")

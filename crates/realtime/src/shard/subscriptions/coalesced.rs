@@ -7,7 +7,7 @@ use std::{
 
 use appcore::{
     ConversationId, UserId,
-    event::{Envelope, Event, Coalesced, ReadPosition, Topic},
+    event::{Coalesced, Envelope, Event, ReadPosition, Topic},
     view::Presence,
 };
 

@@ -10,7 +10,7 @@ use appcore::{
     ConversationId, UserId,
     event::{FollowChange, LogPosition},
 };
-use conversations::{SubscribedConversation, ConnectionSubscriptions};
+use conversations::{ConnectionSubscriptions, SubscribedConversation};
 use tokio::time::Instant;
 
 use super::{Person, Subscription, Subscriptions, viewers};

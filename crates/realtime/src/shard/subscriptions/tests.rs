@@ -4,10 +4,10 @@ mod socket_tests;
 
 use appcore::{
     EventId, Timestamp,
-    event::{Envelope, Coalesced, ReadPosition, Topic},
+    event::{Coalesced, Envelope, ReadPosition, Topic},
     view::{Presence, PresenceStatus},
 };
-use conversations::{SubscribedConversation, ConnectionSubscriptions};
+use conversations::{ConnectionSubscriptions, SubscribedConversation};
 use proptest::prelude::*;
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
 use uuid::Uuid;
@@ -135,7 +135,12 @@ async fn delivers_user_events_once_to_followers_and_watchers() {
 }
 
 /// Connects a user to a conversation with this number of members.
-fn join_large(subscriptions: &mut Subscriptions, user: UserId, id: ConversationId, members: u32) -> Rc<ConnectionHandle> {
+fn join_large(
+    subscriptions: &mut Subscriptions,
+    user: UserId,
+    id: ConversationId,
+    members: u32,
+) -> Rc<ConnectionHandle> {
     let out = stream(user, 1 << 20);
     subscriptions.arrive(user);
     subscriptions.settle(user, &sized(&[(id, 5)], members), Some(&out));
@@ -149,7 +154,8 @@ async fn delivers_workspace_and_global_events_once_per_connection() {
     let of_ben = join(&mut subscriptions, ben, &[]);
     let of_anna = stream(anna, 1 << 20);
     subscriptions.arrive(anna);
-    let member = ConnectionSubscriptions { conversations: Vec::new(), workspaces: vec![workspace], boards: HashMap::new() };
+    let member =
+        ConnectionSubscriptions { conversations: Vec::new(), workspaces: vec![workspace], boards: HashMap::new() };
     subscriptions.settle(anna, &member, Some(&of_anna));
     let told = |topic, effect| -> SharedEnvelope { Envelope::clone(&passing(topic)).with_follow_change(effect).into() };
     let in_it = || told(Topic::Workspace(workspace), FollowChange::None);

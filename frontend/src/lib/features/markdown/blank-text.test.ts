@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { isBlank, withoutControls } from './blank-text.ts';
 
-// As in `crates/appcore/src/line.rs`.
+// As in `crates/appcore/src/text_field.rs`.
 it.each([
   '',
   ' \n\t\u3000',

@@ -9,7 +9,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     GatewayError,
-    dialect::{restricted_params::without, fields::may_have},
+    dialect::{fields::may_have, restricted_params::without},
 };
 
 #[derive(Deserialize)]

@@ -17,8 +17,9 @@ fn bytes(text: &'static str) -> Bytes {
 
 #[test]
 fn disables_storage_at_the_provider() {
-    let rewritten =
-        |body: &'static str| rewrite(&bytes(body), "best", PassthroughTerms::default()).map(|request| request.body).unwrap();
+    let rewritten = |body: &'static str| {
+        rewrite(&bytes(body), "best", PassthroughTerms::default()).map(|request| request.body).unwrap()
+    };
     assert_eq!(rewritten(r#"{"model":"m","input":"x"}"#), r#"{"store":false,"model":"best","input":"x"}"#);
     assert_eq!(rewritten(r#"{"store": true,"model":"m"}"#), r#"{"store": false,"model":"best"}"#);
     assert_eq!(rewritten(r#"{"model":"m","store":null}"#), r#"{"model":"best","store":false}"#);
@@ -77,8 +78,9 @@ fn requests_encrypted_reasoning_for_stored_answers() {
         let passed = rewrite(&Bytes::from(body.to_string()), model, terms).unwrap().body;
         serde_json::from_slice::<Value>(&passed).unwrap()["include"].clone()
     };
-    let include =
-        |body: Value, model: &str, is_kept: bool| included(body, model, PassthroughTerms { is_stored: is_kept, ..PassthroughTerms::default() });
+    let include = |body: Value, model: &str, is_kept: bool| {
+        included(body, model, PassthroughTerms { is_stored: is_kept, ..PassthroughTerms::default() })
+    };
     let (thoughts, logprobs) = ("reasoning.encrypted_content", "message.output_text.logprobs");
     let plain = json!({"model": "m", "input": "x"});
     assert_eq!(include(plain.clone(), "gpt-5-mini", true), json!([thoughts]));

@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::query::{
     self, Piece,
-    batches::{LogHead, NewMessage, ExpectedState, LastMessage},
+    batches::{ExpectedState, LastMessage, LogHead, NewMessage},
     mentions::NewMention,
 };
 use sea_orm::ConnectionTrait as _;

@@ -23,8 +23,11 @@ impl Batch<'_> {
         if ids.is_empty() {
             return Ok(self);
         }
-        self.conversations =
-            query::batches::lock(txn, ids).await?.into_iter().map(|row| (row.id, CachedConversation::new(row))).collect();
+        self.conversations = query::batches::lock(txn, ids)
+            .await?
+            .into_iter()
+            .map(|row| (row.id, CachedConversation::new(row)))
+            .collect();
         let people = people(changes);
         if !people.is_empty() {
             for row in query::batches::memberships(self.db, &people).await? {
@@ -60,7 +63,8 @@ impl Batch<'_> {
                 let id = row.conversation.id;
                 let seq = row.conversation.last_seq;
                 self.conversations.entry(id).or_insert_with(|| {
-                    let unmoved = half_known.remove(&id).filter(|known: &CachedConversation| known.state.last_seq == seq);
+                    let unmoved =
+                        half_known.remove(&id).filter(|known: &CachedConversation| known.state.last_seq == seq);
                     unmoved.unwrap_or_else(|| CachedConversation::new(row.conversation))
                 });
                 let standing = match (row.role, row.display_name) {

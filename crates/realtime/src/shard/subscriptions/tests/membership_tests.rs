@@ -176,7 +176,8 @@ async fn joins_and_leaves_without_sequence_number_take_effect() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let (anna, ben) = (UserId::new(), UserId::new());
     let (of_anna, of_ben) = (join_large(&mut subscriptions, anna, id, 50), join(&mut subscriptions, ben, &[]));
-    let told = |effect| -> SharedEnvelope { Envelope::clone(&passing(Topic::User(ben))).with_follow_change(effect).into() };
+    let told =
+        |effect| -> SharedEnvelope { Envelope::clone(&passing(Topic::User(ben))).with_follow_change(effect).into() };
     subscriptions.receive(&told(FollowChange::Join { conversation_id: id, user_id: ben, last_seq: 5 }), now);
     subscriptions.receive(&durable(id, 6, FollowChange::None), now);
     subscriptions.receive(&told(FollowChange::Leave { user_id: ben, conversation_id: id }), now);

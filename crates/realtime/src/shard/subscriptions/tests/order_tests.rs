@@ -58,7 +58,12 @@ async fn reads_the_next_page_of_the_log_immediately() {
     subscriptions.due_gaps(now + GAP);
     fill(&mut subscriptions, (id, 0), &[durable(id, 1, FollowChange::None)], now + GAP);
     assert_eq!(subscriptions.due_gaps(now + GAP), [(id, 1)]);
-    fill(&mut subscriptions, (id, 1), &[durable(id, 2, FollowChange::None), durable(id, 3, FollowChange::None)], now + GAP);
+    fill(
+        &mut subscriptions,
+        (id, 1),
+        &[durable(id, 2, FollowChange::None), durable(id, 3, FollowChange::None)],
+        now + GAP,
+    );
     assert_eq!(kinds(&out), ["event.1", "event.2", "event.3", "event.4"]);
 }
 
