@@ -42,11 +42,11 @@ for (const [size, options] of [
 
     await page.goto('/plans/billing');
     const settings = page.getByRole('region', { name: 'When credits run low' });
-    await settings.getByLabel('When fewer than this are left').fill('600');
-    await settings.getByLabel(/^At most a month/).fill('1');
+    await settings.getByLabel('When fewer credits than this are left').fill('600');
+    await settings.getByLabel(/^Monthly limit/).fill('1');
     await settings.getByRole('button', { name: 'Turn on' }).click();
     await expect(settings.getByText(/^Enter at least \$/)).toBeVisible();
-    await settings.getByLabel(/^At most a month/).fill('100');
+    await settings.getByLabel(/^Monthly limit/).fill('100');
     await anna.expectFlawless('purchases by themselves');
     await settings.getByRole('button', { name: 'Turn on' }).click();
     // There are fewer already: some are bought at once, and shown as they come.
@@ -56,7 +56,7 @@ for (const [size, options] of [
     await settings.getByRole('button', { name: 'Save' }).first().click();
     await page.reload();
     await expect(settings.getByLabel('Warn me below')).toHaveValue('50');
-    await expect(settings.getByLabel('When fewer than this are left')).toHaveValue('600');
+    await expect(settings.getByLabel('When fewer credits than this are left')).toHaveValue('600');
     await anna.expectFlawless('billing with all of it');
     await settings.getByRole('button', { name: 'Turn off' }).click();
     await expect(settings.getByRole('button', { name: 'Turn on' })).toBeVisible();

@@ -25,7 +25,7 @@ test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' },
 
   // A message becomes a task.
   await anna.log.getByText('upgrade notes').hover();
-  await page.getByRole('button', { name: 'Make a task' }).click();
+  await page.getByRole('button', { name: 'Create task' }).click();
   const dialog = page.getByRole('dialog', { name: 'New task' });
   await expect(dialog.getByLabel('Task title')).toHaveValue('Somebody should write the upgrade notes');
   await dialog.getByLabel('Task title').fill('Upgrade notes');
@@ -39,24 +39,24 @@ test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' },
   await expect(anna.log.getByRole('link', { name: 'Task: Upgrade notes' })).toBeVisible();
   await anna.expectFlawless('a message that became a task');
   // Ben sees it come, by itself.
-  await expect(cards(ben.page, 'Waiting')).toHaveCount(1);
-  await expect(cards(ben.page, 'Waiting').first()).toContainText('Overdue');
+  await expect(cards(ben.page, 'To do')).toHaveCount(1);
+  await expect(cards(ben.page, 'To do').first()).toContainText('Overdue');
 
   await page.goto(`/tasks/${chat}`);
-  const waiting = column(page, 'Waiting');
+  const waiting = column(page, 'To do');
   await waiting.getByRole('button', { name: 'Add a task' }).click();
   for (const title of ['First', 'Second']) {
     await waiting.getByRole('textbox', { name: 'Task title' }).fill(title);
     await page.keyboard.press('Enter');
-    await expect(cards(page, 'Waiting').filter({ hasText: title })).toBeVisible();
+    await expect(cards(page, 'To do').filter({ hasText: title })).toBeVisible();
   }
   await page.keyboard.press('Escape');
-  await expect(cards(ben.page, 'Waiting')).toHaveCount(3);
+  await expect(cards(ben.page, 'To do')).toHaveCount(3);
   await anna.expectFlawless('a board');
   await shoot(page, 'board-1440');
 
   // By the mouse, into another column.
-  await cards(page, 'Waiting').filter({ hasText: 'First' }).dragTo(column(page, 'Doing').getByRole('list'));
+  await cards(page, 'To do').filter({ hasText: 'First' }).dragTo(column(page, 'Doing').getByRole('list'));
   await expect(cards(page, 'Doing')).toHaveText(/First/);
   await expect(cards(ben.page, 'Doing')).toHaveText(/First/);
 
@@ -68,7 +68,7 @@ test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' },
   await page.keyboard.press('ArrowUp');
   await expect(page.getByText('Waiting, 1 of 2')).toBeAttached();
   await page.keyboard.press('Escape');
-  await expect(cards(page, 'Waiting').last()).toContainText('Second');
+  await expect(cards(page, 'To do').last()).toContainText('Second');
   await expect(second).toBeFocused();
   await page.keyboard.press('Space');
   await page.keyboard.press('ArrowRight');
@@ -79,7 +79,7 @@ test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' },
 
   // What is filtered, and what is changed by both.
   await ben.page.getByRole('button', { name: /^Mine/ }).click();
-  await expect(cards(ben.page, 'Waiting')).toHaveCount(1);
+  await expect(cards(ben.page, 'To do')).toHaveCount(1);
   await expect(cards(ben.page, 'Doing')).toHaveCount(0);
   await ben.page.getByRole('link', { name: 'Upgrade notes' }).click();
   const bens = ben.page.getByRole('dialog', { name: 'Task' });
@@ -117,7 +117,7 @@ test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' },
 
   // A reload and a lost line end in the same state.
   await ben.page.context().setOffline(true);
-  await cards(page, 'Waiting').first().dragTo(column(page, 'Done').getByRole('list'));
+  await cards(page, 'To do').first().dragTo(column(page, 'Done').getByRole('list'));
   await expect(cards(page, 'Done')).toHaveCount(2);
   await ben.page.context().setOffline(false);
   await ben.page.getByRole('button', { name: 'All' }).click();

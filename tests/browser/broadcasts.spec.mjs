@@ -145,7 +145,7 @@ test('an announcement is tried on oneself before anybody else gets it', async ({
   await page.getByLabel('Title').fill('New menu in the canteen');
   await page.getByRole('checkbox', { name: /Email/ }).check();
   await attempt.click();
-  await expect(page.getByText('Sent to you alone.')).toBeVisible();
+  await expect(page.getByText('Sent only to you.')).toBeVisible();
   await expect(page.getByRole('status').filter({ hasText: 'Test: New menu in the canteen' })).toBeVisible();
   // What was written is still there, for everyone.
   await expect(page.getByLabel('Title')).toHaveValue('New menu in the canteen');

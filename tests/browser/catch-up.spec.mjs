@@ -41,7 +41,7 @@ for (const [size, options] of [
     };
     await anna.page.route(/\/catch-up$/, (route) => route.fulfill(broken));
     await button.click();
-    await expect(told).toContainText('There’s no summary');
+    await expect(told).toContainText('Couldn’t write a summary');
     await anna.page.unroute(/\/catch-up$/);
     upstream.next({
       words: ['**Ben** asks you to book the room', ' by Friday.[12]']

@@ -314,7 +314,7 @@ test('a private channel that keeps its past from those who come later, and @all 
   await dialog.getByRole('radio', { name: /Private/ }).check();
   await expect(history).toBeChecked();
   await history.click();
-  await expect(dialog.getByText('They see only what is written after they join.')).toBeVisible();
+  await expect(dialog.getByText('They only see messages sent after they join.')).toBeVisible();
   await anna.expectFlawless('the choice of history');
   await dialog.getByRole('button', { name: 'Create channel' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'board-papers' })).toBeVisible();
@@ -334,7 +334,7 @@ test('a private channel that keeps its past from those who come later, and @all 
   // From now on only admins notify everyone.
   await page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
   await page.getByRole('menuitem', { name: 'Channel settings' }).click();
-  await expect(dialog.getByText('New members see only what is written after they join.')).toBeVisible();
+  await expect(dialog.getByText('New members only see messages sent after they join.')).toBeVisible();
   await dialog.getByLabel('Who can mention everyone').selectOption('Only admins');
   await anna.expectFlawless('who may notify everyone');
   await dialog.getByRole('button', { name: 'Save', exact: true }).click();

@@ -40,7 +40,7 @@ test(
     });
     await page.reload();
     const health = page.getByRole('region', { name: 'Health' });
-    const wrong = health.getByRole('list', { name: 'What needs attention' }).getByRole('listitem');
+    const wrong = health.getByRole('list', { name: 'Needs attention' }).getByRole('listitem');
     await expect(wrong.filter({ hasText: 'Redis' })).toContainText('Fault');
     await expect(wrong.filter({ hasText: 'Backups' })).toContainText('The last one is two days old');
     await health.getByText(/more are fine$/).click();
@@ -80,9 +80,9 @@ test(
     await expect(incidents.last()).toContainText('Redis can’t be reached');
     await expect(incidents.last()).toContainText('Noticed by 2 instances');
     // Who felt it.
-    await expect(incidents.first()).toContainText('1 job needed someone to look at it.');
+    await expect(incidents.first()).toContainText('1 job needed attention.');
     await expect(incidents.last()).toContainText(
-      '1,204 changes reached the other instances up to a second late. Up to 38 people were here.'
+      '1,204 changes reached the other instances up to a second late. Up to 38 people were online.'
     );
     await shoot(page, 'incidents-1280');
     await admin.expectFlawless('incidents');

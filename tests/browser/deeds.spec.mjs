@@ -69,7 +69,7 @@ test('a message is reacted to, kept, answered in a thread, passed on, pinned and
   await expect(reminding.getByLabel('Note (optional)')).toBeFocused();
   await page.keyboard.type('Book a table');
   await press(page, reminding.getByRole('button', { name: 'Set reminder' }));
-  await expect(page.getByText(/You’ll be reminded on/)).toBeVisible();
+  await expect(page.getByText(/Reminder set for/)).toBeVisible();
 
   await goToLast(article);
   await page.keyboard.press('t');
@@ -161,7 +161,7 @@ test('a message is reacted to, kept, answered in a thread, passed on, pinned and
 
   await hold('React');
   const picker = page.getByRole('dialog', { name: 'Pick an emoji' });
-  const usual = picker.getByRole('group', { name: 'Used last' }).getByRole('button').first();
+  const usual = picker.getByRole('group', { name: 'Recent' }).getByRole('button').first();
   await expect(usual).toBeVisible();
   await usual.tap();
   await expect(picker).toHaveCount(0);
@@ -180,7 +180,7 @@ test('a message is reacted to, kept, answered in a thread, passed on, pinned and
   await reminding.getByRole('button', { name: 'Tomorrow morning' }).tap();
   await anna.expectFlawless('choosing when to be reminded, on a phone');
   await reminding.getByRole('button', { name: 'Set reminder' }).tap();
-  await expect(page.getByText(/You’ll be reminded on/)).toBeVisible();
+  await expect(page.getByText(/Reminder set for/)).toBeVisible();
 
   await hold('Forward');
   const forwarding = page.getByRole('dialog', { name: 'Forward message' });

@@ -71,7 +71,7 @@ for (const [size, options] of [
     const card = ben.page.getByRole('dialog', { name: anna.name });
     const openCard = async () => {
       await row.click();
-      await expect(card.getByText(/^Here since/)).toBeVisible();
+      await expect(card.getByText(/^Joined/)).toBeVisible();
     };
     await expect(row).toContainText(/\d\d:\d\d local time/);
     await openCard();

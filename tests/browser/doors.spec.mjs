@@ -94,13 +94,13 @@ test('where no mail is sent nobody is told to wait for it, and the admin learns 
   await expect(admin.page.getByText('Enter the setup token from the server’s log.')).toBeVisible();
   await token.fill('from the log');
   await admin.page.getByRole('button', { name: 'Create account' }).click();
-  await expect(admin.page.getByRole('region', { name: 'Email is off' })).toContainText('mail.smtp_url');
+  await expect(admin.page.getByRole('region', { name: 'Email isn’t set up' })).toContainText('Set it up in Admin');
   await admin.expectFlawless('the note that email is off');
-  await admin.page.getByRole('region', { name: 'Email is off' }).getByRole('button', { name: 'Close' }).click();
+  await admin.page.getByRole('region', { name: 'Email isn’t set up' }).getByRole('button', { name: 'Close' }).click();
   await admin.page.reload();
   await expect(admin.page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
   await admin.page.waitForLoadState('networkidle');
-  await expect(admin.page.getByRole('region', { name: 'Email is off' })).toHaveCount(0);
+  await expect(admin.page.getByRole('region', { name: 'Email isn’t set up' })).toHaveCount(0);
 
   const other = await stranger(browser, server);
   await other.page.goto('/forgot-password');

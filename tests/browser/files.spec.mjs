@@ -190,7 +190,7 @@ test('whoever signs out is asked where a message is not sent, and leaves none of
   await expect.poll(async () => (await kept()).filter((key) => !key.startsWith('natter.')).length).toBe(3);
   await page.goto('/settings');
   const signOut = page.getByRole('button', { name: 'Sign out', exact: true });
-  const asked = page.getByRole('alertdialog', { name: 'Sign out all the same?' });
+  const asked = page.getByRole('alertdialog', { name: 'Sign out anyway?' });
   await signOut.click();
   await expect(asked).toContainText(`A message isn’t sent in ${ben.name}.`);
   // The file that no message has taken.
@@ -328,11 +328,11 @@ test('what is said is written down where one writes', async ({ arrive, server })
   await page.getByRole('button', { name: 'Record voice message' }).click();
   const bar = page.getByRole('group', { name: 'Recording a voice message' });
   await expect(bar.getByRole('timer')).toHaveText('0:01');
-  await bar.getByRole('button', { name: 'Write it down' }).click();
-  await expect(bar.getByRole('alert')).toContainText('No words were heard');
+  await bar.getByRole('button', { name: 'Transcribe' }).click();
+  await expect(bar.getByRole('alert')).toContainText('Couldn’t hear any words');
   await anna.expectFlawless('a recording without words');
   said = 'the tide comes at six.';
-  await bar.getByRole('button', { name: 'Write it down' }).click();
+  await bar.getByRole('button', { name: 'Transcribe' }).click();
   await expect(composer).toHaveValue('Please note: the tide comes at six.');
   await expect(bar).toHaveCount(0);
   await expect(composer).toBeFocused();

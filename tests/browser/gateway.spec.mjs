@@ -221,7 +221,7 @@ test('an admin adds a provider, changes it and removes it', async ({ browser, se
   await page.getByRole('button', { name: 'Add a provider' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByRole('button', { name: 'Add a provider' }).click();
-  await expect(dialog.getByText('Name at least one model.')).toBeVisible();
+  await expect(dialog.getByText('Enter at least one model.')).toBeVisible();
   await admin.expectFlawless('the form for a provider');
   await shoot(page, 'provider-add-1280');
   await dialog.getByRole('textbox', { name: 'Name', exact: true }).fill('fake');

@@ -40,12 +40,12 @@ for (const [size, options] of [
     const input = box.locator('input[type=file]');
     await input.setInputFiles([file('handbook.md', HANDBOOK), file('nothing.md', '')]);
     await expect(box.getByText('nothing.md is empty.')).toBeVisible();
-    await expect(box.getByText(/^\d+ pieces?, /)).toBeVisible();
+    await expect(box.getByText(/^\d+ sections?, /)).toBeVisible();
     await input.setInputFiles([{ name: 'photo.png', mimeType: 'image/png', buffer: PICTURE }]);
     await expect(box.getByText('photo.png can’t be read.')).toBeVisible();
     await anna.expectFlawless('files of an assistant');
     await page.reload();
-    await expect(box.getByText(/^\d+ pieces?, /)).toBeVisible();
+    await expect(box.getByText(/^\d+ sections?, /)).toBeVisible();
 
     await page.goto('/assistants');
     await page.getByRole('link', { name: `Ask Reader of ${anna.name}` }).click();
@@ -60,8 +60,8 @@ for (const [size, options] of [
     const source = page.getByRole('dialog', { name: 'handbook.md' });
     await expect(source).toContainText('eight warm connections');
     await anna.expectFlawless('a source of an answer');
-    await source.getByRole('button', { name: 'Show more of it' }).click();
-    await expect(source.getByRole('button', { name: 'Show more of it' })).toHaveCount(0);
+    await source.getByRole('button', { name: 'Show more' }).click();
+    await expect(source.getByRole('button', { name: 'Show more' })).toHaveCount(0);
     await expect(source).toContainText('eight warm connections');
     const link = source.getByRole('link', { name: 'Open at line 1' });
     await expect(link).toHaveAttribute(
@@ -83,10 +83,10 @@ for (const [size, options] of [
     await box.getByRole('button', { name: 'Remove handbook.md' }).click();
     await page.getByRole('alertdialog').getByRole('button', { name: 'Remove file' }).click();
     await expect(page.getByText('handbook.md removed.')).toBeVisible();
-    await expect(box.getByText(/^\d+ pieces?, /)).toHaveCount(0);
+    await expect(box.getByText(/^\d+ sections?, /)).toHaveCount(0);
     await page.goto(chat);
     await mark.click();
-    await source.getByRole('button', { name: 'Show more of it' }).click();
+    await source.getByRole('button', { name: 'Show more' }).click();
     await expect(source.getByText('no longer part of the assistant’s knowledge')).toBeVisible();
     await expect(source).toContainText('eight warm connections');
   });
@@ -106,12 +106,12 @@ test('a project gives its chats instructions and files', async ({ arrive, upstre
   await making.getByLabel('Project name').fill('Move');
   await making.getByRole('button', { name: 'Create project' }).click();
   const project = page.getByRole('dialog', { name: 'Project: Move' });
-  const instructions = project.getByLabel('What should assistants know or keep to in these chats?');
+  const instructions = project.getByLabel('What should assistants know in these chats, and how should they answer?');
   await instructions.fill('Keep answers short.');
   await project.getByRole('button', { name: 'Save' }).click();
   await expect(project.getByRole('button', { name: 'Save' })).toBeDisabled();
   await project.locator('input[type=file]').setInputFiles([file('handbook.md', HANDBOOK)]);
-  await expect(project.getByText(/^\d+ pieces?, /)).toBeVisible();
+  await expect(project.getByText(/^\d+ sections?, /)).toBeVisible();
   await anna.expectFlawless('a project');
   await page.keyboard.press('Escape');
   await expect(project).toHaveCount(0);
@@ -141,7 +141,7 @@ test('a workspace gives files to all its assistants', async ({ arrive, server, u
   await page.goto(`/workspaces/${workspace.id}`);
   const card = page.getByRole('region', { name: 'Knowledge for assistants' });
   await card.locator('input[type=file]').setInputFiles([file('handbook.md', HANDBOOK)]);
-  await expect(card.getByText(/^\d+ pieces?, /)).toBeVisible();
+  await expect(card.getByText(/^\d+ sections?, /)).toBeVisible();
   await anna.expectFlawless('files of a workspace');
   const { items } = await api.call('GET', '/r1/assistants');
   const chat = await api.call('POST', '/r1/conversations', {
@@ -171,7 +171,7 @@ test('a source in a PDF opens at its page', async ({ arrive, server, upstream })
   await card
     .locator('input[type=file]')
     .setInputFiles([{ name: 'handbook.pdf', mimeType: 'application/pdf', buffer: handbook }]);
-  await expect(card.getByText(/^\d+ pieces?, /)).toBeVisible();
+  await expect(card.getByText(/^\d+ sections?, /)).toBeVisible();
   const { items } = await api.call('GET', '/r1/assistants');
   const chat = await api.call('POST', '/r1/conversations', {
     kind: 'assistant',
@@ -187,7 +187,7 @@ test('a source in a PDF opens at its page', async ({ arrive, server, upstream })
     .first()
     .click();
   const source = page.getByRole('dialog', { name: 'handbook.pdf' });
-  await source.getByRole('button', { name: 'Show more of it' }).click();
+  await source.getByRole('button', { name: 'Show more' }).click();
   const link = source.getByRole('link', { name: 'Open page 2' });
   await expect(link).toHaveAttribute('href', /\/handbook\.pdf\?view=true#page=2$/);
   const shown = await page.request.get((await link.getAttribute('href')).split('#')[0]);

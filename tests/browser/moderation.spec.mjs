@@ -52,11 +52,11 @@ for (const [size, options] of [
     await expect(report).toContainText('Not the first time.');
     await expect(report.getByRole('link', { name: ben.name })).toHaveAttribute('href', /\/admin\/users\?id=/);
     await admin.expectFlawless('a report');
-    await report.getByRole('button', { name: 'Take it' }).click();
-    await expect(report.getByText('Being looked at')).toBeVisible();
+    await report.getByRole('button', { name: 'Assign to me' }).click();
+    await expect(report.getByText('In review')).toBeVisible();
     await report.getByLabel('Warn the author').check();
     await report.getByLabel('What to tell them (optional)').fill('Please be kind.');
-    await report.getByRole('button', { name: 'Do it and close' }).click();
+    await report.getByRole('button', { name: 'Apply and close' }).click();
     await expect(report).toContainText('message hidden, author warned');
     await admin.expectFlawless('a closed report');
 
@@ -70,7 +70,7 @@ for (const [size, options] of [
     await warning.getByRole('button', { name: 'I’ve read it' }).click();
     await expect(warning).toHaveCount(0);
     await expect(ben.log.getByText('A moderator has hidden your message from others')).toBeVisible();
-    await ben.log.getByRole('button', { name: 'Show what it says' }).click();
+    await ben.log.getByRole('button', { name: 'Show message' }).click();
     await expect(ben.log.getByText('You are all fools')).toBeVisible();
     await ben.expectFlawless('a hidden message of one’s own');
     await anna.expectFlawless('a hidden message');
@@ -99,7 +99,7 @@ for (const [size, options] of [
     await settings.getByRole('button', { name: 'Save', exact: true }).click();
     await expect(anna.page.getByText('Saved')).toBeVisible();
     await settings.getByLabel('Unwanted words').fill('Darn\nheck it');
-    await settings.getByLabel('A message with one of them').selectOption({ label: 'is sent with **** in its place' });
+    await settings.getByLabel('Messages with one of these words').selectOption({ label: 'are sent with **** instead' });
     await settings.getByRole('button', { name: 'Save words' }).click();
     await expect(settings.getByLabel('Unwanted words')).toHaveValue('Darn\nheck it');
     await anna.expectFlawless('a channel’s settings');

@@ -44,7 +44,7 @@ test(
     await page.route('**/r1/notes**', (route) => route.abort());
     await text.press('End');
     await text.pressSequentially(' by noon');
-    await expect(page.getByText('Couldn’t sync. It’s tried again')).toBeVisible({ timeout: 15_000 });
+    await expect(page.getByText('Couldn’t sync. Retrying…')).toBeVisible({ timeout: 15_000 });
     await page.reload();
     await expect(text).toHaveValue(/by noon$/);
     await page.unroute('**/r1/notes**');
@@ -56,7 +56,7 @@ test(
     await page.route('**/r1/notes**', (route) => route.abort());
     await text.press('End');
     await text.pressSequentially(', at the latest');
-    await expect(page.getByText('Couldn’t sync. It’s tried again')).toBeVisible({ timeout: 15_000 });
+    await expect(page.getByText('Couldn’t sync. Retrying…')).toBeVisible({ timeout: 15_000 });
     await page.goto('/');
     await page.unroute('**/r1/notes**');
     await expect
@@ -101,8 +101,8 @@ test(
     // A message becomes a note, with the way back to it.
     await ben.log.getByText('Written here').hover();
     await ben.log.getByRole('button', { name: 'More actions' }).click();
-    await ben.page.getByRole('menuitem', { name: 'Make a note' }).click();
-    await expect(ben.page.getByText('Note made.')).toBeVisible();
+    await ben.page.getByRole('menuitem', { name: 'Create note' }).click();
+    await expect(ben.page.getByText('Note created.')).toBeVisible();
     await ben.page.getByRole('button', { name: 'Open', exact: true }).click();
     await expect(ben.page.getByRole('textbox', { name: 'Title' })).toHaveValue('Monday call');
     await expect(ben.page.getByRole('textbox', { name: 'Text' })).toHaveValue(
@@ -143,7 +143,7 @@ test('notes on a phone are a list and a page', async ({ arrive }) => {
   await page.getByRole('searchbox', { name: 'Search notes' }).fill('nood');
   await expect(page.getByRole('link', { name: /Shopping/ })).toBeVisible();
   await page.getByRole('searchbox', { name: 'Search notes' }).fill('rice');
-  await expect(page.getByText('Nothing found.')).toBeVisible();
+  await expect(page.getByText('No notes found.')).toBeVisible();
   await anna.expectFlawless('notes on a phone');
   await page.getByRole('searchbox', { name: 'Search notes' }).fill('');
   await shoot(page, 'notes-390');

@@ -48,7 +48,7 @@ test(
     await expect(dialog.getByText('Sends spam')).toHaveCount(0);
     await anna.page.reload();
     await anna.signIn();
-    await dialog.getByRole('link', { name: 'What they did, in the audit log' }).click();
+    await dialog.getByRole('link', { name: 'Their actions in the audit log' }).click();
     await expect(page).toHaveURL(/actor=/);
     await expect(page.getByRole('table')).toBeVisible();
     await context.close();
@@ -256,8 +256,8 @@ test('a new installation is set up, left and come back to', { tag: '@gate' }, as
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
   await page.goto('/admin');
-  await page.getByRole('link', { name: 'Continue set-up' }).click();
-  await expect(page.getByRole('heading', { level: 1, name: 'Set-up' })).toBeVisible();
+  await page.getByRole('link', { name: 'Continue setup' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Setup' })).toBeVisible();
   await expect(page.getByText('You opened this page at this address')).toBeVisible();
   await page.getByRole('button', { name: 'Send me a test message' }).click();
   await expect(page.getByText(`Sent to ${server.admin.email}.`)).toBeVisible();
@@ -274,7 +274,7 @@ test('a new installation is set up, left and come back to', { tag: '@gate' }, as
   await expect(page.getByRole('button', { name: 'Remind me again' })).toBeVisible();
   await page.goto('/admin');
   await expect(page.getByRole('heading', { level: 1, name: 'Overview' })).toBeVisible();
-  await expect(page.getByRole('link', { name: 'Continue set-up' })).toHaveCount(0);
+  await expect(page.getByRole('link', { name: 'Continue setup' })).toHaveCount(0);
   await context.close();
 });
 
@@ -330,7 +330,7 @@ test('what can’t be loaded of it says so', async ({ browser, server }) => {
     ['/admin/workspaces', 'Couldn’t load the workspaces'],
     ['/admin/conversations', 'Couldn’t load the conversations'],
     ['/admin/settings', 'Couldn’t load the configuration'],
-    ['/admin/setup', 'Couldn’t load the set-up']
+    ['/admin/setup', 'Couldn’t load the setup']
   ]) {
     await page.goto(path);
     await expect(page.getByRole('heading', { name: sentence })).toBeVisible();

@@ -44,7 +44,7 @@ test('a workspace has emoji of its own', async ({ arrive, server }) => {
   const picker = anna.page.getByRole('dialog', { name: 'Pick an emoji' });
   await picker.getByRole('link', { name: 'Add an emoji' }).click();
   const section = anna.page.getByRole('region', { name: 'Emoji' });
-  await expect(section.getByText('There are none yet')).toBeVisible();
+  await expect(section.getByText('No custom emoji yet')).toBeVisible();
   await section.getByRole('button', { name: 'Add an emoji' }).click();
   const dialog = anna.page.getByRole('dialog', { name: 'Add an emoji' });
   await dialog.getByRole('button', { name: 'Add', exact: true }).click();
@@ -55,7 +55,7 @@ test('a workspace has emoji of its own', async ({ arrive, server }) => {
     mimeType: 'image/png',
     buffer: Buffer.from('no picture')
   });
-  await expect(dialog.getByRole('alert')).toContainText('isn’t a picture');
+  await expect(dialog.getByRole('alert')).toContainText('can’t be shown');
   await dialog.locator('input[type=file]').setInputFiles({ name: 'Ship Cat.png', mimeType: 'image/png', buffer });
   await expect(dialog.getByLabel('Name')).toHaveValue('ship_cat');
   await dialog.getByLabel('Name').fill('tada');
@@ -137,7 +137,7 @@ test('a workspace has emoji of its own', async ({ arrive, server }) => {
     .or(anna.page.getByRole('dialog'))
     .getByRole('button', { name: 'Remove' })
     .click();
-  await expect(section.getByText('There are none yet')).toBeVisible();
+  await expect(section.getByText('No custom emoji yet')).toBeVisible();
   await anna.page.goto(chat);
   await expect(anna.log.getByText(`We do :${name}:`)).toBeVisible();
   await expect(its(anna.log)).toHaveCount(0);

@@ -87,7 +87,7 @@ test('a preview is left out before the message is sent', async ({ arrive, server
 
   // With the keyboard; and it is remembered with the draft.
   await composer.press('Tab');
-  await expect(form.getByRole('button', { name: 'Leave out' })).toBeFocused();
+  await expect(form.getByRole('button', { name: 'Hide preview' })).toBeFocused();
   await page.keyboard.press('Enter');
   await expect(form.getByText('No link preview')).toBeVisible();
   await anna.expectFlawless('a preview that is left out');
@@ -102,7 +102,7 @@ test('a preview is left out before the message is sent', async ({ arrive, server
 
   // The next message has one, unless that is said again; here it was, and taken back.
   await composer.fill(`${site}/three`);
-  await form.getByRole('button', { name: 'Leave out' }).click();
+  await form.getByRole('button', { name: 'Hide preview' }).click();
   await form.getByRole('button', { name: 'Show preview' }).click();
   await expect(composer).toBeFocused();
   await composer.press('Enter');
@@ -116,5 +116,5 @@ test('a preview is left out before the message is sent', async ({ arrive, server
   const asked = page.waitForResponse(/\/users\/me\/previews/);
   await composer.fill(`${site}/four`);
   await asked;
-  await expect(form.getByRole('button', { name: 'Leave out' })).toHaveCount(0);
+  await expect(form.getByRole('button', { name: 'Hide preview' })).toHaveCount(0);
 });

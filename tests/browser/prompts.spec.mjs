@@ -49,7 +49,7 @@ test('a prompt is kept, found by a slash, filled in and asked', async ({ arrive 
   const asks = page.getByRole('dialog', { name: 'Status note in house style' });
   await asks.getByLabel('topic').fill('the pool');
   await asks.getByRole('button', { name: 'Use prompt' }).click();
-  await expect(asks.getByText('Enter something here.')).toBeVisible();
+  await expect(asks.getByText('Enter a value.')).toBeVisible();
   await anna.expectFlawless('what a prompt asks for');
   await asks.getByLabel('audience').fill('everyone');
   await asks.getByLabel('audience').press('Enter');

@@ -36,9 +36,9 @@ for (const [size, options] of [
     await bens.hover();
     await bens.getByRole('button', { name: 'React', exact: true }).click();
     const picker = ben.page.getByRole('dialog', { name: 'Pick an emoji' });
-    await expect(picker.getByRole('group', { name: 'Used last' })).toBeVisible();
+    await expect(picker.getByRole('group', { name: 'Recent' })).toBeVisible();
     await ben.expectFlawless('the emoji');
-    await picker.getByRole('group', { name: 'Kinds of emoji' }).getByRole('button', { name: 'Flags' }).click();
+    await picker.getByRole('group', { name: 'Emoji categories' }).getByRole('button', { name: 'Flags' }).click();
     await expect(picker.getByRole('group', { name: 'Flags', exact: true }).getByRole('button')).not.toHaveCount(0);
     await picker.getByRole('searchbox').fill('no such thing');
     await expect(picker.getByText('No emoji found.')).toBeVisible();

@@ -22,7 +22,7 @@ test('somebody is reminded of a message', async ({ arrive, server }) => {
   await ben.expectFlawless('choosing when to be reminded');
   await shoot(ben.page, 'remind-dialog-1440');
   await dialog.getByRole('button', { name: 'Set reminder' }).click();
-  await expect(ben.page.getByText(/You’ll be reminded on/)).toBeVisible();
+  await expect(ben.page.getByText(/Reminder set for/)).toBeVisible();
   await ben.page.getByRole('button', { name: 'Details' }).click();
   await ben.page.getByRole('button', { name: 'Pinned and saved' }).click();
   const panel = ben.page.getByRole('complementary', {
@@ -92,7 +92,7 @@ test('somebody asks to be reminded by /remind', async ({ arrive }) => {
   // A clear one is confirmed with its time, listed with its note, and given up.
   await composer.fill('/remind me tomorrow at 9 to call the harbour master');
   await composer.press('Enter');
-  await expect(page.getByText(/You’ll be reminded on .* 09:00/)).toBeVisible();
+  await expect(page.getByText(/Reminder set for .* 09:00/)).toBeVisible();
   await expect(composer).toHaveValue('');
   await shoot(page, 'remind-command-1440');
   await page.getByRole('button', { name: 'Details' }).click();

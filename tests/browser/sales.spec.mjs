@@ -52,7 +52,7 @@ test(
     await expect(page).toHaveURL(/status=failed/);
     await expect(rows.filter({ hasText: anna.name })).toHaveCount(1);
     await page.getByLabel('Filter by state').selectOption({ label: 'Disputed' });
-    await expect(page.getByText('No payments like this.')).toBeVisible();
+    await expect(page.getByText('No payments match.')).toBeVisible();
     await page.goBack();
     await expect(page.getByLabel('Filter by state')).toHaveValue('failed');
     await expect(rows.filter({ hasText: anna.name })).toHaveCount(1);

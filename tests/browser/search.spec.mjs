@@ -231,7 +231,7 @@ test('an assistant answers about what was found', async ({ arrive, server, upstr
   );
   await followUp.fill('Where is it?');
   await answer.getByRole('button', { name: 'Ask', exact: true }).click();
-  await expect(answer).toContainText('No answer came');
+  await expect(answer).toContainText('Couldn’t get an answer');
   await page.unroute(/\/r1\/search\/answer$/);
   upstream.next({ words: ['At the pond.[1]'] });
   await answer.getByRole('button', { name: /again/i }).click();

@@ -348,7 +348,7 @@ test('instructions of one’s own are kept, changed and taken back', async ({ ar
   const anna = await arrive('Anna');
   const page = await settingsOf(anna);
   const section = SECTION(page, 'Your instructions');
-  const field = section.getByLabel('What should assistants know or keep to?');
+  const field = section.getByLabel('What should assistants know, and how should they answer?');
   const save = section.getByRole('button', { name: 'Save' });
   await expect(save).toBeDisabled();
   await field.fill('Keep answers short.');

@@ -84,7 +84,7 @@ for (const [size, options] of [
     await expect(dialog).toContainText('$79.00 a month');
     await anna.expectFlawless('what another plan costs');
     await dialog.getByRole('button', { name: /^Pay \$[\d.]+ and switch$/ }).click();
-    await expect(page.getByText('You have Studio now.')).toBeVisible();
+    await expect(page.getByText('You’re on Studio now.')).toBeVisible();
     await expect(page.getByRole('article', { name: 'Studio' }).getByRole('link', { name: 'Manage' })).toBeVisible();
 
     // A smaller one waits for the end of what is paid.

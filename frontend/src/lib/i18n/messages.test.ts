@@ -54,12 +54,10 @@ it('has no sentence of the old voice', () => {
 
 /** One of them is said otherwise: by a twin, or by the message's own plural. */
 const COUNTED =
-  /\{\w+\} (?:more |new )?(?:announcements|bytes|calls|characters|credits|days|drafts|files|hours|instances|messages|minutes|notes|payments|people|pieces|pictures|replies|results|seats|seconds|tokens|words|models)\b/;
+  /\{\w+\} (?:more |new )?(?:announcements|bytes|calls|characters|credits|days|drafts|files|hours|instances|messages|minutes|notes|payments|people|pictures|replies|results|seats|seconds|sections|tokens|words|models)\b/;
 
 /** What counts from two on, because its callers say something else of one, or because there is never one. */
 const FROM_TWO_ON = [
-  'activity_replied_more',
-  'activity_wrote_more',
   'activity_wrote_you',
   'admin_model_context',
   'announcement_body_hint',

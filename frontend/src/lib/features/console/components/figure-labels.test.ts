@@ -41,20 +41,18 @@ it('says an incident’s impact, and nothing if it was not counted', () => {
     impact: 12,
     people: 38
   };
-  expect(impactWords(incident)).toBe('12 requests failed. Up to 38 people were here.');
-  expect(impactWords({ ...incident, impact: 1, people: 1 })).toBe('1 request failed. 1 person was here.');
+  expect(impactWords(incident)).toBe('12 requests failed. Up to 38 people were online.');
+  expect(impactWords({ ...incident, impact: 1, people: 1 })).toBe('1 request failed. 1 person was online.');
   expect(impactWords({ ...incident, impact: 1204, people: null })).toBe('1,204 requests failed.');
-  expect(impactWords({ ...incident, impact: 0 })).toBe('Nothing failed meanwhile.');
+  expect(impactWords({ ...incident, impact: 0 })).toBe('Nothing failed during this time.');
   expect(impactWords({ ...incident, impact: null })).toBe('');
   expect(impactWords({ ...incident, kind: 'redis' })).toBe('');
   expect(impactWords({ ...incident, kind: 'redis', instances: 2, people: null })).toContain('up to a second late');
-  expect(impactWords({ ...incident, kind: 'ai' })).toBe('12 questions to models failed. 38 people had asked.');
+  expect(impactWords({ ...incident, kind: 'ai' })).toBe('12 questions failed. 38 people were affected.');
   expect(impactWords({ ...incident, kind: 'provider', people: null })).toBe('12 requests to it failed.');
   expect(incidentWords({ ...incident, kind: 'provider', detail: 'main' }).what).toBe(
-    'The AI provider main can’t be asked'
+    'The AI provider main isn’t available'
   );
-  expect(impactWords({ ...incident, kind: 'dead_letters', people: null })).toBe(
-    '12 jobs needed someone to look at them.'
-  );
+  expect(impactWords({ ...incident, kind: 'dead_letters', people: null })).toBe('12 jobs needed attention.');
   expect(impactWords({ ...incident, kind: 'of a newer server' as 'ai' })).toBe('');
 });

@@ -5,8 +5,8 @@ const model = { id: 'small', name: 'Small' };
 const able = { images: true, pdf: true, audio: true, tools: true, reasoning: true };
 
 it.each([
-  [undefined, ['reads files']],
-  [able, ['sees images', 'sees PDFs', 'reads files', 'hears audio', 'uses tools', 'thinks']]
+  [undefined, ['Reads files']],
+  [able, ['Sees images', 'Sees PDFs', 'Reads files', 'Hears audio', 'Uses tools', 'Thinks']]
 ])('says of a model that can %j what it does', (capabilities, words) => {
   const abilities = abilitiesOf({ ...model, capabilities } as Parameters<typeof abilitiesOf>[0]);
   expect(abilities.map(({ short }) => short())).toEqual(words);
