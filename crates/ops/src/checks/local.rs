@@ -25,12 +25,12 @@ pub fn disk(config: &Config) -> Vec<Check> {
     }
     let mut found = Vec::new();
     if let Err(error) = try_to_write(folder) {
-        let advice = "Give the folder to the user that Natter runs as, or set server.data_dir to another";
-        found.push(Check::fault(ABOUT, format!("nothing can be written to {shown}: {error}. {advice}")));
+        let advice = "Give the user that Natter runs as ownership of the folder, or set server.data_dir to another one";
+        found.push(Check::fault(ABOUT, format!("Can't write to {shown}: {error}. {advice}")));
     }
     found.push(match DiskSpace::of(folder) {
         Ok(room) => of_room(room, &shown.to_string()),
-        Err(error) => Check::fault(ABOUT, format!("{shown} can't be looked at: {error}. Check server.data_dir")),
+        Err(error) => Check::fault(ABOUT, format!("Can't read {shown}: {error}. Check server.data_dir")),
     });
     found
 }
@@ -39,14 +39,14 @@ pub fn disk(config: &Config) -> Vec<Check> {
 pub(super) fn of_room(room: DiskSpace, place: &str) -> Check {
     let mib = |bytes: u64| bytes / 1024 / 1024;
     match room {
-        DiskSpace::Enough(bytes) => Check::ok(CheckAbout::Disk, format!("{} MiB are left in {place}", mib(bytes))),
+        DiskSpace::Enough(bytes) => Check::ok(CheckAbout::Disk, format!("{} MiB free in {place}", mib(bytes))),
         DiskSpace::Scarce(bytes) => {
-            Check::warning(CheckAbout::Disk, format!("only {} MiB are left in {place}. Make room soon", mib(bytes)))
+            Check::warning(CheckAbout::Disk, format!("Only {} MiB free in {place}. Free up space soon", mib(bytes)))
         }
         DiskSpace::Full(bytes) => Check::fault(
             CheckAbout::Disk,
             format!(
-                "The disk is full: {} MiB are left in {place}, so nothing can be saved; reading works. Delete what is not needed, old backups first",
+                "The disk is full: {} MiB free in {place}. Nothing can be saved; reading works. Delete files you don't need, old backups first",
                 mib(bytes)
             ),
         ),
@@ -63,25 +63,25 @@ fn try_to_write(folder: &Path) -> std::io::Result<()> {
 pub fn key(config: &Config) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Key;
     let file = config.server.data_dir.join("encryption-key");
-    let keep = "Keep a copy apart from the backups";
+    let keep = "Keep a copy somewhere other than the backups";
     if let Some(secret) = &config.auth.key_encryption_secret {
         // A running server has loaded it from the file.
         let is_of_file = std::fs::read_to_string(&file).is_ok_and(|text| text.trim() == secret.expose());
         let place = if is_of_file {
-            format!("it is in {}", file.display())
+            format!("The key is in {}", file.display())
         } else {
             "auth.key_encryption_secret is set".to_owned()
         };
         Check::ok(ABOUT, format!("{place}. {keep}"))
     } else if config.is_embedded() && file.exists() {
         match config.clone().with_key_file() {
-            Ok(_) => Check::ok(ABOUT, format!("it is in {}. {keep}", file.display())),
+            Ok(_) => Check::ok(ABOUT, format!("The key is in {}. {keep}", file.display())),
             Err(error) => Check::fault(ABOUT, format!("{error:#}")),
         }
     } else if config.is_embedded() {
         not_yet(ABOUT, file.display())
     } else {
-        let risk = "who has a copy of the database can sign in as anybody";
+        let risk = "anyone with a copy of the database can sign in as any user";
         Check::warning(
             ABOUT,
             format!(
@@ -96,11 +96,11 @@ pub fn key(config: &Config) -> Check {
 pub fn most_files() -> Check {
     let most = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
     if most >= FEW_FILES {
-        Check::ok(CheckAbout::Files, "as many connections as a server needs may be open")
+        Check::ok(CheckAbout::Files, "The open-file limit is high enough")
     } else {
         Check::warning(
             CheckAbout::Files,
-            format!("{most} files may be open, and each connection is one. Raise LimitNOFILE, or ulimit -n"),
+            format!("The limit is {most} open files, and each connection uses one. Raise LimitNOFILE (ulimit -n)"),
         )
     }
 }
@@ -108,10 +108,10 @@ pub fn most_files() -> Check {
 /// Open files of a running server.
 pub(super) fn open_files(files: OpenFiles) -> Check {
     let OpenFiles { open, limit: most } = files;
-    let advice = "Each connection is one: raise LimitNOFILE (ulimit -n) and restart, or add an instance";
+    let advice = "Each connection uses one: raise LimitNOFILE (ulimit -n) and restart, or add an instance";
     if files.run_out() {
         let says = format!(
-            "Nearly all files that may be open are: {open} of {most}, so new connections are refused. {advice}"
+            "The open-file limit is nearly reached ({open} of {most}), so new connections are refused. {advice}"
         );
         Check::fault(CheckAbout::Files, says)
     } else if files.are_scarce() {

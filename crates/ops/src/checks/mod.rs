@@ -90,5 +90,5 @@ async fn each<F: Future<Output = Option<Check>>>(asked: impl IntoIterator<Item =
 
 /// Warning for something that the first start creates.
 fn not_yet(about: CheckAbout, what: impl std::fmt::Display) -> Check {
-    Check::warning(about, format!("{what} is not there yet; the first start makes it"))
+    Check::warning(about, format!("{what} doesn't exist yet. The first start creates it"))
 }

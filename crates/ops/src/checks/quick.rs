@@ -53,29 +53,29 @@ pub async fn look(service: &OpsService) -> QuickReport {
     } else {
         Check::fault(
             CheckAbout::Database,
-            "The database can't be reached: nothing works until it is back. Start it, or check the network connection to it",
+            "The database can't be reached: nothing works until it's back. Start it, or check the network connection to it",
         )
     }];
     checks.extend(service.db.refusal().map(|refusal| match refusal {
         WriteRefusal::Full => Check::fault(
             CheckAbout::Disk,
-            "The database's disk is full: nothing can be saved until there is room; reading works",
+            "The database's disk is full: nothing can be saved until you free up space; reading works",
         ),
         WriteRefusal::ReadOnly => Check::fault(
             CheckAbout::Database,
-            "The database can only be read, as a replica: nothing can be saved. Let it take changes, or have database.url lead to the one that does",
+            "The database can only be read, as a replica: nothing can be saved. Promote it, or point database.url to the primary",
         ),
     }));
     checks.extend(redis.as_ref().map(|redis| if redis.is_up {
         Check::ok(CheckAbout::Redis, format!("Redis answers within {} ms", ms(redis)))
     } else {
-        Check::fault(CheckAbout::Redis, "Redis can't be reached: news between instances take up to a second, limits are counted by each instance for itself. Start it again, it holds nothing that must be restored")
+        Check::fault(CheckAbout::Redis, "Redis can't be reached: updates between instances take up to a second, and each instance counts limits on its own. Restart Redis; it holds no data that must be restored")
     }));
     checks.extend(on_disk);
     if !ai.is_up {
         checks.push(Check::fault(
             CheckAbout::Ai,
-            "No AI provider can be asked: assistants don't answer. The console's page Providers says why",
+            "No AI provider is available, so assistants don't answer. See why in Admin, Providers",
         ));
     }
     checks.extend(search(service.search.lag().longest));
@@ -107,7 +107,7 @@ async fn storage(service: &OpsService) -> (Dependency, Vec<Check>) {
     let looked =
         tokio::task::spawn_blocking(move || (room(&folder), no_room_for_files(&uploads), OpenFiles::of_this_process()));
     let Ok(Ok((room, no_room, files))) = timeout(PATIENCE, looked).await else {
-        let says = "The disk with server.data_dir doesn't answer. Check it, and the network connection to it where it is remote";
+        let says = "The disk with server.data_dir doesn't respond. Check it, and the network connection if it's remote";
         let down = Dependency { is_up: false, latency: None, circuit: None };
         return (down, vec![Check::fault(CheckAbout::Disk, says)]);
     };
@@ -127,7 +127,7 @@ fn no_room_for_files(uploads: &Uploads) -> Option<Check> {
     let (folder, has_room) = uploads.store.room();
     (!has_room).then(|| {
         let says = format!(
-            "Files are refused: less is left in {} than server.min_free_bytes. Delete what is not needed, old backups first",
+            "Uploads are refused: {} has less free space than server.min_free_bytes. Delete files you don't need, old backups first",
             folder.display()
         );
         Check::fault(CheckAbout::Disk, says)
@@ -144,7 +144,7 @@ fn ai(service: &OpsService) -> Dependency {
 fn search(lag: Duration) -> Option<Check> {
     (lag > BEHIND).then(|| {
         let says = format!(
-            "Searches miss what was said in the last {} s: the search index can't be written, or more is sent than it takes. It catches up by itself; the log says what it fails at",
+            "Search misses messages from the last {} s: the search index can't be written, or can't keep up. It catches up automatically; the log has the error",
             lag.as_secs()
         );
         Check::fault(CheckAbout::Search, says)
@@ -153,11 +153,11 @@ fn search(lag: Duration) -> Option<Check> {
 
 fn clock(service: &OpsService) -> Check {
     match service.clock_monitor.last_jump(JUMP_TOLD) {
-        None => Check::ok(CheckAbout::Clock, "it has not jumped lately"),
+        None => Check::ok(CheckAbout::Clock, "No clock jumps lately"),
         Some(jump) => Check::warning(
             CheckAbout::Clock,
             format!(
-                "The clock of this machine was set {jump}. Have it set slowly, by NTP: what waits for a time came too early or late"
+                "This machine's clock was set {jump}, so scheduled work ran too early or too late. Let NTP adjust the clock gradually"
             ),
         ),
     }

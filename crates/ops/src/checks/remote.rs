@@ -23,14 +23,13 @@ pub async fn clock(database: &Database) -> Check {
         Ok((there, _)) => {
             let apart = there.abs_diff(Clock::system().now().millis());
             if apart <= CLOCKS {
-                Check::ok(ABOUT, format!("{apart} ms apart from the database's"))
+                Check::ok(ABOUT, format!("{apart} ms apart from the database's clock"))
             } else {
-                let says =
-                    format!("{} s apart from the database's. Have both machines set theirs by NTP", apart / 1_000);
+                let says = format!("{} s apart from the database's clock. Use NTP on both machines", apart / 1_000);
                 Check::fault(ABOUT, says)
             }
         }
-        Err(error) => Check::fault(ABOUT, format!("the database does not tell the time: {error:#}")),
+        Err(error) => Check::fault(ABOUT, format!("Couldn't read the database's clock: {error:#}")),
     }
 }
 
@@ -38,20 +37,20 @@ pub async fn clock(database: &Database) -> Check {
 pub async fn search(config: &Config, database: &Database) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Search;
     match in_time(message_search::state(config, database)).await {
-        Ok((None, _)) => Check::ok(ABOUT, "there is no index yet; the server fills it when it runs"),
+        Ok((None, _)) => Check::ok(ABOUT, "No search index yet. A running server builds it"),
         Ok((Some(state), _)) if state.is_filling => Check::warning(
             ABOUT,
-            format!("{} of about {} messages are in the index; the others are being read", state.messages, state.of),
+            format!("{} of about {} messages indexed. The rest are being indexed", state.messages, state.of),
         ),
         Ok((Some(state), _)) if state.waiting > 0 => Check::warning(
             ABOUT,
             format!(
-                "{} messages are in the index; in {} conversations something waits, which a running server reads within a minute",
+                "Messages indexed: {}. Conversations waiting: {}. A running server indexes them within a minute",
                 state.messages, state.waiting
             ),
         ),
-        Ok((Some(state), _)) => Check::ok(ABOUT, format!("{} messages are in the index", state.messages)),
-        Err(error) => Check::fault(ABOUT, format!("{error:#}; natter search rebuild makes the index anew")),
+        Ok((Some(state), _)) => Check::ok(ABOUT, format!("Messages indexed: {}", state.messages)),
+        Err(error) => Check::fault(ABOUT, format!("{error:#}. Run natter search rebuild to rebuild the index")),
     }
 }
 
@@ -60,23 +59,23 @@ pub async fn jobs(database: &Database) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Jobs;
     let kinds = match in_time(async { Ok(query::job_list::stats_by_kind(database.reader()).await?) }).await {
         Ok((kinds, _)) => kinds,
-        Err(error) => return Check::fault(ABOUT, format!("they can't be counted: {error:#}")),
+        Err(error) => return Check::fault(ABOUT, format!("Couldn't count the jobs: {error:#}")),
     };
     let (due, dead): (i64, i64) = kinds.iter().fold((0, 0), |sum, kind| (sum.0 + kind.due, sum.1 + kind.dead));
     let longest = kinds.iter().map(|kind| kind.longest_wait).max().unwrap_or(0);
     if longest > LONG_WAIT {
         let says = format!(
-            "one has been due for {} minutes. Is an instance with the role all or worker running?",
+            "A job has been due for {} minutes. Check that an instance with the role all or worker is running",
             longest / 60_000
         );
         Check::fault(ABOUT, says)
     } else if dead > 0 {
         let says = format!(
-            "{dead} failed for good. The console's page Jobs says why; mend the cause, then put them back or delete them"
+            "{dead} failed for good. See why in Admin, Jobs; fix the cause, then try them again or delete them"
         );
         Check::warning(ABOUT, says)
     } else {
-        Check::ok(ABOUT, format!("{due} wait, none failed for good"))
+        Check::ok(ABOUT, format!("{due} waiting, none failed for good"))
     }
 }
 
@@ -84,11 +83,11 @@ pub async fn jobs(database: &Database) -> Check {
 pub async fn redis(config: &Config) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Redis;
     let Some(url) = &config.redis.url else {
-        let says = "redis.url is not set: this instance is alone";
+        let says = "redis.url isn't set, so this instance runs alone";
         return if config.is_embedded() {
             Check::ok(ABOUT, says)
         } else {
-            Check::warning(ABOUT, format!("{says}. Several instances need one"))
+            Check::warning(ABOUT, format!("{says}. Several instances need Redis"))
         };
     };
     let pinged = in_time(async {
@@ -101,11 +100,11 @@ pub async fn redis(config: &Config) -> Check {
         Err(error) => {
             let says = format!("{error:#}");
             let next = if says.contains("certificate") {
-                "Have this machine trust its authority (SSL_CERT_FILE), or renew it"
+                "Add its certificate authority to this machine (SSL_CERT_FILE), or renew the certificate"
             } else {
                 "Start Redis, or correct redis.url"
             };
-            Check::fault(ABOUT, format!("{says}. {next}; until then news between instances are late"))
+            Check::fault(ABOUT, format!("{says}. {next}; until then updates between instances are late"))
         }
     }
 }
@@ -116,16 +115,16 @@ pub async fn mail(config: &Config) -> Check {
         Ok((true, took)) if identity::mail::sends_password_in_clear(config) => Check::warning(
             ABOUT,
             format!(
-                "the mail server answers within {took} ms, and gets its password in clear. Take tls=none out of mail.smtp_url, or use smtps://"
+                "The mail server answers within {took} ms, but gets its password in clear text. Remove tls=none from mail.smtp_url, or use smtps://"
             ),
         ),
-        Ok((true, took)) => Check::ok(ABOUT, format!("the mail server answers within {took} ms")),
+        Ok((true, took)) => Check::ok(ABOUT, format!("The mail server answers within {took} ms")),
         Ok((false, _)) => Check::warning(
             ABOUT,
-            "mail.smtp_url is not set: mails are written to files, and nobody can reset a password alone",
+            "Email isn't set up (mail.smtp_url). Emails are saved as files, and people can't reset their own passwords",
         ),
         Err(error) => {
-            Check::fault(ABOUT, format!("{error:#}. Correct mail.smtp_url, or have the server let this machine in"))
+            Check::fault(ABOUT, format!("{error:#}. Correct mail.smtp_url, or let the mail server accept this machine"))
         }
     }
 }
@@ -135,7 +134,7 @@ pub async fn ai(ai: &Ai) -> Vec<Check> {
     const ABOUT: CheckAbout = CheckAbout::Ai;
     let providers = ai.health();
     if providers.is_empty() {
-        let says = "there is no provider: assistants answer with a demonstration. Add one in the console, or set ai.providers in config.toml";
+        let says = "No AI provider yet. Assistants give demo answers. Add one in Admin, Providers, or set ai.providers in config.toml";
         return vec![Check::warning(ABOUT, says)];
     }
     let ask = async |name: &str, is_added: bool| {
@@ -167,9 +166,7 @@ pub async fn public_address(config: &Config) -> Option<Check> {
         Ok((_, took)) => Check::ok(ABOUT, format!("{shown} answers within {took} ms")),
         Err(error) => Check::warning(
             ABOUT,
-            format!(
-                "{shown}: {error:#}. Start the server, or have the proxy lead there; links in mails use this address"
-            ),
+            format!("{shown}: {error:#}. Start the server, or point the proxy to it; links in emails use this address"),
         ),
     })
 }
