@@ -32,14 +32,14 @@ pub(super) const TEXTS: Texts = Texts {
         ],
         action: "Passwort festlegen",
         after: &[
-            "Der Link funktioniert einmal und läuft in 7 Tagen ab. Danach hilft „Passwort vergessen?“ auf der Anmeldeseite.",
-            "Wenn du das nicht erwartest, ignoriere diese E-Mail.",
+            "Der Link funktioniert einmal und läuft in 7 Tagen ab. Nutze danach „Passwort vergessen?“ auf der Anmeldeseite.",
+            "Wenn du das nicht erwartet hast, ignoriere diese E-Mail.",
         ],
     },
     test: Text {
         subject: "E-Mails von {{ host }} kommen an",
         before: &[
-            "Du hast {{ host }} um eine Testnachricht gebeten. Sie ist angekommen, also kommen auch die für andere an.",
+            "Du hast auf {{ host }} eine Test-E-Mail angefordert. Sie ist angekommen, also kommen auch E-Mails an andere an.",
         ],
         action: "",
         after: &[],
@@ -95,25 +95,27 @@ pub(super) const TEXTS: Texts = Texts {
             "Ein Admin von {{ host }} hat dein Konto am {{ time }} gesperrt. Du kannst dich nicht anmelden, und Programme mit deinen API-Schlüsseln werden abgewiesen.",
         ],
         action: "",
-        after: &["Gelöscht wurde nichts. Wenn du das für einen Irrtum hältst, frag einen Admin von {{ host }}."],
+        after: &[
+            "Es wurde nichts gelöscht. Wenn du das für einen Fehler hältst, wende dich an einen Admin von {{ host }}.",
+        ],
     },
     restored: Text {
         subject: "Dein Konto ist wieder freigegeben",
         before: &[
-            "Ein Admin von {{ host }} hat dein Konto wieder freigegeben. Alles ist, wie du es verlassen hast, und deine API-Schlüssel gelten wieder.",
+            "Ein Admin von {{ host }} hat dein Konto wieder freigegeben. Alles ist noch so, wie du es verlassen hast, und deine API-Schlüssel funktionieren wieder.",
         ],
         action: "",
-        after: &["Melde dich an wie zuvor."],
+        after: &["Melde dich wie gewohnt an."],
     },
     second_factor_removed: Text {
         subject: "Die Bestätigung in zwei Schritten wurde entfernt",
         before: &[
-            "Ein Admin von {{ host }} hat am {{ time }} die Bestätigung in zwei Schritten von deinem Konto entfernt. Deine Wiederherstellungscodes gelten nicht mehr.",
+            "Ein Admin von {{ host }} hat am {{ time }} die Bestätigung in zwei Schritten von deinem Konto entfernt. Deine Wiederherstellungscodes funktionieren nicht mehr.",
         ],
         action: "",
         after: &[
             "Wenn du darum gebeten hast, melde dich an und richte sie in den Einstellungen unter Sicherheit neu ein.",
-            "Wenn nicht, ändere sofort dein Passwort und sag es einem Admin von {{ host }}.",
+            "Wenn nicht, ändere sofort dein Passwort und informiere einen Admin von {{ host }}.",
         ],
     },
     sign_up_attempt: Text {
@@ -128,18 +130,18 @@ pub(super) const TEXTS: Texts = Texts {
     paid: Text {
         subject: "Rechnung {{ number }}",
         before: &[
-            "Vielen Dank. {{ amount }} für{% if plan %} {{ plan }}{% else %} dein Abo{% endif %} auf {{ host }} ist bezahlt. Dein Beleg hat die Nummer {{ number }}.",
+            "Vielen Dank. Wir haben {{ amount }} für{% if plan %} {{ plan }}{% else %} dein Abo{% endif %} auf {{ host }} erhalten. Deine Rechnungsnummer ist {{ number }}.",
         ],
-        action: "Zahlung und Beleg ansehen",
+        action: "Zahlung und Rechnung ansehen",
         after: &[],
     },
     refunded: Text {
         subject: "Erstattung über {{ amount }}",
         before: &[
-            "{{ amount }}, die du auf {{ host }} bezahlt hast, wurden erstattet. Die Gutschrift hat die Nummer {{ number }}.",
+            "Wir haben dir {{ amount }} für deine Zahlung auf {{ host }} erstattet. Die Nummer der Gutschrift ist {{ number }}.",
         ],
         action: "Zahlung ansehen",
-        after: &["Bis du das Geld siehst, kann es bei deiner Bank einige Tage dauern."],
+        after: &["Es kann einige Tage dauern, bis das Geld bei deiner Bank ankommt."],
     },
     charge_failed: Text {
         subject: "Deine Zahlung wurde abgelehnt",
@@ -153,15 +155,15 @@ pub(super) const TEXTS: Texts = Texts {
     plan_unpaid: Text {
         subject: "Dein Abo ist noch nicht bezahlt",
         before: &[
-            "Der Zeitraum von{% if plan %} {{ plan }}{% else %} deinem Abo{% endif %} auf {{ host }} ist vorbei. Es gilt noch bis {{ time }}.",
+            "Der Abrechnungszeitraum von{% if plan %} {{ plan }}{% else %} deinem Abo{% endif %} auf {{ host }} ist abgelaufen. Das Abo gilt noch bis {{ time }}.",
         ],
         action: "Jetzt bezahlen",
         after: &["Wenn du das Abo nicht behalten willst, musst du nichts tun."],
     },
     plan_ended: Text {
-        subject: "Dein Abo ist zu Ende",
+        subject: "Dein Abo ist beendet",
         before: &[
-            "{% if plan %}{{ plan }}{% else %}Dein Abo{% endif %} auf {{ host }} ist zu Ende. Dein Konto, deine Chats und gekauftes Guthaben bleiben.",
+            "{% if plan %}{{ plan }}{% else %}Dein Abo{% endif %} auf {{ host }} ist beendet. Dein Konto, deine Chats und gekaufte Credits bleiben dir erhalten.",
         ],
         action: "Abo auswählen",
         after: &[],
@@ -172,12 +174,12 @@ pub(super) const TEXTS: Texts = Texts {
             "{% if plan %}{{ plan }}{% else %}Dein Abo{% endif %} auf {{ host }} endet am {{ time }}. Um es zu behalten, bezahle den nächsten Zeitraum{% if amount %}: {{ amount }}{% endif %}.",
         ],
         action: "Jetzt bezahlen",
-        after: &["Es wird nichts von selbst abgebucht."],
+        after: &["Es wird nichts automatisch abgebucht."],
     },
     plan_renewing: Text {
         subject: "Dein Abo verlängert sich bald",
         before: &[
-            "{% if plan %}{{ plan }}{% else %}Dein Abo{% endif %} auf {{ host }} verlängert sich am {{ time }}. {% if amount %}{{ amount }} werden über deine gespeicherte Zahlungsart eingezogen.{% endif %}",
+            "{% if plan %}{{ plan }}{% else %}Dein Abo{% endif %} auf {{ host }} verlängert sich am {{ time }}. {% if amount %}{{ amount }} werden über deine gespeicherte Zahlungsmethode eingezogen.{% endif %}",
         ],
         action: "Abo verwalten",
         after: &["Wenn du das nicht willst, kündige vorher. Das Abo gilt dann bis zum Ende des Zeitraums."],
@@ -191,34 +193,34 @@ pub(super) const TEXTS: Texts = Texts {
         after: &[],
     },
     credits_low: Text {
-        subject: "Dein Guthaben geht zur Neige",
+        subject: "Deine Credits gehen zur Neige",
         before: &[
             "{% if workspace %}Der Arbeitsbereich {{ workspace }} auf {{ host }} hat noch {{ credits }} Credit{% if credits != '1' %}s{% endif %}. Sind sie verbraucht, bezahlen seine Mitglieder mit ihren eigenen.{% else %}Du hast auf {{ host }} noch {{ credits }} Credit{% if credits != '1' %}s{% endif %}.{% endif %}",
         ],
         action: "Credits kaufen",
         after: &[
-            "Auf derselben Seite wählst du, wann du Bescheid bekommst, und kannst Credits automatisch kaufen lassen.",
+            "Auf derselben Seite kannst du festlegen, wann du diese E-Mail bekommst, und das automatische Aufladen einschalten.",
         ],
     },
     top_up_stopped: Text {
         subject: "Credits werden nicht mehr automatisch gekauft",
         before: &[
-            "{% if why == 'declined' %}Deine Zahlung wurde abgelehnt, deshalb ist das automatische Aufladen auf {{ host }} aus. Es wird nichts mehr abgebucht.{% elif why == 'method_removed' %}Das Zahlungsmittel für das automatische Aufladen auf {{ host }} wurde entfernt, deshalb ist es aus.{% elif why == 'plan_withdrawn' %}Die Credits, die auf {{ host }} automatisch gekauft wurden, gibt es zu diesem Preis nicht mehr, deshalb ist das Aufladen aus.{% else %}Das automatische Aufladen auf {{ host }} hat dein Limit für diesen Monat erreicht. Nächsten Monat geht es weiter.{% endif %}",
+            "{% if why == 'declined' %}Deine Zahlung wurde abgelehnt, deshalb ist das automatische Aufladen auf {{ host }} aus. Es wird nichts mehr abgebucht.{% elif why == 'method_removed' %}Das automatische Aufladen auf {{ host }} ist aus, weil die Zahlungsmethode dafür entfernt wurde.{% elif why == 'plan_withdrawn' %}Das automatische Aufladen auf {{ host }} ist aus, weil es die Credits zu diesem Preis nicht mehr gibt.{% else %}Das automatische Aufladen auf {{ host }} hat dein Limit für diesen Monat erreicht. Nächsten Monat geht es weiter.{% endif %}",
         ],
-        action: "Guthaben ansehen",
+        action: "Credits ansehen",
         after: &[],
     },
     missed: Text {
         subject: "{{ count }} ungelesen auf {{ host }}",
-        before: &["Das haben Sie verpasst:", "{{ lines }}"],
+        before: &["Das hast du verpasst:", "{{ lines }}"],
         action: "Aktivität öffnen",
         after: &[
-            "Zum Antworten öffnen Sie Natter: Antworten auf diese E-Mail erreichen niemanden.",
-            "Sie erhalten eine E-Mail für alles, was Sie verpassen. Ändern Sie das in den Einstellungen unter Benachrichtigungen.",
+            "Öffne zum Antworten Natter. Antworten auf diese E-Mail erreichen niemanden.",
+            "Du bekommst eine E-Mail für alles, was du verpasst. Ändere das in den Einstellungen unter Benachrichtigungen.",
         ],
     },
     announcement: Text {
-        subject: "Eine Mitteilung auf {{ host }}",
+        subject: "Eine Ankündigung auf {{ host }}",
         before: &["{{ title }}", "{{ body }}"],
         action: "Natter öffnen",
         after: &[],

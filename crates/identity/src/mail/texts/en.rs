@@ -29,11 +29,11 @@ pub(super) const TEXTS: Texts = Texts {
         action: "Choose a password",
         after: &[
             "This link works once and expires in 7 days. After that, use \"Forgot password?\" on the sign-in page.",
-            "If you don't expect this, ignore this email.",
+            "If you weren't expecting this, ignore this email.",
         ],
     },
     test: Text {
-        subject: "Mail from {{ host }} works",
+        subject: "Email from {{ host }} works",
         before: &["You asked {{ host }} for a test message. It arrived, so people will get theirs too."],
         action: "",
         after: &[],
@@ -97,7 +97,7 @@ pub(super) const TEXTS: Texts = Texts {
             "An admin of {{ host }} has restored your account. Everything is as you left it, and your API keys work again.",
         ],
         action: "",
-        after: &["Sign in as you did before."],
+        after: &["Sign in as before."],
     },
     second_factor_removed: Text {
         subject: "Two-step verification was removed",
@@ -122,18 +122,18 @@ pub(super) const TEXTS: Texts = Texts {
     paid: Text {
         subject: "Receipt {{ number }}",
         before: &[
-            "Thank you. {{ amount }} for{% if plan %} {{ plan }}{% else %} your plan{% endif %} on {{ host }} was paid. Your receipt has the number {{ number }}.",
+            "Thank you. We received {{ amount }} for{% if plan %} {{ plan }}{% else %} your plan{% endif %} on {{ host }}. Your receipt number is {{ number }}.",
         ],
-        action: "See the payment and the receipt",
+        action: "View payment and receipt",
         after: &[],
     },
     refunded: Text {
         subject: "Refund of {{ amount }}",
         before: &[
-            "{{ amount }} that you paid on {{ host }} went back to what you paid with. The credit note has the number {{ number }}.",
+            "We refunded {{ amount }} that you paid on {{ host }} to your payment method. Your credit note number is {{ number }}.",
         ],
-        action: "See the payment",
-        after: &["Your bank may need a few days until you see it."],
+        action: "View payment",
+        after: &["Your bank may take a few days to show it."],
     },
     charge_failed: Text {
         subject: "Your payment was declined",
@@ -147,7 +147,7 @@ pub(super) const TEXTS: Texts = Texts {
     plan_unpaid: Text {
         subject: "Your plan is waiting for payment",
         before: &[
-            "The period of{% if plan %} {{ plan }}{% else %} your plan{% endif %} on {{ host }} is over. It still works until {{ time }}.",
+            "The billing period of{% if plan %} {{ plan }}{% else %} your plan{% endif %} on {{ host }} has ended. The plan still works until {{ time }}.",
         ],
         action: "Pay now",
         after: &["If you don't want to keep the plan, you don't need to do anything."],
@@ -155,7 +155,7 @@ pub(super) const TEXTS: Texts = Texts {
     plan_ended: Text {
         subject: "Your plan has ended",
         before: &[
-            "{% if plan %}{{ plan }}{% else %}Your plan{% endif %} on {{ host }} has ended. Your account, your chats and the credits you bought stay.",
+            "{% if plan %}{{ plan }}{% else %}Your plan{% endif %} on {{ host }} has ended. You keep your account, your chats and the credits you bought.",
         ],
         action: "Choose a plan",
         after: &[],
@@ -166,7 +166,7 @@ pub(super) const TEXTS: Texts = Texts {
             "{% if plan %}{{ plan }}{% else %}Your plan{% endif %} on {{ host }} ends on {{ time }}. To keep it, pay the next period{% if amount %}: {{ amount }}{% endif %}.",
         ],
         action: "Pay now",
-        after: &["Nothing is charged by itself."],
+        after: &["Nothing is charged automatically."],
     },
     plan_renewing: Text {
         subject: "Your plan renews soon",
@@ -190,14 +190,14 @@ pub(super) const TEXTS: Texts = Texts {
             "{% if workspace %}The workspace {{ workspace }} on {{ host }} has {{ credits }} credit{% if credits != '1' %}s{% endif %} left. When they are used up, its members pay with their own.{% else %}You have {{ credits }} credit{% if credits != '1' %}s{% endif %} left on {{ host }}.{% endif %}",
         ],
         action: "Buy credits",
-        after: &["On the same page you can choose when you are told, and have credits bought by themselves."],
+        after: &["On the same page, you can choose when to get this email and turn on automatic top-up."],
     },
     top_up_stopped: Text {
         subject: "Credits are no longer bought automatically",
         before: &[
-            "{% if why == 'declined' %}Your payment was declined, so automatic top-up on {{ host }} is off. Nothing more is charged.{% elif why == 'method_removed' %}The payment method that automatic top-up on {{ host }} used was removed, so it is off.{% elif why == 'plan_withdrawn' %}The credits that automatic top-up on {{ host }} bought are no longer sold at this price, so it is off.{% else %}Automatic top-up on {{ host }} has reached your limit for this month. It goes on next month.{% endif %}",
+            "{% if why == 'declined' %}Your payment was declined, so automatic top-up on {{ host }} is off. You won't be charged again.{% elif why == 'method_removed' %}Automatic top-up on {{ host }} is off because its payment method was removed.{% elif why == 'plan_withdrawn' %}Automatic top-up on {{ host }} is off because its credits are no longer sold at this price.{% else %}Automatic top-up on {{ host }} has reached your limit for this month. It continues next month.{% endif %}",
         ],
-        action: "See your credits",
+        action: "View credits",
         after: &[],
     },
     missed: Text {
@@ -205,7 +205,7 @@ pub(super) const TEXTS: Texts = Texts {
         before: &["You've missed:", "{{ lines }}"],
         action: "Open your activity",
         after: &[
-            "To answer, open Natter: replies to this email don't reach anyone.",
+            "To reply, open Natter. Replies to this email don't reach anyone.",
             "You get one email for everything you miss. Change this in Settings, under Notifications.",
         ],
     },

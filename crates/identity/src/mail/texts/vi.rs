@@ -157,7 +157,7 @@ pub(super) const TEXTS: Texts = Texts {
     plan_ended: Text {
         subject: "Gói của bạn đã kết thúc",
         before: &[
-            "{% if plan %}{{ plan }}{% else %}Gói của bạn{% endif %} trên {{ host }} đã kết thúc. Tài khoản, các cuộc trò chuyện và tín dụng bạn đã mua vẫn còn.",
+            "{% if plan %}{{ plan }}{% else %}Gói của bạn{% endif %} trên {{ host }} đã kết thúc. Tài khoản, các cuộc trò chuyện và credit bạn đã mua vẫn còn.",
         ],
         action: "Chọn gói",
         after: &[],
@@ -187,19 +187,19 @@ pub(super) const TEXTS: Texts = Texts {
         after: &[],
     },
     credits_low: Text {
-        subject: "Tín dụng của bạn sắp hết",
+        subject: "Credit của bạn sắp hết",
         before: &[
-            "{% if workspace %}Không gian làm việc {{ workspace }} trên {{ host }} còn {{ credits }} tín dụng. Khi hết, các thành viên sẽ trả bằng tín dụng của mình.{% else %}Bạn còn {{ credits }} tín dụng trên {{ host }}.{% endif %}",
+            "{% if workspace %}Không gian làm việc {{ workspace }} trên {{ host }} còn {{ credits }} credit. Khi hết, các thành viên sẽ trả bằng credit của mình.{% else %}Bạn còn {{ credits }} credit trên {{ host }}.{% endif %}",
         ],
-        action: "Mua tín dụng",
-        after: &["Cũng trên trang đó, bạn có thể chọn khi nào được báo và bật tự động nạp tín dụng."],
+        action: "Mua credit",
+        after: &["Cũng trên trang đó, bạn có thể chọn khi nào được báo và bật tự động nạp credit."],
     },
     top_up_stopped: Text {
-        subject: "Tín dụng không còn được nạp tự động",
+        subject: "Credit không còn được nạp tự động",
         before: &[
-            "{% if why == 'declined' %}Thanh toán của bạn bị từ chối nên tự động nạp trên {{ host }} đã tắt. Sẽ không trừ thêm tiền.{% elif why == 'method_removed' %}Phương thức thanh toán dùng để tự động nạp trên {{ host }} đã bị xóa nên tính năng này đã tắt.{% elif why == 'plan_withdrawn' %}Gói tín dụng dùng để tự động nạp trên {{ host }} không còn bán với giá này nên tính năng đã tắt.{% else %}Tự động nạp trên {{ host }} đã đạt hạn mức tháng này của bạn. Tháng sau sẽ tiếp tục.{% endif %}",
+            "{% if why == 'declined' %}Thanh toán của bạn bị từ chối nên tự động nạp trên {{ host }} đã tắt. Sẽ không trừ thêm tiền.{% elif why == 'method_removed' %}Phương thức thanh toán dùng để tự động nạp trên {{ host }} đã bị xóa nên tính năng này đã tắt.{% elif why == 'plan_withdrawn' %}Gói credit dùng để tự động nạp trên {{ host }} không còn bán với giá này nên tính năng đã tắt.{% else %}Tự động nạp trên {{ host }} đã đạt hạn mức tháng này của bạn. Tháng sau sẽ tiếp tục.{% endif %}",
         ],
-        action: "Xem tín dụng",
+        action: "Xem credit",
         after: &[],
     },
     missed: Text {
