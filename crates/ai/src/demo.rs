@@ -71,10 +71,9 @@ fn answer_to(question: &str) -> String {
     };
     format!(
         "Hello. I'm Natter's built-in **demo assistant**. This server has no AI provider yet, so no model has read your message. I'm \
-         only here to show how answers arrive.\n\n{about_question}\n\nTo use a real model, ask an admin to connect a provider \
-         and restart the server, for example:\n\n```sh\nNATTER__AI__PROVIDERS__OPENAI__KIND=openai \\\n\
-         NATTER__AI__PROVIDERS__OPENAI__KEYS=sk-... \\\nNATTER__AI__PROVIDERS__OPENAI__MODELS=gpt-4o-mini \\\nnatter serve\n```\n\n\
-         Gemini and every OpenAI-compatible server, such as Ollama or vLLM, work the same way."
+         only here to show how answers arrive.\n\n{about_question}\n\nTo get answers from a model, add a provider in Admin, \
+         Providers. It works right away. If you aren't an admin, ask one to add it. OpenAI, Anthropic, Gemini and every \
+         OpenAI-compatible server, such as Ollama or vLLM, work."
     )
 }
 
