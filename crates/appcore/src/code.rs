@@ -45,7 +45,7 @@ codes! {
     MfaInvalid = "mfa_invalid", 401, "That code is wrong, expired or already used. Wait for the next one, or sign in again.";
     OauthInvalid = "oauth_invalid", 401, "Couldn't verify your sign-in with this provider. Try again.";
     OutOfCredits = "out_of_credits", 402, "You don't have enough credits for this.";
-    QuotaReached = "quota_reached", 402, "Your plan's limit for today is reached.";
+    QuotaReached = "quota_reached", 402, "You've reached your plan's limit for today.";
     BudgetExceeded = "budget_exceeded", 402, "The budget for this is used up.";
     Forbidden = "forbidden", 403, "You don't have permission to do this.";
     AccountSuspended = "account_suspended", 403, "This account is suspended. Ask an admin of this server.";
@@ -74,7 +74,7 @@ codes! {
     GatewayOff = "gateway_off", 409, "This payment method is turned off right now. Choose another one.";
     Stale = "stale", 409, "Someone changed this before you. Look at it again, then repeat your change.";
     PlanChanged = "plan_changed", 409, "This plan has changed. Review it before you pay.";
-    Archived = "archived", 409, "This channel is archived, so it can only be read.";
+    Archived = "archived", 409, "This channel is archived. You can read it, but no one can post.";
     DefaultChannel = "default_channel", 409, "This is the workspace's default channel. Everyone stays in it.";
     ConfirmMention = "confirm_mention", 409, "This notifies many people. Send it again to confirm.";
     WrongState = "wrong_state", 409, "This can't be done right now.";
@@ -82,13 +82,13 @@ codes! {
     InvitationExpired = "invitation_expired", 410, "This invitation has expired or was already used. Ask for a new one.";
     TusVersion = "tus_version", 412, "Use version 1.0.0 of tus.";
     TooLarge = "too_large", 413, "This exceeds the size limit.";
-    QuotaExceeded = "quota_exceeded", 413, "There is no space left for this file.";
+    QuotaExceeded = "quota_exceeded", 413, "There's no storage left for this file.";
     UnsupportedMediaType = "unsupported_media_type", 415, "Send JSON or MessagePack.";
     TypeRefused = "type_refused", 415, "Files of this type aren't allowed here.";
-    UploadConflict = "upload_conflict", 409, "The upload has come to another place. Ask where it is and go on from there.";
+    UploadConflict = "upload_conflict", 409, "The upload's offset doesn't match. Request the current offset, then continue from there.";
     WrongHost = "wrong_host", 421, "This server doesn't answer to this name. Ask your admin for its address.";
     Invalid = "invalid", 422, "Some fields aren't valid. Check them and try again.";
-    TooMany = "too_many", 422, "That's too many. Name fewer.";
+    TooMany = "too_many", 422, "That's too many. Choose fewer.";
     WordRefused = "word_refused", 422, "This channel doesn't allow a word in your message.";
     RateLimited = "rate_limited", 429, "Too many requests. Wait a moment, then try again.";
     TooManySignins = "too_many_signins", 429, "Too many failed attempts. Wait a while, then try again.";
@@ -96,10 +96,10 @@ codes! {
     SlowMode = "slow_mode", 429, "This channel is in slow mode. Wait a moment before you write again.";
     TooManyConnections = "too_many_connections", 429, "You have too many open connections. Close one, then try again.";
     /// Never sent, because the client is gone; appears in the log.
-    ClientGone = "client_gone", 499, "The connection was closed before the answer was there.";
+    ClientGone = "client_gone", 499, "The connection was closed before the response was ready.";
     Internal = "internal", 500, "Something went wrong on the server. Try again. If it keeps happening, give your admin the request ID.";
     Unavailable = "unavailable", 503, "The server is temporarily unavailable. Try again in a moment.";
-    StorageFull = "storage_full", 507, "The server's storage is full, so nothing can be saved. You can still read. Ask your admin to make room.";
+    StorageFull = "storage_full", 507, "The server's storage is full, so nothing can be saved. You can still read. Ask your admin to free up space.";
 }
 
 impl Serialize for Code {

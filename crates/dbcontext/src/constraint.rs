@@ -13,7 +13,7 @@ pub fn unique_violation(error: &DbErr) -> bool {
 /// Error message for users if the database is read-only, such as a replica that a failover has left in the primary's
 /// place.
 const READ_ONLY: &str =
-    "The server's database can only be read just now, so nothing can be saved. You can still read. Tell your admin.";
+    "The server's database can only be read right now, so nothing can be saved. You can still read. Tell your admin.";
 
 /// Error of a database that is read-only.
 #[must_use]
