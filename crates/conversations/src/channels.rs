@@ -137,7 +137,7 @@ pub(super) async fn set_role(
     access.require_manager()?;
     let old = role(&tx, id, user).await?;
     if (old == MemberRole::Owner || new == MemberRole::Owner) && !access.has_owner_rights() {
-        return Err(AppError::refused(Code::Forbidden, "Only the owner can hand the channel over."));
+        return Err(AppError::refused(Code::Forbidden, "Only the owner can transfer the channel."));
     }
     if old == MemberRole::Owner && new != old {
         return Err(Code::OwnerMustTransfer.into());

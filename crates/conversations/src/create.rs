@@ -57,7 +57,7 @@ pub async fn create(
     let title = line("title", new.title.as_deref(), MAX_TITLE_CHARS)?;
     let topic = line("topic", new.topic.as_deref(), MAX_TOPIC_CHARS)?;
     if able.is_channel && title.is_none() {
-        return Err(AppError::field("title", "required", "Name the channel."));
+        return Err(AppError::field("title", "required", "Enter a channel name."));
     }
     if new.posting.is_some() && !able.is_channel {
         return Err(AppError::field("posting", "invalid", "This is only available in channels."));

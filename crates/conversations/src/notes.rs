@@ -51,7 +51,7 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Page<Note>, AppError> {
     if since.is_some_and(|since| since < service.clock.now().minus(REMEMBERED)) {
-        return Err(AppError::refused(Code::CursorExpired, "This is too long ago. Read all notes anew."));
+        return Err(AppError::refused(Code::CursorExpired, "This is too old. Load all notes again."));
     }
     let page = PageRequest::new(Some(page.page), Some(page.page_size.min(MAX_PAGE)));
     let (items, total) = rows::since(service.db.reader(), by.user_id, since, page.page_size, page.offset()).await?;

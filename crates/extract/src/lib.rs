@@ -72,13 +72,13 @@ pub struct Document {
 pub enum ExtractError {
     #[error("Files of this type can't be read as text.")]
     Type,
-    #[error("This file is damaged, or isn't what it says it is.")]
+    #[error("This file is damaged, or its content doesn't match its type.")]
     Damaged,
     #[error("This file is protected by a password.")]
     Protected,
-    #[error("There is no text in this file.")]
+    #[error("This file has no text.")]
     Empty,
-    #[error("There are only pictures of pages in this file, such as scans. They need text recognition first.")]
+    #[error("This file has only pictures of pages, such as scans. Run text recognition on it first.")]
     Scanned {
         /// Number of pages.
         pages: u32,

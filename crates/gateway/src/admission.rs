@@ -96,7 +96,7 @@ impl Refusal {
                 }
             }
             Self::QuotaReached(QuotaUse { resets_at: Some(at), .. }) => {
-                format!("The plan's limit for today is reached. It begins anew at {at}.").into()
+                format!("The plan's limit for today is reached. It renews at {at}.").into()
             }
             Self::QuotaReached(_) => Code::QuotaReached.sentence().into(),
             Self::OutOfCredits => Code::OutOfCredits.sentence().into(),

@@ -167,7 +167,7 @@ pub async fn remove(service: &GatewayService, by: &Confirmed, name: &str) -> Res
         .map(|model| &*model.name)
         .collect();
     if !needing.is_empty() {
-        let message = format!("These models are had from it: {}. Change or remove them first.", needing.join(", "));
+        let message = format!("These models use this provider: {}. Change or remove them first.", needing.join(", "));
         return Err(AppError::refused(Code::WrongState, message));
     }
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -184,7 +184,7 @@ async fn stored(service: &GatewayService, name: &str) -> Result<AiProviderRow, A
         return Ok(row);
     }
     if is_configured(service, name) {
-        let message = "This provider stands in the server's configuration (ai.providers). Change it there.";
+        let message = "This provider is set in the server's configuration (ai.providers). Change it there.";
         return Err(AppError::refused(Code::WrongState, message));
     }
     Err(Code::NotFound.into())
@@ -203,7 +203,7 @@ fn parse_name(service: &GatewayService, name: &str) -> Result<String, AppError> 
     let name = name.trim();
     let is_fit = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "-_".contains(letter);
     if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.chars().all(is_fit) {
-        let message = format!("Use up to {MAX_NAME_BYTES} small letters, digits, - and _.");
+        let message = format!("Use up to {MAX_NAME_BYTES} lowercase letters, digits, - and _.");
         return Err(AppError::field("name", "invalid", message));
     }
     if name == DEMO || is_configured(service, name) {
@@ -216,12 +216,12 @@ fn parse_name(service: &GatewayService, name: &str) -> Result<String, AppError> 
 fn parse_url(url: Option<&str>) -> Result<Option<String>, AppError> {
     let Some(url) = url.map(str::trim).filter(|url| !url.is_empty()) else { return Ok(None) };
     let parsed = url::Url::parse(url).ok().filter(|parsed| url.len() <= MAX_URL_BYTES && parsed.has_host());
-    let Some(parsed) = parsed else { return Err(AppError::field("base_url", "invalid", "Write a whole address.")) };
+    let Some(parsed) = parsed else { return Err(AppError::field("base_url", "invalid", "Enter a full address.")) };
     if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(AppError::field("base_url", "invalid", "Put the key among the keys, not into the address."));
+        return Err(AppError::field("base_url", "invalid", "Enter the key as an API key, not in the address."));
     }
     if parsed.query().is_some() || parsed.fragment().is_some() {
-        return Err(AppError::field("base_url", "invalid", "Write the address without ? and #."));
+        return Err(AppError::field("base_url", "invalid", "Enter the address without ? and #."));
     }
     Ok(Some(url.to_owned()))
 }
@@ -238,7 +238,7 @@ fn parse_models(models: Vec<String>) -> Result<String, AppError> {
     for model in models {
         let model = model.trim();
         if !is_name(model) {
-            let message = "Write the models as the provider names them, without spaces.";
+            let message = "Enter the provider's model names, without spaces.";
             return Err(AppError::field("models", "invalid", message));
         }
         if !parsed.iter().any(|known| known == model) {
@@ -246,7 +246,7 @@ fn parse_models(models: Vec<String>) -> Result<String, AppError> {
         }
     }
     if parsed.is_empty() || parsed.len() > MAX_MODELS {
-        return Err(AppError::field("models", "invalid", format!("Name 1 to {MAX_MODELS} models.")));
+        return Err(AppError::field("models", "invalid", format!("Choose 1 to {MAX_MODELS} models.")));
     }
     serde_json::to_string(&parsed).map_err(AppError::internal)
 }
@@ -270,17 +270,17 @@ fn put_keys(service: &GatewayService, row: &mut AiProviderRow, keys: Vec<String>
     }
     if keys.iter().any(|key| key.is_empty() || key.len() > MAX_KEY_BYTES || !key.chars().all(|c| c.is_ascii_graphic()))
     {
-        return refused("A key is one word, without spaces.");
+        return refused("Enter the key without spaces.");
     }
     if (1..keys.len()).any(|at| keys[..at].contains(&keys[at])) {
-        return refused("This provider has this key already.");
+        return refused("This provider already has this key.");
     }
     if keys.is_empty() {
         row.keys = None;
         return Ok(());
     }
     let Some(secret) = &service.config.auth.key_encryption_secret else {
-        return refused("This server has nothing to encrypt keys with. Set auth.key_encryption_secret first.");
+        return refused("This server has no secret to encrypt keys with. Set auth.key_encryption_secret first.");
     };
     let plain = serde_json::to_vec(&keys).map_err(AppError::internal)?;
     let sealed = seal::seal(secret.expose().as_bytes(), PURPOSE, row.name.as_bytes(), &plain);
@@ -314,9 +314,10 @@ fn settings(row: &AiProviderRow, secret: Option<&Secret>) -> Result<ProviderSett
 fn check(service: &GatewayService, row: &AiProviderRow) -> Result<(), AppError> {
     let settings = settings(row, service.config.auth.key_encryption_secret.as_ref())?;
     service.ai().check_added(&settings).map_err(|error| match error {
-        SettingsError::Key(_) => AppError::field("keys", "invalid", "A key is one word, without spaces."),
+        SettingsError::Key(_) => AppError::field("keys", "invalid", "Enter the key without spaces."),
         SettingsError::BaseUrl(_) => {
-            let message = "This server may not reach this address. Use https, or have it allowed by outgoing.allow.";
+            let message =
+                "This server isn't allowed to connect to this address. Use https, or add it to outgoing.allow.";
             AppError::field("base_url", "forbidden", message)
         }
         error => AppError::internal(error),

@@ -178,7 +178,7 @@ fn refused(refusal: Refusal) -> EmbedFailure {
     };
     let sentence = match refusal {
         Refusal::OutOfBudget(_) => "The AI budget that pays for it is used up.".into(),
-        Refusal::OutOfCredits => "There are no credits left that pay for it.".into(),
+        Refusal::OutOfCredits => "There are no credits left to pay for it.".into(),
         Refusal::QuotaReached(_) => "A limit of the plan that pays for it is reached.".into(),
         Refusal::Failed(_) => Code::Unavailable.sentence().into(),
         other => other.sentence(),
@@ -191,9 +191,9 @@ fn failed(error: &GatewayError) -> EmbedFailure {
         ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Internal => {
             ("The embedding model can’t be reached right now.", EmbedCause::Passing)
         }
-        ErrorKind::OutOfBudget => ("The embedding model’s provider wants to be paid first.", EmbedCause::Model),
-        ErrorKind::ContextTooLong => ("The embedding model takes shorter texts only.", EmbedCause::Model),
-        ErrorKind::Declined => ("The embedding model’s provider has refused this text.", EmbedCause::Model),
+        ErrorKind::OutOfBudget => ("The embedding model’s provider requires payment first.", EmbedCause::Model),
+        ErrorKind::ContextTooLong => ("The text is too long for the embedding model.", EmbedCause::Model),
+        ErrorKind::Declined => ("The embedding model’s provider rejected this text.", EmbedCause::Model),
         ErrorKind::Invalid
         | ErrorKind::Unauthenticated
         | ErrorKind::Forbidden
@@ -202,17 +202,14 @@ fn failed(error: &GatewayError) -> EmbedFailure {
         | ErrorKind::MethodNotAllowed
         | ErrorKind::TooLarge
         | ErrorKind::UnsupportedMediaType
-        | ErrorKind::BadUpstream => ("The embedding model isn’t set up as it must be.", EmbedCause::Model),
+        | ErrorKind::BadUpstream => ("The embedding model isn’t set up correctly.", EmbedCause::Model),
     };
     tracing::warn!(kind = ?error.kind(), "failed to create embeddings");
     EmbedFailure { sentence: sentence.to_owned(), cause }
 }
 
 fn garbled() -> EmbedFailure {
-    EmbedFailure {
-        sentence: "The embedding model has answered with something else.".to_owned(),
-        cause: EmbedCause::Model,
-    }
+    EmbedFailure { sentence: "The embedding model sent an unexpected response.".to_owned(), cause: EmbedCause::Model }
 }
 
 #[cfg(test)]

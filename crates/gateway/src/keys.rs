@@ -186,7 +186,7 @@ fn check_scopes(by: &Confirmed, scopes: Scopes) -> Result<(), AppError> {
         return Err(AppError::field("scopes", "required", "Choose at least one permission."));
     }
     if scopes.contains(Scope::Admin) && !by.is_admin() {
-        return Err(AppError::field("scopes", "forbidden", "Only administrators can give a key the permission admin."));
+        return Err(AppError::field("scopes", "forbidden", "Only admins can give a key the admin permission."));
     }
     Ok(())
 }

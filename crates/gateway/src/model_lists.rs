@@ -118,11 +118,11 @@ pub async fn set(
     let mut seen = std::collections::HashSet::new();
     models.retain(|model| seen.insert(model.clone()));
     if models.is_empty() || models.len() > MAX_MODELS {
-        return Err(AppError::field("models", "invalid", format!("Name 1 to {MAX_MODELS} models.")));
+        return Err(AppError::field("models", "invalid", format!("Choose 1 to {MAX_MODELS} models.")));
     }
     if let Some(unknown) = models.iter().find(|model| service.find_model(model).is_none()) {
         let shown: String = unknown.chars().take(80).collect();
-        return Err(AppError::field("models", "unknown", format!("There is no model “{shown}” on this server.")));
+        return Err(AppError::field("models", "unknown", format!("This server has no model “{shown}”.")));
     }
     if !budgets::exists(service, scope, id).await? {
         return Err(Code::NotFound.into());

@@ -44,7 +44,7 @@ impl PolicyChange {
             for model in models {
                 if model.len() > MAX_MODEL_BYTES || service.find_model(model).is_none() {
                     let shown: String = model.chars().take(80).collect();
-                    let message = format!("There is no model “{shown}” on this server.");
+                    let message = format!("This server has no model “{shown}”.");
                     return Err(AppError::field("models", "unknown", message));
                 }
             }

@@ -87,7 +87,7 @@ pub async fn dictate(
 ) -> Result<String, AppError> {
     let model = listener(&service)?;
     if !is_recording(&media_type) {
-        return Err(AppError::refused(Code::TypeRefused, "This isn't a recording that can be written down."));
+        return Err(AppError::refused(Code::TypeRefused, "This isn't a recording that can be transcribed."));
     }
     let place = membership::resolve(&service.identity, by, workspace, Permission::View).await?;
     let asker = BillingIdentity { user_id: by.user_id, workspace_id: Some(place.id) };
@@ -98,7 +98,7 @@ pub async fn dictate(
     match tokio::spawn(hearing).await.map_err(AppError::internal)? {
         Ok(body) => Ok(body.map_or(Ok(None), |body| words(&body))?.unwrap_or_default()),
         Err(error) if is_final(&error) => {
-            Err(AppError::refused(Code::TypeRefused, "This recording can't be written down."))
+            Err(AppError::refused(Code::TypeRefused, "This recording can't be transcribed."))
         }
         Err(error) => {
             Err(AppError::unavailable(anyhow::anyhow!("failed to transcribe dictation: {}", error.message())))
@@ -110,7 +110,7 @@ pub async fn dictate(
 fn listener(service: &GatewayService) -> Result<Arc<Model>, AppError> {
     let name = service.config.ai.transcription_model.as_deref();
     name.and_then(|name| service.find_model(name))
-        .ok_or_else(|| AppError::refused(Code::WrongState, "This server has no model that writes down what is said."))
+        .ok_or_else(|| AppError::refused(Code::WrongState, "This server has no transcription model."))
 }
 
 /// Has a model transcribe a recording and returns its response. The call is charged however it

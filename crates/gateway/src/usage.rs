@@ -38,7 +38,7 @@ impl UsageQuery {
         let to = self.to.unwrap_or(Timestamp(i64::MAX));
         let from = self.from.unwrap_or_else(|| now.minus(DAY * USUAL_DAYS));
         if from > to {
-            return Err(AppError::field("from", "invalid", "The beginning must be before the end."));
+            return Err(AppError::field("from", "invalid", "The start must be before the end."));
         }
         let sees_all = by.may_administer();
         let user_id = match self.user_id {

@@ -22,7 +22,7 @@ pub enum McpError {
     #[error("The server refused the credentials.")]
     Credentials,
     /// The credentials lack a scope; holds the challenge of the `WWW-Authenticate` header.
-    #[error("The server wants more than the credentials allow.")]
+    #[error("The credentials don't have enough permissions.")]
     Scope(String),
     /// The user has to sign in to the server.
     #[error("No account is connected with this server, or its sign-in has expired.")]

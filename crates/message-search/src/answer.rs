@@ -60,7 +60,7 @@ pub async fn answer(
         }
     }
     if material.is_empty() {
-        return Err(AppError::field("q", "nothing_found", "Nothing was found to answer from. Try a wider search."));
+        return Err(AppError::field("q", "nothing_found", "No messages found to answer from. Try a wider search."));
     }
     let asked = match question.text.filter(|text| !text.trim().is_empty()) {
         Some(text) => text,

@@ -87,7 +87,7 @@ pub async fn catch_up(
         }
     }
     if material.is_empty() {
-        return Err(AppError::refused(Code::WrongState, "There's nothing new to tell."));
+        return Err(AppError::refused(Code::WrongState, "There are no new messages to summarize."));
     }
     let name = users::by_id(db, by.user_id).await?.map(|user| user.display_name).unwrap_or_default();
     let asked = format!("What has {name} missed? The one who reads your answer is {name}: say \"you\".");

@@ -93,7 +93,7 @@ pub async fn list(core: &Core, filter: Filter, page: PageRequest) -> Result<Page
 fn check(filter: &Filter) -> Result<(), AppError> {
     filter.text.as_deref().map_or(Ok(()), validate_search_text)?;
     if filter.from.zip(filter.to).is_some_and(|(from, to)| from > to) {
-        return Err(AppError::field("from", "invalid", "The beginning must be before the end."));
+        return Err(AppError::field("from", "invalid", "The start must be before the end."));
     }
     Ok(())
 }

@@ -67,7 +67,7 @@ const HEAR_AGAIN: Duration = Duration::from_millis(500);
 /// Failure message for internal errors, shown to the reader.
 const OUR_FAULT: &str = "Something went wrong on the server. Try again.";
 const QUESTION_GONE: &str = "The message this replies to was deleted.";
-const ASSISTANT_GONE: &str = "This assistant isn't available any more.";
+const ASSISTANT_GONE: &str = "This assistant is no longer available.";
 
 /// Reason to stop generating.
 #[derive(Debug, PartialEq, Eq)]

@@ -110,7 +110,7 @@ impl EditableAssistant {
         let message = if row.id == DEFAULT_ID {
             "The default assistant can't be changed here."
         } else {
-            "Only whoever made this assistant, or an admin of the workspace, can change it."
+            "Only the person who made this assistant, or an admin of the workspace, can change it."
         };
         Err(AppError::refused(Code::Forbidden, message))
     }

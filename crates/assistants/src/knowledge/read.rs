@@ -30,7 +30,7 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 const MOST_ATTEMPTS: i32 = 8;
 
 const OUR_FAULT: &str = "Something went wrong on the server.";
-pub(super) const NO_MODEL: &str = "This server has no model for embeddings yet. Ask your admin to set one up.";
+pub(super) const NO_MODEL: &str = "This server has no embedding model yet. Ask your admin to set one up.";
 
 /// Reads a knowledge file, or embeds it again for another model.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -210,7 +210,8 @@ async fn cut_file(
     });
     let cut = cutting.await.map_err(AppError::internal)??.ok_or_else(|| {
         let word = holder.word();
-        let sentence = format!("This {word}’s files would have more than {most} pieces with it. Remove others first.");
+        let sentence =
+            format!("With this file, this {word} would have more than {most} sections. Remove other files first.");
         KnowledgeReadError::Lasting { sentence, is_ours: false }
     })?;
     let tx = service.db.begin().await.map_err(app_error)?;

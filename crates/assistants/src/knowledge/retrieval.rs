@@ -107,8 +107,7 @@ impl AvailableKnowledge {
         if self.files.is_empty() {
             return Err("The assistant’s files aren’t ready yet.".to_owned());
         }
-        let embedder =
-            gateway::embedder(&service.gateway).ok_or("This server has no model for embeddings any more.")?;
+        let embedder = gateway::embedder(&service.gateway).ok_or("This server no longer has an embedding model.")?;
         let is_comparable = |file: &FileRow| file.space.as_deref() == Some(embedder.space.as_str());
         let (files, outdated): (Vec<FileRow>, Vec<FileRow>) = self.files.into_iter().partition(is_comparable);
         let missing = self.missing + outdated.len() as u64;

@@ -16,13 +16,13 @@ pub(super) fn checked(arguments: Map<String, Value>, schema: &Value) -> Result<S
         return Err(AppError::field("arguments", "too_long", "Use 64 KiB or less."));
     }
     if text.contains("\\u0000") {
-        return Err(AppError::field("arguments", "invalid", "Leave out the character NUL."));
+        return Err(AppError::field("arguments", "invalid", "Remove the NUL character."));
     }
     let faults = faults(schema, &arguments);
     if faults.is_empty() {
         return Ok(text);
     }
-    let sentence = format!("The tool doesn't take these arguments: {}.", faults.join("; "));
+    let sentence = format!("The tool doesn't accept these arguments: {}.", faults.join("; "));
     Err(AppError::field("arguments", "invalid", sentence))
 }
 

@@ -21,7 +21,7 @@ const UNCONNECTED: &str = "The person has no account connected with this server,
                            that they can connect their account at this call and then ask again; go on without it.";
 const BEYOND: &str = "The person's account at this server doesn't allow this call yet, so it was refused. Tell them that they can connect their \
                       account anew at this call, which asks for what is missing, and then ask again; go on without it.";
-const GONE: &str = "This tool isn't available any more.";
+const GONE: &str = "This tool is no longer available.";
 
 /// State of the calls of a round.
 #[derive(Debug, PartialEq, Eq)]

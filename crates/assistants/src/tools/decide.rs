@@ -80,11 +80,11 @@ pub async fn decide(
     let CallDecision { decision, arguments, remember } = decided;
     if decision == ToolDecision::Deny && (arguments.is_some() || remember) {
         let field = if remember { "remember" } else { "arguments" };
-        return Err(AppError::field(field, "invalid", "Only a call that is allowed has these."));
+        return Err(AppError::field(field, "invalid", "This can only be set for allowed calls."));
     }
     let (message, call) = own(service, by, message_id, id).await?;
     let needed = if arguments.is_some() || remember { tool(service, &call).await? } else { None };
-    let gone = || AppError::refused(Code::WrongState, "This tool isn't available any more.");
+    let gone = || AppError::refused(Code::WrongState, "This tool is no longer available.");
     let arguments = match arguments {
         Some(arguments) => {
             let schema = &needed.as_ref().ok_or_else(gone)?.schema;
@@ -114,7 +114,7 @@ pub async fn decide(
     let is_open = message.status == MessageStatus::Streaming && call.expires_at.is_none_or(|at| at > now);
     let tx = service.db.begin().await.map_err(app_error)?;
     if !is_open || !tool_calls::decide(&tx, id, status, (result, arguments.as_deref()), now).await? {
-        return Err(AppError::refused(Code::WrongState, "This call isn't waiting any more."));
+        return Err(AppError::refused(Code::WrongState, "This call is no longer waiting."));
     }
     if let Some(permission) = permission {
         tool_permissions::put(&tx, &permission, now).await?;

@@ -309,7 +309,7 @@ fn apply(service: &AssistantsService, row: &mut McpServerRow, fields: ServerFiel
             return Err(not_of_this("command"));
         }
         if !service.config.mcp.commands.iter().any(|known| known.name == command) {
-            let message = "Name a program of this server's configuration (mcp.commands).";
+            let message = "Choose a program from this server's configuration (mcp.commands).";
             return Err(AppError::field("command", "unknown", message));
         }
         if row.command.as_ref().is_some_and(|before| *before != command) && row.secrets.is_some() {
@@ -319,7 +319,7 @@ fn apply(service: &AssistantsService, row: &mut McpServerRow, fields: ServerFiel
     }
     if let Some(auth) = fields.auth {
         if auth == McpAuth::Oauth && !is_http {
-            return Err(AppError::field("auth", "invalid", "Only a server with an address can be signed in to."));
+            return Err(AppError::field("auth", "invalid", "Only servers with an address support sign-in."));
         }
         row.auth = auth;
     }
@@ -342,18 +342,18 @@ fn apply(service: &AssistantsService, row: &mut McpServerRow, fields: ServerFiel
 }
 
 fn not_of_this(field: &'static str) -> AppError {
-    AppError::field(field, "invalid", "A server has an address (http) or a program (stdio).")
+    AppError::field(field, "invalid", "Enter an address (http) or a program (stdio).")
 }
 
 fn parse_url(service: &AssistantsService, text: &str) -> Result<String, AppError> {
     let url = Url::parse(text.trim()).ok().filter(|url| text.len() <= MAX_URL && url.has_host());
-    let Some(mut url) = url else { return Err(AppError::field("url", "invalid", "Write a whole address.")) };
+    let Some(mut url) = url else { return Err(AppError::field("url", "invalid", "Enter a full address.")) };
     url.set_fragment(None);
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(AppError::field("url", "invalid", "Put credentials into a header, not into the address."));
+        return Err(AppError::field("url", "invalid", "Enter credentials as a header, not in the address."));
     }
     service.outgoing.check(&url).map_err(|_| {
-        let message = "This server may not reach this address. Use https, or have it allowed by outgoing.allow.";
+        let message = "This server isn't allowed to connect to this address. Use https, or add it to outgoing.allow.";
         AppError::field("url", "forbidden", message)
     })?;
     Ok(url.into())
@@ -397,16 +397,16 @@ fn check_secret(service: &AssistantsService, row: &McpServerRow, name: &str, val
     }
     if row.transport == McpTransport::Http.as_str() {
         if HeaderName::try_from(name).is_err() || HeaderValue::from_str(value).is_err() {
-            return refused("A header has a name, and a value on one line.");
+            return refused("Enter a name, and a value on one line.");
         }
         if RESERVED.contains(&name) || name.starts_with("mcp-") {
-            return refused("This header is set by Natter.");
+            return refused("Natter sets this header itself.");
         }
         return Ok(());
     }
     let command = service.config.mcp.commands.iter().find(|known| Some(&known.name) == row.command.as_ref());
     if !command.is_some_and(|command| command.env_names.iter().any(|known| known == name)) {
-        return refused("This server's configuration (mcp.commands) doesn't leave this variable to admins.");
+        return refused("This server's configuration (mcp.commands) doesn't let admins set this variable.");
     }
     if value.contains('\0') {
         return refused("This value isn't valid.");

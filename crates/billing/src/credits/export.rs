@@ -42,7 +42,7 @@ pub fn export_of(
 ) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
     let (from, to) = (period.from.unwrap_or(Timestamp(0)), period.to.unwrap_or_else(|| far(service.clock.now())));
     if from > to {
-        return Err(AppError::field("from", "invalid", "The beginning must be before the end."));
+        return Err(AppError::field("from", "invalid", "The start must be before the end."));
     }
     let (after, before) = rows::id_at(from, to);
     let wanted = EntryFilter { account_id: holder.map(AccountHolder::account), from, to, before };

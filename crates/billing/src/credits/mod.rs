@@ -68,7 +68,7 @@ pub async fn give(
         return Err(AppError::refused(Code::WrongState, "Nothing is charged here, so there are no credits."));
     }
     if amount == MicroCredits::ZERO || amount.0.saturating_abs() > MOST_BY_HAND {
-        return Err(AppError::field("amount", "invalid", "This must be something, and at most a million credits."));
+        return Err(AppError::field("amount", "invalid", "Enter an amount other than 0, up to a million credits."));
     }
     match holder {
         AccountHolder::Person(id) => drop(users::by_id(service.db.reader(), id).await?.ok_or(Code::NotFound)?),

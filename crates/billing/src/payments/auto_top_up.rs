@@ -228,7 +228,7 @@ pub async fn set_top_up(
 ) -> Result<CreditSettings, AppError> {
     let plan = plan_rows::by_id(service.db.reader(), order.plan_id).await?.filter(|plan| plan.is_active);
     let plan = plan.map(plans::view).transpose()?.filter(|plan| plan.kind == PlanKind::Credits);
-    let plan = plan.ok_or_else(|| AppError::field("plan_id", "invalid", "Choose one of the packs of credits."))?;
+    let plan = plan.ok_or_else(|| AppError::field("plan_id", "invalid", "Choose one of the credit packs."))?;
     let method = method_rows::by_id(service.db.writer(), order.method_id).await?;
     let method = method.filter(|method| method.account_id == payer.account());
     let refused = || AppError::field("method_id", "invalid", "Choose one of the saved payment methods.");
@@ -236,7 +236,7 @@ pub async fn set_top_up(
     let gateway = service.payments.gateway(name).filter(|gateway| gateway.recurring().is_some()).ok_or_else(refused)?;
     let price = priced(&plan, gateway.as_ref(), order.currency, 1)?;
     if !(1..=MOST_CREDITS).contains(&order.threshold.0) {
-        return Err(AppError::field("threshold", "invalid", "This must be more than nothing."));
+        return Err(AppError::field("threshold", "invalid", "Enter an amount above 0."));
     }
     if order.monthly_limit < price.amount {
         return Err(AppError::field("monthly_limit", "invalid", "This must be enough for one purchase."));

@@ -249,7 +249,7 @@ pub(super) async fn choose(
     threshold: Option<MicroCredits>,
 ) -> Result<(), AppError> {
     if threshold.is_some_and(|amount| !(0..=MOST_CREDITS).contains(&amount.0)) {
-        return Err(AppError::field("threshold", "invalid", "This must be nothing, or more."));
+        return Err(AppError::field("threshold", "invalid", "Enter 0 or more."));
     }
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut account = open(&tx, holder, service.clock.now()).await?;

@@ -173,7 +173,7 @@ pub async fn begin(
         return Err(AppError::field(
             "idempotency-key",
             "invalid",
-            "The key must be 1 to 200 letters, digits and signs.",
+            "The key must have 1 to 200 letters, digits and symbols.",
         ));
     }
     let now = service.clock.now();
@@ -220,7 +220,7 @@ pub async fn begin(
         return begun_of(service, &row);
     }
     if stage(&row)? != Stage::Created || now >= row.expires_at {
-        return Err(AppError::refused(Code::Conflict, "This payment has ended already. Begin a new one."));
+        return Err(AppError::refused(Code::Conflict, "This payment has already ended. Start a new one."));
     }
     open(service, row, &plan, order.address).await
 }
@@ -237,7 +237,7 @@ async fn held<C: ConnectionTrait>(
     if let Some(id) = payer.workspace_id {
         let members = subscription_rows::seated(txn, id, subscriptions::MOST_SEATS + 1).await?;
         if i64::try_from(members.len()).is_ok_and(|members| members > seats) {
-            return Err(AppError::field("seats", "invalid", "There are more members than that."));
+            return Err(AppError::field("seats", "invalid", "The workspace has more members than that."));
         }
     }
     let Some(row) = subscription_rows::of(txn, payer.account()).await? else { return Ok(None) };
@@ -246,7 +246,7 @@ async fn held<C: ConnectionTrait>(
         return Ok(None);
     }
     if row.is_charging {
-        return Err(wrong_state("A charge is under way. Try again in a few minutes."));
+        return Err(wrong_state("A charge is in progress. Try again in a few minutes."));
     }
     let had = plan_rows::by_id(txn, row.plan_id).await?.ok_or(Code::NotFound)?;
     if plans::family(&had) == plans::family(plan) && row.seats == seats {
@@ -255,7 +255,7 @@ async fn held<C: ConnectionTrait>(
     match state {
         SubscriptionState::Trialing => Ok(None),
         SubscriptionState::PastDue => Err(wrong_state("Pay your plan first, or cancel it.")),
-        _ => Err(wrong_state("You have a plan already. Change it instead.")),
+        _ => Err(wrong_state("You already have a plan. Change it instead.")),
     }
 }
 

@@ -319,7 +319,7 @@ pub async fn close(
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut row = reconciliation::lock(&tx, id).await?.ok_or(Code::NotFound)?;
     if row.state != DifferenceState::Open.as_str() {
-        return Err(super::subscriptions::wrong_state("This has been closed already."));
+        return Err(super::subscriptions::wrong_state("This is already closed."));
     }
     row.state = DifferenceState::Closed.as_str().to_owned();
     row.note = Some(note);

@@ -17,7 +17,7 @@ pub async fn end_demo(
     let row = own(service, by, id).await?;
     let demo = service.payments.demo().ok_or(Code::GatewayOff)?;
     if row.gateway != demo.name().as_str() {
-        return Err(AppError::refused(Code::WrongState, "This payment is no demo."));
+        return Err(AppError::refused(Code::WrongState, "This isn't a demo payment."));
     }
     let (body, (name, signature)) = demo.event(id, outcome, price(&row)?);
     let header = move |asked: &str| (asked == name).then(|| signature.clone());

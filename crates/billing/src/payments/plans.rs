@@ -111,7 +111,7 @@ fn check(definition: &PlanDefinition) -> Result<(), AppError> {
     let refused = |field: &'static str, sentence: &'static str| Err(AppError::field(field, "invalid", sentence));
     let is_text = |text: &str| !text.trim().is_empty() && text.chars().count() <= MAX_TEXT && !text.contains('\0');
     if !is_text(&definition.name) {
-        return refused("name", "Give the plan a name of at most 200 characters.");
+        return refused("name", "Enter a name of up to 200 characters.");
     }
     if (definition.kind == PlanKind::Subscription) != definition.interval.is_some() {
         return refused("interval", "Subscriptions have an interval, credits have none.");
@@ -119,27 +119,27 @@ fn check(definition: &PlanDefinition) -> Result<(), AppError> {
     let mut seen = Vec::new();
     for price in &definition.prices {
         let Ok(currency) = price.currency.parse::<Currency>() else {
-            return refused("prices", "One of the currencies isn't known here.");
+            return refused("prices", "One of the currencies isn't available on this server.");
         };
         if price.amount <= 0 || price.amount > 1_000_000_000 || seen.contains(&currency) {
-            return refused("prices", "Name one price for each currency, in its smallest unit.");
+            return refused("prices", "Enter one price for each currency, in its smallest unit.");
         }
         seen.push(currency);
     }
     if definition.prices.is_empty() {
-        return refused("prices", "Name at least one price.");
+        return refused("prices", "Enter at least one price.");
     }
     if !(0..=MAX_CREDITS).contains(&definition.credits.0) {
-        return refused("credits", "Name the credits in micro-credits, at most a million credits.");
+        return refused("credits", "Enter the credits in micro-credits, up to a million credits.");
     }
     if definition.trial_days > MAX_TRIAL || (definition.trial_days > 0 && definition.kind != PlanKind::Subscription) {
-        return refused("trial_days", "Subscriptions have a trial of at most 90 days.");
+        return refused("trial_days", "A trial can be up to 90 days, for subscriptions only.");
     }
     if definition.quotas.values().any(|limit| *limit < 0) {
-        return refused("quotas", "A limit can't be less than nothing.");
+        return refused("quotas", "Enter a limit of 0 or more.");
     }
     if definition.features.len() > MAX_FEATURES || !definition.features.iter().all(|feature| is_text(feature)) {
-        return refused("features", "Name at most 20 features of at most 200 characters.");
+        return refused("features", "Enter up to 20 features, each up to 200 characters.");
     }
     Ok(())
 }

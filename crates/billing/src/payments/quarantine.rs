@@ -95,10 +95,10 @@ pub async fn release(
         // The payment was paid, and quarantined because of a refund or dispute.
         ReleaseAs::Asked if is_paid => apply::restate(&mut row)?,
         ReleaseAs::Paid | ReleaseAs::Refused if is_paid => {
-            return Err(wrong_state("It was paid as it was asked for. Refund it where that is wrong."));
+            return Err(wrong_state("It was paid as ordered. If that's wrong, refund it."));
         }
         ReleaseAs::Asked | ReleaseAs::Paid if given_back > 0 => {
-            return Err(wrong_state("What was paid goes back already. Refuse it."));
+            return Err(wrong_state("The money is already being returned. Refuse the payment."));
         }
         ReleaseAs::Asked => {
             row.refused_at = None;
@@ -167,7 +167,5 @@ async fn ask_first(service: &BillingService, id: Uuid) -> Result<(), AppError> {
 fn really_paid(row: &payment::Model) -> Result<i64, AppError> {
     let is_same = row.paid_currency.as_deref() == Some(row.currency.as_str());
     let paid = row.paid_amount.filter(|paid| is_same && *paid > 0);
-    paid.ok_or_else(|| {
-        wrong_state("It isn't known what was paid in this currency. Count it as asked for, or refuse it.")
-    })
+    paid.ok_or_else(|| wrong_state("The amount paid in this currency is unknown. Add what was ordered, or refuse it."))
 }

@@ -61,7 +61,7 @@ pub async fn change_billing_details(
     }
     let is_country = |code: &String| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
     if details.country.as_ref().is_some_and(|code| !is_country(code)) {
-        return refused("country", "Name the country by its two letters, such as VN.");
+        return refused("country", "Enter a two-letter country code, such as VN.");
     }
     let text = serde_json::to_string(&details).map_err(AppError::internal)?;
     subscription_rows::put_billing_details(service.db.writer(), payer.account(), &text, service.clock.now()).await?;

@@ -59,12 +59,12 @@ pub async fn refund(
     if left <= 0 && claims.is_disputed() {
         return Err(AppError::refused(
             Code::WrongState,
-            "The payer has disputed this payment. Until that is decided there is nothing to refund.",
+            "The payer has disputed this payment. It can't be refunded until the dispute is decided.",
         ));
     }
     let amount = amount.unwrap_or(left);
     if amount <= 0 || amount > left {
-        return Err(AppError::field("amount", "invalid", "This must be more than nothing, and no more than is left."));
+        return Err(AppError::field("amount", "invalid", "Enter an amount above 0, up to the amount left."));
     }
     let refund = payment_refund::Model {
         check_at: Some(now.plus(service.config.payment.reconcile_after)),
@@ -275,7 +275,7 @@ pub async fn decide_refund(
     let mut claims = Reversals::read(&tx, row.id).await?;
     let refund = claims.refunds.iter_mut().find(|refund| refund.id == refund_id).ok_or(Code::NotFound)?;
     if refund.state != RefundState::Pending.as_str() {
-        return Err(wrong_state("This refund has ended already."));
+        return Err(wrong_state("This refund has already ended."));
     }
     let state = match decision {
         RefundDecision::Ask => {

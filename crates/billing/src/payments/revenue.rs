@@ -38,7 +38,7 @@ pub async fn revenue(
     let now = service.clock.now();
     let keys = keys(from, to, grouping, now)?;
     let (Some((first, _)), Some((last, _))) = (keys.first(), keys.last()) else {
-        return Err(AppError::field("from", "invalid", "The beginning must be before the end."));
+        return Err(AppError::field("from", "invalid", "The start must be before the end."));
     };
     let (from, to) = (Timestamp(first * DAY), Timestamp((last + 1) * DAY));
     let db = service.db.reader();
@@ -147,20 +147,20 @@ fn keys(
         (RevenueGrouping::Month, from) => {
             let months = if from.is_some() { 1 } else { USUAL_MONTHS };
             let first = date(from.map_or(end - 1, day_of)).and_then(|date| month_before(date, months - 1));
-            (MOST_MONTHS, first.and_then(day_number).ok_or_else(|| refused("There is no such month."))?)
+            (MOST_MONTHS, first.and_then(day_number).ok_or_else(|| refused("This month doesn't exist."))?)
         }
     };
     if begin >= end {
-        return Err(refused("The beginning must be before the end."));
+        return Err(refused("The start must be before the end."));
     }
-    let too_many = || refused("This is too long a time for one answer.");
+    let too_many = || refused("Choose a shorter period.");
     if end - begin > i64::try_from(most * 31).unwrap_or(i64::MAX) {
         return Err(too_many());
     }
     let mut keys = Vec::new();
     let mut groups = 0;
     for day in begin..end {
-        let date = date(day).ok_or_else(|| refused("There is no such day."))?;
+        let date = date(day).ok_or_else(|| refused("This day doesn't exist."))?;
         let (year, month) = (date.year(), u8::from(date.month()));
         let key = match grouping {
             RevenueGrouping::Day => format!("{year:04}-{month:02}-{:02}", date.day()),

@@ -88,7 +88,7 @@ pub async fn begin(
     let recurring = service.payments.gateway(name).and_then(|gateway| gateway.recurring()).ok_or(Code::GatewayOff)?;
     let return_path = own_path(service, return_url.as_deref().unwrap_or(BILLING))?;
     if rows::count(service.db.reader(), payer.account()).await? >= MOST {
-        return Err(wrong_state("There are 20 saved payment methods already. Remove one first."));
+        return Err(wrong_state("You've reached the limit of 20 saved payment methods. Remove one first."));
     }
     let now = service.clock.now();
     let row = Model {
@@ -194,7 +194,7 @@ pub async fn end_demo(
 ) -> Result<PaymentMethodSetup, AppError> {
     let row = own(service, by, id).await?;
     if row.gateway != GatewayName::DEMO.as_str() {
-        return Err(wrong_state("This is no demo."));
+        return Err(wrong_state("This isn't a demo."));
     }
     apply(service, id, outcome.state()).await?;
     read(service, by, id).await

@@ -107,7 +107,7 @@ pub async fn create(
     if let Some(message_id) = new.message_id {
         let message = query::messages::find(service.db.reader(), by.user_id, message_id).await?;
         if message.is_none_or(|message| message.conversation_id != id || message.deleted_at.is_some()) {
-            return Err(AppError::field("message_id", "invalid", "Name a message of this conversation."));
+            return Err(AppError::field("message_id", "invalid", "Choose a message from this conversation."));
         }
     }
     let assignees = assignees(service.db.reader(), id, &new.assignee_ids, &[]).await?;

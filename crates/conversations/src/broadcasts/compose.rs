@@ -115,7 +115,7 @@ pub async fn change(
         BroadcastStatus::Scheduled => true,
         BroadcastStatus::Active => false,
         BroadcastStatus::Ended | BroadcastStatus::Withdrawn => {
-            return Err(AppError::refused(Code::WrongState, "This announcement is over. Write a new one."));
+            return Err(AppError::refused(Code::WrongState, "This announcement has ended. Write a new one."));
         }
     };
     if let Some(title) = change.title {
@@ -187,7 +187,7 @@ pub async fn withdraw(service: &ConversationsService, by: &Principal, id: Broadc
         }
         BroadcastStatus::Withdrawn => tx.rollback().await.map_err(app_error)?,
         BroadcastStatus::Ended => {
-            return Err(AppError::refused(Code::WrongState, "This announcement is over already."));
+            return Err(AppError::refused(Code::WrongState, "This announcement has already ended."));
         }
     }
     let counts = rows::counts(service.db.writer(), &[id]).await?.remove(&id).unwrap_or_default();
@@ -249,7 +249,7 @@ async fn check_mail(
 }
 
 fn require(is_scheduled: bool) -> Result<(), AppError> {
-    let sentence = "This announcement has begun: its audience, its channels and its start can't change any more.";
+    let sentence = "This announcement has started, so its audience, channels and start can no longer change.";
     if is_scheduled { Ok(()) } else { Err(AppError::refused(Code::WrongState, sentence)) }
 }
 

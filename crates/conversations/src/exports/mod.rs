@@ -67,7 +67,7 @@ pub async fn begin(
 ) -> Result<Upload, AppError> {
     let ExportableConversation { by, id, workspace_id } = conversation;
     if wanted.from.zip(wanted.to).is_some_and(|(from, to)| from > to) {
-        return Err(AppError::field("to", "invalid", "This is before the beginning."));
+        return Err(AppError::field("to", "invalid", "Choose an end after the start."));
     }
     let now = service.clock.now();
     let upload_id = UploadId::new();

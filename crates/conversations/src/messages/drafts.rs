@@ -36,7 +36,7 @@ pub async fn put(
             let root = find(service, by, root_id).await.ok();
             let is_root = |id| id == draft.conversation_id;
             if !root.is_some_and(|root| root.thread_id.is_none() && is_root(root.conversation_id)) {
-                return Err(AppError::field("thread_id", "not_found", "There is no such thread here."));
+                return Err(AppError::field("thread_id", "not_found", "This thread doesn't exist here."));
             }
         }
         if rows::count(service.db.reader(), by.user_id).await? >= MAX_DRAFTS

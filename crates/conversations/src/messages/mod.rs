@@ -65,7 +65,11 @@ pub async fn send(
 /// Target of a message: a thread, or the main line of the conversation.
 pub fn in_thread(root_id: Option<MessageId>, also_to_conversation: bool) -> Result<Option<InThread>, AppError> {
     if root_id.is_none() && also_to_conversation {
-        return Err(AppError::field("also_to_conversation", "invalid", "This is for replies in threads."));
+        return Err(AppError::field(
+            "also_to_conversation",
+            "invalid",
+            "This is only available for replies in threads.",
+        ));
     }
     Ok(root_id.map(|root_id| InThread { root_id, also_to_conversation }))
 }
@@ -79,11 +83,7 @@ fn check_mentions(mentions: &[Mention]) -> Result<(), AppError> {
     if mentions.iter().all(is_right) {
         return Ok(());
     }
-    Err(AppError::field(
-        "mentions",
-        "invalid",
-        "A user or an assistant is mentioned by its id, all and here without one.",
-    ))
+    Err(AppError::field("mentions", "invalid", "Mention users and assistants by ID, and all or here without one."))
 }
 
 /// Resolves the recipients of `@here`. Returns `ConfirmMention` if `@here` or `@all` reaches many

@@ -31,7 +31,7 @@ const LATEST: Duration = Duration::from_secs(366 * 86_400);
 pub fn checked(service: &ConversationsService, poll: NewPoll) -> Result<NewPoll, AppError> {
     let (least, most) = OPTIONS;
     if poll.options.len() < least {
-        return Err(AppError::field("poll.options", "too_short", format!("Give at least {least} options.")));
+        return Err(AppError::field("poll.options", "too_short", format!("Add at least {least} options.")));
     }
     if poll.options.len() > most {
         return Err(AppError::field("poll.options", "too_long", format!("A poll can have up to {most} options.")));
@@ -43,7 +43,7 @@ pub fn checked(service: &ConversationsService, poll: NewPoll) -> Result<NewPoll,
     }
     let now: Timestamp = service.clock.now();
     if poll.closes_at.is_some_and(|end| end <= now || end > now.plus(LATEST)) {
-        return Err(AppError::field("poll.closes_at", "invalid", "Choose a time in the coming year."));
+        return Err(AppError::field("poll.closes_at", "invalid", "Choose a time within the next year."));
     }
     Ok(NewPoll { options, ..poll })
 }

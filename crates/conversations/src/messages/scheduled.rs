@@ -92,7 +92,7 @@ pub async fn create(
     }
     check_time(now, send_at)?;
     if message.poll.is_some() {
-        return Err(AppError::field("poll", "invalid", "A poll is sent at once."));
+        return Err(AppError::field("poll", "invalid", "Polls can't be scheduled."));
     }
     check_mentions(&message.mentions)?;
     let access = access::Lookup::new(&service.events, user, conversation_id);
@@ -157,7 +157,7 @@ pub async fn create(
 async fn check_targets(service: &ConversationsService, by: Actor, message: &SendMessage) -> Result<(), AppError> {
     let targets = [
         ("reply_to", message.reply_to, "The message you're replying to isn't in this conversation."),
-        ("thread_id", message.thread.map(|thread| thread.root_id), "There is no such thread here."),
+        ("thread_id", message.thread.map(|thread| thread.root_id), "This thread doesn't exist here."),
     ];
     for (field, target, sentence) in targets {
         if let Some(target) = target

@@ -38,10 +38,7 @@ pub async fn page(
 async fn root(service: &ConversationsService, by: &Principal, id: MessageId) -> Result<Message, AppError> {
     let message = find(service, by, id).await?;
     if message.thread_id.is_some() {
-        return Err(AppError::refused(
-            Code::WrongState,
-            "This message is a reply itself. Ask for the thread that it is in.",
-        ));
+        return Err(AppError::refused(Code::WrongState, "This message is a reply. Request the thread it belongs to."));
     }
     Ok(message)
 }
@@ -132,5 +129,5 @@ pub async fn origin(service: &ConversationsService, by: &Principal, id: MessageI
     let found = found.filter(|message| message.deleted_at.is_none());
     found
         .map(|message| Forwarded { message_id: message.id, conversation_id: message.conversation_id })
-        .ok_or_else(|| AppError::field("forward_of", "not_found", "There is no such message that you can read."))
+        .ok_or_else(|| AppError::field("forward_of", "not_found", "This message doesn't exist, or you can't read it."))
 }

@@ -45,7 +45,7 @@ pub async fn report(
     if rows::count_unclosed(db, by.user_id).await? >= MAX_UNCLOSED {
         return Err(AppError::refused(
             Code::TooMany,
-            "You have reported many messages. Wait until somebody has looked at them.",
+            "You've reported many messages. Wait until an admin has reviewed them.",
         ));
     }
     let new = rows::NewReport {

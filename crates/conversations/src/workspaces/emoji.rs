@@ -83,7 +83,7 @@ pub async fn remove(
     let role = role(service, by, id).await?;
     let seen = rows::find(service.db.writer(), id, name).await?.ok_or(Code::NotFound)?;
     if !may_remove(&seen.emoji, by, role) {
-        let sentence = "Only whoever added this emoji, or an admin of the workspace, can remove it.";
+        let sentence = "Only the person who added this emoji, or an admin of the workspace, can remove it.";
         return Err(AppError::refused(Code::Forbidden, sentence));
     }
     let tx = service.db.begin().await.map_err(app_error)?;

@@ -66,7 +66,7 @@ impl Endpoint for ListAllPayments {
 
     async fn handle(ctx: &Ctx, request: ListAllPaymentsRequest) -> Result<Reply<Page<AdminPayment>>, AppError> {
         let ListAllPaymentsRequest { status, gateway, user_id, refund, page } = request;
-        let unknown = || AppError::field("gateway", "invalid", "This isn't known here.");
+        let unknown = || AppError::field("gateway", "invalid", "This value isn't available on this server.");
         let gateway = gateway.map(|name| name.parse::<GatewayName>()).transpose().map_err(|_| unknown())?;
         Ok(Reply::of(
             payments::list_all(ctx.billing(), PaymentFilter { status, gateway, user_id, refund }, page).await?,

@@ -136,7 +136,7 @@ impl Endpoint for SetTopUp {
 
     async fn handle(ctx: &Ctx, request: SetTopUpRequest, payer: &Payer) -> Result<Reply<CreditSettings>, AppError> {
         let SetTopUpRequest { plan_id, method_id, currency, threshold, monthly_limit, workspace_id: _ } = request;
-        let unknown = || AppError::field("currency", "invalid", "This currency isn't known here.");
+        let unknown = || AppError::field("currency", "invalid", "This currency isn't available on this server.");
         let currency = currency.map(|code| code.parse().map_err(|_| unknown())).transpose()?;
         let order = TopUpRequest { plan_id, method_id, currency, threshold, monthly_limit };
         Ok(Reply::of(auto_top_up::set_top_up(ctx.billing(), *payer, order).await?))

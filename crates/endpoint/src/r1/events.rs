@@ -52,7 +52,7 @@ impl Endpoint for StreamEvents {
 fn shown(view: Option<&str>) -> Result<Vec<ConversationId>, AppError> {
     let Some(list) = view else { return Ok(Vec::new()) };
     let ids: Result<Vec<ConversationId>, _> = list.split(',').map(str::parse).collect();
-    ids.map_err(|_| AppError::field("view", "invalid", "Name conversations by their ids, with commas."))
+    ids.map_err(|_| AppError::field("view", "invalid", "List conversation IDs, separated by commas."))
 }
 
 fn wait(seconds: Option<u64>) -> Result<Option<Duration>, AppError> {

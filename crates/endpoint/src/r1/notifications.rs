@@ -76,9 +76,9 @@ impl Endpoint for ReadNotifications {
             (None, true) => None,
             (Some(ids), false) if ids.len() <= MAX_READ => Some(ids),
             (Some(_), false) => {
-                return Err(AppError::field("ids", "too_many", format!("Name up to {MAX_READ} at a time.")));
+                return Err(AppError::field("ids", "too_many", format!("List up to {MAX_READ} at a time.")));
             }
-            _ => return Err(AppError::field("ids", "invalid", "Name some, or say that it's all of them.")),
+            _ => return Err(AppError::field("ids", "invalid", "List notification IDs, or set all.")),
         };
         notifications::read(&ctx.app().events, ctx.user()?, ids.as_deref()).await?;
         Ok(Reply::of(NoData))

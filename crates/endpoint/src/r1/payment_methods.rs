@@ -157,7 +157,7 @@ impl Endpoint for BeginPaymentMethodSetup {
         payer: &Payer,
     ) -> Result<Reply<BegunPaymentMethodSetup>, AppError> {
         let BeginPaymentMethodSetupRequest { gateway, workspace_id: _, return_url } = request;
-        let unknown = || AppError::field("gateway", "invalid", "This isn't known here.");
+        let unknown = || AppError::field("gateway", "invalid", "This value isn't available on this server.");
         let gateway = gateway.parse::<GatewayName>().map_err(|_| unknown())?;
         let begun = setups::begin(ctx.billing(), *payer, gateway, return_url).await?;
         Ok(Reply::of(BegunPaymentMethodSetup {

@@ -87,7 +87,8 @@ impl Endpoint for BeginPayment {
             workspace_id: _,
             seats,
         } = request;
-        let unknown = |field: &'static str| AppError::field(field, "invalid", "This isn't known here.");
+        let unknown =
+            |field: &'static str| AppError::field(field, "invalid", "This value isn't available on this server.");
         let order = CheckoutRequest {
             plan_id,
             gateway: gateway.map(|name| name.parse::<GatewayName>()).transpose().map_err(|_| unknown("gateway"))?,

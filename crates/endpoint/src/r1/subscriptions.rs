@@ -209,7 +209,7 @@ impl Endpoint for PaySubscription {
         payer: &Payer,
     ) -> Result<Reply<BegunPayment>, AppError> {
         let PaySubscriptionRequest { gateway, payment_method_id, workspace_id: _, return_url } = request;
-        let unknown = || AppError::field("gateway", "invalid", "This isn't known here.");
+        let unknown = || AppError::field("gateway", "invalid", "This value isn't available on this server.");
         let gateway = gateway.map(|name| name.parse::<GatewayName>()).transpose().map_err(|_| unknown())?;
         let order = PayRequest { gateway, method_id: payment_method_id, return_url, address: ctx.address() };
         Ok(Reply::of(subscriptions::pay(ctx.billing(), *payer, order).await?.into()))

@@ -76,7 +76,7 @@ impl Endpoint for CreateTusUpload {
     async fn handle(ctx: &Ctx, request: CreateTusUploadRequest) -> Result<Reply<Raw>, AppError> {
         check_version(request.tus_resumable.as_deref())?;
         if ctx.http().headers().contains_key("upload-concat") {
-            let sentence = "A file comes here in one line: send it without parallel parts.";
+            let sentence = "Parallel uploads aren't supported. Send the file in one sequence.";
             return Err(AppError::field("upload_concat", "invalid", sentence));
         }
         let metadata = request.upload_metadata.unwrap_or_default();
@@ -178,7 +178,7 @@ async fn append(
 ) -> Result<UploadProgress, AppError> {
     let mut appending = resumable::append(ctx.files(), ctx.user()?, id, offset).await?;
     if !is_pieces(ctx.http().headers()) {
-        return Err(AppError::refused(Code::UnsupportedMediaType, format!("Send pieces of a file as {PIECES}.")));
+        return Err(AppError::refused(Code::UnsupportedMediaType, format!("Send chunks of a file as {PIECES}.")));
     }
     let mut broken = None;
     while let Some(piece) = body.next().await {

@@ -96,7 +96,7 @@ pub async fn subscribe(
     service
         .outgoing
         .check(&url)
-        .map_err(|_| AppError::field("endpoint", "invalid", "This server may not reach this address."))?;
+        .map_err(|_| AppError::field("endpoint", "invalid", "This server isn't allowed to connect to this address."))?;
     let p256dh = decoded("keys.p256dh", p256dh)?;
     if !encryption::is_public_key(&p256dh) {
         return Err(AppError::field("keys.p256dh", "invalid", "This isn't a public key."));

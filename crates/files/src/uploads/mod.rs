@@ -133,7 +133,7 @@ async fn announce(
 ) -> Result<(UploadId, u64), AppError> {
     let UploadMetadata { name, media_type, size, kind, peaks, duration_ms, conversation_id } = announced;
     if kind == UploadKind::Preview {
-        return Err(AppError::field("kind", "invalid", "A file is sent as file or as voice."));
+        return Err(AppError::field("kind", "invalid", "Choose either file or voice."));
     }
     let settings = &service.config.uploads;
     if settings.refuses_type(&media_type) {

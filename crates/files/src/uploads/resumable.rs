@@ -109,7 +109,8 @@ pub async fn append<'a>(
     offset: Option<u64>,
 ) -> Result<UploadAppend<'a>, AppError> {
     let (progress, row) = find(service, by, id).await?;
-    let offset = offset.ok_or_else(|| AppError::field("upload_offset", "required", "Say where the piece belongs."))?;
+    let offset =
+        offset.ok_or_else(|| AppError::field("upload_offset", "required", "Provide the offset of this chunk."))?;
     if progress.offset != offset {
         return Err(Code::UploadConflict.into());
     }
@@ -120,7 +121,7 @@ pub async fn append<'a>(
 impl UploadAppend<'_> {
     pub async fn write(&mut self, mut piece: Bytes) -> Result<(), AppError> {
         if self.progress.offset + self.incoming.size() + piece.len() as u64 > self.progress.length {
-            return Err(AppError::refused(Code::TooLarge, "There is more of the file than was announced."));
+            return Err(AppError::refused(Code::TooLarge, "The file is larger than announced."));
         }
         while !piece.is_empty() {
             let space = usize::try_from(PIECE.saturating_sub(self.incoming.size())).unwrap_or(usize::MAX);

@@ -120,7 +120,7 @@ async fn check_fits<C: ConnectionTrait>(db: &C, workspace: WorkspaceId, size: i6
     if rows::in_workspace(db, workspace).await?.saturating_add(size) > most {
         return Err(AppError::refused(
             Code::QuotaExceeded,
-            "This workspace has too little space left. Delete files there, or ask its administrators.",
+            "This workspace has too little storage left. Delete files there, or ask its admins.",
         ));
     }
     Ok(())

@@ -167,7 +167,7 @@ fn check(service: &GatewayService, name: &str, definition: &ModelDefinition) -> 
         }
         let others = table.names.get(alias).filter(|model| *model.name != *name && model.source == Source::Admin);
         if others.is_some() {
-            let message = format!("Another model goes by the name {alias}.");
+            let message = format!("Another model already uses the name {alias}.");
             return Err(AppError::field("aliases", "taken", message));
         }
     }
@@ -177,20 +177,20 @@ fn check(service: &GatewayService, name: &str, definition: &ModelDefinition) -> 
     }
     let is_configured = service.is_configured(name);
     if definition.deployments.len() > MAX_DEPLOYMENTS || (definition.deployments.is_empty() && !is_configured) {
-        let message = format!("Name 1 to {MAX_DEPLOYMENTS} deployments.");
+        let message = format!("Add 1 to {MAX_DEPLOYMENTS} deployments.");
         return Err(AppError::field("deployments", "invalid", message));
     }
     for (place, deployment) in definition.deployments.iter().enumerate() {
         let is_demo = table.providers.is_empty() && deployment.provider == DEMO;
         if !is_demo && !table.providers.iter().any(|(provider, _)| *provider == deployment.provider) {
-            let message = "There is no such provider. Add it first.";
+            let message = "This provider doesn't exist. Add it first.";
             return Err(AppError::field(format!("deployments.{place}.provider"), "unknown", message));
         }
         if !is_name(&deployment.model) {
             return Err(AppError::field(format!("deployments.{place}.model"), "invalid", NAME_RULE));
         }
         if deployment.weight > MAX_WEIGHT || deployment.priority > MAX_WEIGHT {
-            let message = format!("Weight and priority are at most {MAX_WEIGHT}.");
+            let message = format!("Weight and priority can be up to {MAX_WEIGHT}.");
             return Err(AppError::field(format!("deployments.{place}.weight"), "invalid", message));
         }
     }
@@ -202,12 +202,12 @@ fn check(service: &GatewayService, name: &str, definition: &ModelDefinition) -> 
     ] {
         if names.len() > MAX_DEPLOYMENTS || names.iter().any(|other| other == name || !table.names.contains_key(other))
         {
-            return Err(AppError::field(field, "unknown", "Name other models of this server."));
+            return Err(AppError::field(field, "unknown", "Choose other models of this server."));
         }
     }
     let ModelCapabilities { context_window, max_output, .. } = definition.capabilities;
     if [context_window, max_output].into_iter().flatten().any(|tokens| tokens > MAX_TOKENS) {
-        let message = format!("Context window and longest answer are at most {MAX_TOKENS} tokens.");
+        let message = format!("Context window and longest answer can be up to {MAX_TOKENS} tokens.");
         return Err(AppError::field("capabilities", "invalid", message));
     }
     let is_long = definition.parameters.thinking.as_ref().is_some_and(|thinking| thinking.len() > MAX_THINKING);
@@ -216,7 +216,7 @@ fn check(service: &GatewayService, name: &str, definition: &ModelDefinition) -> 
         return Err(AppError::field("parameters.thinking", "invalid", message));
     }
     if definition.price.and_then(|price| price.long).is_some_and(|long| long.above > MAX_TOKENS) {
-        return Err(AppError::field("price", "invalid", format!("An input has at most {MAX_TOKENS} tokens.")));
+        return Err(AppError::field("price", "invalid", format!("An input can have up to {MAX_TOKENS} tokens.")));
     }
     match definition.price {
         Some(price) if !prices_of(price).all(|amount| (0..=MAX_PRICE).contains(&amount)) => {

@@ -125,7 +125,7 @@ pub(super) async fn client(
             return Ok((OauthClient { id: address, secret: None, is_in_form: true }, redirect_uri));
         }
         return Err(unusable(&format!(
-            "Its authorization server takes no new clients by itself. Register Natter there with the redirect address {}, and enter the client ID.",
+            "Its authorization server doesn't register clients automatically. Register Natter there with the redirect address {}, and enter the client ID.",
             super::redirect_uri(service, None)
         )));
     };
@@ -164,7 +164,7 @@ async fn register(
     ]);
     let body = Bytes::from(natter.to_string());
     let request = OutgoingRequest { method: Method::POST, url: endpoint.clone(), headers, body };
-    let refused = |why: String| unusable(&format!("Its authorization server doesn't take Natter as a client: {why}."));
+    let refused = |why: String| unusable(&format!("Its authorization server rejected Natter as a client: {why}."));
     let answer = service.outgoing.send(request, DOCUMENT).await.map_err(|error| refused(error.to_string()))?;
     if !answer.status.is_success() {
         return Err(refused(format!("it answered {}", answer.status)));

@@ -93,12 +93,12 @@ pub(super) async fn discover(service: &AssistantsService, url: &Url) -> Result<A
     let (resource, issuer, scopes) = match resource {
         Some(found) => {
             if !is_of(&found.resource, url) {
-                return Err(unusable("Its metadata are those of another address."));
+                return Err(unusable("Its metadata belongs to another address."));
             }
             let issuer = found.authorization_servers.into_iter().next();
             (
                 found.resource,
-                issuer.ok_or_else(|| unusable("It names no authorization server."))?,
+                issuer.ok_or_else(|| unusable("It doesn't name an authorization server."))?,
                 found.scopes_supported,
             )
         }
@@ -106,9 +106,9 @@ pub(super) async fn discover(service: &AssistantsService, url: &Url) -> Result<A
         // versions of the protocol.
         None => (url.to_string(), url.origin().ascii_serialization(), Vec::new()),
     };
-    let named = Url::parse(&issuer).map_err(|_| unusable("It names no authorization server."))?;
+    let named = Url::parse(&issuer).map_err(|_| unusable("It doesn't name an authorization server."))?;
     let server: Metadata = first(service, server_places(&named)).await.ok_or_else(|| {
-        unusable("Its authorization server says nothing of itself. Enter a secret header instead, if it has one.")
+        unusable("Its authorization server publishes no metadata. Use a secret header instead, if it supports one.")
     })?;
     check(service, &server, &issuer)?;
     let scope = scope(challenge.scope, scopes, &server);
@@ -117,7 +117,7 @@ pub(super) async fn discover(service: &AssistantsService, url: &Url) -> Result<A
 
 fn check(service: &AssistantsService, server: &Metadata, issuer: &str) -> Result<(), AppError> {
     if server.issuer.trim_end_matches('/') != issuer.trim_end_matches('/') {
-        return Err(unusable("Its authorization server says that it is another one."));
+        return Err(unusable("Its authorization server reports a different issuer."));
     }
     if !server.code_challenge_methods_supported.iter().any(|method| method == "S256") {
         return Err(unusable("Its authorization server doesn't offer PKCE (S256)."));
@@ -125,7 +125,9 @@ fn check(service: &AssistantsService, server: &Metadata, issuer: &str) -> Result
     let endpoints = [Some(&server.authorization_endpoint), Some(&server.token_endpoint)];
     let others = [server.registration_endpoint.as_ref(), server.revocation_endpoint.as_ref()];
     if endpoints.into_iter().chain(others).flatten().any(|url| service.outgoing.check(url).is_err()) {
-        return Err(unusable("Its authorization server names an address that this server may not reach."));
+        return Err(unusable(
+            "Its authorization server names an address that this server isn't allowed to connect to.",
+        ));
     }
     Ok(())
 }

@@ -123,7 +123,7 @@ fn checked_seats(row: &subscription::Model, seats: Option<i64>) -> Result<i64, A
 }
 
 fn bad_seats() -> AppError {
-    AppError::field("seats", "invalid", "Workspaces have 1 to 1,000 seats, people have one.")
+    AppError::field("seats", "invalid", "Choose 1 to 1,000 seats for a workspace, or 1 for a person.")
 }
 
 /// Changes a subscription: an upgrade applies at once after payment of the difference, a downgrade with the next
@@ -140,7 +140,7 @@ pub async fn change(
     let tx = service.db.begin().await.map_err(app_error)?;
     let row = rows::lock_of(&tx, payer.account()).await?.ok_or(Code::NotFound)?;
     if row.is_charging {
-        return Err(wrong_state("A charge is under way. Try again in a few minutes."));
+        return Err(wrong_state("A charge is in progress. Try again in a few minutes."));
     }
     // Shared lock, so that the plan doesn't change before the commit.
     plan_rows::lock_shared(&tx, plan_id).await?.ok_or(Code::NotFound)?;
@@ -149,12 +149,12 @@ pub async fn change(
     let currency = price.currency.parse().map_err(AppError::internal)?;
     plans::check_shown(&plan, &Money::new(price.amount, currency), shown.as_ref())?;
     if missing > 0 {
-        return Err(wrong_state("There are more members than seats. Remove some, or take more seats."));
+        return Err(wrong_state("There are more members than seats. Remove some, or add seats."));
     }
     let CalculatedPrice::Upgrade { due, credits, is_new_period, .. } = change else {
         let is_same = plan.id == row.plan_id && seats == row.seats;
         if is_same && row.next_plan_id.is_none() {
-            return Err(wrong_state("This is your plan already."));
+            return Err(wrong_state("You're already on this plan."));
         }
         (row.next_plan_id, row.next_seats) = if is_same { (None, None) } else { (Some(plan.id), Some(seats)) };
         row.updated_at = now;
@@ -170,7 +170,7 @@ pub async fn change(
             let (payment_id, redirect_url) = (Some(open.id), open.redirect_url);
             return Ok(ChangeResult { subscription: view(service, row).await?, payment_id, redirect_url });
         }
-        return Err(wrong_state("A payment for your plan is under way. Finish it, or wait until it has expired."));
+        return Err(wrong_state("A payment for your plan is in progress. Finish it, or wait until it expires."));
     }
     let gateway = row.gateway.clone().ok_or(Code::WrongState)?;
     let money = Money::new(due, currency);
@@ -238,7 +238,7 @@ pub async fn pay(service: &BillingService, payer: Payer, order: PayRequest) -> R
         return Err(wrong_state("Buy a plan first."));
     }
     if row.is_charging {
-        return Err(wrong_state("A charge is under way. Try again in a few minutes."));
+        return Err(wrong_state("A charge is in progress. Try again in a few minutes."));
     }
     let name = match gateway {
         Some(name) => name,
@@ -257,7 +257,7 @@ pub async fn pay(service: &BillingService, payer: Payer, order: PayRequest) -> R
             {
                 checkout::begun_of(service, &open)
             }
-            _ => Err(wrong_state("A payment for your plan is under way. Finish it, or wait until it has expired.")),
+            _ => Err(wrong_state("A payment for your plan is in progress. Finish it, or wait until it expires.")),
         };
     }
     let plan_id = row.next_plan_id.unwrap_or(row.plan_id);

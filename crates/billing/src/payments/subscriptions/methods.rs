@@ -181,7 +181,7 @@ pub(in crate::payments) async fn own(
 }
 
 fn charging() -> AppError {
-    wrong_state("A charge is under way. Try again in a few minutes.")
+    wrong_state("A charge is in progress. Try again in a few minutes.")
 }
 
 /// Makes a method the default, for later charges and for the current plan.
@@ -243,7 +243,7 @@ async fn leave(service: &BillingService, payer: Payer, method: &payment_method::
         }
         if other.is_none() && renews(&row)? {
             return Err(wrong_state(
-                "Your plan renews with this. Save another payment method first, or cancel your plan.",
+                "Your plan renews with this payment method. Save another one first, or cancel your plan.",
             ));
         }
         row.method_id = other.as_ref().map(|other| other.id);

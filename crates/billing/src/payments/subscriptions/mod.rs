@@ -382,7 +382,7 @@ async fn take(
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut row = rows::lock_of(&tx, payer.account()).await?.ok_or(Code::NotFound)?;
     if row.is_charging {
-        return Err(wrong_state("A charge is under way. Try again in a few minutes."));
+        return Err(wrong_state("A charge is in progress. Try again in a few minutes."));
     }
     if state(&row)? == SubscriptionState::Canceling && row.period_end <= now {
         return Err(wrong_state("It has ended already."));

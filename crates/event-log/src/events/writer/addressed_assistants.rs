@@ -104,7 +104,7 @@ pub(super) fn assistants(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> Re
 
 /// Error for a chat whose assistant no longer exists.
 pub(super) fn nobody_answers() -> AppError {
-    AppError::refused(Code::WrongState, "This assistant isn't available any more. Start a chat with another one.")
+    AppError::refused(Code::WrongState, "This assistant is no longer available. Start a chat with another one.")
 }
 
 /// True if the message mentions the assistant by id.

@@ -83,7 +83,11 @@ async fn check_title(
 ) -> Result<(), AppError> {
     let able = kind.capabilities();
     let Some(title) = title else {
-        return if able.is_channel { Err(AppError::field("title", "required", "Name the channel.")) } else { Ok(()) };
+        return if able.is_channel {
+            Err(AppError::field("title", "required", "Enter a channel name."))
+        } else {
+            Ok(())
+        };
     };
     if able.is_open && query::conversations::is_title_taken(batch.db, workspace, title, id).await? {
         return Err(Code::NameTaken.into());

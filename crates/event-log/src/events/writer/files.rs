@@ -80,7 +80,7 @@ pub(super) fn attachments(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> R
     match batch.files.used_bytes.get(&place) {
         Some(taken) if size > 0 && taken.saturating_add(size) > batch.workspace_bytes() => Err(AppError::refused(
             Code::QuotaExceeded,
-            "This workspace has too little space left. Delete files there, or ask its administrators.",
+            "This workspace has too little storage left. Delete files there, or ask its admins.",
         )),
         _ => Ok(found),
     }

@@ -110,7 +110,7 @@ fn poll_of(message: &mut Message) -> Result<&mut Poll, AppError> {
     if message.hidden_at.is_some() {
         return Err(AppError::refused(Code::WrongState, HIDDEN));
     }
-    message.poll.as_mut().ok_or_else(|| AppError::refused(Code::NotFound, "This message is no poll."))
+    message.poll.as_mut().ok_or_else(|| AppError::refused(Code::NotFound, "This message isn't a poll."))
 }
 
 /// Stores the poll's results and emits them.

@@ -25,12 +25,12 @@ const SHOWN: usize = 5;
 pub(super) fn root(batch: &Batch<'_>, by: Actor, id: MessageId) -> Result<Message, AppError> {
     let Actor { conversation_id, user_id } = by;
     if batch.capabilities(conversation_id)?.asks_every_message {
-        return Err(AppError::field("thread_id", "unavailable", "There are no threads in chats with an assistant."));
+        return Err(AppError::field("thread_id", "unavailable", "Chats with an assistant can't have threads."));
     }
     let is_open = |root: &Message| root.thread_id.is_none() && (root.deleted_at.is_none() || root.thread.is_some());
     let root = batch.edits.known(conversation_id, id).filter(is_open);
     root.filter(|_| batch.replyable.contains(&(conversation_id, id, user_id))).ok_or_else(|| {
-        AppError::field("thread_id", "not_found", "There is no message here that a thread can belong to.")
+        AppError::field("thread_id", "not_found", "This message doesn't exist here, or can't have a thread.")
     })
 }
 

@@ -66,7 +66,7 @@ pub(super) async fn show(
         return Ok(Outcome::Message(Box::new(message)));
     }
     let Some(kept) = query::versions::take(batch.db, message.id, index).await? else {
-        return Err(AppError::field("index", "not_found", "This message has no such version."));
+        return Err(AppError::field("index", "not_found", "This version doesn't exist."));
     };
     query::versions::keep(batch.db, message.id).await?;
     message.content = kept.content;
