@@ -240,7 +240,7 @@ impl From<Failure> for GatewayError {
             AiError::Busy { .. } => (ErrorKind::RateLimited, "The AI provider is busy. Try again later."),
             AiError::Unavailable { .. } => (ErrorKind::Unavailable, "The AI provider is unavailable. Try again later."),
             AiError::Timeout => (ErrorKind::Timeout, "The AI provider took too long to answer."),
-            AiError::Truncated => (ErrorKind::BadUpstream, "The AI provider broke off the answer."),
+            AiError::Truncated => (ErrorKind::BadUpstream, "The AI provider cut off the answer."),
             AiError::Garbled => (ErrorKind::BadUpstream, "The AI provider sent an answer that couldn't be read."),
             AiError::Credentials => (ErrorKind::BadUpstream, "The AI provider rejected this server's API key."),
             AiError::Quota => (ErrorKind::BadUpstream, "This server has used up its quota with the AI provider."),

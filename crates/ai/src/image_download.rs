@@ -93,7 +93,7 @@ fn picture(fetched: &FetchedResponse) -> Result<(String, String), GatewayError> 
     }
     let mime = media_type(&fetched.body).ok_or_else(|| {
         GatewayError::invalid(
-            "There is no picture (PNG, JPEG, WebP, GIF or HEIC) and no PDF at an address that was given for one.",
+            "The address of a picture doesn't lead to a picture (PNG, JPEG, WebP, GIF or HEIC) or a PDF.",
         )
     })?;
     Ok((mime.to_owned(), STANDARD.encode(&fetched.body)))

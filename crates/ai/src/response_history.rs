@@ -391,14 +391,14 @@ fn is_reference(item: &Value) -> bool {
 }
 
 fn unknown_answer() -> GatewayError {
-    let message = "This answer isn't known here, or not any more: answers are kept for an hour at most. Send the whole conversation.";
+    let message = "This response isn't stored here, or has expired: responses are kept for up to an hour. Send the whole conversation.";
     GatewayError::invalid_param("previous_response_id", message).with_code("previous_response_not_found")
 }
 
 fn unknown_item(place: usize, id: &str) -> GatewayError {
     let shown: String = id.chars().take(100).collect();
     let message = format!(
-        "The item `{shown}` isn't known here, or not any more. Send the items themselves; programs do so with `store: false`."
+        "The item `{shown}` isn't stored here, or has expired. Send the items themselves, with `store: false`."
     );
     GatewayError::invalid_param(format!("input[{place}].id"), message)
 }
@@ -407,7 +407,7 @@ fn unknown_item(place: usize, id: &str) -> GatewayError {
 /// references could exhaust memory.
 fn too_much_named(place: usize) -> GatewayError {
     let message = format!(
-        "A question can name up to {} MiB of what was answered before. Send the items themselves, each once.",
+        "A request can refer to up to {} MiB of earlier responses. Send the items themselves, each once.",
         MOST_NAMED / (1024 * 1024)
     );
     GatewayError::invalid_param(format!("input[{place}].id"), message)

@@ -138,7 +138,7 @@ impl Ai {
                     }
                 }
                 TranscriptionMethod::None => {
-                    Err(AttemptError::Final(GatewayError::invalid("This model doesn't take sound.")))
+                    Err(AttemptError::Final(GatewayError::invalid("This model doesn't accept audio.")))
                 }
             };
             match asked {

@@ -162,8 +162,7 @@ fn refuse_stored(body: &Bytes, fields: &[(Cow<'_, str>, &RawValue)]) -> Result<(
     // With a duplicated field, the provider may use either one.
     let all = |name: &'static str| fields.iter().filter(move |(field, _)| field == name).map(|(_, value)| *value);
     if all("container").any(names_container) {
-        let message =
-            "Containers of the provider aren't kept for anybody. Leave `container` out, or send what it is to have.";
+        let message = "Provider containers aren't kept. Leave `container` out, or send its configuration.";
         return Err(GatewayError::invalid_param("container", message));
     }
     if !may_have(body, FILE_ID.as_slice()) {

@@ -27,7 +27,7 @@ const JSON_ONLY: &str = "Answer with a single JSON object and nothing else.";
 
 pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayError> {
     if request.choices.is_some_and(|choices| choices > 1) {
-        let message = "This model gives one answer at a time. Leave `n` out, and ask as often as you want answers.";
+        let message = "This model gives one answer per request. Leave `n` out, and send one request per answer.";
         return Err(GatewayError::invalid_param("n", message));
     }
     let two_sided = request.two_sided();
@@ -279,7 +279,7 @@ fn media_block(media: &Media) -> Result<Value, GatewayError> {
                 None => source,
                 Some(Ok(text)) => json!({"type": "text", "media_type": "text/plain", "data": text}),
                 Some(Err(())) => {
-                    return Err(GatewayError::invalid("A file of text isn't text in UTF-8 with base64."));
+                    return Err(GatewayError::invalid("A text file must be UTF-8, encoded as base64."));
                 }
             };
             let mut document = json!({"type": "document", "source": source});
@@ -288,7 +288,7 @@ fn media_block(media: &Media) -> Result<Value, GatewayError> {
             }
             Ok(document)
         }
-        MediaKind::Audio => Err(GatewayError::invalid("This model doesn't take sound.")),
+        MediaKind::Audio => Err(GatewayError::invalid("This model doesn't accept audio.")),
     }
 }
 

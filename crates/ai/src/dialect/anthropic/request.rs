@@ -159,7 +159,7 @@ fn read_media(block: &Fields<'_>, kind: MediaKind) -> Read<Media> {
     let source = match source.needed_text("type")? {
         "base64" => data(source.needed_text("media_type")?, source.needed_text("data")?),
         "url" => Source::Url(source.needed_text("url")?.to_owned()),
-        _ => return Err(source.error("type", "A source must be base64 or url; stored files aren't kept here.")),
+        _ => return Err(source.error("type", "A source must be base64 or url. Files aren't stored here.")),
     };
     Ok(Media { kind, source, detail: None, name: block.text("title")?.map(str::to_owned) })
 }

@@ -16,7 +16,7 @@ const MOST_IN_A_BATCH: usize = 100;
 /// Writes batches with one request per text.
 pub(super) fn write(wish: &EmbeddingParams, model: &str) -> Result<Vec<Value>, GatewayError> {
     if wish.texts.is_empty() {
-        return Err(GatewayError::invalid_param("input", "This model takes texts only, no tokens."));
+        return Err(GatewayError::invalid_param("input", "This model accepts text only, not tokens."));
     }
     let name = super::name(model);
     let request = |text: &String| {

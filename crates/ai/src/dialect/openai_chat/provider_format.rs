@@ -147,7 +147,7 @@ fn refuse_addresses(request: &Request) -> Result<(), GatewayError> {
         }
     }
     if request.turns.iter().flat_map(|turn| &turn.parts).any(is_refused) {
-        let message = "This model takes no files by their addresses. Send the file itself, with base64.";
+        let message = "This model can't fetch files by URL. Send the file itself as base64.";
         return Err(GatewayError::invalid(message));
     }
     Ok(())

@@ -277,7 +277,7 @@ fn read_part(part: &Fields<'_>) -> Read<Part> {
         }
         // Anthropic's blocks; some clients use one format for all models.
         "image" | "document" | "tool_use" | "tool_result" => read_block(part),
-        other => Err(part.error("type", format!("Parts of type `{other}` aren't known."))),
+        other => Err(part.error("type", format!("Parts of type `{other}` aren't supported."))),
     }
 }
 

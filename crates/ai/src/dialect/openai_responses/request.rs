@@ -100,7 +100,7 @@ pub(super) fn stored(name: &str) -> GatewayError {
 }
 
 pub(super) fn in_background() -> GatewayError {
-    GatewayError::invalid_param("background", "Answers in the background aren't available.")
+    GatewayError::invalid_param("background", "Background responses aren't available.")
 }
 
 /// Error for an item that only refers to another one. `place` is its path.
@@ -297,7 +297,7 @@ fn read_part(part: &Fields<'_>) -> Read<Part> {
             let mime = format!("audio/{}", audio.needed_text("format")?);
             Ok(media(MediaKind::Audio, Source::Data { mime, data: audio.needed_text("data")?.to_owned() }, None, None))
         }
-        other => Err(part.error("type", format!("Parts of type `{other}` aren't known."))),
+        other => Err(part.error("type", format!("Parts of type `{other}` aren't supported."))),
     }
 }
 

@@ -294,7 +294,7 @@ fn refuse_stored_sources(tools: &RawValue) -> Result<(), GatewayError> {
             ("environment", !tool["environment"]["container_id"].is_null()),
         ];
         if let Some((name, _)) = by_id.into_iter().find(|(_, is_there)| *is_there) {
-            let message = "What is stored with the provider's key can't be read: the key is everybody's.";
+            let message = "Data stored with the provider's key can't be read, because everyone shares that key.";
             return Err(GatewayError::invalid_param(format!("tools[{index}].{name}"), message));
         }
     }
