@@ -172,7 +172,7 @@ async fn chats_of_a_deleted_assistant_stay_readable() {
     // Regenerating fails with the reason.
     team.ben.post(&format!("/r1/messages/{answer}/regenerate"), json!({})).await.data();
     let failed = socket.expect_in("message.failed", &chat).await;
-    assert_eq!(failed.payload["reason"], "This assistant isn't available any more.");
+    assert_eq!(failed.payload["reason"], "This assistant is no longer available.");
     // The name can be used again.
     team.assistant(&team.anna, json!({ "name": "Ada" })).await;
 }

@@ -32,5 +32,5 @@ async fn rejects_a_redis_with_an_untrusted_certificate_and_names_it() {
     let settings = [("redis.url", url.as_str()), ("server.data_dir", data.as_str())];
     let (is_well, said) = natter(folder.path(), &settings, &["doctor"]).await;
     assert!(!is_well && said.contains("FAULT    redis: "), "{said}");
-    assert!(said.contains("Have this machine trust its authority (SSL_CERT_FILE)"), "{said}");
+    assert!(said.contains("Add its certificate authority to this machine (SSL_CERT_FILE)"), "{said}");
 }

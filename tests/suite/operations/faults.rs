@@ -94,7 +94,7 @@ async fn serves_open_connections_without_free_file_descriptors() {
             break;
         }
     }
-    assert!(told.contains("\"status\":\"degraded\"") && told.contains("Nearly all files"), "{told}");
+    assert!(told.contains("\"status\":\"degraded\"") && told.contains("open-file limit is nearly reached"), "{told}");
     // A conversation continues and is stored.
     writing.send_message(&chat, "while nobody comes in").await;
     reading.expect_in("message.created", &chat).await;
@@ -255,7 +255,7 @@ async fn reports_an_unavailable_provider_and_uses_it_again() {
     upstream.always(Behaviour::Refuse(500, None));
     wait_until("the provider outage is reported", || async {
         program.post("/v1/chat/completions", question.clone()).await;
-        health(&anna).await.1.contains("No AI provider can be asked")
+        health(&anna).await.1.contains("No AI provider is available")
     })
     .await;
     upstream.always(Behaviour::answer("Hello."));

@@ -20,7 +20,7 @@ it('shows what a decided refund has become, without asking again', async () => {
 
 it('asks again where a refund has ended meanwhile, and says so', async () => {
   const get = vi.fn().mockResolvedValueOnce(detailsWith('pending')).mockResolvedValue(detailsWith('failed'));
-  const post = vi.fn().mockRejectedValue(new ApiError(409, 'wrong_state', 'This refund has ended already.'));
+  const post = vi.fn().mockRejectedValue(new ApiError(409, 'wrong_state', 'This refund has already ended.'));
   const store = new AdminPaymentStore({ get, post } as unknown as Api, 'p1');
   await store.payment.load();
   await expect(store.decide('r1', 'done', 'late')).rejects.toBeInstanceOf(ApiError);
