@@ -74,9 +74,9 @@ impl PageTexts {
             Self {
                 language: "vi",
                 title: "Mạng của bạn đã thử quá nhiều lần",
-                sentence: "Máy chủ tạm từ chối mạng của bạn.",
-                wait: format!("Tiếp tục sau {count} {unit}"),
-                next: "Trang sẽ tự tiếp tục. Nếu bạn cho rằng có nhầm lẫn, hãy hỏi người vận hành máy chủ.",
+                sentence: "Máy chủ này đã tạm chặn mạng của bạn.",
+                wait: format!("Thử lại sau {count} {unit}"),
+                next: "Trang này tự động thử lại. Nếu bạn cho rằng có nhầm lẫn, hãy liên hệ quản trị viên máy chủ.",
             }
         } else {
             let unit = match count {
