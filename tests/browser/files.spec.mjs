@@ -490,7 +490,7 @@ test('of a scanned document it is said that it has no text, and which model sees
   upstream.next({ words: ['There is', ' no text.'] });
   await anna.write('What does it say?');
   await anna.sees('There is no text.');
-  await expect(anna.log.getByText('contract.pdf has only pictures of pages')).toBeVisible();
+  await expect(anna.log.getByText('contract.pdf has no text, only pictures')).toBeVisible();
   await expect(anna.log.getByText('Ask again with far-sighted to include these.')).toBeVisible();
   await anna.expectFlawless('a scanned document that was not read');
 });

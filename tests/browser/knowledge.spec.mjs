@@ -42,7 +42,7 @@ for (const [size, options] of [
     await expect(box.getByText('nothing.md is empty.')).toBeVisible();
     await expect(box.getByText(/^\d+ sections?, /)).toBeVisible();
     await input.setInputFiles([{ name: 'photo.png', mimeType: 'image/png', buffer: PICTURE }]);
-    await expect(box.getByText('photo.png can’t be read.')).toBeVisible();
+    await expect(box.getByText('Can’t read photo.png.')).toBeVisible();
     await anna.expectFlawless('files of an assistant');
     await page.reload();
     await expect(box.getByText(/^\d+ sections?, /)).toBeVisible();

@@ -55,7 +55,7 @@ for (const [size, options] of [
     await report.getByRole('button', { name: 'Assign to me' }).click();
     await expect(report.getByText('In review')).toBeVisible();
     await report.getByLabel('Warn the author').check();
-    await report.getByLabel('What to tell them (optional)').fill('Please be kind.');
+    await report.getByLabel('Message to them (optional)').fill('Please be kind.');
     await report.getByRole('button', { name: 'Apply and close' }).click();
     await expect(report).toContainText('message hidden, author warned');
     await admin.expectFlawless('a closed report');
