@@ -211,8 +211,13 @@ const PANICS: [&str; 9] = [
 ];
 
 /// Calls that check a precondition; endpoints use `requires` instead.
-const ASKS: [&str; 5] =
-    ["Confirmed::ask(", "Enrolling::ask(", "Payer::ask(", "EditableAssistant::ask(", "ExportableConversation::ask("];
+const ASKS: [&str; 5] = [
+    "Confirmed::ask(",
+    "PasskeyEnrolment::ask(",
+    "Payer::ask(",
+    "EditableAssistant::ask(",
+    "ExportableConversation::ask(",
+];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -416,7 +421,7 @@ fn production_code_does_not_panic() {
 #[test]
 fn endpoints_authorize_through_requires() {
     let folder = root().join("crates/endpoint/src");
-    let of_requirements = folder.join("requirement.rs");
+    let of_requirements = folder.join("precondition.rs");
     assert!(program_text(&of_requirements).contains("Confirmed::ask("), "the requirements were not found");
     for path in sources(&folder).into_iter().filter(|path| *path != of_requirements) {
         let text = program_text(&path);

@@ -159,7 +159,7 @@ async fn serves_metrics_on_a_private_address_and_survives_a_taken_port() {
     wait_until("the connection's end", || async { value(&read(&url).await, connections) == 0.0 }).await;
     if app.redis.is_some() {
         app.add_instance().await;
-        let said = |line: &String| line.contains("metrics can't be read");
+        let said = |line: &String| line.contains("failed to serve metrics");
         assert!(app.instances[1].log().iter().any(said));
         app.anonymous().at(&app.instances[1].url()).get("/health").await;
     }

@@ -166,7 +166,7 @@ mod tests {
         let text = include_str!("../../../docs/connections.md");
         let mut wrong = Vec::new();
         for (name, size) in [
-            ("Outbound", size_of::<ConnectionHandle>()),
+            ("ConnectionHandle", size_of::<ConnectionHandle>()),
             ("Sender", size_of::<Sender>()),
             ("Queue", size_of::<Queue>()),
             ("Inbound", size_of::<Inbound>()),

@@ -121,7 +121,7 @@ async fn limits_the_knowledge_of_an_assistant() {
     // The limit leaves room for less than this file needs.
     let second = library.give("long.txt", "text/plain", "All work and no play. ".repeat(900)).await;
     let failed = library.until(&second, "failed").await;
-    assert!(failed["error"].as_str().unwrap().contains("more than 4 pieces"), "{failed}");
+    assert!(failed["error"].as_str().unwrap().contains("more than 4 sections"), "{failed}");
     assert_eq!(library.rows("knowledge_chunks").await, 3, "chunks of the failed file are left");
     let third = anna.upload("third.txt", "text/plain", "third").await;
     anna.post(&path, json!({ "upload_id": third["id"] })).await.refused(413, "quota_exceeded");

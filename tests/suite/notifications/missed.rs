@@ -48,7 +48,7 @@ async fn mails_missed_notifications_in_one_digest() {
     let mail = server.mail_with(&ben.email, "the second thing").await;
     for part in [mail.text(), mail.html()] {
         assert!(part.contains("the first thing"), "{part}");
-        assert!(part.contains("To answer, open Natter"), "{part}");
+        assert!(part.contains("To reply, open Natter"), "{part}");
         for gone in ["muted away", "deleted meanwhile", "read meanwhile"] {
             assert!(!part.contains(gone), "{gone}: {part}");
         }

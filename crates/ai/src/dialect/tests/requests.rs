@@ -356,7 +356,7 @@ fn rejects_file_urls_for_openai() {
     for content in [json!([document]), result] {
         let request = read(ApiStyle::Messages, &body(&content)).unwrap();
         let refused = super::write(ProviderKind::OPENAI, &request).unwrap_err();
-        assert!(refused.status(ApiStyle::Messages) == 400 && refused.message().contains("addresses"), "{refused}");
+        assert!(refused.status(ApiStyle::Messages) == 400 && refused.message().contains("by URL"), "{refused}");
         assert!(super::write(ProviderKind::ANTHROPIC, &request).is_ok());
     }
 }
