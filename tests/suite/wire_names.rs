@@ -89,7 +89,7 @@ fn collect_items(items: &[Item], lines: &mut Vec<String>) {
                     collect_items(items, lines);
                 }
             }
-            Item::Struct(item) if has_naming_derive(&item.attrs) => {
+            Item::Struct(item) if has_naming_derive(&item.attrs) && !is_converted(&item.attrs) => {
                 let container = Container::new(&item.attrs);
                 lines.push(format!("struct{} {}", container.keys, container.members(&item.fields, "snake_case")));
             }
@@ -196,13 +196,22 @@ fn arguments(attributes: &[Attribute]) -> Vec<(String, Option<String>)> {
 }
 
 fn has_naming_derive(attributes: &[Attribute]) -> bool {
-    attributes.iter().filter(|it| it.path().is_ident("derive")).any(|derive| {
-        derive
-            .parse_args_with(Punctuated::<syn::Path, Token![,]>::parse_terminated)
-            .unwrap()
-            .iter()
-            .any(|path| NAMING_DERIVES.contains(&path.segments.last().unwrap().ident.to_string().as_str()))
-    })
+    derives(attributes).iter().any(|name| NAMING_DERIVES.contains(&name.as_str()))
+}
+
+/// True for types that are only read, and built from another type that is on the wire in their place.
+fn is_converted(attributes: &[Attribute]) -> bool {
+    let has_source = arguments(attributes).iter().any(|(key, _)| key == "from" || key == "try_from");
+    has_source && !derives(attributes).iter().any(|name| name == "Serialize")
+}
+
+fn derives(attributes: &[Attribute]) -> Vec<String> {
+    attributes
+        .iter()
+        .filter(|it| it.path().is_ident("derive"))
+        .flat_map(|it| it.parse_args_with(Punctuated::<syn::Path, Token![,]>::parse_terminated).unwrap())
+        .map(|path| path.segments.last().unwrap().ident.to_string())
+        .collect()
 }
 
 fn is_test(attributes: &[Attribute]) -> bool {

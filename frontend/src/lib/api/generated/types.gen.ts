@@ -7,13 +7,13 @@ export type ClientOptions = {
 export type AccountOwnFrame = {
     id: string;
     /**
-     * One's own account is another than it was, for one's own connections: its name, what one says of oneself or chose to be shown as.
+     * The user's own account changed, sent to the user's connections: name, profile or status.
      */
     payload: {
         user_id: UserId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -21,25 +21,25 @@ export type AccountOwnFrame = {
 };
 
 /**
- * What is done to several accounts.
+ * Action applied to several accounts.
  */
 export type AccountsAction = 'suspend' | 'restore' | 'sign_out';
 
 export type AckFrame = {
     id: string;
     /**
-     * What was asked is done; a message that was sent is named.
+     * Confirms a command. Contains the message, if one was sent.
      */
     payload: {
         /**
-         * The same `client_id` was sent before: this is the earlier message.
+         * True if the `client_id` was already used. The ids are then those of the earlier message.
          */
         duplicate?: boolean | null;
         message_id?: MessageId | null;
         seq?: number | null;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -48,7 +48,7 @@ export type AckFrame = {
 
 export type AddBanRequest = {
     /**
-     * A network in CIDR notation, or one address; of IPv6 its /64 is meant then.
+     * Network in CIDR notation, or a single address. A single IPv6 address bans its /64.
      */
     address: string;
     reason: string;
@@ -57,11 +57,11 @@ export type AddBanRequest = {
 
 export type AddEmojiRequest = {
     /**
-     * Letters from a to z, digits, `-` and `_`; none that an emoji of Unicode has.
+     * Letters from a to z, digits, `-` and `_`; not the name of a Unicode emoji.
      */
     name: string;
     /**
-     * A PNG, GIF or WebP picture of one's own: at most 256 KiB, and 512 pixels wide and high.
+     * An uploaded PNG, GIF or WebP image of the caller: at most 256 KiB and 512 pixels wide and high.
      */
     upload_id: UploadId;
 };
@@ -69,35 +69,36 @@ export type AddEmojiRequest = {
 export type AddMcpServerRequest = {
     auth?: McpAuth | null;
     /**
-     * For `oauth`: by which the authorization server knows Natter. Left out, Natter registers itself there, where it may.
+     * Client id of Natter for `oauth`, at the authorization server. If omitted, Natter registers itself where the
+     * server supports it.
      */
     client_id?: string | null;
     /**
-     * Kept encrypted, and never shown again.
+     * Stored encrypted and never returned.
      */
     client_secret?: string | null;
     /**
-     * For `stdio`: one of `GET /r1/admin/mcp_commands`.
+     * Command of a `stdio` server, one of `GET /r1/admin/mcp_commands`.
      */
     command?: string | null;
     description?: string | null;
     /**
-     * Left out, true.
+     * If omitted, true.
      */
     is_enabled?: boolean | null;
     name: string;
-    visible_to?: OfferedTo | null;
     /**
-     * Headers for `http`, variables for `stdio`. Kept encrypted, and never shown again.
+     * Headers for `http`, environment variables for `stdio`. Stored encrypted and never returned.
      */
     secrets?: {
         [key: string]: string;
     } | null;
     transport: McpTransport;
     /**
-     * For `http`: https, or what `outgoing.allow` names.
+     * URL of an `http` server: an https URL, or one that `outgoing.allow` contains.
      */
     url?: string | null;
+    visible_to?: OfferedTo | null;
 };
 
 export type AddMemberRequest = {
@@ -107,34 +108,35 @@ export type AddMemberRequest = {
 
 export type AddProviderRequest = {
     /**
-     * With the version segment: https, or what `outgoing.allow` names. Left out, the kind's public service.
+     * Base URL with the version segment: https, or a URL that `outgoing.allow` contains. If omitted, the public
+     * service of the kind.
      */
     base_url?: string | null;
     /**
-     * Kept encrypted, and never shown again. `project=key` names the project whose quota the key shares.
+     * Stored encrypted and never returned. `project=key` names the project whose quota the key shares.
      */
     keys?: Array<string> | null;
     /**
-     * `openai` (and every server that speaks its protocol), `anthropic`, `gemini` or `mistral`.
+     * `openai` (and every server with its protocol), `anthropic`, `gemini` or `mistral`.
      */
     kind: string;
     /**
-     * What may be asked of it.
+     * Models available at the provider.
      */
     models: Array<string>;
     /**
-     * Small letters, digits, `-` and `_`. It can't be changed.
+     * Lower-case letters, digits, `-` and `_`. Can't be changed.
      */
     name: string;
     /**
-     * Of each instance.
+     * Limit per instance.
      */
     requests_per_minute?: number | null;
 };
 
 export type AddWorkspaceMemberRequest = {
     /**
-     * The whole address of an account.
+     * Complete e-mail address of an account.
      */
     email?: string | null;
     role?: WorkspaceRole | null;
@@ -142,45 +144,46 @@ export type AddWorkspaceMemberRequest = {
 };
 
 /**
- * Who was added: a person or an assistant.
+ * The added member: a user or an assistant.
  */
 export type AddedMember = Member | AssistantMember;
 
 /**
- * A conversation: where it is and how much is in it.
+ * Conversation with its workspace and usage.
  */
 export type AdminConversation = {
     archived_at: Timestamp | null;
     created_at: Timestamp;
     id: ConversationId;
     /**
-     * Whether everybody of the workspace is in it; it can't be deleted.
+     * True for the default channel, which has all members of the workspace and can't be deleted.
      */
     is_default: boolean;
     kind: ConversationKind;
     last_activity_at: Timestamp;
     /**
-     * People.
+     * Number of members, not counting assistants.
      */
     members: number;
     /**
-     * That were ever sent.
+     * Messages ever sent.
      */
     messages: number;
     owner: AdminOwner | null;
     /**
-     * Bytes of the files in its messages.
+     * Size of the files in its messages, in bytes.
      */
     stored_bytes: number;
     /**
-     * None: it has none, or it is of a chat with an assistant, whose title tells what was asked.
+     * Null if there is no title, and for chats with an assistant, whose title reveals the
+     * question.
      */
     title: string | null;
     workspace: AdminPlace;
 };
 
 /**
- * Somebody who may come to own a channel or group.
+ * Candidate for the ownership of a channel or group.
  */
 export type AdminConversationMember = {
     display_name: string;
@@ -195,31 +198,31 @@ export type AdminOwner = {
 };
 
 /**
- * A payment as administrators see it.
+ * Payment, as seen by administrators.
  */
 export type AdminPayment = Payment & {
     /**
-     * By which the gateway knows what was paid. Null: it hasn't said that anything was.
+     * The gateway's reference of the charge. Null if it has not reported one.
      */
     charge: string | null;
     /**
-     * What the gateway says was paid, where that is something else.
+     * Paid amount as the gateway reports it, if it differs.
      */
     paid_amount: number | null;
     paid_currency: string | null;
     /**
-     * What is wrong with it.
+     * Reason of the quarantine.
      */
     quarantine: string | null;
     /**
-     * By which the gateway knows it.
+     * The gateway's reference of the payment.
      */
     reference: string | null;
     user_id: UserId;
 };
 
 /**
- * A payment with all that is known of it.
+ * Payment with its events, refunds and disputes.
  */
 export type AdminPaymentDetails = AdminPayment & {
     disputes: Array<PaymentDispute>;
@@ -228,13 +231,13 @@ export type AdminPaymentDetails = AdminPayment & {
 };
 
 /**
- * A payment method, for administrators.
+ * Payment gateway, as seen by administrators.
  */
 export type AdminPaymentGateway = PaymentGateway & {
     last_event_at?: Timestamp | null;
     last_paid_at?: Timestamp | null;
     /**
-     * Refunds that it has not answered in a week, which an administrator has to end.
+     * Refunds that it has not answered in a week, which an administrator has to settle.
      */
     refunds_stuck: number;
     /**
@@ -248,7 +251,7 @@ export type AdminPaymentGateway = PaymentGateway & {
 };
 
 /**
- * The workspace of a conversation.
+ * Workspace of a conversation.
  */
 export type AdminPlace = {
     id: WorkspaceId;
@@ -257,84 +260,85 @@ export type AdminPlace = {
 };
 
 /**
- * A subscription as administrators see it.
+ * Subscription, as seen by administrators.
  */
 export type AdminSubscription = Subscription & {
     user_id: UserId;
 };
 
 /**
- * An account.
+ * User account.
  */
 export type AdminUser = {
     created_at: Timestamp;
     display_name: string;
     email: string;
     /**
-     * Whether the address was shown to be theirs.
+     * True if the email address is verified.
      */
     email_verified: boolean;
     has_password: boolean;
     id: UserId;
     last_active_at?: Timestamp | null;
     /**
-     * What they have paid for, or have a seat in; none: nothing.
+     * Plan of the user, paid or by a seat. Null if there is none.
      */
     plan?: string | null;
     role: UserRole;
     /**
-     * Whether a code of an authenticator is asked for at sign-in.
+     * True if sign-in requires a code of an authenticator app.
      */
     second_factor: boolean;
     status: UserStatus;
     suspended_at?: Timestamp | null;
     /**
-     * Why, as an administrator has put it.
+     * Reason given by an administrator.
      */
     suspended_reason?: string | null;
     /**
-     * Workspaces that they are in, beside their own.
+     * Number of workspaces of the user, not counting the personal one.
      */
     workspaces: number;
 };
 
 /**
- * An account with what belongs to it.
+ * User account with related records.
  */
 export type AdminUserDetails = AdminUser & {
     api_keys: number;
     credits?: Credits | null;
     /**
-     * Providers by which they sign in.
+     * Number of linked identity providers.
      */
     identities: number;
     /**
-     * At most a hundred, by name.
+     * At most 100, by name.
      */
     in_workspaces: Array<AdminUserWorkspace>;
     /**
-     * Whether it is the last administrator, who stays one.
+     * True if this is the last administrator, who can't be demoted.
      */
     is_last_admin: boolean;
     passkeys: number;
     /**
-     * Reports of their messages, and how often they were warned.
+     * Reports of the user's messages.
      */
     reports: number;
     /**
-     * Devices that are signed in.
+     * Number of signed-in devices.
      */
     sessions: number;
     storage: StorageUse;
     /**
-     * Who suspended it; none: it is active, or that account is gone.
+     * Administrator who suspended the account. Null if it is active, or if that administrator's
+     * account was deleted.
      */
     suspended_by_name?: string | null;
     warnings: number;
 };
 
 /**
- * A workspace that somebody is in.
+ * Workspace membership of a user.
  */
 export type AdminUserWorkspace = {
     id: WorkspaceId;
@@ -344,7 +348,7 @@ export type AdminUserWorkspace = {
 };
 
 /**
- * A workspace: how much is in it, and whose it is.
+ * Workspace with its usage and owner.
  */
 export type AdminWorkspace = {
     conversations: number;
@@ -355,19 +359,19 @@ export type AdminWorkspace = {
     last_activity_at?: Timestamp | null;
     members: number;
     /**
-     * That were ever sent.
+     * Messages ever sent.
      */
     messages: number;
     name: string;
     owner?: AdminOwner | null;
     /**
-     * Bytes of the files in its messages and of what its assistants know.
+     * Size of the files in its messages and of the knowledge files of its assistants, in bytes.
      */
     stored_bytes: number;
 };
 
 /**
- * Somebody who may come to own a workspace.
+ * Candidate for the ownership of a workspace.
  */
 export type AdminWorkspaceMember = {
     display_name: string;
@@ -377,26 +381,26 @@ export type AdminWorkspaceMember = {
 };
 
 /**
- * A provider of models.
+ * AI provider.
  */
 export type AiProvider = {
     /**
-     * Of one that was added in the console. Null: its kind's public service.
+     * Base URL of a provider added in the console. Null: the public service of its kind.
      */
     base_url: string | null;
     /**
-     * The instance that answers leaves it alone for a while, because it failed again and again.
+     * True if this instance has paused the provider after repeated failures.
      */
     is_resting: boolean;
     keys: Array<ProviderKey>;
     kind: string;
     /**
-     * What may be asked of it. Empty: any model.
+     * Available models. Empty: any model.
      */
     models: Array<string>;
     name: string;
     /**
-     * Of each instance. Null: no limit.
+     * Limit of each instance. Null: unlimited.
      */
     requests_per_minute: number | null;
     source: ProviderSource;
@@ -404,22 +408,22 @@ export type AiProvider = {
 
 export type AiProviderVec = Array<{
     /**
-     * Of one that was added in the console. Null: its kind's public service.
+     * Base URL of a provider added in the console. Null: the public service of its kind.
      */
     base_url: string | null;
     /**
-     * The instance that answers leaves it alone for a while, because it failed again and again.
+     * True if this instance has paused the provider after repeated failures.
      */
     is_resting: boolean;
     keys: Array<ProviderKey>;
     kind: string;
     /**
-     * What may be asked of it. Empty: any model.
+     * Available models. Empty: any model.
      */
     models: Array<string>;
     name: string;
     /**
-     * Of each instance. Null: no limit.
+     * Limit of each instance. Null: unlimited.
      */
     requests_per_minute: number | null;
     source: ProviderSource;
@@ -427,118 +431,118 @@ export type AiProviderVec = Array<{
 
 export type AnswerChallengeRequest = {
     /**
-     * From the sign-in.
+     * `challenge` from the sign-in.
      */
     challenge: string;
     /**
-     * What the authenticator shows.
+     * Code shown by the authenticator.
      */
     code?: string | null;
     /**
-     * In its place, one of the recovery codes.
+     * A recovery code, instead of `code`.
      */
     recovery_code?: string | null;
 };
 
 /**
- * What of a model's window an answer's question took.
+ * Usage of the model's context window for an answer.
  */
 export type AnswerContext = {
     /**
-     * How many messages were among them.
+     * Number of messages in the context.
      */
     messages: number;
     /**
-     * Tokens that were read, as counted or estimated.
+     * Input tokens, as counted or estimated.
      */
     used: number;
     /**
-     * Tokens that are read at most.
+     * Maximum number of input tokens.
      */
     window: number;
 };
 
 /**
- * An answer's figures, and what the model thought before it.
+ * Statistics of an answer, and the model's reasoning.
  */
 export type AnswerDetails = {
     answer?: AnswerFigures | null;
     message_id: MessageId;
     /**
-     * The model that wrote it.
+     * Model that wrote the answer.
      */
     model?: string | null;
     /**
-     * What the model thought, where it said so; cut where it is very long.
+     * The model's reasoning, if reported; truncated if it is very long.
      */
     thinking?: string | null;
     /**
-     * The calls of tools, with their whole arguments and results.
+     * Tool calls with their full arguments and results.
      */
     tool_calls?: Array<ToolCall>;
 };
 
 /**
- * How long an answer took, and what was used for it. Tokens are as the provider counted them.
+ * Duration and usage of an answer. Token counts are those of the provider.
  */
 export type AnswerFigures = {
     cached_tokens?: number | null;
     /**
-     * The places in the assistant's files that the text cites, as `[1]`.
+     * Citations of knowledge files in the text, as `[1]`.
      */
     citations?: Array<Citation>;
     context: AnswerContext;
     /**
-     * In micro-credits. Null: it is not known.
+     * Cost in micro-credits. Null if it is unknown.
      */
     cost?: number | null;
     duration_ms: number;
     /**
-     * The provider did not say how many tokens it were.
+     * True if the provider did not report the token counts.
      */
     estimated: boolean;
     /**
-     * The files of the messages that were read, the newest first, at most twenty; none where there are none.
+     * Files of the messages in the model's context, the newest first, at most 20.
      */
     files?: Array<SeenFile>;
     /**
-     * From the question to the model to its first word.
+     * Time from the request to the first word.
      */
     first_token_ms?: number | null;
     /**
-     * All that was read, from a cache too.
+     * Input tokens, including cached ones.
      */
     input_tokens?: number | null;
     knowledge?: AnswerKnowledge | null;
     /**
-     * All that was written, thinking too.
+     * Output tokens, including reasoning.
      */
     output_tokens?: number | null;
     reasoning_tokens?: number | null;
     /**
-     * How long it thought before the first word, where it said so.
+     * Duration of thinking before the first word, if the model thought.
      */
     thought_ms?: number | null;
 };
 
 /**
- * What of the assistant's files, and of the section's, was searched for an answer.
+ * Result of the knowledge search for an answer.
  */
 export type AnswerKnowledge = {
     /**
-     * Files that were searched.
+     * Number of files that were searched.
      */
     files: number;
     /**
-     * Files that were not, because they are still being read, or failed.
+     * Number of files that were not searched because they are being processed or failed.
      */
     missing: number;
     /**
-     * Pieces that the model read.
+     * Number of chunks in the model's context.
      */
     pieces: number;
     /**
-     * Why the answer was written without the files.
+     * Reason for which the answer was written without the files.
      */
     reason?: string | null;
     state: KnowledgeSearch;
@@ -547,31 +551,31 @@ export type AnswerKnowledge = {
 export type AnswerSearchRequest = {
     assistant_id?: AssistantId | null;
     /**
-     * By any of them.
+     * Authors, of which any matches.
      */
     authors?: Array<UserId> | null;
     /**
-     * In any of them.
+     * Conversations, of which any matches.
      */
     conversation_ids?: Array<ConversationId> | null;
     exact?: boolean | null;
     from?: Timestamp | null;
     /**
-     * All of these.
+     * Content types, of which all must match.
      */
     has?: Array<SearchHas> | null;
     kind?: ConversationKind | null;
     /**
-     * As in a search.
+     * Query, as in `GET /r1/search`.
      */
     q?: string | null;
     /**
-     * Left out: what the messages say about `q`. At most 500 characters.
+     * Question about the results. If omitted, what the messages say about `q`. At most 500 characters.
      */
     question?: string | null;
     sort?: SearchSort | null;
     /**
-     * Of which days are, by its name in the IANA database. Left out: the caller's, or UTC.
+     * IANA time zone of dates in `q`. If omitted, the caller's time zone, or UTC.
      */
     timezone?: string | null;
     to?: Timestamp | null;
@@ -579,25 +583,25 @@ export type AnswerSearchRequest = {
 };
 
 /**
- * A key by which a program acts for its owner. The key itself is shown once, when it is made.
+ * API key of a user. The key itself is returned once, when it is created.
  */
 export type ApiKey = {
     budget?: Budget | null;
     created_at: Timestamp;
     /**
-     * Parts of `/v1` that it may call. None named: all.
+     * Parts of `/v1` that the key may call. Empty: all.
      */
     endpoints: Array<GatewayEndpoint>;
     expires_at?: Timestamp | null;
     id: ApiKeyId;
     last_used_at?: Timestamp | null;
     /**
-     * Models that it may ask for. None named: every model.
+     * Models that the key may use. Empty: all models.
      */
     models: Array<string>;
     name: string;
     /**
-     * Requests at the same time.
+     * Maximum number of concurrent requests.
      */
     parallel?: number | null;
     /**
@@ -605,24 +609,24 @@ export type ApiKey = {
      */
     passthrough?: Array<GatewayPass> | null;
     /**
-     * How the key begins, so that its owner recognises it.
+     * First characters of the key, for its owner to recognise it.
      */
     prefix: string;
     previous_until?: Timestamp | null;
     /**
-     * Requests in a minute.
+     * Maximum number of requests per minute.
      */
     rpm?: number | null;
     scopes: Array<Scope>;
     /**
-     * Tokens in a minute.
+     * Maximum number of tokens per minute.
      */
     tpm?: number | null;
     workspace_id?: WorkspaceId | null;
 };
 
 /**
- * A program's key to its owner's account.
+ * An API key of a user.
  */
 export type ApiKeyId = string;
 
@@ -633,94 +637,95 @@ export type ArchivedTasks = {
 export type AskAgainRequest = {
     content: string;
     /**
-     * The model that is to answer. Left out, the chat's or the assistant's.
+     * Model for the answer. If omitted, the model of the chat or the assistant.
      */
     model?: string | null;
 };
 
 /**
- * Whose tasks are listed.
+ * Assignee whose tasks are listed.
  */
 export type Assignee = 'me';
 
 /**
- * An assistant that one can talk to.
+ * Assistant that can be a member of conversations.
  */
 export type Assistant = {
     /**
-     * Whether it answers where it is mentioned, beside its own chats.
+     * True if the assistant answers mentions in other conversations.
      */
     answers_mentions: boolean;
     created_at: Timestamp;
     created_by?: UserId | null;
     /**
-     * What it is for, in one line.
+     * Purpose of the assistant, in one line.
      */
     description?: string | null;
     id: AssistantId;
     /**
-     * Whether it is the one that `kind: "assistant"` means without an `assistant_id`.
+     * True for the assistant that `kind: "assistant"` selects without an `assistant_id`.
      */
     is_default: boolean;
     /**
-     * The longest answer, in tokens. Null: the model's own.
+     * Maximum length of an answer, in tokens. Null: the model's default.
      */
     max_answer_tokens?: number | null;
     /**
-     * Whether the caller may change it.
+     * True if the caller may edit the assistant.
      */
     may_edit: boolean;
     /**
-     * Null: the installation's default.
+     * Null: the server's default model.
      */
     model?: string | null;
     /**
-     * Whether people may choose another model for a chat or a question.
+     * True if users may choose another model for a chat or a question.
      */
     model_choice: boolean;
     name: string;
     picture?: Picture | null;
     /**
-     * Questions to begin with.
+     * Suggested questions.
      */
     starters: Array<string>;
     /**
-     * Who it is and how it answers. Told to those who may change it: its maker, and the workspace's owner and admins.
+     * System prompt. Returned only to users who may edit the assistant: its creator, and owners
+     * and admins of the workspace.
      */
     system_prompt?: string | null;
     /**
-     * From 0 (always alike) to 2. Null: the model's own.
+     * Sampling temperature from 0 (deterministic) to 2. Null: the model's default.
      */
     temperature?: number | null;
     /**
-     * Which tools it has.
+     * Tools of the assistant, by server.
      */
     tools: Array<AssistantTools>;
     /**
-     * Whether it may use tools, where there are any.
+     * True if the assistant may use tools.
      */
     tools_enabled: boolean;
     updated_at: Timestamp;
     /**
-     * Who may talk to it.
+     * Users who may talk to the assistant.
      */
     visibility: Visibility;
     workspace_id?: WorkspaceId | null;
 };
 
 /**
- * An assistant that can be a member of conversations.
+ * An assistant.
  */
 export type AssistantId = string;
 
 /**
- * An assistant in a conversation.
+ * Assistant in a conversation.
  */
 export type AssistantMember = {
     id: AssistantId;
     model?: string | null;
     /**
-     * Whether people may choose another model for a chat or a question.
+     * True if users may choose another model for a chat or a question.
      */
     model_choice: boolean;
     name: string;
@@ -728,12 +733,12 @@ export type AssistantMember = {
 };
 
 /**
- * The tools of a server that an assistant has.
+ * Tools of a server that an assistant has.
  */
 export type AssistantTools = {
     server_id: McpServerId;
     /**
-     * Null: all of them.
+     * Null: all tools.
      */
     tools?: Array<string> | null;
 };
@@ -741,13 +746,13 @@ export type AssistantTools = {
 export type AssistantsChangedFrame = {
     id: string;
     /**
-     * Assistants of a workspace are others than they were: made, changed, deleted.
+     * Assistants of a workspace were created, changed or deleted.
      */
     payload: {
         workspace_id: WorkspaceId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -755,94 +760,95 @@ export type AssistantsChangedFrame = {
 };
 
 /**
- * Whom an announcement is for. `all` stands alone; of the others each narrows it, and any one that a list names is enough.
+ * Recipients of an announcement. Either `all`, or the intersection of the other criteria; within
+ * one list any match is enough.
  */
 export type Audience = {
     /**
-     * Everyone with an account.
+     * All users.
      */
     all?: boolean;
     /**
-     * People who have one of these plans, or a seat in it.
+     * Users who have one of these plans, or a seat in one.
      */
     plan_ids?: Array<PlanId>;
     /**
-     * People who have one of these roles in the installation.
+     * Users with one of these server roles.
      */
     roles?: Array<UserRole>;
     /**
-     * These people.
+     * These users.
      */
     user_ids?: Array<UserId>;
     /**
-     * Members of one of these.
+     * Members of any of these workspaces.
      */
     workspace_ids?: Array<WorkspaceId>;
 };
 
 /**
- * What was done.
+ * Audited action.
  */
 export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_changed' | 'auth.api_key_rotated' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.user_invited' | 'admin.user_suspended' | 'admin.user_restored' | 'admin.user_role_changed' | 'admin.user_sessions_ended' | 'admin.user_password_reset' | 'admin.user_second_factor_removed' | 'admin.user_exported' | 'admin.user_deleted' | 'admin.workspace_owner_changed' | 'admin.workspace_deleted' | 'admin.conversation_owner_changed' | 'admin.conversation_deleted' | 'admin.audit_exported' | 'admin.mail_tested' | 'admin.setup_changed' | 'admin.job_requeued' | 'admin.job_deleted' | 'admin.profiled' | 'admin.broadcast_created' | 'admin.broadcast_changed' | 'admin.broadcast_withdrawn' | 'gateway.model_changed' | 'gateway.model_removed' | 'gateway.model_list_changed' | 'gateway.model_list_removed' | 'admin.mcp_server_added' | 'admin.mcp_server_changed' | 'admin.mcp_server_removed' | 'gateway.budget_changed' | 'gateway.budget_removed' | 'gateway.provider_key_changed' | 'gateway.provider_added' | 'gateway.provider_changed' | 'gateway.provider_removed' | 'payment.plan_changed' | 'payment.refunded' | 'payment.refund_decided' | 'payment.released' | 'payment.difference_closed' | 'payment.credits_given' | 'payment.gateway_switched' | 'moderation.report_taken' | 'moderation.report_released' | 'moderation.report_dismissed' | 'moderation.report_closed' | 'moderation.message_hidden' | 'moderation.message_restored' | 'moderation.message_read' | 'moderation.author_warned' | 'moderation.slow_mode_changed' | 'moderation.word_filter_changed' | 'firewall.address_banned';
 
 /**
- * One line of the audit log.
+ * Entry of the audit log.
  */
 export type AuditEntry = {
     /**
-     * What was done, such as `auth.signin`.
+     * Audited action, such as `auth.signin`.
      */
     action: AuditAction;
     actor?: UserId | null;
     /**
-     * Their name today; none once the account is gone.
+     * Current name of the user. Null once the account is deleted.
      */
     actor_name?: string | null;
     /**
-     * Where it came from.
+     * Client address.
      */
     address?: string | null;
     created_at: Timestamp;
     id: AuditEntryId;
     place?: Place | null;
     /**
-     * What it was done to: an id or a network.
+     * Object of the action: an id or a network.
      */
     target?: string | null;
 };
 
 /**
- * One line of the audit log.
+ * An entry of the audit log.
  */
 export type AuditEntryId = string;
 
 /**
- * What an authenticator app is set up with.
+ * Enrolment data for an authenticator app.
  */
 export type Authenticator = {
     /**
-     * In base32, to be typed.
+     * Secret in base32, for manual entry.
      */
     secret: string;
     /**
-     * The secret as an `otpauth:` address, to be shown as a QR code.
+     * `otpauth:` URI with the secret, for a QR code.
      */
     uri: string;
 };
 
 export type AuthenticatorCodeRequest = {
     /**
-     * What the authenticator shows.
+     * Code shown by the authenticator.
      */
     code: string;
 };
 
 /**
- * A network that is kept out for a time.
+ * Network that is banned for a limited time.
  */
 export type Ban = {
     /**
-     * In CIDR notation.
+     * Network in CIDR notation.
      */
     address: string;
     created_at: Timestamp;
@@ -853,17 +859,18 @@ export type Ban = {
 };
 
 /**
- * An address that is kept out for a time.
+ * A ban of a network.
  */
 export type BanId = string;
 
 export type BeginPaymentMethodSetupRequest = {
     /**
-     * One with `saves_methods`, by `GET /r1/payment_gateways`.
+     * A gateway with `saves_methods`, from `GET /r1/payment_gateways`.
      */
     gateway: string;
     /**
-     * The page of this server to which the browser goes in the end, with `setup` in its query. Left out: `/plans/billing`.
+     * Page of this server that the browser finally returns to, with `setup` in its query. If omitted,
+     * `/plans/billing`.
      */
     return_url?: string | null;
     workspace_id?: WorkspaceId | null;
@@ -871,22 +878,23 @@ export type BeginPaymentMethodSetupRequest = {
 
 export type BeginPaymentRequest = {
     /**
-     * Left out: the plan's first that the gateway takes.
+     * If omitted, the plan's first currency that the gateway supports.
      */
     currency?: string | null;
     /**
-     * As `GET /r1/payment_gateways` names it. Left out: that of `payment_method_id`.
+     * Name from `GET /r1/payment_gateways`. If omitted, the gateway of `payment_method_id`.
      */
     gateway?: string | null;
     payment_method_id?: PaymentMethodId | null;
     plan_id: PlanId;
     price?: Price | null;
     /**
-     * The page of this server to which the browser goes in the end, with `payment` in its query. Left out: `/plans/result`.
+     * Page of this server that the browser finally returns to, with `payment` in its query. If omitted,
+     * `/plans/result`.
      */
     return_url?: string | null;
     /**
-     * Of a workspace: no fewer than it has members.
+     * Number of seats of a workspace: at least its number of members.
      */
     seats?: number | null;
     workspace_id?: WorkspaceId | null;
@@ -898,62 +906,63 @@ export type BeginTrialRequest = {
 
 export type BegunPayment = {
     /**
-     * How long it can be.
+     * Time at which `redirect_url` expires.
      */
     expires_at: Timestamp;
     payment_id: PaymentId;
     /**
-     * Where it is paid or confirmed. Where nothing is left to do: the page of this server that tells what became of it.
+     * Page for payment or confirmation. If no action is left, the page of this server that shows the result.
      */
     redirect_url: string;
     /**
-     * `pending`, or at once `paid` or `failed` where a saved payment method was charged.
+     * `pending`, or immediately `paid` or `failed` if a saved payment method was charged.
      */
     status: PaymentStatus;
 };
 
 export type BegunPaymentMethodSetup = {
     /**
-     * How long that can be.
+     * Time at which `redirect_url` expires.
      */
     expires_at: Timestamp;
     /**
-     * Where the payer gives it.
+     * Page on which the payer enters the payment method.
      */
     redirect_url: string;
     setup_id: PaymentMethodSetupId;
 };
 
 /**
- * Who pays, as receipts name them.
+ * Billing details on receipts.
  */
 export type BillingDetails = {
     /**
-     * Lines.
+     * Address, possibly of several lines.
      */
     address: string | null;
     /**
-     * ISO 3166, two letters.
+     * ISO 3166 code of two letters.
      */
     country: string | null;
     /**
-     * Null: the payer's or the workspace's.
+     * Null: the name of the payer or of the workspace.
      */
     name: string | null;
     vat_id: string | null;
 };
 
 /**
- * The board of a conversation without its tasks.
+ * Board of a conversation without its tasks.
  */
 export type Board = {
     /**
-     * In their order.
+     * Columns in order of position.
      */
     columns: Array<BoardColumn>;
     conversation_id: ConversationId;
     /**
-     * Counts the changes; 0 before the first one. Events and `hello` tell it too, so that a client knows whether it has missed something.
+     * Number of changes so far. Events and `hello` contain it, so that clients detect missed
+     * changes.
      */
     version: number;
 };
@@ -961,13 +970,13 @@ export type Board = {
 export type BoardColumn = {
     conversation_id: ConversationId;
     /**
-     * What stands in it is done: nobody is reminded of it.
+     * True if tasks in this column are done, so that no reminders are sent.
      */
     done: boolean;
     id: BoardColumnId;
     name: string;
     /**
-     * Columns are ordered by the bytes of it.
+     * Sort key: columns are ordered by its bytes.
      */
     position: string;
 };
@@ -978,7 +987,7 @@ export type BoardColumn = {
 export type BoardColumnId = string;
 
 /**
- * An announcement, for administrators.
+ * Announcement, as seen by administrators.
  */
 export type Broadcast = {
     audience: Audience;
@@ -988,30 +997,27 @@ export type Broadcast = {
     body: string;
     channels: Array<BroadcastChannel>;
     created_at: Timestamp;
-    /**
-     * Who wrote it.
-     */
     created_by: UserId;
     /**
-     * How many of them it has got to: an app of theirs was told, or has asked.
+     * Number of recipients to whose app it was delivered.
      */
     delivered: number;
     /**
-     * How many have put it away.
+     * Number of recipients who have dismissed it.
      */
     dismissed: number;
     /**
-     * Whether people can put it away.
+     * True if recipients can dismiss it.
      */
     dismissible: boolean;
     ends_at: Timestamp | null;
     id: BroadcastId;
     /**
-     * How many it concerned when it began; before that, when it was written.
+     * Number of recipients when it started or, before that, when it was created.
      */
     recipients: number;
     /**
-     * How many have had it before their eyes.
+     * Number of recipients who have seen it.
      */
     seen: number;
     severity: Severity;
@@ -1023,20 +1029,20 @@ export type Broadcast = {
 };
 
 /**
- * How an announcement reaches people.
+ * Delivery channel of an announcement.
  */
 export type BroadcastChannel = 'banner' | 'notification' | 'push' | 'mail';
 
 export type BroadcastDismissedFrame = {
     id: string;
     /**
-     * One has put an announcement away, for one's own connections.
+     * The user dismissed an announcement, sent to the user's connections.
      */
     payload: {
         id: BroadcastId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -1046,8 +1052,8 @@ export type BroadcastDismissedFrame = {
 export type BroadcastFrame = {
     id: string;
     /**
-     * An announcement, for those whom it concerns, as the `broadcast` event shows it: told when it begins, is changed, is withdrawn or ends. The one
-     * with the latest `updated_at` counts.
+     * Announcement, as seen by its recipients. The `broadcast` event is sent when it starts, changes,
+     * ends or is withdrawn. The one with the latest `updated_at` wins.
      */
     payload: {
         /**
@@ -1055,7 +1061,7 @@ export type BroadcastFrame = {
          */
         body: string;
         /**
-         * Whether one can put it away.
+         * True if recipients can dismiss it.
          */
         dismissible: boolean;
         ends_at: Timestamp | null;
@@ -1063,7 +1069,7 @@ export type BroadcastFrame = {
         severity: Severity;
         starts_at: Timestamp;
         /**
-         * Only an `active` one is shown.
+         * Only `active` announcements are shown.
          */
         status: BroadcastStatus;
         title: string;
@@ -1071,7 +1077,7 @@ export type BroadcastFrame = {
         withdrawn_at: Timestamp | null;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -1084,40 +1090,40 @@ export type BroadcastFrame = {
 export type BroadcastId = string;
 
 /**
- * Whom an audience reaches now.
+ * Current size of an audience.
  */
 export type BroadcastPreview = {
     /**
-     * Those of them who are here now, on any instance.
+     * Recipients who are online on any instance.
      */
     online: number;
     recipients: number;
 };
 
 /**
- * How far an announcement has come.
+ * Status of an announcement.
  */
 export type BroadcastStatus = 'scheduled' | 'active' | 'ended' | 'withdrawn';
 
 /**
- * A budget as it stands.
+ * Budget with its current state.
  */
 export type Budget = {
     /**
-     * Kept back for requests that are under way.
+     * Amount reserved for requests in progress.
      */
     held: MicroCredits;
     limit: MicroCredits;
     period: BudgetPeriod;
     resets_at?: Timestamp | null;
     /**
-     * In this period.
+     * Amount spent in this period.
      */
     spent: MicroCredits;
 };
 
 /**
- * How much may be spent, in micro-credits.
+ * Spending limit, in micro-credits.
  */
 export type BudgetLimit = {
     limit: MicroCredits;
@@ -1125,12 +1131,12 @@ export type BudgetLimit = {
 };
 
 /**
- * How long a budget lasts until it begins anew. Days, weeks (from Monday) and months are those of UTC.
+ * Period after which a budget is reset. Days, weeks (from Monday) and months are UTC.
  */
 export type BudgetPeriod = 'day' | 'week' | 'month' | 'none';
 
 /**
- * Whose budget it is.
+ * Owner type of a budget.
  */
 export type BudgetScope = 'key' | 'user' | 'workspace';
 
@@ -1140,34 +1146,34 @@ export type CancelSubscriptionRequest = {
 
 export type CastVoteRequest = {
     /**
-     * The places of the options, from 0; one where the poll is no `multiple`. None takes the vote back.
+     * Zero-based indices of the options; a single one unless the poll is `multiple`. An empty list withdraws the vote.
      */
     choices: Array<number>;
 };
 
 /**
- * What an assistant says about what somebody has not read.
+ * Summary of unread messages by an assistant.
  */
 export type CatchUp = {
     assistant: Sender;
     /**
-     * In millionths of a credit; null where the model has no price.
+     * Cost in micro-credits. Null if the model has no price.
      */
     cost?: number | null;
     /**
-     * There are older ones, or more conversations, that were not read for it.
+     * True if older messages or other conversations were left out.
      */
     has_more: boolean;
     /**
-     * So many messages were read.
+     * Number of messages that the model read.
      */
     read_count: number;
     /**
-     * The messages that it cites.
+     * Cited messages.
      */
     sources: Array<SearchSource>;
     /**
-     * Markdown, with the numbers of sources: `[1]`.
+     * Markdown with the numbers of sources: `[1]`.
      */
     text: string;
     took_ms: number;
@@ -1181,19 +1187,19 @@ export type CatchUpAllRequest = {
 export type CatchUpConversationRequest = {
     assistant_id?: AssistantId | null;
     /**
-     * What came after this event. Left out: what the caller has not read.
+     * Restricts the summary to messages after this event. If omitted, the caller's unread messages.
      */
     since?: number | null;
 };
 
 /**
- * What a challenge can be answered with.
+ * Method of answering a challenge.
  */
 export type ChallengeMethod = 'totp' | 'recovery_code' | 'passkey';
 
 export type ChangeAccountRequest = {
     /**
-     * Why it is suspended, for the other administrators.
+     * Reason for the suspension, visible to administrators.
      */
     reason?: string | null;
     role?: UserRole | null;
@@ -1204,7 +1210,7 @@ export type ChangeAccountsRequest = {
     action: AccountsAction;
     ids: Array<UserId>;
     /**
-     * Why they are suspended, for the other administrators.
+     * Reason for the suspension, visible to administrators.
      */
     reason?: string | null;
 };
@@ -1212,30 +1218,30 @@ export type ChangeAccountsRequest = {
 export type ChangeApiKeyRequest = {
     budget?: BudgetLimit | null;
     /**
-     * Null or empty: all of `/v1`.
+     * If null or empty, all endpoints of `/v1`.
      */
     endpoints?: Array<GatewayEndpoint> | null;
     expires_at?: Timestamp | null;
     /**
-     * Null or empty: every model.
+     * If null or empty, all models.
      */
     models?: Array<string> | null;
     name?: string | null;
     /**
-     * Null: no limit.
+     * If null, no limit.
      */
     parallel?: number | null;
     /**
-     * Null: all that the provider's settings allow; empty: none.
+     * If null, everything that the provider's settings allow; if empty, none.
      */
     passthrough?: Array<GatewayPass> | null;
     /**
-     * Null: no limit.
+     * If null, no limit.
      */
     rpm?: number | null;
     scopes?: Array<Scope> | null;
     /**
-     * Null: no limit.
+     * If null, no limit.
      */
     tpm?: number | null;
     workspace_id?: WorkspaceId | null;
@@ -1244,15 +1250,15 @@ export type ChangeApiKeyRequest = {
 export type ChangeAssistantRequest = {
     answers_mentions?: boolean | null;
     /**
-     * Null takes it away.
+     * If null, the description is removed.
      */
     description?: string | null;
     /**
-     * Null: the model's own.
+     * If null, the model's default.
      */
     max_answer_tokens?: number | null;
     /**
-     * Null: the installation's default.
+     * If null, the installation's default model.
      */
     model?: string | null;
     model_choice?: boolean | null;
@@ -1260,19 +1266,19 @@ export type ChangeAssistantRequest = {
     picture?: Picture | null;
     starters?: Array<string> | null;
     /**
-     * Null takes it away.
+     * If null, the system prompt is removed.
      */
     system_prompt?: string | null;
     /**
-     * Null: the model's own.
+     * If null, the model's default.
      */
     temperature?: number | null;
     /**
-     * Which tools it has, of the servers that `GET /r1/mcp_servers` lists.
+     * Tools of the assistant, from the servers that `GET /r1/mcp_servers` lists.
      */
     tools?: Array<AssistantTools> | null;
     /**
-     * Whether it may use its tools.
+     * If true, the assistant may use its tools.
      */
     tools_enabled?: boolean | null;
     visibility?: Visibility | null;
@@ -1280,11 +1286,11 @@ export type ChangeAssistantRequest = {
 
 export type ChangeBillingDetailsRequest = {
     /**
-     * Lines.
+     * Address lines.
      */
     address?: string | null;
     /**
-     * ISO 3166, two letters.
+     * ISO 3166-1 alpha-2 code.
      */
     country?: string | null;
     name?: string | null;
@@ -1295,11 +1301,11 @@ export type ChangeBillingDetailsRequest = {
 export type ChangeBroadcastRequest = {
     audience?: Audience | null;
     /**
-     * Markdown.
+     * Body in Markdown.
      */
     body?: string | null;
     /**
-     * Only before it begins.
+     * Can be changed only before the announcement starts.
      */
     channels?: Array<BroadcastChannel> | null;
     dismissible?: boolean | null;
@@ -1317,7 +1323,7 @@ export type ChangeColumnRequest = {
 
 export type ChangeConversationOwnerRequest = {
     /**
-     * A member of it.
+     * A member of the conversation.
      */
     owner_id: UserId;
 };
@@ -1325,20 +1331,21 @@ export type ChangeConversationOwnerRequest = {
 export type ChangeConversationRequest = {
     mention_all?: MentionAll | null;
     /**
-     * The model that answers in a chat with an assistant that lets people choose. Null: the assistant's own.
+     * Model for a chat with an assistant that allows the choice. If null, the assistant's own model.
      */
     model?: string | null;
     posting?: Posting | null;
     /**
-     * How long a member of a channel waits between two messages; 0: not at all. Those who manage it never do.
+     * Minimum interval between two messages of a member in a channel, in seconds; 0 disables it. Users who manage the
+     * channel are exempt.
      */
     slow_mode_seconds?: number | null;
     /**
-     * Null takes it away.
+     * If null, the title is removed.
      */
     title?: string | null;
     /**
-     * Null takes it away.
+     * If null, the topic is removed.
      */
     topic?: string | null;
 };
@@ -1346,40 +1353,40 @@ export type ChangeConversationRequest = {
 export type ChangeMcpServerRequest = {
     auth?: McpAuth | null;
     /**
-     * Null takes it away. Another one forgets the secret.
+     * If null, the client id is removed. Changing it deletes the client secret.
      */
     client_id?: string | null;
     /**
-     * Null takes it away.
+     * If null, the client secret is removed.
      */
     client_secret?: string | null;
     /**
-     * Another program forgets the secrets.
+     * Changing it deletes the stored secrets.
      */
     command?: string | null;
     /**
-     * Null takes it away.
+     * If null, the description is removed.
      */
     description?: string | null;
     is_enabled?: boolean | null;
     /**
-     * What is done with tools, by their names. Those that are left out stay as they are.
+     * Modes by tool name. Omitted tools stay unchanged.
      */
     modes?: {
         [key: string]: ToolMode;
     } | null;
     name?: string | null;
-    visible_to?: OfferedTo | null;
     /**
-     * Those that are named are changed; null removes one.
+     * Secrets to set by name; null removes one.
      */
     secrets?: {
         [key: string]: string | null;
     } | null;
     /**
-     * Another place forgets the secrets.
+     * Changing it deletes the stored secrets.
      */
     url?: string | null;
+    visible_to?: OfferedTo | null;
 };
 
 export type ChangeMeRequest = {
@@ -1388,22 +1395,22 @@ export type ChangeMeRequest = {
     display_name?: string | null;
     language?: Language | null;
     /**
-     * The new one; `current_password` must come with it.
+     * New password; requires `current_password`.
      */
     password?: string | null;
     /**
-     * Whether others are told it, which they are unless one says no.
+     * If true (the default), the time zone is visible to others.
      */
     show_timezone?: boolean | null;
     /**
-     * Such as `Europe/Berlin`; null: not known.
+     * IANA name, such as `Europe/Berlin`; null if unknown.
      */
     timezone?: string | null;
 };
 
 export type ChangeMemberRequest = {
     /**
-     * `owner` hands the ownership over.
+     * `owner` transfers the ownership.
      */
     role: MemberRole;
 };
@@ -1411,12 +1418,12 @@ export type ChangeMemberRequest = {
 export type ChangeNotificationSettingsRequest = {
     dnd_until?: Timestamp | null;
     /**
-     * All of them, at most 50. Case and accents don't matter.
+     * Complete list of keywords, at most 50. Case and accents are ignored.
      */
     keywords?: Array<string> | null;
     level?: Notify | null;
     /**
-     * From 5 to 10,080. Null: no mail.
+     * Between 5 and 10,080. If null, no e-mails.
      */
     mail_after_minutes?: number | null;
     push?: boolean | null;
@@ -1433,7 +1440,7 @@ export type ChangeOwnRequest = {
 
 export type ChangeOwnerRequest = {
     /**
-     * A member who is no guest.
+     * A member who is not a guest.
      */
     owner_id: UserId;
 };
@@ -1456,28 +1463,28 @@ export type ChangePlanRequest = {
 };
 
 /**
- * What would follow from a change of a plan or its seats.
+ * Effects of a change of plan or seats.
  */
 export type ChangePreview = {
     /**
-     * What the rest of the period is worth, which `due_now` leaves out.
+     * Value of the remaining period, already deducted from `due_now`.
      */
     credit: Price;
     /**
-     * What is to be paid now.
+     * Amount due now.
      */
     due_now: Price;
-    kind: PlanChange;
-    /**
-     * What each period costs from then on.
-     */
-    next: Price;
     /**
      * Today's usage in excess of the new plan's limits.
      */
     excess: Array<QuotaUse>;
+    kind: PlanChange;
     /**
-     * Members who would have no seat: then it can't be changed.
+     * Price of each period from then on.
+     */
+    next: Price;
+    /**
+     * Number of members without a seat after the change. The change is refused unless it is 0.
      */
     seats_missing: number;
     takes_effect_at: Timestamp | null;
@@ -1492,20 +1499,21 @@ export type ChangePromptRequest = {
 
 export type ChangeProviderRequest = {
     /**
-     * Beside those that it has.
+     * Keys to add to the existing ones.
      */
     add_keys?: Array<string> | null;
     /**
-     * Null: its kind's public service. Another scheme, host or port removes the stored keys: send the new address's keys with it.
+     * If null, the public service of the kind. Changing the scheme, host or port removes the stored keys: send the
+     * keys of the new address along.
      */
     base_url?: string | null;
     models?: Array<string> | null;
     /**
-     * The `id` of each that is to go.
+     * Ids of the keys to remove.
      */
     remove_keys?: Array<string> | null;
     /**
-     * Null: no limit.
+     * If null, no limit.
      */
     requests_per_minute?: number | null;
 };
@@ -1519,18 +1527,18 @@ export type ChangeScheduledRequest = {
 export type ChangeSectionRequest = {
     name?: string | null;
     /**
-     * Its place, from 0. The others make room.
+     * Zero-based position. The other sections move.
      */
     position?: number | null;
 };
 
 export type ChangeStatusRequest = {
     /**
-     * One emoji; null: none.
+     * A single emoji; if null, none.
      */
     emoji?: string | null;
     /**
-     * At most 100 characters; null: none.
+     * At most 100 characters; if null, none.
      */
     text?: string | null;
     until?: Timestamp | null;
@@ -1540,7 +1548,7 @@ export type ChangeSubscriptionRequest = {
     plan_id: PlanId;
     price?: Price | null;
     /**
-     * Of a workspace. Left out: as many as now.
+     * Number of seats of a workspace. If omitted, unchanged.
      */
     seats?: number | null;
     workspace_id?: WorkspaceId | null;
@@ -1548,7 +1556,8 @@ export type ChangeSubscriptionRequest = {
 
 export type ChangeTaskRequest = {
     /**
-     * Put away, or brought back to where it was: what is archived isn't on the board, and nobody is reminded of it.
+     * If true, archives the task: it leaves the board and its reminders stop. If false, returns it to its former
+     * place.
      */
     archived?: boolean | null;
     assignee_ids?: Array<UserId> | null;
@@ -1557,27 +1566,28 @@ export type ChangeTaskRequest = {
     due_at?: Timestamp | null;
     labels?: Array<string> | null;
     /**
-     * Left out, a task that comes into another column is the last one there. Where another task has this position it becomes one right after.
+     * If omitted, a task moved to another column is appended to it. If another task already has this position, the
+     * task is placed directly after it.
      */
     position?: string | null;
     title?: string | null;
     /**
-     * The version that the change was made on: at another one it is refused with `stale`, and the task as it is in `details`. Left out, the
-     * last one who writes is right.
+     * Version that the change is based on. If the task has another version, the request is refused with `stale` and
+     * the current task in `details`. If omitted, the last write wins.
      */
     version?: number | null;
 };
 
 export type ChangeWorkspaceMemberRequest = {
     /**
-     * `owner` hands the ownership over.
+     * `owner` transfers the ownership.
      */
     role: WorkspaceRole;
 };
 
 export type ChangeWorkspaceRequest = {
     /**
-     * All that there are to be. New ones can only be the domain of one's own verified address.
+     * Complete list of domains. A new one must be the domain of the caller's verified address.
      */
     join_domains?: Array<string> | null;
     name?: string | null;
@@ -1585,7 +1595,7 @@ export type ChangeWorkspaceRequest = {
 
 export type ChangeWorkspaceToolsRequest = {
     /**
-     * By the tools' names. Those that are not named stay as they are.
+     * Modes by tool name. Omitted tools stay unchanged.
      */
     modes: {
         [key: string]: ToolMode;
@@ -1593,12 +1603,12 @@ export type ChangeWorkspaceToolsRequest = {
 };
 
 /**
- * What became of several accounts, of which each was changed by itself.
+ * Result of a bulk change of accounts, each of which is changed independently.
  */
 export type ChangedAccounts = {
     changed: number;
     /**
-     * Those that stayed as they were, and why.
+     * Accounts that were not changed.
      */
     skipped: Array<SkippedAccount>;
 };
@@ -1606,94 +1616,94 @@ export type ChangedAccounts = {
 export type ChangedSubscription = {
     payment_id: PaymentId | null;
     /**
-     * Where it has to be paid; null: nothing is left to do.
+     * Page for the payment; null if no action is left.
      */
     redirect_url: string | null;
     subscription: Subscription;
 };
 
 /**
- * One thing that was looked at.
+ * Result of one check.
  */
 export type Check = {
     about: CheckAbout;
     /**
-     * What was found, and what to do about it.
+     * Finding, and recommended action.
      */
     says: string;
     verdict: Verdict;
 };
 
 /**
- * What is looked at.
+ * Subject of a check.
  */
 export type CheckAbout = 'configuration' | 'disk' | 'key' | 'database' | 'clock' | 'search' | 'redis' | 'mail' | 'ai' | 'public_address' | 'backups' | 'files' | 'jobs';
 
 /**
- * What an installation needs, and how that is.
+ * Health checks of the server.
  */
 export type Checks = {
     checked_at: Timestamp;
     checks: Array<Check>;
     /**
-     * The instance that looked.
+     * Instance that ran the checks.
      */
     instance_id: InstanceId;
 };
 
 /**
- * What somebody chose by hand to be shown as while they are here; `online`: as they are.
+ * Presence that the user chose to be shown with while connected; `online`: the actual presence.
  */
 export type ChosenPresence = 'online' | 'away' | 'dnd';
 
 /**
- * What a breaker does with the next call.
+ * State of a breaker.
  */
 export type Circuit = 'closed' | 'open' | 'half_open';
 
 /**
- * A place in a file that an answer cites.
+ * Citation of a passage in a knowledge file.
  */
 export type Citation = {
     /**
-     * The beginning of the piece.
+     * First words of the chunk.
      */
     excerpt: string;
     file_id: KnowledgeFileId;
     file_name: string;
     /**
-     * The headings that it stands below.
+     * Headings above the passage.
      */
     heading?: string | null;
     /**
-     * Where it begins, from 1, where the file has lines.
+     * First line, from 1, if the file has lines.
      */
     line?: number | null;
     /**
-     * As it stands in the text, in brackets.
+     * Number in square brackets in the text.
      */
     n: number;
     /**
-     * From 1, where the file has pages.
+     * Page number, from 1, if the file has pages.
      */
     page?: number | null;
     /**
-     * The piece's number in its file, from 0.
+     * Index of the chunk in its file, from 0.
      */
     piece: number;
     upload_id: UploadId;
 };
 
 /**
- * A cited place with what stands around it.
+ * Cited chunk with its context.
  */
 export type CitedPiece = {
     /**
-     * The piece after it; it may begin with how this one ends.
+     * Next chunk; may overlap with this one.
      */
     after?: string | null;
     /**
-     * The piece before it; it may end with how this one begins.
+     * Previous chunk; may overlap with this one.
      */
     before?: string | null;
     file_id: KnowledgeFileId;
@@ -1701,21 +1711,21 @@ export type CitedPiece = {
     heading?: string | null;
     line?: number | null;
     /**
-     * Whether the caller may read the file itself, at `/files/{upload_id}/{name}`.
+     * True if the caller may read the file itself, at `/files/{upload_id}/{name}`.
      */
     may_read_file: boolean;
     n: number;
     page?: number | null;
     piece: number;
     /**
-     * The whole piece.
+     * Text of the chunk.
      */
     text: string;
     upload_id: UploadId;
 };
 
 /**
- * Everything that a client may send.
+ * Any frame sent by a client.
  */
 export type ClientFrame = MessageSendCommand | ReceiptCommand | TypingCommand | PresenceCommand | ViewCommand | PresenceWatchCommand | SyncCommand | GenerationStopCommand | PingCommand;
 
@@ -1731,7 +1741,7 @@ export type ColumnCreatedFrame = {
         conversation_id: ConversationId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -1746,7 +1756,7 @@ export type ColumnDeletedFrame = {
         conversation_id: ConversationId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -1754,14 +1764,14 @@ export type ColumnDeletedFrame = {
 };
 
 /**
- * Where a column is to stand: a string by which columns are ordered, or its place, from 0.
+ * Position of a column: an ordering key (string), or a zero-based index.
  */
 export type ColumnPosition = number | string;
 
 export type ColumnUpdatedFrame = {
     id: string;
     /**
-     * A column has another name or another place.
+     * A column was renamed or moved.
      */
     payload: {
         board_version: number;
@@ -1769,7 +1779,7 @@ export type ColumnUpdatedFrame = {
         conversation_id: ConversationId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -1785,15 +1795,15 @@ export type CompareAnswerRequest = {
 
 export type ConfirmSignInRequest = {
     /**
-     * Of a passkey, with `credential`: what `POST /r1/auth/passkeys/signin/start` gave.
+     * Challenge of a passkey, together with `credential`: the id returned by `POST /r1/auth/passkeys/signin/start`.
      */
     challenge_id?: string | null;
     /**
-     * What the authenticator shows.
+     * Code shown by the authenticator.
      */
     code?: string | null;
     /**
-     * `PublicKeyCredential.toJSON()` of what the authenticator has signed.
+     * `PublicKeyCredential.toJSON()` of the assertion signed by the authenticator.
      */
     credential?: {
         [key: string]: unknown;
@@ -1803,18 +1813,18 @@ export type ConfirmSignInRequest = {
 };
 
 /**
- * By what one can show it.
+ * Method of re-authentication.
  */
 export type ConfirmationMethod = 'password' | 'totp' | 'recovery_code' | 'passkey';
 
 export type ConnectToolServerRequest = {
     code?: string | null;
     /**
-     * Where the authorization server has refused, or the person has.
+     * Error code if the authorization server or the user refused.
      */
     error?: string | null;
     /**
-     * Who answers (RFC 9207).
+     * Issuer of the response (RFC 9207).
      */
     iss?: string | null;
     server_id?: McpServerId | null;
@@ -1822,68 +1832,69 @@ export type ConnectToolServerRequest = {
 };
 
 /**
- * A conversation, as one of its members sees it, or somebody who may join it.
+ * Conversation, as seen by a member or by a user who may join it.
  */
 export type Conversation = {
     archived_at?: Timestamp | null;
     assistants?: Array<AssistantMember>;
     /**
-     * What follows from its kind.
+     * Capabilities of its kind.
      */
     capabilities: ConversationCapabilities;
     created_at: Timestamp;
     /**
-     * What members see of what was said before they joined.
+     * History from before a member joined: visible or hidden.
      */
     history: HistoryScope;
     id: ConversationId;
     /**
-     * It is the channel that every member of the workspace is in.
+     * True for the default channel, which all members of the workspace join.
      */
     is_default: boolean;
     kind: ConversationKind;
     /**
-     * When something was last said in it.
+     * Time of the latest message.
      */
     last_activity_at: Timestamp;
     last_message?: Message | null;
     /**
-     * The number of its newest durable event; 0 while there is none.
+     * Number of its newest durable event; 0 if there is none.
      */
     last_seq: number;
     /**
-     * How many people are in it, whether or not `members` names them.
+     * Number of members, regardless of `members`.
      */
     member_count: number;
     /**
-     * At most 20 of them: owners first, then by name.
+     * At most 20 members: owners first, then by name.
      */
     members?: Array<Member> | null;
     /**
-     * Who may mention everybody in it.
+     * Members who may mention everybody.
      */
     mention_all: MentionAll;
     /**
-     * The model that was chosen for a chat with an assistant; none: the assistant's own.
+     * Model selected for a chat with an assistant; absent if the assistant's own model is used.
      */
     model?: string | null;
     own?: OwnMembership | null;
     /**
-     * Who may write in it.
+     * Members who may post.
      */
     posting: Posting;
     /**
-     * Up to where the caller has read.
+     * Read position of the caller.
      */
     read_seq: number;
     /**
-     * How long a member of the channel waits between two messages; 0: not at all. Those who manage it never do.
+     * Minimum delay between two messages of a member, in seconds; 0: slow mode is off. Members who
+     * manage the channel are exempt.
      */
     slow_mode_seconds: number;
     title?: string | null;
     topic?: string | null;
     /**
-     * Messages after what the caller has read or written.
+     * Messages after the latest one that the caller has read or written.
      */
     unread: number;
     workspace_id: WorkspaceId;
@@ -1897,7 +1908,7 @@ export type ConversationArchivedFrame = {
         seq: number;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -1905,31 +1916,32 @@ export type ConversationArchivedFrame = {
 };
 
 /**
- * What a conversation of its kind is capable of, as clients are told. It follows from the kind alone, whoever asks.
+ * Capabilities of a kind of conversation. They depend on the kind alone, not on the caller.
  */
 export type ConversationCapabilities = {
     /**
-     * Its assistant answers every message; elsewhere an assistant answers where it is named.
+     * Its assistant answers every message; elsewhere assistants answer mentions.
      */
     asks_every_message: boolean;
     /**
-     * Nobody is added, removed, or leaves.
+     * The members are fixed: they can't be added or removed, or leave.
      */
     fixed_members: boolean;
     /**
-     * It has a title, can be archived, and admins of the workspace who may read it manage it.
+     * The conversation has a title, can be archived, and is managed by admins of the workspace who
+     * may read it.
      */
     is_channel: boolean;
     /**
-     * Every member of the workspace but guests may read and join it.
+     * All members of the workspace except guests may read and join it.
      */
     is_open: boolean;
     /**
-     * Two people are in it: each sees the other's name and picture as its own.
+     * The conversation has two users, and each sees the other's name and picture as its own.
      */
     is_pair: boolean;
     /**
-     * Nobody is in it but the person who made it.
+     * The user who created it is the only member.
      */
     is_personal: boolean;
 };
@@ -1937,14 +1949,14 @@ export type ConversationCapabilities = {
 export type ConversationCountFrame = {
     id: string;
     /**
-     * How many members there are.
+     * Number of members of a larger conversation.
      */
     payload: {
         conversation_id: ConversationId;
         member_count: number;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -1954,13 +1966,13 @@ export type ConversationCountFrame = {
 export type ConversationCreatedFrame = {
     id: string;
     /**
-     * A conversation that one is in was made; it is the first of its events.
+     * A conversation of the user was created; the first event of the conversation.
      */
     payload: {
         conversation_id: ConversationId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -1974,7 +1986,7 @@ export type ConversationDeletedFrame = {
         seq: number;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -1982,17 +1994,17 @@ export type ConversationDeletedFrame = {
 };
 
 /**
- * A file of a conversation, with the message that carries it.
+ * File of a conversation, with its message.
  */
 export type ConversationFile = {
     /**
-     * When it was sent.
+     * Time of the message.
      */
     created_at: Timestamp;
     message_id: MessageId;
     sender: Sender;
     /**
-     * The message's.
+     * Number of the message.
      */
     seq: number;
     upload: Upload;
@@ -2008,14 +2020,14 @@ export type ConversationKind = 'single' | 'group' | 'assistant' | 'public_channe
 export type ConversationOwnFrame = {
     id: string;
     /**
-     * What somebody has chosen for a conversation, for their own connections.
+     * The user's own settings of a conversation, sent to the user's connections.
      */
     payload: {
         conversation_id: ConversationId;
         own: OwnSettings;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -2023,12 +2035,12 @@ export type ConversationOwnFrame = {
 };
 
 /**
- * Which conversations are listed.
+ * Selection of conversations to list.
  */
 export type ConversationScope = 'own' | 'browse';
 
 /**
- * Whether a chat is shared.
+ * Sharing state of a chat.
  */
 export type ConversationShare = {
     share?: Share | null;
@@ -2041,7 +2053,7 @@ export type ConversationUnarchivedFrame = {
         seq: number;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -2051,22 +2063,23 @@ export type ConversationUnarchivedFrame = {
 export type ConversationUnreadFrame = {
     id: string;
     /**
-     * Something was marked as unread, for one's own connections: this is where one's own position is now, further back than it was.
+     * The user marked messages as unread, sent to the user's connections. `read_seq` is the new,
+     * earlier read position.
      */
     payload: {
         conversation_id: ConversationId;
         read_seq: number;
         /**
-         * Messages behind it.
+         * Messages after `read_seq`.
          */
         unread: number;
         /**
-         * Those of them that mention one.
+         * Messages after `read_seq` that mention the user.
          */
         unread_mentions: number;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -2076,7 +2089,7 @@ export type ConversationUnreadFrame = {
 export type ConversationUpdatedFrame = {
     id: string;
     /**
-     * The kind, the title, the topic, the assistants, the model, or who may do what in it are others.
+     * The kind, title, topic, assistants, model or permissions of the conversation changed.
      */
     payload: {
         assistants: Array<AssistantMember>;
@@ -2085,7 +2098,8 @@ export type ConversationUpdatedFrame = {
         kind: ConversationKind;
         mention_all: MentionAll;
         /**
-         * The model that was chosen for a chat with an assistant; left out: the assistant's own.
+         * Model selected for a chat with an assistant; absent if the assistant's own model is
+         * used.
          */
         model?: string | null;
         posting: Posting;
@@ -2095,7 +2109,7 @@ export type ConversationUpdatedFrame = {
         topic: string | null;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -2109,37 +2123,39 @@ export type ConvertConversationRequest = {
 export type CreateApiKeyRequest = {
     budget?: BudgetLimit | null;
     /**
-     * Parts of `/v1` that it may call. Left out or empty: all.
+     * Endpoints of `/v1` that the key may call. If omitted or empty, all endpoints.
      */
     endpoints?: Array<GatewayEndpoint> | null;
     expires_at?: Timestamp | null;
     /**
-     * Models that it may ask for, by name or alias. Left out or empty: every model.
+     * Models that the key may call, by name or alias. If omitted or empty, all models.
      */
     models?: Array<string> | null;
     /**
-     * What it is for.
+     * Label of the key.
      */
     name: string;
     /**
-     * Requests at the same time.
+     * Concurrent requests.
      */
     parallel?: number | null;
     /**
-     * Restricted parameters that are passed through to the provider, as far as its settings allow. Left out: all that these allow; empty: none.
+     * Restricted parameters that are passed through to the provider, as far as its settings allow. If omitted,
+     * everything that the settings allow; if empty, none.
      */
     passthrough?: Array<GatewayPass> | null;
     /**
-     * Requests in a minute.
+     * Requests per minute.
      */
     rpm?: number | null;
     /**
-     * `read`: GET requests and events; `write`: other requests; `gateway`: `/v1`; `admin`: administration of the installation, reading included. Only
-     * administrators can give `admin`. No key reaches the sign-in, keys and devices, or deletes the account.
+     * `read`: GET requests and events; `write`: other requests; `gateway`: `/v1`; `admin`: administration of the
+     * installation, including reads. Only administrators can grant `admin`. No key can call sign-in, API key or
+     * session endpoints, or delete the account.
      */
     scopes: Array<Scope>;
     /**
-     * Tokens in a minute.
+     * Tokens per minute.
      */
     tpm?: number | null;
     workspace_id?: WorkspaceId | null;
@@ -2147,45 +2163,46 @@ export type CreateApiKeyRequest = {
 
 export type CreateAssistantRequest = {
     /**
-     * Left out, it answers where it is mentioned.
+     * If omitted, `true`: the assistant answers messages that mention it.
      */
     answers_mentions?: boolean | null;
     /**
-     * What it is for, in one line.
+     * Purpose of the assistant, in one line.
      */
     description?: string | null;
     /**
-     * Left out, the model's own.
+     * If omitted, the model's default.
      */
     max_answer_tokens?: number | null;
     /**
-     * Left out, the installation's default.
+     * If omitted, the installation's default model.
      */
     model?: string | null;
     /**
-     * Left out, people may choose another model.
+     * If omitted, `true`: users may choose another model.
      */
     model_choice?: boolean | null;
     name: string;
     picture?: Picture | null;
     /**
-     * Questions to begin with, at most 8, each one line.
+     * Suggested first questions, at most 8, each one line.
      */
     starters?: Array<string> | null;
     /**
-     * Who it is and how it answers. `{{user.name}}`, `{{date}}` and `{{workspace}}` are filled in for each answer.
+     * Role and behaviour of the assistant. `{{user.name}}`, `{{date}}` and `{{workspace}}` are replaced for each
+     * answer.
      */
     system_prompt?: string | null;
     /**
-     * From 0 to 2. Left out, the model's own.
+     * Between 0 and 2. If omitted, the model's default.
      */
     temperature?: number | null;
     /**
-     * Which tools it has, of the servers that `GET /r1/mcp_servers` lists.
+     * Tools of the assistant, from the servers that `GET /r1/mcp_servers` lists.
      */
     tools?: Array<AssistantTools> | null;
     /**
-     * Whether it may use its tools.
+     * If true, the assistant may use its tools.
      */
     tools_enabled?: boolean | null;
     visibility?: Visibility | null;
@@ -2195,15 +2212,15 @@ export type CreateAssistantRequest = {
 export type CreateBroadcastRequest = {
     audience: Audience;
     /**
-     * Markdown.
+     * Body in Markdown.
      */
     body: string;
     /**
-     * Left out, `banner`.
+     * If omitted, `banner`.
      */
     channels?: Array<BroadcastChannel> | null;
     /**
-     * Whether people can put it away. Left out, unless it is critical.
+     * If true, users can dismiss it. If omitted, true unless the severity is critical.
      */
     dismissible?: boolean | null;
     ends_at?: Timestamp | null;
@@ -2214,7 +2231,7 @@ export type CreateBroadcastRequest = {
 
 export type CreateColumnRequest = {
     /**
-     * What stands in it is done.
+     * If true, tasks in this column count as done.
      */
     done?: boolean | null;
     name: string;
@@ -2224,19 +2241,19 @@ export type CreateColumnRequest = {
 export type CreateConversationRequest = {
     assistant_id?: AssistantId | null;
     /**
-     * Chosen by the client: the same one again is answered with the first conversation.
+     * Idempotency key chosen by the client: a request with the same id returns the conversation created first.
      */
     client_id?: string | null;
     history?: HistoryScope | null;
     kind: ConversationKind;
     /**
-     * The others. For `single` exactly one, for `group` at least two; at most 1,000.
+     * The other members. Exactly one for `single`, at least two for `group`; at most 1,000.
      */
     member_ids?: Array<UserId> | null;
     mention_all?: MentionAll | null;
     posting?: Posting | null;
     /**
-     * A channel must have one, a public channel one that no other public channel of the workspace has.
+     * Required for channels. Titles of public channels are unique within the workspace.
      */
     title?: string | null;
     topic?: string | null;
@@ -2245,12 +2262,12 @@ export type CreateConversationRequest = {
 
 export type CreateInvitationRequest = {
     /**
-     * For this address only, to which it is sent. Either this or `max_uses`.
+     * Restricts the invitation to this address, to which it is sent. Either this or `max_uses`.
      */
     email?: string | null;
     expires_at?: Timestamp | null;
     /**
-     * For so many people who have the link.
+     * Number of times that the link can be used.
      */
     max_uses?: number | null;
     role?: WorkspaceRole | null;
@@ -2258,40 +2275,41 @@ export type CreateInvitationRequest = {
 
 export type CreatePlanRequest = {
     /**
-     * Micro-credits: once, or for each period.
+     * Credits in micro-credits, granted once or in each period.
      */
     credits: MicroCredits;
     features?: Array<string> | null;
     interval?: PlanInterval | null;
     /**
-     * Left out: true.
+     * If omitted, true.
      */
     is_active?: boolean | null;
     kind: PlanKind;
     name: string;
     /**
-     * One for each currency.
+     * Prices, one per currency.
      */
     prices: Array<Price>;
     /**
-     * What is not in it has no limit.
+     * Quotas by metric. A metric without an entry is unlimited.
      */
     quotas?: {
         [key: string]: number;
     } | null;
     /**
-     * Days for which a subscription can be tried. Left out: none.
+     * Length of the trial of a subscription, in days. If omitted, no trial.
      */
     trial_days?: number | null;
 };
 
 export type CreatePromptRequest = {
     /**
-     * What is typed after the slash: letters, digits, `-` and `_`. One's own commands are each there once, and so are the workspace's.
+     * Command typed after the slash: letters, digits, `-` and `_`. Unique among the caller's own prompts, and among
+     * those of the workspace.
      */
     command: string;
     /**
-     * With `{{name}}` where something is filled in.
+     * Text with `{{name}}` placeholders.
      */
     content: string;
     title: string;
@@ -2301,11 +2319,11 @@ export type CreatePromptRequest = {
 
 export type CreateReminderRequest = {
     /**
-     * Within the next year.
+     * At most one year from now.
      */
     at: Timestamp;
     /**
-     * One's own words to it: at most 200 characters.
+     * Note to the reminder: at most 200 characters.
      */
     note?: string | null;
 };
@@ -2313,29 +2331,29 @@ export type CreateReminderRequest = {
 export type CreateSectionRequest = {
     name: string;
     /**
-     * Its place, from 0; left out, the last one.
+     * Zero-based position; if omitted, the section is appended.
      */
     position?: number | null;
 };
 
 export type CreateTaskRequest = {
     /**
-     * Members of the conversation, up to 20.
+     * Members of the conversation, at most 20.
      */
     assignee_ids?: Array<UserId> | null;
     column_id: BoardColumnId;
     /**
-     * Markdown.
+     * Description in Markdown.
      */
     description?: string | null;
     due_at?: Timestamp | null;
     /**
-     * Up to 10, of up to 40 characters.
+     * At most 10 labels of up to 40 characters each.
      */
     labels?: Array<string> | null;
     message_id?: MessageId | null;
     /**
-     * Left out, it is the last one of its column.
+     * If omitted, the task is appended to its column.
      */
     position?: string | null;
     title: string;
@@ -2343,27 +2361,27 @@ export type CreateTaskRequest = {
 
 export type CreateWorkspaceRequest = {
     /**
-     * Whoever has a verified address of one of these domains may join. Only one's own can be named, and none at which anybody can
-     * have an address.
+     * Users with a verified address in one of these domains may join. Only the domain of the caller's address is
+     * accepted, and no public e-mail domain.
      */
     join_domains?: Array<string> | null;
     name: string;
 };
 
 /**
- * The paper of a refund.
+ * Credit note of a refund.
  */
 export type CreditNote = {
     amount: number;
     created_at: Timestamp;
     /**
-     * From the same numbers as receipts.
+     * Number from the same sequence as receipts.
      */
     number: string;
 };
 
 /**
- * How an account of credits is watched, and how it buys some by itself.
+ * Low-balance warning and automatic top-up of a credit account.
  */
 export type CreditSettings = {
     low_balance: LowBalance;
@@ -2371,24 +2389,25 @@ export type CreditSettings = {
 };
 
 /**
- * Credits, in micro-credits.
+ * Balance of an account, in micro-credits.
  */
 export type Credits = {
     available: MicroCredits;
     /**
-     * What is held is part of it.
+     * Total balance, including reserved credits.
      */
     balance: MicroCredits;
     /**
-     * What the purchases and grants came to of which something is left: the balance is what is left of it.
+     * Original amount of the purchases and grants that the balance is left of.
      */
     granted: MicroCredits;
     /**
-     * For what is under way.
+     * Credits reserved for calls in progress.
      */
     held: MicroCredits;
     /**
-     * What was used or given back beyond the balance: the next credits pay it first.
+     * Negative balance from usage or refunds beyond the balance; the next credits are used to
+     * settle it first.
      */
     owed: MicroCredits;
 };
@@ -2396,18 +2415,19 @@ export type Credits = {
 export type CreditsLowFrame = {
     id: string;
     /**
-     * The credits of somebody's own account have become few, or of a workspace's that one pays for: once for each fall.
+     * The credits of the user's account, or of a workspace that the user pays for, fell below the
+     * threshold. Sent once per fall.
      */
     payload: {
         balance: MicroCredits;
         /**
-         * It fell below this.
+         * The threshold that the balance fell below.
          */
         threshold: MicroCredits;
         workspace_id: WorkspaceId | null;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -2415,7 +2435,7 @@ export type CreditsLowFrame = {
 };
 
 /**
- * The plan that somebody has.
+ * Current plan of a user or workspace.
  */
 export type CurrentPlan = {
     cancel_at: Timestamp | null;
@@ -2425,7 +2445,7 @@ export type CurrentPlan = {
 };
 
 /**
- * What somebody says of themselves for a while: “In a meeting”.
+ * Temporary status text: “In a meeting”.
  */
 export type CustomStatus = {
     emoji?: string | null;
@@ -2440,49 +2460,51 @@ export type DecideRefundRequest = {
 
 export type DecideToolCallRequest = {
     /**
-     * Instead of the arguments that the model wanted, with `allow`: they have to fit the tool's schema. `ToolCall.is_edited` says so then.
+     * Replaces the model's arguments, with `allow`. They must match the tool's schema. `ToolCall.is_edited` is set in
+     * this case.
      */
     arguments?: {
         [key: string]: unknown;
     } | null;
     decision: ToolDecision;
     /**
-     * With `allow`: this assistant may call this tool for the caller from now on without asking.
+     * With `allow`: the assistant may call this tool for the caller without confirmation from now on.
      */
     remember?: boolean | null;
 };
 
 export type DeleteAnyConversationRequest = {
     /**
-     * Its title as it is listed here, exactly as it is, or its id where it has none: so that it is no other one.
+     * The exact title as listed here, or the id of a conversation without a title. Protects against deleting the wrong
+     * conversation.
      */
     name: string;
 };
 
 export type DeleteAnyWorkspaceRequest = {
     /**
-     * Its name, exactly as it is: so that it is no other one.
+     * The exact name of the workspace. Protects against deleting the wrong one.
      */
     name: string;
 };
 
 export type DeleteJobsRequest = {
     /**
-     * Left out, all.
+     * Kind of the jobs; all kinds if omitted.
      */
     kind?: string | null;
 };
 
 export type DeleteMeRequest = {
     /**
-     * Left out only where the account has none; then the sign-in must be fresh: see `POST /r1/auth/confirm`.
+     * May be omitted if the account has no password; then a fresh sign-in is required (see `POST /r1/auth/confirm`).
      */
     password?: string | null;
 };
 
 export type DeletedJobs = {
     /**
-     * How many are gone.
+     * Number of jobs deleted.
      */
     deleted: number;
 };
@@ -2490,7 +2512,7 @@ export type DeletedJobs = {
 export type Dependency = {
     circuit?: Circuit | null;
     /**
-     * How long it took to answer; none where it did not, or was not asked.
+     * Response time; null if there was no response or no request.
      */
     latency_ms?: number | null;
     status: DependencyStatus;
@@ -2499,26 +2521,26 @@ export type Dependency = {
 export type DependencyStatus = 'up' | 'down' | 'off';
 
 /**
- * What was said.
+ * Transcript of a recording.
  */
 export type Dictation = {
     /**
-     * Empty where no words were heard.
+     * Empty if no words were recognised.
      */
     text: string;
 };
 
 /**
- * What became of a difference.
+ * State of a payment difference.
  */
 export type DifferenceState = 'open' | 'healed' | 'closed';
 
 /**
- * A message that somebody has begun to write.
+ * Draft of a message.
  */
 export type Draft = {
     /**
-     * Empty: there is none any more.
+     * Empty if the draft was deleted.
      */
     content: string;
     conversation_id: ConversationId;
@@ -2530,11 +2552,12 @@ export type Draft = {
 export type DraftUpdatedFrame = {
     id: string;
     /**
-     * One has written a draft, here or on another device, for one's own connections. The newest one counts.
+     * The user changed a draft on any device, sent to the user's connections. The newest
+     * `updated_at` wins.
      */
     payload: {
         /**
-         * Empty: there is none any more.
+         * Empty if the draft was deleted.
          */
         content: string;
         conversation_id: ConversationId;
@@ -2543,7 +2566,7 @@ export type DraftUpdatedFrame = {
         updated_at: Timestamp;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -2551,18 +2574,18 @@ export type DraftUpdatedFrame = {
 };
 
 /**
- * The events that stand in the log.
+ * Any event of the log.
  */
 export type DurableFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | ReactionAddedFrame | ReactionRemovedFrame | MessagePinnedFrame | MessagePreviewsFrame | MessageUnpinnedFrame | PollUpdatedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationDeletedFrame;
 
 export type EditMessageRequest = {
     /**
-     * To mention more than 20 people by an `all` or `here` that was not there before.
+     * Confirms that a newly added `all` or `here` mentions more than 20 users.
      */
     confirm?: boolean | null;
     content: string;
     /**
-     * Whom it mentions from now on, as when it is sent. Left out: those whom it does.
+     * New mentions, as when sending. If omitted, the mentions stay unchanged.
      */
     mentions?: Array<Mention> | null;
 };
@@ -2570,13 +2593,13 @@ export type EditMessageRequest = {
 export type EmojiChangedFrame = {
     id: string;
     /**
-     * A workspace has other emoji of its own than before.
+     * The custom emoji of a workspace changed.
      */
     payload: {
         workspace_id: WorkspaceId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -2585,27 +2608,28 @@ export type EmojiChangedFrame = {
 
 export type EndDemoPaymentMethodSetupRequest = {
     /**
-     * `saved`, `failed`, `saved_declined`: a card whose charges are declined, or `saved_confirm`: one whose charges the payer confirms.
+     * `saved`, `failed`, `saved_declined`: a card whose charges are declined, or `saved_confirm`: a card whose charges
+     * the payer must confirm.
      */
     outcome: string;
 };
 
 export type EndDemoPaymentRequest = {
     /**
-     * `paid`, `failed`, or `paid_once`: paid now, and declined when it is to be charged again.
+     * `paid`, `failed`, or `paid_once`: paid now, but declined at the next charge.
      */
     outcome: string;
 };
 
 export type EnrolAuthenticatorRequest = {
     /**
-     * Left out where the account has none; then the sign-in must be fresh: see `POST /r1/auth/confirm`.
+     * May be omitted if the account has no password; then a fresh sign-in is required (see `POST /r1/auth/confirm`).
      */
     password?: string | null;
 };
 
 /**
- * What somebody may use, and what is left of it.
+ * Entitlements of the caller, and their usage.
  */
 export type Entitlements = {
     credits: Credits | null;
@@ -2615,22 +2639,23 @@ export type Entitlements = {
 };
 
 /**
- * Who may create an account, and what a password has to be.
+ * Policies for sign-up, passwords, messages and uploads.
  */
 export type EntryPolicy = {
     mail: MailDelivery;
     messages: MessagePolicy;
     password: PasswordPolicy;
     /**
-     * Whether there is no account yet, and the first one, an administrator's, is made with the setup token from the server's log.
+     * True if there is no account yet, and the first account, an administrator, is created with the setup token from
+     * the server's log.
      */
     setup_token: boolean;
     /**
-     * Who may create an account.
+     * Users who may create an account.
      */
     signup: SignUp;
     /**
-     * Whether what somebody says can be written down (`POST /r1/transcriptions`).
+     * True if dictation is available (`POST /r1/transcriptions`).
      */
     transcriptions: boolean;
     uploads: UploadPolicy;
@@ -2639,13 +2664,13 @@ export type EntryPolicy = {
 export type ErrorFrame = {
     id: string;
     /**
-     * What was asked could not be done. The connection stays open.
+     * Reports that a command failed. The connection stays open.
      */
     payload: {
         code: string;
         conversation_id?: ConversationId | null;
         /**
-         * What else there is to know, by the code.
+         * Further details that depend on the code.
          */
         details?: {
             [key: string]: unknown;
@@ -2653,12 +2678,12 @@ export type ErrorFrame = {
         errors?: Array<FieldError>;
         message: string;
         /**
-         * Seconds to wait before asking again.
+         * Seconds to wait before retrying.
          */
         retry_after?: number | null;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -2666,30 +2691,30 @@ export type ErrorFrame = {
 };
 
 /**
- * Everything that an account holds, for its owner.
+ * All data of an account, for its owner.
  */
 export type Export = {
     api_keys: Array<ApiKey>;
     conversations: Array<ExportedConversation>;
     identities: Array<ExportedIdentity>;
     /**
-     * What the person wants assistants to keep to.
+     * The user's instructions for assistants.
      */
     instructions: string;
     known_devices: Array<ExportedDevice>;
     /**
-     * What the person wrote; what others wrote is theirs.
+     * Messages written by the user. Messages of others are not included.
      */
     messages: Array<Message>;
     notes: Array<Note>;
     passkeys: Array<ExportedPasskey>;
     /**
-     * Of the person's sidebar.
+     * Folders of the user's sidebar.
      */
     sections: Array<ExportedSection>;
     sessions: Array<UserSession>;
     /**
-     * Accounts that the person has connected with servers of tools.
+     * Accounts that the user has connected with tool servers.
      */
     tool_connections: Array<ExportedToolConnection>;
     user: User;
@@ -2698,7 +2723,7 @@ export type Export = {
 
 export type ExportConversationRequest = {
     /**
-     * With the files that messages carry.
+     * If true, includes the attachments of messages.
      */
     files?: boolean | null;
     format: ExportFormat;
@@ -2709,7 +2734,8 @@ export type ExportConversationRequest = {
 export type ExportEndedFrame = {
     id: string;
     /**
-     * The export of a conversation has ended, for whoever has asked for it. Null: it could not be written.
+     * The export of a conversation ended, sent to the user who requested it. `upload` is null if
+     * it failed.
      */
     payload: {
         conversation_id: ConversationId;
@@ -2717,7 +2743,7 @@ export type ExportEndedFrame = {
         upload_id: UploadId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -2725,29 +2751,30 @@ export type ExportEndedFrame = {
 };
 
 /**
- * How a conversation is written down.
+ * Format of an exported conversation.
  */
 export type ExportFormat = 'json' | 'html' | 'markdown';
 
 export type ExportProgressFrame = {
     id: string;
     /**
-     * How far the export of a conversation is, for whoever has asked for it: told when it begins, then once a second at most.
+     * Progress of the export of a conversation, sent to the user who requested it: at the start,
+     * then at most once a second.
      */
     payload: {
         conversation_id: ConversationId;
         /**
-         * So many messages are written.
+         * Messages written so far.
          */
         messages: number;
         /**
-         * So many there were when it began.
+         * Messages in the conversation when the export started.
          */
         of: number;
         upload_id: UploadId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -2755,7 +2782,7 @@ export type ExportProgressFrame = {
 };
 
 /**
- * A conversation that somebody is or was in.
+ * Conversation that the user is or was a member of.
  */
 export type ExportedConversation = {
     id: ConversationId;
@@ -2767,7 +2794,7 @@ export type ExportedConversation = {
 };
 
 /**
- * From where somebody has signed in.
+ * Device from which the user has signed in.
  */
 export type ExportedDevice = {
     address: string;
@@ -2776,7 +2803,7 @@ export type ExportedDevice = {
 };
 
 /**
- * An account with a provider by which somebody signs in.
+ * Linked account of an identity provider.
  */
 export type ExportedIdentity = {
     created_at: Timestamp;
@@ -2786,7 +2813,7 @@ export type ExportedIdentity = {
 };
 
 /**
- * A passkey, as its owner has named it.
+ * Passkey with the name given by its owner.
  */
 export type ExportedPasskey = {
     created_at: Timestamp;
@@ -2795,163 +2822,163 @@ export type ExportedPasskey = {
 };
 
 /**
- * A section of somebody's sidebar.
+ * Folder of a user's sidebar.
  */
 export type ExportedSection = {
     /**
-     * What assistants keep to in its chats.
+     * Instructions for assistants in the folder's chats.
      */
     instructions: string;
     name: string;
 };
 
 /**
- * An account that somebody has connected with a server of tools, for assistants.
+ * Account of a tool server that the user has connected for assistants.
  */
 export type ExportedToolConnection = {
     connected_at: Timestamp;
     /**
-     * One would have to sign in there anew.
+     * True if the user has to sign in to the tool server again.
      */
     is_expired: boolean;
     /**
-     * The server's name.
+     * Name of the tool server.
      */
     server: string;
 };
 
 /**
- * A refusal or a failure.
+ * Error response.
  */
 export type Failure = {
     /**
-     * Why, for programs.
+     * Error code for programs.
      */
     code: string;
     data: null;
     /**
-     * The wrong fields, for 422.
+     * Invalid fields, for status 422.
      */
     errors?: Array<FieldError>;
     /**
-     * A sentence that a person can act on.
+     * Error message for the user.
      */
     message: string;
     /**
-     * Under which the operator finds this request in the log.
+     * Id of the request in the server's log.
      */
     request_id: string;
     status: 'error';
 };
 
 /**
- * Why a field was refused.
+ * Validation error of a field.
  */
 export type FieldError = {
     /**
-     * Machine-readable: `required`, `too_short`, `too_long`, `invalid`, `weak`, …
+     * Machine-readable code: `required`, `too_short`, `too_long`, `invalid`, `weak`, …
      */
     code: string;
     /**
-     * The field's name, with dots into nested ones.
+     * Name of the field; dots separate nested names.
      */
     field: string;
     /**
-     * A sentence for the person who fills the form.
+     * Sentence for the user who fills in the form.
      */
     message: string;
 };
 
 /**
- * A figure that is kept.
+ * Name of a recorded figure.
  */
 export type FigureName = 'people' | 'connections' | 'messages' | 'requests' | 'errors' | 'latency_ms' | 'jobs_waiting' | 'tokens' | 'cost' | 'failed_sign_ins';
 
 /**
- * One figure over time.
+ * Values of one figure.
  */
 export type FigureSeries = {
     name: FigureName;
     /**
-     * The earliest first. Null: nothing was written down then.
+     * The earliest first. Null: nothing was recorded in that interval.
      */
     values: Array<number | null>;
 };
 
 /**
- * An installation's figures.
+ * Figures of the server.
  */
 export type Figures = {
     /**
-     * The beginning of the first value.
+     * Start of the first value.
      */
     from: Timestamp;
     /**
-     * What was wrong in that time, the earliest first.
+     * Incidents in the time range, the earliest first.
      */
     incidents: Array<Incident>;
     now: FiguresNow;
     range: FiguresRange;
     series: Array<FigureSeries>;
     /**
-     * How long each value is of.
+     * Length of the interval of each value.
      */
     step_seconds: number;
 };
 
 /**
- * What holds now.
+ * Current figures.
  */
 export type FiguresNow = {
     /**
-     * Addresses and networks that are kept out.
+     * Banned networks.
      */
     bans: number;
     dead_letters: number;
     /**
-     * Those who are guests in a workspace.
+     * Users who are guests in a workspace.
      */
     guests: number;
     jobs_waiting: number;
     /**
-     * How long the eldest of them has waited.
+     * Waiting time of the oldest waiting job.
      */
     longest_wait_seconds: number;
     /**
-     * People with an account.
+     * Number of accounts.
      */
     people: number;
     /**
-     * Those whose devices were there in the last 24 hours, and in the last 30 days.
+     * Users who were active in the last 24 hours.
      */
     people_of_day: number;
     people_of_month: number;
     /**
-     * Bytes of people's files.
+     * Size of users' files, in bytes.
      */
     stored_bytes: number;
 };
 
 /**
- * How far back figures go.
+ * Time range of figures.
  */
 export type FiguresRange = '1h' | '24h' | '30d';
 
 /**
- * Which files of a conversation are meant.
+ * Kind of files in a conversation.
  */
 export type FileKind = 'picture' | 'file' | 'document' | 'audio' | 'video' | 'other';
 
 export type FinishPasskeyRegistrationRequest = {
     challenge_id: string;
     /**
-     * `PublicKeyCredential.toJSON()` of what the authenticator made.
+     * `PublicKeyCredential.toJSON()` of the credential created by the authenticator.
      */
     credential: {
         [key: string]: unknown;
     };
     /**
-     * What its owner calls it.
+     * Label chosen by the user.
      */
     name?: string | null;
 };
@@ -2959,7 +2986,7 @@ export type FinishPasskeyRegistrationRequest = {
 export type FinishPasskeySignInRequest = {
     challenge_id: string;
     /**
-     * `PublicKeyCredential.toJSON()` of what the authenticator has signed.
+     * `PublicKeyCredential.toJSON()` of the assertion signed by the authenticator.
      */
     credential: {
         [key: string]: unknown;
@@ -2968,13 +2995,13 @@ export type FinishPasskeySignInRequest = {
 
 export type FinishSetupRequest = {
     /**
-     * `false`: its steps are offered again.
+     * `false`: the set-up steps are offered again.
      */
     finished: boolean;
 };
 
 /**
- * A thread that somebody follows.
+ * Thread that the user follows.
  */
 export type FollowedThread = {
     conversation_id: ConversationId;
@@ -2989,7 +3016,7 @@ export type ForgotPasswordRequest = {
 };
 
 /**
- * Where a message is that another one passes on.
+ * Reference to a forwarded message.
  */
 export type Forwarded = {
     conversation_id: ConversationId;
@@ -2997,27 +3024,27 @@ export type Forwarded = {
 };
 
 /**
- * The conversation that something was found in.
+ * Conversation of a search result.
  */
 export type FoundConversation = {
     id: ConversationId;
     kind: ConversationKind;
     /**
-     * Null where it goes by the names of those in it.
+     * Null if it is named after its members.
      */
     title?: string | null;
 };
 
 /**
- * Where the words are in a file of a message.
+ * Match in a file of a message.
  */
 export type FoundInFile = {
     /**
-     * What the file says around them, in one line.
+     * Text around the match, in one line.
      */
     excerpt: string;
     /**
-     * Where in the excerpt the words are: beginnings and lengths, in UTF-16 units.
+     * Offsets and lengths of the matches in the excerpt, in UTF-16 code units.
      */
     highlights: Array<Array<number>>;
     name: string;
@@ -3025,47 +3052,49 @@ export type FoundInFile = {
 };
 
 /**
- * Whether one's sign-in is fresh.
+ * State of the fresh sign-in.
  */
 export type Freshness = {
     fresh_until?: Timestamp | null;
     /**
-     * What `POST /r1/auth/confirm` takes from this account; where it is empty, only a new sign-in helps.
+     * Methods that `POST /r1/auth/confirm` accepts for this account. If empty, the user must sign in again.
      */
     methods: Array<ConfirmationMethod>;
 };
 
 /**
- * A part of `/v1` that a key can be limited to.
+ * Part of `/v1` that a key can be restricted to.
  */
 export type GatewayEndpoint = 'chat' | 'responses' | 'messages' | 'embeddings' | 'transcriptions';
 
 /**
- * A model of the gateway, for administrators.
+ * Model of the gateway, as seen by administrators.
  */
 export type GatewayModel = ModelDefinition & {
     charged?: ModelPrice | null;
     name: string;
     price_version: string;
     /**
-     * `admin`: defined here; `configuration`: it follows from `ai.providers` and `ai.model_map`.
+     * `admin`: defined in the console; `configuration`: derived from `ai.providers` and
+     * `ai.model_map`.
      */
     source: string;
 };
 
 /**
- * What routes or costs beside a call's model, and passes to a provider whose settings hand it on: fields of a request, betas of Anthropic's by their
- * beginnings, and tools that the provider runs itself.
+ * Restricted parameter that affects routing or price and is passed through if the provider's
+ * settings allow it: fields of a request, prefixes of Anthropic's betas, and tools that the
+ * provider runs itself.
  */
 export type GatewayPass = 'models' | 'route' | 'provider' | 'plugins' | 'transforms' | 'web_search_options' | 'service_tier' | 'speed' | 'inference_geo' | 'store' | 'fast-mode' | 'files-api' | 'hosted_tools';
 
 export type GenerationStopCommand = {
     /**
-     * Answers name it as `reply_to`.
+     * Correlation id, repeated in answers as `reply_to`.
      */
     id?: string;
     /**
-     * Stops an answer that is being written; answered by `ack`.
+     * Stops an answer in progress. Answered by `ack`.
      */
     payload: {
         message_id: MessageId;
@@ -3076,7 +3105,7 @@ export type GenerationStopCommand = {
 
 export type GiveCreditsRequest = {
     /**
-     * In micro-credits; less than nothing takes them away.
+     * Amount in micro-credits; a negative amount removes credits.
      */
     amount: MicroCredits;
     reason: string;
@@ -3086,14 +3115,14 @@ export type GiveCreditsRequest = {
 
 export type GiveKnowledgeRequest = {
     /**
-     * A file that the caller has uploaded.
+     * A file uploaded by the caller.
      */
     upload_id: UploadId;
 };
 
 export type GiveSectionKnowledgeRequest = {
     /**
-     * A file that the caller has uploaded.
+     * A file uploaded by the caller.
      */
     upload_id: UploadId;
     workspace_id?: WorkspaceId | null;
@@ -3101,26 +3130,26 @@ export type GiveSectionKnowledgeRequest = {
 
 export type GiveWorkspaceKnowledgeRequest = {
     /**
-     * A file that the caller has uploaded.
+     * A file uploaded by the caller.
      */
     upload_id: UploadId;
 };
 
 export type Health = {
     /**
-     * The providers of the assistants: down when none of them can be asked.
+     * AI providers: down if none of them is available.
      */
     ai: Dependency;
     database: Dependency;
     instance_id: string;
     /**
-     * Why it is not ok, in a sentence each.
+     * Reasons for a status other than `ok`, one sentence each.
      */
     reasons: Array<string>;
     redis: Dependency;
     status: HealthStatus;
     /**
-     * The disks that this instance and its database write to: down when they are full or can only be read.
+     * Disks of this instance and its database: down if they are full or read-only.
      */
     storage: Dependency;
     version: string;
@@ -3135,24 +3164,24 @@ export type HeldSubscription = {
 export type HelloFrame = {
     id: string;
     /**
-     * The first frame on every connection.
+     * First frame on every connection.
      */
     payload: {
         /**
-         * The conversations that one is in.
+         * Conversations that the user is a member of.
          */
         conversations: Array<ReachedConversation>;
         heartbeat_seconds: number;
         instance_id: InstanceId;
         server_time: Timestamp;
         /**
-         * The sign-in, or the API key that was shown in its place.
+         * Id of the sign-in, or of the API key used instead.
          */
         session_id: string;
         user_id: UserId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -3160,7 +3189,7 @@ export type HelloFrame = {
 };
 
 /**
- * What a hidden message says, for its author and for administrators.
+ * Content of a hidden message, for its author and for administrators.
  */
 export type HiddenMessage = {
     attachments: Array<Upload>;
@@ -3170,12 +3199,12 @@ export type HiddenMessage = {
 };
 
 /**
- * What a conversation's members see of its history.
+ * Part of a conversation's history that its members see.
  */
 export type HistoryScope = 'all' | 'from_join';
 
 /**
- * Who one is at a provider.
+ * Identity of a user at a provider.
  */
 export type Identity = {
     created_at: Timestamp;
@@ -3184,46 +3213,48 @@ export type Identity = {
     kind?: OauthKind | null;
     last_used_at: Timestamp;
     /**
-     * Its name in the settings.
+     * Name of the provider in the configuration.
      */
     provider: string;
 };
 
 /**
- * Who somebody is at a provider of identities.
+ * A user's account at an identity provider.
  */
 export type IdentityId = string;
 
 /**
- * Something that was wrong.
+ * Disruption of the server.
  */
 export type Incident = {
     began_at: Timestamp;
     /**
-     * Of what (`provider`: its name). Null: there is one of its kind.
+     * Affected object, such as the name of a `provider`. Null if there is only one of its kind.
      */
     detail: string | null;
     ended_at: Timestamp | null;
     /**
-     * Size of the impact: requests answered with 5xx (`database`), changes refused (`storage`), questions to models that failed (`ai`), requests to it that failed (`provider`), changes that other
-     * instances heard of late (`redis`), jobs given up at most (`dead_letters`), connections that were there at its last word (`instance`). Null: nobody
-     * has counted.
+     * Size of the impact: requests answered with 5xx (`database`), changes refused (`storage`),
+     * failed questions to models (`ai`), failed requests to the provider (`provider`), changes
+     * that other instances received late (`redis`), maximum number of dead letters
+     * (`dead_letters`), connections at the last sign of life (`instance`). Null if it was not
+     * counted.
      */
     impact: number | null;
     /**
-     * How many instances noticed.
+     * Number of instances that noticed it.
      */
     instances: number;
     kind: IncidentKind;
     /**
-     * Once it is over: how many people's questions failed (`ai`), or were there at most in that time (`database`, `redis`, `storage`). Null: that can't
-     * be told.
+     * Affected users once the incident is over: users whose questions failed (`ai`), or the
+     * maximum of users online (`database`, `redis`, `storage`). Null if unknown.
      */
     people: number | null;
 };
 
 /**
- * What can be wrong.
+ * Kind of an incident.
  */
 export type IncidentKind = 'database' | 'redis' | 'ai' | 'provider' | 'storage' | 'dead_letters' | 'instance';
 
@@ -3236,33 +3267,35 @@ export type InstanceVec = Array<{
     connections: number;
     database: boolean;
     /**
-     * Within how many milliseconds the database answered. Null: it did not.
+     * Response time of the database, in milliseconds. Null if it did not answer.
      */
     database_ms: number | null;
     /**
-     * Within how many milliseconds of its commit 99 of 100 events of the last minute were delivered. Null: there were none.
+     * 99th percentile of the time from commit to delivery of events in the last minute, in
+     * milliseconds. Null if there were no events.
      */
     delivery_ms: number | null;
     host: string;
     id: InstanceId;
     /**
-     * The one that answers this.
+     * True for the instance that answers this request.
      */
     is_own: boolean;
     /**
-     * Within how many milliseconds 99 of 100 requests of the last minute were answered. Null: there were none.
+     * 99th percentile of the response time in the last minute, in milliseconds. Null if there were
+     * no requests.
      */
     latency_ms: number | null;
     /**
-     * Memory that it uses, in bytes.
+     * Memory usage, in bytes.
      */
     memory: number;
     /**
-     * Null: there is none.
+     * True if Redis answers. Null if there is none.
      */
     redis: boolean | null;
     /**
-     * Within how many milliseconds Redis answered. Null: it did not, or there is none.
+     * Response time of Redis, in milliseconds. Null if it did not answer, or if there is none.
      */
     redis_ms: number | null;
     /**
@@ -3273,29 +3306,29 @@ export type InstanceVec = Array<{
     started_at: Timestamp;
     version: string;
     /**
-     * Changes that wait to be committed.
+     * Changes that wait for a commit.
      */
     writer_queue: number;
 }>;
 
 /**
- * What one wants assistants to keep to.
+ * General instructions of a user for assistants.
  */
 export type Instructions = {
     /**
-     * Empty: nothing.
+     * Empty if there are none.
      */
     instructions: string;
 };
 
 /**
- * An invitation, as those who may invite see it. Its token is told once, when it is made.
+ * Invitation, as seen by members who may invite. Its token is returned once, when it is created.
  */
 export type Invitation = {
     created_at: Timestamp;
     created_by: UserId;
     /**
-     * Whom it is for; none: for whoever has the link.
+     * Email address of the invited person. Null: anyone with the link may accept it.
      */
     email?: string | null;
     expires_at: Timestamp;
@@ -3303,13 +3336,13 @@ export type Invitation = {
     max_uses: number;
     role: WorkspaceRole;
     /**
-     * How often it was accepted.
+     * Number of times it was accepted.
      */
     uses: number;
 };
 
 /**
- * An invitation to a tenant.
+ * An invitation to a workspace.
  */
 export type InvitationId = string;
 
@@ -3319,7 +3352,7 @@ export type InvitationTokenRequest = {
 
 export type InviteAccountRequest = {
     /**
-     * The first part of the address, where it is left out.
+     * If omitted, the local part of the e-mail address.
      */
     display_name?: string | null;
     email: string;
@@ -3328,11 +3361,11 @@ export type InviteAccountRequest = {
 };
 
 /**
- * What an invitation leads to.
+ * Details of an invitation, for the invited person.
  */
 export type InvitedTo = {
     /**
-     * The name of whoever invites; none: their account was deleted.
+     * Name of the member who sent the invitation. Null if the account was deleted.
      */
     inviter?: string | null;
     role: WorkspaceRole;
@@ -3340,34 +3373,35 @@ export type InvitedTo = {
 };
 
 /**
- * An account that an administrator has made.
+ * Account created by an administrator.
  */
 export type InvitedUser = AdminUser & {
     /**
-     * By which they choose their password.
+     * Link by which the user sets their password.
      */
     link: SentLink;
 };
 
 export type Job = {
     /**
-     * What it is about: the ids in what it was told, by their names there, and of mail which letter it is. Nothing that somebody wrote.
+     * Ids in the job's payload by their names there and, for mail, the kind of the mail. Contains
+     * no user content.
      */
     about: {
         [key: string]: string;
     };
     /**
-     * How often it was begun, since it was put back last.
+     * Attempts since the job was last requeued.
      */
     attempts: number;
     created_at: Timestamp;
     /**
-     * What went wrong last.
+     * Last error.
      */
     error?: string | null;
     id: JobId;
     /**
-     * What it does, such as `mail` or `answer`.
+     * Kind of the job, such as `mail` or `answer`.
      */
     kind: string;
     run_at?: Timestamp | null;
@@ -3382,7 +3416,7 @@ export type JobId = string;
 export type JobKindVec = Array<{
     dead: number;
     /**
-     * Those that somebody could work on now.
+     * Jobs that are ready to run.
      */
     due: number;
     kind: string;
@@ -3392,7 +3426,7 @@ export type JobKindVec = Array<{
 export type JobStatus = 'queued' | 'running' | 'dead';
 
 /**
- * All that an assistant knows, or that a section or a workspace has.
+ * Knowledge files of an assistant, a folder or a workspace.
  */
 export type Knowledge = {
     assistant_id?: AssistantId | null;
@@ -3402,11 +3436,11 @@ export type Knowledge = {
     files: Array<KnowledgeFile>;
     limits: KnowledgeLimits;
     /**
-     * The model that embeds the files. Null: this server has none, so nothing can be given.
+     * Model that embeds the files. Null if the server has none, so no files can be added.
      */
     model?: string | null;
     /**
-     * Pieces of all files together.
+     * Number of chunks of all files.
      */
     pieces: number;
     section_id?: SectionId | null;
@@ -3416,8 +3450,9 @@ export type Knowledge = {
 export type KnowledgeChangedFrame = {
     id: string;
     /**
-     * The files that an assistant knows, those of one's own section, or those of a workspace (with neither id) are others than they were, or went on being read. For those who see it; at
-     * most one a second for a file that is being read.
+     * The knowledge files of an assistant, of a folder of the user or (with neither id) of a
+     * workspace changed, or their processing progressed. Sent to users who may see them; at most
+     * once a second for a file that is being processed.
      */
     payload: {
         assistant_id?: AssistantId | null;
@@ -3425,7 +3460,7 @@ export type KnowledgeChangedFrame = {
         workspace_id: WorkspaceId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -3433,38 +3468,38 @@ export type KnowledgeChangedFrame = {
 };
 
 /**
- * A file that was given to an assistant, to a section or to a workspace.
+ * Knowledge file of an assistant, a folder or a workspace.
  */
 export type KnowledgeFile = {
     added_by?: KnowledgeGiver | null;
     assistant_id?: AssistantId | null;
     /**
-     * What embedding it has cost so far, in millionths of a credit.
+     * Cost of the embeddings so far, in micro-credits.
      */
     cost: MicroCredits;
     created_at: Timestamp;
     /**
-     * How many of them are embedded.
+     * Number of embedded chunks.
      */
     embedded: number;
     /**
-     * Why it failed, or why it has to be tried again, as a sentence for people.
+     * Reason for a failure or a retry, as a sentence for users.
      */
     error?: string | null;
     id: KnowledgeFileId;
     media_type: string;
     /**
-     * The model that embeds it.
+     * Model that embeds the file.
      */
     model?: string | null;
     name: string;
     /**
-     * How many pieces it is cut into; 0 until it is.
+     * Number of chunks; 0 until the file is split.
      */
     pieces: number;
     section_id?: SectionId | null;
     /**
-     * In bytes.
+     * Size in bytes.
      */
     size: number;
     state: KnowledgeState;
@@ -3474,12 +3509,12 @@ export type KnowledgeFile = {
 };
 
 /**
- * A file that an assistant knows.
+ * A knowledge file.
  */
 export type KnowledgeFileId = string;
 
 /**
- * Who gave a file.
+ * User who added a knowledge file.
  */
 export type KnowledgeGiver = {
     id: UserId;
@@ -3487,41 +3522,41 @@ export type KnowledgeGiver = {
 };
 
 /**
- * How much one assistant, one section or one workspace can be given.
+ * Limits per assistant, folder or workspace.
  */
 export type KnowledgeLimits = {
     /**
-     * Bytes of one file.
+     * Maximum size of a file, in bytes.
      */
     file_bytes: number;
     files: number;
     /**
-     * Pieces of all files together.
+     * Maximum number of chunks of all files.
      */
     pieces: number;
 };
 
 /**
- * Whether they were searched.
+ * Outcome of a knowledge search.
  */
 export type KnowledgeSearch = 'searched' | 'failed';
 
 /**
- * How far a file is.
+ * Processing state of a knowledge file.
  */
 export type KnowledgeState = 'waiting' | 'reading' | 'ready' | 'failed';
 
 /**
- * A language that there are texts in. One more is one variant here and one file of texts in `identity::mail`.
+ * Supported language. A new language needs a variant here and a file of texts in `identity::mail`.
  */
 export type Language = 'en' | 'de' | 'vi';
 
 /**
- * One line of somebody's account.
+ * Entry of an account's ledger.
  */
 export type LedgerEntry = {
     /**
-     * Less than nothing: it was taken.
+     * Negative for debits.
      */
     amount: MicroCredits;
     balance_after: MicroCredits;
@@ -3533,7 +3568,7 @@ export type LedgerEntry = {
     kind: string;
     note: string | null;
     /**
-     * What it was for, such as `payment:0199…`.
+     * Origin of the entry, such as `payment:0199…`.
      */
     source: string;
 };
@@ -3543,12 +3578,12 @@ export type Liveness = {
 };
 
 /**
- * One entry of a conversation's event log.
+ * Entry of a conversation's event log.
  */
 export type LoggedEvent = {
     created_at: Timestamp;
     /**
-     * The event's payload, with `conversation_id` and `seq` in it.
+     * Payload of the event, including `conversation_id` and `seq`.
      */
     payload: {
         [key: string]: unknown;
@@ -3558,11 +3593,11 @@ export type LoggedEvent = {
 };
 
 /**
- * What a million tokens cost where the input is long.
+ * Prices per million tokens of requests with a long input.
  */
 export type LongPrice = {
     /**
-     * In more tokens than this.
+     * Number of input tokens above which these prices apply.
      */
     above: number;
     cache_write?: MicroCredits | null;
@@ -3572,31 +3607,32 @@ export type LongPrice = {
 };
 
 /**
- * When an account's holder is warned.
+ * Low-balance warning of an account.
  */
 export type LowBalance = {
     /**
-     * Otherwise it is a tenth of what was bought or given last.
+     * True if the threshold was set by the owner. Otherwise it is a tenth of the latest purchase
+     * or grant.
      */
     is_chosen: boolean;
     is_low: boolean;
     /**
-     * Below which balance. Nothing: never.
+     * Balance below which the account's owner is warned. 0: never.
      */
     threshold: MicroCredits;
 };
 
 /**
- * What becomes of mail.
+ * Delivery of e-mails.
  */
 export type MailDelivery = 'smtp' | 'outbox';
 
 /**
- * What became of a test message.
+ * Result of a test mail.
  */
 export type MailTest = {
     /**
-     * What the mail server said.
+     * Error reported by the mail server.
      */
     error?: string | null;
     ok: boolean;
@@ -3605,89 +3641,90 @@ export type MailTest = {
 
 export type MarkUnreadRequest = {
     /**
-     * Of the first message that is to be unread.
+     * Sequence number of the first message to mark as unread.
      */
     seq: number;
 };
 
 /**
- * How a server knows who calls.
+ * Authentication of calls to an MCP server.
  */
 export type McpAuth = 'secrets' | 'oauth';
 
 /**
- * A program of the configuration that has tools.
+ * MCP server command in the configuration.
  */
 export type McpCommand = {
     /**
-     * What an administrator may put into its environment.
+     * Environment variables that an administrator may set.
      */
     env_names: Array<string>;
     name: string;
 };
 
 /**
- * A server of tools, as administrators see it.
+ * MCP server, as seen by administrators.
  */
 export type McpServer = {
     /**
-     * How it is asked who calls.
+     * Authentication of calls to the server.
      */
     auth: McpAuth;
     checked_at?: Timestamp | null;
     /**
-     * By which Natter is known to its authorization server, where an administrator has entered that. The secret is never shown.
+     * OAuth client id at its authorization server, if an administrator has entered one. The secret
+     * is never returned.
      */
     client_id?: string | null;
     /**
-     * Which of the programs of the configuration it is, for `stdio`.
+     * Name of the command in the configuration, for `stdio`.
      */
     command?: string | null;
     created_at: Timestamp;
     description?: string | null;
     /**
-     * What was wrong then.
+     * Error of the last listing.
      */
     error?: string | null;
     id: McpServerId;
     is_enabled: boolean;
     name: string;
     /**
-     * Who may give its tools to assistants.
-     */
-    visible_to: OfferedTo;
-    /**
-     * Its prompts, as they were found last.
+     * Prompts as of `checked_at`.
      */
     prompts: Array<OfferedPrompt>;
     /**
-     * The names of its headers, or of its environment. Their values are never shown.
+     * Names of its headers or environment variables. Their values are never returned.
      */
     secret_names: Array<string>;
     /**
-     * As they were found last.
+     * Tools as of `checked_at`.
      */
     tools: Array<McpTool>;
     transport: McpTransport;
     updated_at: Timestamp;
     /**
-     * Where it is, for `http`.
+     * URL, for `http`.
      */
     url?: string | null;
+    /**
+     * Users who may give its tools to assistants.
+     */
+    visible_to: OfferedTo;
 };
 
 /**
- * A server of tools.
+ * An MCP server.
  */
 export type McpServerId = string;
 
 /**
- * A tool of a server.
+ * Tool of an MCP server.
  */
 export type McpTool = {
     description?: string | null;
     /**
-     * By the server's own word: it changes nothing.
+     * True if the server declares that the tool changes nothing.
      */
     is_read_only: boolean;
     mode: ToolMode;
@@ -3698,7 +3735,7 @@ export type McpTool = {
 export type McpTransport = 'http' | 'stdio';
 
 /**
- * A person in a conversation.
+ * Member of a conversation.
  */
 export type Member = {
     delivered_seq: number;
@@ -3719,7 +3756,7 @@ export type MemberAddedFrame = {
         seq?: number;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -3729,7 +3766,7 @@ export type MemberAddedFrame = {
 export type MemberRemovedFrame = {
     id: string;
     /**
-     * Somebody left or was removed.
+     * A member left or was removed.
      */
     payload: {
         conversation_id: ConversationId;
@@ -3737,7 +3774,7 @@ export type MemberRemovedFrame = {
         user_id: UserId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -3749,7 +3786,7 @@ export type MemberRole = 'owner' | 'admin' | 'member';
 export type MemberUpdatedFrame = {
     id: string;
     /**
-     * Somebody's role or name is another.
+     * A member's role or name changed.
      */
     payload: {
         conversation_id: ConversationId;
@@ -3757,7 +3794,7 @@ export type MemberUpdatedFrame = {
         seq?: number;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -3765,18 +3802,18 @@ export type MemberUpdatedFrame = {
 };
 
 /**
- * Somebody whom a message mentions.
+ * Mention in a message.
  */
 export type Mention = {
     /**
-     * A `UserId` or an `AssistantId`; none for `all` and `here`.
+     * Id of a user or an assistant; absent for `all` and `here`.
      */
     id?: string | null;
     kind: MentionKind;
 };
 
 /**
- * Who may mention everybody in a conversation, by `@all` or `@here`.
+ * Members who may mention everybody in a conversation, by `@all` or `@here`.
  */
 export type MentionAll = 'everyone' | 'admins';
 
@@ -3784,17 +3821,17 @@ export type MentionKind = 'user' | 'assistant' | 'all' | 'here';
 
 export type Message = {
     /**
-     * Of a reply: it is shown in the main line too.
+     * True for a reply that is also shown in the conversation.
      */
     also_to_conversation?: boolean;
     answer?: AnswerFigures | null;
     /**
-     * Files; none once deleted.
+     * Files; empty once the message is deleted.
      */
     attachments: Array<Upload>;
     client_id?: string | null;
     /**
-     * Empty once deleted.
+     * Empty once the message is deleted.
      */
     content: string;
     conversation_id: ConversationId;
@@ -3805,42 +3842,42 @@ export type Message = {
     hidden_at?: Timestamp | null;
     id: MessageId;
     /**
-     * Whom it mentions, as its sender said.
+     * Mentions, as declared by the sender.
      */
     mentions?: Array<Mention>;
     /**
-     * The model that wrote an assistant's message.
+     * Model that wrote an assistant's message.
      */
     model?: string | null;
     /**
-     * Its number in the conversation's main line; of a reply, its number in its thread.
+     * Number in the conversation outside of threads; for a reply, number in its thread.
      */
     no: number;
     pinned_at?: Timestamp | null;
     poll?: Poll | null;
     /**
-     * What links in it lead to, as far as that is known; none once deleted.
+     * Loaded link previews; empty once the message is deleted.
      */
     previews?: Array<Preview>;
     /**
-     * In the order in which they were used first; none once deleted.
+     * Reactions in order of first use; empty once the message is deleted.
      */
     reactions: Array<Reaction>;
     /**
-     * Why an assistant's message failed, for the reader.
+     * Reason for which an assistant's message failed, for users.
      */
     reason?: string | null;
     reply_to?: MessageId | null;
     sender: Sender;
     /**
-     * The number of the event that created it.
+     * Number of the event that created it.
      */
     seq: number;
     status: MessageStatus;
     thread?: ThreadSummary | null;
     thread_id?: MessageId | null;
     /**
-     * The tools that were called for an assistant's answer, in their order; none where there are none.
+     * Tool calls of an assistant's answer, in order. Absent if there are none.
      */
     tool_calls?: Array<ToolCall>;
     versions?: Versions | null;
@@ -3849,20 +3886,21 @@ export type Message = {
 export type MessageComparedFrame = {
     id: string;
     /**
-     * Another model's answer beside the answer `answer_id`, as it is now: when it begins, when another instance takes it over, when it has ended,
-     * and when it has become a version of that answer. What comes in between are `message.delta`s of its own id.
+     * Current state of another model's answer beside the answer `answer_id`: sent when it starts,
+     * when another instance takes it over, when it is complete, and when it becomes a version of
+     * that answer. In between, `message.delta` events have its own id.
      */
     payload: {
         answer_id: MessageId;
         conversation_id: ConversationId;
         message: Message;
         /**
-         * The version that it has become.
+         * Number of the version that it has become.
          */
         version?: number | null;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -3872,7 +3910,7 @@ export type MessageComparedFrame = {
 export type MessageCompletedFrame = {
     id: string;
     /**
-     * An assistant's answer has ended.
+     * An assistant's answer is complete.
      */
     payload: {
         conversation_id: ConversationId;
@@ -3880,7 +3918,7 @@ export type MessageCompletedFrame = {
         seq: number;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -3890,7 +3928,7 @@ export type MessageCompletedFrame = {
 export type MessageCreatedFrame = {
     id: string;
     /**
-     * A message was sent, or an assistant began to answer (`status` `streaming`).
+     * A message was sent, or an assistant started to answer (`status` `streaming`).
      */
     payload: {
         conversation_id: ConversationId;
@@ -3898,7 +3936,7 @@ export type MessageCreatedFrame = {
         seq: number;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -3915,7 +3953,7 @@ export type MessageDeletedFrame = {
         thread_id?: MessageId | null;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -3925,7 +3963,8 @@ export type MessageDeletedFrame = {
 export type MessageDeltaFrame = {
     id: string;
     /**
-     * The next piece of an answer that is being written; `offset` counts UTF-16 code units before it.
+     * The next chunk of an answer that is being written; `offset` is the number of UTF-16 code
+     * units before it.
      */
     payload: {
         conversation_id: ConversationId;
@@ -3934,7 +3973,7 @@ export type MessageDeltaFrame = {
         text: string;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -3944,7 +3983,7 @@ export type MessageDeltaFrame = {
 export type MessageFailedFrame = {
     id: string;
     /**
-     * An assistant's answer has failed; `reason` is for the reader.
+     * An assistant's answer failed; `reason` is shown to users.
      */
     payload: {
         conversation_id: ConversationId;
@@ -3953,7 +3992,7 @@ export type MessageFailedFrame = {
         seq: number;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -3961,7 +4000,7 @@ export type MessageFailedFrame = {
 };
 
 /**
- * Whether a message is hidden.
+ * Visibility of a message.
  */
 export type MessageHidden = {
     hidden_at?: Timestamp | null;
@@ -3983,7 +4022,7 @@ export type MessagePinnedFrame = {
         user_id: UserId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -3991,11 +4030,11 @@ export type MessagePinnedFrame = {
 };
 
 /**
- * How long messages may be, in characters.
+ * Maximum length of messages, in characters.
  */
 export type MessagePolicy = {
     /**
-     * To people.
+     * In conversations between users.
      */
     max_chars: number;
     /**
@@ -4007,7 +4046,7 @@ export type MessagePolicy = {
 export type MessagePreviewsFrame = {
     id: string;
     /**
-     * What links in a message lead to is known now, or was taken away.
+     * Previews of the links in a message were loaded or removed.
      */
     payload: {
         conversation_id: ConversationId;
@@ -4016,7 +4055,7 @@ export type MessagePreviewsFrame = {
         seq: number;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -4025,38 +4064,39 @@ export type MessagePreviewsFrame = {
 
 export type MessageSendCommand = {
     /**
-     * Answers name it as `reply_to`.
+     * Correlation id, repeated in answers as `reply_to`.
      */
     id?: string;
     /**
-     * Sends a message; answered by `ack` once it is committed.
+     * Sends a message. Answered by `ack` once it is stored.
      */
     payload: {
         /**
-         * A reply in a thread that is shown in the main line too.
+         * Also shows a thread reply in the main timeline.
          */
         also_to_conversation?: boolean;
         /**
-         * One's files, at most 10. With files `content` may be empty.
+         * Uploads of the sender, at most 10. With uploads, `content` may be empty.
          */
         attachment_ids?: Array<UploadId>;
         /**
-         * Chosen by the client: the same one again is answered with the first message.
+         * Idempotency key chosen by the client. A repeated key returns the first message.
          */
         client_id: string;
         /**
-         * It may mention many.
+         * Confirms that the message may mention many users.
          */
         confirm?: boolean;
         content: string;
         conversation_id: ConversationId;
         mentions?: Array<Mention>;
         /**
-         * The model that is to answer, where an assistant is asked. Left out, the chat's or the assistant's.
+         * Model that answers, if the message addresses an assistant. Defaults to the model of the chat
+         * or the assistant.
          */
         model?: string | null;
         /**
-         * What its links lead to is shown unless it is `false`, or the sender or the workspace has turned that off.
+         * Shows link previews unless `false`, or unless the sender or the workspace has disabled them.
          */
         previews?: boolean | null;
         reply_to?: MessageId | null;
@@ -4071,7 +4111,8 @@ export type MessageStatus = 'complete' | 'streaming' | 'failed' | 'stopped';
 export type MessageThoughtFrame = {
     id: string;
     /**
-     * The next piece of what a model thinks before it answers; `offset` counts UTF-16 code units before it.
+     * The next chunk of a model's reasoning; `offset` is the number of UTF-16 code units before
+     * it.
      */
     payload: {
         conversation_id: ConversationId;
@@ -4080,7 +4121,7 @@ export type MessageThoughtFrame = {
         text: string;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -4090,7 +4131,7 @@ export type MessageThoughtFrame = {
 export type MessageToolCallFrame = {
     id: string;
     /**
-     * A call of a tool for an answer that is being written, as it stands now.
+     * Current state of a tool call in an answer that is being written.
      */
     payload: {
         call: ToolCall;
@@ -4098,7 +4139,7 @@ export type MessageToolCallFrame = {
         message_id: MessageId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -4114,7 +4155,7 @@ export type MessageUnpinnedFrame = {
         user_id: UserId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -4128,7 +4169,8 @@ export type MessageUpdatedFrame = {
      */
     payload: {
         /**
-         * Another version of it is shown, and so are other messages after it.
+         * True if another version of the message is selected, which also changes the messages
+         * after it.
          */
         branch_changed?: boolean;
         conversation_id: ConversationId;
@@ -4136,7 +4178,7 @@ export type MessageUpdatedFrame = {
         seq: number;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -4144,27 +4186,27 @@ export type MessageUpdatedFrame = {
 };
 
 /**
- * Millionths of a credit.
+ * Amount in millionths of a credit.
  */
 export type MicroCredits = number;
 
 /**
- * What a model can do.
+ * Capabilities of a model.
  */
 export type ModelCapabilities = {
     audio?: boolean;
     /**
-     * Tokens that it can read and write together.
+     * Maximum number of input and output tokens together.
      */
     context_window?: number | null;
     images?: boolean;
     json_schema?: boolean;
     /**
-     * Tokens that it writes at most.
+     * Maximum number of output tokens.
      */
     max_output?: number | null;
     /**
-     * It is given PDFs as they are, pictures of their pages with their text.
+     * True if PDFs are sent to the model as they are, as images of their pages with their text.
      */
     pdf?: boolean;
     reasoning?: boolean;
@@ -4172,71 +4214,71 @@ export type ModelCapabilities = {
 };
 
 /**
- * A model as administrators define it.
+ * Model definition by administrators.
  */
 export type ModelDefinition = {
     /**
-     * Other names for it.
+     * Aliases of the model.
      */
     aliases?: Array<string>;
     capabilities?: ModelCapabilities;
     deployments?: Array<ModelDeployment>;
     fallbacks?: ModelFallbacks;
-    price?: ModelPrice | null;
     parameters?: ModelTakes;
+    price?: ModelPrice | null;
 };
 
 /**
- * Where a model can be had: a provider of the configuration, and its name there.
+ * Deployment of a model: a configured provider, and the provider's name for the model.
  */
 export type ModelDeployment = {
     model: string;
     /**
-     * A smaller one is tried first.
+     * Lower values are tried first.
      */
     priority?: number;
     provider: string;
     /**
-     * The share of requests among deployments of the same priority.
+     * Share of requests among deployments of the same priority.
      */
     weight?: number;
 };
 
 /**
- * Models that are asked instead, by what went wrong. They are tried in their order.
+ * Fallback models by kind of failure, tried in order.
  */
 export type ModelFallbacks = {
     /**
-     * The provider's filter refused it.
+     * The provider's content filter refused the request.
      */
     content_policy?: Array<string>;
     /**
-     * The request is too long for the model.
+     * The request exceeds the model's context window.
      */
     context_length?: Array<string>;
     /**
-     * Anything else that may pass.
+     * Other temporary failures.
      */
     failure?: Array<string>;
 };
 
 /**
- * The models that a person or a workspace may use.
+ * Models that a user or a workspace may use.
  */
 export type ModelList = {
     /**
-     * The person's or workspace's id.
+     * Id of the user or workspace.
      */
     id: string;
     /**
-     * By name or alias.
+     * Names or aliases of models.
      */
     models: Array<string>;
     scope: BudgetScope;
 };
 
 /**
- * What a million tokens cost, in micro-credits, and what else is billed.
+ * Prices of a model in micro-credits: per million tokens, and per unit of other billed items.
  */
 export type ModelPrice = {
     audio?: MicroCredits | null;
@@ -4252,31 +4294,32 @@ export type ModelPrice = {
 };
 
 /**
- * Whether a model takes a temperature, and what goes with it.
+ * Support for sampling parameters such as the temperature.
  */
 export type ModelSampling = 'any' | 'never' | 'resting';
 
 /**
- * What a model takes of a request, where that is another than Natter knows. It is heeded where a request is written anew for a provider; one in the provider's
- * own form passes as it is.
+ * Per-model limits on request parameters that override Natter's own table. Applied to requests
+ * that are converted for a provider; passed-through requests are not changed.
  */
 export type ModelTakes = {
     sampling?: ModelSampling | null;
     /**
-     * How it can be asked to think: `none`, `any`, `efforts:low,high`, `adaptive:low,high`, `levels:low,high`, or tokens as `budget:0..24576`; docs/gateway.md
-     * has them all. Null: as far as it is known.
+     * Supported thinking parameters: `none`, `any`, `efforts:low,high`, `adaptive:low,high`,
+     * `levels:low,high`, or tokens as `budget:0..24576`; see docs/gateway.md. Null: Natter's own
+     * table.
      */
     thinking?: string | null;
     thoughts?: ModelThoughts | null;
 };
 
 /**
- * Whether a model that is asked by chat completions reads its thoughts of before, as `reasoning_content`.
+ * Support for previous thoughts as `reasoning_content` in chat completions.
  */
 export type ModelThoughts = 'never' | 'known' | 'always';
 
 /**
- * A message with those before and after it.
+ * Message with those before and after it.
  */
 export type Neighbours = {
     has_more_after: boolean;
@@ -4288,44 +4331,44 @@ export type Neighbours = {
 };
 
 /**
- * An invitation, just made.
+ * A newly created invitation, with its token.
  */
 export type NewInvitation = Invitation & {
     /**
-     * It is not shown again.
+     * Shown only once.
      */
     token: string;
     /**
-     * Where to accept it.
+     * Link for accepting the invitation.
      */
     url: string;
 };
 
 /**
- * A key, just made.
+ * A newly created API key, with its secret.
  */
 export type NewKey = ApiKey & {
     /**
-     * For `Authorization: Bearer`. It is not shown again.
+     * Secret for `Authorization: Bearer`. It is shown only once.
      */
     key: string;
 };
 
 /**
- * What one chooses from, as whoever asks says it. The question is the message's text.
+ * New poll. The question is the text of the message.
  */
 export type NewPoll = {
     /**
-     * Nobody is told who has chosen what.
+     * True if votes are anonymous.
      */
     anonymous?: boolean;
     closes_at?: Timestamp | null;
     /**
-     * One may choose several.
+     * True if several options can be chosen.
      */
     multiple?: boolean;
     /**
-     * Each of up to 100 characters, no two the same.
+     * Options of up to 100 characters, without duplicates.
      */
     options: Array<string>;
 };
@@ -4338,7 +4381,7 @@ export type Note = {
     created_at: Timestamp;
     deleted_at: Timestamp | null;
     /**
-     * When it was written, on whatever device.
+     * Time of the edit on the device.
      */
     edited_at: Timestamp;
     id: NoteId;
@@ -4348,11 +4391,11 @@ export type Note = {
      */
     title: string;
     /**
-     * When it was stored. No two notes of a person have the same, so that a list goes on after it.
+     * Time of storage. Unique per user, so that lists can be continued after it.
      */
     updated_at: Timestamp;
     /**
-     * Rises by one with each change.
+     * Number of changes; increases by one with each.
      */
     version: number;
 };
@@ -4360,7 +4403,8 @@ export type Note = {
 export type NoteChangedFrame = {
     id: string;
     /**
-     * One has written or deleted a note, for one's own connections. What it says now tells `GET /r1/notes?since=`.
+     * The user changed or deleted a note, sent to the user's connections. `GET /r1/notes?since=`
+     * returns its content.
      */
     payload: {
         note_id: NoteId;
@@ -4368,7 +4412,7 @@ export type NoteChangedFrame = {
         version: number;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -4376,25 +4420,26 @@ export type NoteChangedFrame = {
 };
 
 /**
- * A note that somebody keeps for themselves.
+ * A user's private note.
  */
 export type NoteId = string;
 
 /**
  * notification
  *
- * Something that somebody is told of.
+ * Notification of a user.
  */
 export type Notification = {
     actor?: Sender | null;
     conversation_id?: ConversationId | null;
     /**
-     * How many messages, replies or reactions it stands for.
+     * Number of messages, replies or reactions that it covers.
      */
     count: number;
     created_at: Timestamp;
     /**
-     * The keyword that was written, the emoji of the last reaction, or when the task is due of which this reminds.
+     * The matched keyword, the emoji of the last reaction, or the due date of the task in a
+     * reminder.
      */
     detail?: string | null;
     id: NotificationId;
@@ -4402,16 +4447,17 @@ export type Notification = {
     message_id?: MessageId | null;
     read_at?: Timestamp | null;
     /**
-     * It is listed, and nothing more: the conversation is muted, or they don't want to be disturbed now.
+     * True if it is listed without an alert, because the conversation is muted or the user has
+     * enabled do-not-disturb.
      */
     silent: boolean;
     /**
-     * The beginning of what was written, without markup.
+     * Beginning of the text, without markup.
      */
     text: string;
     thread_id?: MessageId | null;
     /**
-     * For a heading: who, and where.
+     * Heading: the author and the conversation.
      */
     title: string;
     upload_id?: UploadId | null;
@@ -4420,18 +4466,19 @@ export type Notification = {
 export type NotificationFrame = {
     id: string;
     /**
-     * Something that somebody is told of.
+     * Notification of a user.
      */
     payload: {
         actor?: Sender | null;
         conversation_id?: ConversationId | null;
         /**
-         * How many messages, replies or reactions it stands for.
+         * Number of messages, replies or reactions that it covers.
          */
         count: number;
         created_at: Timestamp;
         /**
-         * The keyword that was written, the emoji of the last reaction, or when the task is due of which this reminds.
+         * The matched keyword, the emoji of the last reaction, or the due date of the task in a
+         * reminder.
          */
         detail?: string | null;
         id: NotificationId;
@@ -4439,22 +4486,23 @@ export type NotificationFrame = {
         message_id?: MessageId | null;
         read_at?: Timestamp | null;
         /**
-         * It is listed, and nothing more: the conversation is muted, or they don't want to be disturbed now.
+         * True if it is listed without an alert, because the conversation is muted or the user has
+         * enabled do-not-disturb.
          */
         silent: boolean;
         /**
-         * The beginning of what was written, without markup.
+         * Beginning of the text, without markup.
          */
         text: string;
         thread_id?: MessageId | null;
         /**
-         * For a heading: who, and where.
+         * Heading: the author and the conversation.
          */
         title: string;
         upload_id?: UploadId | null;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -4462,39 +4510,41 @@ export type NotificationFrame = {
 };
 
 /**
- * Something that somebody is told of.
+ * A notification.
  */
 export type NotificationId = string;
 
 /**
- * Why somebody is told.
+ * Reason of a notification.
  */
 export type NotificationKind = 'mention' | 'keyword' | 'thread' | 'message' | 'reaction' | 'reminder' | 'export' | 'system';
 
 /**
- * What somebody wants to be told of, and how.
+ * Notification settings of a user.
  */
 export type NotificationSettings = {
     dnd_until?: Timestamp | null;
     /**
-     * Words of which they are told in any of their conversations. Case and accents don't matter.
+     * Words that trigger notifications in any of the user's conversations. Case and accents are
+     * ignored.
      */
     keywords: Array<string>;
     /**
-     * Of which messages, in conversations for which nothing else is chosen. `mentions` are direct messages, mentions, keywords and threads.
+     * Default level of conversations. `mentions` are direct messages, mentions, keywords and
+     * threads.
      */
     level: Notify;
     /**
-     * After how long they get a mail about what they have missed. Null: never.
+     * Delay in minutes before a mail about missed messages is sent. Null: never.
      */
     mail_after_minutes?: number | null;
     /**
-     * Whether devices that asked for it are woken.
+     * True if push notifications are sent to subscribed devices.
      */
     push: boolean;
     quiet?: QuietHours | null;
     /**
-     * Whether what was written stands in what wakes a device.
+     * True if push notifications contain the text of the message.
      */
     show_text: boolean;
 };
@@ -4502,13 +4552,13 @@ export type NotificationSettings = {
 export type NotificationsReadFrame = {
     id: string;
     /**
-     * These are read, for one's own connections. `ids` is null where all are.
+     * Notifications were read, sent to the user's connections. `ids` is null if all were read.
      */
     payload: {
         ids: Array<NotificationId> | null;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -4518,13 +4568,13 @@ export type NotificationsReadFrame = {
 export type NotificationsWithdrawnFrame = {
     id: string;
     /**
-     * What these were about is no longer there, for one's own connections.
+     * The subjects of these notifications were deleted, sent to the user's connections.
      */
     payload: {
         ids: Array<NotificationId>;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -4532,28 +4582,28 @@ export type NotificationsWithdrawnFrame = {
 };
 
 /**
- * What of a conversation somebody is notified of.
+ * Messages of a conversation that notify the user.
  */
 export type Notify = 'all' | 'mentions' | 'none';
 
 /**
- * Which provider of identities it is.
+ * Kind of an identity provider.
  */
 export type OauthKind = 'oidc' | 'google' | 'microsoft' | 'apple';
 
 export type OauthProviderVec = Array<{
     /**
-     * Which button to show.
+     * Kind of the provider, which determines its button.
      */
     kind: OauthKind;
     /**
-     * For the address of `start`.
+     * Name for the path of `start`.
      */
     name: string;
 }>;
 
 /**
- * A text to begin with that a server makes.
+ * Prompt of an MCP server.
  */
 export type OfferedPrompt = {
     arguments: Array<OfferedPromptArgument>;
@@ -4563,7 +4613,7 @@ export type OfferedPrompt = {
 };
 
 /**
- * What a server's prompt is made of.
+ * Argument of an MCP server's prompt.
  */
 export type OfferedPromptArgument = {
     description?: string | null;
@@ -4572,7 +4622,7 @@ export type OfferedPromptArgument = {
 };
 
 /**
- * A server whose tools the caller may give to assistants.
+ * MCP server whose tools the caller may give to assistants.
  */
 export type OfferedServer = {
     description?: string | null;
@@ -4580,7 +4630,7 @@ export type OfferedServer = {
     name: string;
     prompts: Array<OfferedPrompt>;
     /**
-     * Without those that are off.
+     * Tools that are not disabled.
      */
     tools: Array<OfferedTool>;
 };
@@ -4588,7 +4638,7 @@ export type OfferedServer = {
 export type OfferedTo = 'everyone' | 'admins';
 
 /**
- * A tool that may be given to assistants.
+ * Tool that can be given to assistants.
  */
 export type OfferedTool = {
     description?: string | null;
@@ -4598,7 +4648,7 @@ export type OfferedTool = {
 };
 
 /**
- * A workspace that the caller may join, because of the domain of their verified address; or that they are invited to.
+ * Workspace that the caller may join, by the domain of their verified address or by invitation.
  */
 export type OfferedWorkspace = {
     id: WorkspaceId;
@@ -4607,39 +4657,40 @@ export type OfferedWorkspace = {
 
 export type OpenPaymentPortalRequest = {
     /**
-     * The page of this server to which its link back leads. Left out: `/plans/billing`.
+     * Page of this server that the portal links back to. If omitted, `/plans/billing`.
      */
     return_url?: string | null;
     workspace_id?: WorkspaceId | null;
 };
 
 /**
- * A person's own part in a conversation.
+ * Membership of the caller in a conversation.
  */
 export type OwnMembership = OwnSettings & {
     /**
-     * Up to where they have read.
+     * Read position.
      */
     read_seq: number;
     role: MemberRole;
     /**
-     * Messages after what they have read or written.
+     * Messages after the latest one that the user has read or written.
      */
     unread: number;
     /**
-     * Those of them that mention them; at most 1,000 are counted.
+     * Unread messages that mention the user; counted up to 1,000.
      */
     unread_mentions: number;
 };
 
 /**
- * What a person has chosen for a conversation. Nobody else is told.
+ * The user's private settings of a conversation.
  */
 export type OwnSettings = {
     muted_until?: Timestamp | null;
     notify: Notify;
     /**
-     * They have chosen it for this conversation; otherwise it follows from what they want to be told of everywhere.
+     * True if `notify` was set for this conversation. Otherwise it follows the user's general
+     * settings.
      */
     notify_chosen?: boolean;
     pinned: boolean;
@@ -4647,23 +4698,23 @@ export type OwnSettings = {
 };
 
 /**
- * One of one's own tasks, on whatever board it stands.
+ * Task of the caller on any board.
  */
 export type OwnTask = Task & {
     column_name: string;
     conversation: TaskPlace;
     /**
-     * Whether it stands in a column of what is done, or is archived.
+     * True if the task is in a column of done tasks, or is archived.
      */
     done: boolean;
 };
 
 /**
- * What one has chosen oneself.
+ * Vote of the caller.
  */
 export type OwnVote = {
     /**
-     * By their places, from 0; none where one has not voted.
+     * Indices of the chosen options, from 0; empty if the caller has not voted.
      */
     choices: Array<number>;
 };
@@ -4675,24 +4726,24 @@ export type Page = {
     page: number;
     page_size: number;
     /**
-     * How many there are on all pages together.
+     * Number of items on all pages.
      */
     total: number;
 };
 
 /**
- * Somebody who replied in a thread.
+ * Participant of a thread.
  */
 export type Participant = {
     /**
-     * A `UserId` or an `AssistantId`.
+     * Id of a user or an assistant.
      */
     id: string;
     kind: SenderKind;
 };
 
 /**
- * A passkey, as its owner sees it.
+ * A passkey of the caller.
  */
 export type Passkey = {
     created_at: Timestamp;
@@ -4702,15 +4753,16 @@ export type Passkey = {
 };
 
 /**
- * What a browser asks an authenticator.
+ * Request for the browser's authenticator (WebAuthn).
  */
 export type PasskeyChallenge = {
     /**
-     * For `finish`, once.
+     * Id to pass to `finish`; valid once.
      */
     challenge_id: string;
     /**
-     * For `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON` (WebAuthn Level 3).
+     * Options for `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON` (WebAuthn Level
+     * 3).
      */
     publicKey: {
         [key: string]: unknown;
@@ -4723,11 +4775,11 @@ export type PasskeyChallenge = {
 export type PasskeyId = string;
 
 /**
- * What a password has to be. It is not the address, whatever else is asked of it.
+ * Requirements for passwords. The e-mail address is never accepted as password.
  */
 export type PasswordPolicy = {
     /**
-     * Whether those are refused that attackers try first.
+     * True if common passwords are refused.
      */
     common: boolean;
     digit: boolean;
@@ -4738,12 +4790,12 @@ export type PasswordPolicy = {
 
 export type PaySubscriptionRequest = {
     /**
-     * Left out: the one by which it was paid before, or that of `payment_method_id`.
+     * If omitted, the gateway of the last payment, or that of `payment_method_id`.
      */
     gateway?: string | null;
     payment_method_id?: PaymentMethodId | null;
     /**
-     * The page of this server to which the browser goes in the end. Left out: `/plans/result`.
+     * Page of this server that the browser finally returns to. If omitted, `/plans/result`.
      */
     return_url?: string | null;
     workspace_id?: WorkspaceId | null;
@@ -4754,7 +4806,7 @@ export type PaySubscriptionRequest = {
  */
 export type Payment = {
     /**
-     * In the currency's smallest unit.
+     * Amount in the currency's smallest unit.
      */
     amount: number;
     created_at: Timestamp;
@@ -4767,11 +4819,11 @@ export type Payment = {
     plan_id: string;
     plan_name: string;
     /**
-     * Of the receipt, such as `2026-0001`.
+     * Number of the receipt, such as `2026-0001`.
      */
     receipt: string | null;
     /**
-     * Where the payer pays, while the payer can.
+     * Payment page, while the payment can be made.
      */
     redirect_url: string | null;
     refunded_amount: number;
@@ -4781,7 +4833,7 @@ export type Payment = {
 };
 
 /**
- * Where a gateway and we don't say the same.
+ * Mismatch between our records and the gateway's.
  */
 export type PaymentDifference = {
     closed_at: Timestamp | null;
@@ -4793,87 +4845,88 @@ export type PaymentDifference = {
      * `unknown_here`, `not_paid_here`, `not_paid_there`, `amount` or `refund`.
      */
     kind: string;
-    note: string | null;
     /**
      * Amount in Natter's records, in the currency's smallest unit.
      */
     local: number | null;
+    note: string | null;
     payment_id: string | null;
     /**
-     * The payment's id, or what the gateway calls it.
+     * Id of the payment, or the gateway's reference.
      */
     reference: string;
-    state: DifferenceState;
     /**
      * Amount in the gateway's records, in the currency's smallest unit.
      */
     remote: number | null;
+    state: DifferenceState;
 };
 
 /**
- * Where a payment gateway and we don't say the same.
+ * A mismatch between our records of a payment and the gateway's.
  */
 export type PaymentDifferenceId = string;
 
 /**
- * A dispute of a payment.
+ * Dispute of a payment.
  */
 export type PaymentDispute = {
     /**
-     * What of the payment it is taken to be about, and so is kept back.
+     * Part of the payment that is treated as disputed and clawed back.
      */
     amount: number;
     created_at: Timestamp;
     /**
-     * By which the gateway knows it.
+     * The gateway's reference of the dispute.
      */
     reference: string;
+    reported: Price | null;
     /**
      * `open`, `won` or `lost`.
      */
     state: string;
-    reported: Price | null;
 };
 
 /**
- * What a gateway has told of a payment.
+ * Event of a payment, as reported by the gateway.
  */
 export type PaymentEvent = {
     applied_at: Timestamp | null;
     id: string;
     /**
-     * Not: it is of another account, or of a test where real money is meant, or the other way round.
+     * True if the event belongs to our account and mode. False if it is of another account, or if
+     * test and live mode don't match.
      */
     is_ours: boolean;
     money: Price | null;
     received_at: Timestamp;
     /**
-     * The gateway's word for it.
+     * The gateway's name of the event.
      */
     type: string;
 };
 
 /**
- * A payment method.
+ * Payment gateway.
  */
 export type PaymentGateway = {
     /**
-     * The currencies that it takes.
+     * Supported currencies.
      */
     currencies: Array<string>;
     /**
-     * Whether it can be used now.
+     * True if it can be used now.
      */
     enabled: boolean;
     /**
-     * Whether it is only for show: no real money.
+     * True for the demo gateway, which moves no real money.
      */
     is_demo: boolean;
+    name: string;
     /**
-     * Whether the gateway can save payment methods for later charges.
+     * True if the gateway can save payment methods for later charges.
      */
     saves_methods: boolean;
-    name: string;
 };
 
 /**
@@ -4882,11 +4935,11 @@ export type PaymentGateway = {
 export type PaymentId = string;
 
 /**
- * What a gateway keeps for later charges: no more of a card than this.
+ * Payment method that a gateway has saved for later charges. No other data of a card is stored.
  */
 export type PaymentMethod = {
     /**
-     * Such as `visa`.
+     * Brand of the card, such as `visa`.
      */
     brand: string;
     created_at: Timestamp;
@@ -4895,23 +4948,23 @@ export type PaymentMethod = {
     gateway: string;
     id: string;
     /**
-     * Whether what comes next is charged to it.
+     * True for the method that is charged by default.
      */
     is_default: boolean;
     last4: string;
 };
 
 /**
- * Something that a payer has saved to pay with.
+ * A saved payment method.
  */
 export type PaymentMethodId = string;
 
 /**
- * A payment method that is being saved, without buying anything.
+ * Saving of a payment method without a purchase.
  */
 export type PaymentMethodSetup = {
     /**
-     * How long it can be.
+     * Time until which it can be completed.
      */
     expires_at: Timestamp;
     gateway: string;
@@ -4922,7 +4975,7 @@ export type PaymentMethodSetup = {
 };
 
 /**
- * Saving a payment method without buying anything.
+ * The process of saving a payment method without a purchase.
  */
 export type PaymentMethodSetupId = string;
 
@@ -4931,18 +4984,19 @@ export type PaymentPortal = {
 };
 
 /**
- * Money that went back.
+ * Refund of a payment.
  */
 export type PaymentRefund = {
     amount: number;
     created_at: Timestamp;
     id: string;
     /**
-     * It is pending, and nobody asks any more: an administrator has to end it.
+     * True if the refund is pending and is not retried any more, so that an administrator has to
+     * settle it.
      */
     is_stuck: boolean;
     /**
-     * What it has said instead of what became of it.
+     * Last response of the gateway that did not settle the refund.
      */
     last_answer: string | null;
     next_try_at: Timestamp | null;
@@ -4952,38 +5006,39 @@ export type PaymentRefund = {
      */
     state: string;
     /**
-     * How often the gateway was asked since it was begun, or since an administrator had it asked again.
+     * Number of requests to the gateway since the refund was started, or since an administrator
+     * restarted it.
      */
     tries: number;
 };
 
 /**
- * Money that goes back to a payer.
+ * A refund of a payment.
  */
 export type PaymentRefundId = string;
 
 /**
- * What a payment is to those who look at it.
+ * Status of a payment.
  */
 export type PaymentStatus = 'created' | 'pending' | 'paid' | 'failed' | 'expired' | 'partly_refunded' | 'refunded' | 'disputed' | 'quarantined';
 
 /**
- * What an assistant looks like.
+ * Picture of an assistant.
  */
 export type Picture = {
     /**
-     * An icon's name, such as `feather`, or one emoji.
+     * Name of an icon, such as `feather`, or one emoji.
      */
     glyph: string;
     /**
-     * The colour behind it, as an angle.
+     * Background colour, as a hue in degrees.
      */
     hue?: number | null;
 };
 
 export type PingCommand = {
     /**
-     * Answers name it as `reply_to`.
+     * Correlation id, repeated in answers as `reply_to`.
      */
     id?: string;
     /**
@@ -4997,41 +5052,41 @@ export type PingCommand = {
 };
 
 /**
- * Where an address is.
+ * Approximate location of an address.
  */
 export type Place = {
     /**
-     * As the database names it; none where only the country is known.
+     * City as named by the geolocation database; null if only the country is known.
      */
     city?: string | null;
     /**
-     * By its two letters (ISO 3166-1).
+     * ISO 3166-1 code of two letters.
      */
     country: string;
 };
 
 /**
- * Whether a change comes at once.
+ * Timing of a plan change.
  */
 export type PlanChange = 'upgrade' | 'downgrade';
 
 /**
- * Something that can be bought.
+ * A plan that can be bought.
  */
 export type PlanId = string;
 
 /**
- * For how long a subscription is paid.
+ * Billing period of a subscription.
  */
 export type PlanInterval = 'month' | 'year';
 
 /**
- * What a plan is.
+ * Kind of a plan.
  */
 export type PlanKind = 'subscription' | 'credits';
 
 /**
- * A plan by its name.
+ * Reference to a plan.
  */
 export type PlanName = {
     id: string;
@@ -5040,16 +5095,16 @@ export type PlanName = {
 };
 
 /**
- * What one chooses from, and what has been chosen.
+ * Poll with its results.
  */
 export type Poll = {
     /**
-     * Nobody is told who has chosen what.
+     * True if votes are anonymous.
      */
     anonymous: boolean;
     closes_at?: Timestamp | null;
     /**
-     * One may choose several.
+     * True if several options can be chosen.
      */
     multiple: boolean;
     options: Array<string>;
@@ -5059,7 +5114,7 @@ export type Poll = {
 export type PollOwnFrame = {
     id: string;
     /**
-     * What one has chosen in a poll oneself, for one's own connections.
+     * The user's own choices in a poll, sent to the user's connections.
      */
     payload: {
         choices: Array<number>;
@@ -5067,7 +5122,7 @@ export type PollOwnFrame = {
         message_id: MessageId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -5076,23 +5131,23 @@ export type PollOwnFrame = {
 
 export type PollResult = {
     /**
-     * The first who have chosen it, at most 20; none where the poll is anonymous.
+     * The first voters, at most 20; empty if the poll is anonymous.
      */
     user_ids: Array<UserId>;
     votes: number;
 };
 
 /**
- * What has been chosen in a poll.
+ * Results of a poll.
  */
 export type PollResults = {
     closed_at?: Timestamp | null;
     /**
-     * One for each option, in their order.
+     * One per option, in the same order.
      */
     options: Array<PollResult>;
     /**
-     * How many people have voted.
+     * Number of voters.
      */
     voters: number;
 };
@@ -5100,7 +5155,8 @@ export type PollResults = {
 export type PollUpdatedFrame = {
     id: string;
     /**
-     * Somebody has voted, or has taken their vote back, or the poll was closed. `results` are those of `message.poll` from now on.
+     * A vote was cast or withdrawn, or the poll was closed. `results` replaces those of
+     * `message.poll`.
      */
     payload: {
         conversation_id: ConversationId;
@@ -5109,7 +5165,7 @@ export type PollUpdatedFrame = {
         seq: number;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -5122,7 +5178,7 @@ export type PongFrame = {
         [key: string]: unknown;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -5130,14 +5186,14 @@ export type PongFrame = {
 };
 
 /**
- * Who may write in a conversation.
+ * Members who may post in a conversation.
  */
 export type Posting = 'everyone' | 'admins';
 
 /**
  * presence
  *
- * A person's presence, as the `presence` event and the user list show it.
+ * Presence of a user, in the `presence` event and the list of users.
  */
 export type Presence = {
     custom_status?: CustomStatus | null;
@@ -5148,11 +5204,11 @@ export type Presence = {
 
 export type PresenceCommand = {
     /**
-     * Answers name it as `reply_to`.
+     * Correlation id, repeated in answers as `reply_to`.
      */
     id?: string;
     /**
-     * Chooses one's own presence; `offline` is set automatically. There is no answer.
+     * Sets the user's own presence. `offline` is set automatically. Not answered.
      */
     payload: {
         status: PresenceStatus;
@@ -5164,7 +5220,7 @@ export type PresenceCommand = {
 export type PresenceFrame = {
     id: string;
     /**
-     * A person's presence, as the `presence` event and the user list show it.
+     * Presence of a user, in the `presence` event and the list of users.
      */
     payload: {
         custom_status?: CustomStatus | null;
@@ -5173,7 +5229,7 @@ export type PresenceFrame = {
         user_id: UserId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -5184,11 +5240,12 @@ export type PresenceStatus = 'online' | 'away' | 'dnd' | 'offline';
 
 export type PresenceWatchCommand = {
     /**
-     * Answers name it as `reply_to`.
+     * Correlation id, repeated in answers as `reply_to`.
      */
     id?: string;
     /**
-     * Says whose presence one wants to know, in place of those before; answered by `presences`.
+     * Sets the users whose presence the client watches, replacing the previous list. Answered by
+     * `presences`.
      */
     payload: {
         user_ids: Array<UserId>;
@@ -5200,13 +5257,13 @@ export type PresenceWatchCommand = {
 export type PresencesFrame = {
     id: string;
     /**
-     * People whose presence was asked for, gathered.
+     * Presence of watched users, coalesced.
      */
     payload: {
         items: Array<Presence>;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -5214,13 +5271,13 @@ export type PresencesFrame = {
 };
 
 /**
- * What a link leads to.
+ * Link preview.
  */
 export type Preview = {
     description?: string | null;
     image_upload_id?: UploadId | null;
     /**
-     * What the site calls itself, else its host.
+     * Name of the site, or its host.
      */
     site?: string | null;
     title?: string | null;
@@ -5232,7 +5289,7 @@ export type PreviewBroadcastRequest = {
 };
 
 /**
- * Whether links are previewed.
+ * State of link previews.
  */
 export type PreviewChoice = {
     is_on: boolean;
@@ -5241,36 +5298,36 @@ export type PreviewChoice = {
 export type PreviewSubscriptionChangeRequest = {
     plan_id: PlanId;
     /**
-     * Of a workspace. Left out: as many as now.
+     * Number of seats of a workspace. If omitted, unchanged.
      */
     seats?: number | null;
     workspace_id?: WorkspaceId | null;
 };
 
 /**
- * What something costs.
+ * Amount of money.
  */
 export type Price = {
     /**
-     * In the currency's smallest unit: cents, but whole yen and dong.
+     * Amount in the currency's smallest unit: cents, but whole yen and dong.
      */
     amount: number;
     /**
-     * ISO 4217.
+     * ISO 4217 code.
      */
     currency: string;
 };
 
 /**
- * Something that can be bought.
+ * Plan that can be bought.
  */
 export type PricingPlan = {
     /**
-     * Micro-credits: once, or for each period.
+     * Credits in micro-credits: once, or per period.
      */
     credits: MicroCredits;
     /**
-     * Sentences for the page with the plans.
+     * Features, for the page with the plans.
      */
     features: Array<string>;
     id: string;
@@ -5280,7 +5337,7 @@ export type PricingPlan = {
     name: string;
     prices: Array<Price>;
     /**
-     * What is not in it has no limit.
+     * Limits of the plan. Metrics that are absent are unlimited.
      */
     quotas: {
         [key: string]: number;
@@ -5289,33 +5346,33 @@ export type PricingPlan = {
 };
 
 /**
- * What a profile tells.
+ * Kind of a profile.
  */
 export type ProfileKind = 'cpu' | 'heap';
 
 /**
- * A question to an assistant that is kept, with places to fill in.
+ * Prompt template with variables.
  */
 export type Prompt = {
     author?: PromptAuthor | null;
     /**
-     * What is typed after the slash.
+     * Slash command that inserts the prompt.
      */
     command: string;
     /**
-     * With `{{name}}` where something is filled in.
+     * Text with `{{name}}` for each variable.
      */
     content: string;
     created_at: Timestamp;
     id: PromptId;
     /**
-     * Whether the caller may change it.
+     * True if the caller may edit the prompt.
      */
     may_edit: boolean;
     title: string;
     updated_at: Timestamp;
     /**
-     * The names in the content, each once, in their order.
+     * Names of the variables in the content, each once, in order of appearance.
      */
     variables: Array<string>;
     visibility: Visibility;
@@ -5323,7 +5380,7 @@ export type Prompt = {
 };
 
 /**
- * Who wrote a prompt, or added an emoji.
+ * Author of a prompt or an emoji.
  */
 export type PromptAuthor = {
     id: UserId;
@@ -5336,7 +5393,7 @@ export type PromptAuthor = {
 export type PromptId = string;
 
 /**
- * What a server's prompt says.
+ * Text of an MCP server's prompt.
  */
 export type PromptText = {
     text: string;
@@ -5345,13 +5402,13 @@ export type PromptText = {
 export type PromptsChangedFrame = {
     id: string;
     /**
-     * Prompts of a workspace are others than they were: written, changed, deleted.
+     * Prompts of a workspace were created, changed or deleted.
      */
     payload: {
         workspace_id: WorkspaceId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -5359,46 +5416,46 @@ export type PromptsChangedFrame = {
 };
 
 /**
- * A key of a provider, by its last characters.
+ * Key of a provider.
  */
 export type ProviderKey = {
     failures: number;
     /**
-     * False: its provider needs none.
+     * False if the provider needs no key.
      */
     has_key: boolean;
     /**
-     * Its place among its provider's keys.
+     * Index of the key among its provider's keys.
      */
     id: string;
     /**
-     * Since this instance was started, as the two after it.
+     * Requests since the start of this instance, as `failures` and `tokens`.
      */
     requests: number;
     resting_until?: Timestamp | null;
     state: ProviderKeyState;
     /**
-     * Its last characters. Null: there is none, or it is too short to show any of it.
+     * Last characters of the key. Null if there is no key, or if it is too short to reveal any.
      */
     tail: string | null;
     /**
-     * Used by programs.
+     * Tokens used by API clients.
      */
     tokens: number;
 };
 
 /**
- * What a provider's key is good for now, on the instance that answers.
+ * State of a provider key on the instance that answers.
  */
 export type ProviderKeyState = 'ready' | 'resting' | 'off';
 
 /**
- * Where a provider is kept.
+ * Origin of a provider's configuration.
  */
 export type ProviderSource = 'configuration' | 'console';
 
 /**
- * What came of asking a provider.
+ * Result of a test request to a provider.
  */
 export type ProviderTest = {
     error?: string | null;
@@ -5407,32 +5464,32 @@ export type ProviderTest = {
 };
 
 /**
- * The key by which browsers know this server.
+ * VAPID public key of this server.
  */
 export type PushKey = {
     /**
-     * For `applicationServerKey`, in base64url.
+     * Value for `applicationServerKey`, in base64url.
      */
     key: string;
 };
 
 /**
- * The keys of a device, as `PushSubscription.toJSON` has them.
+ * Keys of a subscription, as in `PushSubscription.toJSON`.
  */
 export type PushKeys = {
     /**
-     * A secret that it shares with this server.
+     * Secret shared with this server.
      */
     auth: string;
     /**
-     * Its public key.
+     * Public key of the device.
      */
     p256dh: string;
 };
 
 export type PutBudgetRequest = {
     /**
-     * In micro-credits.
+     * Limit in micro-credits.
      */
     limit: MicroCredits;
     period: BudgetPeriod;
@@ -5440,7 +5497,7 @@ export type PutBudgetRequest = {
 
 export type PutDraftRequest = {
     /**
-     * At most as long as a message. Empty: there is no draft any more.
+     * At most as long as a message. An empty text deletes the draft.
      */
     content: string;
     reply_to?: MessageId | null;
@@ -5450,42 +5507,42 @@ export type PutDraftRequest = {
 
 export type PutGatewayModelRequest = {
     /**
-     * Other names for it.
+     * Alternative names.
      */
     aliases?: Array<string> | null;
     capabilities?: ModelCapabilities | null;
     /**
-     * Where it can be had. May be left out where the configuration knows the model.
+     * Provider deployments of the model. Optional if the configuration defines the model.
      */
     deployments?: Array<ModelDeployment> | null;
     fallbacks?: ModelFallbacks | null;
-    price?: ModelPrice | null;
     parameters?: ModelTakes | null;
+    price?: ModelPrice | null;
 };
 
 export type PutModelListRequest = {
     /**
-     * By name or alias.
+     * Models by name or alias.
      */
     models: Array<string>;
 };
 
 export type PutNoteRequest = {
     /**
-     * Markdown.
+     * Content in Markdown.
      */
     content?: string | null;
     pinned?: boolean | null;
     title?: string | null;
     updated_at?: Timestamp | null;
     /**
-     * The version that it was written on; 0, or left out: it is new.
+     * Version that the change is based on; 0 or omitted for a new note.
      */
     version?: number | null;
 };
 
 /**
- * What became of a test question.
+ * Result of a test question.
  */
 export type QuestionTest = {
     answer?: string | null;
@@ -5496,36 +5553,37 @@ export type QuestionTest = {
 };
 
 /**
- * When somebody is not to be disturbed.
+ * Weekly times of do-not-disturb.
  */
 export type QuietHours = {
     /**
-     * The days on which they begin: 1 is Monday, 7 is Sunday.
+     * Weekdays on which they start: 1 is Monday, 7 is Sunday.
      */
     days: Array<number>;
     /**
-     * Such as `22:00`.
+     * Start, such as `22:00`.
      */
     from: string;
     /**
-     * Such as `Europe/Berlin`.
+     * IANA time zone, such as `Europe/Berlin`.
      */
     timezone: string;
     /**
-     * Such as `07:00`; when it is not later than `from`, on the day after.
+     * End, such as `07:00`; on the following day if it is not later than `from`.
      */
     to: string;
 };
 
 /**
- * What a plan allows of something.
+ * Metric that a plan limits.
  */
 export type QuotaMetric = 'answers' | 'gateway_calls' | 'tokens' | 'storage' | 'members';
 
 export type QuotaUpdatedFrame = {
     id: string;
     /**
-     * What one may use is another, for one's own connections; also when a payment of one's own went on. At most one a second.
+     * The plan, credits or quotas of the user changed, or one of their payments progressed, sent
+     * to the user's connections. At most once a second.
      */
     payload: {
         credits: Credits | null;
@@ -5534,7 +5592,7 @@ export type QuotaUpdatedFrame = {
         trial_ends_at: Timestamp | null;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -5542,7 +5600,7 @@ export type QuotaUpdatedFrame = {
 };
 
 /**
- * How much of a quota is used.
+ * Usage of a quota.
  */
 export type QuotaUse = {
     limit: number;
@@ -5552,11 +5610,11 @@ export type QuotaUse = {
 };
 
 /**
- * A conversation, and how far its log goes.
+ * Conversation with the head of its log.
  */
 export type ReachedConversation = {
     /**
-     * In `hello`: how often its board has changed. Left out where it has none.
+     * Version of the conversation's board. Present in `hello` only, and only if there is a board.
      */
     board_version?: number | null;
     id: ConversationId;
@@ -5564,16 +5622,16 @@ export type ReachedConversation = {
 };
 
 /**
- * One emoji under a message.
+ * Reactions to a message with one emoji.
  */
 export type Reaction = {
     count: number;
     /**
-     * One emoji, or `:name:` of one of the workspace's own.
+     * An emoji, or `:name:` of a custom emoji of the workspace.
      */
     emoji: string;
     /**
-     * The first of those who reacted with it, at most 20.
+     * The first users who reacted, at most 20.
      */
     user_ids: Array<UserId>;
 };
@@ -5588,7 +5646,7 @@ export type ReactionAddedFrame = {
         user_id: UserId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -5605,7 +5663,7 @@ export type ReactionRemovedFrame = {
         user_id: UserId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -5614,14 +5672,14 @@ export type ReactionRemovedFrame = {
 
 export type ReadConversationRequest = {
     /**
-     * Up to and with this number.
+     * Sequence number of the last message read.
      */
     seq: number;
 };
 
 export type ReadNotificationsRequest = {
     /**
-     * All of them, instead of some.
+     * If true, marks all notifications as read, instead of `ids`.
      */
     all?: boolean | null;
     /**
@@ -5631,7 +5689,7 @@ export type ReadNotificationsRequest = {
 };
 
 /**
- * How far somebody has read a conversation.
+ * Read position of a member in a conversation.
  */
 export type ReadPosition = {
     read_seq: number;
@@ -5640,18 +5698,18 @@ export type ReadPosition = {
 
 export type ReadThreadRequest = {
     /**
-     * The number of the last reply that was read.
+     * Number of the last reply read.
      */
     no: number;
 };
 
 export type ReceiptCommand = {
     /**
-     * Answers name it as `reply_to`.
+     * Correlation id, repeated in answers as `reply_to`.
      */
     id?: string;
     /**
-     * Says how far one has got or read. There is no answer.
+     * Reports the delivered or read position. Not answered.
      */
     payload: {
         conversation_id: ConversationId;
@@ -5665,7 +5723,7 @@ export type ReceiptCommand = {
 export type ReceiptFrame = {
     id: string;
     /**
-     * How far somebody has got and read. The last one counts.
+     * Delivery and read position of a member. Replaces earlier ones.
      */
     payload: {
         conversation_id: ConversationId;
@@ -5674,7 +5732,7 @@ export type ReceiptFrame = {
         user_id: UserId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -5684,14 +5742,14 @@ export type ReceiptFrame = {
 export type ReceiptsFrame = {
     id: string;
     /**
-     * How far members of a larger conversation have read, gathered.
+     * Read positions of members of a larger conversation, coalesced.
      */
     payload: {
         conversation_id: ConversationId;
         items: Array<ReadPosition>;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -5699,7 +5757,7 @@ export type ReceiptsFrame = {
 };
 
 /**
- * The codes that stand in for a lost authenticator, each once.
+ * Recovery codes that replace a lost authenticator, each valid once.
  */
 export type RecoveryCodes = {
     recovery_codes: Array<string>;
@@ -5707,31 +5765,31 @@ export type RecoveryCodes = {
 
 export type RefreshRequest = {
     /**
-     * Left out, the cookie counts.
+     * If omitted, the cookie is used.
      */
     refresh_token?: string | null;
 };
 
 /**
- * What an administrator says of a refund that is under way.
+ * Decision on a pending refund.
  */
 export type RefundDecision = 'ask' | 'done' | 'failed';
 
 /**
- * Of what kind a refund has to be.
+ * Filter of refunds.
  */
 export type RefundFilter = 'stuck';
 
 export type RefundPaymentRequest = {
     /**
-     * In the currency's smallest unit. Left out: all that is left.
+     * Amount in the currency's smallest unit. If omitted, the remaining amount.
      */
     amount?: number | null;
     reason: string;
 };
 
 /**
- * A conversation that could not be synced.
+ * Conversation that couldn't be synced.
  */
 export type RefusedConversation = {
     code: string;
@@ -5740,13 +5798,13 @@ export type RefusedConversation = {
 
 export type RegenerateMessageRequest = {
     /**
-     * The model that is to answer. Left out, the chat's or the assistant's.
+     * Model for the answer. If omitted, the model of the chat or the assistant.
      */
     model?: string | null;
 };
 
 /**
- * What becomes of a payment in quarantine.
+ * Decision on a payment in quarantine.
  */
 export type ReleaseAs = 'asked' | 'paid' | 'refused';
 
@@ -5756,7 +5814,7 @@ export type ReleasePaymentRequest = {
 };
 
 /**
- * That somebody wants to be reminded of a message.
+ * Reminder of a message.
  */
 export type Reminder = {
     at: Timestamp;
@@ -5764,26 +5822,26 @@ export type Reminder = {
     id: ReminderId;
     message: Message;
     /**
-     * Their own words to it.
+     * The user's own note.
      */
     note: string | null;
 };
 
 /**
- * That somebody wants to be reminded of a message.
+ * A reminder of a message.
  */
 export type ReminderId = string;
 
 export type RemindersOwnFrame = {
     id: string;
     /**
-     * One is to be reminded of something, or no longer is, for one's own connections.
+     * A reminder of the user was set or removed, sent to the user's connections.
      */
     payload: {
         reminder_id: ReminderId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -5792,37 +5850,38 @@ export type RemindersOwnFrame = {
 
 export type RemoveAuthenticatorRequest = {
     /**
-     * What the authenticator shows, or a recovery code.
+     * Code shown by the authenticator, or a recovery code.
      */
     code: string;
 };
 
 export type RenamePasskeyRequest = {
     /**
-     * What its owner calls it.
+     * Label chosen by the user.
      */
     name: string;
 };
 
 /**
- * A report of a message, for administrators.
+ * Report of a message, as seen by administrators.
  */
 export type Report = {
+    /**
+     * Actions taken when the report was closed. Empty if it was dismissed.
+     */
+    actions: Array<ReportDeed>;
+    assigned_to?: ReportPerson | null;
     author: Sender;
     closed_at?: Timestamp | null;
     closed_by?: ReportPerson | null;
     /**
-     * What the message said when it was reported. Null once the report is closed.
+     * Content of the message at the time of the report. Null once the report is closed.
      */
     content?: string | null;
     created_at: Timestamp;
-    /**
-     * Actions taken when the report was closed. Empty: it was dismissed.
-     */
-    actions: Array<ReportDeed>;
     deleted_at?: Timestamp | null;
     /**
-     * How many other messages of this author were reported before.
+     * Number of the author's other messages that were reported before.
      */
     earlier: number;
     edited_at?: Timestamp | null;
@@ -5833,57 +5892,57 @@ export type Report = {
     reason: ReportReason;
     reporter: ReportPerson;
     /**
-     * How many have reported this message, this report counted.
+     * Number of reports of this message, including this one.
      */
     reports: number;
     sent_at?: Timestamp | null;
     status: ReportStatus;
     taken_at?: Timestamp | null;
-    assigned_to?: ReportPerson | null;
     /**
-     * What the reporter added.
+     * Comment of the reporter.
      */
     words?: string | null;
 };
 
 /**
- * What is done about a report.
+ * Action taken on a report.
  */
 export type ReportDeed = 'hide' | 'warn';
 
 /**
- * A report with what else is known of the author.
+ * Report with the history of the author.
  */
 export type ReportDetails = Report & {
     /**
-     * The message's files, while it is not deleted.
+     * Files of the message, unless it is deleted.
      */
     attachments: Array<Upload>;
     /**
-     * The newest other reports on the same author, at most 20, without what the messages said.
+     * The newest other reports on the same author, at most 20, without the content of the
+     * messages.
      */
     others: Array<Report>;
     /**
-     * How often the author was warned.
+     * Number of warnings to the author.
      */
     warnings: number;
 };
 
 /**
- * That somebody reported a message.
+ * A report of a message.
  */
 export type ReportId = string;
 
 export type ReportMessageRequest = {
     reason: ReportReason;
     /**
-     * What there is to add. At most 1,000 characters.
+     * Comment by the reporter. At most 1,000 characters.
      */
     words?: string | null;
 };
 
 /**
- * Somebody who has to do with a report.
+ * User involved in a report.
  */
 export type ReportPerson = {
     id: UserId;
@@ -5894,13 +5953,14 @@ export type ReportPerson = {
 };
 
 /**
- * Where a reported message stands.
+ * Conversation of a reported message.
  */
 export type ReportPlace = {
     conversation_id: ConversationId;
     kind: ConversationKind;
     /**
-     * Whether the caller may read it: then the message can be looked at with what is around it.
+     * True if the caller may read the conversation, so that the message can be opened in its
+     * context.
      */
     may_read: boolean;
     title?: string | null;
@@ -5908,12 +5968,12 @@ export type ReportPlace = {
 };
 
 /**
- * Why a message was reported.
+ * Reason of a report.
  */
 export type ReportReason = 'spam' | 'harassment' | 'hate' | 'violence' | 'sexual' | 'personal_data' | 'illegal' | 'other';
 
 /**
- * That one has reported a message.
+ * Confirmation of a report.
  */
 export type ReportReceipt = {
     created_at: Timestamp;
@@ -5924,14 +5984,14 @@ export type ReportStatus = 'open' | 'taken' | 'closed';
 
 export type RequeueJobsRequest = {
     /**
-     * Left out, all.
+     * Kind of the jobs; all kinds if omitted.
      */
     kind?: string | null;
 };
 
 export type RequeuedJobs = {
     /**
-     * How many were put back.
+     * Number of jobs requeued.
      */
     requeued: number;
 };
@@ -5943,18 +6003,18 @@ export type ResendVerificationRequest = {
 export type ResetPasswordRequest = {
     password: string;
     /**
-     * From the link in the mail: good once, for an hour.
+     * Token from the e-mailed link: valid once, for one hour.
      */
     token: string;
 };
 
 export type ResolveReportRequest = {
     /**
-     * Actions to take. Empty: the report is dismissed.
+     * Actions to take. If empty, the report is dismissed.
      */
     actions: Array<ReportDeed>;
     /**
-     * What the author is told with a warning. At most 1,000 characters.
+     * Text of the warning to the author. At most 1,000 characters.
      */
     words?: string | null;
 };
@@ -5970,16 +6030,16 @@ export type ResumeSubscriptionRequest = {
 export type ResyncFrame = {
     id: string;
     /**
-     * Something may have been missed: sync now.
+     * Events may have been missed. Clients must send `sync`.
      */
     payload: {
         /**
-         * Null: all of them.
+         * Conversations to sync; null means all.
          */
         conversation_ids: Array<ConversationId> | null;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -5987,20 +6047,20 @@ export type ResyncFrame = {
 };
 
 /**
- * What an installation has earned.
+ * Revenue of the server.
  */
 export type Revenue = {
     /**
-     * What people and workspaces have now.
+     * Credits that users and workspaces have now.
      */
     credits_outstanding: MicroCredits;
     credits_owed: MicroCredits;
     /**
-     * Every day or month, the earliest first.
+     * All days or months, the earliest first.
      */
     groups: Array<RevenueGroup>;
     /**
-     * What the subscriptions come to in a month that go on: those for a year with a twelfth.
+     * Monthly recurring revenue of renewing subscriptions; yearly ones count with a twelfth.
      */
     mrr: Array<Price>;
     subscriptions: SubscriptionCounts;
@@ -6008,53 +6068,53 @@ export type Revenue = {
 };
 
 export type RevenueCredits = {
-    expired: MicroCredits;
-    granted: MicroCredits;
-    sold: MicroCredits;
     /**
      * Credits clawed back by refunds, disputes and administrators, less those returned.
      */
     clawed_back: MicroCredits;
+    expired: MicroCredits;
+    granted: MicroCredits;
+    sold: MicroCredits;
     used: MicroCredits;
 };
 
 /**
- * One day or month of UTC.
+ * Revenue of one day or month (UTC).
  */
 export type RevenueGroup = {
     credits: RevenueCredits;
     /**
-     * `2026-11-23`, or `2026-11`.
+     * Date such as `2026-11-23`, or month such as `2026-11`.
      */
     key: string;
     money: Array<RevenueMoney>;
 };
 
 /**
- * How revenue is put together.
+ * Grouping of the revenue report.
  */
 export type RevenueGrouping = 'day' | 'month';
 
 /**
- * In the currency's smallest unit.
+ * Revenue in one currency, in its smallest unit.
  */
 export type RevenueMoney = {
     currency: string;
     /**
-     * Taken by disputes that were not won.
+     * Amount of disputes that were not won.
      */
     disputed: number;
     net: number;
     paid: number;
     /**
-     * How many were paid.
+     * Number of paid payments.
      */
     payments: number;
     refunded: number;
 };
 
 /**
- * All of them together.
+ * Sum of all groups.
  */
 export type RevenueSum = {
     credits: RevenueCredits;
@@ -6063,13 +6123,13 @@ export type RevenueSum = {
 
 export type RotateApiKeyRequest = {
     /**
-     * How long the secret from before is accepted beside the new one. Left out: not at all.
+     * Time for which the previous secret remains valid, in seconds. If omitted, it is invalid at once.
      */
     grace_seconds?: number | null;
 };
 
 /**
- * A message that somebody has saved.
+ * Message that the user has saved.
  */
 export type SavedMessage = {
     message: Message;
@@ -6077,7 +6137,7 @@ export type SavedMessage = {
 };
 
 /**
- * Whether one has saved a message.
+ * True if the caller has saved the message.
  */
 export type SavedState = {
     saved: boolean;
@@ -6086,7 +6146,7 @@ export type SavedState = {
 export type SavedUpdatedFrame = {
     id: string;
     /**
-     * One has saved a message, or does so no longer, for one's own connections.
+     * The user saved a message or removed it from the saved ones, sent to the user's connections.
      */
     payload: {
         conversation_id: ConversationId;
@@ -6094,7 +6154,7 @@ export type SavedUpdatedFrame = {
         saved: boolean;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -6102,13 +6162,13 @@ export type SavedUpdatedFrame = {
 };
 
 /**
- * A message that is sent later.
+ * Scheduled message.
  */
 export type Scheduled = {
     also_to_conversation: boolean;
     attachment_ids: Array<UploadId>;
     /**
-     * That of the message that comes of it.
+     * `client_id` of the message once it is sent.
      */
     client_id: string;
     content: string;
@@ -6123,28 +6183,28 @@ export type Scheduled = {
 };
 
 /**
- * Why a message was not sent.
+ * Failure of a scheduled message.
  */
 export type ScheduledFailure = {
     /**
-     * The code that a refusal has.
+     * Error code.
      */
     code: string;
     /**
-     * A sentence for the reader.
+     * Sentence for the user.
      */
     message: string;
 };
 
 /**
- * A message that is sent later.
+ * A scheduled message.
  */
 export type ScheduledId = string;
 
 export type ScheduledUpdatedFrame = {
     id: string;
     /**
-     * A message that is sent later is another, or no longer waits, for one's own connections.
+     * A scheduled message was changed, sent or deleted, sent to the user's connections.
      */
     payload: {
         conversation_id: ConversationId;
@@ -6152,7 +6212,7 @@ export type ScheduledUpdatedFrame = {
         scheduled: Scheduled | null;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -6160,69 +6220,69 @@ export type ScheduledUpdatedFrame = {
 };
 
 /**
- * A scope of an API key.
+ * Scope of an API key.
  */
 export type Scope = 'read' | 'write' | 'gateway' | 'admin';
 
 /**
- * The budget of a key, a person or a workspace.
+ * Budget of a key, a user or a workspace.
  */
 export type ScopedBudget = Budget & {
     /**
-     * The key's, person's or workspace's id.
+     * Id of the key, user or workspace.
      */
     id: string;
     scope: BudgetScope;
 };
 
 /**
- * What an assistant says about what was found.
+ * Answer of an assistant about search results.
  */
 export type SearchAnswer = {
     assistant: Sender;
     /**
-     * In millionths of a credit; null where the model has no price.
+     * Cost in micro-credits. Null if the model has no price.
      */
     cost?: number | null;
     /**
-     * So many messages were read.
+     * Number of messages that the model read.
      */
     read_count: number;
     /**
-     * The messages that it cites.
+     * Cited messages.
      */
     sources: Array<SearchSource>;
     /**
-     * Markdown, with the numbers of sources: `[1]`.
+     * Markdown with the numbers of sources: `[1]`.
      */
     text: string;
     took_ms: number;
 };
 
 /**
- * A word that nothing has, and the one that was looked for in its place.
+ * Search term without matches, and its correction.
  */
 export type SearchCorrection = {
     instead: string;
     /**
-     * In small letters.
+     * Term in lower case.
      */
     typed: string;
 };
 
 /**
- * How many of the messages that were found are of one day.
+ * Number of matching messages of one day.
  */
 export type SearchDayFacet = {
     /**
-     * When it begins where the caller is.
+     * Start of the day in the caller's time zone.
      */
     begins_at: Timestamp;
     count: number;
 };
 
 /**
- * How many of the messages that were found are by somebody, or in a conversation.
+ * Number of matching messages by author or conversation.
  */
 export type SearchFacet = {
     count: number;
@@ -6231,28 +6291,28 @@ export type SearchFacet = {
 };
 
 /**
- * Of the newest messages that were found, at most 500: most first.
+ * Facets of the newest matching messages, at most 500; the most frequent first.
  */
 export type SearchFacets = {
     /**
-     * People and assistants.
+     * Users and assistants.
      */
     author: Array<SearchFacet>;
     conversation: Array<SearchFacet>;
     /**
-     * The days on which there is something, oldest first.
+     * Days with matches, the oldest first.
      */
     day: Array<SearchDayFacet>;
     has: Array<SearchHasFacet>;
 };
 
 /**
- * What a message must have to be found.
+ * Content that a message must have to match.
  */
 export type SearchHas = 'file' | 'image' | 'link' | 'voice';
 
 /**
- * How many of the messages that were found have such a thing.
+ * Number of matching messages with this content.
  */
 export type SearchHasFacet = {
     count: number;
@@ -6260,13 +6320,13 @@ export type SearchHasFacet = {
 };
 
 /**
- * Something that was found: a message with its conversation, a conversation, or a person.
+ * Search result: a message with its conversation, a conversation, or a person.
  */
 export type SearchHit = {
     conversation?: FoundConversation | null;
     file?: FoundInFile | null;
     /**
-     * Where in the message's text the words are: beginnings and lengths, in UTF-16 units.
+     * Offsets and lengths of the matches in the message's text, in UTF-16 code units.
      */
     highlights?: Array<Array<number>>;
     message?: Message | null;
@@ -6275,26 +6335,26 @@ export type SearchHit = {
 
 export type SearchResults = {
     /**
-     * What was taken for a typo. `exact` looks for the words as they are.
+     * Corrected typos. `exact` searches for the words as typed.
      */
     corrections: Array<SearchCorrection>;
     facets: SearchFacets;
     /**
-     * Nothing has just the words that were asked for; what is there has similar ones too.
+     * True if there was no exact match and the results include similar words.
      */
     is_corrected: boolean;
     /**
-     * What was there before the index is still being read, so older messages may be missing.
+     * True if older messages are still being indexed, so that results may be missing.
      */
     is_filling: boolean;
     items: Array<SearchHit>;
     /**
-     * The `cursor` of what comes next; null at the end.
+     * `cursor` of the next page. Null on the last page.
      */
     next?: string | null;
     searched_to?: Timestamp | null;
     /**
-     * The search reached its time limit: there may be more than was found.
+     * True if the search reached its time limit, so that results may be missing.
      */
     timed_out: boolean;
     took_ms: number;
@@ -6304,76 +6364,76 @@ export type SearchResults = {
 export type SearchSort = 'relevance' | 'newest';
 
 /**
- * A message that an answer may have something from.
+ * Message that an answer is based on.
  */
 export type SearchSource = {
     conversation_id: ConversationId;
     created_at: Timestamp;
     message_id: MessageId;
     /**
-     * What stands for it in the text, in square brackets.
+     * Number in square brackets in the text.
      */
     n: number;
     /**
-     * Who wrote it.
+     * Name of the author.
      */
     sender: string;
 };
 
 /**
- * How much was found.
+ * Number of matches.
  */
 export type SearchTotal = {
     count: number;
     /**
-     * There is no more than that; otherwise it is of the newest 500.
+     * True if `count` is complete. Otherwise only the newest 500 were counted.
      */
     is_all: boolean;
 };
 
 /**
- * What is searched for.
+ * Type of results.
  */
 export type SearchType = 'message' | 'conversation' | 'person' | 'file';
 
 /**
- * What must be answered before there are tokens.
+ * Second-factor challenge that must be answered before tokens are issued.
  */
 export type SecondFactorChallenge = {
     /**
-     * For `POST /r1/auth/signin/challenge`. As secret as a token.
+     * Handle for `POST /r1/auth/signin/challenge`. As secret as a token.
      */
     challenge: string;
     expires_at: Timestamp;
     /**
-     * `passkey`: a sign-in by passkey would do as well.
+     * Accepted methods. `passkey`: signing in by passkey is accepted as well.
      */
     methods: Array<ChallengeMethod>;
 };
 
 /**
- * A folder of somebody's sidebar.
+ * Folder of a user's sidebar.
  */
 export type Section = {
     id: SectionId;
     name: string;
     /**
-     * Its place, from 0.
+     * Position in the sidebar, from 0.
      */
     position: number;
 };
 
 /**
- * A folder of somebody's sidebar.
+ * A folder of a user's sidebar.
  */
 export type SectionId = string;
 
 /**
- * What assistants keep to in a section.
+ * Instructions for assistants in a section.
  */
 export type SectionInstructions = {
     /**
-     * Empty: nothing.
+     * Empty if there are none.
      */
     instructions: string;
 };
@@ -6381,13 +6441,14 @@ export type SectionInstructions = {
 export type SectionsChangedFrame = {
     id: string;
     /**
-     * The folders of one's own sidebar, as they are after a change of them. What was in one that is gone is in none.
+     * The folders of the user's sidebar after a change. Conversations of a deleted folder are in
+     * none.
      */
     payload: {
         sections: Array<Section>;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -6395,14 +6456,14 @@ export type SectionsChangedFrame = {
 };
 
 /**
- * What a model got of a file.
+ * File in a model's context.
  */
 export type SeenFile = {
     how: SeenHow;
     name: string;
     reason?: UnseenReason | null;
     /**
-     * What it took of the window, about.
+     * Estimated number of tokens of the file.
      */
     tokens?: number | null;
     upload_id: UploadId;
@@ -6412,38 +6473,41 @@ export type SeenHow = 'whole' | 'part' | 'unseen';
 
 export type SendMessageRequest = {
     /**
-     * A reply in a thread that is shown in the main line too.
+     * If true, the thread reply is shown in the main conversation as well.
      */
     also_to_conversation?: boolean | null;
     /**
-     * One's files (`POST /r1/uploads`), in the order in which they are shown.
+     * Uploads of the caller (`POST /r1/uploads`), in display order.
      */
     attachment_ids?: Array<UploadId> | null;
     /**
-     * Chosen by the client: the same one again is answered with the first message.
+     * Idempotency key chosen by the client: a request with the same id returns the message sent first.
      */
     client_id: string;
     /**
-     * To mention more than 20 people by `all` or `here`.
+     * Confirms that `all` or `here` mentions more than 20 users.
      */
     confirm?: boolean | null;
     /**
-     * May be empty where there are files. At most 5,000 characters, in an `assistant` conversation 100,000, unless the operator says otherwise (see `GET /r1/auth/policy`).
-     * Control characters but line breaks and tabs are left out; CR LF becomes LF.
+     * May be empty if there are attachments. At most 5,000 characters, in an `assistant` conversation 100,000, unless
+     * the operator has configured other limits (see `GET /r1/auth/policy`). Control characters other than line breaks
+     * and tabs are removed; CR LF becomes LF.
      */
     content: string;
     forward_of?: MessageId | null;
     /**
-     * Whom it mentions. `user` and `assistant` with an `id`; `all`: every member; `here`: those who are online. At most 100.
+     * Mentions. `user` and `assistant` with an `id`; `all`: every member; `here`: members who are online. At most 100.
      */
     mentions?: Array<Mention> | null;
     /**
-     * The model that is to answer, where an assistant is asked and lets people choose. Left out, the chat's or the assistant's.
+     * Model for the answer, if an assistant is addressed that allows the choice. If omitted, the model of the chat or
+     * the assistant.
      */
     model?: string | null;
     poll?: NewPoll | null;
     /**
-     * What its links lead to is shown unless it is `false`, or the sender or the workspace has turned that off.
+     * If `false`, links are not previewed. Otherwise they are, unless the sender or the workspace has disabled
+     * previews.
      */
     previews?: boolean | null;
     reply_to?: MessageId | null;
@@ -6452,11 +6516,11 @@ export type SendMessageRequest = {
 };
 
 /**
- * Who a message is from.
+ * Sender of a message.
  */
 export type Sender = {
     /**
-     * A `UserId` or an `AssistantId`; none for the system and for deleted accounts.
+     * Id of a user or an assistant; null for the system and for deleted accounts.
      */
     id?: string | null;
     kind: SenderKind;
@@ -6467,35 +6531,37 @@ export type Sender = {
 export type SenderKind = 'user' | 'assistant' | 'system' | 'deleted';
 
 /**
- * A way in that was made for somebody: mailed where a mail server is set, else to be handed over.
+ * Account link for a user: mailed if a mail server is configured, otherwise to be passed on by the
+ * administrator.
  */
 export type SentLink = {
     expires_at: Timestamp;
     mailed: boolean;
     /**
-     * Shown once, and only where no mail server is set.
+     * Link, returned once and only if no mail server is configured.
      */
     url?: string | null;
 };
 
 /**
- * The message, or with 202 one that waits for its time.
+ * The message, or with status 202 the scheduled message.
  */
 export type SentMessage = Message | Scheduled;
 
 /**
- * Everything that the server sends.
+ * Any frame sent by the server.
  */
-export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | ReactionAddedFrame | ReactionRemovedFrame | MessagePinnedFrame | MessagePreviewsFrame | MessageUnpinnedFrame | PollUpdatedFrame | PollOwnFrame | ThreadUpdatedFrame | ThreadOwnFrame | SavedUpdatedFrame | DraftUpdatedFrame | ScheduledUpdatedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | ConversationUnreadFrame | SectionsChangedFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | MessageThoughtFrame | MessageToolCallFrame | MessageComparedFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | KnowledgeChangedFrame | QuotaUpdatedFrame | CreditsLowFrame | WarningFrame | PromptsChangedFrame | EmojiChangedFrame | TaskCreatedFrame | TaskUpdatedFrame | TaskDeletedFrame | ColumnCreatedFrame | ColumnUpdatedFrame | ColumnDeletedFrame | NoteChangedFrame | ExportProgressFrame | ExportEndedFrame | TasksOwnFrame | RemindersOwnFrame | AccountOwnFrame | UserChangedFrame | NotificationFrame | NotificationsReadFrame | NotificationsWithdrawnFrame | BroadcastFrame | BroadcastDismissedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
+export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | ReactionAddedFrame | ReactionRemovedFrame | MessagePinnedFrame | MessagePreviewsFrame | MessageUnpinnedFrame | PollUpdatedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationDeletedFrame | PollOwnFrame | ThreadUpdatedFrame | ThreadOwnFrame | SavedUpdatedFrame | DraftUpdatedFrame | ScheduledUpdatedFrame | ConversationOwnFrame | ConversationUnreadFrame | SectionsChangedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | MessageThoughtFrame | MessageToolCallFrame | MessageComparedFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | KnowledgeChangedFrame | QuotaUpdatedFrame | CreditsLowFrame | WarningFrame | PromptsChangedFrame | EmojiChangedFrame | TaskCreatedFrame | TaskUpdatedFrame | TaskDeletedFrame | ColumnCreatedFrame | ColumnUpdatedFrame | ColumnDeletedFrame | NoteChangedFrame | ExportProgressFrame | ExportEndedFrame | TasksOwnFrame | RemindersOwnFrame | AccountOwnFrame | UserChangedFrame | NotificationFrame | NotificationsReadFrame | NotificationsWithdrawnFrame | BroadcastFrame | BroadcastDismissedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
 
 /**
- * A sign-in on one device: the family of its refresh tokens, and the `sid` of its access tokens.
+ * A sign-in on one device: the family of its refresh tokens, and the `sid` of its access
+ * tokens.
  */
 export type SessionId = string;
 
 export type SetInstructionsRequest = {
     /**
-     * At most 2,000 characters; empty: none.
+     * At most 2,000 characters; empty for none.
      */
     instructions: string;
 };
@@ -6507,37 +6573,37 @@ export type SetLowBalanceRequest = {
 
 export type SetPictureRequest = {
     /**
-     * A PNG, JPEG or WebP picture of one's own: at most 512 KiB, and 1,024 pixels wide and high.
+     * An uploaded PNG, JPEG or WebP image of the caller: at most 512 KiB and 1,024 pixels wide and high.
      */
     upload_id: UploadId;
 };
 
 export type SetSectionInstructionsRequest = {
     /**
-     * At most 8,000 characters; empty: none.
+     * At most 8,000 characters; empty for none.
      */
     instructions: string;
 };
 
 export type SetTopUpRequest = {
     /**
-     * The plan's first that can be paid so, where it is left out.
+     * If omitted, the plan's first currency that the payment method supports.
      */
     currency?: string | null;
     /**
-     * What was saved for this account.
+     * Payment method saved for this account.
      */
     method_id: PaymentMethodId;
     /**
-     * The most that is charged in a month of UTC, in the currency's smallest unit.
+     * Maximum total charge per UTC month, in the currency's smallest unit.
      */
     monthly_limit: number;
     /**
-     * Of kind `credits`.
+     * Plan of kind `credits`.
      */
     plan_id: PlanId;
     /**
-     * Below which balance they are bought.
+     * Balance below which credits are bought.
      */
     threshold: MicroCredits;
     workspace_id?: WorkspaceId | null;
@@ -6546,36 +6612,36 @@ export type SetTopUpRequest = {
 export type SetWordFilterRequest = {
     action: WordAction;
     /**
-     * At most 200, each of at most 60 characters. None: nothing is looked for.
+     * Up to 200 words or phrases of up to 60 characters each. An empty list disables the filter.
      */
     words: Array<string>;
 };
 
 /**
- * Where the value of a setting came from.
+ * Source of a setting's value.
  */
 export type SettingSource = 'default' | 'file' | 'environment';
 
 export type SettingVec = Array<{
     /**
-     * What it is for.
+     * Explanation of the setting.
      */
     about: string;
     is_secret: boolean;
     key: string;
     /**
-     * The file, or the variable.
+     * Path of the file, or name of the environment variable.
      */
     place?: string | null;
     source: SettingSource;
     /**
-     * As it would stand in a file; null: it is not set. Of a secret only that there is one.
+     * Value as written in the configuration file; null if it is not set. Secrets are masked.
      */
     value?: string | null;
 }>;
 
 /**
- * What a new installation needs, and how far it is.
+ * Setup checklist of a new server.
  */
 export type Setup = {
     address: SetupAddress;
@@ -6583,18 +6649,18 @@ export type Setup = {
     mail: SetupMail;
     models: SetupModels;
     /**
-     * Accounts, the administrator's among them.
+     * Number of accounts, including the administrator's.
      */
     people: number;
     workspace?: SetupWorkspace | null;
 };
 
 /**
- * Where people reach the server.
+ * Public address of the server.
  */
 export type SetupAddress = {
     /**
-     * Whether a setting says so; otherwise it is made of host and port.
+     * True if the URL is configured; otherwise it is derived from host and port.
      */
     is_set: boolean;
     /**
@@ -6602,14 +6668,14 @@ export type SetupAddress = {
      */
     request_url: string;
     /**
-     * What links in mails begin with.
+     * Base URL of links in mails.
      */
     url: string;
 };
 
 export type SetupMail = {
     /**
-     * Whether a mail server is set. Otherwise mails are written to files.
+     * True if a mail server is configured. Otherwise mails are written to files.
      */
     is_set: boolean;
     tested_at?: Timestamp | null;
@@ -6617,93 +6683,93 @@ export type SetupMail = {
 
 export type SetupModels = {
     /**
-     * Names of the providers that are set.
+     * Names of the configured providers.
      */
     providers: Array<string>;
     tested_at?: Timestamp | null;
 };
 
 /**
- * How far somebody got who saves a payment method.
+ * Status of saving a payment method.
  */
 export type SetupStatus = 'open' | 'saved' | 'failed' | 'expired';
 
 /**
- * The workspace that everybody joins; none: there is no such one here.
+ * Shared workspace, which everybody joins. Null if there is none.
  */
 export type SetupWorkspace = {
     id: WorkspaceId;
     is_named: boolean;
     /**
-     * Whether it can be named here: its owner is the caller, and no setting does.
+     * True if the caller may rename it: the caller owns it, and no setting determines its name.
      */
     may_rename: boolean;
     name: string;
 };
 
 /**
- * How much an announcement matters.
+ * Severity of an announcement.
  */
 export type Severity = 'info' | 'warning' | 'critical';
 
 /**
- * That a chat is shared.
+ * Share of a chat.
  */
 export type Share = {
     created_at: Timestamp;
     /**
-     * In the app it is read at `/shared/{id}`.
+     * Read in the app at `/shared/{id}`.
      */
     id: ShareId;
     /**
-     * How many messages are shown.
+     * Number of shared messages.
      */
     messages: number;
     /**
-     * As it was then it is shown.
+     * Time of the shared snapshot.
      */
     updated_at: Timestamp;
 };
 
 /**
- * A chat that is shown to others.
+ * A shared chat.
  */
 export type ShareId = string;
 
 /**
- * A chat that somebody of one's workspace shares.
+ * Shared chat of a member of the workspace.
  */
 export type SharedChat = {
     id: ShareId;
     shared_by: Sharer;
     title?: string | null;
     /**
-     * As it was then it is shown.
+     * Time of the shared snapshot.
      */
     updated_at: Timestamp;
     workspace_id: WorkspaceId;
 };
 
 /**
- * A message of a chat that is shared.
+ * Message of a shared chat.
  */
 export type SharedMessage = {
     content: string;
     created_at: Timestamp;
     /**
-     * The names of its files, which are not shared.
+     * Names of its files, which are not shared.
      */
     files: Array<string>;
     id: MessageId;
     /**
-     * The model that wrote an assistant's message.
+     * Model that wrote an assistant's message.
      */
     model?: string | null;
     sender: Sender;
 };
 
 /**
- * Who shares a chat.
+ * User who shares a chat.
  */
 export type Sharer = {
     id: UserId;
@@ -6720,8 +6786,8 @@ export type ShowVersionRequest = {
 /**
  * broadcast
  *
- * An announcement, for those whom it concerns, as the `broadcast` event shows it: told when it begins, is changed, is withdrawn or ends. The one
- * with the latest `updated_at` counts.
+ * Announcement, as seen by its recipients. The `broadcast` event is sent when it starts, changes,
+ * ends or is withdrawn. The one with the latest `updated_at` wins.
  */
 export type ShownBroadcast = {
     /**
@@ -6729,7 +6795,7 @@ export type ShownBroadcast = {
      */
     body: string;
     /**
-     * Whether one can put it away.
+     * True if recipients can dismiss it.
      */
     dismissible: boolean;
     ends_at: Timestamp | null;
@@ -6737,7 +6803,7 @@ export type ShownBroadcast = {
     severity: Severity;
     starts_at: Timestamp;
     /**
-     * Only an `active` one is shown.
+     * Only `active` announcements are shown.
      */
     status: BroadcastStatus;
     title: string;
@@ -6746,17 +6812,17 @@ export type ShownBroadcast = {
 };
 
 /**
- * The message, or with `around` the message among those around it.
+ * The message, or with `around` the message with its neighbours.
  */
 export type ShownMessage = Message | Neighbours;
 
 export type SignInByIdTokenRequest = {
     /**
-     * Made for this server, not more than ten minutes ago, and not shown before.
+     * ID token issued for this server, at most ten minutes old, and not used before.
      */
     id_token: string;
     /**
-     * The token's nonce. A token that holds one is refused without it.
+     * Nonce of the ID token. Required if the token contains one.
      */
     nonce?: string | null;
 };
@@ -6767,19 +6833,19 @@ export type SignInRequest = {
 };
 
 /**
- * What a sign-in comes to: tokens, or with 202 the question for a second factor.
+ * Result of a sign-in: tokens, or with status 202 a second-factor challenge.
  */
 export type SignInResult = Tokens | SecondFactorChallenge;
 
 export type SignInToToolServerRequest = {
     /**
-     * The page of the app to go on at.
+     * Page of the app to return to.
      */
     next?: string | null;
 };
 
 /**
- * Who may create an account.
+ * Sign-up policy.
  */
 export type SignUp = 'open' | 'invite' | 'closed';
 
@@ -6787,31 +6853,31 @@ export type SignUpRequest = {
     display_name: string;
     email: string;
     /**
-     * The token of an invitation to a workspace: needed where accounts are made by invitation only.
+     * Token of an invitation to a workspace; required if sign-up is by invitation only.
      */
     invitation?: string | null;
     password: string;
     /**
-     * From the server's log: needed for the first account where `GET /r1/auth/policy` says so.
+     * Setup token from the server's log; required for the first account if `GET /r1/auth/policy` says so.
      */
     setup_token?: string | null;
 };
 
 export type SkippedAccount = {
     /**
-     * As an error's: `last_admin`, `wrong_state`, `not_found`.
+     * Error code: `last_admin`, `wrong_state`, `not_found`.
      */
     code: string;
     id: UserId;
 };
 
 /**
- * Why no credits are bought any more.
+ * Reason for which an automatic top-up is stopped.
  */
 export type StoppedTopUp = 'declined' | 'method_removed' | 'plan_withdrawn' | 'monthly_limit';
 
 /**
- * Storage used by a person.
+ * Storage used by a user.
  */
 export type StorageUse = {
     /**
@@ -6819,27 +6885,32 @@ export type StorageUse = {
      */
     bytes: number;
     /**
-     * The smaller of the plan's quota and the server's limit per person. Null: neither is set.
+     * The smaller of the plan's quota and the server's limit per user. Null if neither is set.
      */
     quota_bytes: number | null;
 };
 
 export type SubscribeToPushRequest = {
     /**
-     * Where the device's push service takes messages for it.
+     * URL of the device's push service.
      */
     endpoint: string;
     keys: PushKeys;
 };
 
 /**
- * What a person or a workspace has.
+ * Subscription of a user or a workspace.
  */
 export type Subscription = {
+    /**
+     * True if the subscription renews automatically. If false, the payer is emailed a payment link
+     * before it ends.
+     */
+    auto_renews: boolean;
     ends_at: Timestamp | null;
     failed_attempts: number;
     /**
-     * Null: nothing was paid yet.
+     * Null if nothing was paid yet.
      */
     gateway: string | null;
     grace_until: Timestamp | null;
@@ -6854,11 +6925,7 @@ export type Subscription = {
     price: Price | null;
     renews_at: Timestamp | null;
     /**
-     * Whether the subscription renews automatically. If false, the payer is emailed a payment link before it ends.
-     */
-    auto_renews: boolean;
-    /**
-     * Null: a person's own.
+     * Null for a user's own subscription.
      */
     seats: number | null;
     seats_used: number | null;
@@ -6870,7 +6937,7 @@ export type Subscription = {
 export type SubscriptionCounts = {
     active: number;
     /**
-     * They end with what is paid.
+     * Subscriptions that end after the paid period.
      */
     canceling: number;
     past_due: number;
@@ -6878,7 +6945,7 @@ export type SubscriptionCounts = {
 };
 
 /**
- * How a subscription stands.
+ * Status of a subscription.
  */
 export type SubscriptionStatus = 'trialing' | 'active' | 'past_due' | 'ended';
 
@@ -6894,11 +6961,11 @@ export type SwitchGatewayRequest = {
 
 export type SyncCommand = {
     /**
-     * Answers name it as `reply_to`.
+     * Correlation id, repeated in answers as `reply_to`.
      */
     id?: string;
     /**
-     * Asks for what was missed after these places in the log; answered by the events, then `sync.done`.
+     * Requests the events after these log positions. Answered by the events, then `sync.done`.
      */
     payload: {
         cursors: {
@@ -6912,14 +6979,14 @@ export type SyncCommand = {
 export type SyncDoneFrame = {
     id: string;
     /**
-     * A `sync` has been answered.
+     * Completes a `sync`.
      */
     payload: {
         conversations: Array<ReachedConversation>;
         refused: Array<RefusedConversation>;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -6930,7 +6997,7 @@ export type Task = {
     archived_at: Timestamp | null;
     assignee_ids: Array<UserId>;
     /**
-     * Those of `assignee_ids`, with their names.
+     * Assignees with their names.
      */
     assignees: Array<TaskPerson>;
     column_id: BoardColumnId;
@@ -6938,7 +7005,7 @@ export type Task = {
     created_at: Timestamp;
     created_by: UserId;
     /**
-     * Markdown; empty where there is none.
+     * Markdown; may be empty.
      */
     description: string;
     due_at: Timestamp | null;
@@ -6946,13 +7013,13 @@ export type Task = {
     labels: Array<string>;
     message_id: MessageId | null;
     /**
-     * Tasks of a column are ordered by the bytes of it.
+     * Sort key: tasks of a column are ordered by its bytes.
      */
     position: string;
     title: string;
     updated_at: Timestamp;
     /**
-     * Rises by one with each change.
+     * Number of changes; increases by one with each.
      */
     version: number;
 };
@@ -6960,7 +7027,7 @@ export type Task = {
 export type TaskCreatedFrame = {
     id: string;
     /**
-     * A task was added to the board of a conversation, for those who view it.
+     * A task was added to the board of a conversation, sent to its viewers.
      */
     payload: {
         board_version: number;
@@ -6968,7 +7035,7 @@ export type TaskCreatedFrame = {
         task: Task;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -6983,7 +7050,7 @@ export type TaskDeletedFrame = {
         task_id: TaskId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -6996,7 +7063,7 @@ export type TaskDeletedFrame = {
 export type TaskId = string;
 
 /**
- * Somebody who is to do a task.
+ * Assignee of a task.
  */
 export type TaskPerson = {
     id: UserId;
@@ -7004,7 +7071,7 @@ export type TaskPerson = {
 };
 
 /**
- * The conversation on whose board a task stands.
+ * Conversation whose board has the task.
  */
 export type TaskPlace = {
     id: ConversationId;
@@ -7023,7 +7090,7 @@ export type TaskUpdatedFrame = {
         task: Task;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -7033,14 +7100,15 @@ export type TaskUpdatedFrame = {
 export type TasksOwnFrame = {
     id: string;
     /**
-     * Something has changed about tasks that are, or were, one's own: for one's own connections, whatever they view.
+     * Tasks that are or were assigned to the user changed, sent to the user's connections
+     * regardless of what they view.
      */
     payload: {
         conversation_id: ConversationId;
         task_id: TaskId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -7052,29 +7120,30 @@ export type TasksOwnFrame = {
  */
 export type Thread = {
     /**
-     * Whether there are more in the direction of reading.
+     * True if there are more replies in the direction of reading.
      */
     has_more: boolean;
     /**
-     * Replies, oldest first. Deleted ones keep their place.
+     * Replies, oldest first. Deleted ones keep their position.
      */
     items: Array<Message>;
     own: ThreadPosition;
     /**
-     * The message that the replies belong to.
+     * Root message.
      */
     root: Message;
 };
 
 /**
- * Which of one's threads are listed.
+ * Selection of the caller's threads.
  */
 export type ThreadFilter = 'all' | 'unread' | 'solved';
 
 export type ThreadOwnFrame = {
     id: string;
     /**
-     * How far one has read a thread, and whether one follows it, for one's own connections.
+     * The user's own read position in a thread and whether they follow it, sent to the user's
+     * connections.
      */
     payload: {
         conversation_id: ConversationId;
@@ -7084,7 +7153,7 @@ export type ThreadOwnFrame = {
         unread: number;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -7092,32 +7161,32 @@ export type ThreadOwnFrame = {
 };
 
 /**
- * What somebody is to a thread.
+ * The user's state in a thread.
  */
 export type ThreadPosition = {
     following: boolean;
     /**
-     * The number of the last reply that they have read; 0 where they don't follow it.
+     * Number of the last reply that the user has read; 0 if they don't follow it.
      */
     read_no: number;
     unread: number;
 };
 
 /**
- * What is shown of a thread at the message that it belongs to.
+ * Summary of a thread, shown at its root message.
  */
 export type ThreadSummary = {
     /**
-     * The number of the newest reply, deleted ones counted.
+     * Number of the newest reply, including deleted ones.
      */
     last_no: number;
     last_reply_at: Timestamp;
     /**
-     * The first of those who replied, at most five.
+     * The first participants, at most five.
      */
     participants: Array<Participant>;
     /**
-     * Replies that are there.
+     * Number of replies that are not deleted.
      */
     reply_count: number;
     solved_at?: Timestamp | null;
@@ -7126,18 +7195,19 @@ export type ThreadSummary = {
 export type ThreadUpdatedFrame = {
     id: string;
     /**
-     * There are other replies than there were, for those who view the conversation. The last one counts.
+     * The replies in a thread changed, sent to viewers of the conversation. Replaces earlier
+     * events of the thread.
      */
     payload: {
         conversation_id: ConversationId;
         /**
-         * The message that the thread belongs to.
+         * Root message of the thread.
          */
         message_id: MessageId;
         thread: ThreadSummary | null;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -7146,18 +7216,19 @@ export type ThreadUpdatedFrame = {
 
 export type Ticket = {
     /**
-     * For `GET /r1/websocket?ticket=`.
+     * Value for `GET /r1/websocket?ticket=`.
      */
     ticket: string;
 };
 
 /**
- * A moment, exact to the millisecond. Stored as a 64-bit integer, which sorts and compares alike on every database.
+ * Point in time with millisecond precision. Stored as a 64-bit integer, which sorts and compares
+ * alike on every database.
  */
 export type Timestamp = string;
 
 /**
- * What shows who one is. Whoever asked for cookies gets the tokens only there.
+ * Access and refresh token. With `X-Natter-Transport: cookie` the tokens are sent only as cookies.
  */
 export type Tokens = {
     access_expires_at: Timestamp;
@@ -7169,42 +7240,42 @@ export type Tokens = {
 };
 
 /**
- * A call of a tool, in an answer.
+ * Tool call in an answer.
  */
 export type ToolCall = {
     /**
-     * JSON; cut in a message, whole in an answer's details.
+     * JSON; truncated in a message, complete in the details of an answer.
      */
     arguments: string;
     /**
-     * Who may decide about it, where it waits.
+     * User who may decide about it while it is waiting.
      */
     asker_id: UserId;
     /**
-     * Where in the content it stands, in UTF-16 code units.
+     * Offset in the content, in UTF-16 code units.
      */
     at: number;
     duration_ms?: number | null;
     expires_at?: Timestamp | null;
     id: ToolCallId;
     /**
-     * Whoever asked has changed the arguments.
+     * True if the user has edited the arguments.
      */
     is_edited?: boolean;
     /**
-     * Whoever asked may allow it for later, too (`remember`).
+     * True if the user may allow future calls, too (`remember`).
      */
     may_remember?: boolean;
     /**
-     * How many pictures the result has: `GET …/tool_calls/{call_id}/pictures/{number}`, from 1.
+     * Number of images in the result: `GET …/tool_calls/{call_id}/pictures/{number}`, from 1.
      */
     pictures?: number;
     /**
-     * Cut in a message, up to 32 KiB in an answer's details. Data, whatever it says.
+     * Result; truncated in a message, up to 32 KiB in the details of an answer. Untrusted data.
      */
     result?: string | null;
     /**
-     * The server's name.
+     * Name of the server.
      */
     server: string;
     server_id?: McpServerId | null;
@@ -7214,11 +7285,11 @@ export type ToolCall = {
 };
 
 /**
- * A call with what its arguments may be.
+ * Tool call with the schema of its arguments.
  */
 export type ToolCallDetails = ToolCall & {
     /**
-     * The JSON Schema of its arguments. Null: the tool isn't there any more.
+     * JSON Schema of the arguments. Null if the tool doesn't exist any more.
      */
     schema?: {
         [key: string]: unknown;
@@ -7226,35 +7297,35 @@ export type ToolCallDetails = ToolCall & {
 };
 
 /**
- * A call of a tool.
+ * A tool call.
  */
 export type ToolCallId = string;
 
 export type ToolCallStatus = 'waiting' | 'queued' | 'running' | 'done' | 'failed' | 'unconnected' | 'refused' | 'expired' | 'interrupted' | 'stopped';
 
 /**
- * An account was connected.
+ * Connected account of an MCP server.
  */
 export type ToolConnected = {
     /**
-     * The page of the app where one came from.
+     * Page of the app to return to.
      */
     next: string;
     /**
-     * The server's name.
+     * Name of the server.
      */
     server: string;
     server_id: McpServerId;
 };
 
 /**
- * A server that one can connect an account with.
+ * MCP server that the user can connect an account with.
  */
 export type ToolConnection = {
     connected_at?: Timestamp | null;
     description?: string | null;
     /**
-     * The server's name.
+     * Name of the server.
      */
     server: string;
     server_id: McpServerId;
@@ -7264,12 +7335,12 @@ export type ToolConnection = {
 export type ToolConnectionState = 'none' | 'connected' | 'expired';
 
 /**
- * What somebody says to a call that waits.
+ * Decision on a waiting tool call.
  */
 export type ToolDecision = 'allow' | 'deny';
 
 /**
- * What happens when a model wants to call a tool.
+ * Handling of a model's request to call a tool.
  */
 export type ToolMode = 'auto' | 'ask' | 'off';
 
@@ -7291,52 +7362,52 @@ export type ToolPermission = {
 };
 
 /**
- * That somebody lets an assistant call a tool.
+ * A user's standing permission for an assistant to call a tool.
  */
 export type ToolPermissionId = string;
 
 /**
- * Where one signs in to a server.
+ * Sign-in page of an MCP server.
  */
 export type ToolSignIn = {
     /**
-     * For a browser.
+     * URL to open in a browser.
      */
     url: string;
 };
 
 /**
- * How credits are bought when a balance has fallen.
+ * Automatic purchase of credits.
  */
 export type TopUp = {
     currency: string;
     is_on: boolean;
     /**
-     * Null: it was removed.
+     * Null if the payment method was removed.
      */
     method_id: string | null;
     /**
-     * The most that is charged in a month of UTC.
+     * Maximum total of charges per month (UTC), in the currency's smallest unit.
      */
     monthly_limit: number;
+    /**
+     * True if a charge is pending.
+     */
+    pending: boolean;
     plan_id: string;
     /**
-     * What one purchase costs, in the currency's smallest unit.
+     * Price of one purchase, in the currency's smallest unit.
      */
     price: number;
     /**
-     * What was charged in this one, or is about to be.
+     * Total of this month's completed and pending charges.
      */
     spent_this_month: number;
     stopped: StoppedTopUp | null;
     /**
-     * Below which balance.
+     * Balance below which credits are bought.
      */
     threshold: MicroCredits;
-    /**
-     * Whether a charge is pending.
-     */
-    pending: boolean;
 };
 
 export type TranscriptState = 'pending' | 'ready' | 'failed';
@@ -7351,11 +7422,11 @@ export type TurnWorkspacePreviewsRequest = {
 
 export type TypingCommand = {
     /**
-     * Answers name it as `reply_to`.
+     * Correlation id, repeated in answers as `reply_to`.
      */
     id?: string;
     /**
-     * Says that one types, or no longer does. There is no answer.
+     * Reports that the user has started or stopped typing. Not answered.
      */
     payload: {
         active: boolean;
@@ -7368,7 +7439,7 @@ export type TypingCommand = {
 export type TypingFrame = {
     id: string;
     /**
-     * Somebody begins or ends to type. It is over after 6 s unless it is repeated.
+     * A user started or stopped typing. Expires after 6 s unless it is repeated.
      */
     payload: {
         active: boolean;
@@ -7376,7 +7447,7 @@ export type TypingFrame = {
         user_id: UserId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -7390,70 +7461,71 @@ export type UnsubscribeFromPushRequest = {
 };
 
 /**
- * A file. Its bytes are at `/files/{id}/{name}`, a picture's thumbnails at the same address with `?size=320` or `?size=1280`.
+ * File. Its bytes are at `/files/{id}/{name}`, thumbnails of a picture at the same URL with
+ * `?size=320` or `?size=1280`.
  */
 export type Upload = {
     created_at: Timestamp;
     /**
-     * Of recordings.
+     * Duration of a recording.
      */
     duration_ms?: number | null;
     height?: number | null;
     id: UploadId;
     kind: UploadKind;
     /**
-     * What it is by its content, not by what was claimed.
+     * Media type detected from the content, not the declared one.
      */
     media_type: string;
     name: string;
     /**
-     * A recording's loudness: 64 numbers from 0 to 255.
+     * Waveform of a recording: 64 numbers from 0 to 255.
      */
     peaks?: Array<number> | null;
     /**
-     * Of what is served; null until all of it is there.
+     * Hash of the served bytes. Null until the upload is complete.
      */
     sha256?: string | null;
     /**
-     * In bytes, as it is served: without the metadata of pictures.
+     * Size in bytes as served: without the metadata of pictures.
      */
     size: number;
     status: UploadStatus;
     /**
-     * What a picture looks like before it is there (thumbhash, base64). Where there is one, there are thumbnails.
+     * Placeholder of a picture (thumbhash, base64). Present if there are thumbnails.
      */
     thumbhash?: string | null;
     /**
-     * What is said in a voice note, once that is known.
+     * Transcript of a voice note.
      */
     transcript?: string | null;
     transcript_state?: TranscriptState | null;
     /**
-     * Of pictures, in pixels.
+     * Width of a picture, in pixels.
      */
     width?: number | null;
 };
 
 /**
- * A file.
+ * An uploaded file.
  */
 export type UploadId = string;
 
 /**
- * What a file was uploaded as.
+ * Purpose of an upload.
  */
 export type UploadKind = 'file' | 'voice' | 'preview';
 
 /**
- * Which files may be uploaded.
+ * Restrictions on uploads.
  */
 export type UploadPolicy = {
     /**
-     * Bytes of one file.
+     * Maximum size of a file, in bytes.
      */
     max_bytes: number;
     /**
-     * Types that nobody may upload; `video*` stands for all of a family.
+     * Media types that are refused; `video*` stands for a whole family.
      */
     refused_types: Array<string>;
 };
@@ -7461,37 +7533,38 @@ export type UploadPolicy = {
 export type UploadStatus = 'pending' | 'ready' | 'refused';
 
 /**
- * A model that somebody may use.
+ * Model that the caller may use.
  */
 export type UsableModel = {
     aliases: Array<string>;
     capabilities: ModelCapabilities;
     context_window?: number | null;
     /**
-     * It answers where none is named.
+     * True for the model that is used if none is named.
      */
     is_default: boolean;
     name: string;
     price?: ModelPrice | null;
     /**
-     * Where it is had first.
+     * Preferred provider.
      */
     provider?: string | null;
 };
 
 /**
- * What one day, model, key or person used.
+ * Usage of one day, model, key or user.
  */
 export type UsageGroup = {
     cached_tokens: number;
     cost: MicroCredits;
     /**
-     * Of these, those that came to nothing.
+     * Failed requests.
      */
     failed: number;
     input_tokens: number;
     /**
-     * A date such as `2026-11-23`, a model's name, or the id of a key or a person. Empty: answers in chats, which have no key.
+     * Date such as `2026-11-23`, name of a model, or id of a key or a user. Empty for answers in
+     * chats, which have no key.
      */
     key: string;
     output_tokens: number;
@@ -7499,12 +7572,12 @@ export type UsageGroup = {
 };
 
 /**
- * How usage is put together.
+ * Grouping of the usage report.
  */
 export type UsageGrouping = 'day' | 'model' | 'key' | 'user';
 
 /**
- * One request to a model.
+ * Request to a model.
  */
 export type UsageRequest = {
     asked_model: string;
@@ -7516,39 +7589,39 @@ export type UsageRequest = {
     deployment: string;
     duration_ms: number;
     /**
-     * A part of `/v1`, or `assistant` for an answer in a chat.
+     * Part of `/v1`, or `assistant` for an answer in a chat.
      */
     endpoint: string;
     /**
-     * The provider did not say how many tokens it were.
+     * True if the provider did not report the token counts.
      */
     estimated: boolean;
     first_token_ms?: number | null;
     id: string;
     /**
-     * All that was read, from a cache too.
+     * Input tokens, including cached ones.
      */
     input_tokens: number;
     key_id?: ApiKeyId | null;
     /**
-     * The model that answered, by the provider's name for it.
+     * Model that answered, by the provider's name.
      */
     model: string;
     /**
-     * All that was written, thinking too.
+     * Output tokens, including reasoning.
      */
     output_tokens: number;
     /**
-     * Which price it was.
+     * Version of the price.
      */
     price_version: string;
     reasoning_tokens: number;
     /**
-     * The answer's `x-request-id`.
+     * `x-request-id` of the response.
      */
     request_id: string;
     /**
-     * The HTTP status; 499 where the client left.
+     * HTTP status; 499 if the client disconnected.
      */
     status: number;
     tries: number;
@@ -7561,19 +7634,19 @@ export type UsePaymentMethodRequest = {
 
 export type UseServerPromptRequest = {
     /**
-     * By the names of its arguments, each up to 2,000 characters.
+     * Arguments by name, each value up to 2,000 characters.
      */
     arguments?: {
         [key: string]: string;
     } | null;
     /**
-     * One of the server's `prompts`.
+     * Name of one of the server's `prompts`.
      */
     name: string;
 };
 
 /**
- * A person, as others see them; the address and what belongs to signing in only as they see themselves.
+ * User account. Email address and sign-in data are returned to the user only.
  */
 export type User = {
     chosen_presence?: ChosenPresence | null;
@@ -7582,11 +7655,11 @@ export type User = {
     display_name: string;
     email?: string | null;
     /**
-     * Whether the address was shown to be theirs.
+     * True if the email address is verified.
      */
     email_verified?: boolean | null;
     /**
-     * Whether there is a password; only as they see themselves.
+     * True if the account has a password. Returned to the user only.
      */
     has_password?: boolean | null;
     id: UserId;
@@ -7595,15 +7668,15 @@ export type User = {
     presence?: PresenceStatus | null;
     role: UserRole;
     /**
-     * Whether a code of an authenticator is asked for at sign-in; only as they see themselves.
+     * True if sign-in requires a code of an authenticator app. Returned to the user only.
      */
     second_factor?: boolean | null;
     /**
-     * Whether others are told their time zone; only as they see themselves.
+     * True if others see the time zone. Returned to the user only.
      */
     show_timezone?: boolean | null;
     /**
-     * Where they are by the clock, such as `Europe/Berlin`. Null: it is not known, or they don't show it.
+     * IANA time zone, such as `Europe/Berlin`. Null if it is unknown or not shown.
      */
     timezone: string | null;
 };
@@ -7611,11 +7684,12 @@ export type User = {
 export type UserChangedFrame = {
     id: string;
     /**
-     * Somebody has another name or another picture, or their account was deleted: for those who share a conversation with them or watch their presence.
+     * A user's name or picture changed, or their account was deleted. Sent to users who share a
+     * conversation with them or watch their presence.
      */
     payload: {
         /**
-         * Whether the account is no longer there.
+         * True if the account was deleted.
          */
         deleted: boolean;
         display_name: string;
@@ -7623,7 +7697,7 @@ export type UserChangedFrame = {
         user_id: UserId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -7631,16 +7705,16 @@ export type UserChangedFrame = {
 };
 
 /**
- * A person's account.
+ * A user account.
  */
 export type UserId = string;
 
 /**
- * What somebody looks like.
+ * Picture of a user.
  */
 export type UserPicture = {
     /**
-     * The picture: `/files/{upload_id}/picture`.
+     * Picture: `/files/{upload_id}/picture`.
      */
     upload_id: UploadId;
     user_id: UserId;
@@ -7648,25 +7722,25 @@ export type UserPicture = {
 
 export type UserPictureVec = Array<{
     /**
-     * The picture: `/files/{upload_id}/picture`.
+     * Picture: `/files/{upload_id}/picture`.
      */
     upload_id: UploadId;
     user_id: UserId;
 }>;
 
 /**
- * What a person is on this whole installation.
+ * Role of a user on the server.
  */
 export type UserRole = 'user' | 'admin';
 
 /**
- * One signed-in device.
+ * Signed-in device.
  */
 export type UserSession = {
     address?: string | null;
     created_at: Timestamp;
     /**
-     * Whether it is the one that asks.
+     * True for the session of this request.
      */
     current: boolean;
     id: SessionId;
@@ -7676,44 +7750,44 @@ export type UserSession = {
 };
 
 /**
- * Whether an account lets its owner in.
+ * Status of an account.
  */
 export type UserStatus = 'active' | 'suspended';
 
 /**
- * How something is.
+ * Verdict of a check.
  */
 export type Verdict = 'ok' | 'warning' | 'fault';
 
 export type VerifyEmailRequest = {
     /**
-     * Of the account that the mail is about: needed where the caller is not signed in to it.
+     * Password of the account; required if the caller is not signed in to it.
      */
     password?: string | null;
     /**
-     * From the link in the mail: good once, for 24 hours.
+     * Token from the e-mailed link: valid once, for 24 hours.
      */
     token: string;
 };
 
 /**
- * The versions of a message in a chat with an assistant.
+ * Position among the versions of a message in a chat with an assistant.
  */
 export type Versions = {
     count: number;
     /**
-     * The one that is shown, from 1.
+     * Number of the selected version, from 1.
      */
     index: number;
 };
 
 export type ViewCommand = {
     /**
-     * Answers name it as `reply_to`.
+     * Correlation id, repeated in answers as `reply_to`.
      */
     id?: string;
     /**
-     * Says which conversations one shows, in place of those before. There is no answer.
+     * Sets the conversations that the client displays, replacing the previous list. Not answered.
      */
     payload: {
         conversation_ids: Array<ConversationId>;
@@ -7723,12 +7797,12 @@ export type ViewCommand = {
 };
 
 /**
- * Who may use something that belongs to a workspace.
+ * Visibility of a resource of a workspace.
  */
 export type Visibility = 'workspace' | 'private';
 
 /**
- * What a moderator told somebody about a message of theirs.
+ * Warning of a moderator about a message of the user.
  */
 export type Warning = {
     conversation_id?: ConversationId | null;
@@ -7738,7 +7812,7 @@ export type Warning = {
     reason: ReportReason;
     seen_at?: Timestamp | null;
     /**
-     * The moderator's own words.
+     * Comment of the moderator.
      */
     words?: string | null;
 };
@@ -7746,13 +7820,14 @@ export type Warning = {
 export type WarningFrame = {
     id: string;
     /**
-     * A moderator has told one something about a message of one's own, for one's own connections; told again when one has read it.
+     * A moderator's warning about a message of the user, sent to the user's connections; sent
+     * again when it is acknowledged.
      */
     payload: {
         warning: Warning;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -7760,22 +7835,22 @@ export type WarningFrame = {
 };
 
 /**
- * What a moderator told somebody.
+ * A moderator's warning to a user.
  */
 export type WarningId = string;
 
 /**
- * What becomes of a message with an unwanted word.
+ * Action on a message with a filtered word.
  */
 export type WordAction = 'refuse' | 'mask';
 
 /**
- * The words that are not wanted in a channel.
+ * Word filter of a channel.
  */
 export type WordFilter = {
     action: WordAction;
     /**
-     * Words or phrases. Case and accents don't matter.
+     * Words or phrases. Case and accents are ignored.
      */
     words: Array<string>;
 };
@@ -7783,20 +7858,20 @@ export type WordFilter = {
 export type Workspace = {
     id: WorkspaceId;
     /**
-     * Whoever has a verified address of one of these domains may join. Told to the owner and to admins.
+     * Email domains whose verified users may join. Returned to the owner and admins.
      */
     join_domains?: Array<string> | null;
     name: string;
     /**
-     * Whether it is the caller's own, made at sign-up.
+     * True for the caller's personal workspace, created at sign-up.
      */
     personal: boolean;
     /**
-     * The caller's own role in it.
+     * Role of the caller.
      */
     role: WorkspaceRole;
     /**
-     * Whether it is the one that everybody joins at sign-up.
+     * True for the shared workspace that everybody joins at sign-up.
      */
     shared: boolean;
 };
@@ -7804,13 +7879,13 @@ export type Workspace = {
 export type WorkspaceChangedFrame = {
     id: string;
     /**
-     * A workspace of theirs is another than it was: they are in it or no longer are, their role, its name, its end.
+     * A workspace of the user changed: membership, role, name, or deletion.
      */
     payload: {
         workspace_id: WorkspaceId;
     };
     /**
-     * The `id` of the frame that it answers.
+     * Id of the request frame that this frame answers.
      */
     reply_to?: string;
     timestamp: Timestamp;
@@ -7818,33 +7893,34 @@ export type WorkspaceChangedFrame = {
 };
 
 /**
- * A small picture with a name, for reactions and texts of a workspace.
+ * Small picture with a name, for reactions and texts in a workspace.
  */
 export type WorkspaceEmoji = {
     author: PromptAuthor | null;
     created_at: Timestamp;
     /**
-     * Whether the caller may remove it.
+     * True if the caller may remove it.
      */
     may_remove: boolean;
     /**
-     * It is written `:name:`.
+     * Written as `:name:`.
      */
     name: string;
     /**
-     * The picture: `/files/{upload_id}/{name}`.
+     * Picture: `/files/{upload_id}/{name}`.
      */
     upload_id: UploadId;
     workspace_id: WorkspaceId;
 };
 
 /**
- * What a workspace has for what is used in it.
+ * Entitlements of a workspace.
  */
 export type WorkspaceEntitlements = {
     credits: Credits | null;
     /**
-     * Whether it has credits: they pay for its members, in its conversations and by its keys.
+     * True if the workspace has credits, which pay for its members in its conversations and for
+     * its keys.
      */
     pays: boolean;
     plan: CurrentPlan | null;
@@ -7853,12 +7929,12 @@ export type WorkspaceEntitlements = {
 };
 
 /**
- * A tenant.
+ * A workspace (tenant).
  */
 export type WorkspaceId = string;
 
 /**
- * How a workspace came about.
+ * Origin of a workspace.
  */
 export type WorkspaceKind = 'personal' | 'shared' | 'team';
 
@@ -7870,12 +7946,12 @@ export type WorkspaceMember = {
 export type WorkspaceRole = 'owner' | 'admin' | 'member' | 'guest';
 
 /**
- * Natter's own tools, as a workspace uses them.
+ * Natter's built-in tools in a workspace.
  */
 export type WorkspaceTools = {
     name: string;
     /**
-     * By which assistants are given them.
+     * Id by which they are given to assistants.
      */
     server_id: McpServerId;
     tools: Array<OfferedTool>;
