@@ -66,7 +66,7 @@ test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' },
   await page.keyboard.press('Space');
   await expect(page.getByText(/Second picked up/)).toBeAttached();
   await page.keyboard.press('ArrowUp');
-  await expect(page.getByText('Waiting, 1 of 2')).toBeAttached();
+  await expect(page.getByText('To do, 1 of 2')).toBeAttached();
   await page.keyboard.press('Escape');
   await expect(cards(page, 'To do').last()).toContainText('Second');
   await expect(second).toBeFocused();
