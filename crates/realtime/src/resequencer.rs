@@ -1,7 +1,7 @@
 //! Resequencer of one conversation's events for the readers on this thread.
 //!
 //! Two instances may publish events of one conversation out of order, the outbox publisher repeats
-//! some, and some are lost with a connection. An [`Resequencer`] nevertheless yields each event once, by
+//! some, and some are lost with a connection. A [`Resequencer`] nevertheless yields each event once, by
 //! `seq`, and without gaps: events at or below the last one passed are dropped, early events are
 //! held, and its owner fills persistent gaps from the log. It has no clock, socket or database.
 

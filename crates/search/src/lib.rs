@@ -1,7 +1,7 @@
 //! Search of messages: tokenization, query parsing, spelling tolerance and matching.
 //!
 //! A single tokenizer ([`tokens`]) splits texts and queries into words. The [`Dictionary`] contains all indexed words:
-//! from it a [`Interpretation`] adds words with the typed prefix, words a typo away, and words that contain the typed one. A
+//! from it an [`Interpretation`] adds words with the typed prefix, words a typo away, and words that contain the typed one. A
 //! [`Matcher`] then scores texts and locates the words in them.
 //!
 //! A [`SqliteIndex`] maps words to messages and contains no texts.
