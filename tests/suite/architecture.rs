@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -219,7 +219,8 @@ const ASKS: [&str; 5] = [
     "ExportableConversation::ask(",
 ];
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
+/// Rust files below a folder.
+pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let Ok(entries) = fs::read_dir(folder) else { return found };
     for path in entries.map(|entry| entry.unwrap().path()) {
@@ -232,11 +233,14 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+pub(crate) fn is_test_file(path: &Path) -> bool {
+    path.components().any(|part| part.as_os_str() == "tests")
+        || path.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("tests"))
+}
+
 /// Source text compiled into the program, without tests and comments.
 fn program_text(path: &Path) -> String {
-    let is_test = path.components().any(|part| part.as_os_str() == "tests")
-        || path.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("tests"));
-    if is_test {
+    if is_test_file(path) {
         return String::new();
     }
     let text = fs::read_to_string(path).unwrap();

@@ -1,11 +1,9 @@
 //! Counts names, doc comments and log messages that break the language rules of `docs/contributing.md`, per crate.
 //! `language_budget.txt` has the counts that are left. They may fall and must not rise; `NATTER_UPDATE=1` lowers them.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs};
+
+use crate::architecture::{root, sources};
 
 /// Words that lead a doc comment without naming the thing.
 const VAGUE_FIRST_WORDS: [&str; 18] = [
@@ -24,14 +22,14 @@ const LOG_MACROS: [&str; 5] = ["error!(", "warn!(", "info!(", "debug!(", "trace!
 
 #[test]
 fn language_offences_stay_within_their_budget() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["src", "crates", "macro", "migration", "tests", "bench"].map(|folder| sources(&root().join(folder)));
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for file in rust_files(root) {
-        let relative = file.strip_prefix(root).unwrap().display().to_string();
+    for file in folders.iter().flatten() {
+        let relative = file.strip_prefix(root()).unwrap().display().to_string();
         let parts: Vec<&str> = relative.split('/').collect();
         let area = if parts[0] == "crates" { parts[1] } else { parts[0] };
-        let text = fs::read_to_string(&file).unwrap();
+        let text = fs::read_to_string(file).unwrap();
         for (line, rule) in offences(&text) {
             let key = format!("{area} {rule}");
             *counts.entry(key.clone()).or_default() += 1;
@@ -39,7 +37,7 @@ fn language_offences_stay_within_their_budget() {
         }
     }
 
-    let path = root.join("tests/suite/language_budget.txt");
+    let path = root().join("tests/suite/language_budget.txt");
     let mut budget: BTreeMap<String, usize> = fs::read_to_string(&path)
         .unwrap()
         .lines()
@@ -58,23 +56,6 @@ fn language_offences_stay_within_their_budget() {
         let allowed = budget.get(&key).copied().unwrap_or(0);
         assert!(count <= allowed, "{key}: {count} offences, {allowed} allowed\n{}", places[&key].join("\n"));
     }
-}
-
-fn rust_files(root: &Path) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> =
-        ["src", "crates", "macro", "migration", "tests", "bench"].iter().map(|it| root.join(it)).collect();
-    let mut files = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|it| it == "rs") {
-                files.push(path);
-            }
-        }
-    }
-    files
 }
 
 /// Lines that break a rule, with the name of the rule.

@@ -12,6 +12,7 @@ mod broadcasts;
 mod catch_up;
 mod channels;
 mod cluster;
+mod committed;
 mod compression;
 mod console;
 mod conversations;

@@ -2,12 +2,14 @@
 //! `wire_names.txt` lists them without the names that they have in Rust, so that a rename in the code leaves the file as it is.
 //! `NATTER_UPDATE=1` writes the file anew; a commit that changes it says "wire" in its body.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs};
 
 use syn::{Attribute, Fields, Item, Meta, Token, punctuated::Punctuated};
+
+use crate::{
+    architecture::{is_test_file, root, sources},
+    committed::compare,
+};
 
 /// Derives whose output contains the names of fields or variants.
 const NAMING_DERIVES: [&str; 13] = [
@@ -28,60 +30,33 @@ const NAMING_DERIVES: [&str; 13] = [
 
 #[test]
 fn committed_wire_names_match_the_code() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut lines = Vec::new();
-    for source in sources(root) {
-        let text = fs::read_to_string(&source).unwrap();
+    let mut lines = BTreeSet::new();
+    let folders = ["src", "crates", "migration/src"].map(|folder| sources(&root().join(folder)));
+    for source in folders.iter().flatten().filter(|path| !is_test_file(path)) {
+        let text = fs::read_to_string(source).unwrap();
         collect_metrics(&text, &mut lines);
         let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", source.display()));
         collect_items(&file.items, &mut lines);
     }
-    lines.sort();
-    lines.dedup();
-    let current = lines.join("\n") + "\n";
-
-    let path = root.join("tests/suite/wire_names.txt");
-    if std::env::var_os("NATTER_UPDATE").is_some() {
-        fs::write(&path, &current).unwrap();
-    }
-    let committed = fs::read_to_string(&path).unwrap();
-    let missing: Vec<&str> = committed.lines().filter(|line| !current.lines().any(|it| it == *line)).collect();
-    let new: Vec<&str> = current.lines().filter(|line| !committed.lines().any(|it| it == *line)).collect();
-    assert!(missing.is_empty() && new.is_empty(), "wire names changed\nmissing: {missing:#?}\nnew: {new:#?}");
-}
-
-/// Source files of the program, without its tests.
-fn sources(root: &Path) -> Vec<PathBuf> {
-    let mut folders = vec![root.join("src"), root.join("crates"), root.join("migration/src")];
-    let mut files = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-            if path.is_dir() {
-                if name != "tests" {
-                    folders.push(path);
-                }
-            } else if path.extension().is_some_and(|it| it == "rs") && !name.ends_with("tests") {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    files
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    compare(
+        "tests/suite/wire_names.txt",
+        &text,
+        "names on the wire have changed; if intended, run this with NATTER_UPDATE=1",
+    );
 }
 
 /// String literals that are names of metrics.
-fn collect_metrics(text: &str, lines: &mut Vec<String>) {
+fn collect_metrics(text: &str, lines: &mut BTreeSet<String>) {
     for (start, _) in text.match_indices("\"natter_") {
         let name: String = text[start + 1..].chars().take_while(|it| it.is_ascii_lowercase() || *it == '_').collect();
         if text[start + 1 + name.len()..].starts_with(['"', '{', ' ']) {
-            lines.push(format!("metric {name}"));
+            lines.insert(format!("metric {name}"));
         }
     }
 }
 
-fn collect_items(items: &[Item], lines: &mut Vec<String>) {
+fn collect_items(items: &[Item], lines: &mut BTreeSet<String>) {
     for item in items {
         match item {
             Item::Mod(module) if !is_test(&module.attrs) => {
@@ -91,7 +66,7 @@ fn collect_items(items: &[Item], lines: &mut Vec<String>) {
             }
             Item::Struct(item) if has_naming_derive(&item.attrs) && !is_converted(&item.attrs) => {
                 let container = Container::new(&item.attrs);
-                lines.push(format!("struct{} {}", container.keys, container.members(&item.fields, "snake_case")));
+                lines.insert(format!("struct{} {}", container.keys, container.members(&item.fields, "snake_case")));
             }
             Item::Enum(item) if has_naming_derive(&item.attrs) => {
                 let container = Container::new(&item.attrs);
@@ -105,7 +80,7 @@ fn collect_items(items: &[Item], lines: &mut Vec<String>) {
                         name + &members
                     })
                     .collect();
-                lines.push(format!("enum{} {}", container.keys, variants.join(" | ")));
+                lines.insert(format!("enum{} {}", container.keys, variants.join(" | ")));
             }
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! Access matrix: every endpoint × every kind of caller, from the declarations of the routes. The result is committed,
 //! so that a permission change shows up in review and a missing endpoint fails.
 
-use std::{fmt::Write as _, path::Path};
+use std::fmt::Write as _;
 
 use appcore::Code;
 use endpoint::{Access, FailureForm};
@@ -11,6 +11,7 @@ use super::{
     World,
     calls::{Call, send},
 };
+use crate::committed::compare;
 
 const SNAPSHOT: &str = "tests/suite/endpoints/access.txt";
 const HEAD: &str = "# endpoint | access | key | limit | nobody | expired token | key without the scope | other tenant \
@@ -49,19 +50,7 @@ async fn the_access_matrix_matches_the_committed_one() {
         }
         matrix.push('\n');
     }
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(SNAPSHOT);
-    if std::env::var_os("NATTER_UPDATE").is_some() {
-        std::fs::write(&file, &matrix).unwrap();
-    }
-    let committed = std::fs::read_to_string(&file).unwrap_or_default();
-    for (now, then) in matrix.lines().zip(committed.lines()) {
-        assert_eq!(now, then, "permissions have changed; if intended, run scripts/describe");
-    }
-    assert_eq!(
-        matrix.lines().count(),
-        committed.lines().count(),
-        "there are other endpoints than before; run scripts/describe and look at {SNAPSHOT}"
-    );
+    compare(SNAPSHOT, &matrix, "permissions or endpoints have changed; if intended, run scripts/describe");
 }
 
 #[tokio::test]

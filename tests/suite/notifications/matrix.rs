@@ -3,7 +3,6 @@
 
 use std::{
     fmt::Write as _,
-    path::Path,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -11,7 +10,10 @@ use futures_util::future::join_all;
 use support::{Application, MailServer, Member, Setup, Socket, Value, json, new_id, wait_until};
 
 use super::missed::{asked, later, verified};
-use crate::push::service::{PushService, Pushed};
+use crate::{
+    committed::compare,
+    push::service::{PushService, Pushed},
+};
 
 const TABLE: &str = "tests/suite/notifications/matrix.txt";
 const HEAD: &str = "# What somebody is told of: list: it stands in their list; ring: and interrupts an app that is open; push: wakes their devices;\n\
@@ -135,7 +137,7 @@ async fn notifications_match_the_committed_matrix() {
     for person in &people {
         told.push(person.told(&chats, &pushed, &mails).await);
     }
-    compare(&table(&people, &told));
+    compare(TABLE, &table(&people, &told), "notifications have changed; if intended, run this with NATTER_UPDATE=1");
     drop(sockets);
 }
 
@@ -155,18 +157,6 @@ fn table(people: &[Person], told: &[Vec<String>]) -> String {
     }
     table.push('\n');
     table
-}
-
-fn compare(table: &str) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(TABLE);
-    if std::env::var_os("NATTER_UPDATE").is_some() {
-        std::fs::write(&file, table).unwrap();
-    }
-    let committed = std::fs::read_to_string(&file).unwrap_or_default();
-    for (now, then) in table.lines().zip(committed.lines()) {
-        assert_eq!(now, then, "notifications have changed; if intended, run this with NATTER_UPDATE=1");
-    }
-    assert_eq!(table.lines().count(), committed.lines().count(), "run this with NATTER_UPDATE=1 and review {TABLE}");
 }
 
 async fn say(by: &Member, chat: &str, content: &str, more: Value) -> Value {
