@@ -12,25 +12,25 @@ import { base, isBelow, pathOf, withBase } from '#lib/util/address.ts';
 import { Api } from '#lib/api/client.ts';
 import { BrowserRenewal, RENEWAL } from '#lib/api/renewal.ts';
 import { FileStorage } from '#lib/realtime/file-storage.ts';
-import { BrowserOutboxStorage, LEFT } from '#lib/realtime/outbox-storage.ts';
-import { tellChanged } from '#lib/features/notifications/push-device.ts';
-import { isChange, Kept, PICTURES, READ } from '#lib/features/offline/asset-cache.ts';
-import { sendLeft } from '#lib/features/offline/background-sync.ts';
+import { BrowserOutboxStorage, SYNC_TAG } from '#lib/realtime/outbox-storage.ts';
+import { replaceDevice } from '#lib/features/notifications/push-device.ts';
+import { changesAccount, OfflineCache, PICTURE_CACHE, READ_CACHE } from '#lib/features/offline/asset-cache.ts';
+import { sendPending } from '#lib/features/offline/background-sync.ts';
 
 /** The page itself, as every address gets it. */
-const PAGE = `${base}/`;
-const SHELL = `natter-shell-${version}`;
+const PAGE_URL = `${base}/`;
+const SHELL_CACHE = `natter-shell-${version}`;
 /** How long a page waits for the server before the kept one is shown. */
-const PATIENCE = 4_000;
+const NETWORK_TIMEOUT = 4_000;
 /** What is asked for to show conversations. */
-const KEPT =
+const CACHED_PATHS =
   /^\/r1\/(users\/me|users\/pictures|workspaces|workspaces\/[\w-]+\/emoji|sections|conversations|conversations\/[\w-]+|conversations\/[\w-]+\/(messages|members|pins)|notifications|messages\/[\w-]+\/thread)$/;
 /** So many files are brought at the same time. */
-const AT_ONCE = 4;
+const MAX_PARALLEL = 4;
 /** Opened by few, and large. */
-const LARGE = /KaTeX_|\/emoji|languages?-|\.(woff2?|ttf)$/;
+const LAZY_ASSETS = /KaTeX_|\/emoji|languages?-|\.(woff2?|ttf)$/;
 
-const kept = new Kept(caches);
+const cachedPage = new OfflineCache(caches);
 
 /** The browser says that there is a network again. */
 type SyncEvent = ExtendableEvent & { readonly tag: string };
@@ -50,34 +50,36 @@ interface Pushed extends About {
   text: string;
 }
 
-self.addEventListener('install', (event) => event.waitUntil(keepShell()));
-self.addEventListener('activate', (event) => event.waitUntil(takeOver()));
+self.addEventListener('install', (event) => event.waitUntil(cacheShell()));
+self.addEventListener('activate', (event) => event.waitUntil(activate()));
 self.addEventListener('fetch', (event) => answer(event));
 self.addEventListener('sync', (event: Event) => {
   const { tag } = event as SyncEvent;
-  if (tag === LEFT) (event as SyncEvent).waitUntil(sendWhatIsLeft());
+  if (tag === SYNC_TAG) (event as SyncEvent).waitUntil(sendWhatIsLeft());
 });
 self.addEventListener('push', (event) => event.waitUntil(show(event.data)));
 self.addEventListener('pushsubscriptionchange', (event) => event.waitUntil(changed(event)));
 self.addEventListener('notificationclick', (event) => event.waitUntil(open(event.notification)));
 self.addEventListener('message', (event) => {
   if (event.data === 'natter.update') void self.skipWaiting();
-  else if (event.data === 'natter.forget') event.waitUntil(kept.forget());
-  else if (event.data === 'natter.look') event.waitUntil(takeBack());
+  else if (event.data === 'natter.forget') event.waitUntil(cachedPage.clear());
+  else if (event.data === 'natter.look') event.waitUntil(closeNotifications());
 });
 
-async function keepShell(): Promise<void> {
-  const cache = await caches.open(SHELL);
+async function cacheShell(): Promise<void> {
+  const cache = await caches.open(SHELL_CACHE);
   const files = [...immutable, ...assets].map(({ path }) => `${base}/${path.replace(/^\//, '')}`);
-  await cache.add(new Request(PAGE, { cache: 'reload', headers: { Accept: 'text/html' } }));
-  const needed = files.filter((file) => !LARGE.test(file));
+  await cache.add(new Request(PAGE_URL, { cache: 'reload', headers: { Accept: 'text/html' } }));
+  const needed = files.filter((file) => !LAZY_ASSETS.test(file));
   // A few at once: whoever reads meanwhile asks for something, too.
-  for (let at = 0; at < needed.length; at += AT_ONCE) await cache.addAll(needed.slice(at, at + AT_ONCE));
+  for (let at = 0; at < needed.length; at += MAX_PARALLEL) await cache.addAll(needed.slice(at, at + MAX_PARALLEL));
 }
 
-async function takeOver(): Promise<void> {
+async function activate(): Promise<void> {
   const names = await caches.keys();
-  const old = names.filter((name) => name.startsWith('natter-') && ![SHELL, READ, PICTURES, RENEWAL].includes(name));
+  const old = names.filter(
+    (name) => name.startsWith('natter-') && ![SHELL_CACHE, READ_CACHE, PICTURE_CACHE, RENEWAL].includes(name)
+  );
   await Promise.all(old.map((name) => caches.delete(name)));
   await self.clients.claim();
 }
@@ -90,7 +92,7 @@ function answer(event: FetchEvent): void {
   const path = pathOf(url);
   if (request.method !== 'GET') {
     // Whoever signs out leaves nothing behind, nor does whoever was here before.
-    if (isChange(request.method, path)) event.waitUntil(kept.forget());
+    if (changesAccount(request.method, path)) event.waitUntil(cachedPage.clear());
     return;
   }
   if (request.mode === 'navigate') {
@@ -98,17 +100,17 @@ function answer(event: FetchEvent): void {
       event.respondWith(page(request));
   } else if (path.startsWith('/_app/immutable/')) event.respondWith(file(request));
   else if (path.startsWith('/files/') && request.destination === 'image') event.respondWith(picture(event));
-  else if (KEPT.test(path)) event.respondWith(read(request));
+  else if (CACHED_PATHS.test(path)) event.respondWith(read(request));
 }
 
 /** From the server; where it doesn't answer, the page that is kept. */
 async function page(request: Request): Promise<Response> {
-  const kept = async () => (await caches.match(PAGE, { cacheName: SHELL })) ?? Response.error();
-  const late = new Promise<Response>((resolve) => setTimeout(() => resolve(kept()), PATIENCE));
+  const cachedPage = async () => (await caches.match(PAGE_URL, { cacheName: SHELL_CACHE })) ?? Response.error();
+  const late = new Promise<Response>((resolve) => setTimeout(() => resolve(cachedPage()), NETWORK_TIMEOUT));
   try {
     return await Promise.race([fetch(request), late]);
   } catch {
-    return kept();
+    return cachedPage();
   }
 }
 
@@ -120,24 +122,24 @@ async function file(request: Request): Promise<Response> {
 /** A file never changes. */
 async function picture(event: FetchEvent): Promise<Response> {
   const { request } = event;
-  const known = await kept.find(PICTURES, request.url);
+  const known = await cachedPage.find(PICTURE_CACHE, request.url);
   if (known) return known;
-  const { era } = kept;
+  const { era } = cachedPage;
   const response = await fetch(request);
-  if (response.status === 200) event.waitUntil(kept.keep(PICTURES, request.url, response.clone(), era));
+  if (response.status === 200) event.waitUntil(cachedPage.store(PICTURE_CACHE, request.url, response.clone(), era));
   return response;
 }
 
 /** From the server; without a network, what it has said last. */
 async function read(request: Request): Promise<Response> {
-  const { era } = kept;
+  const { era } = cachedPage;
   try {
     const response = await fetch(request);
-    if (response.ok) await kept.keep(READ, request.url, response.clone(), era);
-    else if (response.status === 401 || response.status === 404) await kept.drop(READ, request.url);
+    if (response.ok) await cachedPage.store(READ_CACHE, request.url, response.clone(), era);
+    else if (response.status === 401 || response.status === 404) await cachedPage.remove(READ_CACHE, request.url);
     return response;
   } catch (error) {
-    const known = await kept.find(READ, request.url);
+    const known = await cachedPage.find(READ_CACHE, request.url);
     if (known) return known;
     throw error;
   }
@@ -145,7 +147,9 @@ async function read(request: Request): Promise<Response> {
 
 /** One at a time: a browser may say twice that there is a network. */
 async function sendWhatIsLeft(): Promise<void> {
-  await navigator.locks.request('natter.left', () => sendLeft(asked(), new BrowserOutboxStorage(), new FileStorage()));
+  await navigator.locks.request('natter.left', () =>
+    sendPending(asked(), new BrowserOutboxStorage(), new FileStorage())
+  );
 }
 
 /** As a page asks the server. */
@@ -155,12 +159,12 @@ function asked(): Api {
 
 /** The browser ends an address of this device from time to time; whoever is not told of the new one wakes it no more. */
 async function changed({ newSubscription }: PushSubscriptionChangeEvent): Promise<void> {
-  await tellChanged(asked(), self.registration.pushManager, newSubscription);
+  await replaceDevice(asked(), self.registration.pushManager, newSubscription);
 }
 
 async function show(data: PushMessageData | null): Promise<void> {
   const pushed = parsed(data);
-  if (!pushed) return takeBack();
+  if (!pushed) return closeNotifications();
   // In any language.
   const title = pushed.kind === 'reminder' ? `⏰ ${pushed.title}` : pushed.title;
   await self.registration.showNotification(title, {
@@ -172,7 +176,7 @@ async function show(data: PushMessageData | null): Promise<void> {
     data: pushed
   });
   // Apple's devices are not told when something is read elsewhere.
-  if ((await self.registration.getNotifications()).length > 1) await takeBack();
+  if ((await self.registration.getNotifications()).length > 1) await closeNotifications();
 }
 
 function parsed(data: PushMessageData | null): Pushed | null {
@@ -185,7 +189,7 @@ function parsed(data: PushMessageData | null): Pushed | null {
 }
 
 /** Something may have been read elsewhere: what is no longer unread is not shown any more. */
-async function takeBack(): Promise<void> {
+async function closeNotifications(): Promise<void> {
   const shown = await self.registration.getNotifications();
   if (shown.length === 0) return;
   const response = await fetch(`${base}/r1/notifications?unread=true&page_size=200`, {

@@ -23,7 +23,7 @@ export type Assistant = Always<
 /** An icon or an emoji, and a colour. */
 export type Picture = Described.Picture;
 
-export type AssistantWish = Pick<
+export type AssistantInput = Pick<
   Assistant,
   | 'name'
   | 'temperature'
@@ -39,7 +39,7 @@ export type AssistantWish = Pick<
 /** A text that one asks often, with `{{variables}}` that are asked for when it is used. */
 export type Prompt = Always<Described.Prompt, 'author'>;
 
-export type PromptWish = Pick<Prompt, 'command' | 'title' | 'content' | 'visibility'>;
+export type PromptInput = Pick<Prompt, 'command' | 'title' | 'content' | 'visibility'>;
 
 export type Capability = 'images' | 'pdf' | 'audio' | 'tools' | 'reasoning';
 

@@ -56,8 +56,8 @@ function kept(): Renewal {
   let key: string | undefined;
   return {
     read: async () => key,
-    keep: async (kept) => void (key = kept),
-    forget: async () => void (key = undefined)
+    store: async (kept) => void (key = kept),
+    clear: async () => void (key = undefined)
   };
 }
 
@@ -385,7 +385,7 @@ describe('an early answer', () => {
     await expect(api.get('/a', { x: 1 })).resolves.toBe('early');
     await expect(api.get('/a', { x: 1 })).resolves.toBe('late');
     await expect(api.get('/c')).resolves.toBe('late');
-    api.dropEarly();
+    api.clearEarlyRequests();
     await expect(api.get('/b')).resolves.toBe('late');
   });
 });

@@ -11,7 +11,7 @@
  */
 import type { AnswerOf, BodyOf, PathOf, QueryOf } from './calls.ts';
 import type * as Described from './generated/types.gen.ts';
-import { subjectOf, Turns } from './mutation-queue.ts';
+import { subjectOf, MutationQueue } from './mutation-queue.ts';
 import { base } from '#lib/util/address.ts';
 
 export type FieldError = Described.FieldError;
@@ -61,8 +61,8 @@ export interface Locks {
 /** Remembers the key of the renewal that is under way, for all who may have to ask for it again. */
 export interface Renewal {
   read(): Promise<string | undefined>;
-  keep(key: string): Promise<void>;
-  forget(): Promise<void>;
+  store(key: string): Promise<void>;
+  clear(): Promise<void>;
 }
 
 export interface ApiOptions {
@@ -83,20 +83,20 @@ const RENEWED = 'natter.renewed';
 const REFRESH_TRIES = 3;
 
 /** A wrong answer at one of these is about what was shown there, not about the session. */
-const ENTRANCES = ['/auth/signin', '/auth/passkeys/signin'];
+const SIGN_IN_PATHS = ['/auth/signin', '/auth/passkeys/signin'];
 /** An answer that isn't there by then (milliseconds) won't come. */
-const READ_WITHIN = 30_000;
+const READ_TIMEOUT = 30_000;
 /** What has waited longer than this when a device wakes is asked for on a line of before. */
-const OF_BEFORE = 5_000;
+const EARLY_REQUEST_MAX_AGE = 5_000;
 /** These may take long: what is put together for a file, what looks at everything, what waits until something happens. */
-const LONG = /\/(?:export|checks|profile)(?:\?|$)|[?&]wait=/;
+const LONG_RUNNING = /\/(?:export|checks|profile)(?:\?|$)|[?&]wait=/;
 /** The server knows each of these by an id of its own, and does it once. */
-const ONCE = /^POST \/(?:auth\/refresh|conversations(?:\/[\w-]+\/messages)?)$/;
+const NEVER_REPEATED = /^POST \/(?:auth\/refresh|conversations(?:\/[\w-]+\/messages)?)$/;
 /** These may be asked for twice, and not later than something else. */
-const TWICE = /^(?:PUT \/|DELETE \/notes\/)/;
-const PATIENCE_TRIES = 5;
+const IDEMPOTENT = /^(?:PUT \/|DELETE \/notes\/)/;
+const MAX_WAIT_RETRIES = 5;
 /** Whoever has to wait longer than this (seconds) is told so instead. */
-const PATIENCE_LONGEST = 30;
+const MAX_RETRY_AFTER = 30;
 
 export class Api {
   /** Called when the server has refused to renew the session: it has ended. */
@@ -117,7 +117,7 @@ export class Api {
   readonly #wait: (milliseconds: number) => Promise<void>;
   readonly #newKey: () => string;
   readonly #early: Map<string, Promise<Response>>;
-  readonly #turns = new Turns();
+  readonly #turns = new MutationQueue();
   /** Begins anew what is being read or sent, each where it is of before that moment. */
   readonly #reads = new Set<(before: number) => void>();
   #refreshing: Promise<void> | undefined;
@@ -169,19 +169,19 @@ export class Api {
   }
 
   /** From here on events arrive, and an answer from before them would be out of date. */
-  dropEarly(): void {
+  clearEarlyRequests(): void {
     this.#early.clear();
   }
 
   /** The device was asleep, or has another network: what was being read begins anew. */
   resume(): void {
-    for (const again of this.#reads) again(Date.now() - OF_BEFORE);
+    for (const again of this.#reads) again(Date.now() - EARLY_REQUEST_MAX_AGE);
   }
 
   #call<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
     const subject = subjectOf(method, path);
     const send = () => this.#sendSignedIn<T>(method, path, body, headers);
-    return subject === null ? send() : this.#turns.take(subject, send);
+    return subject === null ? send() : this.#turns.run(subject, send);
   }
 
   async #sendSignedIn<T>(
@@ -199,7 +199,7 @@ export class Api {
         return await this.#sendPatiently<T>(method, path, body, headers);
       }
       const isAboutSession = error instanceof ApiError && error.code === 'unauthenticated';
-      if (!isAboutSession || ENTRANCES.some((entrance) => path.startsWith(entrance))) throw error;
+      if (!isAboutSession || SIGN_IN_PATHS.some((entrance) => path.startsWith(entrance))) throw error;
       // Another tab may have renewed the cookies while this request was on its way.
       if (this.#renewedAt() === renewedBefore) await this.refresh();
       return await this.#sendPatiently<T>(method, path, body, headers);
@@ -233,7 +233,7 @@ export class Api {
       try {
         return await send();
       } catch (error) {
-        if (attempt >= PATIENCE_TRIES) throw error;
+        if (attempt >= MAX_WAIT_RETRIES) throw error;
         until = this.#slow(error, attempt);
       }
     }
@@ -242,7 +242,7 @@ export class Api {
   /** When to try again after a refusal; what isn't one, or lasts too long, is thrown on. */
   #slow(error: unknown, attempt: number): number {
     const asked = error instanceof ApiError && error.code === 'rate_limited' ? error.retryAfter : undefined;
-    if (asked === undefined || asked > PATIENCE_LONGEST) throw error;
+    if (asked === undefined || asked > MAX_RETRY_AFTER) throw error;
     const seconds = Math.max(asked, 2 ** (attempt - 1));
     this.onSlowed?.(seconds);
     return Date.now() + seconds * 1000 + 50 + Math.random() * 450;
@@ -264,16 +264,16 @@ export class Api {
   async #refreshNow(): Promise<void> {
     // A page that was closed or loaded anew in the middle has left its key: the server may have answered it already.
     const key = (await this.#renewal?.read()) ?? this.#newKey();
-    await this.#renewal?.keep(key);
+    await this.#renewal?.store(key);
     for (let attempt = 1; ; attempt += 1) {
       try {
         await this.#send('POST', '/auth/refresh', undefined, { 'Idempotency-Key': key });
         this.#storage?.setItem(RENEWED, this.#newKey());
-        await this.#renewal?.forget();
+        await this.#renewal?.clear();
         return;
       } catch (error) {
         const lost = error instanceof ApiError && (error.isNetwork || error.status >= 500);
-        if (!lost) await this.#renewal?.forget();
+        if (!lost) await this.#renewal?.clear();
         if (!lost || attempt >= REFRESH_TRIES) throw error;
         await this.#wait(300 * 2 ** attempt);
       }
@@ -309,8 +309,8 @@ export class Api {
       }
     };
     const what = `${method} ${path}`;
-    const mayBeginAnew = method === 'GET' ? !LONG.test(path) : ONCE.test(what);
-    const { response, text } = await (mayBeginAnew || TWICE.test(what) ? this.#inTime(ask, mayBeginAnew) : ask());
+    const mayBeginAnew = method === 'GET' ? !LONG_RUNNING.test(path) : NEVER_REPEATED.test(what);
+    const { response, text } = await (mayBeginAnew || IDEMPOTENT.test(what) ? this.#inTime(ask, mayBeginAnew) : ask());
     const envelope = readEnvelope(text);
     if (response.ok && envelope) return envelope.data as T;
     const error = failureOf(response.status, text, (header) => response.headers.get(header));
@@ -336,7 +336,7 @@ export class Api {
           end();
           reject(new ApiError(0, 'timeout', 'The server took too long to answer.'));
           mine.abort();
-        }, READ_WITHIN);
+        }, READ_TIMEOUT);
         const isLatest = () => mine === attempt;
         ask(mine.signal)
           .finally(() => isLatest() && end())

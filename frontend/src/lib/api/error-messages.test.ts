@@ -4,12 +4,12 @@ import { afterEach, expect, it } from 'vitest';
 import { overwriteLocale } from '#lib/i18n/locale.ts';
 import { ApiError, failureOf, type Details } from './client.ts';
 import './field-messages.ts';
-import { fieldError, sentence, translated } from './error-messages.ts';
+import { fieldError, errorMessage, translated } from './error-messages.ts';
 
 afterEach(() => overwriteLocale('en'));
 
 it('tells what a proxy refuses from what the server does', () => {
-  const told = (status: number, text = '<html>no</html>') => sentence(failureOf(status, text, () => null));
+  const told = (status: number, text = '<html>no</html>') => errorMessage(failureOf(status, text, () => null));
   expect(told(413)).toBe('This is too large for the proxy in front of the server. Ask your admin.');
   expect(told(502)).toMatch(/isn’t responding/);
   // A page in place of an answer.
@@ -23,7 +23,7 @@ it('tells what a proxy refuses from what the server does', () => {
 
 it('says what a full disk, or a channel that one was removed from, means for whoever asks', () => {
   const told = (status: number, code: string) =>
-    sentence(failureOf(status, JSON.stringify({ code, message: code }), () => null));
+    errorMessage(failureOf(status, JSON.stringify({ code, message: code }), () => null));
   expect(told(507, 'storage_full')).toMatch(/storage is full/);
   expect(told(403, 'removed')).toMatch(/Ask someone who manages it/);
   expect(told(500, 'internal')).toMatch(/had a problem/);
@@ -71,7 +71,7 @@ it('has for each code of the server a sentence in the reader’s language, or a 
   const left = new Set(Object.values(LEFT).flat());
   overwriteLocale('vi');
   for (const { code, status } of codes) {
-    const told = sentence(new ApiError(status, code, 'As the server says it.'));
+    const told = errorMessage(new ApiError(status, code, 'As the server says it.'));
     const isGeneral =
       told === 'As the server says it.' || code === 'internal' || code === 'unavailable' || status === 499;
     expect(isGeneral, code).toBe(left.has(code));
@@ -145,12 +145,12 @@ it('says in the reader’s language why a question is asked to no such model', (
   expect(translated(refused('not_allowed'))).toMatch(/Không dùng được/);
   expect(translated(refused('invalid'))).toBe('The model “x” …');
   const { code, message, fields } = refused('no_price');
-  expect(sentence(new ApiError(422, code, message, undefined, fields))).toMatch(/chưa có giá/);
+  expect(errorMessage(new ApiError(422, code, message, undefined, fields))).toMatch(/chưa có giá/);
 });
 
 it('says what is used up, when there is some again, and the way on', () => {
   const told = (code: string, details?: Details) =>
-    sentence(new ApiError(402, code, 'As the server says it.', undefined, [], undefined, details));
+    errorMessage(new ApiError(402, code, 'As the server says it.', undefined, [], undefined, details));
   const resets_at = new Date(Date.now() + 5 * 3_600_000).toISOString();
   expect(told('out_of_credits')).toMatch(/Buy credits to keep asking/);
   expect(told('quota_reached', { metric: 'answers', resets_at })).toMatch(/today. It renews in 5 hours, or choose/);

@@ -3,7 +3,7 @@ import { m } from '#lib/paraglide/messages.js';
 import { getLocale } from '#lib/i18n/locale.ts';
 import { ApiError, type Details, type FieldError } from './client.ts';
 import { inWords } from './field-errors.svelte.ts';
-import { waitInWords } from './wait-labels.ts';
+import { waitText } from './wait-labels.ts';
 
 /** What the server has refused. */
 export type Refused = Pick<ApiError, 'code' | 'message'> & {
@@ -17,10 +17,10 @@ const OWN: Record<string, (refused: Refused) => string> = {
   network: m.error_network,
   timeout: m.error_timeout,
   invalid_credentials: m.error_invalid_credentials,
-  too_many_signins: ({ retryAfter }) => m.error_too_many_signins({ wait: waitInWords(retryAfter ?? 60) }),
+  too_many_signins: ({ retryAfter }) => m.error_too_many_signins({ wait: waitText(retryAfter ?? 60) }),
   too_many_answers: m.error_too_many_answers,
-  rate_limited: ({ retryAfter }) => m.error_rate_limited({ wait: waitInWords(retryAfter ?? 1) }),
-  address_banned: ({ retryAfter }) => m.error_address_banned({ wait: waitInWords(retryAfter ?? 60) }),
+  rate_limited: ({ retryAfter }) => m.error_rate_limited({ wait: waitText(retryAfter ?? 1) }),
+  address_banned: ({ retryAfter }) => m.error_address_banned({ wait: waitText(retryAfter ?? 60) }),
   email_taken: m.error_email_taken,
   password_wrong: m.error_password_wrong,
   mfa_invalid: m.error_mfa_invalid,
@@ -67,7 +67,7 @@ const TRANSLATED: Record<string, () => string> = {
 };
 
 /** What happened, and what to do next, as one sentence for a person. */
-export function sentence(error: unknown): string {
+export function errorMessage(error: unknown): string {
   if (!(error instanceof ApiError)) return m.error_unknown();
   const own = OWN[error.code];
   if (own) return own(error);

@@ -1,7 +1,7 @@
 import { number } from '#lib/i18n/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 import type { FieldError } from './client.ts';
-import { know } from './field-errors.svelte.ts';
+import { provideErrorMessages } from './field-errors.svelte.ts';
 
 /** By the code alone, or by the field and the code where one can say more. */
 const SENTENCES: Record<string, (message: string) => string> = {
@@ -56,4 +56,4 @@ function least(message: string): string {
 }
 
 // Whoever brings this module, which is for readers of another language than the server’s, has its words.
-know(sentenceOf);
+provideErrorMessages(sentenceOf);

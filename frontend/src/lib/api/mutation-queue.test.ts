@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Api } from './client.ts';
-import { subjectOf, Turns } from './mutation-queue.ts';
+import { subjectOf, MutationQueue } from './mutation-queue.ts';
 
 afterEach(() => vi.useRealTimers());
 
@@ -50,10 +50,10 @@ describe('requests that change one thing', () => {
 
   it('wait for no answer that never comes', async () => {
     vi.useFakeTimers();
-    const turns = new Turns();
-    void turns.take('a', () => new Promise<void>(() => undefined));
+    const turns = new MutationQueue();
+    void turns.run('a', () => new Promise<void>(() => undefined));
     const act = vi.fn(() => Promise.resolve('done'));
-    const second = turns.take('a', act);
+    const second = turns.run('a', act);
     await vi.advanceTimersByTimeAsync(10_000);
     expect(act).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(15_000);

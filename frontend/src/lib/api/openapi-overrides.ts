@@ -9,7 +9,7 @@ export type { AnswerDetails, Assistant, Prompt } from './assistants.ts';
 export type {
   Account as AdminUser,
   AccountDetails as AdminUserDetails,
-  AnyWorkspace as AdminWorkspace,
+  AdminWorkspace as AdminWorkspace,
   InvitedAccount as InvitedUser,
   Job,
   MailTest,
@@ -51,7 +51,12 @@ export type {
 export type { NotificationSettings } from '#lib/features/notifications/api.ts';
 export type { SearchResults } from '#lib/features/search/api.ts';
 export type { SharedChat, SharedMessage } from '#lib/features/sharing/api.ts';
-export type { FollowedThread, Neighbours, SavedMessage, ThreadPart as Thread } from '#lib/features/threads/api.ts';
+export type {
+  FollowedThread,
+  MessageNeighbours as Neighbours,
+  SavedMessage,
+  ThreadPart as Thread
+} from '#lib/features/threads/api.ts';
 export type {
   OfferedServer,
   OwnTools as WorkspaceTools,

@@ -1,10 +1,10 @@
 import type { Page } from '#lib/api/types.ts';
 
 /** A list that changes while it is read is read again, so often at most. */
-const AGAIN = 2;
+const MAX_REREADS = 2;
 
 /** One list of the server, page by page: what is there, what is on its way, what went wrong. */
-export class Listing<T> {
+export class PagedResource<T> {
   items = $state.raw<T[]>([]);
   total = $state(0);
   /** The page shown last; 0 while nothing has come yet. */
@@ -12,9 +12,9 @@ export class Listing<T> {
   isLoading = $state(false);
   error = $state<unknown>(null);
 
-  readonly #ask: (page: number) => Promise<Page<T>>;
+  readonly #request: (page: number) => Promise<Page<T>>;
   readonly #keyOf: ((item: T) => unknown) | undefined;
-  #askedAt: number | null = null;
+  #requestedAt: number | null = null;
   /** The first of the pages that are there. */
   #first = 1;
   #turn = 0;
@@ -24,13 +24,13 @@ export class Listing<T> {
 
   /** With `keyOf`, what is there already isn't added again. */
   constructor(ask: (page: number) => Promise<Page<T>>, keyOf?: (item: T) => unknown) {
-    this.#ask = ask;
+    this.#request = ask;
     this.#keyOf = keyOf;
   }
 
   /** When it was asked for as a whole last; null: never yet, -Infinity: in vain. */
-  get askedAt(): number | null {
-    return this.#askedAt;
+  get requestedAt(): number | null {
+    return this.#requestedAt;
   }
 
   get isKnown(): boolean {
@@ -48,23 +48,23 @@ export class Listing<T> {
   /** Shows that page in place of what is there. */
   load(page = 1): Promise<void> {
     this.#again = () => this.load(page);
-    this.#askedAt = Date.now();
-    return this.#take(page, page, (items) => items);
+    this.#requestedAt = Date.now();
+    return this.#loadPages(page, page, (items) => items);
   }
 
   /** Reads what is there anew, as many pages as it has: whoever looks at the last of them stays there. */
   refresh(): Promise<void> {
     if (!this.isKnown) return this.load();
     this.#again = () => this.refresh();
-    this.#askedAt = Date.now();
-    return this.#take(this.#first, this.page, (items) => items);
+    this.#requestedAt = Date.now();
+    return this.#loadPages(this.#first, this.page, (items) => items);
   }
 
   /** Adds the next page at the end. */
   more(): Promise<void> {
     this.#again = () => this.more();
     const next = this.page + 1;
-    return this.#take(next, next, (items) => [...this.items, ...this.#without(items, this.items)], this.#first);
+    return this.#loadPages(next, next, (items) => [...this.items, ...this.#without(items, this.items)], this.#first);
   }
 
   /** What was asked last is asked again. */
@@ -73,7 +73,7 @@ export class Listing<T> {
   }
 
   /** Puts what the server has just answered where `order` puts it; without an order where it was, or in front. */
-  put(item: T, isSame: (other: T) => boolean, order?: (a: T, b: T) => number): void {
+  upsert(item: T, isSame: (other: T) => boolean, order?: (a: T, b: T) => number): void {
     this.#changes += 1;
     const before = this.items.findIndex(isSame);
     const others = before === -1 ? this.items : this.items.toSpliced(before, 1);
@@ -82,7 +82,7 @@ export class Listing<T> {
     if (before === -1) this.total += 1;
   }
 
-  drop(isGone: (item: T) => boolean): void {
+  remove(isGone: (item: T) => boolean): void {
     this.#changes += 1;
     const left = this.items.filter((item) => !isGone(item));
     this.total -= this.items.length - left.length;
@@ -102,7 +102,7 @@ export class Listing<T> {
     return items.filter((item) => !known.has(keyOf(item)));
   }
 
-  async #take(from: number, to: number, merge: (items: T[]) => T[], first = from): Promise<void> {
+  async #loadPages(from: number, to: number, merge: (items: T[]) => T[], first = from): Promise<void> {
     this.#turn += 1;
     const turn = this.#turn;
     this.isLoading = true;
@@ -115,14 +115,14 @@ export class Listing<T> {
         const changes = this.#changes;
         found = [];
         for (page = from; ; page += 1) {
-          answer = await this.#ask(page);
+          answer = await this.#request(page);
           // A later question was asked meanwhile: its answer is the one to show.
           if (turn !== this.#turn) return;
           found = [...found, ...this.#without(answer.items, found)];
           // It may have become shorter.
           if (page === to || page * answer.page_size >= answer.total) break;
         }
-        if (changes === this.#changes || again === AGAIN) break;
+        if (changes === this.#changes || again === MAX_REREADS) break;
       }
       this.items = merge(found);
       this.total = answer.total;
@@ -131,7 +131,7 @@ export class Listing<T> {
     } catch (error) {
       if (turn !== this.#turn) return;
       this.error = error;
-      this.#askedAt = -Infinity;
+      this.#requestedAt = -Infinity;
     } finally {
       if (turn === this.#turn) this.isLoading = false;
     }

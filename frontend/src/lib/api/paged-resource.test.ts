@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Page } from '#lib/api/types.ts';
-import { Listing } from './paged-resource.svelte.ts';
+import { PagedResource } from './paged-resource.svelte.ts';
 
 const PAGES: Record<number, string[]> = { 1: ['a', 'b'], 2: ['c'] };
 
@@ -10,7 +10,7 @@ function pageOf(page: number): Page<string> {
 
 describe('a list', () => {
   it('adds page after page until all is there', async () => {
-    const list = new Listing<string>(async (page) => pageOf(page));
+    const list = new PagedResource<string>(async (page) => pageOf(page));
     expect([list.isKnown, list.isEmpty]).toEqual([false, false]);
     await list.load();
     expect([list.items, list.hasMore]).toEqual([['a', 'b'], true]);
@@ -23,11 +23,11 @@ describe('a list', () => {
   it('adds nothing twice where things have a key, and puts what is new where it belongs', async () => {
     const pages: Record<number, string[]> = { 1: ['a', 'c'], 2: ['c', 'd'] };
     const ask = async (page: number) => ({ ...pageOf(page), items: pages[page] ?? [], total: 4 });
-    const list = new Listing<string>(ask, (item) => item);
+    const list = new PagedResource<string>(ask, (item) => item);
     await list.load();
     await list.more();
     expect(list.items).toEqual(['a', 'c', 'd']);
-    list.put(
+    list.upsert(
       'b',
       (other) => other === 'b',
       (one, other) => one.localeCompare(other)
@@ -37,7 +37,7 @@ describe('a list', () => {
 
   it('asks again for what failed: the next page, not the first', async () => {
     let isAway = false;
-    const list = new Listing<string>(async (page) => {
+    const list = new PagedResource<string>(async (page) => {
       if (isAway) throw new Error('away');
       return pageOf(page);
     });
@@ -53,7 +53,7 @@ describe('a list', () => {
   it('is read anew as far as it was brought, in its place', async () => {
     let there = ['a', 'b', 'c', 'd', 'e'];
     const asked: number[] = [];
-    const list = new Listing<string>(
+    const list = new PagedResource<string>(
       async (page) => {
         asked.push(page);
         return { items: there.slice(page * 2 - 2, page * 2), page, page_size: 2, total: there.length };
@@ -82,7 +82,7 @@ describe('a list', () => {
   it('is read again where something came or went while it was read', async () => {
     let there = ['a', 'b'];
     const waiting: (() => void)[] = [];
-    const list = new Listing<string>(async () => {
+    const list = new PagedResource<string>(async () => {
       const items = [...there];
       await new Promise<void>((resolve) => waiting.push(resolve));
       return { items, page: 1, page_size: 2, total: items.length };
@@ -90,7 +90,7 @@ describe('a list', () => {
     const loading = list.load();
     // On its way, the answer still has it.
     there = ['b'];
-    list.drop((item) => item === 'a');
+    list.remove((item) => item === 'a');
     waiting.shift()?.();
     await expect.poll(() => waiting.length).toBe(1);
     waiting.shift()?.();
@@ -101,7 +101,7 @@ describe('a list', () => {
   it('is read again where what it has was changed while it was read', async () => {
     const waiting: (() => void)[] = [];
     let name = 'Anna';
-    const list = new Listing<string>(async () => {
+    const list = new PagedResource<string>(async () => {
       const items = [name];
       await new Promise<void>((resolve) => waiting.push(resolve));
       return { items, page: 1, page_size: 2, total: 1 };
@@ -120,7 +120,7 @@ describe('a list', () => {
 
   it('shows the answer to the last question, whichever comes last', async () => {
     const waiting: ((page: Page<string>) => void)[] = [];
-    const list = new Listing<string>(() => new Promise((resolve) => waiting.push(resolve)));
+    const list = new PagedResource<string>(() => new Promise((resolve) => waiting.push(resolve)));
     const [slow, quick] = [list.load(1), list.load(2)];
     waiting[1]?.(pageOf(2));
     await quick;
@@ -131,7 +131,7 @@ describe('a list', () => {
 
   it('keeps what it has when a page can not be had, and says why', async () => {
     let isBroken = false;
-    const list = new Listing<string>(async (page) => {
+    const list = new PagedResource<string>(async (page) => {
       if (isBroken) throw new Error('away');
       return pageOf(page);
     });
@@ -146,13 +146,13 @@ describe('a list', () => {
   });
 
   it('counts what is put in and taken out', async () => {
-    const list = new Listing<string>(async () => ({ items: [], page: 1, page_size: 2, total: 0 }));
+    const list = new PagedResource<string>(async () => ({ items: [], page: 1, page_size: 2, total: 0 }));
     await list.load();
     expect(list.isEmpty).toBe(true);
-    list.put('new', (item) => item === 'new');
-    list.put('new', (item) => item === 'new');
+    list.upsert('new', (item) => item === 'new');
+    list.upsert('new', (item) => item === 'new');
     expect([list.items, list.total]).toEqual([['new'], 1]);
-    list.drop((item) => item === 'new');
+    list.remove((item) => item === 'new');
     expect([list.items, list.total]).toEqual([[], 0]);
   });
 });

@@ -4,7 +4,7 @@ import { base } from '#lib/util/address.ts';
 
 /** The cache that it is kept in: what pages and the service worker have in common. */
 export const RENEWAL = 'natter-renewal';
-const AT = `${base}/r1/auth/refresh`;
+const REFRESH_URL = `${base}/r1/auth/refresh`;
 
 export class BrowserRenewal implements Renewal {
   /** For tabs alone, where there is no service worker: on plain http. */
@@ -16,17 +16,17 @@ export class BrowserRenewal implements Renewal {
 
   async read(): Promise<string | undefined> {
     if (this.#storage) return this.#storage.getItem(RENEWAL) ?? undefined;
-    return (await this.#try((cache) => cache.match(AT)))?.text();
+    return (await this.#try((cache) => cache.match(REFRESH_URL)))?.text();
   }
 
-  async keep(key: string): Promise<void> {
+  async store(key: string): Promise<void> {
     if (this.#storage) this.#storage.setItem(RENEWAL, key);
-    else await this.#try((cache) => cache.put(AT, new Response(key)));
+    else await this.#try((cache) => cache.put(REFRESH_URL, new Response(key)));
   }
 
-  async forget(): Promise<void> {
+  async clear(): Promise<void> {
     if (this.#storage) this.#storage.removeItem(RENEWAL);
-    else await this.#try((cache) => cache.delete(AT));
+    else await this.#try((cache) => cache.delete(REFRESH_URL));
   }
 
   /** A browser that keeps nothing loses the key with the page. */

@@ -1,20 +1,20 @@
 /** One thing of the server: what it is, whether it is on its way, what went wrong. */
-export class Asked<T> {
+export class Resource<T> {
   value = $state.raw<T | null>(null);
   isLoading = $state(false);
   error = $state<unknown>(null);
 
-  readonly #ask: () => Promise<T>;
-  #askedAt: number | null = null;
+  readonly #request: () => Promise<T>;
+  #requestedAt: number | null = null;
   #turn = 0;
 
   constructor(ask: () => Promise<T>) {
-    this.#ask = ask;
+    this.#request = ask;
   }
 
   /** When it was asked for last; null: never yet, -Infinity: in vain. */
-  get askedAt(): number | null {
-    return this.#askedAt;
+  get requestedAt(): number | null {
+    return this.#requestedAt;
   }
 
   /** What is there stays until the answer comes, also where that is a failure. */
@@ -22,16 +22,16 @@ export class Asked<T> {
     this.#turn += 1;
     const turn = this.#turn;
     this.isLoading = true;
-    this.#askedAt = Date.now();
+    this.#requestedAt = Date.now();
     try {
-      const value = await this.#ask();
+      const value = await this.#request();
       if (turn !== this.#turn) return;
       this.value = value;
       this.error = null;
     } catch (error) {
       if (turn !== this.#turn) return;
       this.error = error;
-      this.#askedAt = -Infinity;
+      this.#requestedAt = -Infinity;
     } finally {
       if (turn === this.#turn) this.isLoading = false;
     }
@@ -42,7 +42,7 @@ export class Asked<T> {
   }
 
   /** The server has told it by itself: what was asked before is older. */
-  tell(value: T): void {
+  set(value: T): void {
     this.#turn += 1;
     this.value = value;
     this.error = null;

@@ -153,7 +153,7 @@ export type NewConversation = Described.CreateConversationRequest;
 export type ConversationChange = Described.ChangeConversationRequest;
 
 /** `POST /r1/conversations/{id}/export` */
-export type ExportWish = Described.ExportConversationRequest;
+export type ExportInput = Described.ExportConversationRequest;
 
 /** An event as the log of its conversation has it. */
 export type LoggedEvent = Described.LoggedEvent;

@@ -24,19 +24,21 @@ interface Part {
   readonly offset: number;
 }
 
-const IN_ONE_UP_TO = 5 * 1024 * 1024;
-const WHOLE = `${base}/r1/uploads`;
-const PARTS = `${base}/r1/uploads/tus`;
-const SAID = `${base}/r1/transcriptions`;
-const MOST_CONFLICTS = 3;
+const SINGLE_REQUEST_MAX_BYTES = 5 * 1024 * 1024;
+const UPLOAD_URL = `${base}/r1/uploads`;
+const TUS_URL = `${base}/r1/uploads/tus`;
+const TRANSCRIPTION_URL = `${base}/r1/transcriptions`;
+const MAX_CONFLICTS = 3;
 /** A line on which nothing has gone up for so long (milliseconds) has died without a word. */
-const SILENT = 60_000;
+const STALL_TIMEOUT = 60_000;
 /** What has gone up is stored and answered by then. */
-const ANSWERED_WITHIN = 120_000;
+const RESPONSE_TIMEOUT = 120_000;
 const TUS = { 'Tus-Resumable': '1.0.0' };
 
 export function upload(api: Api, request: Request): Promise<Upload> {
-  return signedIn(api, () => (request.blob.size > IN_ONE_UP_TO ? sendParts(api, request) : sendWhole(request)));
+  return signedIn(api, () =>
+    request.blob.size > SINGLE_REQUEST_MAX_BYTES ? sendParts(api, request) : sendWhole(request)
+  );
 }
 
 /** What is said in a recording; empty where no words were heard. The server keeps nothing of it. */
@@ -46,7 +48,7 @@ export async function transcribe(
   workspaceId: string | undefined,
   signal: AbortSignal
 ): Promise<string> {
-  const address = workspaceId ? `${SAID}?workspace_id=${workspaceId}` : SAID;
+  const address = workspaceId ? `${TRANSCRIPTION_URL}?workspace_id=${workspaceId}` : TRANSCRIPTION_URL;
   const headers = { 'Content-Type': recording.type || 'application/octet-stream' };
   const answer = await signedIn(api, () => ask('POST', address, headers, signal, recording));
   return (JSON.parse(answer.responseText) as { data: { text: string } }).data.text;
@@ -65,7 +67,9 @@ async function signedIn<T>(api: Api, go: () => Promise<T>): Promise<T> {
 async function sendWhole({ blob, name, mediaType, voice, onprogress, signal }: Request): Promise<Upload> {
   const query = voice ? `?kind=voice&peaks=${voice.peaks.join(',')}&duration_ms=${voice.duration_ms}` : '';
   const headers = { 'Content-Type': mediaType || 'application/octet-stream', 'X-Filename': encodeURIComponent(name) };
-  const answer = await ask('POST', WHOLE + query, headers, signal, blob, (loaded) => onprogress(loaded / blob.size));
+  const answer = await ask('POST', UPLOAD_URL + query, headers, signal, blob, (loaded) =>
+    onprogress(loaded / blob.size)
+  );
   return (JSON.parse(answer.responseText) as { data: Upload }).data;
 }
 
@@ -73,7 +77,7 @@ async function sendParts(api: Api, request: Request): Promise<Upload> {
   const { blob, onprogress, signal } = request;
   let { begunAt } = request;
   for (let tries = 1; ; tries++) {
-    const { at, offset } = (await goOn(request, begunAt)) ?? (await begin(request));
+    const { at, offset } = (await resumeTusUpload(request, begunAt)) ?? (await startTusUpload(request));
     begunAt = at;
     try {
       if (offset < blob.size) {
@@ -84,22 +88,22 @@ async function sendParts(api: Api, request: Request): Promise<Upload> {
       return await api.get(`/uploads/${at.slice(at.lastIndexOf('/') + 1)}`);
     } catch (error) {
       // More of an earlier try has arrived than the server said at first.
-      if (!(error instanceof ApiError) || error.code !== 'upload_conflict' || tries >= MOST_CONFLICTS) throw error;
+      if (!(error instanceof ApiError) || error.code !== 'upload_conflict' || tries >= MAX_CONFLICTS) throw error;
     }
   }
 }
 
-async function begin({ blob, name, mediaType, onbegun, signal }: Request): Promise<Part> {
+async function startTusUpload({ blob, name, mediaType, onbegun, signal }: Request): Promise<Part> {
   const metadata = `filename ${inBase64(name)},filetype ${inBase64(mediaType)}`;
   const headers = { ...TUS, 'Upload-Length': String(blob.size), 'Upload-Metadata': metadata };
-  const answer = await ask('POST', PARTS, headers, signal);
+  const answer = await ask('POST', TUS_URL, headers, signal);
   const at = new URL(answer.getResponseHeader('Location') ?? '', location.origin).pathname;
   onbegun(at);
   return { at, offset: 0 };
 }
 
 /** Null where there is nothing to go on with: nothing has come, or the server has forgotten it. */
-async function goOn({ onbegun, signal }: Request, begunAt: string | null): Promise<Part | null> {
+async function resumeTusUpload({ onbegun, signal }: Request, begunAt: string | null): Promise<Part | null> {
   if (begunAt === null) return null;
   try {
     const answer = await ask('HEAD', begunAt, TUS, signal);
@@ -134,10 +138,10 @@ function ask(
     for (const [name, value] of Object.entries(all)) request.setRequestHeader(name, value);
     if (onprogress) {
       request.upload.onprogress = ({ loaded }) => {
-        wait(SILENT);
+        wait(STALL_TIMEOUT);
         onprogress(Math.min(loaded, body?.size ?? loaded));
       };
-      request.upload.onload = () => wait(ANSWERED_WITHIN);
+      request.upload.onload = () => wait(RESPONSE_TIMEOUT);
     }
     request.onerror = lost;
     request.onabort = lost;
@@ -151,7 +155,7 @@ function ask(
     };
     request.send(body);
     // How long a model listens to a recording nobody knows.
-    if (!body || onprogress) wait(SILENT);
+    if (!body || onprogress) wait(STALL_TIMEOUT);
   });
 }
 

@@ -1,37 +1,37 @@
 import { createContext } from 'svelte';
 import { Api, type Locks } from '#lib/api/client.ts';
 import { BrowserRenewal } from '#lib/api/renewal.ts';
-import { Confirmation } from '#lib/features/auth/confirmation.svelte.ts';
+import { ConfirmationStore } from '#lib/features/auth/confirmation.svelte.ts';
 import { Connection } from '#lib/realtime/connection.svelte.ts';
-import { Conversations } from '#lib/features/conversations/conversations.svelte.ts';
-import { Entrance } from '#lib/features/auth/auth-policy.svelte.ts';
-import { Limits } from '#lib/features/auth/rate-limits.svelte.ts';
-import { Presence } from '#lib/features/people/presence.svelte.ts';
-import { Sections } from '#lib/features/conversations/sections.svelte.ts';
-import { Session } from '#lib/features/auth/session.svelte.ts';
-import { Settings } from '#lib/features/settings/settings.svelte.ts';
-import { Shell } from '#lib/features/shell/shell.svelte.ts';
-import { Sidebar } from '#lib/features/conversations/sidebar.svelte.ts';
-import { Workspaces } from '#lib/features/workspaces/workspaces.svelte.ts';
+import { ConversationsStore } from '#lib/features/conversations/conversations.svelte.ts';
+import { AuthPolicyStore } from '#lib/features/auth/auth-policy.svelte.ts';
+import { RateLimitStore } from '#lib/features/auth/rate-limits.svelte.ts';
+import { PresenceStore } from '#lib/features/people/presence.svelte.ts';
+import { SectionsStore } from '#lib/features/conversations/sections.svelte.ts';
+import { SessionStore } from '#lib/features/auth/session.svelte.ts';
+import { SettingsStore } from '#lib/features/settings/settings.svelte.ts';
+import { ShellStore } from '#lib/features/shell/shell.svelte.ts';
+import { SidebarStore } from '#lib/features/conversations/sidebar.svelte.ts';
+import { WorkspacesStore } from '#lib/features/workspaces/workspaces.svelte.ts';
 import { withBase } from '#lib/util/address.ts';
-import { shown } from '#lib/util/first-paint.ts';
-import { whenWoken } from '#lib/util/resume.ts';
+import { painted } from '#lib/util/first-paint.ts';
+import { onResume } from '#lib/util/resume.ts';
 
 /** Everything that lives as long as the page. */
 export interface App {
   api: Api;
-  session: Session;
-  entrance: Entrance;
-  limits: Limits;
-  confirmation: Confirmation;
+  session: SessionStore;
+  authPolicy: AuthPolicyStore;
+  rateLimits: RateLimitStore;
+  confirmation: ConfirmationStore;
   connection: Connection;
-  conversations: Conversations;
-  sections: Sections;
-  sidebar: Sidebar;
-  presence: Presence;
-  workspaces: Workspaces;
-  settings: Settings;
-  shell: Shell;
+  conversations: ConversationsStore;
+  sections: SectionsStore;
+  sidebar: SidebarStore;
+  presence: PresenceStore;
+  workspaces: WorkspacesStore;
+  settings: SettingsStore;
+  shell: ShellStore;
 }
 
 export const [useApp, provideApp] = createContext<App>();
@@ -44,14 +44,14 @@ export function createApp(): App {
     renewal: new BrowserRenewal(storage),
     early: window.natterEarly
   });
-  const session = new Session(api, {
+  const session = new SessionStore(api, {
     storage,
     channel: new BroadcastChannel('natter.session'),
     startOver: (where) => (where === 'home' ? location.replace(withBase('/')) : location.reload()),
-    forget: () => navigator.serviceWorker?.controller?.postMessage('natter.forget'),
-    left: (userId) => {
+    clearWorkerCache: () => navigator.serviceWorker?.controller?.postMessage('natter.forget'),
+    clearLocalData: (userId) => {
       import('./clear-local-data.ts')
-        .then(({ placesOf, tidyAfter }) => tidyAfter(userId, placesOf(storage)))
+        .then(({ localStoresOf, clearAfterSignOut }) => clearAfterSignOut(userId, localStoresOf(storage)))
         .catch(() => undefined);
     }
   });
@@ -59,34 +59,34 @@ export function createApp(): App {
   connection.on(({ type }: { type: string }) => {
     if (type === 'account.own') void session.refresh();
   });
-  connection.onReturn(session, () => void session.refresh());
-  const presence = new Presence(connection, session);
-  const conversations = new Conversations(api, connection, session, presence);
-  const sections = new Sections(api, connection);
+  connection.onStale(session, () => void session.refresh());
+  const presence = new PresenceStore(connection, session);
+  const conversations = new ConversationsStore(api, connection, session, presence);
+  const sections = new SectionsStore(api, connection);
   const app: App = {
     api,
     session,
-    entrance: new Entrance(api),
-    limits: new Limits(api),
-    confirmation: new Confirmation(api),
+    authPolicy: new AuthPolicyStore(api),
+    rateLimits: new RateLimitStore(api),
+    confirmation: new ConfirmationStore(api),
     connection,
     conversations,
     sections,
-    sidebar: new Sidebar(conversations, sections, storage),
+    sidebar: new SidebarStore(conversations, sections, storage),
     presence,
-    workspaces: new Workspaces(api, connection, storage),
-    settings: new Settings(storage, matchMedia('(prefers-color-scheme: dark)')),
-    shell: new Shell()
+    workspaces: new WorkspacesStore(api, connection, storage),
+    settings: new SettingsStore(storage, matchMedia('(prefers-color-scheme: dark)')),
+    shell: new ShellStore()
   };
-  whenWoken(() => api.resume());
-  connection.onHello(() => {
-    api.dropEarly();
+  onResume(() => api.resume());
+  connection.onConnect(() => {
+    api.clearEarlyRequests();
     // A device that sleeps in front of somebody tells of it by nothing else.
     if (connection.wasAway) api.resume();
     // Not in time for this hello, it is there for the next one.
-    shown
+    painted
       .then(() => import('./on-app-ready.ts'))
-      .then(({ arrive }) => arrive(app))
+      .then(({ onAppReady }) => onAppReady(app))
       .catch(() => undefined);
   });
   return app;

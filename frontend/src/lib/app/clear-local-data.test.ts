@@ -1,15 +1,15 @@
 import { expect, it } from 'vitest';
-import type { KeptFile } from '#lib/realtime/file-storage.ts';
+import type { StoredFile } from '#lib/realtime/file-storage.ts';
 import type { Outgoing } from '#lib/realtime/state.ts';
-import { tidyAfter, unsentOf, type Places } from './clear-local-data.ts';
+import { clearAfterSignOut, unsentOf, type LocalStores } from './clear-local-data.ts';
 import { signOut } from './sign-out.ts';
-import { asked } from '#lib/ui/confirm/confirm.svelte.ts';
+import { pendingQuestion } from '#lib/ui/confirm/confirm.svelte.ts';
 
 /** A browser in which two people have left something. */
 class Browser {
   readonly items = new Map<string, string>();
   readonly messages = new Map<string, Outgoing[]>();
-  readonly chosen = new Map<string, KeptFile[]>();
+  readonly chosen = new Map<string, StoredFile[]>();
   readonly written = new Map<string, number>();
 
   leave(userId: string): void {
@@ -22,7 +22,7 @@ class Browser {
       taken: { key: `f${conversationId}` },
       conversationId
     }));
-    this.chosen.set(userId, [taken, chosen] as KeptFile[]);
+    this.chosen.set(userId, [taken, chosen] as StoredFile[]);
     this.written.set(userId, 2);
   }
 
@@ -36,7 +36,7 @@ class Browser {
     ];
   }
 
-  get places(): Places {
+  get places(): LocalStores {
     const { items, messages, chosen, written } = this;
     return {
       storage: {
@@ -60,7 +60,7 @@ class Browser {
       },
       notes: {
         unsent: async (userId) => written.get(userId) ?? 0,
-        forget: async (userId) => void written.delete(userId)
+        clear: async (userId) => void written.delete(userId)
       }
     };
   }
@@ -78,7 +78,7 @@ it('nothing of whoever has left stays in the browser, and all of others does', a
     // What is written in c1, the other words of a message, and the file in c3; the message has taken the other one along.
     drafts: 3
   });
-  await tidyAfter('anna', browser.places);
+  await clearAfterSignOut('anna', browser.places);
   expect(browser.of('anna')).toEqual([]);
   expect(browser.of('ben')).toEqual(of);
   expect(browser.items.get('natter.theme')).toBe('dark');
@@ -95,21 +95,21 @@ it('whoever signs out is asked where something is not sent, and stays if they wa
     api: {}
   } as unknown as Parameters<typeof signOut>[0];
   const staying = signOut(app, browser.places);
-  await expect.poll(() => asked.question?.body).toContain('A message isn’t sent in #harbour.');
-  expect(asked.question?.body).toContain('2 notes aren’t saved on the server yet.');
-  expect(asked.question?.body).toContain('3 drafts are only on this device.');
-  asked.question?.answer(false);
+  await expect.poll(() => pendingQuestion.question?.body).toContain('A message isn’t sent in #harbour.');
+  expect(pendingQuestion.question?.body).toContain('2 notes aren’t saved on the server yet.');
+  expect(pendingQuestion.question?.body).toContain('3 drafts are only on this device.');
+  pendingQuestion.question?.answer(false);
   expect([await staying, isOut]).toEqual([false, false]);
   const leaving = signOut(app, browser.places);
-  await expect.poll(() => asked.question).not.toBeNull();
-  asked.question?.answer(true);
+  await expect.poll(() => pendingQuestion.question).not.toBeNull();
+  pendingQuestion.question?.answer(true);
   expect([await leaving, isOut]).toEqual([true, true]);
 });
 
 it('whoever has sent everything is asked nothing', async () => {
   const app = { session: { user: { id: 'carla' }, signOut: async () => undefined } };
   expect(await signOut(app as unknown as Parameters<typeof signOut>[0], new Browser().places)).toBe(true);
-  expect(asked.question).toBeNull();
+  expect(pendingQuestion.question).toBeNull();
 });
 
 it('a conversation that can’t be read now has no name', async () => {
@@ -122,8 +122,8 @@ it('a conversation that can’t be read now has no name', async () => {
   } as unknown as Parameters<typeof signOut>[0];
   const staying = signOut(app, browser.places);
   await expect
-    .poll(() => asked.question?.body)
+    .poll(() => pendingQuestion.question?.body)
     .toBe('A message isn’t sent yet. Signing out deletes this from the device.');
-  asked.question?.answer(false);
+  pendingQuestion.question?.answer(false);
   expect(await staying).toBe(false);
 });

@@ -2,20 +2,20 @@ import type { Id } from '#lib/api/types.ts';
 import { FileStorage } from '#lib/realtime/file-storage.ts';
 import { BrowserOutboxStorage, type OutboxStorage } from '#lib/realtime/outbox-storage.ts';
 import type { Outgoing } from '#lib/realtime/state.ts';
-import { hasKeptNotes } from '#lib/features/notes/offline-sync.ts';
-import { RecentSearches } from '#lib/features/search/recent-searches.svelte.ts';
-import { untold } from '#lib/features/conversations/draft-sync.svelte.ts';
+import { hasStoredNotes } from '#lib/features/notes/offline-sync.ts';
+import { RecentSearchesStore } from '#lib/features/search/recent-searches.svelte.ts';
+import { unsyncedDrafts } from '#lib/features/conversations/draft-sync.svelte.ts';
 import { EDIT, type DraftStorage } from '#lib/features/conversations/drafts.svelte.ts';
 
 /** Where this browser keeps what somebody wrote. */
-export interface Places {
+export interface LocalStores {
   readonly storage: DraftStorage | undefined;
   readonly outbox: Pick<OutboxStorage, 'load' | 'remove'>;
   readonly files: Pick<FileStorage, 'load' | 'remove'>;
   readonly notes: {
     /** Those that the server has yet to hear of. */
     unsent(userId: Id): Promise<number>;
-    forget(userId: Id): Promise<void>;
+    clear(userId: Id): Promise<void>;
   };
 }
 
@@ -27,12 +27,12 @@ export interface Unsent {
   readonly drafts: number;
 }
 
-export function placesOf(storage: DraftStorage | undefined): Places {
+export function localStoresOf(storage: DraftStorage | undefined): LocalStores {
   return { storage, outbox: new BrowserOutboxStorage(), files: new FileStorage(), notes: NOTES };
 }
 
-export async function unsentOf(userId: Id, { storage, outbox, files, notes }: Places): Promise<Unsent> {
-  const drafts = new Set(storage ? [...untold(storage, userId), ...editsOf(storage, userId)] : []);
+export async function unsentOf(userId: Id, { storage, outbox, files, notes }: LocalStores): Promise<Unsent> {
+  const drafts = new Set(storage ? [...unsyncedDrafts(storage, userId), ...editsOf(storage, userId)] : []);
   for (const { conversationId } of await files.load(userId)) if (conversationId !== null) drafts.add(conversationId);
   return {
     messages: await outbox.load(userId),
@@ -42,15 +42,15 @@ export async function unsentOf(userId: Id, { storage, outbox, files, notes }: Pl
 }
 
 /** Somebody has signed out, or has deleted their account: nothing of what they wrote or looked for stays in this browser. */
-export async function tidyAfter(userId: Id, { storage, outbox, files, notes }: Places): Promise<void> {
+export async function clearAfterSignOut(userId: Id, { storage, outbox, files, notes }: LocalStores): Promise<void> {
   if (storage) {
-    new RecentSearches(storage, userId).clear();
+    new RecentSearchesStore(storage, userId).clear();
     // Drafts, with what is known of them.
     for (const key of keysOf(storage)) if (key.startsWith('natter.') && key.includes(userId)) storage.removeItem(key);
   }
   for (const { client_id } of await outbox.load(userId)) await outbox.remove(userId, client_id);
   for (const { taken } of await files.load(userId)) await files.remove(userId, taken.key);
-  await notes.forget(userId);
+  await notes.clear(userId);
 }
 
 const keysOf = (storage: DraftStorage) =>
@@ -61,16 +61,16 @@ const editsOf = (storage: DraftStorage, userId: Id) =>
   keysOf(storage).filter((key) => key.startsWith(`${EDIT}${userId}.`));
 
 /** Most have none, and bring nothing of them. */
-const NOTES: Places['notes'] = {
+const NOTES: LocalStores['notes'] = {
   unsent: async (userId) => {
-    if (!(await hasKeptNotes())) return 0;
+    if (!(await hasStoredNotes())) return 0;
     const { BrowserNoteStorage } = await import('#lib/features/notes/storage.ts');
     const { notes } = await new BrowserNoteStorage().load(userId);
     return notes.filter(({ isDirty, isGone }) => isDirty && !isGone).length;
   },
-  forget: async (userId) => {
-    if (!(await hasKeptNotes())) return;
-    const { forgetNotes } = await import('#lib/features/notes/account-notes.svelte.ts');
-    await forgetNotes(userId);
+  clear: async (userId) => {
+    if (!(await hasStoredNotes())) return;
+    const { clearNotes } = await import('#lib/features/notes/account-notes.svelte.ts');
+    await clearNotes(userId);
   }
 };

@@ -1,16 +1,16 @@
 import { expect, it } from 'vitest';
 import { stateOf } from '#lib/features/tools/tool-labels.ts';
-import { deed, heading } from '#lib/features/notifications/components/notification-labels.ts';
+import { actionText, heading } from '#lib/features/notifications/components/notification-labels.ts';
 import { checkName } from '#lib/features/console/components/check-labels.ts';
 import { incidentWords, summary } from '#lib/features/console/components/figure-labels.ts';
 import { conversationAbout, conversationName } from '#lib/features/console/workspaces/conversation-labels.ts';
 import { kindName as workspaceKind } from '#lib/features/console/workspaces/workspace-labels.ts';
 import { outcomeOf } from '#lib/features/moderation/admin/report-labels.ts';
-import { entryName, statusLook, statusName } from '#lib/features/billing/components/entry-labels.ts';
+import { entryName, statusStyle, statusName } from '#lib/features/billing/components/entry-labels.ts';
 import { limitName } from '#lib/features/billing/limit-labels.ts';
 import { kindName } from '#lib/features/search/place-name.ts';
 import { hasWord } from '#lib/features/search/components/search-labels.ts';
-import { presenceInWords } from '#lib/features/people/presence-labels.ts';
+import { presenceLabel } from '#lib/features/people/presence-labels.ts';
 
 /** What a newer server says, where this app has no words for it yet. */
 const NEW = 'of_a_newer_server';
@@ -19,10 +19,10 @@ const unheard = NEW as never;
 
 it('calls by its name what only a newer server knows, wherever that is shown', () => {
   const call = newly<Parameters<typeof stateOf>[0]>({ status: unheard, duration_ms: null });
-  const notification = newly<Parameters<typeof deed>[0]>({ kind: unheard, title: 'Something', count: 1 });
+  const notification = newly<Parameters<typeof actionText>[0]>({ kind: unheard, title: 'Something', count: 1 });
   const place = newly<Parameters<typeof conversationName>[0]>({ id: '1', title: null, kind: unheard });
   expect(stateOf(call)).toBe(NEW);
-  expect(deed(notification)).toBe(NEW);
+  expect(actionText(notification)).toBe(NEW);
   expect(heading(notification)).toBe('Something');
   expect(checkName(unheard)).toBe(NEW);
   expect(incidentWords(newly<Parameters<typeof incidentWords>[0]>({ kind: unheard, detail: null }))).toEqual({
@@ -35,9 +35,9 @@ it('calls by its name what only a newer server knows, wherever that is shown', (
   expect(workspaceKind(unheard)).toBe(NEW);
   expect(outcomeOf(newly<Parameters<typeof outcomeOf>[0]>({ actions: [unheard] }))).toBe(NEW);
   expect(entryName(NEW)).toBe(NEW);
-  expect([statusName(unheard), statusLook(unheard)]).toEqual([NEW, '']);
+  expect([statusName(unheard), statusStyle(unheard)]).toEqual([NEW, '']);
   expect(limitName(unheard)).toBe(NEW);
   expect(kindName(unheard)).toBe(NEW);
   expect(hasWord(unheard)).toBe(NEW);
-  expect(presenceInWords(unheard)).toBe(NEW);
+  expect(presenceLabel(unheard)).toBe(NEW);
 });

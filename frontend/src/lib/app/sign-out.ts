@@ -4,23 +4,23 @@ import { conversationName } from '#lib/features/conversations/conversation-name.
 import { isChannel } from '#lib/features/conversations/kinds.ts';
 import { confirmed } from '#lib/ui/confirm/index.ts';
 import { m } from '#lib/paraglide/messages.js';
-import { placesOf, unsentOf, type Unsent } from './clear-local-data.ts';
+import { localStoresOf, unsentOf, type Unsent } from './clear-local-data.ts';
 
 /** Signs out; where something isn't sent that goes with it, one is asked first. False: one stays. */
 export async function signOut(
   app: Pick<App, 'api' | 'session' | 'conversations'>,
-  places = placesOf(safeStorage())
+  places = localStoresOf(safeStorage())
 ): Promise<boolean> {
   const { session } = app;
   const unsent = await unsentOf(session.user.id, places);
-  const lost = await lostBy(unsent, (id) => nameOf(app, id));
+  const lost = await unsavedData(unsent, (id) => nameOf(app, id));
   if (lost !== '' && !(await confirmed({ title: m.sign_out_title(), body: lost, action: m.sign_out() }))) return false;
   await session.signOut();
   return true;
 }
 
 /** What is lost by signing out, in words; empty: nothing is. */
-export async function lostBy(
+export async function unsavedData(
   { messages, notes, drafts }: Unsent,
   nameOf: (conversationId: Id) => Promise<string>
 ): Promise<string> {

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { inBytes } from './bytes.ts';
+import { formatBytes } from './bytes.ts';
 
 it('says a size as people do', () => {
-  expect([0, 1, 656, 1_023].map(inBytes)).toEqual(['0 bytes', '1 byte', '656 bytes', '1,023 bytes']);
-  expect([1_024, 5_000, 2_200_000, 12_900_000, 3 * 1_024 ** 3].map(inBytes)).toEqual([
+  expect([0, 1, 656, 1_023].map(formatBytes)).toEqual(['0 bytes', '1 byte', '656 bytes', '1,023 bytes']);
+  expect([1_024, 5_000, 2_200_000, 12_900_000, 3 * 1_024 ** 3].map(formatBytes)).toEqual([
     '1 KB',
     '5 KB',
     '2.1 MB',

@@ -4,7 +4,7 @@ import { m } from '#lib/paraglide/messages.js';
 const UNITS = ['KB', 'MB', 'GB'] as const;
 
 /** A size as people say it: 656 bytes, 5 KB, 2.1 MB. */
-export function inBytes(size: number): string {
+export function formatBytes(size: number): string {
   if (size < 1_024) return size === 1 ? m.bytes_one() : m.bytes({ count: number(size) });
   let unit = 0;
   let count = size / 1_024;
@@ -17,7 +17,7 @@ export function inBytes(size: number): string {
 }
 
 /** How long something plays: 0:41, 1:02:03. */
-export function inMinutes(milliseconds: number): string {
+export function formatMinutes(milliseconds: number): string {
   const seconds = Math.max(0, Math.round(milliseconds / 1_000));
   const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60];
   const rest = String(seconds % 60).padStart(2, '0');

@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest';
-import { credits, inCredits } from './credits.ts';
+import { credits, formatCredits } from './credits.ts';
 
 vi.stubGlobal('navigator', { languages: ['en-US'] });
 
@@ -21,7 +21,7 @@ it('have as many digits as say something', () => {
 });
 
 it('are counted, and one is one also where more digits would say a little more', () => {
-  expect([0, 900_000, 1_000_000, 1_000_400, 1_001_000, 2_000_000_000].map(inCredits)).toEqual([
+  expect([0, 900_000, 1_000_000, 1_000_400, 1_001_000, 2_000_000_000].map(formatCredits)).toEqual([
     '0 credits',
     '0.9 credits',
     '1 credit',

@@ -2,6 +2,6 @@ import { number } from '#lib/i18n/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 /** “3 people”, “1 person” */
-export function inPeople(count: number): string {
+export function peopleCount(count: number): string {
   return count === 1 ? m.people_count_one() : m.people_count({ count: number(count) });
 }

@@ -1,6 +1,6 @@
 import { ApiError, newId, type Api } from '#lib/api/client.ts';
 import type { AckPayload, HelloPayload, ServerFrame } from '#lib/api/types.ts';
-import { isOld, type Reading } from './live-updates.ts';
+import { isStale, type LoadedData } from './live-updates.ts';
 import { ConnectionLost, PendingRequests } from './pending-requests.ts';
 import { loadStreamSocket, OPEN, openWebSocket, parseFrame, type Socket } from './socket.ts';
 
@@ -16,13 +16,13 @@ interface ConnectionOptions {
 }
 
 /** A loss that heals within this time is nobody's business. */
-const SAY_AFTER = 2000;
+const OFFLINE_NOTICE_DELAY = 2000;
 /** Longer than a server takes to start anew: then it is this device that was away. */
-const LONG = 60_000;
-const BACKOFF_FIRST = 500;
-const BACKOFF_MOST = 20_000;
-const OPEN_WITHIN = 10_000;
-const PONG_WITHIN = 8000;
+const STABLE_AFTER = 60_000;
+const MIN_BACKOFF = 500;
+const MAX_BACKOFF = 20_000;
+const OPEN_TIMEOUT = 10_000;
+const PONG_TIMEOUT = 8000;
 const RESTARTING = 1012;
 const CREDENTIALS_ENDED = 4401;
 const WRONG_ORIGIN = 4403;
@@ -106,15 +106,15 @@ export class Connection {
   }
 
   /** Runs after each hello, the first one too; also when the connection already stands. */
-  onHello(handler: (hello: HelloPayload) => void | Promise<void>): () => void {
+  onConnect(handler: (hello: HelloPayload) => void | Promise<void>): () => void {
     this.#helloHandlers.add(handler);
     return () => this.#helloHandlers.delete(handler);
   }
 
   /** Runs where something may have been missed of what was read: after each hello but the first, and after a late first one. */
-  onReturn(reading: Reading, handler: () => void): () => void {
-    return this.onHello(() => {
-      if (isOld(reading, this.#hellos === 1)) handler();
+  onStale(reading: LoadedData, handler: () => void): () => void {
+    return this.onConnect(() => {
+      if (isStale(reading, this.#hellos === 1)) handler();
     });
   }
 
@@ -135,7 +135,7 @@ export class Connection {
     this.#wanted = true;
     this.#attempt = 0;
     if (this.#isOnline()) {
-      this.#sayLater();
+      this.#scheduleOfflineNotice();
       this.#open();
     } else {
       this.#state = 'offline';
@@ -144,7 +144,7 @@ export class Connection {
 
   stop(): void {
     this.#wanted = false;
-    this.#drop(1000);
+    this.#disconnect(1000);
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#sayTimer);
     this.#sayTimer = undefined;
@@ -170,7 +170,7 @@ export class Connection {
         this.#reopen(0);
       }
     } else {
-      this.#drop(1000);
+      this.#disconnect(1000);
       clearTimeout(this.#retryTimer);
       this.#state = 'offline';
     }
@@ -185,7 +185,7 @@ export class Connection {
 
   #open(): void {
     clearTimeout(this.#retryTimer);
-    this.#drop(1000);
+    this.#disconnect(1000);
     let socket: Socket;
     try {
       socket = this.#openOther ? this.#openOther(this.#api) : this.#openSocket();
@@ -199,10 +199,10 @@ export class Connection {
     socket.onerror = null;
     this.#openTimer = setTimeout(() => {
       if (this.#socket !== socket || this.#ready) return;
-      this.#drop(4000);
-      if (this.#attempt > 0) void this.#askWhy();
+      this.#disconnect(4000);
+      if (this.#attempt > 0) void this.#checkRefusal();
       else this.#later(this.#backoff());
-    }, OPEN_WITHIN);
+    }, OPEN_TIMEOUT);
   }
 
   #receive(socket: Socket, data: unknown): void {
@@ -229,7 +229,7 @@ export class Connection {
   }
 
   #greeted(hello: HelloPayload, silence: number): void {
-    this.#wasAway = this.#hellos > 0 && silence > LONG;
+    this.#wasAway = this.#hellos > 0 && silence > STABLE_AFTER;
     const serverTime = Date.parse(hello.server_time);
     if (Number.isFinite(serverTime)) this.#ahead = serverTime - Date.now();
     clearTimeout(this.#openTimer);
@@ -250,18 +250,18 @@ export class Connection {
     const greeted = this.#ready;
     // Perhaps a WebSocket gets through by now.
     if (greeted) this.#openOther = undefined;
-    this.#drop();
+    this.#disconnect();
     if (!this.#wanted) return;
     if (!this.#isOnline()) {
       this.#state = 'offline';
       return;
     }
-    this.#sayLater();
+    this.#scheduleOfflineNotice();
     if (code === CREDENTIALS_ENDED) void this.#renew();
     else if (code === RESTARTING) this.#later(200 + this.#random() * 2800);
     else if (code === TOO_MANY_FRAMES || code === WRONG_ORIGIN) this.#later(5000 + this.#random() * 5000);
     // A refused upgrade does not say why: ask a plain call, which also renews the session where that is all it needs.
-    else if (!greeted && this.#attempt > 0) void this.#askWhy();
+    else if (!greeted && this.#attempt > 0) void this.#checkRefusal();
     else this.#later(this.#backoff());
   }
 
@@ -275,7 +275,7 @@ export class Connection {
     }
   }
 
-  async #askWhy(): Promise<void> {
+  async #checkRefusal(): Promise<void> {
     const delay = this.#backoff();
     try {
       await this.#api.get('/users/me');
@@ -288,7 +288,7 @@ export class Connection {
   }
 
   #backoff(): number {
-    const most = Math.min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** this.#attempt);
+    const most = Math.min(MAX_BACKOFF, MIN_BACKOFF * 2 ** this.#attempt);
     this.#attempt += 1;
     return most / 2 + (this.#random() * most) / 2;
   }
@@ -300,16 +300,16 @@ export class Connection {
   }
 
   #reopen(milliseconds: number): void {
-    this.#sayLater();
+    this.#scheduleOfflineNotice();
     this.#later(milliseconds);
   }
 
-  #sayLater(): void {
+  #scheduleOfflineNotice(): void {
     if (this.#state === 'offline') this.#state = 'reconnecting';
     this.#sayTimer ??= setTimeout(() => {
       this.#sayTimer = undefined;
       if (this.#wanted && !this.#ready) this.#state = this.#isOnline() ? 'reconnecting' : 'offline';
-    }, SAY_AFTER);
+    }, OFFLINE_NOTICE_DELAY);
   }
 
   /** Pings of the protocol are invisible here: after a silence as long as the heartbeat, ask for a sign of life. */
@@ -329,9 +329,9 @@ export class Connection {
     this.notify('ping', {});
     this.#pongTimer = setTimeout(() => {
       this.#pongTimer = undefined;
-      this.#drop(4000);
+      this.#disconnect(4000);
       if (this.#wanted) this.#reopen(this.#backoff());
-    }, PONG_WITHIN);
+    }, PONG_TIMEOUT);
   }
 
   #transmit(id: string, type: string, payload: unknown): boolean {
@@ -341,7 +341,7 @@ export class Connection {
   }
 
   /** Lets go of the socket; whoever waits for an answer on it learns that none will come. */
-  #drop(code?: number): void {
+  #disconnect(code?: number): void {
     const socket = this.#socket;
     this.#socket = undefined;
     this.#ready = false;

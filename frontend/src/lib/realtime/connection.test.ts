@@ -166,7 +166,7 @@ describe('frames', () => {
 
   it('greet after each hello', () => {
     const hellos = vi.fn();
-    connection.onHello(hellos);
+    connection.onConnect(hellos);
     connection.start();
     last().hello();
     last().end(1006);
@@ -178,10 +178,10 @@ describe('frames', () => {
   it('greet what was read a moment before the first hello only from the second one on', () => {
     const again = { fresh: vi.fn(), old: vi.fn(), failed: vi.fn(), never: vi.fn() };
     const now = Date.now();
-    connection.onReturn({ askedAt: now }, again.fresh);
-    connection.onReturn({ askedAt: now - 60_000 }, again.old);
-    connection.onReturn({ askedAt: -Infinity }, again.failed);
-    connection.onReturn({ askedAt: null }, again.never);
+    connection.onStale({ requestedAt: now }, again.fresh);
+    connection.onStale({ requestedAt: now - 60_000 }, again.old);
+    connection.onStale({ requestedAt: -Infinity }, again.failed);
+    connection.onStale({ requestedAt: null }, again.never);
     connection.start();
     last().hello();
     const times = () => Object.values(again).map(({ mock }) => mock.calls.length);
@@ -197,7 +197,7 @@ describe('frames', () => {
     last().hello();
     const again = vi.fn();
     connection.stop();
-    connection.onReturn({ askedAt: Date.now() }, again);
+    connection.onStale({ requestedAt: Date.now() }, again);
     connection.start();
     last().hello();
     expect(again).toHaveBeenCalledOnce();
@@ -262,7 +262,7 @@ describe('frames', () => {
     connection.start();
     last().hello();
     const again = vi.fn();
-    connection.onReturn({ askedAt: Date.now() }, again);
+    connection.onStale({ requestedAt: Date.now() }, again);
     last().end(1006);
     vi.advanceTimersByTime(1000);
     last().hello();

@@ -1,10 +1,10 @@
 /** Where files wait that are chosen and not sent: in the browser's database, so that they outlive the page. */
 import { createStore, del, entries, set, type UseStore } from 'idb-keyval';
 import type { Upload } from '#lib/api/files.ts';
-import type { Taken } from './pending-attachments.ts';
+import type { AttachedFile } from './pending-attachments.ts';
 
-export interface KeptFile {
-  readonly taken: Taken;
+export interface StoredFile {
+  readonly taken: AttachedFile;
   /** Null once a message has taken it. */
   readonly conversationId: string | null;
   /** Until the server has it. */
@@ -19,15 +19,15 @@ export interface KeptFile {
 export class FileStorage {
   #store: UseStore | undefined;
 
-  async load(userId: string): Promise<KeptFile[]> {
-    const all = await this.#try((store) => entries<string, KeptFile>(store));
+  async load(userId: string): Promise<StoredFile[]> {
+    const all = await this.#try((store) => entries<string, StoredFile>(store));
     return (all ?? [])
       .filter(([key]) => key.startsWith(`${userId}/`))
       .map(([, kept]) => kept)
       .sort((a, b) => a.keptAt - b.keptAt);
   }
 
-  async put(userId: string, kept: KeptFile): Promise<void> {
+  async put(userId: string, kept: StoredFile): Promise<void> {
     await this.#try((store) => set(`${userId}/${kept.taken.key}`, kept, store));
   }
 

@@ -3,7 +3,7 @@ import type { DurableFrame, Message, ThreadSummary } from '#lib/api/types.ts';
 import { findIndexById, type Entry, type LogState } from './state.ts';
 
 /** Somebody answers a message with an emoji, or takes that back. */
-export interface Reacting {
+export interface ReactionChange {
   readonly message_id: string;
   readonly emoji: string;
   readonly user_id: string;
@@ -22,27 +22,27 @@ export function react(
 }
 
 /** What the reader does is shown before it is told: by then it is there already, and counts once. */
-export function reactAtOnce(state: LogState, reacting: Reacting): LogState {
+export function reactAtOnce(state: LogState, reacting: ReactionChange): LogState {
   const next = showReacting(state, reacting);
   if (next === state) return state;
   return { ...next, reacting: new Map(state.reacting).set(keyOf(reacting), reacting.isAdded) };
 }
 
 /** It was refused. What was told meanwhile was done all the same, and what was so before is nothing to undo. */
-export function undoReacting(state: LogState, reacting: Reacting): LogState {
+export function undoReacting(state: LogState, reacting: ReactionChange): LogState {
   if (state.reacting.get(keyOf(reacting)) !== reacting.isAdded) return state;
   const next = showReacting(state, { ...reacting, isAdded: !reacting.isAdded });
   return { ...next, reacting: without(state.reacting, keyOf(reacting)) };
 }
 
-function showReacting(state: LogState, reacting: Reacting): LogState {
+function showReacting(state: LogState, reacting: ReactionChange): LogState {
   const index = findIndexById(state.entries, reacting.message_id);
   const have = state.entries[index];
   const change = have && changedBy(have.message.reactions, reacting, false);
   return have && change ? replaceAt(state, index, { ...have, message: { ...have.message, ...change } }) : state;
 }
 
-const keyOf = ({ message_id, emoji, user_id }: Reacting) => `${message_id} ${emoji} ${user_id}`;
+const keyOf = ({ message_id, emoji, user_id }: ReactionChange) => `${message_id} ${emoji} ${user_id}`;
 
 function without(known: ReadonlyMap<string, boolean>, key: string): ReadonlyMap<string, boolean> {
   const rest = new Map(known);
@@ -53,7 +53,7 @@ function without(known: ReadonlyMap<string, boolean>, key: string): ReadonlyMap<
 /** Null: it is so already. */
 function changedBy(
   reactions: Message['reactions'],
-  { emoji, user_id, isAdded }: Reacting,
+  { emoji, user_id, isAdded }: ReactionChange,
   isShown: boolean
 ): Pick<Message, 'reactions'> | null {
   const at = reactions.findIndex((one) => one.emoji === emoji);
@@ -85,7 +85,7 @@ export function amend(
 }
 
 /** As many faces as the server tells of a thread. */
-const FACES = 5;
+const MAX_FACES = 5;
 
 /** A reply counts at the message that its thread belongs to. What is told of the thread by itself may have come first. */
 export function countReply(state: LogState, { thread_id, no, created_at, sender }: Message, seq: number): LogState {
@@ -93,7 +93,7 @@ export function countReply(state: LogState, { thread_id, no, created_at, sender 
   return amend(state, { message_id: thread_id, seq }, ({ thread }) => {
     const { reply_count = 0, last_no = 0, participants = [], ...rest } = thread ?? {};
     if (last_no >= no) return null;
-    const isNew = participants.length < FACES && !participants.some(({ id }) => id === sender.id);
+    const isNew = participants.length < MAX_FACES && !participants.some(({ id }) => id === sender.id);
     return {
       thread: {
         ...rest,
@@ -107,7 +107,7 @@ export function countReply(state: LogState, { thread_id, no, created_at, sender 
 }
 
 /** How a thread stands, told to those who look: it has no number in the log, and may come before what it counts. */
-export function takeThread(state: LogState, messageId: string, thread: ThreadSummary | null): LogState {
+export function applyThread(state: LogState, messageId: string, thread: ThreadSummary | null): LogState {
   const index = findIndexById(state.entries, messageId);
   const have = state.entries[index];
   if (!have || (have.message.thread?.last_no ?? 0) > (thread?.last_no ?? 0)) return state;

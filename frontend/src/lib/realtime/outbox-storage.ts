@@ -11,9 +11,9 @@ export interface OutboxStorage {
 }
 
 /** What the service worker is woken by. */
-export const LEFT = 'natter-outbox';
+export const SYNC_TAG = 'natter-outbox';
 
-type Waking = ServiceWorkerRegistration & { readonly sync?: { register(tag: string): Promise<void> } };
+type WakeChannel = ServiceWorkerRegistration & { readonly sync?: { register(tag: string): Promise<void> } };
 
 /** A browser that offers no database (a strict private window) keeps them for as long as the page lives. */
 export class BrowserOutboxStorage implements OutboxStorage {
@@ -38,7 +38,7 @@ export class BrowserOutboxStorage implements OutboxStorage {
   wake(): void {
     // Where there is no background sync, it goes out when the app is opened.
     void registration()
-      .then((worker) => worker?.sync?.register(LEFT))
+      .then((worker) => worker?.sync?.register(SYNC_TAG))
       .catch(() => undefined);
   }
 
@@ -53,6 +53,6 @@ export class BrowserOutboxStorage implements OutboxStorage {
   }
 }
 
-async function registration(): Promise<Waking | undefined> {
+async function registration(): Promise<WakeChannel | undefined> {
   return 'serviceWorker' in navigator ? navigator.serviceWorker.getRegistration() : undefined;
 }

@@ -3,7 +3,7 @@ import type { Upload } from '#lib/api/files.ts';
 import type { Failure } from './state.ts';
 
 /** What is known of a file before the server has it. */
-export interface Picked {
+export interface PickedFile {
   readonly name: string;
   readonly media_type: string;
   readonly size: number;
@@ -12,11 +12,11 @@ export interface Picked {
 }
 
 /** How an unsent message names a file that it takes along. */
-export interface Taken extends Picked {
+export interface AttachedFile extends PickedFile {
   readonly key: string;
 }
 
-export interface Attached extends Taken {
+export interface Attachment extends AttachedFile {
   /** `waiting`: for its turn, or for a connection. */
   readonly state: 'waiting' | 'uploading' | 'ready' | 'failed';
   /** How much of it is there, from 0 to 1. */
@@ -30,4 +30,4 @@ export interface Attached extends Taken {
 }
 
 /** A message may have so many. */
-export const MOST_FILES = 10;
+export const MAX_FILES = 10;

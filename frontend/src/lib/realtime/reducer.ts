@@ -14,11 +14,11 @@ import {
   react,
   reactAtOnce,
   replaceAt,
-  takeThread,
+  applyThread,
   undoReacting,
-  type Reacting
+  type ReactionChange
 } from './message-patches.ts';
-import type { Taken } from './pending-attachments.ts';
+import type { AttachedFile } from './pending-attachments.ts';
 import { renamed } from './renamed.ts';
 import {
   EMPTY,
@@ -41,7 +41,7 @@ export type LogInput =
   | { kind: 'fetched'; message: Message; basis: number }
   | { kind: 'removed'; id: string }
   | { kind: 'event'; frame: DurableFrame }
-  | { kind: 'reacting' | 'not_reacting'; reacting: Reacting }
+  | { kind: 'reacting' | 'not_reacting'; reacting: ReactionChange }
   | { kind: 'delta'; delta: Delta }
   | { kind: 'tool_call'; messageId: string; call: ToolCall }
   | { kind: 'thread'; messageId: string; thread: ThreadSummary | null }
@@ -53,12 +53,12 @@ export type LogInput =
   | { kind: 'sending'; client_id: string }
   | { kind: 'acked'; client_id: string; seq: number }
   | { kind: 'refused'; client_id: string; failure: Failure }
-  | { kind: 'files'; client_id: string; files: readonly Taken[] }
+  | { kind: 'files'; client_id: string; files: readonly AttachedFile[] }
   | { kind: 'reworded'; client_id: string; content: string; mentions: readonly Mention[] }
   | { kind: 'discarded'; client_id: string };
 
 /** Beyond this many waiting events the gap is simply asked for again once it has been closed. */
-const EARLY_LIMIT = 2_000;
+const MAX_EARLY_EVENTS = 2_000;
 
 export function reduce(state: LogState, input: LogInput): LogState {
   switch (input.kind) {
@@ -67,25 +67,25 @@ export function reduce(state: LogState, input: LogInput): LogState {
     case 'unavailable':
       return { ...state, loading: false };
     case 'page':
-      return takePage(state, input);
+      return applyPage(state, input);
     case 'branch':
-      return takeBranch(state, input);
+      return applyBranch(state, input);
     case 'fetched':
-      return takeMessage(state, input.message, input.basis);
+      return applyMessage(state, input.message, input.basis);
     case 'removed':
       return remove(state, input.id);
     case 'event':
-      return takeEvent(state, input.frame);
+      return applyDurableFrame(state, input.frame);
     case 'reacting':
       return reactAtOnce(state, input.reacting);
     case 'not_reacting':
       return undoReacting(state, input.reacting);
     case 'delta':
-      return takeDelta(state, input.delta);
+      return applyDelta(state, input.delta);
     case 'tool_call':
-      return takeToolCall(state, input.messageId, input.call);
+      return applyToolCall(state, input.messageId, input.call);
     case 'thread':
-      return takeThread(state, input.messageId, input.thread);
+      return applyThread(state, input.messageId, input.thread);
     case 'renamed':
       return { ...state, entries: renamed(state.entries, input.who) };
     case 'heard':
@@ -116,7 +116,7 @@ export function reduce(state: LogState, input: LogInput): LogState {
 
 // ── history ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function takePage(state: LogState, page: Extract<LogInput, { kind: 'page' }>): LogState {
+function applyPage(state: LogState, page: Extract<LogInput, { kind: 'page' }>): LogState {
   if (page.part === 'older' && !state.loaded) return state;
   const newest = page.items.at(-1)?.seq ?? 0;
   const oldest = page.items[0]?.seq ?? 0;
@@ -145,7 +145,7 @@ function takePage(state: LogState, page: Extract<LogInput, { kind: 'page' }>): L
     outbox: withoutSent(state.outbox, page.items)
   };
   next = { ...next, known: Math.max(next.known, next.cursor) };
-  return catchUp(dropSettled(next));
+  return catchUp(removeSettled(next));
 }
 
 function mergeEntries(entries: readonly Entry[], incoming: Map<string, Entry>, basis: number): readonly Entry[] {
@@ -170,7 +170,7 @@ function newer(have: Entry, read: Entry, basis: number): Entry {
 }
 
 /** One message that was asked for by itself, because a piece of its text was missed. */
-function takeMessage(state: LogState, message: Message, basis: number): LogState {
+function applyMessage(state: LogState, message: Message, basis: number): LogState {
   const index = findIndexById(state.entries, message.id);
   const have = state.entries[index];
   if (!have) return state;
@@ -184,7 +184,7 @@ function takeMessage(state: LogState, message: Message, basis: number): LogState
 
 // ── events ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function takeEvent(state: LogState, frame: DurableFrame): LogState {
+function applyDurableFrame(state: LogState, frame: DurableFrame): LogState {
   const { seq } = frame.payload;
   const next = seq > state.known ? { ...state, known: seq } : state;
   const isClosed = !next.loaded && !next.loading;
@@ -196,7 +196,7 @@ function takeEvent(state: LogState, frame: DurableFrame): LogState {
 }
 
 function wait(state: LogState, frame: DurableFrame): LogState {
-  if (state.early.length >= EARLY_LIMIT) return state;
+  if (state.early.length >= MAX_EARLY_EVENTS) return state;
   const { seq } = frame.payload;
   const at = state.early.findIndex((other) => other.payload.seq >= seq);
   if (at === -1) return { ...state, early: [...state.early, frame] };
@@ -228,7 +228,7 @@ function applyEvent(state: LogState, frame: DurableFrame): LogState {
     case 'message.updated': {
       const { message, seq, branch_changed } = frame.payload;
       const changed = replace(next, message, seq, null);
-      return branch_changed ? leaveBranch(changed, message.seq, seq) : changed;
+      return branch_changed ? closeBranch(changed, message.seq, seq) : changed;
     }
     case 'message.completed':
       return replace(next, frame.payload.message, frame.payload.seq, null);
@@ -265,13 +265,13 @@ function applyEvent(state: LogState, frame: DurableFrame): LogState {
 }
 
 /** Another version of a message is shown: what followed the one before is taken away until its own is read. */
-function leaveBranch(state: LogState, after: number, at: number): LogState {
+function closeBranch(state: LogState, after: number, at: number): LogState {
   const end = findIndexBySeq(state.entries, after + 1);
   const unseen = new Map([...state.unseen].filter(([, { message }]) => message.seq <= after));
   return { ...state, entries: state.entries.slice(0, end), unseen, gaps: new Map(), branch: { after, at } };
 }
 
-function takeBranch(state: LogState, page: Extract<LogInput, { kind: 'branch' }>): LogState {
+function applyBranch(state: LogState, page: Extract<LogInput, { kind: 'branch' }>): LogState {
   // Exchanged again meanwhile: another answer is on its way.
   if (!state.loaded || state.branch !== page.branch) return state;
   const incoming = new Map<string, Entry>();
@@ -325,7 +325,7 @@ function remove(state: LogState, id: string): LogState {
 
 // ── streaming ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function takeDelta(state: LogState, delta: Delta): LogState {
+function applyDelta(state: LogState, delta: Delta): LogState {
   const index = findIndexById(state.entries, delta.message_id);
   const have = state.entries[index];
   if (!have || have.message.status !== 'streaming') return state;
@@ -340,7 +340,7 @@ function takeDelta(state: LogState, delta: Delta): LogState {
 }
 
 /** What is told of a call while the answer is under way; the answer's end tells all of them once more. */
-function takeToolCall(state: LogState, messageId: string, call: ToolCall): LogState {
+function applyToolCall(state: LogState, messageId: string, call: ToolCall): LogState {
   const index = findIndexById(state.entries, messageId);
   const have = state.entries[index];
   if (!have || have.message.status !== 'streaming') return state;
@@ -373,7 +373,7 @@ function mend(state: LogState, id: string): LogState {
   const gaps = new Map(state.gaps);
   gaps.delete(id);
   let next: LogState = { ...state, gaps };
-  for (const delta of held.toSorted((a, b) => a.offset - b.offset)) next = takeDelta(next, delta);
+  for (const delta of held.toSorted((a, b) => a.offset - b.offset)) next = applyDelta(next, delta);
   return next;
 }
 
@@ -403,7 +403,7 @@ function withoutSent(outbox: readonly Outgoing[], messages: readonly Message[]):
   return outbox.filter((outgoing) => !sent.has(outgoing.client_id));
 }
 
-function dropSettled(state: LogState): LogState {
+function removeSettled(state: LogState): LogState {
   const outbox = state.outbox.filter((outgoing) => outgoing.seq === null || outgoing.seq > state.cursor);
   return outbox.length === state.outbox.length ? state : { ...state, outbox };
 }

@@ -3,7 +3,7 @@ import type { ApiError } from '#lib/api/client.ts';
 import type { Outgoing } from './state.ts';
 
 /** Failures that pass by themselves: the message waits and goes out later. */
-const PASSING = new Set(['rate_limited', 'slow_mode', 'unavailable']);
+const TEMPORARY_ERRORS = new Set(['rate_limited', 'slow_mode', 'unavailable']);
 
 export function asSent(outgoing: Outgoing, attachmentIds: readonly string[] | undefined) {
   const { client_id, content, reply_to, mentions, confirm } = outgoing;
@@ -29,5 +29,5 @@ export function isFault(error: ApiError): boolean {
 
 export function isPassing(error: ApiError): boolean {
   if (isFault(error)) return false;
-  return error.isNetwork || error.status === 429 || error.status > 500 || PASSING.has(error.code);
+  return error.isNetwork || error.status === 429 || error.status > 500 || TEMPORARY_ERRORS.has(error.code);
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Watch } from './stall-watch.ts';
+import { StallWatch } from './stall-watch.ts';
 
 describe('the watch over answers', () => {
   beforeEach(() => vi.useFakeTimers());
@@ -8,8 +8,8 @@ describe('the watch over answers', () => {
   const begin = () => {
     const growing: { id: string; length: number }[] = [{ id: 'a', length: 0 }];
     const ask = vi.fn(() => Promise.resolve());
-    const watch = new Watch(() => growing, ask);
-    watch.look();
+    const watch = new StallWatch(() => growing, ask);
+    watch.update();
     return { growing, ask, watch };
   };
 
@@ -28,7 +28,7 @@ describe('the watch over answers', () => {
     for (let length = 1; length < 20; length++) {
       await vi.advanceTimersByTimeAsync(1_000);
       growing[0] = { id: 'a', length };
-      watch.look();
+      watch.update();
     }
     expect(ask).not.toHaveBeenCalled();
   });
@@ -36,7 +36,7 @@ describe('the watch over answers', () => {
   it('ends with the answer', async () => {
     const { growing, ask, watch } = begin();
     growing.length = 0;
-    watch.look();
+    watch.update();
     await vi.advanceTimersByTimeAsync(60_000);
     expect(ask).not.toHaveBeenCalled();
   });

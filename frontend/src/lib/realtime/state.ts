@@ -4,7 +4,7 @@
  */
 import type { Details, FieldError } from '#lib/api/client.ts';
 import type { DurableFrame, Mention, Message } from '#lib/api/types.ts';
-import type { Taken } from './pending-attachments.ts';
+import type { AttachedFile } from './pending-attachments.ts';
 
 /** A message and the last event of the log that is surely reflected in it. */
 export interface Entry {
@@ -45,7 +45,7 @@ export interface Outgoing {
   /** Whom it calls; none in what an older version of the app has kept. */
   readonly mentions?: readonly Mention[];
   /** Files that it takes along. */
-  readonly files?: readonly Taken[];
+  readonly files?: readonly AttachedFile[];
   /** It may call many. */
   readonly confirm?: boolean;
   /** The message in whose thread it is said. */

@@ -18,17 +18,17 @@ const CREDENTIALS_ENDED = 4401;
 /** Of a conversation's log, at a time. */
 const PAGE = 200;
 /** One goes from conversation to conversation faster than the stream can follow. */
-const VIEW_AFTER = 500;
+const VIEW_DELAY = 500;
 /** Proxies end what is silent; the server says something every 15 s. */
-const SILENT = 40_000;
+const SILENCE_TIMEOUT = 40_000;
 /** A greeting is sent at once: without it, something holds the answer back. Whoever opened this waits twice as long. */
-const GREETED_WITHIN = 5_000;
+const HELLO_TIMEOUT = 5_000;
 /** Seconds for which an answer that ends waits for something to tell. */
 const WAIT = 20;
 /** Between those: what happened just now comes once more with the next one. */
 const PAUSE = 2_000;
 /** That it was said in this tab. */
-const SAID = 'natter.live-blocked';
+const BLOCKED_KEY = 'natter.live-blocked';
 
 export class StreamSocket implements Socket {
   onopen: Socket['onopen'] = null;
@@ -60,7 +60,7 @@ export class StreamSocket implements Socket {
     const { id, type, payload } = JSON.parse(data) as ClientFrame & { id: Id };
     switch (type) {
       case 'ping':
-        if (Date.now() - this.#heardAt < SILENT) queueMicrotask(() => this.#say('pong', {}, id));
+        if (Date.now() - this.#heardAt < SILENCE_TIMEOUT) queueMicrotask(() => this.#emit('pong', {}, id));
         return;
       case 'message.send':
         return void this.#answer(id, () => this.#message(payload));
@@ -85,7 +85,7 @@ export class StreamSocket implements Socket {
 
   async #follow(stream: AbortController): Promise<void> {
     const [goesOn, polls] = [this.#lastEventId !== undefined, StreamSocket.#polls];
-    if (!polls) this.#pollTimer = setTimeout(() => this.#poll(), GREETED_WITHIN);
+    if (!polls) this.#pollTimer = setTimeout(() => this.#poll(), HELLO_TIMEOUT);
     let isWhole = false;
     try {
       const query = [this.#view && `view=${this.#view}`, polls && `wait=${WAIT}`].filter(Boolean).join('&');
@@ -96,7 +96,7 @@ export class StreamSocket implements Socket {
       };
       const answer = await this.#fetch(path, { headers, credentials: 'same-origin', signal: stream.signal });
       if (!answer.ok || !answer.body) {
-        this.#end(answer.status === 401 ? CREDENTIALS_ENDED : BROKEN);
+        this.#close(answer.status === 401 ? CREDENTIALS_ENDED : BROKEN);
         return;
       }
       this.readyState = OPEN;
@@ -107,7 +107,7 @@ export class StreamSocket implements Socket {
     }
     if (stream !== this.#stream) return;
     clearTimeout(this.#pollTimer);
-    if (!polls || !isWhole) this.#end(BROKEN);
+    if (!polls || !isWhole) this.#close(BROKEN);
     else if (this.readyState === OPEN) this.#pollTimer = setTimeout(() => void this.#follow(stream), PAUSE);
   }
 
@@ -134,11 +134,11 @@ export class StreamSocket implements Socket {
       if (!StreamSocket.#polls) clearTimeout(this.#pollTimer);
       const blocks = (rest + value).split('\n\n');
       rest = blocks.pop() ?? '';
-      for (const block of blocks) this.#take(block, goesOn);
+      for (const block of blocks) this.#handleBlock(block, goesOn);
     }
   }
 
-  #take(block: string, goesOn: boolean): void {
+  #handleBlock(block: string, goesOn: boolean): void {
     let data = '';
     let type = '';
     for (const line of block.split('\n')) {
@@ -148,17 +148,17 @@ export class StreamSocket implements Socket {
     }
     // Who goes on where they were is neither greeted nor brought up to date anew.
     if (data === '' || (goesOn && (type === 'hello' || type === 'sync.done'))) return;
-    if (type === 'hello') this.#sayWhy();
+    if (type === 'hello') this.#logBlocked();
     this.onmessage?.({ data });
   }
 
   /** Once in a tab one is told why things are slower. */
-  #sayWhy(): void {
+  #logBlocked(): void {
     if (StreamSocket.#isSaid) return;
     StreamSocket.#isSaid = true;
     try {
-      if (sessionStorage.getItem(SAID)) return;
-      sessionStorage.setItem(SAID, '1');
+      if (sessionStorage.getItem(BLOCKED_KEY)) return;
+      sessionStorage.setItem(BLOCKED_KEY, '1');
     } catch {
       // Nothing can be kept: it is said again after a reload.
     }
@@ -173,10 +173,10 @@ export class StreamSocket implements Socket {
     this.#viewTimer = setTimeout(() => {
       // Without a place to go on from, events would be missed.
       if (this.readyState === OPEN && this.#lastEventId !== undefined) this.#restart();
-    }, VIEW_AFTER);
+    }, VIEW_DELAY);
   }
 
-  #end(code: number): void {
+  #close(code: number): void {
     if (this.readyState === CLOSED) return;
     this.close();
     this.onclose?.({ code });
@@ -184,7 +184,7 @@ export class StreamSocket implements Socket {
 
   // ── what is sent ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #say(type: string, payload: unknown, reply_to: Id): void {
+  #emit(type: string, payload: unknown, reply_to: Id): void {
     if (this.readyState === CLOSED) return;
     this.onmessage?.({ data: JSON.stringify({ id: reply_to, type, timestamp: '', payload, reply_to }) });
   }
@@ -192,14 +192,14 @@ export class StreamSocket implements Socket {
   /** Does what a frame asks for, and answers it as a socket would. */
   async #answer(id: Id, run: () => Promise<unknown>, type = 'ack'): Promise<void> {
     try {
-      this.#say(type, await run(), id);
+      this.#emit(type, await run(), id);
     } catch (error) {
       if (!(error instanceof ApiError) || error.isNetwork) {
-        this.#end(BROKEN);
+        this.#close(BROKEN);
         return;
       }
       const { code, message, retryAfter, details } = error;
-      this.#say('error', { code, message, retry_after: retryAfter ?? null, details }, id);
+      this.#emit('error', { code, message, retry_after: retryAfter ?? null, details }, id);
     }
   }
 
@@ -217,7 +217,7 @@ export class StreamSocket implements Socket {
         try {
           const page = await this.#api.get(path, { after_seq, limit: PAGE });
           for (const { type, payload, seq } of page.items) {
-            this.#say(type, payload, id);
+            this.#emit(type, payload, id);
             after_seq = seq;
           }
           more = page.has_more;

@@ -1,4 +1,4 @@
-import { sentence } from '#lib/api/error-messages.ts';
+import { errorMessage } from '#lib/api/error-messages.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
 
 /** Does something that a button asked for, and says how it went. True when it went well. */
@@ -8,7 +8,7 @@ export async function attempt(run: () => Promise<unknown>, done?: string): Promi
     if (done) toast(done);
     return true;
   } catch (error) {
-    toast(sentence(error));
+    toast(errorMessage(error));
     return false;
   }
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { FILLS_FIELD, growField } from './grow-field.ts';
+import { MAX_GROWN_CHARS, growField } from './grow-field.ts';
 
 /** How high a field comes to be, and how often it was measured for that. */
 function grown(value: string): [string, number] {
@@ -19,6 +19,6 @@ function grown(value: string): [string, number] {
 it('is as high as what stands in it, and measured only where that is not known', () => {
   expect(grown('three lines')).toEqual(['84px', 1]);
   expect(grown('')).toEqual(['0', 0]);
-  expect(grown('x'.repeat(FILLS_FIELD))).toEqual(['84px', 1]);
-  expect(grown('x'.repeat(FILLS_FIELD + 1))).toEqual(['100dvh', 0]);
+  expect(grown('x'.repeat(MAX_GROWN_CHARS))).toEqual(['84px', 1]);
+  expect(grown('x'.repeat(MAX_GROWN_CHARS + 1))).toEqual(['100dvh', 0]);
 });

@@ -1,10 +1,10 @@
 /** A text of so many code units fills the field, however its lines break: its height need not be measured. */
-export const FILLS_FIELD = 6_000;
+export const MAX_GROWN_CHARS = 6_000;
 
 /** Makes a field as high as what stands in it. */
 export function growField(field: HTMLTextAreaElement): void {
   const { length } = field.value;
-  if (length > FILLS_FIELD) {
+  if (length > MAX_GROWN_CHARS) {
     field.style.height = '100dvh';
     return;
   }

@@ -1,8 +1,8 @@
 import type { Attachment } from 'svelte/attachments';
 
-const HELD_FOR = 450;
+const PRESS_MS = 450;
 /** A finger that moves further scrolls. */
-const STILL_WITHIN = 8;
+const MOVE_TOLERANCE = 8;
 
 /**
  * Keeps the finger that is still down from pressing what has come up beneath it: no click counts until the next touch begins.
@@ -21,10 +21,10 @@ function swallowClick(): void {
 }
 
 /** What can be pressed itself, or scrolled sideways, keeps its own meaning. */
-const OWN_MEANING = 'a, button, pre, .tbl';
+const IGNORED_TARGETS = 'a, button, pre, .tbl';
 
 /** A finger that rests on something for a moment asks what can be done with it. */
-export function longPress(act: () => void, except = OWN_MEANING): Attachment<HTMLElement> {
+export function longPress(act: () => void, except = IGNORED_TARGETS): Attachment<HTMLElement> {
   return (element) => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let start = { x: 0, y: 0 };
@@ -39,11 +39,11 @@ export function longPress(act: () => void, except = OWN_MEANING): Attachment<HTM
         if (navigator.userActivation.hasBeenActive) navigator.vibrate?.(10);
         swallowClick();
         act();
-      }, HELD_FOR);
+      }, PRESS_MS);
     };
     const move = (event: TouchEvent) => {
       const touch = event.touches[0];
-      if (!touch || Math.hypot(touch.clientX - start.x, touch.clientY - start.y) > STILL_WITHIN) cancel();
+      if (!touch || Math.hypot(touch.clientX - start.x, touch.clientY - start.y) > MOVE_TOLERANCE) cancel();
     };
     element.addEventListener('touchstart', begin, { passive: true });
     element.addEventListener('touchmove', move, { passive: true });

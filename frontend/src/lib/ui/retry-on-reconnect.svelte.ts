@@ -1,10 +1,10 @@
 import { untrack } from 'svelte';
 import { ApiError } from '#lib/api/client.ts';
 import { useApp } from '#lib/app/app.ts';
-import type { Listing } from '#lib/api/paged-resource.svelte.ts';
+import type { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 /** What could not be loaded because the server was away is asked for again, by itself, when it is back. */
-export function useHealing(listing: () => Pick<Listing<unknown>, 'error' | 'retry'>): void {
+export function useRetryOnReconnect(listing: () => Pick<PagedResource<unknown>, 'error' | 'retry'>): void {
   const { connection } = useApp();
 
   $effect(() => {

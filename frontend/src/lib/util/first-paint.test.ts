@@ -9,18 +9,18 @@ afterEach(() => {
 async function opened() {
   vi.resetModules();
   vi.useFakeTimers();
-  const { awaitSeen, seen, shown } = await import('./first-paint.ts');
+  const { awaitSeen, markPainted, painted } = await import('./first-paint.ts');
   const begin = vi.fn();
-  void shown.then(begin);
-  return { awaitSeen, seen, begin };
+  void painted.then(begin);
+  return { awaitSeen, markPainted, begin };
 }
 
 it('has what can wait begin once what one came to see is there', async () => {
-  const { awaitSeen, seen, begin } = await opened();
+  const { awaitSeen, markPainted, begin } = await opened();
   awaitSeen();
   await vi.advanceTimersByTimeAsync(2_000);
   expect(begin).not.toHaveBeenCalled();
-  seen();
+  markPainted();
   await vi.advanceTimersByTimeAsync(0);
   expect(begin).toHaveBeenCalledOnce();
 });

@@ -2,17 +2,17 @@
 let tell: () => void = () => undefined;
 
 /** Once what one has come to see stands there, or can't be brought. */
-export const shown = new Promise<void>((resolve) => (tell = resolve));
+export const painted = new Promise<void>((resolve) => (tell = resolve));
 
 /** So late it is no longer waited for: it may come over a slow line. */
-const AT_LATEST = 3_000;
+const MAX_WAIT = 3_000;
 
 /** It stands there. */
-export function seen(): void {
+export function markPainted(): void {
   tell();
 }
 
 /** The page that is opened says itself when it is seen. */
 export function awaitSeen(): void {
-  setTimeout(tell, AT_LATEST);
+  setTimeout(tell, MAX_WAIT);
 }

@@ -7,7 +7,7 @@ const ACCENT =
   /[\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe2f]/g;
 /** Joiners, marks of direction and the like. */
 // eslint-disable-next-line no-misleading-character-class -- each is meant by itself
-const UNSEEN = /[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\u{e0100}-\u{e01ef}]/gu;
+const INVISIBLE = /[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\u{e0100}-\u{e01ef}]/gu;
 /** What is written for a letter where it is missing on the keyboard. */
 const PLAIN: Readonly<Record<string, string>> = {
   đ: 'd',
@@ -31,7 +31,7 @@ export function fold(text: string): string {
   return plainSigns(text.normalize('NFKC').normalize('NFD'))
     .toLowerCase()
     .replace(ACCENT, '')
-    .replace(UNSEEN, '')
+    .replace(INVISIBLE, '')
     .replace(/[\u201c\u201d]/g, '"')
     .replace(/[đðßøłæœþıς]/g, (letter) => PLAIN[letter] ?? letter)
     .replace(/\s+/g, ' ')

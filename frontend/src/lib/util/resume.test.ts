@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { whenWoken } from './resume.ts';
+import { onResume } from './resume.ts';
 
 const page = Object.assign(new EventTarget(), { visibilityState: 'visible' });
 const browser = new EventTarget();
@@ -23,7 +23,7 @@ afterEach(() => {
 
 it('tells that a page is seen again after a while, or has a network again, until that is nobody’s business', () => {
   const woken = vi.fn();
-  const stop = whenWoken(woken);
+  const stop = onResume(woken);
   look('visible');
   look('hidden');
   vi.advanceTimersByTime(3_000);

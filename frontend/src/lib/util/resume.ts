@@ -1,12 +1,12 @@
 /** Whoever looks at another tab for a moment has not slept. */
-const SLEEP = 5_000;
+const MIN_SLEEP = 5_000;
 
 /** Runs that when the page comes back after a while out of sight, and when the network does; answers how to stop. */
-export function whenWoken(run: () => void): () => void {
+export function onResume(run: () => void): () => void {
   let hiddenAt = Infinity;
   const look = () => {
     if (document.visibilityState === 'hidden') hiddenAt = Date.now();
-    else if (Date.now() - hiddenAt > SLEEP) run();
+    else if (Date.now() - hiddenAt > MIN_SLEEP) run();
   };
   document.addEventListener('visibilitychange', look);
   addEventListener('online', run);

@@ -1,9 +1,9 @@
 import type { Api } from '#lib/api/client.ts';
 import type { ApiKey, KeyPolicy, KeyScope, NewApiKey } from '#lib/features/auth/api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
-export interface KeyWish {
+export interface ApiKeyInput {
   name: string;
   scopes: KeyScope[];
   /** Null: it does not run out. */
@@ -16,8 +16,8 @@ export type KeyChange = { name: string; days?: number | null } & Partial<KeyPoli
 const DAY = 86_400_000;
 
 /** Keys by which programs act for this account. */
-export class ApiKeys {
-  readonly list: Listing<ApiKey>;
+export class ApiKeysStore {
+  readonly list: PagedResource<ApiKey>;
   /** The one that was just made: the only time that it can be read. */
   fresh = $state.raw<NewApiKey | null>(null);
   readonly #api: Api;
@@ -26,18 +26,18 @@ export class ApiKeys {
   constructor(api: Api, now: () => number = Date.now) {
     this.#api = api;
     this.#now = now;
-    this.list = new Listing((page) => api.get('/api_keys', { page, page_size: 50 }));
+    this.list = new PagedResource((page) => api.get('/api_keys', { page, page_size: 50 }));
   }
 
-  async create({ name, scopes, days, policy }: KeyWish): Promise<void> {
-    const expires_at = this.#endAfter(days) ?? undefined;
+  async create({ name, scopes, days, policy }: ApiKeyInput): Promise<void> {
+    const expires_at = this.#expiryAfter(days) ?? undefined;
     this.#show(await this.#api.post('/api_keys', { name, scopes, expires_at, ...policy }));
   }
 
   /** `days` left out: it runs out when it did before. */
   async change(id: Id, { days, ...change }: KeyChange): Promise<void> {
-    const end = days === undefined ? {} : { expires_at: this.#endAfter(days) };
-    this.#put(await this.#api.patch(`/api_keys/${id}`, { ...change, ...end }));
+    const end = days === undefined ? {} : { expires_at: this.#expiryAfter(days) };
+    this.#upsert(await this.#api.patch(`/api_keys/${id}`, { ...change, ...end }));
   }
 
   /** Another secret; the old one is accepted for so many seconds. */
@@ -48,19 +48,19 @@ export class ApiKeys {
   async revoke(id: Id): Promise<void> {
     await this.#api.delete(`/api_keys/${id}`);
     if (this.fresh?.id === id) this.fresh = null;
-    this.list.drop((key) => key.id === id);
+    this.list.remove((key) => key.id === id);
   }
 
-  #endAfter(days: number | null): string | null {
+  #expiryAfter(days: number | null): string | null {
     return days === null ? null : new Date(this.#now() + days * DAY).toISOString();
   }
 
   #show(made: NewApiKey): void {
     this.fresh = made;
-    this.#put(made);
+    this.#upsert(made);
   }
 
-  #put(key: ApiKey): void {
-    this.list.put(key, ({ id }) => id === key.id);
+  #upsert(key: ApiKey): void {
+    this.list.upsert(key, ({ id }) => id === key.id);
   }
 }

@@ -63,17 +63,17 @@ export function periods(): { value: BudgetPeriod; label: string }[] {
 }
 
 /** The most that the server takes for a limit. */
-const MOST = 1_000_000_000;
-const MOST_PARALLEL = 100_000;
+const MAX_LIMIT = 1_000_000_000;
+const MAX_PARALLEL = 100_000;
 
 export const problems: Record<KeyField, (value: string) => string | undefined> = {
   name: (value) => (value.trim() === '' ? m.name_missing() : undefined),
   scopes: (value) => (value === '' ? m.scope_missing() : undefined),
   models: () => undefined,
   budget: (value) => (value.trim() !== '' && !microOf(value) ? m.key_budget_wrong() : undefined),
-  rpm: (value) => limitProblem(value, MOST),
-  tpm: (value) => limitProblem(value, MOST),
-  parallel: (value) => limitProblem(value, MOST_PARALLEL)
+  rpm: (value) => limitProblem(value, MAX_LIMIT),
+  tpm: (value) => limitProblem(value, MAX_LIMIT),
+  parallel: (value) => limitProblem(value, MAX_PARALLEL)
 };
 
 function limitProblem(value: string, most: number): string | undefined {

@@ -1,10 +1,10 @@
-import type { Assistant, AssistantWish, Prompt, PromptWish } from '#lib/api/assistants.ts';
+import type { Assistant, AssistantInput, Prompt, PromptInput } from '#lib/api/assistants.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { Id, Page } from '#lib/api/types.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
-type Made = Assistant | Prompt;
+type Created = Assistant | Prompt;
 
 interface Kind<T> {
   path: '/assistants' | '/prompts';
@@ -16,8 +16,8 @@ interface Kind<T> {
 const PAGE_SIZE = 200;
 
 /** What the people of one workspace have made of one kind, as far as this account sees it; live. */
-export class WorkspaceList<T extends Made, Wish extends AssistantWish | PromptWish> {
-  readonly list: Listing<T>;
+export class WorkspaceListStore<T extends Created, Wish extends AssistantInput | PromptInput> {
+  readonly list: PagedResource<T>;
   readonly #api: Api;
   readonly #workspaceId: Id;
   readonly #kind: Kind<T>;
@@ -26,52 +26,52 @@ export class WorkspaceList<T extends Made, Wish extends AssistantWish | PromptWi
     this.#api = api;
     this.#workspaceId = workspaceId;
     this.#kind = kind;
-    this.list = new Listing(
+    this.list = new PagedResource(
       (page) => api.get(kind.path, { workspace_id: workspaceId, page, page_size: PAGE_SIZE }) as Promise<Page<T>>,
       ({ id }) => id
     );
   }
 
   /** Reads the list again when others change it; answers how to stop that. */
-  follow(line: Line): () => void {
-    const leave = line.on((frame) => {
+  follow(live: LiveUpdates): () => void {
+    const leave = live.on((frame) => {
       const isAbout = frame.type === this.#kind.event && frame.payload.workspace_id === this.#workspaceId;
       if (isAbout && this.list.isKnown) void this.list.refresh();
     });
-    const leaveReturn = line.onReturn(this.list, () => void this.list.refresh());
+    const unsubscribeStale = live.onStale(this.list, () => void this.list.refresh());
     return () => {
       leave();
-      leaveReturn();
+      unsubscribeStale();
     };
   }
 
   async create(wish: Wish): Promise<T> {
-    return this.#put(await this.#api.post(this.#kind.path, { ...wish, workspace_id: this.#workspaceId }));
+    return this.#upsert(await this.#api.post(this.#kind.path, { ...wish, workspace_id: this.#workspaceId }));
   }
 
   async change(id: Id, wish: Wish): Promise<T> {
-    return this.#put(await this.#api.patch(`${this.#kind.path}/${id}`, wish));
+    return this.#upsert(await this.#api.patch(`${this.#kind.path}/${id}`, wish));
   }
 
   async remove(id: Id): Promise<void> {
     await this.#api.delete(`${this.#kind.path}/${id}`);
-    this.list.drop((item) => item.id === id);
+    this.list.remove((item) => item.id === id);
   }
 
-  #put(made: Made): T {
+  #upsert(made: Created): T {
     // What comes back is of the kind that was asked for.
     const item = made as T;
-    this.list.put(item, ({ id }) => id === item.id, this.#kind.order);
+    this.list.upsert(item, ({ id }) => id === item.id, this.#kind.order);
     return item;
   }
 }
 
-export type Assistants = WorkspaceList<Assistant, AssistantWish>;
-export type Prompts = WorkspaceList<Prompt, PromptWish>;
+export type Assistants = WorkspaceListStore<Assistant, AssistantInput>;
+export type Prompts = WorkspaceListStore<Prompt, PromptInput>;
 
 /** The assistants that this account may ask: the usual one first, then by name. */
 export function assistantsOf(api: Api, workspaceId: Id): Assistants {
-  return new WorkspaceList(api, workspaceId, {
+  return new WorkspaceListStore(api, workspaceId, {
     path: '/assistants',
     event: 'assistants.changed',
     order: (a, b) => Number(b.is_default) - Number(a.is_default) || a.name.localeCompare(b.name)
@@ -80,7 +80,7 @@ export function assistantsOf(api: Api, workspaceId: Id): Assistants {
 
 /** The prompts that its people share, and one's own. */
 export function promptsOf(api: Api, workspaceId: Id): Prompts {
-  return new WorkspaceList(api, workspaceId, {
+  return new WorkspaceListStore(api, workspaceId, {
     path: '/prompts',
     event: 'prompts.changed',
     order: (a, b) => a.command.localeCompare(b.command)

@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
-import type { Assistant, AssistantWish, Prompt } from '#lib/api/assistants.ts';
-import { FakeLine } from '#lib/features/conversations/store-testing.ts';
+import type { Assistant, AssistantInput, Prompt } from '#lib/api/assistants.ts';
+import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 import { type Assistants, assistantsOf, promptsOf } from './workspace-list.svelte.ts';
 
 interface Named {
@@ -32,9 +32,9 @@ it('keeps the usual assistant first, and the others by name', async () => {
   const { api } = fake({ id: 'a', name: 'Natter', is_default: true }, { id: 'b', name: 'Lingo', is_default: false });
   const assistants = assistantsOf(api, 'w1');
   await assistants.list.load();
-  await assistants.create({ name: 'Clause' } as AssistantWish);
+  await assistants.create({ name: 'Clause' } as AssistantInput);
   expect(names(assistants)).toEqual(['Natter', 'Clause', 'Lingo']);
-  await assistants.change('b', { name: 'Babel' } as AssistantWish);
+  await assistants.change('b', { name: 'Babel' } as AssistantInput);
   expect(names(assistants)).toEqual(['Natter', 'Babel', 'Clause']);
   await assistants.remove('made');
   expect(names(assistants)).toEqual(['Natter', 'Babel']);
@@ -43,19 +43,19 @@ it('keeps the usual assistant first, and the others by name', async () => {
 
 it('reads the list again when somebody else changes it, in this workspace alone, until nobody looks', async () => {
   const { api, asked, list } = fake({ id: 'a', name: 'Natter' });
-  const line = new FakeLine();
+  const live = new FakeLiveUpdates();
   const assistants = assistantsOf(api, 'w1');
-  const leave = assistants.follow(line);
-  line.receive({ type: 'assistants.changed', payload: { workspace_id: 'w1' } });
+  const leave = assistants.follow(live);
+  live.receive({ type: 'assistants.changed', payload: { workspace_id: 'w1' } });
   expect(asked).not.toHaveBeenCalled();
   await assistants.list.load();
   list.push({ id: 'b', name: 'Lingo' } as Assistant);
-  line.receive({ type: 'assistants.changed', payload: { workspace_id: 'w2' } });
-  line.receive({ type: 'assistants.changed', payload: { workspace_id: 'w1' } });
+  live.receive({ type: 'assistants.changed', payload: { workspace_id: 'w2' } });
+  live.receive({ type: 'assistants.changed', payload: { workspace_id: 'w1' } });
   await vi.waitFor(() => expect(names(assistants)).toEqual(['Natter', 'Lingo']));
   expect(asked).toHaveBeenCalledTimes(2);
   leave();
-  line.receive({ type: 'assistants.changed', payload: { workspace_id: 'w1' } });
+  live.receive({ type: 'assistants.changed', payload: { workspace_id: 'w1' } });
   expect(asked).toHaveBeenCalledTimes(2);
 });
 

@@ -52,7 +52,7 @@ export type NewInvitation = Invitation & Pick<Described.NewInvitation, 'token' |
 /** Made by nobody: by the firewall. */
 export type Ban = Always<Described.Ban, 'created_by'>;
 
-export type BanWish = Described.AddBanRequest;
+export type BanInput = Described.AddBanRequest;
 
 /** What was done, such as `auth.signin`. */
 export type AuditAction = Described.AuditAction;

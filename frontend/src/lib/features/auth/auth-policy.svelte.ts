@@ -2,22 +2,22 @@ import { base } from '#lib/util/address.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { Id, InvitationPreview, PasswordPolicy, Policy, Provider, TextLimits } from '#lib/api/types.ts';
 
-const USUAL: Policy = {
+const DEFAULT_POLICY: Policy = {
   signup: 'open',
   setup_token: false,
   mail: 'smtp',
   password: { min_length: 8, upper: true, lower: true, digit: true, common: true }
 };
 
-const USUAL_LIMITS: TextLimits = { max_chars: 5_000, max_prompt_chars: 100_000 };
+const DEFAULT_TEXT_LIMITS: TextLimits = { max_chars: 5_000, max_prompt_chars: 100_000 };
 
 /** The ways in that this server offers, and what comes by mail: verifying, a new password, an invitation. */
-export class Entrance {
+export class AuthPolicyStore {
   #providers = $state.raw<Provider[]>([]);
-  #policy = $state.raw<Policy>(USUAL);
+  #policy = $state.raw<Policy>(DEFAULT_POLICY);
 
   /** The address typed at one of its forms, for the next: from signing up to signing in, say. */
-  address = '';
+  email = '';
 
   readonly #api: Api;
   #loading: Promise<void> | undefined;
@@ -32,7 +32,7 @@ export class Entrance {
 
   /** Whether the server has said what holds here. */
   get isLoaded(): boolean {
-    return this.#policy !== USUAL;
+    return this.#policy !== DEFAULT_POLICY;
   }
 
   get signup(): Policy['signup'] {
@@ -56,7 +56,7 @@ export class Entrance {
 
   /** How long messages may be. */
   get messages(): TextLimits {
-    return this.#policy.messages ?? USUAL_LIMITS;
+    return this.#policy.messages ?? DEFAULT_TEXT_LIMITS;
   }
 
   /** How large a file may be; undefined while that isn't known. */
@@ -65,7 +65,7 @@ export class Entrance {
   }
 
   /** Whether what somebody says can be written down. */
-  get writesDown(): boolean {
+  get canTranscribe(): boolean {
     return this.#policy.transcriptions === true;
   }
 
@@ -113,7 +113,7 @@ export class Entrance {
 }
 
 /** Where signing in at a provider begins. The server leads on to it, and comes back to `next`. */
-export function startOf(provider: string, next: string, { link = false } = {}): string {
+export function oauthStartUrl(provider: string, next: string, { link = false } = {}): string {
   const query = new URLSearchParams({ next, ...(link ? { link: 'true' } : {}) });
   return `${base}/r1/auth/oauth/${encodeURIComponent(provider)}/start?${query}`;
 }

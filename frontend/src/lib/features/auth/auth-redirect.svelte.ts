@@ -3,43 +3,43 @@ import { goto } from '#lib/util/navigation.ts';
 import { useApp } from '#lib/app/app.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
-import { startOf } from './auth-policy.svelte.ts';
-import { forgetDetour, ownPath, recallDetour } from './oauth-return.ts';
-import { entranceError } from './components/errors.ts';
+import { oauthStartUrl } from './auth-policy.svelte.ts';
+import { clearOAuthReturn, localPath, loadOAuthReturn } from './oauth-return.ts';
+import { authError } from './components/errors.ts';
 
 /** What somebody who is signed in puts right in the settings. */
 const LINKING = new Set(['link_required', 'fresh_sign_in_required']);
 
 /** Why one is at the door and where one wants to go; leads on there as soon as one is signed in. */
-export class Arrival {
+export class AuthRedirect {
   /** What went wrong at a provider. */
   readonly error = page.url.searchParams.get('error');
-  readonly detour = recallDetour();
-  readonly next = ownPath(page.url.searchParams.get('next') ?? this.detour?.next);
+  readonly oauthReturn = loadOAuthReturn();
+  readonly next = localPath(page.url.searchParams.get('next') ?? this.oauthReturn?.next);
   /** The provider that is to be added to the account that signs in now. */
-  readonly linking = this.error === 'link_required' ? (this.detour?.provider ?? null) : null;
+  readonly linking = this.error === 'link_required' ? (this.oauthReturn?.provider ?? null) : null;
 
   constructor() {
-    const { session, entrance } = useApp();
+    const { session, authPolicy } = useApp();
     // Somebody who is in already and only comes back from a provider is told there what happened.
     let wasOutside = false;
     $effect(() => {
       if (session.state === 'signed-out') wasOutside = true;
       if (session.state !== 'signed-in') return;
-      entrance.address = '';
-      this.#leave(wasOutside);
+      authPolicy.email = '';
+      this.#redirect(wasOutside);
     });
   }
 
   /** What the page says about the error, or nothing. */
   get failure(): string | null {
-    return this.error && this.error !== 'link_required' ? entranceError(this.error) : null;
+    return this.error && this.error !== 'link_required' ? authError(this.error) : null;
   }
 
-  #leave(wasOutside: boolean): void {
-    forgetDetour();
+  #redirect(wasOutside: boolean): void {
+    clearOAuthReturn();
     if (this.linking && wasOutside) {
-      location.replace(startOf(this.linking, this.next, { link: true }));
+      location.replace(oauthStartUrl(this.linking, this.next, { link: true }));
       return;
     }
     if (this.error && !wasOutside && LINKING.has(this.error)) {
@@ -48,7 +48,7 @@ export class Arrival {
       void goto('/settings#identities', { replace: true });
       return;
     }
-    if (this.error && !wasOutside) toast(entranceError(this.error));
+    if (this.error && !wasOutside) toast(authError(this.error));
     void goto(this.next, { replace: true });
   }
 }

@@ -4,7 +4,7 @@ import type { ConfirmMethod, Freshness } from '#lib/api/types.ts';
 type Proof = { password: string } | { code: string } | { recovery_code: string };
 
 /** What is important asks that the person showed a moment ago who they are. This asks them, and what waited goes on. */
-export class Confirmation {
+export class ConfirmationStore {
   /** By which of these the account can show it; none known before it is asked. */
   methods = $state.raw<ConfirmMethod[]>([]);
   isAsking = $state(false);
@@ -15,25 +15,25 @@ export class Confirmation {
 
   constructor(api: Api) {
     this.#api = api;
-    api.onStale = () => this.ask();
+    api.onStale = () => this.request();
   }
 
   /** True once it is certain who sits here, at once where that is fresh enough; for what the browser does by itself. */
   async ensure(): Promise<boolean> {
-    const { fresh_until } = await this.#learn();
-    return fresh_until !== null || this.ask();
+    const { fresh_until } = await this.#loadMethods();
+    return fresh_until !== null || this.request();
   }
 
   /** Asks the person; whoever asks meanwhile waits for the same answer. False: they would rather not. */
-  ask(): Promise<boolean> {
-    this.#question ??= this.#begin().finally(() => {
+  request(): Promise<boolean> {
+    this.#question ??= this.#open().finally(() => {
       this.#question = undefined;
       this.isAsking = false;
     });
     return this.#question;
   }
 
-  giveUp(): void {
+  cancel(): void {
     this.#answer?.(false);
   }
 
@@ -50,15 +50,15 @@ export class Confirmation {
     this.#answer?.(true);
   }
 
-  async #begin(): Promise<boolean> {
-    await this.#learn();
+  async #open(): Promise<boolean> {
+    await this.#loadMethods();
     return new Promise((resolve) => {
       this.#answer = resolve;
       this.isAsking = true;
     });
   }
 
-  async #learn(): Promise<Freshness> {
+  async #loadMethods(): Promise<Freshness> {
     const freshness = await this.#api.get('/auth/confirm');
     this.methods = freshness.methods;
     return freshness;

@@ -1,6 +1,6 @@
 import { expect, it, vi } from 'vitest';
 import { Api, ApiError } from '#lib/api/client.ts';
-import { Confirmation } from './confirmation.svelte.ts';
+import { ConfirmationStore } from './confirmation.svelte.ts';
 
 /** A server that wants to know again who sits here before it makes a key. */
 function fake({ isFresh = false } = {}) {
@@ -23,7 +23,7 @@ function fake({ isFresh = false } = {}) {
     return answer(201, { data: {} });
   };
   const api = new Api({ fetch: fetch as typeof globalThis.fetch });
-  return { server, api, confirmation: new Confirmation(api) };
+  return { server, api, confirmation: new ConfirmationStore(api) };
 }
 
 const KEY = { name: 'CI', scopes: [] };
@@ -47,7 +47,7 @@ it('asks once for all that waits, and gives each what the server said when nobod
     call.catch((error) => error.code)
   );
   await vi.waitFor(() => expect(confirmation.isAsking).toBe(true));
-  confirmation.giveUp();
+  confirmation.cancel();
   expect(await Promise.all(both)).toEqual(['fresh_sign_in_required', 'fresh_sign_in_required']);
   expect(server).toMatchObject({ made: 0, asked: 1 });
 });

@@ -21,7 +21,7 @@ export function rememberJoining(token: string): void {
 }
 
 /** Whether joining was asked for before signing in; asked once. */
-export function takeJoining(token: string): boolean {
+export function consumeJoining(token: string): boolean {
   try {
     const isIt = sessionStorage.getItem(KEY) === token;
     if (isIt) sessionStorage.removeItem(KEY);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { ownPath } from './oauth-return.ts';
+import { localPath } from './oauth-return.ts';
 
-const own = (path: string | null) => ownPath(path, 'https://chat.example');
+const own = (path: string | null) => localPath(path, 'https://chat.example');
 
 describe('where one goes after signing in', () => {
   it('is a path of ours', () => {

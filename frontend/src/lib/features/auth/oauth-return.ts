@@ -3,7 +3,7 @@
  * What was intended is kept for this tab meanwhile.
  */
 
-export interface Detour {
+export interface OAuthReturn {
   provider: string;
   /** Where the person wanted to go: a path of ours. */
   next: string;
@@ -11,25 +11,25 @@ export interface Detour {
 
 const KEY = 'natter.detour';
 
-export function rememberDetour(detour: Detour): void {
+export function saveOAuthReturn(oauthReturn: OAuthReturn): void {
   try {
-    sessionStorage.setItem(KEY, JSON.stringify(detour));
+    sessionStorage.setItem(KEY, JSON.stringify(oauthReturn));
   } catch {
     // Forgotten: the person arrives at the start.
   }
 }
 
-export function recallDetour(): Detour | null {
+export function loadOAuthReturn(): OAuthReturn | null {
   try {
     const value: unknown = JSON.parse(sessionStorage.getItem(KEY) ?? 'null');
     if (typeof value !== 'object' || value === null || !('provider' in value) || !('next' in value)) return null;
-    return { provider: String(value.provider), next: ownPath(String(value.next)) };
+    return { provider: String(value.provider), next: localPath(String(value.next)) };
   } catch {
     return null;
   }
 }
 
-export function forgetDetour(): void {
+export function clearOAuthReturn(): void {
   try {
     sessionStorage.removeItem(KEY);
   } catch {
@@ -38,7 +38,7 @@ export function forgetDetour(): void {
 }
 
 /** The path if it is one of ours, else the start: nobody is led away by a link to our sign-in page. */
-export function ownPath(path: string | null | undefined, origin: string = location.origin): string {
+export function localPath(path: string | null | undefined, origin: string = location.origin): string {
   if (!path?.startsWith('/')) return '/';
   try {
     const url = new URL(path, origin);

@@ -1,7 +1,7 @@
 import type { Api } from '#lib/api/client.ts';
 
 /** What the server holds against us for a while: too much at once, or this network altogether. */
-export class Limits {
+export class RateLimitStore {
   /** Until when something waits by itself (milliseconds since 1970), or 0. */
   slowedUntil = $state(0);
   /** Until when this network is refused, or 0. */
@@ -21,7 +21,7 @@ export class Limits {
   }
 
   /** Whether it is over: asks what anybody may ask. A new answer about the ban says how long it still is. */
-  async askAgain(): Promise<void> {
+  async recheck(): Promise<void> {
     try {
       await this.#api.get('/auth/oauth/providers');
       this.bannedUntil = 0;

@@ -10,10 +10,10 @@ export type SessionState = 'unknown' | 'signed-in' | 'ended' | 'signed-out' | 'u
 
 const HINT = 'natter.session';
 /** A tab that hears so late (milliseconds) that somebody has left was asleep. */
-const LATE = 10_000;
+const SIGN_OUT_WINDOW = 10_000;
 
 /** What the other tabs are told when somebody leaves. */
-interface Left {
+interface SignedOutMessage {
   readonly left: Id;
   readonly at: number;
 }
@@ -24,13 +24,13 @@ interface SessionOptions {
   /** Begins a new page, because another account must find nothing of the one before: at the same address, or where everybody begins. */
   startOver?: (where: 'here' | 'home') => void;
   /** Nobody is signed in here any more: what was read is not to be kept. */
-  forget?: () => void;
+  clearWorkerCache?: () => void;
   /** Somebody has signed out on purpose. */
-  left?: (userId: Id) => void;
+  clearLocalData?: (userId: Id) => void;
 }
 
 /** Who is signed in here. The tokens themselves stay in cookies; a hint in local storage only saves a pointless question. */
-export class Session {
+export class SessionStore {
   state = $state<SessionState>('unknown');
   /** While the state is not known yet: whom this browser saw last. While it is `ended`: whose page this is. */
   account = $state<Account | null>(null);
@@ -38,7 +38,7 @@ export class Session {
   /** The session was ended by someone else than the person at this tab. */
   ended = $state(false);
   /** The person at this tab signed out; the next one starts anew. */
-  leftOnPurpose = $state(false);
+  isSigningOut = $state(false);
 
   #readAt: number | null = null;
   /** Of whom something may be kept in this page, by stores that live as long as it does. */
@@ -49,23 +49,23 @@ export class Session {
   readonly #channel: BroadcastChannel | undefined;
   readonly #startOver: (where: 'here' | 'home') => void;
   readonly #forgetRead: () => void;
-  readonly #left: (userId: Id) => void;
+  readonly #clearLocalData: (userId: Id) => void;
 
   constructor(api: Api, options: SessionOptions = {}) {
     this.#api = api;
     this.#storage = options.storage;
     this.#channel = options.channel;
     this.#startOver = options.startOver ?? (() => undefined);
-    this.#forgetRead = options.forget ?? (() => undefined);
-    this.#left = options.left ?? (() => undefined);
+    this.#forgetRead = options.clearWorkerCache ?? (() => undefined);
+    this.#clearLocalData = options.clearLocalData ?? (() => undefined);
     this.account = parseAccount(this.#storage?.getItem(HINT));
     this.#pageOf = this.account?.id;
     api.onSignedOut = () => this.expire();
     this.#channel?.addEventListener('message', (event) => {
       // Another tab signed in or out: this one follows.
-      const told = event.data as string | Left;
-      if (typeof told !== 'string') this.#follow(told);
-      else if (told === 'signed-out') this.#forget();
+      const told = event.data as string | SignedOutMessage;
+      if (typeof told !== 'string') this.#applySignOut(told);
+      else if (told === 'signed-out') this.#clear();
       else if (told === 'signed-in' && this.state !== 'signed-in') void this.load();
     });
   }
@@ -108,13 +108,13 @@ export class Session {
   }
 
   /** When the account was read last; null: never yet. */
-  get askedAt(): number | null {
+  get requestedAt(): number | null {
     return this.#readAt;
   }
 
   /** Reads the account anew: it may have been changed on another device. */
   async refresh(): Promise<void> {
-    const isHere = () => this.state === 'signed-in' && !this.leftOnPurpose;
+    const isHere = () => this.state === 'signed-in' && !this.isSigningOut;
     if (!isHere()) return;
     try {
       const account = await this.#api.get('/users/me');
@@ -161,7 +161,7 @@ export class Session {
   }
 
   /** The person signed in at a page that is not ours: this tab and the others learn who it is. */
-  async arrive(): Promise<void> {
+  async resumeFromOAuth(): Promise<void> {
     // It may be somebody else than who was here before.
     this.#forgetRead();
     await this.load();
@@ -171,23 +171,23 @@ export class Session {
   async signOut(): Promise<void> {
     // The socket may end before the answer is here: that is no surprise then, and who left is forgotten by then.
     const left = this.account?.id;
-    this.leftOnPurpose = true;
+    this.isSigningOut = true;
     try {
       await this.#api.post('/auth/logout');
     } catch (error) {
       // Already ended is as good as ended; anything else must be told, or a shared computer stays signed in.
       if (!(error instanceof ApiError && error.status === 401)) {
-        this.leftOnPurpose = false;
+        this.isSigningOut = false;
         throw error;
       }
     }
-    this.#leaveEverywhere(left);
+    this.#signOutAllTabs(left);
   }
 
   /** Does not wait for whose page this was to come back. */
-  leave(): void {
-    this.leftOnPurpose = true;
-    this.#forget();
+  signOutLocally(): void {
+    this.isSigningOut = true;
+    this.#clear();
   }
 
   async rename(displayName: string): Promise<void> {
@@ -195,12 +195,12 @@ export class Session {
   }
 
   /** What one says of oneself for a while. */
-  async say(status: { emoji: string | null; text: string | null; until: string | null }): Promise<void> {
+  async setCustomStatus(status: { emoji: string | null; text: string | null; until: string | null }): Promise<void> {
     this.#enter(await this.#api.patch('/users/me/status', status));
   }
 
   /** In which language the server writes mail to this account, in which time zone one is, whether others are told, and what one is shown as. */
-  async choose(
+  async updatePreferences(
     choice: Partial<Pick<Account, 'language' | 'timezone' | 'show_timezone' | 'chosen_presence'>>
   ): Promise<void> {
     this.#enter(await this.#api.patch('/users/me', choice));
@@ -217,20 +217,20 @@ export class Session {
 
   async deleteAccount(password: string | undefined): Promise<void> {
     const left = this.account?.id;
-    this.leftOnPurpose = true;
+    this.isSigningOut = true;
     try {
       await this.#api.delete('/users/me', { password });
     } catch (error) {
-      this.leftOnPurpose = false;
+      this.isSigningOut = false;
       throw error;
     }
-    this.#leaveEverywhere(left);
+    this.#signOutAllTabs(left);
   }
 
   /** The server no longer knows this session. Whoever was in the middle of something may go on after signing in again. */
   expire(): void {
-    if (this.leftOnPurpose) {
-      this.#forget();
+    if (this.isSigningOut) {
+      this.#clear();
       return;
     }
     this.ended = this.isPresent || this.ended;
@@ -239,7 +239,7 @@ export class Session {
       this.sessionId = null;
       this.#storage?.removeItem(HINT);
     } else {
-      this.#forget();
+      this.#clear();
     }
   }
 
@@ -248,21 +248,21 @@ export class Session {
     this.#channel?.postMessage('signed-in');
   }
 
-  #leaveEverywhere(left: Id | undefined): void {
-    this.leave();
+  #signOutAllTabs(left: Id | undefined): void {
+    this.signOutLocally();
     if (left !== undefined) {
-      this.#left(left);
-      this.#channel?.postMessage({ left, at: Date.now() } satisfies Left);
+      this.#clearLocalData(left);
+      this.#channel?.postMessage({ left, at: Date.now() } satisfies SignedOutMessage);
     }
     this.#channel?.postMessage('signed-out');
   }
 
   /** Each tab tidies up: one that still has something open might write it down behind the others. */
-  #follow({ left, at }: Left): void {
+  #applySignOut({ left, at }: SignedOutMessage): void {
     // Who is back by then has written something new, which is not to go with what was left.
-    const isBack = Date.now() - at > LATE && parseAccount(this.#storage?.getItem(HINT))?.id === left;
-    this.#forget();
-    if (!isBack) this.#left(left);
+    const isBack = Date.now() - at > SIGN_OUT_WINDOW && parseAccount(this.#storage?.getItem(HINT))?.id === left;
+    this.#clear();
+    if (!isBack) this.#clearLocalData(left);
   }
 
   #enter(own: User, sessionId: string | null = this.sessionId): void {
@@ -280,10 +280,10 @@ export class Session {
     this.sessionId = sessionId;
     this.state = 'signed-in';
     this.ended = false;
-    this.leftOnPurpose = false;
+    this.isSigningOut = false;
   }
 
-  #forget(): void {
+  #clear(): void {
     this.state = 'signed-out';
     this.account = null;
     this.sessionId = null;

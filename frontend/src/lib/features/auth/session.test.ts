@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { Api, ApiError } from '#lib/api/client.ts';
 import type { Account } from '#lib/api/types.ts';
-import { Session } from './session.svelte.ts';
+import { SessionStore } from './session.svelte.ts';
 
 const elena: Account = {
   id: 'u1',
@@ -54,7 +54,7 @@ class Channel extends EventTarget {
 let api: FakeApi;
 let channel: Channel;
 let storage: ReturnType<typeof memory>;
-let session: Session;
+let session: SessionStore;
 let startedOver: string[];
 let forgotten: number;
 let left: string[];
@@ -66,12 +66,12 @@ beforeEach(() => {
   startedOver = [];
   forgotten = 0;
   left = [];
-  session = new Session(api, {
+  session = new SessionStore(api, {
     storage,
     channel: channel as unknown as BroadcastChannel,
     startOver: (where) => startedOver.push(where),
-    forget: () => forgotten++,
-    left: (userId) => left.push(userId)
+    clearWorkerCache: () => forgotten++,
+    clearLocalData: (userId) => left.push(userId)
   });
 });
 
@@ -81,12 +81,12 @@ describe('a session', () => {
     await session.load();
     expect([session.state, session.user.display_name, session.isLikely]).toEqual(['signed-in', 'Elena Voss', true]);
 
-    const stranger = new Session(api);
+    const stranger = new SessionStore(api);
     api.answers.set('GET /users/me', new ApiError(401, 'unauthenticated', ''));
     await stranger.load();
     expect(stranger.state).toBe('signed-out');
 
-    const unlucky = new Session(api);
+    const unlucky = new SessionStore(api);
     api.answers.set('GET /users/me', new ApiError(0, 'network', ''));
     await unlucky.load();
     expect(unlucky.state).toBe('unreachable');
@@ -94,14 +94,14 @@ describe('a session', () => {
 
   it('shows the app to whom it saw last, until the server says otherwise', async () => {
     storage.setItem('natter.session', JSON.stringify(elena));
-    const returning = new Session(api, { storage });
+    const returning = new SessionStore(api, { storage });
     expect([returning.state, returning.isPresent, returning.user.id]).toEqual(['unknown', true, 'u1']);
     api.answers.set('GET /users/me', new ApiError(401, 'unauthenticated', ''));
     await returning.load();
     expect([returning.state, returning.isPresent, returning.ended]).toEqual(['signed-out', false, true]);
-    expect(new Session(api, { storage }).isPresent).toBe(false);
+    expect(new SessionStore(api, { storage }).isPresent).toBe(false);
     storage.setItem('natter.session', '{"broken');
-    expect(new Session(api, { storage }).isPresent).toBe(false);
+    expect(new SessionStore(api, { storage }).isPresent).toBe(false);
   });
 
   it('stays signed in through a server that is away', async () => {
@@ -154,17 +154,17 @@ describe('a session', () => {
     await session.signUp({ display_name: '', email: '', password: '' });
     expect([session.state, session.account, startedOver]).toEqual(['signed-out', null, ['here']]);
     // Which knows who it is for.
-    expect(new Session(api, { storage }).user.id).toBe('u2');
+    expect(new SessionStore(api, { storage }).user.id).toBe('u2');
   });
 
   it('begins a new page where it was shown to somebody who it is not', async () => {
     storage.setItem('natter.session', JSON.stringify(elena));
-    const returning = new Session(api, { storage, startOver: (where) => startedOver.push(where) });
+    const returning = new SessionStore(api, { storage, startOver: (where) => startedOver.push(where) });
     api.answers.set('GET /users/me', { ...elena, id: 'u2' });
     await returning.load();
     expect(startedOver).toEqual(['here']);
     // Where nobody was seen before there is nothing to find.
-    const fresh = new Session(api, { startOver: (where) => startedOver.push(where) });
+    const fresh = new SessionStore(api, { startOver: (where) => startedOver.push(where) });
     await fresh.load();
     expect([fresh.state, startedOver]).toEqual(['signed-in', ['here']]);
   });
@@ -178,8 +178,8 @@ describe('a session', () => {
     api.onSignedOut?.();
     // Whoever had it may come back: what was read stays.
     expect(forgotten).toBe(0);
-    session.leave();
-    expect([session.state, session.isPresent, session.leftOnPurpose]).toEqual(['signed-out', false, true]);
+    session.signOutLocally();
+    expect([session.state, session.isPresent, session.isSigningOut]).toEqual(['signed-out', false, true]);
     expect(forgotten).toBe(1);
   });
 
@@ -195,7 +195,7 @@ describe('a session', () => {
 
   it.each(['address_banned', 'http_403'])('outlives a ban of the network, or of a proxy: %s', async (code) => {
     storage.setItem('natter.session', JSON.stringify(elena));
-    const returning = new Session(api, { storage });
+    const returning = new SessionStore(api, { storage });
     api.answers.set('GET /users/me', new ApiError(403, code, '', undefined, [], 300));
     await returning.load();
     expect([returning.state, returning.isLikely]).toEqual(['unreachable', true]);
@@ -220,7 +220,7 @@ describe('a session', () => {
 
     api.answers.set('POST /auth/logout', new ApiError(401, 'unauthenticated', ''));
     await session.signOut();
-    expect([session.state, session.ended, session.leftOnPurpose]).toEqual(['signed-out', false, true]);
+    expect([session.state, session.ended, session.isSigningOut]).toEqual(['signed-out', false, true]);
   });
 
   it('knows its own name as it is by now, and that of others as it was read', async () => {
@@ -231,7 +231,7 @@ describe('a session', () => {
   });
 
   it('has the account as it is by now, and lets nobody in by it', async () => {
-    expect(session.askedAt).toBeNull();
+    expect(session.requestedAt).toBeNull();
     await session.refresh();
     expect(api.asked).toEqual([]);
     api.answers.set('GET /users/me', elena);
@@ -239,7 +239,7 @@ describe('a session', () => {
     api.answers.set('GET /users/me', { ...elena, chosen_presence: 'dnd' });
     await session.refresh();
     expect(session.user.chosen_presence).toBe('dnd');
-    expect(session.askedAt).not.toBeNull();
+    expect(session.requestedAt).not.toBeNull();
     const refreshing = session.refresh();
     await session.signOut();
     await refreshing;
@@ -248,7 +248,7 @@ describe('a session', () => {
 
   it('that comes from elsewhere may be somebody else’s than what was read here', async () => {
     api.answers.set('GET /users/me', elena);
-    await session.arrive();
+    await session.resumeFromOAuth();
     expect([session.state, forgotten, channel.said]).toEqual(['signed-in', 1, ['signed-in']]);
   });
 

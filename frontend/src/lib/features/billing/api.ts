@@ -34,7 +34,7 @@ export type PaymentStatus = Described.PaymentStatus;
 
 export type Payment = Described.Payment;
 
-export type BegunPayment = Described.BegunPayment;
+export type StartedPayment = Described.BegunPayment;
 
 /** `GET /r1/entitlements/workspaces/{id}` */
 export type WorkspaceEntitlements = Described.WorkspaceEntitlements;
@@ -48,7 +48,7 @@ export type StoppedTopUp = Described.StoppedTopUp;
 export type TopUp = Described.TopUp;
 
 /** What admins and owners choose of it. */
-export type TopUpWish = Pick<TopUp, 'plan_id' | 'currency' | 'threshold' | 'monthly_limit'> & { method_id: Id };
+export type TopUpInput = Pick<TopUp, 'plan_id' | 'currency' | 'threshold' | 'monthly_limit'> & { method_id: Id };
 
 /** Somebody saves a payment method. */
 export type MethodSetup = Described.PaymentMethodSetup;
@@ -124,7 +124,7 @@ export const fetchStorageUse = (api: Api) => api.get('/users/me/storage');
 export const fetchMethodSetup = (api: Api, id: Id) => api.get(`/payment_methods/setups/${encodeURIComponent(id)}`);
 
 /** Ends the set-up of a payment method at the demo gateway. */
-export const endDemoSetup = (api: Api, id: Id, outcome: string) =>
+export const finishDemoSetup = (api: Api, id: Id, outcome: string) =>
   api.post(`/payment_methods/setups/${encodeURIComponent(id)}/demo`, { outcome });
 
 export const fetchPayment = (api: Api, id: Id) => api.get(`/payments/${encodeURIComponent(id)}`);

@@ -1,6 +1,6 @@
 /** Everything that a plan limits. */
 import type { QuotaMetric, StorageUse } from './api.ts';
-import { inBytes } from '#lib/i18n/bytes.ts';
+import { formatBytes } from '#lib/i18n/bytes.ts';
 import { count } from '#lib/i18n/amounts.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { quotaName } from './components/quota-labels.ts';
@@ -13,11 +13,11 @@ export function limitName(metric: QuotaMetric): string {
 
 /** So much of it. */
 export function limitAmount(metric: QuotaMetric, amount: number): string {
-  return metric === 'storage' ? inBytes(amount) : count(amount);
+  return metric === 'storage' ? formatBytes(amount) : count(amount);
 }
 
 /** Storage used by a person, with its limit where there is one: “3.2 MB of 10 GB”. */
 export function storageLabel({ bytes, quota_bytes }: StorageUse): string {
-  const used = inBytes(bytes);
-  return quota_bytes === null ? used : m.storage_of({ used, limit: inBytes(quota_bytes) });
+  const used = formatBytes(bytes);
+  return quota_bytes === null ? used : m.storage_of({ used, limit: formatBytes(quota_bytes) });
 }

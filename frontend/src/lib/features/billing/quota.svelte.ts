@@ -2,30 +2,30 @@ import type { Api } from '#lib/api/client.ts';
 import type { DailyMetric, Entitlements } from './api.ts';
 import type { Timestamp } from '#lib/api/types.ts';
 import type { App } from '#lib/app/app.ts';
-import { Asked } from '#lib/api/resource.svelte.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
+import { Resource } from '#lib/api/resource.svelte.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
-const KEPT = 'natter.charging';
+const STORAGE_KEY = 'natter.charging';
 
 /** What keeps one from asking a model. */
 export type Shortage = { kind: 'credits' } | { kind: 'quota'; metric: DailyMetric; resets: Timestamp };
 
-type Store = Pick<Storage, 'getItem' | 'setItem'>;
+type KeyValueStorage = Pick<Storage, 'getItem' | 'setItem'>;
 
 /** What one may use, for as long as the page lives: asked for once, then as the server tells it. */
-export class Quota {
-  readonly entitlements: Asked<Entitlements>;
-  readonly #storage: Store | undefined;
+export class QuotaStore {
+  readonly entitlements: Resource<Entitlements>;
+  readonly #storage: KeyValueStorage | undefined;
   readonly #wasCharging: boolean;
 
-  constructor(api: Pick<Api, 'get'>, line: Line, storage: Store | undefined) {
+  constructor(api: Pick<Api, 'get'>, live: LiveUpdates, storage: KeyValueStorage | undefined) {
     this.#storage = storage;
     this.#wasCharging = read(storage);
-    this.entitlements = new Asked(async () => this.#keep(await api.get('/entitlements/me')));
-    line.on((frame) => {
-      if (frame.type === 'quota.updated') this.entitlements.tell(this.#keep(frame.payload));
+    this.entitlements = new Resource(async () => this.#set(await api.get('/entitlements/me')));
+    live.on((frame) => {
+      if (frame.type === 'quota.updated') this.entitlements.set(this.#set(frame.payload));
     });
-    line.onReturn(this.entitlements, () => void this.entitlements.load());
+    live.onStale(this.entitlements, () => void this.entitlements.load());
     void this.entitlements.load();
   }
 
@@ -46,9 +46,9 @@ export class Quota {
     return null;
   }
 
-  #keep(value: Entitlements): Entitlements {
+  #set(value: Entitlements): Entitlements {
     try {
-      this.#storage?.setItem(KEPT, String(value.credits !== null));
+      this.#storage?.setItem(STORAGE_KEY, String(value.credits !== null));
     } catch {
       // It is asked for again next time.
     }
@@ -56,22 +56,22 @@ export class Quota {
   }
 }
 
-function read(storage: Store | undefined): boolean {
+function read(storage: KeyValueStorage | undefined): boolean {
   try {
-    return storage?.getItem(KEPT) === 'true';
+    return storage?.getItem(STORAGE_KEY) === 'true';
   } catch {
     return false;
   }
 }
 
-const known = new WeakMap<object, { account: string | undefined; quota: Quota }>();
+const known = new WeakMap<object, { account: string | undefined; quota: QuotaStore }>();
 
 /** That of whoever is signed in. */
-export function quotaOf({ api, connection, session }: App): Quota {
+export function quotaOf({ api, connection, session }: App): QuotaStore {
   const account = session.account?.id;
   const found = known.get(connection);
   if (found?.account === account && found) return found.quota;
-  const quota = new Quota(api, connection, browserStorage());
+  const quota = new QuotaStore(api, connection, browserStorage());
   known.set(connection, { account, quota });
   return quota;
 }

@@ -1,14 +1,14 @@
 import { expect, it } from 'vitest';
 import type { Entitlements, QuotaUse } from './api.ts';
-import { Quota } from './quota.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/store-testing.ts';
+import { QuotaStore } from './quota.svelte.ts';
+import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
 const TOMORROW = '2026-11-24T00:00:00Z';
 
 async function shortageOf(quotas: QuotaUse[], available = 5_000_000, needsCredits = true) {
   const credits = { balance: available, held: 0, available, owed: 0, granted: 5_000_000 };
   const own: Entitlements = { plan: null, credits, quotas, trial_ends_at: null };
-  const quota = new Quota({ get: () => Promise.resolve(own as never) }, new FakeLine(), undefined);
+  const quota = new QuotaStore({ get: () => Promise.resolve(own as never) }, new FakeLiveUpdates(), undefined);
   await quota.entitlements.load();
   return quota.shortage(needsCredits);
 }

@@ -3,7 +3,7 @@ import type { Task } from './api.ts';
 import type { Id } from '#lib/api/types.ts';
 import type { App } from '#lib/app/app.ts';
 import type { ConversationView } from '#lib/features/conversations/conversation-view.svelte.ts';
-import { Board, type BoardLine } from './stores/board.svelte.ts';
+import { BoardStore, type BoardUpdates } from './stores/board.svelte.ts';
 
 interface Created {
   type: 'task.created';
@@ -13,16 +13,16 @@ interface Created {
 const NONE: readonly Task[] = [];
 
 /** Which tasks the messages of a conversation became. Where none did, its board isn’t read. */
-export class MessageTasks {
+export class MessageTasksStore {
   readonly #api: Pick<Api, 'get' | 'post' | 'patch' | 'delete'>;
   readonly #id: Id;
-  readonly #board: Board;
+  readonly #board: BoardStore;
   #isReading = false;
 
   constructor(api: Pick<Api, 'get' | 'post' | 'patch' | 'delete'>, conversationId: Id) {
     this.#api = api;
     this.#id = conversationId;
-    this.#board = new Board(api, conversationId, { onlyFromMessages: true });
+    this.#board = new BoardStore(api, conversationId, { onlyFromMessages: true });
   }
 
   readonly #byMessage = $derived.by(() => Map.groupBy(this.#board.tasks, ({ message_id }) => message_id));
@@ -37,21 +37,21 @@ export class MessageTasks {
   }
 
   /** Looks whether there are any, and takes up what is told of them; answers how to stop that. */
-  open(line: BoardLine): () => void {
-    const leave = this.#board.follow(line);
-    const leaveFirst = line.on((frame: { type: string }) => {
+  open(live: BoardUpdates): () => void {
+    const leave = this.#board.follow(live);
+    const leaveFirst = live.on((frame: { type: string }) => {
       if (frame.type !== 'task.created') return;
       const { conversation_id, task } = (frame as Created).payload;
       if (conversation_id === this.#id && task.message_id) void this.#read();
     });
-    void this.#look();
+    void this.#load();
     return () => {
       leave();
       leaveFirst();
     };
   }
 
-  async #look(): Promise<void> {
+  async #load(): Promise<void> {
     try {
       const query = { from_message: true, page_size: 1 };
       const { total } = await this.#api.get(`/conversations/${this.#id}/tasks`, query);
@@ -73,7 +73,7 @@ export class MessageTasks {
 /** Has the messages of a conversation say what became of them. */
 export function showTasks(app: App, conversationView: ConversationView): void {
   if (conversationView.beginning) return;
-  const tasks = new MessageTasks(app.api, conversationView.id);
+  const tasks = new MessageTasksStore(app.api, conversationView.id);
   conversationView.tasks = tasks;
   conversationView.onClose(tasks.open(app.connection));
 }

@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import type { Task } from './api.ts';
-import { MessageTasks } from './message-tasks.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/store-testing.ts';
+import { MessageTasksStore } from './message-tasks.svelte.ts';
+import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
 const task = (id: string, message_id: string | null) =>
   ({
@@ -16,7 +16,7 @@ const task = (id: string, message_id: string | null) =>
   }) as Task;
 
 function open(tasks: Task[]) {
-  const line = new FakeLine();
+  const live = new FakeLiveUpdates();
   const asked: string[] = [];
   const api = {
     get: (path: string, query: { page_size?: number } = {}) => {
@@ -31,9 +31,9 @@ function open(tasks: Task[]) {
       return Promise.resolve({ items: tasks.slice(0, page_size), page: 1, page_size, total: tasks.length });
     }
   } as never;
-  const known = new MessageTasks(api, 'c');
-  known.open(line);
-  return { line, asked, known };
+  const known = new MessageTasksStore(api, 'c');
+  known.open(live);
+  return { live, asked, known };
 }
 
 it('knows what messages became, and whether that is done', async () => {
@@ -45,14 +45,14 @@ it('knows what messages became, and whether that is done', async () => {
 
 it('asks once where no message became one, and reads the board with the first that does', async () => {
   const tasks: Task[] = [];
-  const { known, line, asked } = open(tasks);
+  const { known, live, asked } = open(tasks);
   await vi.waitFor(() => expect(asked).toHaveLength(1));
   const made = task('t1', 'm1');
-  line.receive({ type: 'task.created', payload: { conversation_id: 'c', board_version: 3, task: task('t0', null) } });
+  live.receive({ type: 'task.created', payload: { conversation_id: 'c', board_version: 3, task: task('t0', null) } });
   expect(asked).toHaveLength(1);
   tasks.push(made);
-  line.receive({ type: 'task.created', payload: { conversation_id: 'c', board_version: 4, task: made } });
+  live.receive({ type: 'task.created', payload: { conversation_id: 'c', board_version: 4, task: made } });
   await vi.waitFor(() => expect(known.of('m1')).toHaveLength(1));
-  line.receive({ type: 'task.deleted', payload: { conversation_id: 'c', board_version: 4, task_id: 't1' } });
+  live.receive({ type: 'task.deleted', payload: { conversation_id: 'c', board_version: 4, task_id: 't1' } });
   expect(known.of('m1')).toEqual([]);
 });

@@ -2,12 +2,16 @@ import { goto } from '#lib/util/navigation.ts';
 import type { App } from '#lib/app/app.ts';
 import type { Message } from '#lib/api/types.ts';
 
-type Where = Pick<Message, 'id' | 'conversation_id' | 'thread_id' | 'also_to_conversation'>;
+type MessageLocation = Pick<Message, 'id' | 'conversation_id' | 'thread_id' | 'also_to_conversation'>;
 
 /** Opens a conversation at a message; at a reply in a thread, with that thread beside it. */
-export async function goToMessage({ shell }: Pick<App, 'shell'>, message: Where, replace = false): Promise<void> {
+export async function openMessage(
+  { shell }: Pick<App, 'shell'>,
+  message: MessageLocation,
+  replace = false
+): Promise<void> {
   const { id, conversation_id: conversationId, thread_id: rootId, also_to_conversation: isTold } = message;
   if (rootId && !isTold) shell.openThread({ conversationId, rootId }, id);
-  else shell.goTo(id);
+  else shell.showMessage(id);
   await goto(`/c/${conversationId}`, { replace });
 }

@@ -4,14 +4,14 @@ import type { Api } from '#lib/api/client.ts';
 import type { SavedMessage } from '#lib/features/threads/api.ts';
 import type { Id, Message } from '#lib/api/types.ts';
 import { renamed } from '#lib/realtime/renamed.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
 const PAGE_SIZE = 50;
 
-export class Saved {
-  readonly list: Listing<SavedMessage>;
+export class BookmarksStore {
+  readonly list: PagedResource<SavedMessage>;
   /** Those of the pages that were read. */
   readonly #ids = new SvelteSet<Id>();
   /** What was done or told since, or asked for alone; a page that was on its way then doesn’t know of it. */
@@ -20,9 +20,9 @@ export class Saved {
   #returns = 0;
   readonly #api: Api;
 
-  constructor(api: Api, line: Line) {
+  constructor(api: Api, live: LiveUpdates) {
     this.#api = api;
-    this.list = new Listing(
+    this.list = new PagedResource(
       async (page) => {
         const answer = await api.get('/saved', { page, page_size: PAGE_SIZE });
         if (page === 1) this.#ids.clear();
@@ -31,13 +31,13 @@ export class Saved {
       },
       ({ message }) => message.id
     );
-    line.on((frame) => {
-      if (frame.type === 'saved.updated') this.#hear(frame.payload.message_id, frame.payload.saved);
-      else if (frame.type === 'message.deleted') this.#forget(frame.payload.message_id);
+    live.on((frame) => {
+      if (frame.type === 'saved.updated') this.#applyChange(frame.payload.message_id, frame.payload.saved);
+      else if (frame.type === 'message.deleted') this.#remove(frame.payload.message_id);
       else if (frame.type === 'message.updated') this.#update(frame.payload.message);
       else if (frame.type === 'user.changed') this.list.change((items) => renamed(items, frame.payload));
     });
-    line.onReturn(this.list, () => {
+    live.onStale(this.list, () => {
       this.#returns += 1;
       this.#told.clear();
       void this.list.refresh();
@@ -50,7 +50,7 @@ export class Saved {
   }
 
   /** Finds out of one that may be beyond the pages that were read. */
-  async learn(id: Id): Promise<void> {
+  async loadState(id: Id): Promise<void> {
     const isWhole = this.list.isKnown && !this.list.hasMore;
     if (isWhole || this.has(id) || this.#told.has(id)) return;
     const returns = this.#returns;
@@ -62,14 +62,14 @@ export class Saved {
     }
   }
 
-  async keep(id: Id, isSaved: boolean): Promise<void> {
+  async setSaved(id: Id, isSaved: boolean): Promise<void> {
     const path = `/messages/${id}/saved` as const;
     await (isSaved ? this.#api.put(path) : this.#api.delete(path));
-    this.#hear(id, isSaved);
+    this.#applyChange(id, isSaved);
   }
 
-  #hear(id: Id, isSaved: boolean): void {
-    if (!isSaved) return this.#drop(id);
+  #applyChange(id: Id, isSaved: boolean): void {
+    if (!isSaved) return this.#removeFromList(id);
     if (this.has(id)) return;
     this.#told.set(id, true);
     // The message itself is read with the list.
@@ -79,25 +79,25 @@ export class Saved {
   /** One of them has another text. */
   #update(message: Message): void {
     const have = this.list.items.find((one) => one.message.id === message.id);
-    if (have) this.list.put({ ...have, message }, (one) => one === have);
+    if (have) this.list.upsert({ ...have, message }, (one) => one === have);
   }
 
-  #drop(id: Id): void {
+  #removeFromList(id: Id): void {
     this.#told.set(id, false);
-    this.#take(id);
+    this.#loadMessage(id);
   }
 
   /** There is no such message any more. */
-  #forget(id: Id): void {
+  #remove(id: Id): void {
     this.#told.delete(id);
-    this.#take(id);
+    this.#loadMessage(id);
   }
 
-  #take(id: Id): void {
+  #loadMessage(id: Id): void {
     this.#ids.delete(id);
-    this.list.drop(({ message }) => message.id === id);
+    this.list.remove(({ message }) => message.id === id);
   }
 }
 
 /** Those of whoever is signed in; asked for when somebody first wants to know. */
-export const savedOf = perAccount(({ api, connection }) => new Saved(api, connection));
+export const savedOf = perAccount(({ api, connection }) => new BookmarksStore(api, connection));

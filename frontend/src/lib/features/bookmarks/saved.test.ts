@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
-import { Saved } from './saved.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/store-testing.ts';
+import { BookmarksStore } from './saved.svelte.ts';
+import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
 /** The server's list, whose answers wait until they are let go. */
 function server(ids: string[]) {
@@ -24,14 +24,14 @@ function server(ids: string[]) {
       await Promise.resolve();
     }
   };
-  return { saved: new Saved(api as unknown as Api, new FakeLine()), letGo };
+  return { saved: new BookmarksStore(api as unknown as Api, new FakeLiveUpdates()), letGo };
 }
 
 it('knows what was done last, also where the list was on its way', async () => {
   const { saved, letGo } = server(['m1']);
   // The first reading has begun, and knows nothing of this.
-  await saved.keep('m1', false);
-  await saved.keep('m2', true);
+  await saved.setSaved('m1', false);
+  await saved.setSaved('m2', true);
   expect([saved.has('m1'), saved.has('m2')]).toEqual([false, true]);
   await letGo();
   await expect.poll(() => saved.list.isLoading).toBe(false);
@@ -44,27 +44,27 @@ it('hears of it from other devices, and forgets what was deleted', async () => {
   await letGo();
   await expect.poll(() => saved.list.isLoading).toBe(false);
   expect(saved.has('m1')).toBe(true);
-  const line = new FakeLine();
+  const live = new FakeLiveUpdates();
   const api = { get: () => Promise.resolve({ items: [], page: 1, page_size: 50, total: 0 }) };
-  const other = new Saved(api as unknown as Api, line);
-  line.receive({ type: 'saved.updated', payload: { conversation_id: 'c', message_id: 'm1', saved: true } });
+  const other = new BookmarksStore(api as unknown as Api, live);
+  live.receive({ type: 'saved.updated', payload: { conversation_id: 'c', message_id: 'm1', saved: true } });
   expect(other.has('m1')).toBe(true);
-  line.receive({ type: 'message.deleted', payload: { conversation_id: 'c', message_id: 'm1', seq: 2 } });
+  live.receive({ type: 'message.deleted', payload: { conversation_id: 'c', message_id: 'm1', seq: 2 } });
   expect(other.has('m1')).toBe(false);
 });
 
 it('shows what a saved message says now', async () => {
-  const line = new FakeLine();
+  const live = new FakeLiveUpdates();
   const page = { items: [{ message: { id: 'm1', content: 'before' } }], page: 1, page_size: 50, total: 1 };
-  const saved = new Saved({ get: () => Promise.resolve(page) } as unknown as Api, line);
+  const saved = new BookmarksStore({ get: () => Promise.resolve(page) } as unknown as Api, live);
   await expect.poll(() => saved.has('m1')).toBe(true);
   for (const id of ['m1', 'm2'])
-    line.receive({ type: 'message.updated', payload: { message: { id, content: 'after' } } });
+    live.receive({ type: 'message.updated', payload: { message: { id, content: 'after' } } });
   expect(saved.list.items.map(({ message }) => message.content)).toEqual(['after']);
 });
 
 /** A list of 60, of which 50 are read, and the server's word on each alone. */
-function large(line: FakeLine) {
+function large(live: FakeLiveUpdates) {
   const there = new Set(Array.from({ length: 60 }, (_, at) => `m${at}`));
   const asked: string[] = [];
   const get = (path: string) => {
@@ -73,14 +73,14 @@ function large(line: FakeLine) {
     const items = [...there].slice(0, 50).map((id) => ({ message: { id } }));
     return Promise.resolve({ items, page: 1, page_size: 50, total: there.size });
   };
-  return { there, asked, saved: new Saved({ get } as unknown as Api, line) };
+  return { there, asked, saved: new BookmarksStore({ get } as unknown as Api, live) };
 }
 
 it('finds out of one that is beyond what was read of the list, once', async () => {
-  const { asked, saved } = large(new FakeLine());
+  const { asked, saved } = large(new FakeLiveUpdates());
   await expect.poll(() => saved.list.isKnown).toBe(true);
   expect(saved.has('m55')).toBe(false);
-  for (const id of ['m55', 'm55', 'm1', 'other', 'other']) await saved.learn(id);
+  for (const id of ['m55', 'm55', 'm1', 'other', 'other']) await saved.loadState(id);
   expect(['m55', 'm1', 'other'].map((id) => saved.has(id))).toEqual([true, true, false]);
   expect(asked).toEqual(['/saved', '/messages/m55/saved', '/messages/other/saved']);
 });
@@ -90,36 +90,36 @@ it('asks of none where all of the list was read', async () => {
     path === '/saved'
       ? Promise.resolve({ items: [{ message: { id: 'm1' } }], page: 1, page_size: 50, total: 1 })
       : Promise.reject(new Error(path));
-  const saved = new Saved({ get } as unknown as Api, new FakeLine());
+  const saved = new BookmarksStore({ get } as unknown as Api, new FakeLiveUpdates());
   await expect.poll(() => saved.list.isKnown).toBe(true);
-  await saved.learn('other');
+  await saved.loadState('other');
   expect(saved.has('other')).toBe(false);
 });
 
 it('asks again after a time in which nothing was heard, and keeps what was told meanwhile', async () => {
-  const line = new FakeLine();
-  const { there, saved } = large(line);
+  const live = new FakeLiveUpdates();
+  const { there, saved } = large(live);
   await expect.poll(() => saved.list.isKnown).toBe(true);
-  await saved.learn('m55');
-  line.greet();
+  await saved.loadState('m55');
+  live.greet();
   there.delete('m55');
-  line.greet();
+  live.greet();
   await expect.poll(() => saved.list.total).toBe(59);
   expect(saved.has('m55')).toBe(false);
   // The answer is on its way when another device saves it.
-  const learning = saved.learn('m55');
-  line.receive({ type: 'saved.updated', payload: { conversation_id: 'c', message_id: 'm55', saved: true } });
+  const learning = saved.loadState('m55');
+  live.receive({ type: 'saved.updated', payload: { conversation_id: 'c', message_id: 'm55', saved: true } });
   await learning;
   expect(saved.has('m55')).toBe(true);
 });
 
 it('names whoever wrote them by another name as soon as that is told', async () => {
   const items = [{ message: { id: 'm1', sender: { kind: 'user', id: 'mai', name: 'Mai' } } }];
-  const line = new FakeLine();
+  const live = new FakeLiveUpdates();
   const get = () => Promise.resolve({ items, page: 1, page_size: 50, total: 1 });
-  const saved = new Saved({ get } as unknown as Api, line);
+  const saved = new BookmarksStore({ get } as unknown as Api, live);
   await expect.poll(() => saved.list.items.length).toBe(1);
-  line.receive({
+  live.receive({
     type: 'user.changed',
     payload: { user_id: 'mai', display_name: 'Mai Trần', picture: null, deleted: false }
   });

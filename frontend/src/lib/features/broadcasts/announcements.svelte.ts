@@ -6,10 +6,10 @@ import { known } from '#lib/util/enum-lookup.ts';
 const WEIGHT: Record<Severity, number> = { critical: 0, warning: 1, info: 2 };
 const weightOf = ({ severity }: Announcement) => known(WEIGHT, severity) ?? WEIGHT.info;
 /** A timer can’t wait longer. */
-const LONGEST = 2 ** 31 - 1;
+const MAX_TIMEOUT = 2 ** 31 - 1;
 
 /** What the administrators announce to whoever is signed in: asked for at each hello, then as the server tells it. */
-export class Announcements {
+export class AnnouncementsStore {
   #items = $state.raw<Announcement[]>([]);
   readonly #api: Pick<Api, 'get' | 'post'>;
   /** What was heard of each last: of two frames the later one counts, in whatever order they come. */
@@ -43,10 +43,10 @@ export class Announcements {
     const ids = new Set(active.map(({ id }) => id));
     // The server knows what was put away, and what is over though nobody was told here.
     this.#become(this.#items.filter(({ id }) => ids.has(id)));
-    active.forEach((item) => this.hear(item));
+    active.forEach((item) => this.upsert(item));
   }
 
-  hear(item: Announcement): void {
+  upsert(item: Announcement): void {
     const before = this.#heard.get(item.id);
     if (before !== undefined && before > item.updated_at) return;
     // Told once that it is over, it does not come back with the same words.
@@ -58,14 +58,14 @@ export class Announcements {
   }
 
   /** It was put away, here or on another device. */
-  putAway(id: Id): void {
+  markDismissed(id: Id): void {
     this.#dismissed.add(id);
     this.#become(this.#items.filter((item) => item.id !== id || !item.dismissible));
   }
 
   /** Puts it away at once; where the server could not be told it comes back. */
   async dismiss(item: Announcement): Promise<void> {
-    this.putAway(item.id);
+    this.markDismissed(item.id);
     try {
       await this.#api.post(`/broadcasts/${item.id}/dismiss`, {});
     } catch (error) {
@@ -76,7 +76,7 @@ export class Announcements {
   }
 
   /** It is before somebody’s eyes. Told once for each page that is opened. */
-  see(id: Id): void {
+  markSeen(id: Id): void {
     if (this.#seen.has(id)) return;
     this.#seen.add(id);
     this.#api.post(`/broadcasts/${id}/seen`, {}).catch(() => this.#seen.delete(id));
@@ -97,6 +97,6 @@ export class Announcements {
     clearTimeout(this.#timer);
     const ends = left.flatMap(({ ends_at }) => (ends_at === null ? [] : [Date.parse(ends_at)]));
     if (ends.length > 0)
-      this.#timer = setTimeout(() => this.#become(this.#items.slice()), Math.min(Math.min(...ends) - now, LONGEST));
+      this.#timer = setTimeout(() => this.#become(this.#items.slice()), Math.min(Math.min(...ends) - now, MAX_TIMEOUT));
   }
 }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Announcement } from './api.ts';
 import { Api, ApiError } from '#lib/api/client.ts';
-import { Announcements } from './announcements.svelte.ts';
+import { AnnouncementsStore } from './announcements.svelte.ts';
 
 class FakeApi extends Api {
   active: Announcement[] = [];
@@ -32,45 +32,45 @@ const announced = (id: string, change: Partial<Announcement> = {}): Announcement
 });
 
 let api: FakeApi;
-let announcements: Announcements;
+let announcements: AnnouncementsStore;
 const ids = () => announcements.items.map(({ id }) => id);
 
 beforeEach(() => {
   vi.useFakeTimers({ now: Date.parse('2026-11-24T12:00:00.000Z') });
   api = new FakeApi();
-  announcements = new Announcements(api);
+  announcements = new AnnouncementsStore(api);
 });
 afterEach(() => void vi.useRealTimers());
 
 describe('what is announced', () => {
   it('is shown by weight, then the newest first', () => {
-    announcements.hear(announced('old'));
-    announcements.hear(announced('fire', { severity: 'critical' }));
-    announcements.hear(announced('new', { starts_at: '2026-11-24T11:00:00.000Z' }));
-    announcements.hear(announced('slow', { severity: 'warning' }));
+    announcements.upsert(announced('old'));
+    announcements.upsert(announced('fire', { severity: 'critical' }));
+    announcements.upsert(announced('new', { starts_at: '2026-11-24T11:00:00.000Z' }));
+    announcements.upsert(announced('slow', { severity: 'warning' }));
     expect(ids()).toEqual(['fire', 'slow', 'new', 'old']);
   });
 
   it('is what was changed last, in whatever order it is heard', () => {
-    announcements.hear(announced('a', { title: 'second', updated_at: '2026-11-24T11:00:00.000Z' }));
-    announcements.hear(announced('a', { title: 'first' }));
+    announcements.upsert(announced('a', { title: 'second', updated_at: '2026-11-24T11:00:00.000Z' }));
+    announcements.upsert(announced('a', { title: 'first' }));
     expect(announcements.items[0]?.title).toBe('second');
-    announcements.hear(announced('a', { status: 'withdrawn', updated_at: '2026-11-24T11:30:00.000Z' }));
-    announcements.hear(announced('a', { updated_at: '2026-11-24T11:30:00.000Z' }));
+    announcements.upsert(announced('a', { status: 'withdrawn', updated_at: '2026-11-24T11:30:00.000Z' }));
+    announcements.upsert(announced('a', { updated_at: '2026-11-24T11:30:00.000Z' }));
     expect(ids()).toEqual([]);
   });
 
   it('goes when its time is over', () => {
-    announcements.hear(announced('a', { ends_at: '2026-11-24T12:00:05.000Z' }));
-    announcements.hear(announced('b', { ends_at: '2027-11-24T12:00:05.000Z' }));
-    announcements.hear(announced('over', { ends_at: '2026-11-24T11:00:00.000Z' }));
+    announcements.upsert(announced('a', { ends_at: '2026-11-24T12:00:05.000Z' }));
+    announcements.upsert(announced('b', { ends_at: '2027-11-24T12:00:05.000Z' }));
+    announcements.upsert(announced('over', { ends_at: '2026-11-24T11:00:00.000Z' }));
     expect(ids()).toEqual(['a', 'b']);
     vi.advanceTimersByTime(5_000);
     expect(ids()).toEqual(['b']);
   });
 
   it('is what the server says where nothing was heard', async () => {
-    announcements.hear(announced('gone'));
+    announcements.upsert(announced('gone'));
     api.active = [announced('there')];
     await announcements.load();
     expect(ids()).toEqual(['there']);
@@ -78,7 +78,7 @@ describe('what is announced', () => {
 
   it('is put away at once, and comes back where the server could not be told', async () => {
     const item = announced('a');
-    announcements.hear(item);
+    announcements.upsert(item);
     api.refuses = true;
     const put = announcements.dismiss(item);
     expect(ids()).toEqual([]);
@@ -86,25 +86,25 @@ describe('what is announced', () => {
     expect(ids()).toEqual(['a']);
     api.refuses = false;
     await announcements.dismiss(item);
-    announcements.hear(announced('a', { title: 'other', updated_at: '2026-11-24T12:00:00.000Z' }));
+    announcements.upsert(announced('a', { title: 'other', updated_at: '2026-11-24T12:00:00.000Z' }));
     expect(ids()).toEqual([]);
     expect(api.asked).toEqual(['/broadcasts/a/dismiss', '/broadcasts/a/dismiss']);
   });
 
   it('stays where it can’t be put away', () => {
-    announcements.hear(announced('a', { dismissible: false }));
-    announcements.putAway('a');
+    announcements.upsert(announced('a', { dismissible: false }));
+    announcements.markDismissed('a');
     expect(ids()).toEqual(['a']);
   });
 
   it('is seen once', async () => {
-    announcements.see('a');
-    announcements.see('a');
+    announcements.markSeen('a');
+    announcements.markSeen('a');
     expect(api.asked).toEqual(['/broadcasts/a/seen']);
     api.refuses = true;
-    announcements.see('b');
+    announcements.markSeen('b');
     await vi.advanceTimersByTimeAsync(0);
-    announcements.see('b');
+    announcements.markSeen('b');
     expect(api.asked).toHaveLength(3);
   });
 });

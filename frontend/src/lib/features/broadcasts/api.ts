@@ -12,7 +12,7 @@ export type Audience = Described.Audience;
 export type Announcement = Omit<Described.ShownBroadcast, 'withdrawn_at'>;
 
 /** What an admin writes. */
-export type BroadcastWish = Required<Described.CreateBroadcastRequest>;
+export type BroadcastInput = Required<Described.CreateBroadcastRequest>;
 
 /** `GET /r1/broadcasts` */
 export type Broadcast = Described.Broadcast;

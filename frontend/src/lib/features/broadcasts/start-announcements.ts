@@ -1,12 +1,12 @@
 import { mount } from 'svelte';
 import type { App } from '#lib/app/app.ts';
-import { Announcements } from './announcements.svelte.ts';
+import { AnnouncementsStore } from './announcements.svelte.ts';
 
 /** What is announced on this page, whoever is signed in. */
-let known: { announcements: Announcements; account: string | undefined } | undefined;
+let known: { announcements: AnnouncementsStore; account: string | undefined } | undefined;
 
 /** The line is open: what is announced is asked for, and heard from now on. It comes over the wire after everything that a page needs. */
-export function arrive(app: App): void {
+export function startAnnouncements(app: App): void {
   const account = app.session.account?.id;
   known ??= listen(app);
   if (known.account !== account) known.announcements.reset();
@@ -14,13 +14,13 @@ export function arrive(app: App): void {
   void known.announcements.load().then(() => show(app));
 }
 
-function listen(app: App): { announcements: Announcements; account: string | undefined } {
-  const announcements = new Announcements(app.api);
+function listen(app: App): { announcements: AnnouncementsStore; account: string | undefined } {
+  const announcements = new AnnouncementsStore(app.api);
   app.connection.on((frame) => {
     if (frame.type === 'broadcast') {
-      announcements.hear(frame.payload);
+      announcements.upsert(frame.payload);
       show(app);
-    } else if (frame.type === 'broadcast.dismissed') announcements.putAway(frame.payload.id);
+    } else if (frame.type === 'broadcast.dismissed') announcements.markDismissed(frame.payload.id);
     // Another workspace may have other announcements; and what was told meanwhile went past.
     else if (frame.type === 'workspace.changed' || frame.type === 'resync')
       void announcements.load().then(() => show(app));

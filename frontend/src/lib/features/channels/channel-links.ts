@@ -11,7 +11,7 @@ import type { ConversationView } from '#lib/features/conversations/conversation-
 const UUID = String.raw`[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}`;
 const LINK = new RegExp(String.raw`\[#([^\]\n]*)\]\(/c/(${UUID})\)`, 'gi');
 /** Code, links and addresses: what stands in them is not meant. */
-const KEPT = /(`{3,}[^]*?(?:`{3,}|$)|`[^`\n]*`|\[[^\]\n]*\]\([^)\s]*\)|https?:\/\/\S+)/;
+const LITERAL = /(`{3,}[^]*?(?:`{3,}|$)|`[^`\n]*`|\[[^\]\n]*\]\([^)\s]*\)|https?:\/\/\S+)/;
 /** What would end the words of a link, or be more than words. */
 const MARKS = /[\\[\]`*<>]/g;
 
@@ -20,7 +20,7 @@ export function linked(text: string, channels: readonly Name[]): string {
   if (!text.includes('#')) return text;
   const link = (name: string, id: string) => `[#${name.replace(MARKS, '')}](/c/${id})`;
   return text
-    .split(KEPT)
+    .split(LITERAL)
     .map((part, at) =>
       at % 2 === 1
         ? part
@@ -53,7 +53,7 @@ export class ChannelLinks {
     this.#workspaceId = workspaceId;
   }
 
-  mean(id: Id, name: string): void {
+  remember(id: Id, name: string): void {
     this.#meant = [{ id, name, kind: 'channel' }, ...this.#meant.filter((one) => one.id !== id)];
   }
 
@@ -63,7 +63,7 @@ export class ChannelLinks {
 
   unlinked(text: string): string {
     const found = unlinked(text, this.#known());
-    for (const { id = '', name } of found.meant) this.mean(id, name);
+    for (const { id = '', name } of found.meant) this.remember(id, name);
     return found.text;
   }
 

@@ -1,8 +1,8 @@
 import type { Api } from '#lib/api/client.ts';
 import type { ChannelChange } from './api.ts';
 import type { Conversation, ConversationKind, Id, Member, Message } from '#lib/api/types.ts';
-import type { Conversations } from '#lib/features/conversations/conversations.svelte.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import type { ConversationsStore } from '#lib/features/conversations/conversations.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 export type ChannelFilter = 'all' | 'not_joined' | 'archived';
 
@@ -19,18 +19,18 @@ const PREVIEWED_PEOPLE = 5;
 const PREVIEWED_MESSAGES = 20;
 
 /** What can be done with channels. */
-export class Channels {
+export class ChannelsStore {
   readonly #api: Api;
-  readonly #conversations: Conversations;
+  readonly #conversations: ConversationsStore;
 
-  constructor(api: Api, conversations: Conversations) {
+  constructor(api: Api, conversations: ConversationsStore) {
     this.#api = api;
     this.#conversations = conversations;
   }
 
   /** The public channels of a workspace, most members first. */
-  browse(workspaceId: Id, query: () => { q: string; filter: ChannelFilter }): Listing<Conversation> {
-    return new Listing((page) => {
+  browse(workspaceId: Id, query: () => { q: string; filter: ChannelFilter }): PagedResource<Conversation> {
+    return new PagedResource((page) => {
       const { q, filter } = query();
       return this.#api.get('/conversations', {
         scope: 'browse',
@@ -87,8 +87,8 @@ export class Channels {
     return this.#conversations.update(id, change);
   }
 
-  admins(id: Id): Listing<Member> {
-    return new Listing((page) =>
+  admins(id: Id): PagedResource<Member> {
+    return new PagedResource((page) =>
       this.#api.get(`/conversations/${id}/members`, { role: 'admin', page, page_size: PAGE_SIZE })
     );
   }

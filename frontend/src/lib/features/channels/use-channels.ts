@@ -1,8 +1,8 @@
 import { useApp } from '#lib/app/app.ts';
-import { Channels } from './channels.svelte.ts';
+import { ChannelsStore } from './channels.svelte.ts';
 
 /** Comes with what needs it: most pages open without. */
-export function useChannels(): Channels {
+export function useChannels(): ChannelsStore {
   const { api, conversations } = useApp();
-  return new Channels(api, conversations);
+  return new ChannelsStore(api, conversations);
 }

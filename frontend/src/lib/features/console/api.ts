@@ -54,18 +54,18 @@ export type AccountDetails = Always<
 /** A way in, mailed or to be handed over. */
 export type SentLink = Always<Described.SentLink, 'url'>;
 
-export type AccountWish = Described.InviteAccountRequest;
+export type AccountInput = Described.InviteAccountRequest;
 
 export type InvitedAccount = Account & { link: SentLink };
 
 /** `GET /r1/admin/workspaces` */
-export type AnyWorkspace = Always<Described.AdminWorkspace, 'owner' | 'last_activity_at'>;
+export type AdminWorkspace = Always<Described.AdminWorkspace, 'owner' | 'last_activity_at'>;
 
 /** `GET /r1/admin/conversations`: a slice, the newest first */
-export type AnyConversation = Described.AdminConversation;
+export type AdminConversation = Described.AdminConversation;
 
 /** `GET /r1/admin/workspaces/{id}/members`, `GET /r1/admin/conversations/{id}/members`: in these nobody is a guest */
-export type AnyMember = Described.AdminWorkspaceMember;
+export type AdminMember = Described.AdminWorkspaceMember;
 
 export type SettingSource = Described.SettingSource;
 

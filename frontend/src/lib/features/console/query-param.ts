@@ -6,7 +6,7 @@ import { goto } from '#lib/util/navigation.ts';
 let coming: URL | null = null;
 
 /** What is shown of a list stands in the address, so that it can be passed on and come back to. Empty: it is taken out. */
-export function askFor(change: Record<string, string | null | undefined>): void {
+export function setQueryParams(change: Record<string, string | null | undefined>): void {
   const from = coming && pathOf(coming) === pathOf(page.url) ? coming : page.url;
   const next = new URL(from.href);
   for (const [name, value] of Object.entries(change)) {

@@ -1,6 +1,6 @@
 /** What an answer took, in words. */
 import type { AnswerFacts } from '#lib/api/assistants.ts';
-import { inCredits } from '#lib/i18n/credits.ts';
+import { formatCredits } from '#lib/i18n/credits.ts';
 import { number } from '#lib/i18n/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 
@@ -27,7 +27,7 @@ export function inTokens(count: number): string {
 
 /** In a line: “0.9 credits, 11 s”. */
 export function summary({ cost, duration_ms, output_tokens }: AnswerFacts): string {
-  const price = cost === null ? null : inCredits(cost);
+  const price = cost === null ? null : formatCredits(cost);
   const size = cost === null && output_tokens !== null ? inTokens(output_tokens) : null;
   return [price ?? size, duration(duration_ms)].filter((part) => part !== null).join(', ');
 }

@@ -9,17 +9,17 @@ export interface Block {
 }
 
 /** Nothing is opened while it is being written. */
-type Opening = () => ((block: Block) => void) | undefined;
+type ArtifactContext = () => ((block: Block) => void) | undefined;
 
 /** From so many lines on code is worth a place of its own. */
 const MANY_LINES = 15;
-const SHOWN = /^(html|svg|markdown|md)$/i;
+const PREVIEWED = /^(html|svg|markdown|md)$/i;
 const KEY = Symbol('opening');
-const NOT_AT_ALL: Opening = () => undefined;
+const NOT_AT_ALL: ArtifactContext = () => undefined;
 
-export const useOpening = (): Opening => getContext<Opening | undefined>(KEY) ?? NOT_AT_ALL;
-export const setOpening = (opening: Opening): Opening => setContext(KEY, opening);
+export const useArtifactContext = (): ArtifactContext => getContext<ArtifactContext | undefined>(KEY) ?? NOT_AT_ALL;
+export const setArtifactContext = (opening: ArtifactContext): ArtifactContext => setContext(KEY, opening);
 
 export function standsForItself({ language, text }: Block): boolean {
-  return SHOWN.test(language ?? '') || text.split('\n', MANY_LINES).length === MANY_LINES;
+  return PREVIEWED.test(language ?? '') || text.split('\n', MANY_LINES).length === MANY_LINES;
 }

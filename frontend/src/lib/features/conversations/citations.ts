@@ -5,11 +5,11 @@ import type { Block, Inline } from '#lib/features/markdown/tree.ts';
 const MARKS = /\[\d{1,3}(?:\s*,\s*\d{1,3})*\]/g;
 
 /** What draws a mark. */
-type Look = Component<{ n: number }>;
+type CitationStyle = Component<{ n: number }>;
 type Cites = (n: number) => boolean;
 
 /** The same blocks with a mark for each number that `cites` knows; every other number stays text. */
-export function markCitations(blocks: readonly Block[], cites: Cites, look: Look): Block[] {
+export function markCitations(blocks: readonly Block[], cites: Cites, look: CitationStyle): Block[] {
   const toCells = (cells: Inline[][]) => cells.map((cell) => inInlines(cell, cites, look));
   return blocks.map((block): Block => {
     switch (block.type) {
@@ -32,7 +32,7 @@ export function markCitations(blocks: readonly Block[], cites: Cites, look: Look
   });
 }
 
-function inInlines(inlines: readonly Inline[], cites: Cites, look: Look): Inline[] {
+function inInlines(inlines: readonly Inline[], cites: Cites, look: CitationStyle): Inline[] {
   return inlines.flatMap((inline): Inline[] => {
     if (inline.type === 'text') return inText(inline.text, cites, look);
     // A link in a link is none.
@@ -42,7 +42,7 @@ function inInlines(inlines: readonly Inline[], cites: Cites, look: Look): Inline
   });
 }
 
-function inText(text: string, cites: Cites, look: Look): Inline[] {
+function inText(text: string, cites: Cites, look: CitationStyle): Inline[] {
   const made: Inline[] = [];
   let from = 0;
   const say = (words: string) => {

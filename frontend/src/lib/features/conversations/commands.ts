@@ -8,7 +8,7 @@ import { toast } from '#lib/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { searchFor } from '#lib/features/search/search-address.ts';
 import { getLocale } from '#lib/i18n/locale.ts';
-import { isOff, lengthOf, MOST, splitEmoji, untilWords } from './composer/command-text.ts';
+import { isOff, lengthOf, MAX_DURATION, splitEmoji, untilWords } from './composer/command-text.ts';
 import { hasChangingMembers, isChannel, isPersonal, mayManage } from './kinds.ts';
 import type { ConversationView } from './conversation-view.svelte.ts';
 
@@ -39,7 +39,7 @@ export interface Command {
 /** So long somebody is not disturbed who doesn’t say how long. */
 const USUAL_REST = 3_600_000;
 /** The longest note of a reminder, in characters. */
-const MOST_NOTE = 200;
+const MAX_NOTE = 200;
 
 const end = (isDone: boolean): CommandEnd => (isDone ? 'done' : 'kept');
 
@@ -141,7 +141,7 @@ export const COMMANDS: readonly Command[] = [
         return 'done';
       }
       const said = isOff(text) ? { emoji: null, text: null } : splitEmoji(text);
-      return end(await attempt(() => app.session.say({ ...said, until: null }), m.command_status_done()));
+      return end(await attempt(() => app.session.setCustomStatus({ ...said, until: null }), m.command_status_done()));
     }
   },
   {
@@ -167,7 +167,7 @@ const newestIn = ({ log }: ConversationView) => log.items.findLast(({ view }) =>
 async function remind({ app, conversationView }: CommandPlace, text: string): Promise<CommandEnd> {
   const messageId = conversationView.target.replyTo?.id ?? newestIn(conversationView);
   if (!messageId) return refuse(m.command_remind_nothing());
-  const [{ wishIn }, { remindersOf }, { momentOf }] = await Promise.all([
+  const [{ parseReminder: wishIn }, { remindersOf }, { momentOf }] = await Promise.all([
     import('#lib/features/scheduling/remind-text.ts'),
     import('#lib/features/scheduling/reminders.svelte.ts'),
     import('#lib/features/scheduling/schedule.ts')
@@ -175,9 +175,9 @@ async function remind({ app, conversationView }: CommandPlace, text: string): Pr
   const wish = wishIn(text, getLocale());
   if (!wish) return refuse(m.command_remind_wrong());
   const wait = wish.at.getTime() - Date.now();
-  if (wait <= 0 || wait > MOST) return refuse(m.command_remind_far());
-  const note = wish.note.replace(/\s+/g, ' ').slice(0, MOST_NOTE);
-  const ask = () => remindersOf(app).ask(messageId, wish.at.toISOString(), note);
+  if (wait <= 0 || wait > MAX_DURATION) return refuse(m.command_remind_far());
+  const note = wish.note.replace(/\s+/g, ' ').slice(0, MAX_NOTE);
+  const ask = () => remindersOf(app).create(messageId, wish.at.toISOString(), note);
   return end(await attempt(ask, m.remind_done({ time: momentOf(wish.at) })));
 }
 
@@ -203,10 +203,10 @@ export function typedIn(text: string, place: CommandPlace): Typed | null {
 }
 
 /** Does what a text stands for; false where it is no command. */
-export async function obeyed(field: CommandField, text: string): Promise<boolean> {
+export async function executed(field: CommandField, text: string): Promise<boolean> {
   if (text.trimStart().startsWith('+')) return reacted(field, text);
   const typed = typedIn(text, field);
-  if (typed) await obey(field, typed.command, typed.text);
+  if (typed) await execute(field, typed.command, typed.text);
   return typed !== null;
 }
 
@@ -224,7 +224,7 @@ async function reacted({ conversationView, write }: CommandField, text: string):
   return true;
 }
 
-export async function obey(field: CommandField, command: Command, text: string): Promise<void> {
+export async function execute(field: CommandField, command: Command, text: string): Promise<void> {
   if (command.needsText && text === '') return field.write(`/${command.name} `);
   const end = await command.run(field, text);
   if (end === 'kept') return;

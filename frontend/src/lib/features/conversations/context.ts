@@ -1,39 +1,39 @@
 import { createContext, onDestroy } from 'svelte';
 import type { App } from '#lib/app/app.ts';
-import { shown } from '#lib/util/first-paint.ts';
-import { Attachments } from '#lib/features/files/attachments.svelte.ts';
+import { painted } from '#lib/util/first-paint.ts';
+import { AttachmentsStore } from '#lib/features/files/attachments.svelte.ts';
 import type { DraftSync } from './draft-sync.svelte.ts';
 import { DraftsStore } from './drafts.svelte.ts';
 import { MessagesStore } from './stores/messages.svelte.ts';
-import { People } from '#lib/features/people/people.svelte.ts';
+import { PeopleStore } from '#lib/features/people/people.svelte.ts';
 import { TypingStore } from './stores/typing.svelte.ts';
-import { Comparing } from './logic/comparing.svelte.ts';
+import { ComparisonStore } from './logic/comparing.svelte.ts';
 import { useDelivered } from './logic/delivered.svelte.ts';
 import { BrowserOutboxStorage } from '#lib/realtime/outbox-storage.ts';
 
 /** What conversations need from sign-in to sign-out. */
-export interface Chat {
+export interface ConversationContext {
   messages: MessagesStore;
   drafts: DraftsStore;
   typing: TypingStore;
-  people: People;
-  files: Attachments;
-  comparing: Comparing;
+  people: PeopleStore;
+  files: AttachmentsStore;
+  comparing: ComparisonStore;
 }
 
-const [useChat, setChat] = createContext<Chat>();
+const [useChat, setChat] = createContext<ConversationContext>();
 export { useChat };
 
-export function provideChat({ api, connection, session, conversations, entrance }: App): Chat {
+export function provideConversation({ api, connection, session, conversations, authPolicy }: App): ConversationContext {
   const me = session.user;
   const { id } = me;
-  const people = new People(api);
+  const people = new PeopleStore(api);
   const filesChannel = new BroadcastChannel('natter.files');
-  const files = new Attachments(api, entrance, filesChannel);
+  const files = new AttachmentsStore(api, authPolicy, filesChannel);
   files.open(id);
-  const leave = connection.onHello(() => files.resume());
+  const leave = connection.onConnect(() => files.resume());
   const hearNoMore = connection.on((frame) => {
-    if (frame.type === 'user.changed') people.hear(frame.payload);
+    if (frame.type === 'user.changed') people.applyChange(frame.payload);
   });
   const channel = new BroadcastChannel('natter.outbox');
   const messages = new MessagesStore(api, connection, people, files, new BrowserOutboxStorage(), channel);
@@ -49,9 +49,9 @@ export function provideChat({ api, connection, session, conversations, entrance 
   messages.isBegun = (key) => drafts.get(key) !== '';
   for (const [key, text] of drafts.all()) if (!key.includes('/')) conversations.drafts.set(key, text);
   let sync: DraftSync | undefined;
-  const bringSync = connection.onHello(async () => {
+  const bringSync = connection.onConnect(async () => {
     // What can't be brought now comes with the next connection.
-    const brought = await shown.then(() => import('./draft-sync.svelte.ts')).catch(() => undefined);
+    const brought = await painted.then(() => import('./draft-sync.svelte.ts')).catch(() => undefined);
     if (!brought) return;
     const show = (key: string, text: string) => conversations.drafts.set(key, text);
     sync ??= new brought.DraftSync(api, connection, drafts, id, show, browserStorage());
@@ -74,7 +74,7 @@ export function provideChat({ api, connection, session, conversations, entrance 
     files.close();
     filesChannel.close();
   });
-  return setChat({ messages, drafts, typing, people, files, comparing: new Comparing() });
+  return setChat({ messages, drafts, typing, people, files, comparing: new ComparisonStore() });
 }
 
 function browserStorage(): Storage | undefined {

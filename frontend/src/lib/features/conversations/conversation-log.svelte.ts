@@ -2,7 +2,7 @@ import { SvelteMap } from 'svelte/reactivity';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { ToolCall } from '#lib/api/tools.ts';
 import type { Cursor, DurableFrame, Mention, Message, Sender, ThreadSummary } from '#lib/api/types.ts';
-import type { Taken } from '#lib/realtime/pending-attachments.ts';
+import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import { reduce, type LogInput } from '#lib/realtime/reducer.ts';
 import { RowBuilder, type MessageView, type Row } from './rows.ts';
 import {
@@ -18,16 +18,16 @@ import {
 import { DeltaBuffer } from './logic/delta-buffer.ts';
 import { GapRepair } from './logic/gap-repair.ts';
 import { grown, type Thoughts } from './logic/thoughts.ts';
-import { Watch } from '#lib/realtime/stall-watch.ts';
+import { StallWatch } from '#lib/realtime/stall-watch.ts';
 import type { Person } from '#lib/features/people/people.svelte.ts';
 import { MessageRequests } from './stores/message-requests.ts';
-import type { Outbox } from './stores/outbox.svelte.ts';
-import { ReadPositions } from './stores/read-positions.svelte.ts';
+import type { OutboxStore } from './stores/outbox.svelte.ts';
+import { ReadPositionsStore } from './stores/read-positions.svelte.ts';
 
 /** Dependencies of a log on the store that holds it. */
 export interface LogHost {
   readonly api: Api;
-  readonly outbox: Outbox;
+  readonly outbox: OutboxStore;
   readonly me: () => Sender;
   /** Records the name of a person who wrote in a conversation. */
   readonly learn: (conversationId: string, person: Person) => void;
@@ -38,7 +38,7 @@ export interface LogHost {
 /** As `app.html` asks for it; one page holds what is unread, unless that is much. */
 const PAGE = 80;
 const OLDER_PAGE = 100;
-const MOST_AT_ONCE = 200;
+const MAX_AT_ONCE = 200;
 /** So much of what was read already stands above the unread line. */
 const READ_BEFORE_UNREAD = 20;
 /** Messages of a conversation or thread, in order, as far as they are loaded. */
@@ -48,13 +48,13 @@ export class ConversationLog {
   #loadingOlder = $state(false);
   #olderError = $state.raw<unknown>(null);
   #unreadFrom = $state<number | null>(null);
-  readonly positions: ReadPositions;
+  readonly positions: ReadPositionsStore;
   readonly requests: MessageRequests;
   /** What models think before they write, by the message that it becomes. */
   readonly thoughts = new SvelteMap<string, Thoughts>();
 
   #builder = new RowBuilder();
-  readonly #watch = new Watch(
+  readonly #watch = new StallWatch(
     () => this.streaming.map(({ id, content }) => ({ id, length: content.length })),
     (id) => this.#fetchAnswer(id)
   );
@@ -80,7 +80,7 @@ export class ConversationLog {
     readonly root: string | null = null
   ) {
     this.host = host;
-    this.positions = new ReadPositions(() => host.me().id);
+    this.positions = new ReadPositionsStore(() => host.me().id);
     this.requests = new MessageRequests(host.api, this);
     this.#state = { ...EMPTY, line: root };
   }
@@ -141,7 +141,7 @@ export class ConversationLog {
   }
 
   /** Whoever sees the last message has seen what happened up to here: what was deleted behind it is not unread. */
-  get end(): number {
+  get lastSeq(): number {
     return this.#state.loaded ? this.#state.cursor : 0;
   }
 
@@ -181,7 +181,7 @@ export class ConversationLog {
 
   /** The reader comes in, having read up to `read` before. What is unread is loaded as far as one page holds it. */
   async open(read: number, last: number): Promise<void> {
-    this.#limit = Math.min(MOST_AT_ONCE, Math.max(PAGE, last - read + READ_BEFORE_UNREAD));
+    this.#limit = Math.min(MAX_AT_ONCE, Math.max(PAGE, last - read + READ_BEFORE_UNREAD));
     this.readBefore = read;
     // Marked as unread elsewhere, while this device was away: reading it again is news.
     this.readTo = Math.min(this.readTo, read);
@@ -190,7 +190,7 @@ export class ConversationLog {
     if (this.#state.loaded) this.markUnread();
     else await this.load();
     // What happened last may be no message, and then no page tells of it.
-    this.hearOf(last);
+    this.noteLatestSeq(last);
     if (this.isBehind) this.host.sync();
   }
 
@@ -255,9 +255,9 @@ export class ConversationLog {
   // ── what arrives ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   apply(input: LogInput): void {
-    if (input.kind === 'page') for (const { sender } of input.items) this.#learn(sender);
+    if (input.kind === 'page') for (const { sender } of input.items) this.#learnSender(sender);
     if (input.kind === 'event' && input.frame.type === 'message.created')
-      this.#learn(input.frame.payload.message.sender);
+      this.#learnSender(input.frame.payload.message.sender);
     this.#become(reduce(this.#state, input));
   }
 
@@ -265,43 +265,43 @@ export class ConversationLog {
     const hasBranched = state.branch !== null && state.branch !== this.#state.branch;
     this.#state = state;
     if (hasBranched) void this.#readBranch();
-    this.#watch.look();
+    this.#watch.update();
     this.#repair.start();
   }
 
-  #learn({ kind, id, name }: Sender): void {
+  #learnSender({ kind, id, name }: Sender): void {
     if (kind === 'user' && id !== null) this.host.learn(this.id, { id, name });
   }
 
-  hear(frame: DurableFrame): void {
+  applyFrame(frame: DurableFrame): void {
     this.#deltas.flush();
     this.apply({ kind: 'event', frame });
     // Another version of it was thought otherwise.
     if (frame.type === 'message.updated') this.thoughts.delete(frame.payload.message.id);
-    if (frame.type === 'message.created') this.positions.hearSender(frame.payload.message);
+    if (frame.type === 'message.created') this.positions.applySender(frame.payload.message);
     if (this.isBehind) this.host.sync();
   }
 
   /** Something up to `seq` exists, as the server says in its hello. */
-  hearOf(seq: number): void {
+  noteLatestSeq(seq: number): void {
     this.apply({ kind: 'heard', seq });
   }
 
-  hearDelta(delta: Delta): void {
+  applyDelta(delta: Delta): void {
     this.#deltas.add(delta);
   }
 
-  hearThought(piece: Delta): void {
+  applyThought(piece: Delta): void {
     this.thoughts.set(piece.message_id, grown(this.thoughts.get(piece.message_id), piece));
   }
 
-  hearToolCall(messageId: string, call: ToolCall): void {
+  applyToolCall(messageId: string, call: ToolCall): void {
     // It stands behind the text that came before it.
     this.#deltas.flush();
     this.apply({ kind: 'tool_call', messageId, call });
   }
 
-  hearThread(messageId: string, thread: ThreadSummary | null): void {
+  applyThread(messageId: string, thread: ThreadSummary | null): void {
     this.apply({ kind: 'thread', messageId, thread });
   }
 
@@ -345,7 +345,7 @@ export class ConversationLog {
     const { branch, known: basis } = this.#state;
     if (!branch) return;
     try {
-      const page = await this.page({ after_seq: branch.after, limit: MOST_AT_ONCE });
+      const page = await this.page({ after_seq: branch.after, limit: MAX_AT_ONCE });
       if (page.has_more) await this.startOver();
       else this.apply({ kind: 'branch', items: page.items, basis, branch });
     } catch {
@@ -360,7 +360,7 @@ export class ConversationLog {
     content: string,
     replyTo: string | null = null,
     mentions: readonly Mention[] = [],
-    files: readonly Taken[] = [],
+    files: readonly AttachedFile[] = [],
     placed: Placed = {}
   ): string {
     // Who answers has seen what was new, also where it is still being loaded.
@@ -370,12 +370,12 @@ export class ConversationLog {
   }
 
   /** Outbox with the messages that are not sent yet. */
-  get outbox(): Outbox {
+  get outbox(): OutboxStore {
     return this.host.outbox;
   }
 
   /** The reader has marked something as unread: it stays so while they are here, however much of it they see. */
-  hearUnread(read: number): void {
+  applyReadPosition(read: number): void {
     this.keepsUnread = true;
     this.readTo = read;
     this.readBefore = read;

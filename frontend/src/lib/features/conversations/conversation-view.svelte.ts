@@ -3,14 +3,14 @@ import type { App } from '#lib/app/app.ts';
 import type { Picture } from '#lib/api/assistants.ts';
 import type { AssistantMember, Conversation, Sender } from '#lib/api/types.ts';
 import { m } from '#lib/paraglide/messages.js';
-import type { MessageTasks } from '#lib/features/boards/message-tasks.svelte.ts';
+import type { MessageTasksStore } from '#lib/features/boards/message-tasks.svelte.ts';
 import type { ThreadLog } from '#lib/features/threads/thread-log.svelte.ts';
-import type { Taken } from '#lib/realtime/pending-attachments.ts';
+import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { Failure } from '#lib/realtime/state.ts';
-import type { Chat } from './context.ts';
+import type { ConversationContext } from './context.ts';
 import type { ConversationLog } from './conversation-log.svelte.ts';
 import { knowsEverybody } from './conversation-name.ts';
-import { MOST_KNOWN } from './conversations.svelte.ts';
+import { MAX_LOADED } from './conversations.svelte.ts';
 import { closedBy, isAssistantChat, isChannel, isPersonal, mayManage, type Closed } from './kinds.ts';
 import type { Rights } from './logic/actions.ts';
 import { setNames } from './names.ts';
@@ -19,8 +19,8 @@ import { ConversationNavigation } from './stores/conversation-navigation.svelte.
 import { MessageActions } from './stores/message-actions.svelte.ts';
 import { MessageDialogs } from './stores/message-dialogs.svelte.ts';
 import { MessageSender } from './stores/message-sender.svelte.ts';
-import { ModelSelection } from './stores/model-selection.svelte.ts';
-import { NameDirectory } from './stores/name-directory.svelte.ts';
+import { ModelSelectionStore } from './stores/model-selection.svelte.ts';
+import { NameDirectoryStore } from './stores/name-directory.svelte.ts';
 
 export type { Pictured, Viewing } from './stores/message-dialogs.svelte.ts';
 
@@ -33,7 +33,7 @@ export interface Reader {
 export interface Beginning {
   readonly conversation: Conversation;
   /** Creates the conversation, sends its first message and opens it. */
-  readonly begin: (content: string, files: readonly Taken[]) => Promise<void>;
+  readonly begin: (content: string, files: readonly AttachedFile[]) => Promise<void>;
   /** Selects another model than the assistant's own; null: the assistant's own. */
   readonly choose: (model: string | null) => void;
   /** Description of the assistant. */
@@ -56,18 +56,18 @@ export function setConversationView(conversationView: ConversationView): Convers
 /** Facts and rights of an open conversation or thread, and the stores of its parts. */
 export class ConversationView {
   /** Tasks made of messages; set once their module has loaded. */
-  tasks = $state.raw<MessageTasks | null>(null);
+  tasks = $state.raw<MessageTasksStore | null>(null);
 
   readonly log: ConversationLog;
   /** Id of the message whose thread this is; null in a conversation. */
   readonly root: string | null;
   /** Key of the draft and of its files. */
   readonly key: string;
-  readonly directory: NameDirectory;
+  readonly directory: NameDirectoryStore;
   readonly dialogs = new MessageDialogs();
   readonly navigation: ConversationNavigation;
   readonly target: ComposerTarget;
-  readonly models: ModelSelection;
+  readonly models: ModelSelectionStore;
   readonly sender: MessageSender;
   readonly actions: MessageActions;
   readonly #app: App;
@@ -123,7 +123,7 @@ export class ConversationView {
 
   constructor(
     app: App,
-    chat: Chat,
+    chat: ConversationContext,
     readonly id: string,
     readonly beginning: Beginning | null = null,
     thread: ThreadLog | null = null
@@ -132,10 +132,10 @@ export class ConversationView {
     this.log = thread ?? chat.messages.conversation(id);
     this.root = thread?.rootId ?? null;
     this.key = this.root === null ? id : `${id}/${this.root}`;
-    this.directory = new NameDirectory(app, chat, this);
+    this.directory = new NameDirectoryStore(app, chat, this);
     this.navigation = new ConversationNavigation(app, id, this.root);
     this.target = new ComposerTarget(chat, this);
-    this.models = new ModelSelection(app, chat, this);
+    this.models = new ModelSelectionStore(app, chat, this);
     this.sender = new MessageSender(app, chat, this);
     this.actions = new MessageActions(app, this);
   }
@@ -150,7 +150,7 @@ export class ConversationView {
   receiptOf(seq: number): { readers: Reader[]; isDelivered: boolean } {
     const { positions } = this.log;
     // Large conversations have no receipts.
-    if ((this.conversation?.member_count ?? 0) > MOST_KNOWN) return { readers: [], isDelivered: false };
+    if ((this.conversation?.member_count ?? 0) > MAX_LOADED) return { readers: [], isDelivered: false };
     const readers = this.others.filter(({ id }) => (positions.get(id)?.read ?? 0) >= seq);
     const isDelivered =
       this.knowsEverybody && this.others.every(({ id }) => (positions.get(id)?.delivered ?? 0) >= seq);
@@ -164,7 +164,7 @@ export class ConversationView {
 
   closeOverlays(): void {
     this.dialogs.closeAll();
-    this.models.endComparison();
+    this.models.stopComparison();
   }
 
   /** Calls `run` when the view is closed; at once if it was. */

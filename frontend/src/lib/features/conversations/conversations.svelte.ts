@@ -16,7 +16,7 @@ import { changedBy, withMember } from './logic/conversation-change.ts';
 import { settingsAfter, settingsToRevert } from './logic/own-change.ts';
 import { PendingReads } from './logic/pending-reads.ts';
 import { markedUnread, readUpTo } from './logic/read-state.ts';
-import { DraftLines } from './stores/draft-lines.svelte.ts';
+import { DraftLinesStore } from './stores/draft-lines.svelte.ts';
 import { MemberRequests } from './stores/member-requests.ts';
 import { ResyncSchedule } from './stores/resync-schedule.ts';
 import { conversationName, knowsEverybody, othersIn } from './conversation-name.ts';
@@ -25,28 +25,28 @@ import { renamed } from '#lib/realtime/renamed.ts';
 import { Repeatable } from '#lib/api/retryable.ts';
 import { SvelteMap } from 'svelte/reactivity';
 import type { Connection } from '#lib/realtime/connection.svelte.ts';
-import type { Presence } from '#lib/features/people/presence.svelte.ts';
-import type { Session } from '#lib/features/auth/session.svelte.ts';
+import type { PresenceStore } from '#lib/features/people/presence.svelte.ts';
+import type { SessionStore } from '#lib/features/auth/session.svelte.ts';
 
 const PAGE_SIZE = 200;
 /** Where more conversations than this have to be read anew, one reading of the list costs less. */
-const MOST_READ_SINGLY = 10;
+const MAX_SINGLE_READS = 10;
 /** In groups of up to so many everybody is known while they are open: by name, and how far they have read. */
-export const MOST_KNOWN = 100;
+export const MAX_LOADED = 100;
 
 /** All conversations of the account: names, last messages, unread counts; live. */
-export class Conversations {
+export class ConversationsStore {
   isLoaded = $state(false);
   error = $state<unknown>(null);
   #openId = $state<Id | null>(null);
   #isOpenAmongUnread = $state(false);
 
   readonly #items = new SvelteMap<Id, Conversation>();
-  readonly drafts = new DraftLines();
+  readonly drafts = new DraftLinesStore();
   readonly #api: Api;
   readonly #connection: Connection;
-  readonly #session: Session;
-  readonly #presence: Presence;
+  readonly #session: SessionStore;
+  readonly #presence: PresenceStore;
   #loading: Promise<void> | undefined;
   /** A hello that came while the list was being read. */
   #early: HelloPayload | undefined;
@@ -58,7 +58,7 @@ export class Conversations {
   readonly members: MemberRequests;
   readonly #begun = new Repeatable();
 
-  constructor(api: Api, connection: Connection, session: Session, presence: Presence) {
+  constructor(api: Api, connection: Connection, session: SessionStore, presence: PresenceStore) {
     this.#api = api;
     this.#connection = connection;
     this.#session = session;
@@ -68,7 +68,7 @@ export class Conversations {
       if (frame.type === 'resync') this.#resync.add(frame.payload.conversation_ids);
       else this.#reads.change(conversationOf(frame), () => this.#apply(frame));
     });
-    connection.onHello((hello) => {
+    connection.onConnect((hello) => {
       this.#view();
       this.#greet(hello);
     });
@@ -176,7 +176,7 @@ export class Conversations {
 
   async refresh(id: Id): Promise<Conversation> {
     try {
-      return await this.#take(id, () => this.#api.get(`/conversations/${id}`));
+      return await this.#request(id, () => this.#api.get(`/conversations/${id}`));
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) this.#items.delete(id);
       throw error;
@@ -188,13 +188,13 @@ export class Conversations {
     const client_id = this.#begun.idOf(conversation);
     const created = await this.#api.post('/conversations', { client_id, ...conversation });
     this.#begun.done();
-    this.#put(created);
+    this.#upsert(created);
     if (!created.members) return this.refresh(created.id);
     return created;
   }
 
   async update(id: Id, changes: ConversationChange): Promise<void> {
-    await this.#take(id, () => this.#api.patch(`/conversations/${id}`, changes));
+    await this.#request(id, () => this.#api.patch(`/conversations/${id}`, changes));
   }
 
   /** One's own choices for it: shown at once; a refusal takes these back, and not what was told or chosen since. */
@@ -240,7 +240,7 @@ export class Conversations {
         (found) => {
           for (const { id, own } of [...this.#items.values()])
             if (!found.has(id) && own !== null) this.#items.delete(id);
-          for (const conversation of found.values()) this.#put(conversation);
+          for (const conversation of found.values()) this.#upsert(conversation);
         }
       );
       this.isLoaded = true;
@@ -259,29 +259,29 @@ export class Conversations {
     }
   }
 
-  #take(id: Id, request: () => Promise<Conversation>): Promise<Conversation> {
-    return this.#reads.run(id, request, (conversation) => this.#put(conversation));
+  #request(id: Id, request: () => Promise<Conversation>): Promise<Conversation> {
+    return this.#reads.run(id, request, (conversation) => this.#upsert(conversation));
   }
 
   /** Answers name only the first members of a group; in an open one that is not too large everybody is known by name. */
   #completeMembers(): void {
     const conversation = this.#openId === null ? undefined : this.#items.get(this.#openId);
-    if (!conversation?.members || conversation.member_count > MOST_KNOWN || knowsEverybody(conversation)) return;
+    if (!conversation?.members || conversation.member_count > MAX_LOADED || knowsEverybody(conversation)) return;
     // Not reachable: the next opening asks again.
     this.#readMembers(conversation).catch(() => undefined);
   }
 
   async #readMembers({ id, members }: Conversation): Promise<void> {
-    const { items } = await this.#api.get(`/conversations/${id}/members`, { page_size: MOST_KNOWN });
-    this.#presence.learn(items);
+    const { items } = await this.#api.get(`/conversations/${id}/members`, { page_size: MAX_LOADED });
+    this.#presence.add(items);
     const now = this.#items.get(id);
     // Somebody came or went meanwhile.
     if (now && now.members !== members) this.#completeMembers();
     else if (now) this.#items.set(id, { ...now, members: items });
   }
 
-  #put(conversation: Conversation): void {
-    this.#presence.learn(conversation.members ?? []);
+  #upsert(conversation: Conversation): void {
+    this.#presence.add(conversation.members ?? []);
     const known = this.#items.get(conversation.id);
     // An answer that left the server before an event arrived must not undo it.
     if (known && known.last_seq > conversation.last_seq) {
@@ -346,12 +346,12 @@ export class Conversations {
       case 'member.added':
       case 'member.updated':
       case 'member.removed':
-        this.#hearOfMember(frame);
+        this.#applyMemberFrame(frame);
     }
   }
 
   /** Somebody came, went or has another role in a channel; that is not in its log. */
-  #hearOfMember(frame: ChannelMemberFrame): void {
+  #applyMemberFrame(frame: ChannelMemberFrame): void {
     const { conversation_id: id } = frame.payload;
     const conversation = this.#items.get(id);
     const me = this.#session.account?.id;
@@ -382,7 +382,7 @@ export class Conversations {
   }
 
   #readStale(stale: ReadonlySet<Id> | 'all'): void {
-    if (stale === 'all' || stale.size > MOST_READ_SINGLY) void this.load();
+    if (stale === 'all' || stale.size > MAX_SINGLE_READS) void this.load();
     else for (const id of stale) this.#fetchQuietly(id);
   }
 

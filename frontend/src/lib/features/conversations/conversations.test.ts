@@ -2,11 +2,11 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { Api, ApiError } from '#lib/api/client.ts';
 import type { Conversation, HelloPayload, Member, Message, Own, ServerFrame } from '#lib/api/types.ts';
 import type { Connection } from '#lib/realtime/connection.svelte.ts';
-import { Conversations } from './conversations.svelte.ts';
-import { Presence } from '#lib/features/people/presence.svelte.ts';
-import type { Sections } from './sections.svelte.ts';
-import type { Session } from '#lib/features/auth/session.svelte.ts';
-import { Sidebar } from './sidebar.svelte.ts';
+import { ConversationsStore } from './conversations.svelte.ts';
+import { PresenceStore } from '#lib/features/people/presence.svelte.ts';
+import type { SectionsStore } from './sections.svelte.ts';
+import type { SessionStore } from '#lib/features/auth/session.svelte.ts';
+import { SidebarStore } from './sidebar.svelte.ts';
 
 const member = (user_id: string, display_name: string): Member => ({
   user_id,
@@ -98,16 +98,16 @@ class FakeApi extends Api {
 let api: FakeApi;
 let say: (type: string, payload: object) => void;
 let greet: (conversations: HelloPayload['conversations']) => void;
-let line: { wasAway: boolean };
-let presence: Presence;
-let store: Conversations;
+let live: { wasAway: boolean };
+let presence: PresenceStore;
+let store: ConversationsStore;
 
 beforeEach(() => {
   vi.stubGlobal('document', { visibilityState: 'visible', hasFocus: () => true });
   api = new FakeApi();
   say = () => undefined;
-  line = { wasAway: false };
-  const connection = Object.assign(line, {
+  live = { wasAway: false };
+  const connection = Object.assign(live, {
     on: (handler: (frame: ServerFrame) => void) => {
       const earlier = say;
       say = (type, payload) => {
@@ -115,13 +115,13 @@ beforeEach(() => {
         handler({ id: 'f', type, timestamp: '', payload } as ServerFrame);
       };
     },
-    onHello: (handler: (hello: HelloPayload) => void) => {
+    onConnect: (handler: (hello: HelloPayload) => void) => {
       greet = (conversations) => handler({ conversations } as HelloPayload);
     },
     notify: () => undefined
   }) as unknown as Connection;
-  presence = new Presence(connection, { choose: () => Promise.resolve() });
-  store = new Conversations(api, connection, { account: { id: 'me' } } as Session, presence);
+  presence = new PresenceStore(connection, { updatePreferences: () => Promise.resolve() });
+  store = new ConversationsStore(api, connection, { account: { id: 'me' } } as SessionStore, presence);
   api.list = [conversation()];
 });
 
@@ -321,7 +321,7 @@ describe('the list', () => {
     api.list = [conversation({ unread: 0, read_seq: 3 })];
     greet([{ id: 'c1', last_seq: 3 }]);
     expect(store.get('c1')?.unread).toBe(1);
-    line.wasAway = true;
+    live.wasAway = true;
     greet([{ id: 'c1', last_seq: 3 }]);
     await expect.poll(() => store.get('c1')?.unread).toBe(0);
   });
@@ -386,7 +386,7 @@ describe('the list', () => {
   });
 
   it('keeps the open conversation in its place until one leaves it', async () => {
-    const sidebar = new Sidebar(store, { items: [] } as unknown as Sections);
+    const sidebar = new SidebarStore(store, { items: [] } as unknown as SectionsStore);
     const placed = () => {
       const parts = sidebar.parts('w1');
       return ['unread', 'rest'].map((part) => parts.find(({ key }) => key === part)?.items.map(({ id }) => id) ?? []);

@@ -49,7 +49,7 @@ type Strips = Component<ComponentProps<typeof StripsType>>;
 type Versions = Component<ComponentProps<typeof VersionsType>>;
 
 /** What a conversation can be read without: it comes right after it, and is then there at once. */
-interface Later {
+interface DeferredComponents {
   Composer: Composer | null;
   TypingIndicator: TypingIndicator | null;
   MessageTools: MessageTools | null;
@@ -80,7 +80,7 @@ interface Later {
   isLate: boolean;
 }
 
-export const later = $state<Later>({
+export const later = $state<DeferredComponents>({
   Composer: null,
   TypingIndicator: null,
   MessageTools: null,
@@ -107,7 +107,7 @@ export const later = $state<Later>({
   isLate: false
 });
 
-export async function bringLater(app: App, conversationView: ConversationView): Promise<void> {
+export async function loadDeferredComponents(app: App, conversationView: ConversationView): Promise<void> {
   // What can't be brought is tried again by the next conversation.
   await Promise.allSettled([
     // One writes soon after one has begun to read.

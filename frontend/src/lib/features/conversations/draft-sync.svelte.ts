@@ -7,12 +7,12 @@ import type { Draft } from '#lib/features/scheduling/api.ts';
 import type { Id, ServerFrame } from '#lib/api/types.ts';
 import { DraftsStore, type DraftStorage } from './drafts.svelte.ts';
 
-export interface DraftLine {
+export interface DraftUpdates {
   readonly ready: boolean;
   on(handler: (frame: ServerFrame) => void): () => void;
 }
 
-interface Known {
+interface SyncState {
   /** When it was written last, by the server's clock; milliseconds since 1970. */
   readonly at: number;
   /** The server hasn't got it yet. */
@@ -26,10 +26,10 @@ type Times = Pick<Storage, 'getItem' | 'setItem'>;
 /** So long the keys rest before the server is told. */
 const REST = 900;
 /** What the server could not be told is told again after so long. */
-const AGAIN = 15_000;
+const RETRY_DELAY = 15_000;
 /** What is told so late says when it was written. */
-const LATE = 5_000;
-const MOST = 200;
+const UPLOAD_TIMEOUT = 5_000;
+const MAX_DRAFTS = 200;
 /** Of what was sent so long ago nothing is told late any more. */
 const SETTLED = 60 * 60_000;
 /** No refusals: it is told again after a sign-in, or when there is room. */
@@ -37,12 +37,12 @@ const LATER: ReadonlySet<number> = new Set([401, 429]);
 
 export class DraftSync {
   readonly #api: Api;
-  readonly #line: DraftLine;
+  readonly #live: DraftUpdates;
   readonly #drafts: DraftsStore;
   readonly #storage: Times | undefined;
   readonly #name: string;
   readonly #shown: (conversationId: Id, text: string) => void;
-  readonly #known = new Map<string, Known>();
+  readonly #known = new Map<string, SyncState>();
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
   /** What the server is being told of: two requests at once may reach it in either order. */
   readonly #telling = new Set<string>();
@@ -54,21 +54,21 @@ export class DraftSync {
 
   constructor(
     api: Api,
-    line: DraftLine,
+    live: DraftUpdates,
     drafts: DraftsStore,
     userId: Id,
     shown: (conversationId: Id, text: string) => void,
     storage: Times | undefined
   ) {
     this.#api = api;
-    this.#line = line;
+    this.#live = live;
     this.#drafts = drafts;
     this.#shown = shown;
     this.#storage = storage;
     this.#name = nameOf(userId);
     this.#restore();
     drafts.onwritten = (key) => this.#written(key);
-    this.#leave = [line.on((frame) => this.#hear(frame)), () => (drafts.onwritten = undefined)];
+    this.#leave = [live.on((frame) => this.#handleFrame(frame)), () => (drafts.onwritten = undefined)];
   }
 
   close(): void {
@@ -82,15 +82,15 @@ export class DraftSync {
   /** The connection stands: what was written elsewhere comes here, and what was written here goes there. */
   async exchange(): Promise<void> {
     try {
-      const { items, total } = await this.#api.get('/drafts', { page_size: MOST });
+      const { items, total } = await this.#api.get('/drafts', { page_size: MAX_DRAFTS });
       if (this.#isClosed) return;
-      for (const draft of items) this.#take(draft);
+      for (const draft of items) this.#applyRemote(draft);
       const there = new Set(items.map(keyOf));
       for (const key of this.#drafts.all().keys()) {
         const known = this.#known.get(key);
         // From before drafts were told to the server.
-        if (!known) this.#note(key, { at: 0, isDirty: true, isStored: false });
-        else if (known.isStored && !known.isDirty && !there.has(key) && total <= MOST)
+        if (!known) this.#record(key, { at: 0, isDirty: true, isStored: false });
+        else if (known.isStored && !known.isDirty && !there.has(key) && total <= MAX_DRAFTS)
           this.#adopt(key, '', null, known.at);
       }
     } catch {
@@ -98,7 +98,7 @@ export class DraftSync {
       return;
     }
     this.#trim();
-    this.#tellAgain();
+    this.#uploadAll();
   }
 
   /** All of it is written to the disk with each key: what is over is not kept. */
@@ -112,19 +112,19 @@ export class DraftSync {
   }
 
   #written(key: string): void {
-    this.#note(key, { at: this.#now(), isDirty: true, isStored: this.#known.get(key)?.isStored ?? false });
+    this.#record(key, { at: this.#now(), isDirty: true, isStored: this.#known.get(key)?.isStored ?? false });
     clearTimeout(this.#timers.get(key));
     const wait = this.#drafts.get(key) === '' ? 0 : REST;
     this.#timers.set(
       key,
       setTimeout(() => {
         this.#timers.delete(key);
-        void this.#tell(key);
+        void this.#upload(key);
       }, wait)
     );
   }
 
-  async #tell(key: string): Promise<void> {
+  async #upload(key: string): Promise<void> {
     if (this.#telling.has(key)) return;
     this.#telling.add(key);
     while (await this.#isWrittenOn(key));
@@ -134,11 +134,11 @@ export class DraftSync {
   /** Tells the server once; whether there is more to tell at once. */
   async #isWrittenOn(key: string): Promise<boolean> {
     const known = this.#known.get(key);
-    if (!known?.isDirty || !this.#line.ready) return false;
+    if (!known?.isDirty || !this.#live.ready) return false;
     const [conversationId = '', thread_id] = key.split('/');
     const content = this.#drafts.get(key);
     const reply_to = content === '' ? null : this.#drafts.replyOf(key);
-    const isLate = this.#now() - known.at > LATE;
+    const isLate = this.#now() - known.at > UPLOAD_TIMEOUT;
     try {
       const stored = await this.#api.put(`/conversations/${conversationId}/draft`, {
         content,
@@ -147,33 +147,33 @@ export class DraftSync {
         ...(isLate && { updated_at: new Date(known.at).toISOString() })
       });
       if (this.#known.get(key) !== known) return !this.#timers.has(key);
-      this.#note(key, { at: Math.max(known.at, Date.parse(stored.updated_at)), isDirty: false, isStored: true });
+      this.#record(key, { at: Math.max(known.at, Date.parse(stored.updated_at)), isDirty: false, isStored: true });
       const isOther = stored.content !== content || (stored.reply_to ?? null) !== reply_to;
       if (isOther) this.#adopt(key, stored.content, stored.reply_to ?? null, Date.parse(stored.updated_at));
     } catch (error) {
       if (this.#known.get(key) !== known) return !this.#timers.has(key);
       // What the server doesn't take stays in this browser.
       if (error instanceof ApiError && error.status >= 400 && error.status < 500 && !LATER.has(error.status))
-        this.#note(key, { at: known.at, isDirty: false, isStored: false });
+        this.#record(key, { at: known.at, isDirty: false, isStored: false });
       // Where the line is lost as well, the next hello is sooner.
-      else if (!this.#isClosed) this.#again ??= setTimeout(() => this.#tellAgain(), AGAIN);
+      else if (!this.#isClosed) this.#again ??= setTimeout(() => this.#uploadAll(), RETRY_DELAY);
     }
     return false;
   }
 
-  #tellAgain(): void {
+  #uploadAll(): void {
     clearTimeout(this.#again);
     this.#again = undefined;
-    for (const [key, { isDirty }] of this.#known) if (isDirty) void this.#tell(key);
+    for (const [key, { isDirty }] of this.#known) if (isDirty) void this.#upload(key);
   }
 
-  #hear(frame: ServerFrame): void {
+  #handleFrame(frame: ServerFrame): void {
     const at = Date.parse(frame.timestamp);
     if (Number.isFinite(at)) this.#ahead = at - Date.now();
-    if (frame.type === 'draft.updated') this.#take(frame.payload);
+    if (frame.type === 'draft.updated') this.#applyRemote(frame.payload);
   }
 
-  #take(draft: Draft): void {
+  #applyRemote(draft: Draft): void {
     const key = keyOf(draft);
     const at = Date.parse(draft.updated_at);
     const known = this.#known.get(key);
@@ -185,12 +185,12 @@ export class DraftSync {
 
   #adopt(key: string, text: string, replyTo: Id | null, at: number): void {
     if (this.#isClosed) return;
-    this.#note(key, { at, isDirty: false, isStored: true });
+    this.#record(key, { at, isDirty: false, isStored: true });
     this.#drafts.adopt(key, text, replyTo);
     if (!key.includes('/')) this.#shown(key, text);
   }
 
-  #note(key: string, known: Known): void {
+  #record(key: string, known: SyncState): void {
     this.#known.set(key, known);
     // Whose drafts they are has gone, and leaves nothing.
     if (this.#isClosed) return;
@@ -202,14 +202,14 @@ export class DraftSync {
   }
 
   #restore(): void {
-    for (const [key, known] of kept(this.#storage, this.#name)) this.#known.set(key, known);
+    for (const [key, known] of storedState(this.#storage, this.#name)) this.#known.set(key, known);
   }
 }
 
 /** Where drafts of somebody’s are that this browser alone has. */
-export function untold(storage: DraftStorage, userId: Id): string[] {
+export function unsyncedDrafts(storage: DraftStorage, userId: Id): string[] {
   const told = new Set(
-    kept(storage, nameOf(userId)).flatMap(([key, { isDirty, isStored }]) => (isStored && !isDirty ? [key] : []))
+    storedState(storage, nameOf(userId)).flatMap(([key, { isDirty, isStored }]) => (isStored && !isDirty ? [key] : []))
   );
   const drafts = new DraftsStore(storage);
   drafts.open(userId);
@@ -218,9 +218,9 @@ export function untold(storage: DraftStorage, userId: Id): string[] {
 
 const nameOf = (userId: Id) => `natter.drafts.${userId}`;
 
-function kept(storage: Pick<Storage, 'getItem'> | undefined, name: string): [string, Known][] {
+function storedState(storage: Pick<Storage, 'getItem'> | undefined, name: string): [string, SyncState][] {
   try {
-    return JSON.parse(storage?.getItem(name) ?? '[]') as [string, Known][];
+    return JSON.parse(storage?.getItem(name) ?? '[]') as [string, SyncState][];
   } catch {
     // As if nothing had been kept.
     return [];

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Draft } from '#lib/features/scheduling/api.ts';
 import type { ServerFrame } from '#lib/api/types.ts';
-import { DraftSync, untold } from './draft-sync.svelte.ts';
+import { DraftSync, unsyncedDrafts } from './draft-sync.svelte.ts';
 import { DraftsStore } from './drafts.svelte.ts';
 
 const iso = (at: number) => new Date(at).toISOString();
@@ -51,16 +51,16 @@ function open(server: Server, storage?: MemoryStorage) {
   const drafts = new DraftsStore(storage);
   drafts.open('me');
   const handlers: ((frame: ServerFrame) => void)[] = [];
-  const line = {
+  const live = {
     ready: true,
     on: (handler: (frame: ServerFrame) => void) => (handlers.push(handler), () => undefined)
   };
-  const sync = new DraftSync(server as unknown as Api, line, drafts, 'me', () => undefined, storage);
+  const sync = new DraftSync(server as unknown as Api, live, drafts, 'me', () => undefined, storage);
   const tell = (draft: Draft) =>
     handlers.forEach((hear) =>
       hear({ id: '1', type: 'draft.updated', timestamp: iso(Date.now()), payload: draft } as unknown as ServerFrame)
     );
-  return { drafts, line, sync, tell };
+  return { drafts, live, sync, tell };
 }
 
 describe('drafts on several devices', () => {
@@ -166,8 +166,8 @@ describe('drafts on several devices', () => {
 
   it('that were written without a connection say when that was, and lose to what is newer', async () => {
     const server = new Server();
-    const { drafts, line, sync } = open(server);
-    line.ready = false;
+    const { drafts, live, sync } = open(server);
+    live.ready = false;
     const then = Date.now();
     drafts.set('c1', 'in a tunnel');
     drafts.set('c2', 'older');
@@ -180,7 +180,7 @@ describe('drafts on several devices', () => {
       reply_to: null,
       updated_at: iso(Date.now())
     });
-    line.ready = true;
+    live.ready = true;
     await sync.exchange();
     await vi.advanceTimersByTimeAsync(0);
     expect(server.put).toHaveBeenCalledWith('/conversations/c1/draft', {
@@ -229,18 +229,18 @@ describe('drafts on several devices', () => {
   it('are known to be in this browser alone, as what is written without a connection', async () => {
     const server = new Server();
     const storage = new MemoryStorage();
-    const { drafts, line } = open(server, storage);
+    const { drafts, live } = open(server, storage);
     drafts.set('c1', 'told');
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(untold(storage, 'me')).toEqual([]);
-    line.ready = false;
+    expect(unsyncedDrafts(storage, 'me')).toEqual([]);
+    live.ready = false;
     drafts.set('c1', 'told, and more');
     drafts.set('c2', 'in a tunnel');
     drafts.set('c3', 'sent');
     drafts.set('c3', '');
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(untold(storage, 'me')).toEqual(['c1', 'c2']);
-    expect(untold(storage, 'you')).toEqual([]);
+    expect(unsyncedDrafts(storage, 'me')).toEqual(['c1', 'c2']);
+    expect(unsyncedDrafts(storage, 'you')).toEqual([]);
   });
 
   it('of whoever has signed out are not written down by an answer that comes after that', async () => {

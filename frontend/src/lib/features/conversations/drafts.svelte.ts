@@ -83,7 +83,7 @@ export class DraftsStore {
   }
 
   set(conversationId: string, text: string): void {
-    this.#put(conversationId, text);
+    this.#setText(conversationId, text);
     // One has gone on with it here.
     if (this.told?.key === conversationId) this.told = null;
     this.onwritten?.(conversationId);
@@ -97,7 +97,7 @@ export class DraftsStore {
   setBare(conversationId: string, isBare: boolean): void {
     if (isBare) this.#bare.set(conversationId, true);
     else this.#bare.delete(conversationId);
-    this.#keep(this.#barePrefix + conversationId, isBare ? 'true' : null);
+    this.#persist(this.#barePrefix + conversationId, isBare ? 'true' : null);
   }
 
   /** The message that is answered by what was begun there. */
@@ -107,15 +107,15 @@ export class DraftsStore {
 
   setReply(conversationId: string, messageId: string | null): void {
     if (messageId === this.replyOf(conversationId)) return;
-    this.#putReply(conversationId, messageId);
+    this.#setReply(conversationId, messageId);
     // It is told with what is said of it.
     if (this.get(conversationId) !== '') this.onwritten?.(conversationId);
   }
 
-  #putReply(conversationId: string, messageId: string | null): void {
+  #setReply(conversationId: string, messageId: string | null): void {
     if (messageId === null) this.#replies.delete(conversationId);
     else this.#replies.set(conversationId, messageId);
-    this.#keep(this.#replyPrefix + conversationId, messageId);
+    this.#persist(this.#replyPrefix + conversationId, messageId);
   }
 
   /** Who was chosen for it, the last one last; forgotten with the draft. */
@@ -126,13 +126,13 @@ export class DraftsStore {
   addMeant(conversationId: string, { id, name, kind }: Name): void {
     if (!id) return;
     const others = this.meantIn(conversationId).filter((one) => one.id !== id);
-    this.#putMeant(conversationId, [...others, { id, name, kind }]);
+    this.#setMentions(conversationId, [...others, { id, name, kind }]);
   }
 
-  #putMeant(conversationId: string, names: readonly Name[]): void {
+  #setMentions(conversationId: string, names: readonly Name[]): void {
     if (names.length > 0) this.#meant.set(conversationId, names);
     else this.#meant.delete(conversationId);
-    this.#keep(this.#meantPrefix + conversationId, names.length > 0 ? JSON.stringify(names) : null);
+    this.#persist(this.#meantPrefix + conversationId, names.length > 0 ? JSON.stringify(names) : null);
   }
 
   /** What one’s message was about to say instead, when the page went away in the middle of that. */
@@ -142,32 +142,32 @@ export class DraftsStore {
 
   /** Null: it was said, or given up. */
   setEdit(messageId: string, text: string | null): void {
-    this.#keep(this.#editPrefix + messageId, text);
+    this.#persist(this.#editPrefix + messageId, text);
   }
 
   /** Another device wrote it. */
   adopt(conversationId: string, text: string, replyTo: string | null): void {
     if (this.get(conversationId) === text && this.replyOf(conversationId) === replyTo) return;
-    this.#put(conversationId, text);
-    this.#putReply(conversationId, replyTo);
+    this.#setText(conversationId, text);
+    this.#setReply(conversationId, replyTo);
     this.told = { key: conversationId, text };
   }
 
-  #put(conversationId: string, text: string): void {
+  #setText(conversationId: string, text: string): void {
     const isEmpty = text.trim() === '';
     if (isEmpty) this.#texts.delete(conversationId);
     else this.#texts.set(conversationId, text);
     if (isEmpty && this.isBare(conversationId)) this.setBare(conversationId, false);
-    if (isEmpty && this.#meant.has(conversationId)) this.#putMeant(conversationId, []);
+    if (isEmpty && this.#meant.has(conversationId)) this.#setMentions(conversationId, []);
     const key = this.#prefix + conversationId;
-    const keep = () => this.#keep(key, this.#texts.get(conversationId) ?? null);
+    const keep = () => this.#persist(key, this.#texts.get(conversationId) ?? null);
     if (text.length < LONG) {
       clearTimeout(this.#waiting.get(key)?.timer);
       keep();
     } else if (!this.#waiting.has(key)) this.#waiting.set(key, { timer: setTimeout(keep, REST), keep });
   }
 
-  #keep(key: string, text: string | null): void {
+  #persist(key: string, text: string | null): void {
     this.#waiting.delete(key);
     try {
       if (text === null) this.#storage?.removeItem(key);

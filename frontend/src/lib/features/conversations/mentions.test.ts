@@ -2,7 +2,7 @@ import fc from '#lib/util/property-testing.ts';
 import { describe, expect, it } from 'vitest';
 import cases from './mentions.json';
 import { calledIn, callsMe, cutMentions, isCalled, type Name } from './mentions.ts';
-import { askedAt, asWritten, calledAnew, matching, withHere } from './composer/naming.ts';
+import { mentionQueryAt, escapeName, mentionsAfterEdit, matching, withHere } from './composer/mention-query.ts';
 
 const names: Name[] = [
   { name: 'Mai', kind: 'person' },
@@ -53,12 +53,12 @@ describe('mentions', () => {
     fc.assert(
       fc.property(name, name, (name, other) => {
         const named = [name, other].map((name): Name => ({ id: name, name, kind: 'assistant' }));
-        const text = `@${asWritten(name)} and **@${asWritten(other)}**, _see_ \`code\` ~~x~~`;
+        const text = `@${escapeName(name)} and **@${escapeName(other)}**, _see_ \`code\` ~~x~~`;
         expect(calledIn(text, named).map(({ id }) => id)).toEqual([...new Set([name, other])]);
       })
     );
-    expect(['a_b_c', 'Mai Trần', 'C++', 'R&D', 'O(n)'].filter((name) => asWritten(name) !== name)).toEqual([]);
-    expect(asWritten('_Anna_B*')).toBe(String.raw`\_Anna_B\*`);
+    expect(['a_b_c', 'Mai Trần', 'C++', 'R&D', 'O(n)'].filter((name) => escapeName(name) !== name)).toEqual([]);
+    expect(escapeName('_Anna_B*')).toBe(String.raw`\_Anna_B\*`);
   });
 
   it('are of whom is known first by a name that several have', () => {
@@ -68,7 +68,9 @@ describe('mentions', () => {
     expect(calledIn('@Anna', [second, { name: 'Anna', kind: 'me' }, first, second])).toEqual([
       { kind: 'user', id: 'u2' }
     ]);
-    expect(calledAnew('@Anna!', [first, second], [{ kind: 'user', id: 'u2' }])).toEqual([{ kind: 'user', id: 'u2' }]);
+    expect(mentionsAfterEdit('@Anna!', [first, second], [{ kind: 'user', id: 'u2' }])).toEqual([
+      { kind: 'user', id: 'u2' }
+    ]);
   });
 
   it('call from between any two signs of scripts without spaces, in any form', () => {
@@ -128,11 +130,11 @@ describe('mentions', () => {
 
   it('of another text are those that it names, and those whom nobody knows by name', () => {
     const before = [{ kind: 'user' as const, id: 'u2' }, { kind: 'user' as const, id: 'u9' }, { kind: 'all' as const }];
-    expect(calledAnew('@quill, please', names, before)).toEqual([
+    expect(mentionsAfterEdit('@quill, please', names, before)).toEqual([
       { kind: 'assistant', id: 'a1' },
       { kind: 'user', id: 'u9' }
     ]);
-    expect(calledAnew('@Mai Trần, please', names, before.slice(0, 1))).toEqual([{ kind: 'user', id: 'u2' }]);
+    expect(mentionsAfterEdit('@Mai Trần, please', names, before.slice(0, 1))).toEqual([{ kind: 'user', id: 'u2' }]);
   });
 
   it('of everybody become those of who is online, but for what is only text', () => {
@@ -148,13 +150,13 @@ describe('mentions', () => {
   });
 
   it('are asked for right before the caret', () => {
-    expect(askedAt('ask @qu', 7)).toEqual({ at: 4, query: 'qu' });
-    expect(askedAt('ask @Mai Tr', 11)).toEqual({ at: 4, query: 'Mai Tr' });
-    expect(askedAt('问@小', 3)).toEqual({ at: 1, query: '小' });
-    expect(askedAt('ask ＠qu', 7)).toEqual({ at: 4, query: 'qu' });
-    expect(askedAt('me@qu', 5)).toBeNull();
-    expect(askedAt('@qu\nnext', 8)).toBeNull();
-    expect(askedAt('plain', 5)).toBeNull();
+    expect(mentionQueryAt('ask @qu', 7)).toEqual({ at: 4, query: 'qu' });
+    expect(mentionQueryAt('ask @Mai Tr', 11)).toEqual({ at: 4, query: 'Mai Tr' });
+    expect(mentionQueryAt('问@小', 3)).toEqual({ at: 1, query: '小' });
+    expect(mentionQueryAt('ask ＠qu', 7)).toEqual({ at: 4, query: 'qu' });
+    expect(mentionQueryAt('me@qu', 5)).toBeNull();
+    expect(mentionQueryAt('@qu\nnext', 8)).toBeNull();
+    expect(mentionQueryAt('plain', 5)).toBeNull();
   });
 
   it('are found without their accents, and by any word', () => {

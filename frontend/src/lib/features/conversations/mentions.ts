@@ -8,13 +8,13 @@ import type { Inline } from '#lib/features/markdown/tree.ts';
 export { isCalled } from './is-called.ts';
 
 /** `all`: every member; `here`: those who are online. A channel is named by `#`, an emoji of the workspace by `:name:`. */
-export type CalledKind = 'me' | 'person' | 'assistant' | 'all' | 'here' | 'channel' | 'emoji';
+export type MentionKind = 'me' | 'person' | 'assistant' | 'all' | 'here' | 'channel' | 'emoji';
 
 export interface Name {
   /** Of a person, an assistant, a channel or an emoji’s picture. */
   readonly id?: string;
   readonly name: string;
-  readonly kind: CalledKind;
+  readonly kind: MentionKind;
   /** What an assistant is for. */
   readonly about?: string;
 }
@@ -22,12 +22,12 @@ export interface Name {
 export interface Piece {
   readonly text: string;
   /** `null` for plain text. */
-  readonly kind: CalledKind | null;
+  readonly kind: MentionKind | null;
   readonly id?: string | undefined;
 }
 
 export const SIGN = /[@＠#:]/;
-const SIGNS: Partial<Record<CalledKind, string>> = { channel: '#', emoji: ':' };
+const SIGNS: Partial<Record<MentionKind, string>> = { channel: '#', emoji: ':' };
 /** What makes a word of what it stands beside, but for scripts without spaces (as the server's search knows them). */
 const PART = /[\p{Alphabetic}\p{M}\p{N}_]/u;
 const UNSPACED =
@@ -106,7 +106,7 @@ function foldedLetter(letter: string): string {
 }
 
 /** Where the name ends that stands there; -1 where it doesn't. */
-function endOf(name: string, text: string, at: number): number {
+function nameEnd(name: string, text: string, at: number): number {
   let said = '';
   LETTER.lastIndex = at;
   while (said.length < name.length) {
@@ -121,7 +121,8 @@ function endOf(name: string, text: string, at: number): number {
 /** The same of a name whose letters may have been typed without their marks. */
 function looseEnd(letters: Known['letters'], text: string, at: number): number {
   let end = letters ? at : -1;
-  for (const forms of letters || []) end = Math.max(...forms.map((form) => (end === -1 ? -1 : endOf(form, text, end))));
+  for (const forms of letters || [])
+    end = Math.max(...forms.map((form) => (end === -1 ? -1 : nameEnd(form, text, end))));
   return end;
 }
 
@@ -163,7 +164,7 @@ function nameAt(
   let isClear = true;
   for (const one of knownOf(names)) {
     if (one.sign !== sign) continue;
-    const exact = endOf(one.text, text, at + 1);
+    const exact = nameEnd(one.text, text, at + 1);
     const end = exact === -1 ? looseEnd(one.letters, text, at + 1) : exact;
     // The longest, and of several as long the one that is written with its marks.
     const rank = 2 * end + Number(end === exact);

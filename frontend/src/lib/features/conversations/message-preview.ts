@@ -1,8 +1,8 @@
 import { m } from '#lib/paraglide/messages.js';
-import { carried, type Said } from './logic/attachment-summary.ts';
+import { attachmentSummary, type Said } from './logic/attachment-summary.ts';
 import { plainText } from '#lib/features/markdown/plain.ts';
 
 /** A message in one line: its text, else what it carries. */
-export function lineOf({ content, attachments, hidden_at }: Said, limit?: number): string {
-  return hidden_at ? m.message_hidden() : plainText(content, limit) || carried(attachments);
+export function messagePreview({ content, attachments, hidden_at }: Said, limit?: number): string {
+  return hidden_at ? m.message_hidden() : plainText(content, limit) || attachmentSummary(attachments);
 }

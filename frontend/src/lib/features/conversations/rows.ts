@@ -17,7 +17,7 @@ import type {
   ThreadSummary,
   Versions
 } from '#lib/api/types.ts';
-import type { Taken } from '#lib/realtime/pending-attachments.ts';
+import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { Entry, Failure, Outgoing, OutgoingState } from '#lib/realtime/state.ts';
 
 /** A message as it is shown, whether the server has it or not. */
@@ -52,7 +52,7 @@ export interface MessageView {
   readonly poll: Poll | null;
   readonly isPinned: boolean;
   /** Files that go up with it. */
-  readonly files: readonly Taken[];
+  readonly files: readonly AttachedFile[];
   readonly isEdited: boolean;
   /** A moderator hides what it says. */
   readonly isHidden: boolean;
@@ -130,7 +130,7 @@ export class RowBuilder {
       const at = rows.length;
       const next = at + 1 < count ? viewAt(at + 1) : undefined;
       const made = toRow(rows[at - 1]?.view, view, next, start, reader);
-      const row = keep(before[at], made) ?? keep(before[at - shift], made) ?? made;
+      const row = reuseRow(before[at], made) ?? reuseRow(before[at - shift], made) ?? made;
       if (row.isHead) start = view;
       // From a row on that begins a group as it did before, nothing has changed, up to the last one.
       if (row.isHead && at > entries.length - tail && at < entries.length - 1 && row === before[at - shift]) {
@@ -290,7 +290,7 @@ function dayOf(time: number): number {
   return date.getFullYear() * 1_000 + date.getMonth() * 50 + date.getDate();
 }
 
-function keep(old: Row | undefined, row: Row): Row | undefined {
+function reuseRow(old: Row | undefined, row: Row): Row | undefined {
   return old !== undefined &&
     old.view === row.view &&
     old.opensDay === row.opensDay &&

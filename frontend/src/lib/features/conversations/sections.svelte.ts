@@ -1,34 +1,34 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Section } from '#lib/features/channels/api.ts';
 import type { Id } from '#lib/api/types.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
 /** One's own folders of the sidebar, in their order. */
-export class Sections {
+export class SectionsStore {
   #items = $state.raw<Section[]>([]);
   readonly #api: Api;
   #loading: Promise<void> | undefined;
-  #askedAt: number | null = null;
+  #requestedAt: number | null = null;
   /** Moves that the server is being told of. */
   #moves = 0;
   /** Something was heard of them, or refused: how they stand then is read. */
   #isUnsure = false;
 
-  constructor(api: Api, line?: Line) {
+  constructor(api: Api, live?: LiveUpdates) {
     this.#api = api;
-    line?.on((frame) => {
+    live?.on((frame) => {
       if (frame.type !== 'sections.changed') return;
       // A move that is told step by step would jump about.
       if (this.#moves > 0) this.#isUnsure = true;
       else this.#become(frame.payload.sections);
     });
     // Another of one's devices may have changed them while this one was away.
-    line?.onReturn(this, () => void this.load());
+    live?.onStale(this, () => void this.load());
   }
 
   /** When they were asked for last; null: never yet, -Infinity: in vain. */
-  get askedAt(): number | null {
-    return this.#askedAt;
+  get requestedAt(): number | null {
+    return this.#requestedAt;
   }
 
   get items(): readonly Section[] {
@@ -51,7 +51,7 @@ export class Sections {
   }
 
   async rename(id: Id, name: string): Promise<void> {
-    this.#put(await this.#api.patch(`/sections/${id}`, { name }));
+    this.#upsert(await this.#api.patch(`/sections/${id}`, { name }));
   }
 
   /** To the place of the one above (-1) or below (1). */
@@ -86,7 +86,7 @@ export class Sections {
 
   reset(): void {
     this.#items = [];
-    this.#askedAt = null;
+    this.#requestedAt = null;
   }
 
   /** When the last of several moves has been told. */
@@ -97,16 +97,16 @@ export class Sections {
   }
 
   async #read(): Promise<void> {
-    this.#askedAt = Date.now();
+    this.#requestedAt = Date.now();
     try {
       this.#become((await this.#api.get('/sections', { page_size: 100 })).items);
     } catch {
       // Without them the list has its conversations all the same; the next hello asks again.
-      this.#askedAt = -Infinity;
+      this.#requestedAt = -Infinity;
     }
   }
 
-  #put(changed: Section): void {
+  #upsert(changed: Section): void {
     this.#become([changed], this.#items);
   }
 

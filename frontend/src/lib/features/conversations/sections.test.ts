@@ -2,8 +2,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Section } from '#lib/features/channels/api.ts';
 import { Api, ApiError } from '#lib/api/client.ts';
 import type { ServerFrame } from '#lib/api/types.ts';
-import { Sections } from './sections.svelte.ts';
-import { FakeLine } from './store-testing.ts';
+import { SectionsStore } from './sections.svelte.ts';
+import { FakeLiveUpdates } from './store-testing.ts';
 
 class FakeApi extends Api {
   items: Section[] = [];
@@ -34,7 +34,7 @@ class FakeApi extends Api {
 }
 
 let api: FakeApi;
-let sections: Sections;
+let sections: SectionsStore;
 const names = () => sections.items.map(({ name }) => name);
 
 beforeEach(async () => {
@@ -43,7 +43,7 @@ beforeEach(async () => {
     { id: 'b', name: 'Later', position: 1 },
     { id: 'a', name: 'Launch', position: 0 }
   ];
-  sections = new Sections(api);
+  sections = new SectionsStore(api);
   await sections.load();
 });
 
@@ -71,15 +71,15 @@ describe('sections', () => {
   });
 
   it('stand as they were moved last, whatever is told while they move', async () => {
-    const line = new FakeLine();
+    const live = new FakeLiveUpdates();
     api.items.push({ id: 'c', name: 'Clients', position: 2 });
-    const moved = new Sections(api, line);
+    const moved = new SectionsStore(api, live);
     await moved.load();
     const shown = () => moved.items.map(({ name }) => name);
     const both = [moved.move('a', 1), moved.move('a', 1)];
     expect(shown()).toEqual(['Later', 'Clients', 'Launch']);
     // The server's word of the first step.
-    line.receive({ type: 'sections.changed', payload: { sections: [{ id: 'a', name: 'Launch', position: 1 }] } });
+    live.receive({ type: 'sections.changed', payload: { sections: [{ id: 'a', name: 'Launch', position: 1 }] } });
     expect(shown()).toEqual(['Later', 'Clients', 'Launch']);
     await Promise.all(both);
     expect(shown()).toEqual(['Later', 'Clients', 'Launch']);
@@ -88,12 +88,12 @@ describe('sections', () => {
 
   it('become what another device has made of them', async () => {
     let say: (frame: ServerFrame) => void = () => undefined;
-    const other = new Sections(api, {
+    const other = new SectionsStore(api, {
       on: (handler) => {
         say = handler;
         return () => undefined;
       },
-      onReturn: () => () => undefined
+      onStale: () => () => undefined
     });
     await other.load();
     say({
@@ -104,7 +104,7 @@ describe('sections', () => {
   });
 
   it('that can’t be read are none', async () => {
-    const other = new Sections(
+    const other = new SectionsStore(
       Object.assign(new FakeApi(), { get: () => Promise.reject(new ApiError(404, 'not_found', '')) })
     );
     await other.load();

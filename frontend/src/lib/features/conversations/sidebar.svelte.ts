@@ -1,13 +1,13 @@
 import { isWaiting, mentionsIn } from './kinds.ts';
 import type { Section } from '#lib/features/channels/api.ts';
 import type { Conversation, Id } from '#lib/api/types.ts';
-import type { Conversations } from './conversations.svelte.ts';
-import type { Sections } from './sections.svelte.ts';
+import type { ConversationsStore } from './conversations.svelte.ts';
+import type { SectionsStore } from './sections.svelte.ts';
 
 const FOLDED = 'natter.folded';
 const UNREAD_ONLY = 'natter.unread-only';
 /** Timers can't wait longer than this. */
-const LONGEST_WAIT = 2 ** 31 - 1;
+const MAX_WAIT = 2 ** 31 - 1;
 
 /** One heading of the sidebar with what stands under it. */
 export interface SidebarPart {
@@ -20,15 +20,19 @@ export interface SidebarPart {
 }
 
 /** The conversations as the sidebar shows them: what waits for the reader, what is pinned, own sections, the rest. */
-export class Sidebar {
-  readonly #conversations: Conversations;
-  readonly #sections: Sections;
+export class SidebarStore {
+  readonly #conversations: ConversationsStore;
+  readonly #sections: SectionsStore;
   readonly #storage: Pick<Storage, 'getItem' | 'setItem'> | undefined;
   #folded = $state.raw<readonly string[]>([]);
   #now = $state(Date.now());
   #isUnreadOnly = $state(false);
 
-  constructor(conversations: Conversations, sections: Sections, storage?: Pick<Storage, 'getItem' | 'setItem'>) {
+  constructor(
+    conversations: ConversationsStore,
+    sections: SectionsStore,
+    storage?: Pick<Storage, 'getItem' | 'setItem'>
+  ) {
     this.#conversations = conversations;
     this.#sections = sections;
     this.#storage = storage;
@@ -119,7 +123,7 @@ export class Sidebar {
       .map(({ own }) => (own?.muted_until ? Date.parse(own.muted_until) : 0))
       .filter((end) => end > after);
     if (ends.length === 0) return () => undefined;
-    const wait = Math.min(Math.max(0, Math.min(...ends) - Date.now()) + 50, LONGEST_WAIT);
+    const wait = Math.min(Math.max(0, Math.min(...ends) - Date.now()) + 50, MAX_WAIT);
     const timer = setTimeout(() => (this.#now = Date.now()), wait);
     return () => clearTimeout(timer);
   }

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Section } from '#lib/features/channels/api.ts';
 import type { Conversation, Own } from '#lib/api/types.ts';
-import type { Conversations } from './conversations.svelte.ts';
-import type { Sections } from './sections.svelte.ts';
-import { Sidebar } from './sidebar.svelte.ts';
+import type { ConversationsStore } from './conversations.svelte.ts';
+import type { SectionsStore } from './sections.svelte.ts';
+import { SidebarStore } from './sidebar.svelte.ts';
 
 const NOW = Date.parse('2026-11-20T10:00:00.000Z');
 
@@ -46,7 +46,7 @@ let sections: Section[];
 let open: { openId: string | null; isOpenAmongUnread: boolean };
 let kept: Map<string, string>;
 
-function sidebar(): Sidebar {
+function sidebar(): SidebarStore {
   const conversations = {
     in: (workspaceId?: string) => all.filter((one) => workspaceId === undefined || one.workspace_id === workspaceId),
     get openId() {
@@ -60,10 +60,15 @@ function sidebar(): Sidebar {
     getItem: (key: string) => kept.get(key) ?? null,
     setItem: (key: string, value: string) => void kept.set(key, value)
   };
-  return new Sidebar(conversations as unknown as Conversations, { items: sections } as unknown as Sections, storage);
+  return new SidebarStore(
+    conversations as unknown as ConversationsStore,
+    { items: sections } as unknown as SectionsStore,
+    storage
+  );
 }
 
-const shown = (one: Sidebar) => one.parts('w1').map(({ key, shown }) => [key, shown.map(({ id }) => id).join(' ')]);
+const shown = (one: SidebarStore) =>
+  one.parts('w1').map(({ key, shown }) => [key, shown.map(({ id }) => id).join(' ')]);
 
 beforeEach(() => {
   vi.useFakeTimers({ now: NOW });

@@ -1,12 +1,12 @@
 /** A server's end of the line, for the tests of the stores. */
 import { ApiError, type Details } from '#lib/api/client.ts';
 import type { AckPayload, HelloPayload, ServerFrame } from '#lib/api/types.ts';
-import type { Taken } from '#lib/realtime/pending-attachments.ts';
+import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { OutboxStorage } from '#lib/realtime/outbox-storage.ts';
 import type { Outgoing } from '#lib/realtime/state.ts';
 import type { OutgoingFiles } from '#lib/features/files/attachments.svelte.ts';
-import { isOld, type Reading } from '#lib/realtime/live-updates.ts';
-import type { MessagesLine } from './stores/messages.svelte.ts';
+import { isStale, type LoadedData } from '#lib/realtime/live-updates.ts';
+import type { MessageUpdates } from './stores/messages.svelte.ts';
 
 interface Request {
   type: string;
@@ -15,7 +15,7 @@ interface Request {
   reject: (error: Error) => void;
 }
 
-export class FakeLine implements MessagesLine {
+export class FakeLiveUpdates implements MessageUpdates {
   ready = true;
   readonly requests: Request[] = [];
   readonly told: { type: string; payload: Record<string, unknown> }[] = [];
@@ -28,14 +28,14 @@ export class FakeLine implements MessagesLine {
     return () => this.#handlers.delete(handler);
   }
 
-  onHello(handler: (hello: HelloPayload) => void): () => void {
+  onConnect(handler: (hello: HelloPayload) => void): () => void {
     this.#helloHandlers.add(handler);
     return () => this.#helloHandlers.delete(handler);
   }
 
-  onReturn(reading: Reading, handler: () => void): () => void {
-    return this.onHello(() => {
-      if (isOld(reading, this.#hellos === 1)) handler();
+  onStale(reading: LoadedData, handler: () => void): () => void {
+    return this.onConnect(() => {
+      if (isStale(reading, this.#hellos === 1)) handler();
     });
   }
 
@@ -109,22 +109,22 @@ export class FakeFiles implements OutgoingFiles {
   readonly #refused = new Set<string>();
   #waiting: (() => void)[] = [];
 
-  async deliver(taken: readonly Taken[]): Promise<string[]> {
+  async deliver(taken: readonly AttachedFile[]): Promise<string[]> {
     const refused = taken.find(({ key }) => this.#refused.has(key));
     if (refused) throw new ApiError(422, 'upload_failed', `${refused.name} is too large.`);
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
     return taken.map(({ key }) => `upload-${key}`);
   }
 
-  sent(taken: readonly Taken[]): void {
+  sent(taken: readonly AttachedFile[]): void {
     this.gone.push(...taken.map(({ key }) => key));
   }
 
-  drop(taken: readonly Taken[]): void {
+  release(taken: readonly AttachedFile[]): void {
     this.sent(taken);
   }
 
-  hopeful(taken: readonly Taken[]): Promise<readonly Taken[]> {
+  hopeful(taken: readonly AttachedFile[]): Promise<readonly AttachedFile[]> {
     return Promise.resolve(taken.filter(({ key }) => !this.#refused.has(key)));
   }
 

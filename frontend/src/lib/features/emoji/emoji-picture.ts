@@ -1,9 +1,9 @@
 /** A picture as an emoji: small enough for the server, and for those who see many of them. */
 
 /** Of the longer side, in pixels. */
-const SIDE = 128;
-const MOST_BYTES = 256 * 1024;
-const KEPT = ['image/png', 'image/gif', 'image/webp'];
+const SIZE_PX = 128;
+const MAX_BYTES = 256 * 1024;
+const UNCONVERTED_TYPES = ['image/png', 'image/gif', 'image/webp'];
 
 export type PictureProblem = 'wrong' | 'large';
 
@@ -12,16 +12,16 @@ export async function asEmoji(file: Blob): Promise<Blob | PictureProblem> {
   const bitmap = await createImageBitmap(file).catch(() => null);
   if (!bitmap) return 'wrong';
   const longer = Math.max(bitmap.width, bitmap.height);
-  if (file.type === 'image/gif') return file.size <= MOST_BYTES && longer <= 4 * SIDE ? file : 'large';
-  if (KEPT.includes(file.type) && longer <= SIDE && file.size <= MOST_BYTES) return file;
-  const scale = Math.min(1, SIDE / longer);
+  if (file.type === 'image/gif') return file.size <= MAX_BYTES && longer <= 4 * SIZE_PX ? file : 'large';
+  if (UNCONVERTED_TYPES.includes(file.type) && longer <= SIZE_PX && file.size <= MAX_BYTES) return file;
+  const scale = Math.min(1, SIZE_PX / longer);
   const canvas = new OffscreenCanvas(
     Math.max(1, Math.round(bitmap.width * scale)),
     Math.max(1, Math.round(bitmap.height * scale))
   );
   canvas.getContext('2d')?.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   const drawn = await canvas.convertToBlob({ type: 'image/png' });
-  return drawn.size <= MOST_BYTES ? drawn : 'large';
+  return drawn.size <= MAX_BYTES ? drawn : 'large';
 }
 
 /** “Party Cat.png” is called `party_cat`. */

@@ -4,8 +4,8 @@ import {
   findEmoji,
   findOwn,
   formOf,
-  keepEmoji,
-  keepTone,
+  saveRecentEmoji,
+  saveSkinTone,
   listed,
   recentEmoji,
   toned,
@@ -44,10 +44,10 @@ it('finds by the beginning of each word, with and without marks', () => {
 it('keeps what was picked last, once, and the tone of skin', () => {
   const store = storage();
   expect(recentEmoji(store)[0]).toBe('👍');
-  for (const emoji of ['🐟', '👋🏼', '🐟']) keepEmoji(store, emoji);
+  for (const emoji of ['🐟', '👋🏼', '🐟']) saveRecentEmoji(store, emoji);
   expect(recentEmoji(store).slice(0, 3)).toEqual(['🐟', '👋🏼', '👍']);
   expect(toneOf(store)).toBe(0);
-  keepTone(store, 2);
+  saveSkinTone(store, 2);
   expect(toned(WAVE, toneOf(store))).toBe('👋🏼');
   expect(toned(FISH, 2)).toBe('🐟');
 });
@@ -75,6 +75,6 @@ it('has each emoji in one form, as the server tells it', () => {
   expect(forms.filter((form) => formOf(form) !== form)).toEqual([]);
   const store = storage();
   store.setItem('natter.emoji', '👍\ufe0f 🐟');
-  keepEmoji(store, '👍');
+  saveRecentEmoji(store, '👍');
   expect(recentEmoji(store).slice(0, 3)).toEqual(['👍', '🐟', '❤️']);
 });

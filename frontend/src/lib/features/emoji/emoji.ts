@@ -81,29 +81,29 @@ export function toned({ unicode, skins }: Emoji, tone: number): string {
 
 const RECENT_KEY = 'natter.emoji';
 const TONE_KEY = 'natter.emoji-tone';
-const MOST_RECENT = 16;
-const USUAL = ['👍', '❤️', '😂', '🎉', '👀', '✅', '🙏', '😮'];
+const MAX_RECENT = 16;
+const DEFAULT_EMOJI = ['👍', '❤️', '😂', '🎉', '👀', '✅', '🙏', '😮'];
 
-type Store = Pick<Storage, 'getItem' | 'setItem'>;
+type KeyValueStorage = Pick<Storage, 'getItem' | 'setItem'>;
 
 /** What was picked last, the newest first; before that what most people pick. */
-export function recentEmoji(storage: Store): string[] {
-  return [...new Set([...keptIn(storage), ...USUAL])].slice(0, MOST_RECENT);
+export function recentEmoji(storage: KeyValueStorage): string[] {
+  return [...new Set([...readRecentEmoji(storage), ...DEFAULT_EMOJI])].slice(0, MAX_RECENT);
 }
 
-export function keepEmoji(storage: Store, emoji: string): void {
-  storage.setItem(RECENT_KEY, [...new Set([emoji, ...keptIn(storage)])].slice(0, MOST_RECENT).join(' '));
+export function saveRecentEmoji(storage: KeyValueStorage, emoji: string): void {
+  storage.setItem(RECENT_KEY, [...new Set([emoji, ...readRecentEmoji(storage)])].slice(0, MAX_RECENT).join(' '));
 }
 
-function keptIn(storage: Store): string[] {
+function readRecentEmoji(storage: KeyValueStorage): string[] {
   return storage.getItem(RECENT_KEY)?.split(' ').filter(Boolean).map(formOf) ?? [];
 }
 
-export function toneOf(storage: Store): number {
+export function toneOf(storage: KeyValueStorage): number {
   const tone = Number(storage.getItem(TONE_KEY));
   return Number.isInteger(tone) && tone >= 0 && tone <= 5 ? tone : 0;
 }
 
-export function keepTone(storage: Store, tone: number): void {
+export function saveSkinTone(storage: KeyValueStorage, tone: number): void {
   storage.setItem(TONE_KEY, String(tone));
 }

@@ -6,8 +6,8 @@ import { upload } from '#lib/api/upload.ts';
 import type { Id } from '#lib/api/types.ts';
 import type { Name } from '#lib/features/conversations/mentions.ts';
 import type { ConversationView } from '#lib/features/conversations/conversation-view.svelte.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
 const PAGE_SIZE = 200;
@@ -16,8 +16,8 @@ type Listed = WorkspaceEmoji & { readonly id: string };
 
 const withId = (emoji: WorkspaceEmoji): Listed => ({ ...emoji, id: emoji.name });
 
-export class OwnEmoji {
-  readonly list: Listing<Listed>;
+export class OwnEmojiStore {
+  readonly list: PagedResource<Listed>;
   /** As texts name them. */
   readonly names = $derived.by<readonly Name[]>(() =>
     this.list.items.map(({ name, upload_id }) => ({ id: upload_id, name: `${name}:`, kind: 'emoji' }))
@@ -25,21 +25,21 @@ export class OwnEmoji {
   readonly #api: Api;
   readonly #path: `/workspaces/${Id}/emoji`;
 
-  constructor(api: Api, line: Line, workspaceId: Id) {
+  constructor(api: Api, live: LiveUpdates, workspaceId: Id) {
     this.#api = api;
     this.#path = `/workspaces/${workspaceId}/emoji`;
-    this.list = new Listing(
+    this.list = new PagedResource(
       async (page) => {
         const found = await api.get(this.#path, { page, page_size: PAGE_SIZE });
         return { ...found, items: found.items.map(withId) };
       },
       ({ id }) => id
     );
-    line.on((frame) => {
+    live.on((frame) => {
       if (frame.type === 'emoji.changed' ? frame.payload.workspace_id === workspaceId : frame.type === 'resync')
         void this.load();
     });
-    line.onReturn(this.list, () => void this.load());
+    live.onStale(this.list, () => void this.load());
   }
 
   /** All of them: a text may name any. */
@@ -59,7 +59,7 @@ export class OwnEmoji {
       signal: new AbortController().signal
     });
     const added = withId(await this.#api.post(this.#path, { name, upload_id: sent.id }));
-    this.list.put(
+    this.list.upsert(
       added,
       ({ id }) => id === added.id,
       (a, b) => a.name.localeCompare(b.name)
@@ -68,19 +68,19 @@ export class OwnEmoji {
 
   async remove(name: string): Promise<void> {
     await this.#api.delete(`${this.#path}/${name}`);
-    this.list.drop((emoji) => emoji.name === name);
+    this.list.remove((emoji) => emoji.name === name);
   }
 }
 
 /** How many were made: a value that is derived does not follow what is made while it is, so it has to be derived once more. */
 let made = $state(0);
-const known = perAccount(() => new Map<Id, OwnEmoji>());
+const known = perAccount(() => new Map<Id, OwnEmojiStore>());
 
 /** Those of a workspace of whoever is signed in; they are asked for with the first look at them. */
-export function ownEmojiOf(app: App, workspaceId: Id): OwnEmoji {
+export function ownEmojiOf(app: App, workspaceId: Id): OwnEmojiStore {
   const of = known(app);
   void made;
-  const emoji = of.get(workspaceId) ?? new OwnEmoji(app.api, app.connection, workspaceId);
+  const emoji = of.get(workspaceId) ?? new OwnEmojiStore(app.api, app.connection, workspaceId);
   if (!of.has(workspaceId)) {
     of.set(workspaceId, emoji);
     // Whoever asks may be about to draw.

@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
 import type { ServerFrame } from '#lib/api/types.ts';
-import { OwnEmoji } from './own-emoji.svelte.ts';
+import { OwnEmojiStore } from './own-emoji.svelte.ts';
 
 const one = (name: string) => ({
   workspace_id: 'w1',
@@ -18,14 +18,14 @@ function start(pages: string[][]) {
     return Promise.resolve({ items, page: query.page, page_size: 200, total: pages.flat().length });
   });
   const handlers: ((frame: ServerFrame) => void)[] = [];
-  const line = {
+  const live = {
     on: (handler: (frame: ServerFrame) => void) => {
       handlers.push(handler);
       return () => undefined;
     },
-    onReturn: () => () => undefined
+    onStale: () => () => undefined
   };
-  const emoji = new OwnEmoji({ get } as unknown as Api, line, 'w1');
+  const emoji = new OwnEmojiStore({ get } as unknown as Api, live, 'w1');
   const tell = (workspace_id: string) =>
     handlers.forEach((handler) => handler({ type: 'emoji.changed', payload: { workspace_id } } as ServerFrame));
   return { emoji, get, tell };

@@ -4,52 +4,52 @@
  */
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
-import type { Attached, Picked, Taken } from '#lib/realtime/pending-attachments.ts';
+import type { Attachment, PickedFile, AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { Uploader } from './logic/uploader.ts';
-import type { Entrance } from '#lib/features/auth/auth-policy.svelte.ts';
+import type { AuthPolicyStore } from '#lib/features/auth/auth-policy.svelte.ts';
 
 /** What the outbox asks of the files of a message. */
 export interface OutgoingFiles {
   /** Their ids, once the server has them all. */
-  deliver(taken: readonly Taken[]): Promise<string[]>;
+  deliver(taken: readonly AttachedFile[]): Promise<string[]>;
   /** The message is there. */
-  sent(taken: readonly Taken[]): void;
+  sent(taken: readonly AttachedFile[]): void;
   /** The message, or only these of its files, won't be sent. */
-  drop(taken: readonly Taken[]): void;
+  release(taken: readonly AttachedFile[]): void;
   /** Those that may still arrive. */
-  hopeful(taken: readonly Taken[]): Promise<readonly Taken[]>;
+  hopeful(taken: readonly AttachedFile[]): Promise<readonly AttachedFile[]>;
 }
 
-export interface Choice {
+export interface ChosenFile {
   readonly blob: Blob;
-  readonly picked: Picked;
+  readonly picked: PickedFile;
 }
 
 /** Tells the other tabs, which may have taken up the same files. */
 export type FilesChannel = Pick<BroadcastChannel, 'postMessage' | 'addEventListener'>;
 
-const NONE: readonly Attached[] = [];
+const NONE: readonly Attachment[] = [];
 
-export class Attachments implements OutgoingFiles {
+export class AttachmentsStore implements OutgoingFiles {
   /** All of them, by key. */
-  readonly all = new SvelteMap<string, Attached>();
+  readonly all = new SvelteMap<string, Attachment>();
   /** Which of them are not sent yet, by conversation. */
   readonly begun = new SvelteMap<string, readonly string[]>();
   /** Pictures that this browser has sent itself and need not load, by the upload's id. */
   readonly previews = new Map<string, string>();
 
   readonly #api: Api;
-  readonly #entrance: Entrance;
+  readonly #authPolicy: AuthPolicyStore;
   readonly #channel: FilesChannel | undefined;
   #userId = '';
   #uploader: Promise<Uploader> | undefined;
 
-  constructor(api: Api, entrance: Entrance, channel?: FilesChannel) {
+  constructor(api: Api, authPolicy: AuthPolicyStore, channel?: FilesChannel) {
     this.#api = api;
-    this.#entrance = entrance;
+    this.#authPolicy = authPolicy;
     this.#channel = channel;
     channel?.addEventListener('message', ({ data }) => {
-      void this.#uploader?.then((uploader) => uploader.letGo(data as string[]));
+      void this.#uploader?.then((uploader) => uploader.releaseTaken(data as string[]));
     });
   }
 
@@ -64,16 +64,16 @@ export class Attachments implements OutgoingFiles {
     this.begun.clear();
   }
 
-  of(conversationId: string): readonly Attached[] {
+  of(conversationId: string): readonly Attachment[] {
     const keys = this.begun.get(conversationId);
     return keys?.flatMap((key) => this.all.get(key) ?? []) ?? NONE;
   }
 
   /** Has what uploads brought, with what was begun before the page was loaded. */
-  bring(): Promise<Uploader> {
+  loadUploader(): Promise<Uploader> {
     this.#uploader ??= import('./logic/uploader.ts').then(
       async ({ Uploader }) => {
-        const uploader = new Uploader(this, this.#api, this.#entrance, this.#userId);
+        const uploader = new Uploader(this, this.#api, this.#authPolicy, this.#userId);
         await uploader.restore();
         return uploader;
       },
@@ -91,68 +91,68 @@ export class Attachments implements OutgoingFiles {
   }
 
   /** Begins to upload these. What can't be taken is said in the answer; empty: all were. */
-  async add(conversationId: string, choices: readonly Choice[]): Promise<string> {
-    const uploader = await this.bring();
+  async add(conversationId: string, choices: readonly ChosenFile[]): Promise<string> {
+    const uploader = await this.loadUploader();
     return uploader.add(conversationId, choices);
   }
 
   remove(key: string): void {
     this.#channel?.postMessage([key]);
-    void this.bring().then((uploader) => uploader.remove(key));
+    void this.loadUploader().then((uploader) => uploader.remove(key));
   }
 
   retry(key: string): void {
-    void this.bring().then((uploader) => uploader.retry(key));
+    void this.loadUploader().then((uploader) => uploader.retry(key));
   }
 
   /** What a message from this conversation takes along. */
-  chosen(conversationId: string): readonly Taken[] {
+  chosen(conversationId: string): readonly AttachedFile[] {
     return this.of(conversationId).map(toTaken);
   }
 
   /** A message has taken these. */
-  handOver(conversationId: string, taken: readonly Taken[]): void {
+  handOver(conversationId: string, taken: readonly AttachedFile[]): void {
     const left = this.begun.get(conversationId)?.filter((key) => !taken.some((one) => one.key === key)) ?? [];
     if (left.length > 0) this.begun.set(conversationId, left);
     else this.begun.delete(conversationId);
     if (taken.length === 0) return;
     this.#channel?.postMessage(taken.map(({ key }) => key));
-    void this.bring().then((uploader) => uploader.handOver(taken));
+    void this.loadUploader().then((uploader) => uploader.handOver(taken));
   }
 
   /** Its message was refused, and is written again. */
-  giveBack(conversationId: string, taken: readonly Taken[]): void {
+  returnToComposer(conversationId: string, taken: readonly AttachedFile[]): void {
     const keys = taken.map(({ key }) => key).filter((key) => this.all.has(key));
     if (keys.length === 0) return;
     this.begun.set(conversationId, [...(this.begun.get(conversationId) ?? []), ...keys]);
-    void this.bring().then((uploader) => uploader.handOver(taken, conversationId));
+    void this.loadUploader().then((uploader) => uploader.handOver(taken, conversationId));
   }
 
   /** A recording, which is a message by itself. */
-  async takeVoice(choice: Choice): Promise<Taken> {
-    const uploader = await this.bring();
-    return toTaken(uploader.begin(null, choice));
+  async addVoice(choice: ChosenFile): Promise<AttachedFile> {
+    const uploader = await this.loadUploader();
+    return toTaken(uploader.enqueue(null, choice));
   }
 
-  async deliver(taken: readonly Taken[]): Promise<string[]> {
-    const uploader = await this.bring();
+  async deliver(taken: readonly AttachedFile[]): Promise<string[]> {
+    const uploader = await this.loadUploader();
     return uploader.deliver(taken);
   }
 
-  sent(taken: readonly Taken[]): void {
-    void this.bring().then((uploader) => uploader.sent(taken));
+  sent(taken: readonly AttachedFile[]): void {
+    void this.loadUploader().then((uploader) => uploader.sent(taken));
   }
 
-  drop(taken: readonly Taken[]): void {
+  release(taken: readonly AttachedFile[]): void {
     for (const { key } of taken) this.remove(key);
   }
 
-  async hopeful(taken: readonly Taken[]): Promise<readonly Taken[]> {
-    const uploader = await this.bring();
+  async hopeful(taken: readonly AttachedFile[]): Promise<readonly AttachedFile[]> {
+    const uploader = await this.loadUploader();
     return taken.filter(({ key }) => uploader.isHopeful(key));
   }
 }
 
-function toTaken({ key, name, media_type, size, voice }: Attached): Taken {
+function toTaken({ key, name, media_type, size, voice }: Attachment): AttachedFile {
   return { key, name, media_type, size, ...(voice && { voice }) };
 }

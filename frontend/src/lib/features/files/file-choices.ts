@@ -1,6 +1,6 @@
-import type { Choice } from './attachments.svelte.ts';
+import type { ChosenFile } from './attachments.svelte.ts';
 
-export function toChoices(files: Iterable<File>): Choice[] {
+export function toChoices(files: Iterable<File>): ChosenFile[] {
   return Array.from(files, (file) => ({
     blob: file,
     picked: { name: file.name, media_type: file.type, size: file.size }

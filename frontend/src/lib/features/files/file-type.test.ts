@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { pictureUrl } from '#lib/api/files.ts';
-import { lookOf } from './file-type.ts';
+import { fileTypeOf } from './file-type.ts';
 
 const PNG = { media_type: 'image/png', status: 'ready', kind: 'file' } as const;
 
 describe('what a file looks like', () => {
   it('is a picture where the server has smaller ones of it', () => {
-    expect(lookOf({ ...PNG, thumbhash: 'YJqGPQw7sFlslqhFafSE' })).toBe('picture');
+    expect(fileTypeOf({ ...PNG, thumbhash: 'YJqGPQw7sFlslqhFafSE' })).toBe('picture');
     // 20,000 pixels square, in 48 KB: whoever opened it would have no memory left.
     const bomb = { ...PNG, width: 20_000, height: 20_000, thumbhash: null };
-    expect(lookOf(bomb)).toBe('file');
-    expect(lookOf({ ...PNG, media_type: 'image/svg+xml', thumbhash: 'YJqGPQw7sFlslqhFafSE' })).toBe('file');
-    expect(lookOf({ ...PNG, status: 'pending', thumbhash: 'YJqGPQw7sFlslqhFafSE' })).toBe('file');
+    expect(fileTypeOf(bomb)).toBe('file');
+    expect(fileTypeOf({ ...PNG, media_type: 'image/svg+xml', thumbhash: 'YJqGPQw7sFlslqhFafSE' })).toBe('file');
+    expect(fileTypeOf({ ...PNG, status: 'pending', thumbhash: 'YJqGPQw7sFlslqhFafSE' })).toBe('file');
   });
 
   it('never leads to the original where a smaller picture is meant', () => {

@@ -6,20 +6,20 @@ import FileCode from '@lucide/svelte/icons/file-code';
 import FileImage from '@lucide/svelte/icons/file-image';
 import FileSheet from '@lucide/svelte/icons/file-spreadsheet';
 import FileText from '@lucide/svelte/icons/file-text';
-import FileType from '@lucide/svelte/icons/file-type';
+import FileTypeIcon from '@lucide/svelte/icons/file-type';
 import FileVideo from '@lucide/svelte/icons/file-play';
 import type { Upload } from '#lib/api/files.ts';
 
-export type Look = 'picture' | 'video' | 'voice' | 'audio' | 'file';
+export type FileType = 'picture' | 'video' | 'voice' | 'audio' | 'file';
 
 /** As the server serves it: other pictures and films are brought as files. */
 const PICTURES = /^image\/(png|jpeg|gif|webp)$/;
 const VIDEOS = /^video\/(mp4|webm)$/;
 const AUDIOS = /^audio\/(mpeg|mp3|mp4|m4a|x-m4a|webm|aac)$/;
 
-type Known = Pick<Upload, 'media_type'> & Partial<Pick<Upload, 'status' | 'kind' | 'peaks' | 'thumbhash'>>;
+type FileFacts = Pick<Upload, 'media_type'> & Partial<Pick<Upload, 'status' | 'kind' | 'peaks' | 'thumbhash'>>;
 
-export function lookOf({ media_type, status = 'ready', kind, peaks, thumbhash }: Known): Look {
+export function fileTypeOf({ media_type, status = 'ready', kind, peaks, thumbhash }: FileFacts): FileType {
   if (status !== 'ready') return 'file';
   if (kind === 'voice' || peaks?.length) return 'voice';
   // The server has seen what it looks like, and has smaller ones of it.
@@ -32,7 +32,7 @@ const ICONS: readonly (readonly [RegExp, typeof File])[] = [
   [/^image\//, FileImage],
   [/^video\//, FileVideo],
   [/^audio\//, FileAudio],
-  [/pdf$/, FileType],
+  [/pdf$/, FileTypeIcon],
   [/spreadsheet|excel|csv/, FileSheet],
   [/zip|compressed|x-tar|gzip|x-7z|rar/, FileArchive],
   [/json|javascript|xml|html|x-sh|typescript|yaml|toml|x-python|x-rust/, FileCode],

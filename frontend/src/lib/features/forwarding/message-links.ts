@@ -8,7 +8,7 @@ const UUID = String.raw`[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}`;
 const PATH = new RegExp(`^/c/(${UUID})/m/(${UUID})/?$`);
 
 /** So many are shown below a message. */
-const MOST = 3;
+const MAX_ITEMS = 3;
 
 /** The message that an address leads to; null where it leads anywhere else. */
 export function messageAt(href: string, origin: string = location.origin): Forwarded | null {
@@ -23,7 +23,7 @@ export function linkedIn(blocks: readonly Block[], origin: string = location.ori
   const found = new Map<string, Forwarded>();
   for (const href of blocks.flatMap(ownLines).flatMap(linksIn)) {
     const message = messageAt(href, origin);
-    if (message && found.size < MOST) found.set(message.message_id, message);
+    if (message && found.size < MAX_ITEMS) found.set(message.message_id, message);
   }
   return [...found.values()];
 }

@@ -39,7 +39,7 @@ export type ModelCapabilities = Always<
 >;
 
 /** What a model takes of a request. Null: as far as the server knows. */
-export type ModelTakes = Always<Described.ModelTakes, 'thinking' | 'sampling' | 'thoughts'>;
+export type ModelParams = Always<Described.ModelTakes, 'thinking' | 'sampling' | 'thoughts'>;
 
 /** Where a model can be had. */
 export type ModelDeployment = Always<Described.ModelDeployment, 'weight' | 'priority'>;
@@ -55,7 +55,7 @@ export type ModelDefinition = Omit<
   deployments: ModelDeployment[];
   fallbacks: ModelFallbacks;
   capabilities: ModelCapabilities;
-  parameters: ModelTakes;
+  parameters: ModelParams;
 };
 
 /** `source`: `admin` where it was defined here. Nothing charged: the price is unknown. */

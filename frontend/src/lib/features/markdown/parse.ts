@@ -24,13 +24,13 @@ export function parse(source: string): Block[] {
 
 /** What was read last stays: a message comes and goes with the view, and what is seen first is read before it is drawn. */
 const read = new Map<string, Block[]>();
-const MOST_READ = 200;
+const MAX_CACHED = 200;
 
 /** The same of a message. */
 export function parseOnce(source: string): Block[] {
   let blocks = read.get(source);
   if (!blocks) {
-    if (read.size >= MOST_READ) read.clear();
+    if (read.size >= MAX_CACHED) read.clear();
     read.set(source, (blocks = parse(source)));
   }
   return blocks;

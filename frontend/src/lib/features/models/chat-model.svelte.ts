@@ -2,17 +2,17 @@ import type { Api } from '#lib/api/client.ts';
 import type { Capability, Model } from '#lib/api/assistants.ts';
 import { useApp } from '#lib/app/app.ts';
 import { useConversationView } from '#lib/features/conversations/conversation-view.svelte.ts';
-import { useHealing } from '#lib/ui/retry-on-reconnect.svelte.ts';
+import { useRetryOnReconnect } from '#lib/ui/retry-on-reconnect.svelte.ts';
 import { getLocale } from '#lib/i18n/locale.ts';
-import { Models } from './stores/models.svelte.ts';
+import { ModelsStore } from './stores/models.svelte.ts';
 
 /** They are asked for once: an admin’s change shows with the next load of the page, as in the header. */
-const known = new WeakMap<Api, Models>();
+const known = new WeakMap<Api, ModelsStore>();
 
-function modelsOf(api: Api): Models {
+function modelsOf(api: Api): ModelsStore {
   const have = known.get(api);
   if (have) return have;
-  const models = new Models(api);
+  const models = new ModelsStore(api);
   known.set(api, models);
   return models;
 }
@@ -35,7 +35,7 @@ export function useChatModel(): ChatModel {
   $effect(() => {
     if (conversationView.assistant && !list.isKnown && !list.isLoading && !list.error) void list.load();
   });
-  useHealing(() => list);
+  useRetryOnReconnect(() => list);
 
   const model = $derived(
     conversationView.assistant &&

@@ -7,7 +7,7 @@ import type { Api } from '#lib/api/client.ts';
 export type ReportReason = Described.ReportReason;
 
 export type ReportStatus = Described.ReportStatus;
-export type ReportDeed = Described.ReportDeed;
+export type ReportAction = Described.ReportDeed;
 
 /** Without a name once the account is deleted. */
 type Person = Always<Described.ReportPerson, 'name'>;

@@ -1,24 +1,24 @@
 import type { Id } from '#lib/api/types.ts';
 import type { App } from '#lib/app/app.ts';
-import { Notes } from './stores/notes.svelte.ts';
+import { NotesStore } from './stores/notes.svelte.ts';
 import { copyTitle } from './logic/device.ts';
 import { BrowserNoteStorage } from './storage.ts';
 
-let known: { notes: Notes; account: string; close: () => void } | undefined;
+let known: { notes: NotesStore; account: string; close: () => void } | undefined;
 
 /** The notes of whoever is signed in; from the first look at them they are kept in step with the server until the page is closed. */
-export function notesOf({ api, connection, session }: App): Notes {
+export function notesOf({ api, connection, session }: App): NotesStore {
   const account = session.user.id;
   if (known?.account === account) return known.notes;
   known?.close();
   const storage = new BrowserNoteStorage();
-  const notes = new Notes({ api, line: connection, storage, userId: account, copied: copyTitle });
+  const notes = new NotesStore({ api, live: connection, storage, userId: account, copied: copyTitle });
   known = { notes, account, close: notes.open() };
   return notes;
 }
 
 /** Whose they are has signed out: they are neither in this page nor in this browser any more. */
-export async function forgetNotes(userId: Id): Promise<void> {
+export async function clearNotes(userId: Id): Promise<void> {
   known?.close();
   known = undefined;
   await new BrowserNoteStorage().clear(userId);

@@ -4,7 +4,7 @@ import type { App } from '#lib/app/app.ts';
 export const DATABASE = 'natter-notes';
 
 /** Whether this browser keeps any, or can't say so. */
-export async function hasKeptNotes(): Promise<boolean> {
+export async function hasStoredNotes(): Promise<boolean> {
   try {
     return !('databases' in indexedDB) || (await indexedDB.databases()).some(({ name }) => name === DATABASE);
   } catch {
@@ -13,9 +13,9 @@ export async function hasKeptNotes(): Promise<boolean> {
 }
 
 /** Where notes are kept on this device, what was written without a connection is sent and what is new is fetched, whatever page is looked at. */
-export async function keepNotesInStep(app: App): Promise<void> {
+export async function startNotesSync(app: App): Promise<void> {
   try {
-    if (!(await hasKeptNotes())) return;
+    if (!(await hasStoredNotes())) return;
     const { notesOf } = await import('./account-notes.svelte.ts');
     notesOf(app);
   } catch {

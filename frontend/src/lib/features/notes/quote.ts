@@ -2,7 +2,7 @@ import { plainText } from '#lib/features/markdown/plain.ts';
 import type { MessageView } from '#lib/features/conversations/rows.ts';
 import { fullTime } from '#lib/i18n/relative-dates.ts';
 
-const MOST_TITLE = 80;
+const MAX_TITLE = 80;
 
 /** A note of a message: its words, who said them and when, and the way back to it. */
 export function quoteOf(
@@ -14,7 +14,7 @@ export function quoteOf(
   // Brackets in a name would end the words of the link.
   const name = sender.name.replace(/[[\]\\]/g, ' ').trim();
   return {
-    title: plainText(text.split('\n', 1)[0] ?? '', MOST_TITLE),
+    title: plainText(text.split('\n', 1)[0] ?? '', MAX_TITLE),
     content: `${quoted}\n\n[${[name, fullTime(time)].filter(Boolean).join(', ')}](${link})\n\n`
   };
 }

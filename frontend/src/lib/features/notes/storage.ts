@@ -4,7 +4,7 @@ import type { Id, Timestamp } from '#lib/api/types.ts';
 import { DATABASE } from './offline-sync.ts';
 
 /** A note as this device has it. */
-export interface KeptNote {
+export interface StoredNote {
   id: Id;
   title: string;
   content: string;
@@ -20,18 +20,18 @@ export interface KeptNote {
   copyOf?: Id;
 }
 
-export interface Kept {
-  notes: KeptNote[];
+export interface StoredNotes {
+  notes: StoredNote[];
   /** Up to here the server’s changes are known. */
   since: Timestamp | null;
 }
 
 export interface NoteStorage {
-  load(userId: Id): Promise<Kept>;
+  load(userId: Id): Promise<StoredNotes>;
   /** False: this browser keeps nothing. */
-  put(userId: Id, note: KeptNote): Promise<boolean>;
+  put(userId: Id, note: StoredNote): Promise<boolean>;
   remove(userId: Id, ids: readonly Id[]): Promise<void>;
-  putSince(userId: Id, since: Timestamp | null): Promise<void>;
+  setSince(userId: Id, since: Timestamp | null): Promise<void>;
 }
 
 const SINCE = '#since';
@@ -39,17 +39,17 @@ const SINCE = '#since';
 export class BrowserNoteStorage implements NoteStorage {
   #store: UseStore | undefined;
 
-  async load(userId: Id): Promise<Kept> {
+  async load(userId: Id): Promise<StoredNotes> {
     const all = (await this.#try((store) => entries<string, unknown>(store))) ?? [];
     const own = all.filter(([key]) => key.startsWith(`${userId}/`));
     const since = own.find(([key]) => key.endsWith(SINCE))?.[1];
     return {
-      notes: own.filter(([key]) => !key.endsWith(SINCE)).map(([, note]) => note as KeptNote),
+      notes: own.filter(([key]) => !key.endsWith(SINCE)).map(([, note]) => note as StoredNote),
       since: typeof since === 'string' ? since : null
     };
   }
 
-  async put(userId: Id, note: KeptNote): Promise<boolean> {
+  async put(userId: Id, note: StoredNote): Promise<boolean> {
     return (await this.#try((store) => set(`${userId}/${note.id}`, note, store).then(() => true))) ?? false;
   }
 
@@ -58,7 +58,7 @@ export class BrowserNoteStorage implements NoteStorage {
     await this.#try((store) => delMany(keys, store));
   }
 
-  async putSince(userId: Id, since: Timestamp | null): Promise<void> {
+  async setSince(userId: Id, since: Timestamp | null): Promise<void> {
     await this.#try((store) => set(`${userId}/${SINCE}`, since, store));
   }
 

@@ -1,12 +1,12 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Id } from '#lib/api/types.ts';
-import { tellDevice } from './push-device.ts';
-import { wakeFor } from './push-registration.ts';
+import { registerDevice } from './push-device.ts';
+import { enablePush } from './push-registration.ts';
 
 export type PushState = 'unknown' | 'unsupported' | 'home-screen' | 'blocked' | 'off' | 'on';
 
 /** Whether this device is woken: by its browser’s push service, for whoever is signed in. */
-export class DevicePush {
+export class DevicePushStore {
   #state = $state<PushState>('unknown');
   readonly #api: Pick<Api, 'get' | 'post' | 'delete'>;
   readonly #session: { readonly account: { readonly id: Id } | null };
@@ -22,7 +22,7 @@ export class DevicePush {
     return this.#state;
   }
 
-  async look(): Promise<void> {
+  async refresh(): Promise<void> {
     if (!('serviceWorker' in navigator) || !('PushManager' in window) || !('Notification' in window)) {
       // An iPhone knows it once the app is on the home screen.
       const isApple = /iPhone|iPad/.test(navigator.userAgent);
@@ -42,7 +42,7 @@ export class DevicePush {
       const subscription = await registration?.pushManager.getSubscription();
       this.#state = subscription && Notification.permission === 'granted' ? 'on' : 'off';
       // Who is signed in may be another, and the browser may have another address for it.
-      if (subscription && this.#state === 'on') await this.#tell(subscription);
+      if (subscription && this.#state === 'on') await this.#register(subscription);
     } catch {
       this.#state = 'off';
     }
@@ -59,7 +59,7 @@ export class DevicePush {
     const registration = await navigator.serviceWorker.ready;
     const known = await registration.pushManager.getSubscription();
     const subscription = known && isOf(known, this.#key) ? known : await this.#subscribe(registration, known);
-    await this.#tell(subscription);
+    await this.#register(subscription);
     this.#state = 'on';
   }
 
@@ -70,7 +70,7 @@ export class DevicePush {
       await this.#api.delete('/push/subscriptions', { endpoint: subscription.endpoint });
       await subscription.unsubscribe();
     }
-    wakeFor(null);
+    enablePush(null);
     this.#state = 'off';
   }
 
@@ -79,9 +79,9 @@ export class DevicePush {
     return registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: this.#key ?? null });
   }
 
-  async #tell(subscription: PushSubscription): Promise<void> {
-    await tellDevice(this.#api, subscription);
-    wakeFor(this.#session.account?.id ?? null);
+  async #register(subscription: PushSubscription): Promise<void> {
+    await registerDevice(this.#api, subscription);
+    enablePush(this.#session.account?.id ?? null);
   }
 }
 

@@ -2,13 +2,13 @@
 import type { Api } from '#lib/api/client.ts';
 import type { PushDevice } from './api.ts';
 
-export async function tellDevice(api: Pick<Api, 'post'>, subscription: PushSubscription): Promise<void> {
+export async function registerDevice(api: Pick<Api, 'post'>, subscription: PushSubscription): Promise<void> {
   const { endpoint, keys } = subscription.toJSON() as PushDevice;
   await api.post('/push/subscriptions', { endpoint, keys: { p256dh: keys?.p256dh, auth: keys?.auth } });
 }
 
 /** The browser has given it another address, or wants to be asked for one. */
-export async function tellChanged(
+export async function replaceDevice(
   api: Pick<Api, 'get' | 'post'>,
   push: Pick<PushManager, 'subscribe'>,
   made: PushSubscription | null
@@ -18,5 +18,5 @@ export async function tellChanged(
     const { key } = await api.get('/push/key');
     subscription = await push.subscribe({ userVisibleOnly: true, applicationServerKey: key });
   }
-  await tellDevice(api, subscription);
+  await registerDevice(api, subscription);
 }

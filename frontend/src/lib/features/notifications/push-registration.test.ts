@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { tellChanged } from './push-device.ts';
-import { stayWoken, wakeFor } from './push-registration.ts';
+import { replaceDevice } from './push-device.ts';
+import { renewRegistration, enablePush } from './push-registration.ts';
 
 const kept = new Map<string, string>();
 let permission: NotificationPermission;
@@ -38,27 +38,27 @@ afterEach(() => vi.unstubAllGlobals());
 
 describe('a device that is woken', () => {
   it('is told of in each session of whom it is woken for', async () => {
-    wakeFor('anna');
-    await stayWoken(api, 'anna');
+    enablePush('anna');
+    await renewRegistration(api, 'anna');
     expect(posted).toEqual([told('https://push.test/1')]);
   });
 
   it('is not woken for somebody else, nor once it was turned off', async () => {
-    await stayWoken(api, 'anna');
-    wakeFor('anna');
-    await stayWoken(api, 'ben');
-    wakeFor(null);
-    await stayWoken(api, 'anna');
+    await renewRegistration(api, 'anna');
+    enablePush('anna');
+    await renewRegistration(api, 'ben');
+    enablePush(null);
+    await renewRegistration(api, 'anna');
     expect(posted).toEqual([]);
   });
 
   it('is left alone where the browser allows nothing, or wakes it no more', async () => {
-    wakeFor('anna');
+    enablePush('anna');
     permission = 'denied';
-    await stayWoken(api, 'anna');
+    await renewRegistration(api, 'anna');
     permission = 'granted';
     subscription = null;
-    await stayWoken(api, 'anna');
+    await renewRegistration(api, 'anna');
     expect(posted).toEqual([]);
   });
 
@@ -70,8 +70,8 @@ describe('a device that is woken', () => {
         return Promise.resolve(at('https://push.test/3'));
       }
     };
-    await tellChanged(api, push, at('https://push.test/2'));
-    await tellChanged(api, push, null);
+    await replaceDevice(api, push, at('https://push.test/2'));
+    await replaceDevice(api, push, null);
     expect(posted).toEqual([told('https://push.test/2'), told('https://push.test/3')]);
     expect(asked).toEqual([{ userVisibleOnly: true, applicationServerKey: 'key of /push/key' }]);
   });

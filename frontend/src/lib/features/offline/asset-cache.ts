@@ -2,24 +2,24 @@
  * What was read, for when there is no network: answers of the API and pictures, in the browser's caches. All of it has one bound, and what was
  * looked at longest ago goes first. What it holds is read once, when the service worker starts, and counted from then on.
  */
-export const READ = 'natter-read-2';
-export const PICTURES = 'natter-pictures-1';
-export type Kind = typeof READ | typeof PICTURES;
+export const READ_CACHE = 'natter-read-2';
+export const PICTURE_CACHE = 'natter-pictures-1';
+export type Kind = typeof READ_CACHE | typeof PICTURE_CACHE;
 
 /** Answers that are kept. */
-const MOST_READ = 200;
-const MOST_BYTES = 50 * 1024 * 1024;
+const MAX_RESPONSES = 200;
+const MAX_BYTES = 50 * 1024 * 1024;
 /** A thumbnail has some hundred KB at most; the files themselves are not kept. */
-const LARGEST = 2 * 1024 * 1024;
-const SIZE = 'x-natter-size';
+const MAX_RESPONSE_BYTES = 2 * 1024 * 1024;
+const SIZE_HEADER = 'x-natter-size';
 
-interface Known {
+interface CacheEntry {
   readonly kind: Kind;
   readonly size: number;
 }
 
 /** Whether a request may have somebody else sit here from now on. By a provider that is no request of a page: whoever arrives from there says so. */
-export function isChange(method: string, path: string): boolean {
+export function changesAccount(method: string, path: string): boolean {
   return method !== 'PATCH' && /^\/r1\/(auth\/(logout|signin|signup|passkeys\/signin\/finish)|users\/me$)/.test(path);
 }
 
@@ -29,14 +29,17 @@ export interface Bounds {
   readonly largest: number;
 }
 
-export class Kept {
+export class OfflineCache {
   readonly #caches: CacheStorage;
   readonly #bounds: Bounds;
   /** By address, oldest first. */
-  #known: Promise<Map<string, Known>> | undefined;
+  #known: Promise<Map<string, CacheEntry>> | undefined;
   #era = 0;
 
-  constructor(store: CacheStorage, bounds: Bounds = { bytes: MOST_BYTES, answers: MOST_READ, largest: LARGEST }) {
+  constructor(
+    store: CacheStorage,
+    bounds: Bounds = { bytes: MAX_BYTES, answers: MAX_RESPONSES, largest: MAX_RESPONSE_BYTES }
+  ) {
     this.#caches = store;
     this.#bounds = bounds;
   }
@@ -57,7 +60,7 @@ export class Kept {
     }
   }
 
-  async keep(kind: Kind, url: string, response: Response, era: number): Promise<void> {
+  async store(kind: Kind, url: string, response: Response, era: number): Promise<void> {
     try {
       if (Number(response.headers.get('content-length')) > this.#bounds.largest) return;
       const body = await response.blob();
@@ -69,7 +72,7 @@ export class Kept {
       const headers = new Headers(response.headers);
       // The body is as it is read, and not as it came.
       for (const name of ['content-encoding', 'content-length']) headers.delete(name);
-      headers.set(SIZE, String(body.size));
+      headers.set(SIZE_HEADER, String(body.size));
       // What is put again is the newest.
       await cache.delete(url);
       await cache.put(url, new Response(body, { status, statusText, headers }));
@@ -82,17 +85,17 @@ export class Kept {
     }
   }
 
-  async drop(kind: Kind, url: string): Promise<void> {
+  async remove(kind: Kind, url: string): Promise<void> {
     const known = await this.#all();
     known.delete(url);
     await (await this.#caches.open(kind)).delete(url);
   }
 
   /** Whoever signs out leaves nothing behind. */
-  async forget(): Promise<void> {
+  async clear(): Promise<void> {
     this.#era += 1;
     this.#known = Promise.resolve(new Map());
-    await Promise.all([READ, PICTURES].map((kind) => this.#caches.delete(kind)));
+    await Promise.all([READ_CACHE, PICTURE_CACHE].map((kind) => this.#caches.delete(kind)));
   }
 
   async #touch(url: string): Promise<void> {
@@ -103,18 +106,18 @@ export class Kept {
     known.set(url, one);
   }
 
-  async #tidy(known: Map<string, Known>): Promise<void> {
+  async #tidy(known: Map<string, CacheEntry>): Promise<void> {
     let bytes = 0;
     let answers = 0;
     for (const { kind, size } of known.values()) {
       bytes += size;
-      if (kind === READ) answers += 1;
+      if (kind === READ_CACHE) answers += 1;
     }
     const old: [string, Kind][] = [];
     for (const [url, { kind, size }] of known) {
-      if (bytes > this.#bounds.bytes || (kind === READ && answers > this.#bounds.answers)) {
+      if (bytes > this.#bounds.bytes || (kind === READ_CACHE && answers > this.#bounds.answers)) {
         bytes -= size;
-        if (kind === READ) answers -= 1;
+        if (kind === READ_CACHE) answers -= 1;
         known.delete(url);
         old.push([url, kind]);
       } else if (bytes <= this.#bounds.bytes && answers <= this.#bounds.answers) break;
@@ -122,16 +125,16 @@ export class Kept {
     for (const [url, kind] of old) await (await this.#caches.open(kind)).delete(url);
   }
 
-  #all(): Promise<Map<string, Known>> {
+  #all(): Promise<Map<string, CacheEntry>> {
     return (this.#known ??= this.#read());
   }
 
-  async #read(): Promise<Map<string, Known>> {
-    const known = new Map<string, Known>();
-    for (const kind of [PICTURES, READ] as const) {
+  async #read(): Promise<Map<string, CacheEntry>> {
+    const known = new Map<string, CacheEntry>();
+    for (const kind of [PICTURE_CACHE, READ_CACHE] as const) {
       const cache = await this.#caches.open(kind);
       for (const { url } of await cache.keys()) {
-        const size = (await cache.match(url, { ignoreVary: true }))?.headers.get(SIZE);
+        const size = (await cache.match(url, { ignoreVary: true }))?.headers.get(SIZE_HEADER);
         known.set(url, { kind, size: Number(size ?? 0) });
       }
     }

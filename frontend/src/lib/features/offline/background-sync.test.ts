@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ApiError } from '#lib/api/client.ts';
-import type { KeptFile } from '#lib/realtime/file-storage.ts';
+import type { StoredFile } from '#lib/realtime/file-storage.ts';
 import type { Outgoing } from '#lib/realtime/state.ts';
 import { outgoing } from '#lib/features/conversations/testing.ts';
 import { MemoryOutboxStorage } from '#lib/features/conversations/store-testing.ts';
-import { sendLeft } from './background-sync.ts';
+import { sendPending } from './background-sync.ts';
 
 const taken = (key: string) => ({ key, name: `${key}.png`, media_type: 'image/png', size: 7 });
 
@@ -30,16 +30,16 @@ class Server {
 
 let server: Server;
 let outbox: MemoryOutboxStorage;
-let kept: Partial<KeptFile>[];
+let kept: Partial<StoredFile>[];
 let dropped: string[];
 
 const files = {
-  load: async () => kept as KeptFile[],
+  load: async () => kept as StoredFile[],
   remove: async (_: string, key: string) => void dropped.push(key)
 };
 const write = (content: string, more: Partial<Outgoing> = {}, who = 'me') =>
   outbox.put(who, outgoing(`id of ${content}`, { content, conversation_id: 'c1', ...more }));
-const send = () => sendLeft(server, outbox, files);
+const send = () => sendPending(server, outbox, files);
 const contents = () => server.said.map(([, { content }]) => content);
 const left = () => [...outbox.kept.values()].map(({ content }) => content);
 
@@ -97,7 +97,7 @@ describe('what was left unsent', () => {
     await write('with one', { files: [taken('a')] });
     await write('with another', { conversation_id: 'c2', files: [taken('a'), taken('b')] });
     kept = [
-      { taken: taken('a'), upload: { id: 'upload a' } as KeptFile['upload'] },
+      { taken: taken('a'), upload: { id: 'upload a' } as StoredFile['upload'] },
       { taken: taken('b'), upload: null }
     ];
     await send();

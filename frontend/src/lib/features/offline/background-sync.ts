@@ -1,6 +1,6 @@
 /** Sends what was left unsent when the last page was closed. The service worker does, once there is a network again. */
 import { ApiError, type Api } from '#lib/api/client.ts';
-import type { FileStorage, KeptFile } from '#lib/realtime/file-storage.ts';
+import type { FileStorage, StoredFile } from '#lib/realtime/file-storage.ts';
 import type { OutboxStorage } from '#lib/realtime/outbox-storage.ts';
 import { asSent, isFault, isPassing } from '#lib/realtime/sending.ts';
 import type { Outgoing } from '#lib/realtime/state.ts';
@@ -10,7 +10,7 @@ import type { Outgoing } from '#lib/realtime/state.ts';
  * conversation; so is what takes along a file that is not there yet. It fails where another try is worth it. A page that is open may send the
  * same at the same time: the server knows each message by its `client_id`.
  */
-export async function sendLeft(
+export async function sendPending(
   api: Pick<Api, 'get' | 'post'>,
   outbox: Pick<OutboxStorage, 'load' | 'remove'>,
   files: Pick<FileStorage, 'load' | 'remove'>
@@ -57,17 +57,17 @@ async function whoIsHere(api: Pick<Api, 'get'>): Promise<string | null> {
   }
 }
 
-type There = KeptFile & { readonly upload: NonNullable<KeptFile['upload']> };
+type SyncState = StoredFile & { readonly upload: NonNullable<StoredFile['upload']> };
 
 /** Its files; null where the server lacks one. */
 async function filesOf(
   { files = [] }: Outgoing,
   me: string,
   storage: Pick<FileStorage, 'load'>
-): Promise<There[] | null> {
+): Promise<SyncState[] | null> {
   if (files.length === 0) return [];
   const kept = await storage.load(me);
   const found = files.map(({ key }) => kept.find(({ taken }) => taken.key === key));
-  const there = found.filter((one): one is There => one !== undefined && one.upload !== null);
+  const there = found.filter((one): one is SyncState => one !== undefined && one.upload !== null);
   return there.length === files.length ? there : null;
 }

@@ -1,7 +1,7 @@
 import { withBase } from '#lib/util/address.ts';
 
 /** What works while the app is not open brings all of the app's files: the page that is being opened comes first. */
-const QUIET_FOR = 5_000;
+const IDLE_MS = 5_000;
 
 export function registerWorker(): void {
   if (!('serviceWorker' in navigator)) return;
@@ -10,7 +10,7 @@ export function registerWorker(): void {
     // A browser may forbid it; then there is no app without a network, and all else works.
     navigator.serviceWorker.register(path, { type: 'module' }).catch(() => undefined);
   };
-  const later = () => setTimeout(register, QUIET_FOR);
+  const later = () => setTimeout(register, IDLE_MS);
   if (document.readyState === 'complete') later();
   else addEventListener('load', later, { once: true });
 }

@@ -4,7 +4,7 @@ import { goto } from '#lib/util/navigation.ts';
 let isListening = false;
 
 /** What an installed app does beside a page: opens what a notification is about, and says when an update is there. */
-export function arrive(): void {
+export function startPwa(): void {
   if (isListening || !('serviceWorker' in navigator)) return;
   isListening = true;
   navigator.serviceWorker.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
@@ -13,7 +13,7 @@ export function arrive(): void {
   void watch();
 }
 
-interface Opening {
+interface WindowLaunch {
   type: 'natter.open';
   conversation_id: string | null;
   message_id: string | null;
@@ -21,11 +21,11 @@ interface Opening {
   path?: string | undefined;
 }
 
-function isOpening(data: unknown): data is Opening {
+function isOpening(data: unknown): data is WindowLaunch {
   return typeof data === 'object' && data !== null && 'type' in data && data.type === 'natter.open';
 }
 
-function open({ conversation_id, message_id, path }: Opening): void {
+function open({ conversation_id, message_id, path }: WindowLaunch): void {
   const message = message_id ? `/m/${message_id}` : '';
   void goto(path ? path : conversation_id ? `/c/${conversation_id}${message}` : '/activity');
 }
@@ -34,18 +34,18 @@ async function watch(): Promise<void> {
   const registration = await navigator.serviceWorker.ready;
   // What they show and was read elsewhere; other devices are told by a push.
   if (/iPhone|iPad|Macintosh/.test(navigator.userAgent)) registration.active?.postMessage('natter.look');
-  const look = () => {
-    if (registration.waiting && navigator.serviceWorker.controller) say(registration.waiting);
+  const checkForUpdate = () => {
+    if (registration.waiting && navigator.serviceWorker.controller) announceUpdate(registration.waiting);
   };
-  look();
+  checkForUpdate();
   registration.addEventListener('updatefound', () => {
-    registration.installing?.addEventListener('statechange', look);
+    registration.installing?.addEventListener('statechange', checkForUpdate);
   });
 }
 
 let isSaid = false;
 
-function say(waiting: ServiceWorker): void {
+function announceUpdate(waiting: ServiceWorker): void {
   if (isSaid) return;
   isSaid = true;
   import('./components/update-ready.svelte')

@@ -3,7 +3,7 @@ import type { Api } from '#lib/api/client.ts';
 import type { Id } from '#lib/api/types.ts';
 
 /** Names of accounts, each asked for once. */
-export class Names {
+export class NamesStore {
   /** Null: there is nobody any more. */
   readonly #names = new SvelteMap<Id, string | null>();
   readonly #asked = new Set<Id>();
@@ -18,7 +18,7 @@ export class Names {
     return this.#names.get(id);
   }
 
-  learn(ids: readonly Id[]): void {
+  load(ids: readonly Id[]): void {
     for (const id of ids) if (!this.#asked.has(id)) void this.#find(id);
   }
 

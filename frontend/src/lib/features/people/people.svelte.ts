@@ -11,7 +11,7 @@ export interface Person {
   readonly name: string;
 }
 
-export class People {
+export class PeopleStore {
   readonly #names = new SvelteMap<Id, SvelteMap<Id, string>>();
   readonly #asked = new Set<Id>();
   readonly #api: Pick<Api, 'get'>;
@@ -29,7 +29,7 @@ export class People {
     return this.#names.get(conversationId)?.get(id);
   }
 
-  learn(conversationId: Id, { id, name }: Person): void {
+  add(conversationId: Id, { id, name }: Person): void {
     let known = this.#names.get(conversationId);
     if (!known) {
       known = new SvelteMap();
@@ -39,8 +39,8 @@ export class People {
   }
 
   /** Somebody is called otherwise now. */
-  hear({ user_id: id, display_name: name }: UserChanged): void {
-    for (const [conversationId, names] of this.#names) if (names.has(id)) this.learn(conversationId, { id, name });
+  applyChange({ user_id: id, display_name: name }: UserChanged): void {
+    for (const [conversationId, names] of this.#names) if (names.has(id)) this.add(conversationId, { id, name });
   }
 
   /** Asks for a name that isn't known. */
@@ -48,7 +48,7 @@ export class People {
     if (this.nameOf(conversationId, id) !== undefined || this.#asked.has(id)) return;
     this.#asked.add(id);
     try {
-      this.learn(conversationId, { id, name: (await this.#api.get(`/users/${id}`)).display_name });
+      this.add(conversationId, { id, name: (await this.#api.get(`/users/${id}`)).display_name });
     } catch {
       // Gone, or not reachable: asked again when the name is wanted again.
       this.#asked.delete(id);

@@ -1,20 +1,20 @@
 import { describe, expect, it, vi } from 'vitest';
-import { People } from './people.svelte.ts';
+import { PeopleStore } from './people.svelte.ts';
 
 describe('names of people in a large conversation', () => {
   it('are kept by conversation, as they are heard', () => {
-    const people = new People({ get: vi.fn() });
-    people.learn('c1', { id: 'mai', name: 'Mai' });
-    people.learn('c1', { id: 'mai', name: 'Mai Trần' });
+    const people = new PeopleStore({ get: vi.fn() });
+    people.add('c1', { id: 'mai', name: 'Mai' });
+    people.add('c1', { id: 'mai', name: 'Mai Trần' });
     expect(people.in('c1')).toEqual([{ id: 'mai', name: 'Mai Trần' }]);
     expect([people.nameOf('c2', 'mai'), people.in('c2')]).toEqual([undefined, []]);
   });
 
   it('become others where somebody is known, once that is told', () => {
-    const people = new People({ get: vi.fn() });
-    people.learn('c1', { id: 'mai', name: 'Mai' });
-    people.learn('c2', { id: 'jo', name: 'Jonas' });
-    people.hear({ user_id: 'mai', display_name: 'Mai Trần', picture: null, deleted: false });
+    const people = new PeopleStore({ get: vi.fn() });
+    people.add('c1', { id: 'mai', name: 'Mai' });
+    people.add('c2', { id: 'jo', name: 'Jonas' });
+    people.applyChange({ user_id: 'mai', display_name: 'Mai Trần', picture: null, deleted: false });
     expect([people.in('c1'), people.in('c2')]).toEqual([
       [{ id: 'mai', name: 'Mai Trần' }],
       [{ id: 'jo', name: 'Jonas' }]
@@ -23,7 +23,7 @@ describe('names of people in a large conversation', () => {
 
   it('are asked for once, and again after a failure', async () => {
     const get = vi.fn().mockRejectedValueOnce(new Error('away')).mockResolvedValue({ display_name: 'Jonas' });
-    const people = new People({ get });
+    const people = new PeopleStore({ get });
     await people.find('c1', 'jo');
     await Promise.all([people.find('c1', 'jo'), people.find('c1', 'jo')]);
     expect(get.mock.calls).toEqual([['/users/jo'], ['/users/jo']]);
@@ -34,7 +34,7 @@ describe('names of people in a large conversation', () => {
 
   it('are looked for on the server', async () => {
     const get = vi.fn().mockResolvedValue({ items: [{ user_id: 'jo', display_name: 'Jonas' }] });
-    expect(await new People({ get }).search('c1', 'jon', 6)).toEqual([{ id: 'jo', name: 'Jonas' }]);
+    expect(await new PeopleStore({ get }).search('c1', 'jon', 6)).toEqual([{ id: 'jo', name: 'Jonas' }]);
     expect(get).toHaveBeenCalledWith('/conversations/c1/members', { q: 'jon', page_size: 6 });
   });
 });

@@ -10,6 +10,6 @@ const WORDS: Record<PresenceStatus, () => string> = {
 };
 
 /** Nothing where nobody knows. */
-export function presenceInWords(status: PresenceStatus | undefined): string {
+export function presenceLabel(status: PresenceStatus | undefined): string {
   return status ? nameIn(WORDS, status) : '';
 }

@@ -1,27 +1,27 @@
 import type { CustomStatus, Id, Member, PresenceStatus, ServerFrame, Timestamp, User } from '#lib/api/types.ts';
 import { SvelteMap } from 'svelte/reactivity';
 import type { Connection } from '#lib/realtime/connection.svelte.ts';
-import type { Session } from '#lib/features/auth/session.svelte.ts';
+import type { SessionStore } from '#lib/features/auth/session.svelte.ts';
 
 export type OwnStatus = Exclude<PresenceStatus, 'offline'>;
 
-type Choosing = Pick<Session, 'choose'>;
+type Choosing = Pick<SessionStore, 'updatePreferences'>;
 
 /** As many people as the server tells about at a time. */
-const MOST_WATCHED = 500;
-const WATCH_AFTER = 500;
+const MAX_WATCHED = 500;
+const WATCH_DELAY = 500;
 /** After a restart of the server everybody is back at once: not all ask then. */
 const WATCH_AGAIN_WITHIN = 4000;
 /** A page that nobody has looked at for this long is away. */
 const AWAY_AFTER = 5 * 60_000;
 /** A browser's timers are no longer than 24 days. */
-const LONGEST_TIMER = 86_400_000;
+const MAX_TIMEOUT = 86_400_000;
 
 /**
  * Who is here. Own status: what the person chose, here or on another device, or away when the page has long been out of sight. Of
  * several pages the server shows the most active.
  */
-export class Presence {
+export class PresenceStore {
   readonly #others = new SvelteMap<Id, { status: PresenceStatus; lastSeen: Timestamp | null }>();
   /** What people say of themselves. */
   readonly #said = new SvelteMap<Id, CustomStatus>();
@@ -41,14 +41,14 @@ export class Presence {
   constructor(connection: Connection, session: Choosing) {
     this.#connection = connection;
     this.#session = session;
-    connection.on((frame) => this.#hear(frame));
-    connection.onHello(() => {
-      this.#tell();
+    connection.on((frame) => this.#handleFrame(frame));
+    connection.onConnect(() => {
+      this.#reportActivity();
       if (connection.wasLost) {
         this.#isAsking = this.#watched.size > 0;
         this.#others.clear();
       }
-      if (this.#watched.size > 0) this.#watchLater(WATCH_AFTER + Math.random() * WATCH_AGAIN_WITHIN);
+      if (this.#watched.size > 0) this.#watchLater(WATCH_DELAY + Math.random() * WATCH_AGAIN_WITHIN);
     });
   }
 
@@ -68,7 +68,7 @@ export class Presence {
   }
 
   /** What somebody says of themselves now. */
-  saidBy(userId: Id): CustomStatus | undefined {
+  customStatusOf(userId: Id): CustomStatus | undefined {
     return this.#said.get(userId);
   }
 
@@ -77,7 +77,7 @@ export class Presence {
     const before = this.#chosen;
     this.follow(status);
     try {
-      await this.#session.choose({ chosen_presence: status });
+      await this.#session.updatePreferences({ chosen_presence: status });
     } catch (error) {
       this.follow(before);
       throw error;
@@ -88,16 +88,16 @@ export class Presence {
   follow(chosen: OwnStatus): void {
     if (chosen === this.#chosen) return;
     this.#chosen = chosen;
-    this.#tell();
+    this.#reportActivity();
   }
 
   /** Answers that name people say who of them is here, too. */
-  learn(people: readonly (User | Member)[]): void {
+  add(people: readonly (User | Member)[]): void {
     for (const person of people) {
       const id = 'user_id' in person ? person.user_id : person.id;
       if (person.presence) {
         this.#others.set(id, { status: person.presence, lastSeen: person.last_seen ?? null });
-        if ('custom_status' in person) this.#hearSaid(id, person.custom_status);
+        if ('custom_status' in person) this.#setCustomStatus(id, person.custom_status);
         this.#watch(id);
       }
     }
@@ -108,11 +108,11 @@ export class Presence {
     if (!isVisible) {
       this.#idleTimer = setTimeout(() => {
         this.#isIdle = true;
-        this.#tell();
+        this.#reportActivity();
       }, AWAY_AFTER);
     } else if (this.#isIdle) {
       this.#isIdle = false;
-      this.#tell();
+      this.#reportActivity();
     }
   }
 
@@ -129,11 +129,11 @@ export class Presence {
   #watch(id: Id): void {
     const isNew = !this.#watched.delete(id);
     this.#watched.add(id);
-    if (this.#watched.size > MOST_WATCHED) {
+    if (this.#watched.size > MAX_WATCHED) {
       const [oldest] = this.#watched;
       this.#watched.delete(oldest!);
     }
-    if (isNew) this.#watchLater(WATCH_AFTER);
+    if (isNew) this.#watchLater(WATCH_DELAY);
   }
 
   #watchLater(milliseconds: number): void {
@@ -143,24 +143,24 @@ export class Presence {
     }, milliseconds);
   }
 
-  #hear(frame: ServerFrame): void {
+  #handleFrame(frame: ServerFrame): void {
     if (frame.type !== 'presence' && frame.type !== 'presences') return;
     const told = frame.type === 'presence' ? [frame.payload] : frame.payload.items;
     if (frame.type === 'presences') this.#isAsking = false;
     for (const { user_id, status, last_seen, custom_status } of told) {
       this.#others.set(user_id, { status, lastSeen: last_seen });
-      this.#hearSaid(user_id, custom_status);
+      this.#setCustomStatus(user_id, custom_status);
     }
   }
 
-  #hearSaid(userId: Id, said: CustomStatus | null | undefined): void {
+  #setCustomStatus(userId: Id, said: CustomStatus | null | undefined): void {
     if (said) this.#said.set(userId, said);
     else this.#said.delete(userId);
-    this.#forgetSaid();
+    this.#clearExpired();
   }
 
   /** Nobody tells when a time is over. */
-  #forgetSaid(): void {
+  #clearExpired(): void {
     clearTimeout(this.#saidTimer);
     const now = Date.now();
     let next = Infinity;
@@ -169,10 +169,10 @@ export class Presence {
       if (end <= now) this.#said.delete(id);
       else next = Math.min(next, end);
     }
-    if (next < Infinity) this.#saidTimer = setTimeout(() => this.#forgetSaid(), Math.min(next - now, LONGEST_TIMER));
+    if (next < Infinity) this.#saidTimer = setTimeout(() => this.#clearExpired(), Math.min(next - now, MAX_TIMEOUT));
   }
 
-  #tell(): void {
+  #reportActivity(): void {
     this.#connection.notify('presence', { status: this.own });
   }
 }

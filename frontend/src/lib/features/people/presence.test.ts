@@ -1,18 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Member } from '#lib/api/types.ts';
 import type { Connection } from '#lib/realtime/connection.svelte.ts';
-import { Presence } from './presence.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/store-testing.ts';
+import { PresenceStore } from './presence.svelte.ts';
+import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
-let line: FakeLine;
-let presence: Presence;
-const session = { choose: vi.fn((_: object) => Promise.resolve()) };
+let live: FakeLiveUpdates;
+let presence: PresenceStore;
+const session = { updatePreferences: vi.fn((_: object) => Promise.resolve()) };
 
 beforeEach(() => {
   vi.useFakeTimers();
-  session.choose.mockClear();
-  line = new FakeLine();
-  presence = new Presence(line as unknown as Connection, session);
+  session.updatePreferences.mockClear();
+  live = new FakeLiveUpdates();
+  presence = new PresenceStore(live as unknown as Connection, session);
 });
 
 afterEach(() => vi.useRealTimers());
@@ -20,54 +20,54 @@ afterEach(() => vi.useRealTimers());
 const people = (count: number) =>
   Array.from({ length: count }, (_, n) => ({ user_id: `u${n}`, presence: 'offline' }) as Member);
 
-const watched = () => line.told.filter(({ type }) => type === 'presence.watch').map(({ payload }) => payload.user_ids);
+const watched = () => live.told.filter(({ type }) => type === 'presence.watch').map(({ payload }) => payload.user_ids);
 
 describe('who is here', () => {
   it('is asked for of those whom answers have named, and told together', () => {
-    presence.learn(people(2));
-    presence.learn(people(2));
+    presence.add(people(2));
+    presence.add(people(2));
     vi.advanceTimersByTime(10_000);
     expect(watched()).toEqual([['u0', 'u1']]);
-    line.receive({ type: 'presences', payload: { items: [{ user_id: 'u1', status: 'dnd', last_seen: null }] } });
+    live.receive({ type: 'presences', payload: { items: [{ user_id: 'u1', status: 'dnd', last_seen: null }] } });
     expect([presence.of('u0'), presence.of('u1')]).toEqual(['offline', 'dnd']);
   });
 
   it('is asked for again on another connection, of no more people than the server takes', () => {
-    presence.learn(people(501));
+    presence.add(people(501));
     vi.advanceTimersByTime(10_000);
-    line.greet();
+    live.greet();
     vi.advanceTimersByTime(10_000);
     expect(watched().map((ids) => (ids as string[]).length)).toEqual([500, 500]);
     expect(watched()[1]).not.toContain('u0');
   });
 
   it('is not known while the line is lost, nor after that until it is told anew', () => {
-    const state = Object.assign(line, { isLost: false, wasLost: false });
-    presence.learn([{ ...people(1)[0], presence: 'online' } as Member]);
+    const state = Object.assign(live, { isLost: false, wasLost: false });
+    presence.add([{ ...people(1)[0], presence: 'online' } as Member]);
     expect([presence.of('u0'), presence.of('u1', 'offline')]).toEqual(['online', 'offline']);
     state.isLost = true;
     expect([presence.of('u0', 'online'), presence.of('u1', 'offline')]).toEqual([undefined, undefined]);
     Object.assign(state, { isLost: false, wasLost: true });
-    line.greet();
+    live.greet();
     expect([presence.of('u0', 'online'), presence.of('u1', 'offline')]).toEqual([undefined, undefined]);
-    line.receive({ type: 'presences', payload: { items: [{ user_id: 'u0', status: 'away', last_seen: null }] } });
+    live.receive({ type: 'presences', payload: { items: [{ user_id: 'u0', status: 'away', last_seen: null }] } });
     expect([presence.of('u0'), presence.of('u1', 'offline')]).toEqual(['away', 'offline']);
   });
 
   it('stays as it was through a loss that nobody noticed', () => {
-    presence.learn([{ ...people(1)[0], presence: 'online' } as Member]);
-    line.lose();
-    line.greet();
+    presence.add([{ ...people(1)[0], presence: 'online' } as Member]);
+    live.lose();
+    live.greet();
     expect(presence.of('u0')).toBe('online');
   });
 });
 
 describe('what one chose', () => {
-  const said = () => line.told.filter(({ type }) => type === 'presence').map(({ payload }) => payload.status);
+  const said = () => live.told.filter(({ type }) => type === 'presence').map(({ payload }) => payload.status);
 
   it('is told at once, and kept for the other devices', async () => {
     await presence.choose('dnd');
-    expect(session.choose).toHaveBeenCalledWith({ chosen_presence: 'dnd' });
+    expect(session.updatePreferences).toHaveBeenCalledWith({ chosen_presence: 'dnd' });
     // The account, which has it by now, says so, too.
     presence.follow('dnd');
     expect([presence.own, said()]).toEqual(['dnd', ['dnd']]);
@@ -81,7 +81,7 @@ describe('what one chose', () => {
   });
 
   it('is taken back where the server does not take it', async () => {
-    session.choose.mockRejectedValueOnce(new Error('no network'));
+    session.updatePreferences.mockRejectedValueOnce(new Error('no network'));
     await expect(presence.choose('dnd')).rejects.toThrow('no network');
     expect([presence.own, said()]).toEqual(['online', ['dnd', 'online']]);
   });

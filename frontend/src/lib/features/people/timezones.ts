@@ -64,7 +64,7 @@ export function minutesAhead(zone: string, at: Date): number | undefined {
 }
 
 /** Whether clocks there go as on this device, in summer and in winter: then it does not matter that the names differ. */
-export function goesAsHere(zone: string, now = new Date()): boolean {
+export function isSameOffset(zone: string, now = new Date()): boolean {
   const year = now.getFullYear();
   return [now, new Date(year, 0), new Date(year, 6)].every((at) => minutesAhead(zone, at) === 0);
 }

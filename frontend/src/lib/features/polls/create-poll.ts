@@ -6,7 +6,7 @@ import type { ConversationView } from '#lib/features/conversations/conversation-
 import type { Repeatable } from '#lib/api/retryable.ts';
 
 /** Asks people to choose. The event that follows shows it. */
-export async function ask(
+export async function createPoll(
   api: Api,
   { id, directory: { names }, root }: ConversationView,
   question: string,

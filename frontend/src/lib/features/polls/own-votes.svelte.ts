@@ -2,10 +2,10 @@
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
 import type { Id } from '#lib/api/types.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
-export class OwnVotes {
+export class OwnVotesStore {
   readonly #choices = new SvelteMap<Id, readonly number[]>();
   /** Of which it was asked for, and when. */
   readonly #asked = new Map<Id, number>();
@@ -13,18 +13,18 @@ export class OwnVotes {
   readonly #changes = new Map<Id, number>();
   readonly #api: Pick<Api, 'get' | 'put'>;
 
-  constructor(api: Pick<Api, 'get' | 'put'>, line: Line) {
+  constructor(api: Pick<Api, 'get' | 'put'>, live: LiveUpdates) {
     this.#api = api;
-    line.on((frame) => {
+    live.on((frame) => {
       if (frame.type === 'poll.own') this.#set(frame.payload.message_id, frame.payload.choices);
       else if (frame.type === 'message.deleted') this.#choices.delete(frame.payload.message_id);
     });
     // Another device may have voted while nothing was heard.
-    line.onReturn(this, () => this.#asked.clear());
+    live.onStale(this, () => this.#asked.clear());
   }
 
   /** When the first of them was asked for; null: none yet. */
-  get askedAt(): number | null {
+  get requestedAt(): number | null {
     return this.#asked.values().next().value ?? null;
   }
 
@@ -75,4 +75,4 @@ export class OwnVotes {
 }
 
 /** Those of whoever is signed in, made when the first poll is shown. */
-export const ownVotesOf = perAccount(({ api, connection }) => new OwnVotes(api, connection));
+export const ownVotesOf = perAccount(({ api, connection }) => new OwnVotesStore(api, connection));

@@ -2,7 +2,7 @@
 import { casual as english } from 'chrono-node/en';
 import { casual as vietnamese } from 'chrono-node/vi';
 
-export interface Wish {
+export interface ReminderRequest {
   readonly at: Date;
   readonly note: string;
 }
@@ -17,7 +17,7 @@ const BEFORE = /^[\s,:–-]*(?:to|that|about|of|để|rằng|về|là)?(?=\s)\s*
 const BEHIND = /(?:\s+(?:at|on|in|by|vào|lúc))?[\s,:–-]*$/i;
 
 /** Null where no time is said. */
-export function wishIn(text: string, locale: string, now = new Date()): Wish | null {
+export function parseReminder(text: string, locale: string, now = new Date()): ReminderRequest | null {
   const said = text.trim().replace(ME, '').trim();
   const readers = locale === 'vi' ? [vietnamese, english] : [english, vietnamese];
   for (const reader of readers) {

@@ -2,30 +2,30 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Reminder } from './api.ts';
 import type { Id } from '#lib/api/types.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
 const PAGE_SIZE = 100;
 
-export class Reminders {
-  readonly list: Listing<Reminder>;
+export class RemindersStore {
+  readonly list: PagedResource<Reminder>;
   readonly #api: Api;
 
-  constructor(api: Api, line: Line) {
+  constructor(api: Api, live: LiveUpdates) {
     this.#api = api;
-    this.list = new Listing((page) => api.get('/reminders', { page, page_size: PAGE_SIZE }));
-    line.onReturn(this.list, () => void this.list.refresh());
+    this.list = new PagedResource((page) => api.get('/reminders', { page, page_size: PAGE_SIZE }));
+    live.onStale(this.list, () => void this.list.refresh());
     // Asked for on another device, or over.
-    line.on(({ type }: { type: string }) => {
+    live.on(({ type }: { type: string }) => {
       if ((type === 'reminders.own' || type === 'resync') && this.list.isKnown) void this.list.refresh();
     });
   }
 
-  async ask(messageId: Id, at: string, note: string): Promise<void> {
+  async create(messageId: Id, at: string, note: string): Promise<void> {
     const body = { at, ...(note && { note }) };
     const reminder = await this.#api.post(`/messages/${messageId}/reminders`, body);
-    this.list.put(
+    this.list.upsert(
       reminder,
       ({ id }) => id === reminder.id,
       (a, b) => a.at.localeCompare(b.at)
@@ -34,9 +34,9 @@ export class Reminders {
 
   async remove(id: Id): Promise<void> {
     await this.#api.delete(`/reminders/${id}`);
-    this.list.drop((one) => one.id === id);
+    this.list.remove((one) => one.id === id);
   }
 }
 
 /** Those of whoever is signed in. */
-export const remindersOf = perAccount(({ api, connection }) => new Reminders(api, connection));
+export const remindersOf = perAccount(({ api, connection }) => new RemindersStore(api, connection));

@@ -3,14 +3,14 @@ import { clock, dateFormat } from '#lib/i18n/dates.ts';
 import { m } from '#lib/paraglide/messages.js';
 import type { OutgoingFiles } from '#lib/features/files/attachments.svelte.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
-import type { Taken } from '#lib/realtime/pending-attachments.ts';
+import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { ConversationView } from '#lib/features/conversations/conversation-view.svelte.ts';
 
 /** Hands a message over to be sent at that time; its files go up first. */
 export async function later(
   conversationView: ConversationView,
   content: string,
-  taken: readonly Taken[],
+  taken: readonly AttachedFile[],
   at: string,
   files: OutgoingFiles
 ): Promise<void> {

@@ -1,5 +1,5 @@
 import type { FoundConversation } from './api.ts';
-import type { Conversations } from '#lib/features/conversations/conversations.svelte.ts';
+import type { ConversationsStore } from '#lib/features/conversations/conversations.svelte.ts';
 import { nameIn } from '#lib/util/enum-lookup.ts';
 import { m } from '#lib/paraglide/messages.js';
 
@@ -14,7 +14,7 @@ const KINDS = {
 /** What the place of a hit is called; those without a title go by who is in them, as far as that is known. */
 export function placeName(
   place: FoundConversation | null | undefined,
-  conversations: Pick<Conversations, 'get' | 'nameOf'>
+  conversations: Pick<ConversationsStore, 'get' | 'nameOf'>
 ): string {
   if (!place) return '';
   const known = conversations.get(place.id);

@@ -1,8 +1,8 @@
-import { asText, keyOf, pendingIn, takeChips, wordsOf, type Chip } from './query.ts';
+import { asText, keyOf, pendingIn, extractChips, wordsOf, type Chip } from './query.ts';
 import type { Id } from '#lib/api/types.ts';
 
 /** What is being asked for: chips, and what is typed beside them. */
-export class Asking {
+export class QueryInput {
   chips = $state.raw<readonly Chip[]>([]);
   text = $state('');
 
@@ -13,11 +13,11 @@ export class Asking {
   readonly isEmpty = $derived(this.q === '' && this.chips.length === 0);
 
   /** Something else is asked for. */
-  become(text: string, chips: readonly Chip[]): void {
-    const taken = takeChips(text, true);
+  reset(text: string, chips: readonly Chip[]): void {
+    const taken = extractChips(text, true);
     this.text = taken.rest.trimEnd();
     this.chips = [];
-    this.#put([...taken.chips, ...chips]);
+    this.#addChips([...taken.chips, ...chips]);
   }
 
   /** The people and places that were chosen. */
@@ -26,28 +26,28 @@ export class Asking {
   }
 
   /** What was typed now: complete operators become chips. */
-  typed(text: string): void {
-    const { chips, rest } = takeChips(text);
+  setText(text: string): void {
+    const { chips, rest } = extractChips(text);
     this.text = rest;
-    if (chips.length > 0) this.#put(chips);
+    if (chips.length > 0) this.#addChips(chips);
   }
 
   /** Nothing more is typed: what stands at the end is complete. */
   finish(): void {
-    const { chips, rest } = takeChips(this.text, true);
+    const { chips, rest } = extractChips(this.text, true);
     this.text = rest.trimEnd();
-    this.#put(chips);
+    this.#addChips(chips);
   }
 
   /** In the place of the operator that is being typed, where there is one. */
   complete(chip: Chip): void {
     const { pending } = this;
     if (pending) this.text = this.text.slice(0, pending.from).trimStart();
-    this.#put([chip]);
+    this.#addChips([chip]);
   }
 
   add(chip: Chip): void {
-    this.#put([chip]);
+    this.#addChips([chip]);
   }
 
   remove(chip: Chip): void {
@@ -68,7 +68,7 @@ export class Asking {
     this.text = '';
   }
 
-  #put(chips: readonly Chip[]): void {
+  #addChips(chips: readonly Chip[]): void {
     const known = new Set(this.chips.map(keyOf));
     const added = chips.filter((chip) => !known.has(keyOf(chip)) && known.add(keyOf(chip)));
     if (added.length > 0) this.chips = [...this.chips, ...added];

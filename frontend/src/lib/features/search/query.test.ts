@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { asText, pendingIn, takeChips, wordsOf } from './query.ts';
+import { asText, pendingIn, extractChips, wordsOf } from './query.ts';
 
 describe('takeChips', () => {
   it('takes an operator when a space follows it', () => {
-    expect(takeChips('from:anna')).toEqual({ chips: [], rest: 'from:anna' });
-    expect(takeChips('from:@anna plan')).toEqual({ chips: [{ op: 'from', value: 'anna' }], rest: 'plan' });
-    expect(takeChips('plan in:#general ')).toEqual({ chips: [{ op: 'in', value: 'general' }], rest: 'plan ' });
+    expect(extractChips('from:anna')).toEqual({ chips: [], rest: 'from:anna' });
+    expect(extractChips('from:@anna plan')).toEqual({ chips: [{ op: 'from', value: 'anna' }], rest: 'plan' });
+    expect(extractChips('plan in:#general ')).toEqual({ chips: [{ op: 'in', value: 'general' }], rest: 'plan ' });
   });
 
   it('takes all of them when nothing more is typed', () => {
-    expect(takeChips('a before:2026-11 has:files is:pinned', true)).toEqual({
+    expect(extractChips('a before:2026-11 has:files is:pinned', true)).toEqual({
       chips: [
         { op: 'before', value: '2026-11' },
         { op: 'has', value: 'file' },
@@ -20,14 +20,14 @@ describe('takeChips', () => {
   });
 
   it('takes names with spaces when their quotation mark is closed', () => {
-    expect(takeChips('from:"Anna Be')).toEqual({ chips: [], rest: 'from:"Anna Be' });
-    expect(takeChips('from:"Anna Berg"')).toEqual({ chips: [{ op: 'from', value: 'Anna Berg' }], rest: '' });
+    expect(extractChips('from:"Anna Be')).toEqual({ chips: [], rest: 'from:"Anna Be' });
+    expect(extractChips('from:"Anna Berg"')).toEqual({ chips: [{ op: 'from', value: 'Anna Berg' }], rest: '' });
   });
 
   it('takes what phones and wide keyboards write', () => {
-    expect(takeChips('from:“Anna Berg”')).toEqual({ chips: [{ op: 'from', value: 'Anna Berg' }], rest: '' });
-    expect(takeChips('has：file “good day”')).toEqual({ chips: [{ op: 'has', value: 'file' }], rest: '"good day"' });
-    expect(takeChips('“good day”')).toEqual({ chips: [], rest: '“good day”' });
+    expect(extractChips('from:“Anna Berg”')).toEqual({ chips: [{ op: 'from', value: 'Anna Berg' }], rest: '' });
+    expect(extractChips('has：file “good day”')).toEqual({ chips: [{ op: 'has', value: 'file' }], rest: '"good day"' });
+    expect(extractChips('“good day”')).toEqual({ chips: [], rest: '“good day”' });
   });
 
   it('leaves what only looks like one', () => {
@@ -40,7 +40,7 @@ describe('takeChips', () => {
       'a:b ',
       'from: '
     ]) {
-      expect(takeChips(text, true)).toEqual({ chips: [], rest: text });
+      expect(extractChips(text, true)).toEqual({ chips: [], rest: text });
     }
   });
 });

@@ -44,7 +44,7 @@ function chipOf(name: string, value: string): Chip | undefined {
 const OPERATOR = /(^|\s)([a-z]+):("[^"]*"|[^\s"]+)(?=\s|$)/gi;
 
 /** Takes complete operators out of what is typed. The last one is complete when a space follows it, or when nothing more is typed. */
-export function takeChips(text: string, isWhole = false): { chips: Chip[]; rest: string } {
+export function extractChips(text: string, isWhole = false): { chips: Chip[]; rest: string } {
   const chips: Chip[] = [];
   const plain = plainMarks(text);
   const rest = plain.replace(OPERATOR, (found: string, _: string, name: string, value: string, at: number) => {

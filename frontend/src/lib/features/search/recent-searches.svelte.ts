@@ -10,10 +10,10 @@ export interface Recent {
   readonly count?: number;
 }
 
-const MOST = 8;
+const MAX_ITEMS = 8;
 
 /** The last searches of one account, kept in this browser. */
-export class RecentSearches {
+export class RecentSearchesStore {
   items = $state.raw<readonly Recent[]>([]);
 
   readonly #storage: RecentStorage | undefined;
@@ -28,23 +28,23 @@ export class RecentSearches {
   add(recent: Recent): void {
     const sameAs = (other: Recent) => signature(other) === signature(recent);
     if (signature(recent) === '') return;
-    this.#keep([recent, ...this.#read().filter((one) => !sameAs(one))].slice(0, MOST));
+    this.#save([recent, ...this.#read().filter((one) => !sameAs(one))].slice(0, MAX_ITEMS));
   }
 
   clear(): void {
-    this.#keep([]);
+    this.#save([]);
   }
 
   #read(): Recent[] {
     try {
       const kept: unknown = JSON.parse(this.#storage?.getItem(this.#key) ?? '[]');
-      return Array.isArray(kept) ? kept.filter(isRecent).slice(0, MOST) : [];
+      return Array.isArray(kept) ? kept.filter(isRecent).slice(0, MAX_ITEMS) : [];
     } catch {
       return [];
     }
   }
 
-  #keep(items: readonly Recent[]): void {
+  #save(items: readonly Recent[]): void {
     this.items = items;
     try {
       if (items.length === 0) this.#storage?.removeItem(this.#key);

@@ -12,7 +12,7 @@ import type { Id, Timestamp } from '#lib/api/types.ts';
 import { namedZone } from '#lib/features/people/timezones.ts';
 import { asText, keyOf, plainMarks, wordsOf, type Chip } from './query.ts';
 
-export interface Ask {
+export interface SearchQuery {
   readonly chips: readonly Chip[];
   readonly text: string;
   readonly type: SearchType;
@@ -32,10 +32,10 @@ export interface Relief {
 export const TYPES = ['message', 'file', 'conversation', 'person'] as const satisfies readonly SearchType[];
 
 const PAGE = 20;
-const MOST_OF_OTHERS = 50;
+const MAX_OTHER_RESULTS = 50;
 const NO_FACETS: SearchFacets = { author: [], conversation: [], has: [], day: [] };
 /** Without so many filters each it is tried whether there would be something. */
-const MOST_RELIEFS = 6;
+const MAX_RELIEFS = 6;
 
 /** What the server is asked. */
 export function parametersOf({
@@ -45,7 +45,7 @@ export function parametersOf({
   sort,
   isExact,
   workspaceId
-}: Ask): Record<string, string | undefined> {
+}: SearchQuery): Record<string, string | undefined> {
   const ids = (op: 'from' | 'in') => chips.flatMap((chip) => (chip.op === op && chip.id ? [chip.id] : [])).join(',');
   const isWords = type === 'conversation' || type === 'person';
   const asked = { type, workspace_id: type === 'person' ? undefined : workspaceId };
@@ -62,7 +62,7 @@ export function parametersOf({
 }
 
 /** One search: what was found of it so far, and how it is spread. */
-export class Search {
+export class SearchStore {
   items = $state.raw<SearchHit[]>([]);
   facets = $state.raw<SearchFacets>(NO_FACETS);
   total = $state.raw<SearchTotal | null>(null);
@@ -83,7 +83,7 @@ export class Search {
   reliefs = $state.raw<Relief[]>([]);
 
   readonly #api: Pick<Api, 'get'>;
-  #asked: Ask | null = null;
+  #asked: SearchQuery | null = null;
   #next: string | null = null;
   #turn = 0;
 
@@ -95,34 +95,34 @@ export class Search {
     return this.isKnown && this.items.length === 0 && !this.hasMore;
   }
 
-  async ask(ask: Ask): Promise<void> {
-    this.#asked = ask;
+  async run(query: SearchQuery): Promise<void> {
+    this.#asked = query;
     this.#next = null;
     this.reliefs = [];
-    const turn = await this.#take(ask, null);
+    const turn = await this.#loadPage(query, null);
     if (turn !== this.#turn) return;
-    void this.#countOthers(ask, turn);
-    if (ask.type === 'message' || ask.type === 'file') {
-      void this.#spread(ask, turn);
-      if (this.isEmpty) void this.#relieve(ask, turn);
+    void this.#countOthers(query, turn);
+    if (query.type === 'message' || query.type === 'file') {
+      void this.#spread(query, turn);
+      if (this.isEmpty) void this.#relieve(query, turn);
     }
   }
 
   async more(): Promise<void> {
-    if (this.#asked && this.#next && !this.isLoading) await this.#take(this.#asked, this.#next);
+    if (this.#asked && this.#next && !this.isLoading) await this.#loadPage(this.#asked, this.#next);
   }
 
   async retry(): Promise<void> {
-    if (this.#asked) await (this.#next ? this.more() : this.ask(this.#asked));
+    if (this.#asked) await (this.#next ? this.more() : this.run(this.#asked));
   }
 
-  async #take(ask: Ask, cursor: string | null): Promise<number> {
+  async #loadPage(query: SearchQuery, cursor: string | null): Promise<number> {
     this.#turn += 1;
     const turn = this.#turn;
     this.isLoading = true;
     this.error = null;
     try {
-      const found = await this.#get(ask, PAGE, cursor);
+      const found = await this.#get(query, PAGE, cursor);
       // Something else was asked meanwhile.
       if (turn !== this.#turn) return turn;
       this.#next = found.next ?? null;
@@ -137,7 +137,7 @@ export class Search {
         this.corrections = found.corrections;
         this.isCorrected = found.is_corrected;
         this.tookMs = found.took_ms;
-        this.counts = found.total ? { [ask.type]: found.total } : {};
+        this.counts = found.total ? { [query.type]: found.total } : {};
       }
       this.isKnown = true;
     } catch (error) {
@@ -157,27 +157,27 @@ export class Search {
     return items.filter(({ message }) => !known.has(message?.id));
   }
 
-  #get(ask: Ask, limit: number, cursor: string | null = null): Promise<SearchResults> {
-    return this.#api.get('/search', { ...parametersOf(ask), limit, cursor: cursor ?? undefined });
+  #get(query: SearchQuery, limit: number, cursor: string | null = null): Promise<SearchResults> {
+    return this.#api.get('/search', { ...parametersOf(query), limit, cursor: cursor ?? undefined });
   }
 
   /** What is beside is worth no failure. */
-  async #quietly(ask: Ask, limit: number): Promise<SearchResults | null> {
+  async #quietly(query: SearchQuery, limit: number): Promise<SearchResults | null> {
     try {
-      return await this.#get(ask, limit);
+      return await this.#get(query, limit);
     } catch {
       return null;
     }
   }
 
-  async #countOthers(ask: Ask, turn: number): Promise<void> {
-    const others = TYPES.filter((type) => type !== ask.type);
+  async #countOthers(query: SearchQuery, turn: number): Promise<void> {
+    const others = TYPES.filter((type) => type !== query.type);
     const found = await Promise.all(
       others.map((type) => {
-        const isNothing = (type === 'conversation' || type === 'person') && wordsOf(ask.text) === '';
+        const isNothing = (type === 'conversation' || type === 'person') && wordsOf(query.text) === '';
         return isNothing
           ? null
-          : this.#quietly({ ...ask, type }, type === 'message' || type === 'file' ? 1 : MOST_OF_OTHERS);
+          : this.#quietly({ ...query, type }, type === 'message' || type === 'file' ? 1 : MAX_OTHER_RESULTS);
       })
     );
     if (turn !== this.#turn) return;
@@ -190,9 +190,9 @@ export class Search {
   }
 
   /** How it would be spread over other people and places than those that were chosen. */
-  async #spread(ask: Ask, turn: number): Promise<void> {
-    const without = (op: Chip['op']) => ({ ...ask, chips: ask.chips.filter((chip) => chip.op !== op) });
-    const isNarrowed = (op: Chip['op']) => ask.chips.some((chip) => chip.op === op);
+  async #spread(query: SearchQuery, turn: number): Promise<void> {
+    const without = (op: Chip['op']) => ({ ...query, chips: query.chips.filter((chip) => chip.op !== op) });
+    const isNarrowed = (op: Chip['op']) => query.chips.some((chip) => chip.op === op);
     const [byAuthor, byPlace] = await Promise.all([
       isNarrowed('from') ? this.#quietly(without('from'), 1) : null,
       isNarrowed('in') ? this.#quietly(without('in'), 1) : null
@@ -205,14 +205,14 @@ export class Search {
     };
   }
 
-  async #relieve(ask: Ask, turn: number): Promise<void> {
-    const tried: { chip?: Chip; ask: Ask }[] = ask.chips.slice(0, MOST_RELIEFS).map((chip) => ({
+  async #relieve(query: SearchQuery, turn: number): Promise<void> {
+    const tried: { chip?: Chip; query: SearchQuery }[] = query.chips.slice(0, MAX_RELIEFS).map((chip) => ({
       chip,
-      ask: { ...ask, chips: ask.chips.filter((one) => keyOf(one) !== keyOf(chip)) }
+      query: { ...query, chips: query.chips.filter((one) => keyOf(one) !== keyOf(chip)) }
     }));
-    const plain = plainMarks(ask.text);
-    if (plain.includes('"')) tried.push({ ask: { ...ask, text: plain.replaceAll('"', '') } });
-    const found = await Promise.all(tried.map(({ ask }) => this.#quietly(ask, 1)));
+    const plain = plainMarks(query.text);
+    if (plain.includes('"')) tried.push({ query: { ...query, text: plain.replaceAll('"', '') } });
+    const found = await Promise.all(tried.map(({ query }) => this.#quietly(query, 1)));
     if (turn !== this.#turn) return;
     this.reliefs = tried
       .map(({ chip }, at): Relief => ({ ...(chip && { chip }), count: found[at]?.total?.count ?? 0 }))

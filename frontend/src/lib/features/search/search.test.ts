@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { SearchResults } from './api.ts';
-import { Asking } from './query-input.svelte.ts';
-import { RecentSearches } from './recent-searches.svelte.ts';
-import { parametersOf, Search, type Ask } from './search.svelte.ts';
+import { QueryInput } from './query-input.svelte.ts';
+import { RecentSearchesStore } from './recent-searches.svelte.ts';
+import { parametersOf, SearchStore, type SearchQuery } from './search.svelte.ts';
 
 const results = (ids: string[], more: Partial<SearchResults> = {}): SearchResults => ({
   items: ids.map((id) => ({ message: { id } as never })),
@@ -18,7 +18,7 @@ const results = (ids: string[], more: Partial<SearchResults> = {}): SearchResult
   ...more
 });
 
-const ask = (change: Partial<Ask> = {}): Ask => ({
+const ask = (change: Partial<SearchQuery> = {}): SearchQuery => ({
   chips: [],
   text: 'plan',
   type: 'message',
@@ -42,8 +42,8 @@ const settled = () => new Promise((resolve) => setTimeout(resolve));
 describe('Search', () => {
   it('adds pages without what came twice', async () => {
     const { api } = server(({ cursor }) => (cursor ? results(['b', 'c']) : results(['a', 'b'], { next: 'x' })));
-    const search = new Search(api);
-    await search.ask(ask());
+    const search = new SearchStore(api);
+    await search.run(ask());
     expect(search.hasMore).toBe(true);
     await search.more();
     expect(search.items.map(({ message }) => message?.id)).toEqual(['a', 'b', 'c']);
@@ -54,9 +54,9 @@ describe('Search', () => {
     let release = (_: SearchResults): void => undefined;
     const slow = new Promise<SearchResults>((resolve) => (release = resolve));
     const { api } = server(({ q, limit }) => (q === 'slow' && limit === 20 ? slow : results(['new'])));
-    const search = new Search(api);
-    const first = search.ask(ask({ text: 'slow' }));
-    await search.ask(ask());
+    const search = new SearchStore(api);
+    const first = search.run(ask({ text: 'slow' }));
+    await search.run(ask());
     release(results(['old']));
     await first;
     expect(search.items.map(({ message }) => message?.id)).toEqual(['new']);
@@ -68,12 +68,12 @@ describe('Search', () => {
       if (!text.includes('has:')) return results(['a']);
       return text.includes('from:') ? results([]) : results(['a', 'b', 'c']);
     });
-    const search = new Search(api);
+    const search = new SearchStore(api);
     const chips = [
       { op: 'has', value: 'voice' },
       { op: 'from', value: 'anna' }
     ] as const;
-    await search.ask(ask({ chips, text: '"plan b"' }));
+    await search.run(ask({ chips, text: '"plan b"' }));
     await settled();
     expect(search.isEmpty).toBe(true);
     expect(search.reliefs).toEqual([
@@ -100,16 +100,16 @@ describe('Search', () => {
 
 describe('Asking', () => {
   it('makes chips of what is complete', () => {
-    const asking = new Asking();
-    asking.typed('from:an');
-    expect([asking.chips.length, asking.pending?.value]).toEqual([0, 'an']);
-    asking.complete({ op: 'from', value: 'Anna', id: 'a' });
-    asking.typed('has:file plan');
-    expect([asking.text, asking.q, asking.chips.length]).toEqual(['plan', 'has:file plan', 2]);
-    asking.pop();
-    expect(asking.has({ op: 'from', value: 'whoever', id: 'a' })).toBe(true);
-    asking.become('x on:today', []);
-    expect([asking.text, asking.chips]).toEqual(['x', [{ op: 'on', value: 'today' }]]);
+    const query = new QueryInput();
+    query.setText('from:an');
+    expect([query.chips.length, query.pending?.value]).toEqual([0, 'an']);
+    query.complete({ op: 'from', value: 'Anna', id: 'a' });
+    query.setText('has:file plan');
+    expect([query.text, query.q, query.chips.length]).toEqual(['plan', 'has:file plan', 2]);
+    query.pop();
+    expect(query.has({ op: 'from', value: 'whoever', id: 'a' })).toBe(true);
+    query.reset('x on:today', []);
+    expect([query.text, query.chips]).toEqual(['x', [{ op: 'on', value: 'today' }]]);
   });
 });
 
@@ -121,13 +121,13 @@ describe('RecentSearches', () => {
       setItem: (key: string, value: string) => void kept.set(key, value),
       removeItem: (key: string) => void kept.delete(key)
     };
-    const recent = new RecentSearches(storage, 'anna');
+    const recent = new RecentSearchesStore(storage, 'anna');
     for (const text of ['a', 'b', 'a', '']) recent.add({ chips: [], text });
     expect(recent.items.map(({ text }) => text)).toEqual(['a', 'b']);
-    expect(new RecentSearches(storage, 'anna').items).toHaveLength(2);
-    expect(new RecentSearches(storage, 'ben').items).toHaveLength(0);
+    expect(new RecentSearchesStore(storage, 'anna').items).toHaveLength(2);
+    expect(new RecentSearchesStore(storage, 'ben').items).toHaveLength(0);
     kept.set('natter.searches.ben', '[{"text":1},"x"]');
-    expect(new RecentSearches(storage, 'ben').items).toHaveLength(0);
+    expect(new RecentSearchesStore(storage, 'ben').items).toHaveLength(0);
     recent.clear();
     expect(kept.has('natter.searches.anna')).toBe(false);
   });

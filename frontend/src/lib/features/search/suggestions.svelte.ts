@@ -2,7 +2,7 @@
 import type { App } from '#lib/app/app.ts';
 import type { Conversation, User } from '#lib/api/types.ts';
 import { best } from '#lib/ui/listbox/match.ts';
-import type { Asking } from './query-input.svelte.ts';
+import type { QueryInput } from './query-input.svelte.ts';
 import { HAS, IS, OPERATORS, type Chip, type Operator } from './query.ts';
 import { operatorHint, valueOf } from './components/search-labels.ts';
 
@@ -20,7 +20,7 @@ export interface OfferedOperator {
   readonly hint: string;
 }
 
-const MOST = 6;
+const MAX_ITEMS = 6;
 const TYPING_PAUSE = 150;
 
 export const offered = (): OfferedOperator[] => OPERATORS.map((op) => ({ op, hint: operatorHint[op]() }));
@@ -40,9 +40,9 @@ function dates(op: Operator, now = new Date()): Chip[] {
   return values.map((value) => ({ op, value }));
 }
 
-export class Suggestions {
+export class SuggestionsStore {
   readonly #app: App;
-  readonly #asking: Asking;
+  readonly #asking: QueryInput;
   #people = $state.raw<User[]>([]);
 
   readonly items = $derived.by<Suggestion[]>(() => {
@@ -56,7 +56,7 @@ export class Suggestions {
           .map((chip) => ({ key: chip.value, label: valueOf(chip), chip })),
         value,
         ({ label, chip }) => `${label} ${chip.value}`,
-        MOST
+        MAX_ITEMS
       );
     if (op === 'has') return offer(HAS.map((value) => ({ op, value })));
     if (op === 'is') return offer(IS.map((value) => ({ op, value })));
@@ -65,10 +65,10 @@ export class Suggestions {
     return offer(dates(op));
   });
 
-  constructor(app: App, asking: Asking) {
+  constructor(app: App, query: QueryInput) {
     this.#app = app;
-    this.#asking = asking;
-    const wanted = $derived(asking.pending?.op === 'from' ? asking.pending.value : null);
+    this.#asking = query;
+    const wanted = $derived(query.pending?.op === 'from' ? query.pending.value : null);
     $effect(() => {
       const workspace = app.workspaces.current?.id;
       const q = wanted;
@@ -90,7 +90,7 @@ export class Suggestions {
 
   async #find(workspaceId: string, q: string): Promise<User[]> {
     try {
-      return (await this.#app.workspaces.findPeople(workspaceId, q, { page_size: MOST })).items;
+      return (await this.#app.workspaces.findPeople(workspaceId, q, { page_size: MAX_ITEMS })).items;
     } catch {
       // What is typed to its end is found all the same.
       return [];
@@ -99,7 +99,7 @@ export class Suggestions {
 
   #places(value: string): Suggestion[] {
     const { conversations, workspaces } = this.#app;
-    return best(conversations.in(workspaces.current?.id), value, (one) => conversations.nameOf(one), MOST).map(
+    return best(conversations.in(workspaces.current?.id), value, (one) => conversations.nameOf(one), MAX_ITEMS).map(
       (conversation) => {
         const label = conversations.nameOf(conversation);
         return { key: conversation.id, label, chip: { op: 'in', value: label, id: conversation.id }, conversation };
@@ -125,6 +125,6 @@ export class Suggestions {
         chip: { op: 'from', value: user.display_name, id: user.id },
         user
       }));
-    return [...own, ...others].slice(0, MOST);
+    return [...own, ...others].slice(0, MAX_ITEMS);
   }
 }

@@ -1,10 +1,10 @@
 import { useApp } from '#lib/app/app.ts';
-import { RecentSearches } from './recent-searches.svelte.ts';
+import { RecentSearchesStore } from './recent-searches.svelte.ts';
 
 /** The last searches of whoever is signed in. */
-export function useRecent(): RecentSearches {
+export function useRecent(): RecentSearchesStore {
   const { session } = useApp();
-  return new RecentSearches(storage(), session.account?.id ?? '');
+  return new RecentSearchesStore(storage(), session.account?.id ?? '');
 }
 
 /** A browser may forbid it. */

@@ -11,18 +11,18 @@ export const COLUMNS: Record<Column, { least: number; usual: number; most: numbe
   panel: { least: 320, usual: 372, most: 560 }
 };
 
-type Store = Pick<Storage, 'getItem' | 'setItem'>;
+type KeyValueStorage = Pick<Storage, 'getItem' | 'setItem'>;
 
 /** How this browser shows things. `app.html` reads the same keys before the first paint. */
-export class Settings {
+export class SettingsStore {
   #theme = $state<Theme>('system');
   #density = $state<Density>('roomy');
   #lessMotion = $state(false);
   #widths = $state<Record<Column, number>>({ list: COLUMNS.list.usual, panel: COLUMNS.panel.usual });
-  readonly #storage: Store | undefined;
+  readonly #storage: KeyValueStorage | undefined;
   readonly #prefersDark: MediaQueryList | undefined;
 
-  constructor(storage?: Store, prefersDark?: MediaQueryList) {
+  constructor(storage?: KeyValueStorage, prefersDark?: MediaQueryList) {
     this.#storage = storage;
     this.#prefersDark = prefersDark;
     const theme = storage?.getItem('natter.theme');

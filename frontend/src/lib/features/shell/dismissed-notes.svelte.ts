@@ -2,19 +2,19 @@
 import type { App } from '#lib/app/app.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
-const KEPT = 'natter.put-away';
+const STORAGE_KEY = 'natter.put-away';
 /** Of more, those that were put away first are forgotten. */
-const MOST = 60;
+const MAX_ENTRIES = 60;
 
-type Store = Pick<Storage, 'getItem' | 'setItem'>;
+type KeyValueStorage = Pick<Storage, 'getItem' | 'setItem'>;
 
-export class PutAway {
+export class DismissedNotesStore {
   /** What was put away when, by whom and what. */
   #since = $state.raw<Readonly<Record<string, number>>>({});
   readonly #account: string;
-  readonly #storage: Store | undefined;
+  readonly #storage: KeyValueStorage | undefined;
 
-  constructor(account: string, storage: Store | undefined) {
+  constructor(account: string, storage: KeyValueStorage | undefined) {
     this.#account = account;
     this.#storage = storage;
     this.#since = read(storage);
@@ -26,12 +26,12 @@ export class PutAway {
     return since !== undefined && Date.now() - since < lasting;
   }
 
-  put(what: string): void {
+  dismiss(what: string): void {
     // Another tab may have put away something, too.
     const all = Object.entries({ ...read(this.#storage), ...this.#since, [this.#keyOf(what)]: Date.now() });
-    this.#since = Object.fromEntries(all.toSorted(([, a], [, b]) => b - a).slice(0, MOST));
+    this.#since = Object.fromEntries(all.toSorted(([, a], [, b]) => b - a).slice(0, MAX_ENTRIES));
     try {
-      this.#storage?.setItem(KEPT, JSON.stringify(this.#since));
+      this.#storage?.setItem(STORAGE_KEY, JSON.stringify(this.#since));
     } catch {
       // Then it is put away for this visit.
     }
@@ -42,9 +42,9 @@ export class PutAway {
   }
 }
 
-function read(storage: Store | undefined): Record<string, number> {
+function read(storage: KeyValueStorage | undefined): Record<string, number> {
   try {
-    const kept: unknown = JSON.parse(storage?.getItem(KEPT) ?? '{}');
+    const kept: unknown = JSON.parse(storage?.getItem(STORAGE_KEY) ?? '{}');
     if (typeof kept !== 'object' || kept === null) return {};
     return Object.fromEntries(Object.entries(kept).filter(([, since]) => typeof since === 'number'));
   } catch {
@@ -53,8 +53,8 @@ function read(storage: Store | undefined): Record<string, number> {
 }
 
 /** What whoever is signed in has put away. */
-export const putAwayOf = perAccount(
-  ({ session }: Pick<App, 'session'>) => new PutAway(session.account?.id ?? '', browserStorage())
+export const dismissedNotesOf = perAccount(
+  ({ session }: Pick<App, 'session'>) => new DismissedNotesStore(session.account?.id ?? '', browserStorage())
 );
 
 function browserStorage(): Storage | undefined {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { PutAway } from './dismissed-notes.svelte.ts';
+import { DismissedNotesStore } from './dismissed-notes.svelte.ts';
 
 const DAY = 86_400_000;
 
@@ -12,17 +12,17 @@ afterEach(() => void vi.useRealTimers());
 
 it('keeps what was put away, for the account that did it and no other', () => {
   const store = storage();
-  const anna = new PutAway('anna', store);
+  const anna = new DismissedNotesStore('anna', store);
   expect(anna.has('mail')).toBe(false);
-  anna.put('mail');
+  anna.dismiss('mail');
   expect([anna.has('mail'), anna.has('steps')]).toEqual([true, false]);
-  expect(new PutAway('anna', store).has('mail')).toBe(true);
-  expect(new PutAway('ben', store).has('mail')).toBe(false);
+  expect(new DismissedNotesStore('anna', store).has('mail')).toBe(true);
+  expect(new DismissedNotesStore('ben', store).has('mail')).toBe(false);
 });
 
 it('shows it again after the time for which it was put away', () => {
-  const anna = new PutAway('anna', storage());
-  anna.put('mail');
+  const anna = new DismissedNotesStore('anna', storage());
+  anna.dismiss('mail');
   vi.advanceTimersByTime(6 * DAY);
   expect(anna.has('mail', 7 * DAY)).toBe(true);
   vi.advanceTimersByTime(2 * DAY);
@@ -31,22 +31,22 @@ it('shows it again after the time for which it was put away', () => {
 
 it('takes up what another tab has put away, and forgets the oldest of very many', () => {
   const store = storage();
-  const [one, other] = [new PutAway('anna', store), new PutAway('anna', store)];
-  one.put('mail');
+  const [one, other] = [new DismissedNotesStore('anna', store), new DismissedNotesStore('anna', store)];
+  one.dismiss('mail');
   vi.advanceTimersByTime(1);
-  other.put('steps');
-  expect(new PutAway('anna', store).has('mail')).toBe(true);
+  other.dismiss('steps');
+  expect(new DismissedNotesStore('anna', store).has('mail')).toBe(true);
   for (let at = 0; at < 60; at += 1) {
     vi.advanceTimersByTime(1);
-    other.put(`note ${at}`);
+    other.dismiss(`note ${at}`);
   }
   expect([other.has('mail'), other.has('note 59')]).toEqual([false, true]);
 });
 
 it.each(['not json', '[]', 'null', '{"anna/mail":"yesterday"}'])('makes nothing of %s', (kept) => {
-  const anna = new PutAway('anna', storage(kept));
+  const anna = new DismissedNotesStore('anna', storage(kept));
   expect(anna.has('mail')).toBe(false);
-  anna.put('mail');
+  anna.dismiss('mail');
   expect(anna.has('mail')).toBe(true);
 });
 
@@ -54,7 +54,7 @@ it('holds for a visit where nothing can be kept', () => {
   const refuse = () => {
     throw new Error('full');
   };
-  const anna = new PutAway('anna', { getItem: refuse, setItem: refuse });
-  anna.put('mail');
+  const anna = new DismissedNotesStore('anna', { getItem: refuse, setItem: refuse });
+  anna.dismiss('mail');
   expect(anna.has('mail')).toBe(true);
 });

@@ -3,7 +3,7 @@ import type { App } from '#lib/app/app.ts';
 import type { Conversation } from '#lib/api/types.ts';
 import { isAssistantChat, isChannel, isPersonal } from '#lib/features/conversations/kinds.ts';
 import { perAccount } from '#lib/app/per-account.ts';
-import { putAwayOf, type PutAway } from './dismissed-notes.svelte.ts';
+import { dismissedNotesOf, type DismissedNotesStore } from './dismissed-notes.svelte.ts';
 
 export type StepId = 'account' | 'assistant' | 'people' | 'chat' | 'channel' | 'notify';
 
@@ -15,7 +15,7 @@ export interface Step {
 /** Whether this browser lets the app notify; null: it can’t, or was told not to, and there is nothing to do here. */
 export type Notifying = 'granted' | 'default' | null;
 
-const PUT_AWAY = 'first-steps';
+const DISMISSED_KEY = 'first-steps';
 /** After this an account is no newcomer’s any more. */
 const NEW_FOR = 14 * 86_400_000;
 
@@ -42,14 +42,14 @@ export function isNewcomer({ conversations, session }: Pick<App, 'conversations'
   return conversations.isEmpty || Date.now() - since < NEW_FOR;
 }
 
-export class FirstSteps {
+export class FirstStepsStore {
   #notifying = $state<Notifying>(notifyingHere());
   readonly #app: Pick<App, 'conversations' | 'session'>;
-  readonly #putAway: PutAway;
+  readonly #dismissed: DismissedNotesStore;
 
-  constructor(app: Pick<App, 'conversations' | 'session'>, putAway: PutAway) {
+  constructor(app: Pick<App, 'conversations' | 'session'>, dismissed: DismissedNotesStore) {
     this.#app = app;
-    this.#putAway = putAway;
+    this.#dismissed = dismissed;
   }
 
   get items(): readonly Step[] {
@@ -57,17 +57,17 @@ export class FirstSteps {
   }
 
   get isShown(): boolean {
-    const isPutAway = this.#putAway.has(PUT_AWAY);
+    const isPutAway = this.#dismissed.has(DISMISSED_KEY);
     return !isPutAway && isNewcomer(this.#app) && this.items.some(({ isDone }) => !isDone);
   }
 
   /** What the browser says of it may have changed. */
-  look(notifying: Notifying): void {
+  refresh(notifying: Notifying): void {
     this.#notifying = notifying;
   }
 
-  putAway(): void {
-    this.#putAway.put(PUT_AWAY);
+  dismiss(): void {
+    this.#dismissed.dismiss(DISMISSED_KEY);
   }
 }
 
@@ -78,4 +78,4 @@ export function notifyingHere(): Notifying {
 }
 
 /** Those of whoever is signed in. */
-export const firstStepsOf = perAccount((app) => new FirstSteps(app, putAwayOf(app)));
+export const firstStepsOf = perAccount((app) => new FirstStepsStore(app, dismissedNotesOf(app)));

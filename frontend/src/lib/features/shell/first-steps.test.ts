@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import type { App } from '#lib/app/app.ts';
 import type { Conversation, ConversationKind } from '#lib/api/types.ts';
-import { FirstSteps, type StepId, stepsOf } from './first-steps.svelte.ts';
-import { PutAway } from './dismissed-notes.svelte.ts';
+import { FirstStepsStore, type StepId, stepsOf } from './first-steps.svelte.ts';
+import { DismissedNotesStore } from './dismissed-notes.svelte.ts';
 
 const one = (kind: ConversationKind, more: Partial<Conversation> = {}) =>
   ({ id: kind, kind, is_default: false, member_count: 1, last_message: null, own: {}, ...more }) as Conversation;
@@ -40,7 +40,7 @@ function stepsIn({ conversations = [general], isEmpty = true, isLoaded = true, a
     conversations: { in: () => conversations, isEmpty, isLoaded },
     session: { account: { created_at: new Date(Date.now() - age * 86_400_000).toISOString() } }
   };
-  return new FirstSteps(app as unknown as App, new PutAway('anna', undefined));
+  return new FirstStepsStore(app as unknown as App, new DismissedNotesStore('anna', undefined));
 }
 
 it('is there for a newcomer until all is done or it is put away', () => {
@@ -55,7 +55,7 @@ it('is there for a newcomer until all is done or it is put away', () => {
   expect(stepsIn({ conversations: [one('assistant', said)], isEmpty: false }).isShown).toBe(true);
   expect(stepsIn({ conversations: everything, isEmpty: false }).isShown).toBe(false);
   const steps = stepsIn();
-  steps.putAway();
+  steps.dismiss();
   expect(steps.isShown).toBe(false);
 });
 

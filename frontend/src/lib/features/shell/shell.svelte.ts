@@ -49,7 +49,7 @@ export interface OpenArtifact {
 export type Side = 'details' | 'files' | 'board' | 'thread' | 'kept' | 'around' | 'artifact';
 
 /** What of the frame is open. */
-export class Shell {
+export class ShellStore {
   /** The side panel beside the conversation. */
   panel = $state(false);
   /** What it shows. */
@@ -106,7 +106,7 @@ export class Shell {
   }
 
   /** On a phone the panel is in the way. */
-  goTo(messageId: string): void {
+  showMessage(messageId: string): void {
     this.target = messageId;
     if (matchMedia(PHONE).matches) this.panel = false;
   }

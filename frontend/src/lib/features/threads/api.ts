@@ -21,7 +21,7 @@ export type SavedMessage = WithMessage<Described.SavedMessage, 'message'>;
 export type SavedState = Described.SavedState;
 
 /** `GET /r1/messages/{id}/around`: oldest first. */
-export type Neighbours = WithMessage<Described.Neighbours, 'items'>;
+export type MessageNeighbours = WithMessage<Described.Neighbours, 'items'>;
 
 /** Fetches a message with up to `count` messages before and after it. */
 export const fetchMessagesAround = (api: Api, messageId: Id, count: number) =>

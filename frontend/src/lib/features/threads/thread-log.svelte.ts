@@ -1,7 +1,7 @@
 /** A thread as the page sees it: the message that it belongs to, its replies, and how the reader stands to it. */
 import type { ThreadOwn } from './api.ts';
 import type { Cursor, DurableFrame, Mention, Message, ThreadSummary } from '#lib/api/types.ts';
-import type { Taken } from '#lib/realtime/pending-attachments.ts';
+import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { Placed } from '#lib/realtime/state.ts';
 import { ConversationLog, type LogHost } from '#lib/features/conversations/conversation-log.svelte.ts';
 
@@ -26,20 +26,20 @@ export class ThreadLog extends ConversationLog {
 
   /** The reader comes in; the conversation had come as far as `last` before. */
   async enter(last: number): Promise<void> {
-    this.hearOf(last);
+    this.noteLatestSeq(last);
     if (this.isLoaded) this.markUnread();
     else await this.load();
   }
 
-  override hear(frame: DurableFrame): void {
-    super.hear(frame);
+  override applyFrame(frame: DurableFrame): void {
+    super.applyFrame(frame);
     if (frame.type !== 'message.created' || frame.payload.message.thread_id !== this.rootId) return;
     const { sender, no } = frame.payload.message;
     // Whoever writes in a thread follows it, and has read it.
-    if (this.own && sender.id === this.host.me().id) this.hearOwn({ following: true, read_no: no, unread: 0 });
+    if (this.own && sender.id === this.host.me().id) this.applyOwnState({ following: true, read_no: no, unread: 0 });
   }
 
-  hearOwn({ following, read_no, unread }: ThreadOwn): void {
+  applyOwnState({ following, read_no, unread }: ThreadOwn): void {
     this.#tellings += 1;
     this.own = { following, read_no, unread };
   }
@@ -48,7 +48,7 @@ export class ThreadLog extends ConversationLog {
     content: string,
     replyTo: string | null = null,
     mentions: readonly Mention[] = [],
-    files: readonly Taken[] = [],
+    files: readonly AttachedFile[] = [],
     placed: Placed = {}
   ): string {
     return super.send(content, replyTo, mentions, files, { ...placed, thread_id: this.rootId });
@@ -58,7 +58,7 @@ export class ThreadLog extends ConversationLog {
   async follow(isFollowed: boolean): Promise<void> {
     const { api } = this.host;
     const path = `/messages/${this.rootId}/follow` as const;
-    this.hearOwn(await (isFollowed ? api.put(path) : api.delete(path)));
+    this.applyOwnState(await (isFollowed ? api.put(path) : api.delete(path)));
   }
 
   solve(isSolved: boolean): Promise<void> {
@@ -71,12 +71,16 @@ export class ThreadLog extends ConversationLog {
   override markRead(seq: number): void {
     // Replies that were deleted count, too: at the end they are behind the reader.
     const no =
-      seq >= this.end ? (this.summary?.last_no ?? 0) : seq === this.find(this.rootId)?.seq ? 0 : (this.noOf(seq) ?? 0);
+      seq >= this.lastSeq
+        ? (this.summary?.last_no ?? 0)
+        : seq === this.find(this.rootId)?.seq
+          ? 0
+          : (this.noOf(seq) ?? 0);
     if (!this.own?.following || no <= this.readTo) return;
     const before = this.readTo;
     this.readTo = no;
     this.host.api.post(`/messages/${this.rootId}/thread/read`, { no }).then(
-      (own) => this.hearOwn(own),
+      (own) => this.applyOwnState(own),
       () => (this.readTo = before)
     );
   }
@@ -97,7 +101,7 @@ export class ThreadLog extends ConversationLog {
     const path = `/messages/${this.rootId}/thread` as const;
     const tellings = this.#tellings;
     const { root, items, has_more, own } = await this.host.api.get(path, query);
-    if (tellings === this.#tellings) this.hearOwn(own);
+    if (tellings === this.#tellings) this.applyOwnState(own);
     return { items: [root, ...items], has_more };
   }
 

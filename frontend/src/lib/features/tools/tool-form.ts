@@ -17,8 +17,8 @@ export interface ToolField {
 }
 
 /** More of them are no form any more. */
-const MOST_FIELDS = 24;
-const MOST_CHOICES = 50;
+const MAX_FIELDS = 24;
+const MAX_CHOICES = 50;
 const LONG = 80;
 
 const isObject = (value: unknown): value is Json =>
@@ -48,7 +48,7 @@ export function fieldsOf(schema: unknown, given: Json): ToolField[] | null {
   const names = [...new Set([...Object.keys(known), ...Object.keys(given)])].toSorted(
     (a, b) => Number(required.includes(b)) - Number(required.includes(a))
   );
-  if (names.length === 0 || names.length > MOST_FIELDS) return null;
+  if (names.length === 0 || names.length > MAX_FIELDS) return null;
   return names.map((name) => toField(name, givenOf(known, name), givenOf(given, name), required.includes(name)));
 }
 
@@ -82,7 +82,7 @@ function optionsOf(schema: Json): ToolField['options'] {
     ];
   }
   const { enum: values } = schema;
-  const isChoice = Array.isArray(values) && values.length <= MOST_CHOICES && values.every((one) => !isObject(one));
+  const isChoice = Array.isArray(values) && values.length <= MAX_CHOICES && values.every((one) => !isObject(one));
   return isChoice ? values.map((one) => [String(one), one] as const) : [];
 }
 

@@ -4,8 +4,8 @@ import { m } from '#lib/paraglide/messages.js';
 import { duration } from '#lib/features/conversations/answer-stats.ts';
 
 /** From so much on the server has cut a text; all of it is in the answer’s details. */
-const CUT_AT = 2_000;
-const LONGEST_LINE = 120;
+const MAX_TEXT = 2_000;
+const MAX_LINE = 120;
 
 export interface Argument {
   readonly name: string;
@@ -50,11 +50,11 @@ function text(value: unknown): string {
 /** The arguments in a line. */
 export function lineOf(json: string): string {
   const line = (argumentsOf(json)?.map(({ value }) => value) ?? [json]).join(', ').replaceAll(/\s+/g, ' ').trim();
-  return line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE)}…` : line;
+  return line.length > MAX_LINE ? `${line.slice(0, MAX_LINE)}…` : line;
 }
 
 export function isCut({ arguments: given, result }: ToolCall): boolean {
-  return given.length >= CUT_AT || (result?.length ?? 0) >= CUT_AT;
+  return given.length >= MAX_TEXT || (result?.length ?? 0) >= MAX_TEXT;
 }
 
 export function stateOf({ status, duration_ms }: ToolCall): string {

@@ -13,34 +13,34 @@ import type {
 } from '#lib/api/tools.ts';
 import type { Id } from '#lib/api/types.ts';
 import type { UsablePrompt } from '#lib/features/prompts/templates.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 100;
 
 /** Servers that offer tools to assistants, as admins see them. */
-export class ToolServers {
-  readonly list: Listing<ToolServer>;
+export class ToolServersStore {
+  readonly list: PagedResource<ToolServer>;
   /** Programs that the server's settings name. */
-  readonly commands: Listing<ToolCommand>;
+  readonly commands: PagedResource<ToolCommand>;
   /** Those that are being asked for their tools. */
   checking = $state.raw<ReadonlySet<Id>>(new Set());
   readonly #api: Api;
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing(
+    this.list = new PagedResource(
       (page) => api.get('/admin/mcp_servers', { page, page_size: PAGE_SIZE }),
       ({ id }) => id
     );
-    this.commands = new Listing((page) => api.get('/admin/mcp_commands', { page, page_size: PAGE_SIZE }));
+    this.commands = new PagedResource((page) => api.get('/admin/mcp_commands', { page, page_size: PAGE_SIZE }));
   }
 
-  async add(wish: NewToolServer): Promise<ToolServer> {
-    return this.#put(await this.#api.post('/admin/mcp_servers', wish));
+  async add(input: NewToolServer): Promise<ToolServer> {
+    return this.#upsert(await this.#api.post('/admin/mcp_servers', input));
   }
 
-  async change(id: Id, wish: ToolServerChange): Promise<ToolServer> {
-    return this.#put(await this.#api.patch(`/admin/mcp_servers/${id}`, wish));
+  async change(id: Id, input: ToolServerChange): Promise<ToolServer> {
+    return this.#upsert(await this.#api.patch(`/admin/mcp_servers/${id}`, input));
   }
 
   setMode(id: Id, tool: string, mode: ToolMode): Promise<ToolServer> {
@@ -49,21 +49,21 @@ export class ToolServers {
 
   async remove(id: Id): Promise<void> {
     await this.#api.delete(`/admin/mcp_servers/${id}`);
-    this.list.drop((server) => server.id === id);
+    this.list.remove((server) => server.id === id);
   }
 
   /** Asks it for its tools; where that fails its `error` says why. */
   async check(id: Id): Promise<ToolServer> {
     this.checking = new Set([...this.checking, id]);
     try {
-      return this.#put(await this.#api.post(`/admin/mcp_servers/${id}/refresh`));
+      return this.#upsert(await this.#api.post(`/admin/mcp_servers/${id}/refresh`));
     } finally {
       this.checking = new Set([...this.checking].filter((other) => other !== id));
     }
   }
 
-  #put(server: ToolServer): ToolServer {
-    this.list.put(
+  #upsert(server: ToolServer): ToolServer {
+    this.list.upsert(
       server,
       ({ id }) => id === server.id,
       (a, b) => a.name.localeCompare(b.name)
@@ -73,19 +73,19 @@ export class ToolServers {
 }
 
 /** The servers whose tools one may give to an assistant. */
-export function offeredServers(api: Api): Listing<OfferedServer> {
-  return new Listing((page) => api.get('/mcp_servers', { page, page_size: PAGE_SIZE }));
+export function offeredServers(api: Api): PagedResource<OfferedServer> {
+  return new PagedResource((page) => api.get('/mcp_servers', { page, page_size: PAGE_SIZE }));
 }
 
 /** A server’s prompt as one of a workspace’s is used: places to fill in, and the text that the server makes of them. */
-export interface MadePrompt extends UsablePrompt {
+export interface RenderedPrompt extends UsablePrompt {
   id: string;
   server: string;
   command: string;
 }
 
 /** The prompts of all servers that one is offered. */
-export function madePrompts(api: Api, servers: readonly OfferedServer[]): MadePrompt[] {
+export function madePrompts(api: Api, servers: readonly OfferedServer[]): RenderedPrompt[] {
   return servers.flatMap(({ id, name: server, prompts }) =>
     (prompts ?? []).map(({ name, title, description, arguments: asked }) => ({
       id: `${id}/${name}`,
@@ -107,13 +107,13 @@ export function madePrompts(api: Api, servers: readonly OfferedServer[]): MadePr
 export type Connectable = ToolConnection & { readonly id: Id };
 
 /** Accounts of one’s own that are connected with servers of tools. */
-export class ToolConnections {
-  readonly list: Listing<Connectable>;
+export class ToolConnectionsStore {
+  readonly list: PagedResource<Connectable>;
   readonly #api: Api;
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing(
+    this.list = new PagedResource(
       async (page) => {
         const found = await api.get('/mcp_connections', { page, page_size: PAGE_SIZE });
         return { ...found, items: found.items.map((one) => ({ ...one, id: one.server_id })) };
@@ -129,7 +129,7 @@ export class ToolConnections {
 
   async disconnect(connection: Connectable): Promise<void> {
     await this.#api.delete(`/mcp_servers/${connection.id}/connection`);
-    this.list.put({ ...connection, state: 'none', connected_at: null }, ({ id }) => id === connection.id);
+    this.list.upsert({ ...connection, state: 'none', connected_at: null }, ({ id }) => id === connection.id);
   }
 }
 
@@ -144,13 +144,13 @@ export function connectAccount(api: Api, result: SignInResult): Promise<ToolConn
 }
 
 /** What one isn’t asked about any more. */
-export class ToolPermissions {
-  readonly list: Listing<ToolPermission>;
+export class ToolPermissionsStore {
+  readonly list: PagedResource<ToolPermission>;
   readonly #api: Api;
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing(
+    this.list = new PagedResource(
       (page) => api.get('/tool_permissions', { page, page_size: PAGE_SIZE }),
       ({ id }) => id
     );
@@ -158,6 +158,6 @@ export class ToolPermissions {
 
   async revoke(id: Id): Promise<void> {
     await this.#api.delete(`/tool_permissions/${id}`);
-    this.list.drop((permission) => permission.id === id);
+    this.list.remove((permission) => permission.id === id);
   }
 }

@@ -2,7 +2,7 @@ import { expect, it, vi } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
 import type { OfferedServer } from '#lib/api/tools.ts';
 import { variablesOf } from '#lib/features/prompts/templates.ts';
-import { connectAccount, madePrompts, signInAt, ToolConnections } from './tools.svelte.ts';
+import { connectAccount, madePrompts, signInAt, ToolConnectionsStore } from './tools.svelte.ts';
 
 const forge: OfferedServer = {
   id: 'forge',
@@ -49,7 +49,7 @@ it('knows which accounts are connected, and takes one back', async () => {
       return Promise.resolve();
     }
   } as unknown as Api;
-  const connections = new ToolConnections(api);
+  const connections = new ToolConnectionsStore(api);
   expect(connections.of('box')).toBeUndefined();
   await connections.list.load();
   const known = connections.of('box');

@@ -1,22 +1,22 @@
 import type { Id, ServerFrame, WorkspaceMember, WorkspaceRole } from '#lib/api/types.ts';
 import { renamed } from '#lib/realtime/renamed.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
-import type { Presence } from '#lib/features/people/presence.svelte.ts';
-import type { Workspaces } from './workspaces.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
+import type { PresenceStore } from '#lib/features/people/presence.svelte.ts';
+import type { WorkspacesStore } from './workspaces.svelte.ts';
 
 /** Who is in one workspace, looked for by name. */
-export class WorkspaceMembers {
-  readonly list: Listing<WorkspaceMember>;
+export class WorkspaceMembersStore {
+  readonly list: PagedResource<WorkspaceMember>;
   #query = $state('');
-  readonly #workspaces: Workspaces;
+  readonly #workspaces: WorkspacesStore;
   readonly #id: Id;
 
-  constructor(workspaces: Workspaces, presence: Presence, id: Id) {
+  constructor(workspaces: WorkspacesStore, presence: PresenceStore, id: Id) {
     this.#workspaces = workspaces;
     this.#id = id;
-    this.list = new Listing(async (page) => {
+    this.list = new PagedResource(async (page) => {
       const found = await workspaces.members(id, page, this.#query);
-      presence.learn(found.items.map(({ user }) => user));
+      presence.add(found.items.map(({ user }) => user));
       return found;
     });
   }
@@ -32,7 +32,7 @@ export class WorkspaceMembers {
   }
 
   /** Somebody may be called otherwise now. */
-  hear(frame: ServerFrame): void {
+  handleFrame(frame: ServerFrame): void {
     if (frame.type === 'user.changed') this.list.change((items) => renamed(items, frame.payload));
   }
 
@@ -47,12 +47,12 @@ export class WorkspaceMembers {
       // One's own role has changed with it.
       await Promise.all([this.#workspaces.load(), this.list.load()]);
     } else {
-      this.list.put(member, ({ user }) => user.id === userId);
+      this.list.upsert(member, ({ user }) => user.id === userId);
     }
   }
 
   async remove(userId: Id): Promise<void> {
     await this.#workspaces.removeMember(this.#id, userId);
-    this.list.drop(({ user }) => user.id === userId);
+    this.list.remove(({ user }) => user.id === userId);
   }
 }

@@ -1,12 +1,12 @@
 import type { Api } from '#lib/api/client.ts';
 import type { JoinableWorkspace } from '#lib/features/auth/api.ts';
 import type { Assistant, Id, Page, User, Workspace, WorkspaceMember, WorkspaceRole } from '#lib/api/types.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
 const CURRENT = 'natter.workspace';
 
 /** The workspaces of the account, and the one that is being looked at. */
-export class Workspaces {
+export class WorkspacesStore {
   /** Called when one is gone that this account did not leave by itself. */
   onLost: ((workspace: Workspace) => void) | undefined;
   items = $state<Workspace[]>([]);
@@ -19,23 +19,23 @@ export class Workspaces {
   readonly #storage: Pick<Storage, 'getItem' | 'setItem'> | undefined;
   /** Being left or deleted right now, from here. */
   readonly #leaving = new Set<Id>();
-  #askedAt: number | null = null;
+  #requestedAt: number | null = null;
   #reading: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
-  constructor(api: Api, line?: Line, storage?: Pick<Storage, 'getItem' | 'setItem'>) {
+  constructor(api: Api, live?: LiveUpdates, storage?: Pick<Storage, 'getItem' | 'setItem'>) {
     this.#api = api;
     this.#storage = storage;
     this.#currentId = storage?.getItem(CURRENT) ?? null;
-    line?.on(({ type }) => {
+    live?.on(({ type }) => {
       if (type === 'workspace.changed' || type === 'resync') void this.load();
     });
-    line?.onReturn(this, () => void this.load());
+    live?.onStale(this, () => void this.load());
   }
 
   /** When they were asked for last; null: never yet, -Infinity: in vain. */
-  get askedAt(): number | null {
-    return this.#askedAt;
+  get requestedAt(): number | null {
+    return this.#requestedAt;
   }
 
   /** The chosen one; else the shared one, for that is where the others are; else the personal one. */
@@ -80,7 +80,7 @@ export class Workspaces {
   }
 
   async change(id: Id, change: { name?: string; join_domains?: string[] }): Promise<void> {
-    this.#put(await this.#api.patch(`/workspaces/${id}`, change));
+    this.#upsert(await this.#api.patch(`/workspaces/${id}`, change));
   }
 
   /** Those that take in whoever has an address like this account's. */
@@ -132,7 +132,7 @@ export class Workspaces {
 
   async #read(): Promise<void> {
     this.error = null;
-    this.#askedAt = Date.now();
+    this.#requestedAt = Date.now();
     const before = this.items;
     try {
       const { items } = await this.#api.get('/workspaces', { page_size: 200 });
@@ -145,11 +145,11 @@ export class Workspaces {
       for (const workspace of lost) if (!this.#leaving.has(workspace.id)) this.onLost?.(workspace);
     } catch (error) {
       this.error = error;
-      this.#askedAt = -Infinity;
+      this.#requestedAt = -Infinity;
     }
   }
 
-  #put(changed: Workspace): void {
+  #upsert(changed: Workspace): void {
     this.items = this.items.map((workspace) => (workspace.id === changed.id ? changed : workspace));
   }
 
@@ -169,6 +169,6 @@ export class Workspaces {
     this.joinable = [];
     this.isLoaded = false;
     this.error = null;
-    this.#askedAt = null;
+    this.#requestedAt = null;
   }
 }

@@ -1,8 +1,8 @@
 import { expect, it, vi } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
 import type { Workspace } from '#lib/api/types.ts';
-import { FakeLine } from '#lib/features/conversations/store-testing.ts';
-import { Workspaces } from './workspaces.svelte.ts';
+import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
+import { WorkspacesStore } from './workspaces.svelte.ts';
 
 const workspace = (id: string, name = id): Workspace => ({ id, name, role: 'member', personal: false }) as Workspace;
 
@@ -20,33 +20,33 @@ function fake(...list: Workspace[]) {
       server.list = server.list.filter(({ id }) => id !== 'harbour');
     }
   } as unknown as Api;
-  const line = new FakeLine();
-  const workspaces = new Workspaces(api, line);
+  const live = new FakeLiveUpdates();
+  const workspaces = new WorkspacesStore(api, live);
   const lost = vi.fn();
   workspaces.onLost = ({ name }) => lost(name);
-  return { server, line, workspaces, lost, names: () => workspaces.items.map(({ name }) => name) };
+  return { server, live, workspaces, lost, names: () => workspaces.items.map(({ name }) => name) };
 }
 
 const changed = { type: 'workspace.changed', payload: { workspace_id: 'harbour' } };
 
 it('hears that one was renamed, and that this account is no longer in it', async () => {
-  const { server, line, workspaces, lost, names } = fake(workspace('own'), workspace('harbour', 'Harbor'));
+  const { server, live, workspaces, lost, names } = fake(workspace('own'), workspace('harbour', 'Harbor'));
   await workspaces.load();
   server.list = [workspace('own'), workspace('harbour', 'Harbour')];
-  line.receive(changed);
+  live.receive(changed);
   await vi.waitFor(() => expect(names()).toEqual(['own', 'Harbour']));
   expect(lost).not.toHaveBeenCalled();
   server.list = [workspace('own')];
-  line.receive(changed);
+  live.receive(changed);
   await vi.waitFor(() => expect(lost).toHaveBeenCalledExactlyOnceWith('Harbour'));
   expect(names()).toEqual(['own']);
 });
 
 it('does not say that one is lost which was left from here, even when the news is faster than the answer', async () => {
-  const { line, workspaces, lost, names } = fake(workspace('own'), workspace('harbour'));
+  const { live, workspaces, lost, names } = fake(workspace('own'), workspace('harbour'));
   await workspaces.load();
   const leaving = workspaces.leave('harbour');
-  line.receive(changed);
+  live.receive(changed);
   await leaving;
   await workspaces.load();
   expect(names()).toEqual(['own']);
@@ -54,12 +54,12 @@ it('does not say that one is lost which was left from here, even when the news i
 });
 
 it('asks once more for what changed while an answer was on its way, and no more than that', async () => {
-  const { server, line, workspaces, names } = fake(workspace('own'));
+  const { server, live, workspaces, names } = fake(workspace('own'));
   server.isHolding = true;
   const loading = workspaces.load();
   await vi.waitFor(() => expect(server.asked).toBe(1));
   server.list = [workspace('own'), workspace('harbour')];
-  for (let times = 0; times < 5; times += 1) line.receive(changed);
+  for (let times = 0; times < 5; times += 1) live.receive(changed);
   server.isHolding = false;
   server.held.forEach((go) => go());
   await loading;
@@ -69,21 +69,21 @@ it('asks once more for what changed while an answer was on its way, and no more 
 });
 
 it('asks again at each hello, for before it nothing was heard; but not while the page opens', async () => {
-  const { server, line, workspaces } = fake(workspace('own'));
+  const { server, live, workspaces } = fake(workspace('own'));
   await workspaces.load();
-  line.greet();
+  live.greet();
   expect(server.asked).toBe(1);
-  line.lose();
-  line.greet();
+  live.lose();
+  live.greet();
   await vi.waitFor(() => expect(server.asked).toBe(2));
 });
 
 it('asks again at a first hello that comes late', async () => {
-  const { server, line, workspaces } = fake(workspace('own'));
+  const { server, live, workspaces } = fake(workspace('own'));
   vi.useFakeTimers();
   await workspaces.load();
   vi.advanceTimersByTime(60_000);
-  line.greet();
+  live.greet();
   vi.useRealTimers();
   await vi.waitFor(() => expect(server.asked).toBe(2));
 });

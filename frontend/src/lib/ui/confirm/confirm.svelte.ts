@@ -7,21 +7,21 @@ export interface Question {
   keep?: string;
 }
 
-interface Asked extends Question {
+interface PendingQuestion extends Question {
   answer: (isYes: boolean) => void;
 }
 
 /** What is being asked now. */
-export const asked = $state<{ question: Asked | null }>({ question: null });
+export const pendingQuestion = $state<{ question: PendingQuestion | null }>({ question: null });
 
 /** Asks before something that cannot be undone: `if (await confirmed({…})) …` */
 export function confirmed(question: Question): Promise<boolean> {
-  asked.question?.answer(false);
+  pendingQuestion.question?.answer(false);
   return new Promise((resolve) => {
-    asked.question = {
+    pendingQuestion.question = {
       ...question,
       answer: (isYes) => {
-        asked.question = null;
+        pendingQuestion.question = null;
         resolve(isYes);
       }
     };

@@ -1,5 +1,5 @@
 import { ApiError } from '#lib/api/client.ts';
-import { fieldError, sentence } from '#lib/api/error-messages.ts';
+import { fieldError, errorMessage } from '#lib/api/error-messages.ts';
 
 type Problem = (value: string) => string | undefined;
 
@@ -57,7 +57,7 @@ export class Form<Field extends string> {
       await send({ ...this.values });
       return true;
     } catch (error) {
-      this.#take(error);
+      this.#applyError(error);
       requestAnimationFrame(() => this.#focusFirstError(element));
       return false;
     } finally {
@@ -69,7 +69,7 @@ export class Form<Field extends string> {
     clearInterval(this.#timer);
   }
 
-  #take(error: unknown): void {
+  #applyError(error: unknown): void {
     let isPlaced = false;
     for (const field of this.fields) {
       const message = fieldError(error, field);
@@ -80,10 +80,10 @@ export class Form<Field extends string> {
     }
     const field = error instanceof ApiError ? FIELD_OF[error.code] : undefined;
     if (field !== undefined && field in this.values) {
-      this.errors[field as Field] = sentence(error);
+      this.errors[field as Field] = errorMessage(error);
       isPlaced = true;
     }
-    if (!isPlaced) this.failure = sentence(error);
+    if (!isPlaced) this.failure = errorMessage(error);
     if (error instanceof ApiError && error.status === 429) this.#countDown(Math.ceil(error.retryAfter ?? 1));
   }
 

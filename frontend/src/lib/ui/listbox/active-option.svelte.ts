@@ -1,7 +1,7 @@
 import { isComposing } from '#lib/util/composing.ts';
 
 /** Which of the options is the chosen one, moved by the keys of a combobox while the focus stays in its input. */
-export class Choice<T> {
+export class ActiveOption<T> {
   index = $state(0);
   readonly #options: () => readonly T[];
   readonly #take: (option: T) => void;
@@ -44,7 +44,7 @@ export class Choice<T> {
 }
 
 /** Keeps the chosen option in sight. */
-export function inSight(isChosen: () => boolean) {
+export function scrollIntoView(isChosen: () => boolean) {
   return (element: HTMLElement) => {
     $effect(() => {
       if (isChosen()) element.scrollIntoView({ block: 'nearest' });

@@ -6,7 +6,7 @@ export interface Toast {
   action?: { label: string; run: () => void } | undefined;
 }
 
-const SHOWN_FOR = 6000;
+const SHOWN_MS = 6000;
 
 let nextId = 1;
 
@@ -21,7 +21,7 @@ export function toast(message: string, options: { action?: Toast['action'] } = {
     toasts.push({ id, message, action: options.action });
     if (toasts.length > 3) toasts.shift();
   });
-  setTimeout(() => dismiss(id), SHOWN_FOR);
+  setTimeout(() => dismiss(id), SHOWN_MS);
 }
 
 export function dismiss(id: number): void {

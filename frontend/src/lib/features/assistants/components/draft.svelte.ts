@@ -1,4 +1,4 @@
-import type { Assistant, AssistantWish, Picture, Visibility } from '#lib/api/assistants.ts';
+import type { Assistant, AssistantInput, Picture, Visibility } from '#lib/api/assistants.ts';
 import type { ToolGrant } from '#lib/api/tools.ts';
 import { Form } from '#lib/ui/form/form.svelte.ts';
 import { number } from '#lib/i18n/numbers.ts';
@@ -9,15 +9,15 @@ export const MAX_DESCRIPTION = 200;
 export const MAX_INSTRUCTIONS = 8_000;
 export const MAX_STARTER = 200;
 export const MAX_STARTERS = 8;
-const MOST_ANSWER_TOKENS = 100_000;
+const MAX_ANSWER_TOKENS = 100_000;
 
 type Field = 'name' | 'description' | 'system_prompt' | 'max_answer_tokens';
 
 function tokensProblem(value: string): string | undefined {
   if (value.trim() === '') return undefined;
   const count = Number(value);
-  const isFit = Number.isInteger(count) && count >= 1 && count <= MOST_ANSWER_TOKENS;
-  return isFit ? undefined : m.assistant_tokens_wrong({ most: number(MOST_ANSWER_TOKENS) });
+  const isFit = Number.isInteger(count) && count >= 1 && count <= MAX_ANSWER_TOKENS;
+  return isFit ? undefined : m.assistant_tokens_wrong({ most: number(MAX_ANSWER_TOKENS) });
 }
 
 /** An assistant as it is being written. */
@@ -63,10 +63,10 @@ export class AssistantDraft {
       this.model_choice = assistant.model_choice ?? true;
       this.starters = [...(assistant.starters ?? [])];
     }
-    this.keep();
+    this.markSaved();
   }
 
-  get wish(): AssistantWish {
+  get input(): AssistantInput {
     const { name, description, system_prompt, max_answer_tokens } = this.form.values;
     return {
       name: name.trim(),
@@ -87,12 +87,12 @@ export class AssistantDraft {
 
   /** Something of it is not on the server. */
   get isChanged(): boolean {
-    return JSON.stringify(this.wish) !== this.#kept;
+    return JSON.stringify(this.input) !== this.#kept;
   }
 
   /** The server has it as it is. */
-  keep(): void {
+  markSaved(): void {
     this.#toolsBefore = this.tools;
-    this.#kept = JSON.stringify(this.wish);
+    this.#kept = JSON.stringify(this.input);
   }
 }

@@ -33,7 +33,7 @@ it('says nothing has changed until something has, and again when it is kept', ()
   draft.starters[1] = 'And today?';
   draft.picture = null;
   expect(draft.isChanged).toBe(true);
-  draft.keep();
+  draft.markSaved();
   expect(draft.isChanged).toBe(false);
 });
 
@@ -43,11 +43,11 @@ it('asks for what the server takes: words trimmed, what is left empty cleared', 
   draft.form.values.description = ' ';
   draft.form.values.max_answer_tokens = '';
   draft.temperature = null;
-  expect(draft.wish).toMatchObject({ name: 'Quill 2', description: '', max_answer_tokens: null, temperature: null });
+  expect(draft.input).toMatchObject({ name: 'Quill 2', description: '', max_answer_tokens: null, temperature: null });
 });
 
 it('begins a new one that everyone may ask', () => {
-  expect(new AssistantDraft(null).wish).toEqual({
+  expect(new AssistantDraft(null).input).toEqual({
     name: '',
     description: '',
     system_prompt: '',
@@ -65,10 +65,10 @@ it('begins a new one that everyone may ask', () => {
 
 it('tells which tools it may use when that was changed', () => {
   const draft = new AssistantDraft({ ...QUILL, tools: [{ server_id: 's1', tools: null }] });
-  expect(draft.wish).not.toHaveProperty('tools');
+  expect(draft.input).not.toHaveProperty('tools');
   draft.tools = [];
   expect(draft.isChanged).toBe(true);
-  expect(draft.wish.tools).toEqual([]);
-  draft.keep();
+  expect(draft.input.tools).toEqual([]);
+  draft.markSaved();
   expect(draft.isChanged).toBe(false);
 });

@@ -5,11 +5,11 @@ import type { Upload } from '#lib/api/files.ts';
 import type { Knowledge as State, KnowledgeFile, Shelf } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
 import { upload as send, type Request } from '#lib/api/upload.ts';
-import { sentence } from '#lib/api/error-messages.ts';
-import { inBytes } from '#lib/i18n/bytes.ts';
+import { errorMessage } from '#lib/api/error-messages.ts';
+import { formatBytes } from '#lib/i18n/bytes.ts';
 import { m } from '#lib/paraglide/messages.js';
-import { Asked } from '#lib/api/resource.svelte.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
+import { Resource } from '#lib/api/resource.svelte.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
 const AT_ONCE = 2;
 
@@ -54,8 +54,8 @@ function pathOf(shelf: Shelf) {
     : (`/workspaces/${shelf.workspace_id}/knowledge` as const);
 }
 
-export class Knowledge {
-  readonly state: Asked<State>;
+export class KnowledgeStore {
+  readonly state: Resource<State>;
   /** In the order in which they were chosen. */
   readonly adding = new SvelteMap<string, Adding>();
   /** What has changed since the page was opened, for those who can’t see it. */
@@ -74,7 +74,7 @@ export class Knowledge {
     this.#shelf = shelf;
     this.#path = pathOf(shelf);
     this.#transport = transport;
-    this.state = new Asked(() => api.get(this.#path, this.#place));
+    this.state = new Resource(() => api.get(this.#path, this.#place));
   }
 
   /** A section has files in several workspaces. */
@@ -102,8 +102,8 @@ export class Knowledge {
   }
 
   /** Reads the list again when the server has gone on with a file, or may have; answers how to stop that. */
-  follow(line: Line): () => void {
-    const leave = line.on((frame) => {
+  follow(live: LiveUpdates): () => void {
+    const leave = live.on((frame) => {
       const { type, payload } = frame as { type: string; payload: object };
       if (type !== 'knowledge.changed') return;
       const told = new Map<string, unknown>(Object.entries(payload));
@@ -114,10 +114,10 @@ export class Knowledge {
       this.#heard += 1;
       void this.load();
     });
-    const leaveReturn = line.onReturn(this.state, () => void this.load());
+    const unsubscribeStale = live.onStale(this.state, () => void this.load());
     return () => {
       leave();
-      leaveReturn();
+      unsubscribeStale();
     };
   }
 
@@ -130,22 +130,22 @@ export class Knowledge {
       const { name, size } = file;
       if (size === 0) problems.push(m.attach_empty({ name }));
       else if (limits && size > limits.file_bytes)
-        problems.push(m.attach_too_large({ name, most: inBytes(limits.file_bytes) }));
-      else if (room-- > 0) this.#begin(file);
+        problems.push(m.attach_too_large({ name, most: formatBytes(limits.file_bytes) }));
+      else if (room-- > 0) this.#enqueue(file);
     }
     if (room < 0 && limits) problems.push(m.knowledge_full({ most: limits.files }));
-    this.#go();
+    this.#startNext();
     return problems.join(' ');
   }
 
-  #begin(file: File): void {
+  #enqueue(file: File): void {
     const key = newId();
     const { name, type: media_type, size } = file;
     this.#jobs.set(key, { file, abort: new AbortController(), isRunning: false, upload: null, begunAt: null });
     this.adding.set(key, { key, name, media_type, size, share: 0, failure: null, isFinal: false });
   }
 
-  #go(): void {
+  #startNext(): void {
     let running = [...this.#jobs.values()].filter(({ isRunning }) => isRunning).length;
     for (const [key, job] of this.#jobs) {
       if (running >= AT_ONCE) return;
@@ -169,13 +169,13 @@ export class Knowledge {
       });
       if (job.abort.signal.aborted) return;
       const body = { upload_id: job.upload.id, ...this.#place };
-      await this.#take(() => this.#api.post(this.#path, body));
-      this.#forget(key);
+      await this.#request(() => this.#api.post(this.#path, body));
+      this.#removeJob(key);
     } catch (error) {
       if (!job.abort.signal.aborted) this.#failed(key, error);
     } finally {
       job.isRunning = false;
-      this.#go();
+      this.#startNext();
     }
   }
 
@@ -183,32 +183,32 @@ export class Knowledge {
     const { code, status } = error instanceof ApiError ? error : new ApiError(0, 'network', '');
     const name = this.adding.get(key)?.name ?? '';
     const isFinal = status >= 400 && status < 500 && status !== 401 && status !== 429;
-    const failure = code === 'type_refused' ? m.knowledge_type_refused({ name }) : sentence(error);
+    const failure = code === 'type_refused' ? m.knowledge_type_refused({ name }) : errorMessage(error);
     this.#change(key, { failure, isFinal, share: 0 });
   }
 
   /** Tries once more to add it. */
   again(key: string): void {
     this.#change(key, { failure: null });
-    this.#go();
+    this.#startNext();
   }
 
   /** It is not added; what is left of it the server forgets after a day. */
-  drop(key: string): void {
+  removePending(key: string): void {
     const upload = this.#jobs.get(key)?.upload;
     this.#jobs.get(key)?.abort.abort();
-    this.#forget(key);
+    this.#removeJob(key);
     if (upload) this.#api.delete(`/uploads/${upload.id}`).catch(() => undefined);
-    this.#go();
+    this.#startNext();
   }
 
   async retry(id: Id): Promise<void> {
-    await this.#take(() => this.#api.post(`${this.#path}/${id}/retry`));
+    await this.#request(() => this.#api.post(`${this.#path}/${id}/retry`));
   }
 
   async remove(id: Id): Promise<void> {
     await this.#api.delete(`${this.#path}/${id}`);
-    this.#tell((files) => files.filter((file) => file.id !== id));
+    this.#updateFiles((files) => files.filter((file) => file.id !== id));
   }
 
   /** The page is left. */
@@ -218,23 +218,23 @@ export class Knowledge {
   }
 
   /** The server may have gone on with the file before it answers, and has told so already. */
-  async #take(ask: () => Promise<KnowledgeFile>): Promise<void> {
+  async #request(ask: () => Promise<KnowledgeFile>): Promise<void> {
     const heard = this.#heard;
-    this.#put(await ask());
+    this.#upsert(await ask());
     if (heard !== this.#heard) void this.load();
   }
 
-  #put(file: KnowledgeFile): void {
-    this.#tell((files) => {
+  #upsert(file: KnowledgeFile): void {
+    this.#updateFiles((files) => {
       const at = files.findIndex(({ id }) => id === file.id);
       return at === -1 ? [file, ...files] : files.with(at, file);
     });
   }
 
   /** What is known changes here first; what the server goes on with is heard later. */
-  #tell(change: (files: KnowledgeFile[]) => KnowledgeFile[]): void {
+  #updateFiles(change: (files: KnowledgeFile[]) => KnowledgeFile[]): void {
     const { value } = this.state;
-    if (value) this.state.tell({ ...value, files: change(value.files) });
+    if (value) this.state.set({ ...value, files: change(value.files) });
   }
 
   #change(key: string, change: Partial<Adding>): void {
@@ -242,7 +242,7 @@ export class Knowledge {
     if (adding) this.adding.set(key, { ...adding, ...change });
   }
 
-  #forget(key: string): void {
+  #removeJob(key: string): void {
     this.#jobs.delete(key);
     this.adding.delete(key);
   }

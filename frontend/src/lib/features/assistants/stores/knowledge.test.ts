@@ -2,8 +2,8 @@ import { expect, it, vi } from 'vitest';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
 import type { Knowledge as State, KnowledgeFile, Shelf } from '../api.ts';
-import { Knowledge, ofFolder } from './knowledge.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/store-testing.ts';
+import { KnowledgeStore, ofFolder } from './knowledge.svelte.ts';
+import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
 const fileOf = (id: string, change: Partial<KnowledgeFile> = {}): KnowledgeFile => ({
   id,
@@ -35,7 +35,7 @@ function server(files: KnowledgeFile[] = [], shelf: Shelf = { assistant_id: 'a1'
   };
   let count = 0;
   const transport = vi.fn(async () => ({ id: String(++count) }) as Upload);
-  return { state, api, transport, knowledge: new Knowledge(api as unknown as Api, shelf, transport) };
+  return { state, api, transport, knowledge: new KnowledgeStore(api as unknown as Api, shelf, transport) };
 }
 
 const file = (name: string, size = 4) => new File(['x'.repeat(size)], name);
@@ -78,35 +78,35 @@ it('does not offer another try for what is refused, and takes it away with its u
   api.post.mockRejectedValueOnce(new ApiError(415, 'type_refused', 'no'));
   knowledge.add([file('film.mov')]);
   await vi.waitFor(() => expect([...knowledge.adding.values()][0]?.isFinal).toBe(true));
-  knowledge.drop([...knowledge.adding.keys()][0] ?? '');
+  knowledge.removePending([...knowledge.adding.keys()][0] ?? '');
   expect(knowledge.adding.size).toBe(0);
   expect(api.delete).toHaveBeenCalledWith('/uploads/1');
 });
 
 it('follows what the server does with its files, and with no other assistant’s', async () => {
   const { knowledge, state, api } = server([fileOf('one', { state: 'reading' })]);
-  const line = new FakeLine();
+  const live = new FakeLiveUpdates();
   await knowledge.load();
-  const leave = knowledge.follow(line);
+  const leave = knowledge.follow(live);
   state.files = [fileOf('one', { state: 'ready', pieces: 4, embedded: 4 })];
-  line.receive({ type: 'knowledge.changed', payload: { assistant_id: 'a2' } });
+  live.receive({ type: 'knowledge.changed', payload: { assistant_id: 'a2' } });
   expect(api.get).toHaveBeenCalledTimes(1);
-  line.receive({ type: 'knowledge.changed', payload: { assistant_id: 'a1' } });
+  live.receive({ type: 'knowledge.changed', payload: { assistant_id: 'a1' } });
   await vi.waitFor(() => expect(knowledge.files[0]?.state).toBe('ready'));
   expect(knowledge.told).toContain('one.md');
   leave();
-  line.receive({ type: 'knowledge.changed', payload: { assistant_id: 'a1' } });
+  live.receive({ type: 'knowledge.changed', payload: { assistant_id: 'a1' } });
   expect(api.get).toHaveBeenCalledTimes(2);
 });
 
 it('knows that a file is ready though it heard so before it had its answer', async () => {
   const { knowledge, state, api } = server();
-  const line = new FakeLine();
+  const live = new FakeLiveUpdates();
   await knowledge.load();
-  knowledge.follow(line);
+  knowledge.follow(live);
   api.post.mockImplementation(async (_path, body) => {
     state.files = [fileOf(`f-${body?.upload_id}`, { state: 'ready' })];
-    line.receive({ type: 'knowledge.changed', payload: { assistant_id: 'a1' } });
+    live.receive({ type: 'knowledge.changed', payload: { assistant_id: 'a1' } });
     return fileOf(`f-${body?.upload_id}`);
   });
   knowledge.add([file('a.md')]);
@@ -116,32 +116,32 @@ it('knows that a file is ready though it heard so before it had its answer', asy
 
 it('keeps to one workspace where the files are a section’s', async () => {
   const { knowledge, api } = server([], { section_id: 's1', workspace_id: 'w1' });
-  const line = new FakeLine();
+  const live = new FakeLiveUpdates();
   await knowledge.load();
   expect(api.get).toHaveBeenLastCalledWith('/sections/s1/knowledge', { workspace_id: 'w1' });
   knowledge.add([file('a.md')]);
   await vi.waitFor(() => expect(knowledge.adding.size).toBe(0));
   expect(api.post).toHaveBeenLastCalledWith('/sections/s1/knowledge', { upload_id: '1', workspace_id: 'w1' });
-  knowledge.follow(line);
-  line.receive({ type: 'knowledge.changed', payload: { section_id: 's1', workspace_id: 'w2' } });
+  knowledge.follow(live);
+  live.receive({ type: 'knowledge.changed', payload: { section_id: 's1', workspace_id: 'w2' } });
   expect(api.get).toHaveBeenCalledTimes(1);
-  line.receive({ type: 'knowledge.changed', payload: { section_id: 's1', workspace_id: 'w1' } });
+  live.receive({ type: 'knowledge.changed', payload: { section_id: 's1', workspace_id: 'w1' } });
   expect(api.get).toHaveBeenCalledTimes(2);
 });
 
 it('keeps a workspace’s files apart from those of its assistants and sections', async () => {
   const { knowledge, api } = server([], { workspace_id: 'w1' });
-  const line = new FakeLine();
+  const live = new FakeLiveUpdates();
   await knowledge.load();
   expect(api.get).toHaveBeenLastCalledWith('/workspaces/w1/knowledge', {});
   knowledge.add([file('a.md')]);
   await vi.waitFor(() => expect(knowledge.adding.size).toBe(0));
   expect(api.post).toHaveBeenLastCalledWith('/workspaces/w1/knowledge', { upload_id: '1' });
-  knowledge.follow(line);
+  knowledge.follow(live);
   for (const payload of [{ workspace_id: 'w2' }, { workspace_id: 'w1', assistant_id: 'a1' }])
-    line.receive({ type: 'knowledge.changed', payload });
+    live.receive({ type: 'knowledge.changed', payload });
   expect(api.get).toHaveBeenCalledTimes(1);
-  line.receive({ type: 'knowledge.changed', payload: { workspace_id: 'w1' } });
+  live.receive({ type: 'knowledge.changed', payload: { workspace_id: 'w1' } });
   expect(api.get).toHaveBeenCalledTimes(2);
 });
 

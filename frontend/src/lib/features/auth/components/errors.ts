@@ -9,6 +9,6 @@ const SENTENCES: Record<string, () => string> = {
 };
 
 /** What a code in `?error=` means. Anybody can write such an address, so nothing of it is shown as it is. */
-export function entranceError(code: string): string {
+export function authError(code: string): string {
   return (SENTENCES[code] ?? m.auth_error_other)();
 }

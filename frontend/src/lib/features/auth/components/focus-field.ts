@@ -1,5 +1,5 @@
 import { ApiError } from '#lib/api/client.ts';
-import { sentence } from '#lib/api/error-messages.ts';
+import { errorMessage } from '#lib/api/error-messages.ts';
 
 /** What the server says by its code about one thing that was typed, said at that field. */
 export async function atField<T>(field: string, code: string, run: () => Promise<T>): Promise<T> {
@@ -8,7 +8,7 @@ export async function atField<T>(field: string, code: string, run: () => Promise
   } catch (error) {
     if (!(error instanceof ApiError && error.code === code)) throw error;
     throw new ApiError(error.status, error.code, error.message, error.requestId, [
-      { field, code, message: sentence(error) }
+      { field, code, message: errorMessage(error) }
     ]);
   }
 }

@@ -4,9 +4,9 @@ import { adjacencyGraphs, dictionary } from '@zxcvbn-ts/language-common';
 import type { Score } from './strength-meter.svelte.ts';
 
 /** Longer ones are strong, or made to keep this busy. */
-const MOST = 64;
+const MAX_CHECKED_CHARS = 64;
 
-const guesser = new ZxcvbnFactory({ dictionary, graphs: adjacencyGraphs, maxLength: MOST });
+const guesser = new ZxcvbnFactory({ dictionary, graphs: adjacencyGraphs, maxLength: MAX_CHECKED_CHARS });
 
 /** How hard it is to guess for somebody who knows who it belongs to, and whether it is on the list that is tried first. */
 export function check(password: string, about: string[]): { score: Score; isCommon: boolean } {

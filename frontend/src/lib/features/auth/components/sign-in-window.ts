@@ -4,12 +4,12 @@ import { goto } from '#lib/util/navigation.ts';
 /** Where a window that was opened only to sign in arrives. */
 export const SIGNED_IN = '/signed-in';
 
-const LOOK = 'popup,width=480,height=680';
+const WINDOW_FEATURES = 'popup,width=480,height=680';
 
 /** Signs in at a provider in a window of its own, so that this page stays as it is. False where the browser allows none. */
 export function signInWindow(provider: string, here: string): boolean {
   const path = (next: string) => `/login?${new URLSearchParams({ with: provider, next })}`;
-  if (window.open(withBase(path(SIGNED_IN)), 'natter-sign-in', LOOK)) return true;
+  if (window.open(withBase(path(SIGNED_IN)), 'natter-sign-in', WINDOW_FEATURES)) return true;
   void goto(path(here));
   return false;
 }

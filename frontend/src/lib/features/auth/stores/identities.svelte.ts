@@ -1,20 +1,20 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Identity } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 /** Accounts elsewhere that sign this one in. */
-export class Identities {
-  readonly list: Listing<Identity>;
+export class IdentitiesStore {
+  readonly list: PagedResource<Identity>;
   readonly #api: Api;
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing((page) => api.get('/auth/identities', { page, page_size: 50 }));
+    this.list = new PagedResource((page) => api.get('/auth/identities', { page, page_size: 50 }));
   }
 
   async unlink(id: Id): Promise<void> {
     await this.#api.delete(`/auth/identities/${id}`);
-    this.list.drop((identity) => identity.id === id);
+    this.list.remove((identity) => identity.id === id);
   }
 }

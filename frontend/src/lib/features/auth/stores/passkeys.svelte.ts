@@ -2,16 +2,16 @@ import type { Api } from '#lib/api/client.ts';
 import type { Passkey } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
 import { createPasskey } from '../webauthn.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 /** Passkeys that sign this account in. */
-export class Passkeys {
-  readonly list: Listing<Passkey>;
+export class PasskeysStore {
+  readonly list: PagedResource<Passkey>;
   readonly #api: Api;
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing((page) => api.get('/auth/passkeys', { page, page_size: 50 }));
+    this.list = new PagedResource((page) => api.get('/auth/passkeys', { page, page_size: 50 }));
   }
 
   /** Lets the browser ask the person; throws what the browser throws when they decline. */
@@ -24,11 +24,11 @@ export class Passkeys {
 
   async rename(id: Id, name: string): Promise<void> {
     const renamed = await this.#api.patch(`/auth/passkeys/${id}`, { name });
-    this.list.put(renamed, (passkey) => passkey.id === id);
+    this.list.upsert(renamed, (passkey) => passkey.id === id);
   }
 
   async remove(id: Id): Promise<void> {
     await this.#api.delete(`/auth/passkeys/${id}`);
-    this.list.drop((passkey) => passkey.id === id);
+    this.list.remove((passkey) => passkey.id === id);
   }
 }

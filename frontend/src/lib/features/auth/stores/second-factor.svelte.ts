@@ -2,7 +2,7 @@ import type { Api } from '#lib/api/client.ts';
 import type { TotpSetup } from '../api.ts';
 
 /** Codes of an authenticator app, asked for after the password. */
-export class SecondFactor {
+export class SecondFactorStore {
   /** Being set up: not on before its first code. */
   setup = $state.raw<TotpSetup | null>(null);
   /** Shown once, when it has just been switched on. */
@@ -15,7 +15,7 @@ export class SecondFactor {
     this.#changed = changed;
   }
 
-  async begin(password: string | undefined): Promise<void> {
+  async startSetup(password: string | undefined): Promise<void> {
     this.setup = await this.#api.post('/auth/totp', { password });
   }
 
@@ -32,7 +32,7 @@ export class SecondFactor {
   }
 
   /** Nothing secret stays in the page. */
-  forget(): void {
+  clearSetup(): void {
     this.setup = null;
     this.recoveryCodes = [];
   }

@@ -1,7 +1,7 @@
 /** What admins are told of payments, in words. */
 import type { AdminPayment, PaymentStatus } from '../api.ts';
 import { money } from '../logic/amounts.ts';
-import { wayName } from '../logic/payment-methods.ts';
+import { methodGroupName } from '../logic/payment-methods.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 /** All there are, those that ask for somebody first. */
@@ -22,7 +22,7 @@ export const STUCK = 'stuck' as const;
 
 /** Why a payment is in quarantine. */
 export function quarantineReason(payment: AdminPayment): string {
-  const way = wayName(payment.gateway);
+  const way = methodGroupName(payment.gateway);
   const { paid_amount: amount, paid_currency: currency } = payment;
   switch (payment.quarantine) {
     case 'amount':

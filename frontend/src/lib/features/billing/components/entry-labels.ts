@@ -40,6 +40,6 @@ export function statusName(status: PaymentStatus): string {
   return badgeIn(STATUSES, status).name;
 }
 
-export function statusLook(status: PaymentStatus): string {
+export function statusStyle(status: PaymentStatus): string {
   return badgeIn(STATUSES, status).look;
 }

@@ -3,7 +3,7 @@ import type { PaymentGateway, PaymentMethod, Plan, Price } from '../api.ts';
 import { m } from '#lib/paraglide/messages.js';
 import known from '../gateways.json';
 
-export interface Way {
+export interface MethodGroup {
   readonly gateway: string;
   readonly price: Price;
   readonly isDemo: boolean;
@@ -11,12 +11,16 @@ export interface Way {
   readonly method?: PaymentMethod;
 }
 
-export function keyOf({ gateway, method }: Way): string {
+export function keyOf({ gateway, method }: MethodGroup): string {
   return method?.id ?? gateway;
 }
 
 /** The gateways that take the plan: in the currency asked for where they can, else in one that they take. */
-export function waysFor(plan: Plan, gateways: readonly PaymentGateway[], currency: string | undefined): Way[] {
+export function methodGroupsFor(
+  plan: Plan,
+  gateways: readonly PaymentGateway[],
+  currency: string | undefined
+): MethodGroup[] {
   return gateways
     .filter(({ enabled }) => enabled)
     .flatMap(({ name, currencies, is_demo }) => {
@@ -30,7 +34,7 @@ export function waysFor(plan: Plan, gateways: readonly PaymentGateway[], currenc
 const GATEWAYS: Record<string, { label: string; saves_methods: boolean } | undefined> = known;
 
 /** What a payment method is called. */
-export function wayName(gateway: string): string {
+export function methodGroupName(gateway: string): string {
   if (gateway === 'stripe') return m.money_card();
   if (gateway === 'demo') return m.money_demo();
   return gatewayName(gateway);
@@ -47,7 +51,7 @@ export function renewsByItself(gateway: string): boolean {
 }
 
 /** What one has to expect of it. */
-export function wayAbout(gateway: string): string {
+export function methodGroupHint(gateway: string): string {
   switch (gateway) {
     case 'stripe':
       return m.money_card_about();
@@ -58,5 +62,5 @@ export function wayAbout(gateway: string): string {
     case 'demo':
       return m.money_demo_about();
   }
-  return m.money_continue_at({ name: wayName(gateway) });
+  return m.money_continue_at({ name: methodGroupName(gateway) });
 }

@@ -17,22 +17,24 @@ import type {
   SubscriptionStatus
 } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { Asked } from '#lib/api/resource.svelte.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { Resource } from '#lib/api/resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
 export type PaymentFilter = FilterOf<'/admin/payments'>;
 
 /** Everybody’s payments. */
-export class AdminPayments {
-  readonly list: Listing<AdminPayment>;
+export class AdminPaymentsStore {
+  readonly list: PagedResource<AdminPayment>;
   readonly #api: Api;
   #filter: PaymentFilter = {};
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing((page) => api.get('/admin/payments', { ...this.#filter, page, page_size: PAGE_SIZE }));
+    this.list = new PagedResource((page) =>
+      api.get('/admin/payments', { ...this.#filter, page, page_size: PAGE_SIZE })
+    );
   }
 
   /** Only these. */
@@ -59,14 +61,14 @@ export class AdminPayments {
 
 /** One payment, with what its gateway has told. */
 export class AdminPaymentStore {
-  readonly payment: Asked<PaymentDetails>;
+  readonly payment: Resource<PaymentDetails>;
   readonly #api: Api;
   readonly #path: `/admin/payments/${Id}`;
 
   constructor(api: Api, id: Id) {
     this.#api = api;
     this.#path = `/admin/payments/${id}`;
-    this.payment = new Asked(() => api.get(this.#path));
+    this.payment = new Resource(() => api.get(this.#path));
   }
 
   /** In the currency’s smallest unit. */
@@ -84,7 +86,7 @@ export class AdminPaymentStore {
   async decide(refundId: Id, decision: RefundDecision, reason: string): Promise<void> {
     const path = `${this.#path}/refunds/${refundId}/decide` as const;
     try {
-      this.payment.tell(await this.#api.post(path, { decision, reason }));
+      this.payment.set(await this.#api.post(path, { decision, reason }));
     } catch (error) {
       // It has ended meanwhile: what is shown is no longer so.
       if (error instanceof ApiError && error.status === 409) void this.payment.load();
@@ -100,7 +102,7 @@ export class AdminPaymentStore {
 }
 
 /** Credits that admins give and take. */
-export class Gifts {
+export class GiftsStore {
   readonly #api: Api;
 
   constructor(api: Api) {
@@ -108,17 +110,17 @@ export class Gifts {
   }
 
   /** In micro-credits; less than nothing takes them away. */
-  give(userId: Id, amount: number, reason: string): Promise<Credits> {
+  grant(userId: Id, amount: number, reason: string): Promise<Credits> {
     return this.#api.post('/admin/credits', { user_id: userId, amount, reason });
   }
 }
 
 /** The account of somebody. */
-export class AdminLedger {
-  readonly list: Listing<LedgerEntry>;
+export class AdminLedgerStore {
+  readonly list: PagedResource<LedgerEntry>;
 
   constructor(api: Api, userId: Id) {
-    this.list = new Listing((page) => api.get('/admin/ledger', { user_id: userId, page, page_size: PAGE_SIZE }));
+    this.list = new PagedResource((page) => api.get('/admin/ledger', { user_id: userId, page, page_size: PAGE_SIZE }));
   }
 }
 
@@ -126,16 +128,16 @@ export class AdminLedger {
 export type PlanView = 'offered' | 'withdrawn' | 'all';
 
 /** All plans, those that are no longer offered too. */
-export class AdminPlans {
+export class AdminPlansStore {
   /** Those that are shown. */
-  readonly list: Listing<Plan>;
+  readonly list: PagedResource<Plan>;
   all = $state.raw<readonly Plan[]>([]);
   readonly #api: Api;
   #view: PlanView = 'offered';
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing(async () => {
+    this.list = new PagedResource(async () => {
       const found = await api.get('/admin/pricing_plans');
       this.all = found.items;
       const isShown = (plan: Plan) => this.#view === 'all' || plan.is_active === (this.#view === 'offered');
@@ -168,22 +170,22 @@ export class AdminPlans {
 }
 
 /** The payment methods. */
-export class AdminGateways {
-  readonly list: Listing<AdminPaymentGateway>;
+export class AdminGatewaysStore {
+  readonly list: PagedResource<AdminPaymentGateway>;
   /** What the last test of each has shown. */
   tests = $state.raw<Record<string, ProviderTest | 'under way'>>({});
   readonly #api: Api;
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing(() => api.get('/admin/gateways'));
+    this.list = new PagedResource(() => api.get('/admin/gateways'));
   }
 
   async turn(name: string, isOn: boolean): Promise<void> {
     const changed = await this.#api.patch(`/admin/gateways/${name}`, { enabled: isOn });
     const isIt = (other: AdminPaymentGateway) => other.name === name;
     const before = this.list.items.find(isIt);
-    if (before) this.list.put({ ...before, ...changed }, isIt);
+    if (before) this.list.upsert({ ...before, ...changed }, isIt);
   }
 
   async test(name: string): Promise<void> {
@@ -200,12 +202,12 @@ export class AdminGateways {
 }
 
 /** Everybody’s subscriptions. */
-export class AdminSubscriptions {
-  readonly list: Listing<AdminSubscription>;
+export class AdminSubscriptionsStore {
+  readonly list: PagedResource<AdminSubscription>;
   #status: SubscriptionStatus | undefined;
 
   constructor(api: Api) {
-    this.list = new Listing((page) =>
+    this.list = new PagedResource((page) =>
       api.get('/admin/subscriptions', { status: this.#status, page, page_size: PAGE_SIZE })
     );
   }
@@ -218,14 +220,14 @@ export class AdminSubscriptions {
 }
 
 /** Where what the gateways have isn’t what is here. */
-export class PaymentDifferences {
-  readonly list: Listing<PaymentDifference>;
+export class PaymentDifferencesStore {
+  readonly list: PagedResource<PaymentDifference>;
   readonly #api: Api;
   #state: DifferenceState = 'open';
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing((page) =>
+    this.list = new PagedResource((page) =>
       api.get('/admin/payment_differences', { state: this.#state, page, page_size: PAGE_SIZE })
     );
   }

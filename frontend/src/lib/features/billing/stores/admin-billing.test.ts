@@ -1,6 +1,6 @@
 import { expect, it, vi } from 'vitest';
 import { ApiError, type Api } from '#lib/api/client.ts';
-import { AdminPayments, AdminPaymentStore } from './admin-billing.svelte.ts';
+import { AdminPaymentsStore, AdminPaymentStore } from './admin-billing.svelte.ts';
 
 const detailsWith = (state: string) => ({ id: 'p1', refunds: [{ id: 'r1', state }] });
 
@@ -29,6 +29,6 @@ it('asks again where a refund has ended meanwhile, and says so', async () => {
 
 it('counts payments whose refunds are stuck', async () => {
   const get = vi.fn(async () => ({ items: [], total: 2, page: 1, page_size: 1 }));
-  expect(await new AdminPayments({ get } as unknown as Api).stuck()).toBe(2);
+  expect(await new AdminPaymentsStore({ get } as unknown as Api).stuck()).toBe(2);
   expect(get).toHaveBeenCalledWith('/admin/payments', { refund: 'stuck', page: 1, page_size: 1 });
 });

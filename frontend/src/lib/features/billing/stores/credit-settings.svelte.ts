@@ -1,18 +1,18 @@
 import type { Api } from '#lib/api/client.ts';
-import type { CreditSettings, TopUpWish } from '../api.ts';
+import type { CreditSettings, TopUpInput } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { Asked } from '#lib/api/resource.svelte.ts';
+import { Resource } from '#lib/api/resource.svelte.ts';
 
 /** How an account of credits is watched and filled: one’s own, or a workspace’s. */
 export class CreditSettingsStore {
-  readonly asked: Asked<CreditSettings>;
+  readonly asked: Resource<CreditSettings>;
   readonly #api: Api;
   readonly #payer: { workspace_id?: Id };
 
   constructor(api: Api, workspaceId?: Id) {
     this.#api = api;
     this.#payer = workspaceId ? { workspace_id: workspaceId } : {};
-    this.asked = new Asked(() => api.get('/credit_settings', this.#payer));
+    this.asked = new Resource(() => api.get('/credit_settings', this.#payer));
   }
 
   /** In micro-credits. Null: a tenth of what came last; 0: never. */
@@ -21,8 +21,8 @@ export class CreditSettingsStore {
     await this.asked.load();
   }
 
-  async topUp(wish: TopUpWish): Promise<void> {
-    await this.#api.put('/credit_settings/top_up', { ...wish, ...this.#payer });
+  async topUp(input: TopUpInput): Promise<void> {
+    await this.#api.put('/credit_settings/top_up', { ...input, ...this.#payer });
     await this.asked.load();
   }
 

@@ -1,9 +1,9 @@
 import { newId, type Api } from '#lib/api/client.ts';
-import type { BegunPayment, Entitlements, LedgerEntry, Payment, PaymentGateway, Plan, Price } from '../api.ts';
+import type { StartedPayment, Entitlements, LedgerEntry, Payment, PaymentGateway, Plan, Price } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { Asked } from '#lib/api/resource.svelte.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { Resource } from '#lib/api/resource.svelte.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
@@ -16,15 +16,15 @@ export interface Seats {
 }
 
 /** By a gateway, or by what was saved. */
-export type WayToPay = { gateway: string } | { payment_method_id: Id };
+export type PaymentRoute = { gateway: string } | { payment_method_id: Id };
 
 /** The account: what one may use, what can be bought, and what was. */
-export class Money {
-  readonly entitlements: Asked<Entitlements>;
-  readonly plans: Listing<Plan>;
-  readonly gateways: Listing<PaymentGateway>;
-  readonly payments: Listing<Payment>;
-  readonly ledger: Listing<LedgerEntry>;
+export class CreditsAccountStore {
+  readonly entitlements: Resource<Entitlements>;
+  readonly plans: PagedResource<Plan>;
+  readonly gateways: PagedResource<PaymentGateway>;
+  readonly payments: PagedResource<Payment>;
+  readonly ledger: PagedResource<LedgerEntry>;
   readonly #api: Api;
   #payer: Id | undefined;
   /** The same order, asked for again because its answer got lost, is one payment. */
@@ -32,13 +32,13 @@ export class Money {
 
   constructor(api: Api) {
     this.#api = api;
-    this.entitlements = new Asked(() => api.get('/entitlements/me'));
-    this.plans = new Listing(() => api.get('/pricing_plans'));
-    this.gateways = new Listing(() => api.get('/payment_gateways'));
-    this.payments = new Listing((page) =>
+    this.entitlements = new Resource(() => api.get('/entitlements/me'));
+    this.plans = new PagedResource(() => api.get('/pricing_plans'));
+    this.gateways = new PagedResource(() => api.get('/payment_gateways'));
+    this.payments = new PagedResource((page) =>
       api.get('/payments', { workspace_id: this.#payer, page, page_size: PAGE_SIZE })
     );
-    this.ledger = new Listing(async (page) => {
+    this.ledger = new PagedResource(async (page) => {
       const query = { workspace_id: this.#payer, page, page_size: PAGE_SIZE };
       const found = await api.get('/ledger', query);
       // What is held and let go again leaves the balance as it is.
@@ -47,14 +47,14 @@ export class Money {
   }
 
   /** Keeps what one may use as the server tells it; answers how to stop that. */
-  follow(line: Line): () => void {
-    const leave = line.on((frame) => {
-      if (frame.type === 'quota.updated') this.entitlements.tell(frame.payload);
+  follow(live: LiveUpdates): () => void {
+    const leave = live.on((frame) => {
+      if (frame.type === 'quota.updated') this.entitlements.set(frame.payload);
     });
-    const leaveReturn = line.onReturn(this.entitlements, () => void this.entitlements.load());
+    const unsubscribeStale = live.onStale(this.entitlements, () => void this.entitlements.load());
     return () => {
       leave();
-      leaveReturn();
+      unsubscribeStale();
     };
   }
 
@@ -77,7 +77,7 @@ export class Money {
   }
 
   /** `price`: as it is shown, seats counted. `seats`: for a workspace; left out, for oneself. */
-  async begin(planId: Id, way: WayToPay, price: Price, seats?: Seats): Promise<BegunPayment> {
+  async startPayment(planId: Id, way: PaymentRoute, price: Price, seats?: Seats): Promise<StartedPayment> {
     const order = JSON.stringify([planId, way, price, seats]);
     const key = this.#keys.get(order) ?? newId();
     this.#keys.set(order, key);
@@ -89,7 +89,7 @@ export class Money {
   }
 
   /** Where no real money is asked for, the payer says how it ends. `paid_once`: what it was paid with is declined later. */
-  endDemo(id: Id, outcome: DemoOutcome): Promise<Payment> {
+  finishDemo(id: Id, outcome: DemoOutcome): Promise<Payment> {
     return this.#api.post(`/payments/${id}/demo`, { outcome });
   }
 }

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { ApiError, type Api } from '#lib/api/client.ts';
-import { Money } from './credits-account.svelte.ts';
-import { PaymentWatch } from './payment-watch.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/store-testing.ts';
+import { CreditsAccountStore } from './credits-account.svelte.ts';
+import { PaymentWatchStore } from './payment-watch.svelte.ts';
+import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -19,8 +19,8 @@ function serverOf(...answers: (string | ApiError)[]) {
 
 it('asks again for a payment until it has ended', async () => {
   const { api, get } = serverOf('created', 'pending', 'paid');
-  const watch = new PaymentWatch(api, 'p1');
-  const stop = watch.follow(new FakeLine());
+  const watch = new PaymentWatchStore(api, 'p1');
+  const stop = watch.follow(new FakeLiveUpdates());
   await vi.advanceTimersByTimeAsync(0);
   expect(watch.payment.value?.status).toBe('created');
   await vi.advanceTimersByTimeAsync(60_000);
@@ -31,19 +31,19 @@ it('asks again for a payment until it has ended', async () => {
 
 it('asks at once when what one may use has changed', async () => {
   const { api } = serverOf('pending', 'paid');
-  const line = new FakeLine();
-  const watch = new PaymentWatch(api, 'p1');
-  watch.follow(line);
+  const live = new FakeLiveUpdates();
+  const watch = new PaymentWatchStore(api, 'p1');
+  watch.follow(live);
   await vi.advanceTimersByTimeAsync(0);
-  line.receive({ type: 'quota.updated', payload: { plan: null, credits: null, quotas: [], trial_ends_at: null } });
+  live.receive({ type: 'quota.updated', payload: { plan: null, credits: null, quotas: [], trial_ends_at: null } });
   await vi.advanceTimersByTimeAsync(0);
   expect(watch.payment.value?.status).toBe('paid');
 });
 
 it('goes on while the server is away, and ends where there is no such payment', async () => {
   const { api, get } = serverOf(new ApiError(0, 'network', 'away'), 'pending', new ApiError(404, 'not_found', 'gone'));
-  const watch = new PaymentWatch(api, 'p1');
-  watch.follow(new FakeLine());
+  const watch = new PaymentWatchStore(api, 'p1');
+  watch.follow(new FakeLiveUpdates());
   await vi.advanceTimersByTimeAsync(120_000);
   expect(get).toHaveBeenCalledTimes(3);
   expect(watch.payment.error).toBeInstanceOf(ApiError);
@@ -51,7 +51,7 @@ it('goes on while the server is away, and ends where there is no such payment', 
 
 it('stops when nobody looks any more', async () => {
   const { api, get } = serverOf('pending');
-  const stop = new PaymentWatch(api, 'p1').follow(new FakeLine());
+  const stop = new PaymentWatchStore(api, 'p1').follow(new FakeLiveUpdates());
   await vi.advanceTimersByTimeAsync(0);
   stop();
   await vi.advanceTimersByTimeAsync(120_000);
@@ -60,22 +60,22 @@ it('stops when nobody looks any more', async () => {
 
 it('begins one payment for one order, however often it is asked for', async () => {
   const post = vi.fn(async () => ({ payment_id: 'p1', redirect_url: '', expires_at: '' }));
-  const money = new Money({ post } as unknown as Api);
-  await money.begin('plan', { gateway: 'stripe' }, { currency: 'EUR', amount: 600 });
-  await money.begin('plan', { gateway: 'stripe' }, { currency: 'EUR', amount: 600 });
-  await money.begin('plan', { gateway: 'momo' }, { currency: 'VND', amount: 149_000 });
+  const money = new CreditsAccountStore({ post } as unknown as Api);
+  await money.startPayment('plan', { gateway: 'stripe' }, { currency: 'EUR', amount: 600 });
+  await money.startPayment('plan', { gateway: 'stripe' }, { currency: 'EUR', amount: 600 });
+  await money.startPayment('plan', { gateway: 'momo' }, { currency: 'VND', amount: 149_000 });
   const keys = post.mock.calls.map((call) => (call as unknown[])[2]);
   expect(keys[0]).toEqual(keys[1]);
   expect(keys[0]).not.toEqual(keys[2]);
 });
 
 it('keeps what one may use as it is told', async () => {
-  const line = new FakeLine();
-  const money = new Money({} as Api);
-  const leave = money.follow(line);
+  const live = new FakeLiveUpdates();
+  const money = new CreditsAccountStore({} as Api);
+  const leave = money.follow(live);
   expect(money.isCharging).toBeNull();
   const credits = { balance: 5, held: 0, available: 5 };
-  line.receive({ type: 'quota.updated', payload: { plan: null, credits, quotas: [], trial_ends_at: null } });
+  live.receive({ type: 'quota.updated', payload: { plan: null, credits, quotas: [], trial_ends_at: null } });
   expect(money.isCharging).toBe(true);
   leave();
 });

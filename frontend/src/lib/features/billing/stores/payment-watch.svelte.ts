@@ -2,11 +2,11 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Payment, PaymentStatus } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { Asked } from '#lib/api/resource.svelte.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
+import { Resource } from '#lib/api/resource.svelte.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
 const FIRST_PAUSE = 1_500;
-const LONGEST_PAUSE = 15_000;
+const MAX_PAUSE = 15_000;
 
 const OPEN: ReadonlySet<PaymentStatus> = new Set(['created', 'pending']);
 
@@ -14,23 +14,23 @@ export function isOpen({ status }: Payment): boolean {
   return OPEN.has(status);
 }
 
-export class PaymentWatch {
-  readonly payment: Asked<Payment>;
+export class PaymentWatchStore {
+  readonly payment: Resource<Payment>;
   #pause = FIRST_PAUSE;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isOver = false;
 
   constructor(api: Api, id: Id) {
-    this.payment = new Asked(() => api.get(`/payments/${id}`));
+    this.payment = new Resource(() => api.get(`/payments/${id}`));
   }
 
   /** Answers how to stop. */
-  follow(line: Line): () => void {
-    const leave = line.on((frame) => {
+  follow(live: LiveUpdates): () => void {
+    const leave = live.on((frame) => {
       // What one may use has changed: most likely by this payment.
-      if (frame.type === 'quota.updated' && this.#isWaiting) void this.look();
+      if (frame.type === 'quota.updated' && this.#isWaiting) void this.poll();
     });
-    void this.look();
+    void this.poll();
     return () => {
       leave();
       this.#isOver = true;
@@ -38,13 +38,13 @@ export class PaymentWatch {
     };
   }
 
-  async look(): Promise<void> {
+  async poll(): Promise<void> {
     clearTimeout(this.#timer);
     await this.payment.load();
     if (this.#isOver || !this.#isWaiting) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.look(), this.#pause);
-    this.#pause = Math.min(this.#pause * 1.5, LONGEST_PAUSE);
+    this.#timer = setTimeout(() => void this.poll(), this.#pause);
+    this.#pause = Math.min(this.#pause * 1.5, MAX_PAUSE);
   }
 
   get #isWaiting(): boolean {

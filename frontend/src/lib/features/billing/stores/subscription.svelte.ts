@@ -1,6 +1,6 @@
 import type { Api } from '#lib/api/client.ts';
 import type {
-  BegunPayment,
+  StartedPayment,
   BillingDetails,
   ChangePreview,
   PaymentMethod,
@@ -9,12 +9,12 @@ import type {
   Subscription
 } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { Asked } from '#lib/api/resource.svelte.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { Resource } from '#lib/api/resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 /** A plan that is paid for again and again: one’s own, or a workspace’s. */
 export class SubscriptionStore {
-  readonly asked: Asked<{ subscription: Subscription | null }>;
+  readonly asked: Resource<{ subscription: Subscription | null }>;
   readonly #api: Api;
   readonly #payer: { workspace_id?: Id };
   /** Undefined: one’s own. */
@@ -24,7 +24,7 @@ export class SubscriptionStore {
     this.#api = api;
     this.workspaceId = workspaceId;
     this.#payer = workspaceId ? { workspace_id: workspaceId } : {};
-    this.asked = new Asked(() => api.get('/subscription', this.#payer));
+    this.asked = new Resource(() => api.get('/subscription', this.#payer));
   }
 
   /** Null: there is none, or it isn’t known yet. */
@@ -34,15 +34,15 @@ export class SubscriptionStore {
   }
 
   async cancel(): Promise<Subscription> {
-    return this.#keep(await this.#api.post('/subscription/cancel', this.#payer));
+    return this.#set(await this.#api.post('/subscription/cancel', this.#payer));
   }
 
   async resume(): Promise<Subscription> {
-    return this.#keep(await this.#api.post('/subscription/resume', this.#payer));
+    return this.#set(await this.#api.post('/subscription/resume', this.#payer));
   }
 
   async startTrial(planId: Id): Promise<Subscription> {
-    return this.#keep(await this.#api.post('/subscription/trial', { plan_id: planId }));
+    return this.#set(await this.#api.post('/subscription/trial', { plan_id: planId }));
   }
 
   /** What a change would mean. */
@@ -52,26 +52,26 @@ export class SubscriptionStore {
 
   /** `price`: what a period costs, as it is shown. */
   async change(planId: Id, seats?: number, price?: Price): Promise<PlanChange> {
-    const wish = { plan_id: planId, seats, price, ...this.#payer };
-    const done = await this.#api.post('/subscription/change', wish);
-    this.#keep(done.subscription);
+    const input = { plan_id: planId, seats, price, ...this.#payer };
+    const done = await this.#api.post('/subscription/change', input);
+    this.#set(done.subscription);
     return done;
   }
 
   /** The next period, by hand. */
-  pay(): Promise<BegunPayment> {
+  pay(): Promise<StartedPayment> {
     return this.#api.post('/subscription/pay', this.#payer);
   }
 
-  #keep(subscription: Subscription): Subscription {
-    this.asked.tell({ subscription });
+  #set(subscription: Subscription): Subscription {
+    this.asked.set({ subscription });
     return subscription;
   }
 }
 
 /** Cards and the like that gateways keep. */
-export class PaymentMethods {
-  readonly list: Listing<PaymentMethod>;
+export class PaymentMethodsStore {
+  readonly list: PagedResource<PaymentMethod>;
   readonly #api: Api;
   readonly #query: '' | `?workspace_id=${string}`;
   readonly #payer: { workspace_id?: Id };
@@ -80,14 +80,14 @@ export class PaymentMethods {
     this.#api = api;
     this.#query = workspaceId ? `?workspace_id=${encodeURIComponent(workspaceId)}` : '';
     this.#payer = workspaceId ? { workspace_id: workspaceId } : {};
-    this.list = new Listing(() => api.get('/payment_methods', this.#payer));
+    this.list = new PagedResource(() => api.get('/payment_methods', this.#payer));
   }
 
   /** Begins to save one; answers where the payer gives it. */
   async setUp(gateway: string): Promise<string> {
     const query = new URLSearchParams(this.#payer as Record<string, string>).toString();
-    const wish = { gateway, return_url: query ? `/plans/billing?${query}` : undefined, ...this.#payer };
-    return (await this.#api.post('/payment_methods/setups', wish)).redirect_url;
+    const input = { gateway, return_url: query ? `/plans/billing?${query}` : undefined, ...this.#payer };
+    return (await this.#api.post('/payment_methods/setups', input)).redirect_url;
   }
 
   async remove(id: Id): Promise<void> {
@@ -103,17 +103,17 @@ export class PaymentMethods {
 
 /** What stands on receipts. */
 export class BillingDetailsStore {
-  readonly asked: Asked<BillingDetails>;
+  readonly asked: Resource<BillingDetails>;
   readonly #api: Api;
   readonly #payer: { workspace_id?: Id };
 
   constructor(api: Api, workspaceId?: Id) {
     this.#api = api;
     this.#payer = workspaceId ? { workspace_id: workspaceId } : {};
-    this.asked = new Asked(() => api.get('/billing_details', this.#payer));
+    this.asked = new Resource(() => api.get('/billing_details', this.#payer));
   }
 
   async save(details: BillingDetails): Promise<void> {
-    this.asked.tell(await this.#api.put('/billing_details', { ...details, ...this.#payer }));
+    this.asked.set(await this.#api.put('/billing_details', { ...details, ...this.#payer }));
   }
 }

@@ -3,13 +3,13 @@ import type { Id } from '#lib/api/types.ts';
 import { useApp } from '#lib/app/app.ts';
 import { BoardView, setBoardView } from '../logic/board-view.svelte.ts';
 import { closedBy } from '#lib/features/conversations/kinds.ts';
-import { Board } from '../stores/board.svelte.ts';
+import { BoardStore } from '../stores/board.svelte.ts';
 
 /** The board of a conversation, for the component that shows it and all within: read, and kept as it is told. */
 export function useBoard(conversationId: () => Id): BoardView {
   const { api, connection, conversations, session, workspaces } = useApp();
   const id = untrack(conversationId);
-  const board = new Board(api, id);
+  const board = new BoardStore(api, id);
   const mayChange = () => {
     const conversation = conversations.get(id);
     return !!conversation && !closedFor(conversation);

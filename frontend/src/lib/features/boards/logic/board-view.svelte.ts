@@ -2,7 +2,7 @@
 import { createContext } from 'svelte';
 import type { Task } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import type { Board } from '../stores/board.svelte.ts';
+import type { BoardStore } from '../stores/board.svelte.ts';
 import { isLate } from './due.ts';
 
 export type TaskFilter = 'all' | 'mine' | 'late';
@@ -27,7 +27,7 @@ export class BoardView {
   announced = $state('');
 
   constructor(
-    readonly board: Board,
+    readonly board: BoardStore,
     readonly conversationId: Id,
     readonly me: () => Id | undefined,
     /** Whether one may change it. */

@@ -18,12 +18,12 @@ export function between(after: string | null, before: string | null): string {
   return before === null ? (step(after, 1) ?? middle(after, null)) : middle(after, before);
 }
 
-const valueOf = (digit: string | undefined) => Math.max(0, DIGITS.indexOf(digit ?? '0'));
+const undefined = (digit: string | undefined) => Math.max(0, DIGITS.indexOf(digit ?? '0'));
 
 /** One more or one less in the first digits; null where they go no further. */
 function step(from: string, by: 1 | -1): string | null {
   let number = by as number;
-  for (let at = 0; at < COUNTED; at++) number += valueOf(from[at]) * DIGITS.length ** (COUNTED - 1 - at);
+  for (let at = 0; at < COUNTED; at++) number += undefined(from[at]) * DIGITS.length ** (COUNTED - 1 - at);
   if (number <= 0 || number >= DIGITS.length ** COUNTED) return null;
   let text = '';
   for (let at = 0; at < COUNTED; at++) {
@@ -39,9 +39,9 @@ function middle(after: string, before: string | null): string {
   // Zeros at its end make it no other place.
   let [low, high] = [after, before === null ? null : trimmed(before)];
   for (;;) {
-    const from = valueOf(low[0]);
+    const from = undefined(low[0]);
     if (high === '') break;
-    const to = high === null ? DIGITS.length : valueOf(high[0]);
+    const to = high === null ? DIGITS.length : undefined(high[0]);
     if (to - from > 1) return trimmed(text + (DIGITS[Math.floor((to + from) / 2)] ?? ''));
     if (high !== null && to < from) break;
     if (high !== null && to === from) {

@@ -2,8 +2,8 @@ import fc from '#lib/util/property-testing.ts';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { BoardColumn, Task } from '../api.ts';
 import { between } from '../logic/position.ts';
-import { Board } from './board.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/store-testing.ts';
+import { BoardStore } from './board.svelte.ts';
+import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
 const COLUMNS = ['a', 'b', 'c'].map((id, at) => ({ id, name: id, position: `V${at}`, done: false }) as BoardColumn);
 const CARDS = Array.from({ length: 10 }, (_, at) => `t${at}`);
@@ -14,7 +14,7 @@ class Server {
   readonly tasks = new Map(
     CARDS.map((id, at) => [id, { id, column_id: 'a', position: `V${at}`, version: 1, archived_at: null } as Task])
   );
-  readonly lines = [new FakeLine(), new FakeLine()];
+  readonly lines = [new FakeLiveUpdates(), new FakeLiveUpdates()];
   readonly waiting: object[][] = [[], []];
 
   readonly api = {
@@ -24,18 +24,18 @@ class Server {
           ? { conversation_id: 'c', version: this.version, columns: COLUMNS }
           : { items: [...this.tasks.values()], page: 1, page_size: 200, total: this.tasks.size }
       ),
-    patch: async (path: string, wish: Pick<Task, 'column_id' | 'position'>) => {
+    patch: async (path: string, input: Pick<Task, 'column_id' | 'position'>) => {
       await Promise.resolve();
       const before = this.tasks.get(path.split('/').pop() ?? '') as Task;
       const others = [...this.tasks.values()].filter(
-        ({ id, column_id }) => id !== before.id && column_id === wish.column_id
+        ({ id, column_id }) => id !== before.id && column_id === input.column_id
       );
-      let { position } = wish;
+      let { position } = input;
       while (others.some((other) => other.position === position)) {
         const after = others.map((other) => other.position).filter((other) => other > position);
         position = between(position, after.sort()[0] ?? null);
       }
-      const task = { ...before, ...wish, position, version: before.version + 1 };
+      const task = { ...before, ...input, position, version: before.version + 1 };
       this.tasks.set(task.id, task);
       this.version += 1;
       const payload = { conversation_id: 'c', board_version: this.version, task };
@@ -65,9 +65,9 @@ it('ends the same for two people who move cards at once 500 times, however late 
   });
   const run = async (steps: { who: number; card: number; column: number; at: number; told: [number, number][] }[]) => {
     const server = new Server();
-    const boards = server.lines.map((line) => {
-      const board = new Board(server.api, 'c');
-      board.follow(line);
+    const boards = server.lines.map((live) => {
+      const board = new BoardStore(server.api, 'c');
+      board.follow(live);
       return board;
     });
     await Promise.all(boards.map((board) => board.load()));

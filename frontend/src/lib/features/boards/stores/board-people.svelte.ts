@@ -1,16 +1,16 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Id, Member } from '#lib/api/types.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
 /** Whom a task can be given to: the members of its conversation, by their names. */
-export class BoardPeople {
-  readonly list: Listing<Member>;
+export class BoardPeopleStore {
+  readonly list: PagedResource<Member>;
   #query = '';
 
   constructor(api: Pick<Api, 'get'>, conversationId: Id) {
-    this.list = new Listing(
+    this.list = new PagedResource(
       (page) =>
         api.get(`/conversations/${conversationId}/members`, {
           page,

@@ -6,18 +6,18 @@ import { before, between } from '../logic/position.ts';
 
 const PAGE_SIZE = 200;
 /** Several gaps at once are one reason to read it anew. */
-const LOOK_AFTER = 200;
+const RELOAD_DELAY = 200;
 /** So many tasks are archived by one request. */
-const MOST_ARCHIVED = 500;
+const MAX_ARCHIVED = 500;
 
 /** The part of the connection that tells what changed. */
-export interface BoardLine {
+export interface BoardUpdates {
   on(handler: (frame: ServerFrame) => void): () => void;
-  onHello(handler: (hello: HelloPayload) => void): () => void;
+  onConnect(handler: (hello: HelloPayload) => void): () => void;
 }
 
 /** The board of one conversation: read once, then as it is told; read anew where the version shows that something was missed. */
-export class Board {
+export class BoardStore {
   columns = $state.raw<readonly BoardColumn[]>([]);
   #tasks = $state.raw<ReadonlyMap<Id, Task>>(new Map());
   isLoaded = $state(false);
@@ -84,7 +84,9 @@ export class Board {
       this.isLoaded = true;
       const early = this.#early;
       this.#early = null;
-      early.sort((a, b) => a.payload.board_version - b.payload.board_version).forEach((frame) => this.#take(frame));
+      early
+        .sort((a, b) => a.payload.board_version - b.payload.board_version)
+        .forEach((frame) => this.#applyFrame(frame));
     } catch (error) {
       if (turn !== this.#turn) return;
       this.#early = null;
@@ -98,11 +100,11 @@ export class Board {
   }
 
   /** Takes up what is told of it; answers how to stop that. */
-  follow(line: BoardLine): () => void {
-    const leave = line.on((frame) => {
+  follow(live: BoardUpdates): () => void {
+    const leave = live.on((frame) => {
       if (frame.type === 'resync') {
         const named = frame.payload.conversation_ids;
-        if (!named || named.includes(this.#id)) this.#lookSoon();
+        if (!named || named.includes(this.#id)) this.#scheduleReload();
         return;
       }
       if (frame.type === 'user.changed') {
@@ -110,16 +112,16 @@ export class Board {
         return;
       }
       const told: { type: string } = frame;
-      if (isOfBoard(told) && told.payload.conversation_id === this.#id) this.#hear(told);
+      if (isOfBoard(told) && told.payload.conversation_id === this.#id) this.#handleFrame(told);
     });
-    const leaveHello = line.onHello(({ conversations }) => {
+    const unsubscribeConnect = live.onConnect(({ conversations }) => {
       const version = conversations.find(({ id }) => id === this.#id)?.board_version ?? 0;
-      if (this.isLoaded && version !== this.#version) this.#lookSoon();
+      if (this.isLoaded && version !== this.#version) this.#scheduleReload();
     });
     return () => {
       clearTimeout(this.#timer);
       leave();
-      leaveHello();
+      unsubscribeConnect();
     };
   }
 
@@ -130,11 +132,11 @@ export class Board {
 
   async createColumn(name: string, done = false): Promise<void> {
     const path = `/conversations/${this.#id}/board/columns` as const;
-    this.#putColumn(await this.#api.post(path, { name, done }));
+    this.#upsertColumn(await this.#api.post(path, { name, done }));
   }
 
   async changeColumn(id: Id, change: { name?: string; done?: boolean; position?: number }): Promise<void> {
-    this.#putColumn(await this.#api.patch(`/columns/${id}`, change));
+    this.#upsertColumn(await this.#api.patch(`/columns/${id}`, change));
   }
 
   async removeColumn(id: Id): Promise<void> {
@@ -148,37 +150,38 @@ export class Board {
     for (;;) {
       const told = await this.#api.post(`/columns/${id}/archive`, {});
       count += told.count;
-      if (told.count < MOST_ARCHIVED) return count;
+      if (told.count < MAX_ARCHIVED) return count;
     }
   }
 
-  async create(wish: NewTask): Promise<Task> {
-    const task = await this.#api.post(`/conversations/${this.#id}/tasks`, wish);
-    this.#put(task);
+  async create(input: NewTask): Promise<Task> {
+    const task = await this.#api.post(`/conversations/${this.#id}/tasks`, input);
+    this.#upsertTask(task);
     return task;
   }
 
   /** Changes what one has seen; where somebody was faster that is shown, and the change refused. */
-  async change(seen: Task, wish: TaskChange): Promise<Task> {
+  async change(seen: Task, input: TaskChange): Promise<Task> {
     try {
-      const task = await this.#api.patch(`/tasks/${seen.id}`, { ...wish, version: seen.version });
-      this.#put(task);
+      const task = await this.#api.patch(`/tasks/${seen.id}`, { ...input, version: seen.version });
+      this.#upsertTask(task);
       return task;
     } catch (error) {
-      if (error instanceof ApiError && error.code === 'stale') this.#put(await this.#api.get(`/tasks/${seen.id}`));
+      if (error instanceof ApiError && error.code === 'stale')
+        this.#upsertTask(await this.#api.get(`/tasks/${seen.id}`));
       throw error;
     }
   }
 
   /** Brings back what was archived, whatever was changed of it since. */
   async restore(id: Id): Promise<void> {
-    this.#put(await this.#api.patch(`/tasks/${id}`, { archived: false }));
+    this.#upsertTask(await this.#api.patch(`/tasks/${id}`, { archived: false }));
   }
 
   /** To the place `at` among the others of that column. It is there at once; where that is refused it goes back. */
   async move(id: Id, columnId: Id, at: number): Promise<void> {
     const before = this.place(id, columnId, at);
-    if (before) await this.keep(before);
+    if (before) await this.saveMove(before);
   }
 
   /** Shows it at that place, and nobody else; answers what it was. */
@@ -192,26 +195,26 @@ export class Board {
   }
 
   /** Where it is shown now is where it stands from now on. */
-  async keep(before: Task): Promise<void> {
+  async saveMove(before: Task): Promise<void> {
     const now = this.#tasks.get(before.id);
     if (!now || (now.column_id === before.column_id && now.position === before.position)) return;
     const { column_id, position } = now;
     try {
-      this.#put(await this.#api.patch(`/tasks/${before.id}`, { column_id, position }));
+      this.#upsertTask(await this.#api.patch(`/tasks/${before.id}`, { column_id, position }));
     } catch (error) {
-      this.putBack(before);
+      this.revertMove(before);
       throw error;
     }
   }
 
   /** To where it was, unless something newer was told meanwhile. */
-  putBack(before: Task): void {
+  revertMove(before: Task): void {
     if (this.#tasks.get(before.id)?.version === before.version) this.#set(before);
   }
 
   async remove({ id, version }: Task): Promise<void> {
     await this.#api.delete(`/tasks/${id}?version=${version}`);
-    this.#drop(id);
+    this.#removeTask(id);
   }
 
   #page(page: number): Promise<Page<Task>> {
@@ -222,28 +225,28 @@ export class Board {
     });
   }
 
-  #hear(frame: BoardFrame): void {
+  #handleFrame(frame: BoardFrame): void {
     if (this.#early) this.#early.push(frame);
-    else if (this.isLoaded) this.#take(frame);
+    else if (this.isLoaded) this.#applyFrame(frame);
   }
 
-  #take(frame: BoardFrame): void {
+  #applyFrame(frame: BoardFrame): void {
     const { board_version } = frame.payload;
     if (board_version <= this.#version) return;
     // One before it was missed, or is late: applied all the same, and looked after.
-    if (board_version > this.#version + 1) this.#lookSoon();
+    if (board_version > this.#version + 1) this.#scheduleReload();
     else this.#version = board_version;
     switch (frame.type) {
       case 'task.created':
       case 'task.updated':
-        this.#put(frame.payload.task);
+        this.#upsertTask(frame.payload.task);
         return;
       case 'task.deleted':
-        this.#drop(frame.payload.task_id);
+        this.#removeTask(frame.payload.task_id);
         return;
       case 'column.created':
       case 'column.updated':
-        this.#putColumn(frame.payload.column);
+        this.#upsertColumn(frame.payload.column);
         return;
       case 'column.deleted':
         this.columns = this.columns.filter(({ id }) => id !== frame.payload.column_id);
@@ -252,10 +255,10 @@ export class Board {
   }
 
   /** Answers and events may cross: the later version counts. */
-  #put(task: Task): void {
+  #upsertTask(task: Task): void {
     const have = this.#tasks.get(task.id);
     if (have && have.version > task.version) return;
-    if (task.archived_at) this.#drop(task.id);
+    if (task.archived_at) this.#removeTask(task.id);
     else this.#set(task);
   }
 
@@ -263,20 +266,20 @@ export class Board {
     this.#tasks = new Map(this.#tasks).set(task.id, task);
   }
 
-  #drop(id: Id): void {
+  #removeTask(id: Id): void {
     const tasks = new Map(this.#tasks);
     tasks.delete(id);
     this.#tasks = tasks;
   }
 
-  #putColumn(column: BoardColumn): void {
+  #upsertColumn(column: BoardColumn): void {
     const others = this.columns.filter(({ id }) => id !== column.id);
     this.columns = [...others, column].sort((a, b) => before(a.position, b.position));
   }
 
-  #lookSoon(): void {
+  #scheduleReload(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.load(), LOOK_AFTER);
+    this.#timer = setTimeout(() => void this.load(), RELOAD_DELAY);
   }
 }
 

@@ -1,8 +1,8 @@
 import { beforeEach, expect, it, vi } from 'vitest';
 import { ApiError } from '#lib/api/client.ts';
 import type { BoardColumn, Task } from '../api.ts';
-import { Board } from './board.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/store-testing.ts';
+import { BoardStore } from './board.svelte.ts';
+import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
 const COLUMNS = ['a', 'b'].map((id, at) => ({
   id,
@@ -46,20 +46,20 @@ class Server {
 }
 
 let server: Server;
-let board: Board;
-let line: FakeLine;
+let board: BoardStore;
+let live: FakeLiveUpdates;
 
 beforeEach(async () => {
   vi.useFakeTimers();
-  [server, line] = [new Server(), new FakeLine()];
-  board = new Board(server.api, 'c');
-  board.follow(line);
+  [server, live] = [new Server(), new FakeLiveUpdates()];
+  board = new BoardStore(server.api, 'c');
+  board.follow(live);
   await board.load();
 });
 
 const order = (column = 'a') => board.in(column).map(({ id }) => id);
 const tell = (type: string, board_version: number, more: object, conversation_id = 'c') =>
-  line.receive({ type, payload: { conversation_id, board_version, ...more } });
+  live.receive({ type, payload: { conversation_id, board_version, ...more } });
 
 it('takes up what is told, and nothing twice', () => {
   tell('task.updated', 4, { task: task('t3', 'U', { version: 2 }) });
@@ -74,19 +74,19 @@ it('takes up what is told, and nothing twice', () => {
 });
 
 it('reads the board anew where something was missed, and not where nothing was', async () => {
-  line.greet([{ id: 'c', last_seq: 1, board_version: 3 } as never]);
+  live.greet([{ id: 'c', last_seq: 1, board_version: 3 } as never]);
   await vi.runAllTimersAsync();
   expect(server.reads).toBe(1);
   server.version = 9;
   server.tasks = [task('t9', 'V')];
-  line.greet([{ id: 'c', last_seq: 1, board_version: 9 } as never]);
+  live.greet([{ id: 'c', last_seq: 1, board_version: 9 } as never]);
   await vi.runAllTimersAsync();
   expect(order()).toEqual(['t9']);
   tell('task.created', 11, { task: task('t11', 'W') });
   expect(order()).toEqual(['t9', 't11']);
   await vi.runAllTimersAsync();
   expect(server.reads).toBe(3);
-  line.receive({ type: 'resync', payload: { conversation_ids: null } });
+  live.receive({ type: 'resync', payload: { conversation_ids: null } });
   await vi.runAllTimersAsync();
   expect(server.reads).toBe(4);
 });
@@ -133,7 +133,7 @@ it('takes what is told while it is being read after what it has read', async () 
 
 it('names those who have a task by another name as soon as that is told', () => {
   tell('task.created', 4, { task: task('t4', 'V4', { assignees: [{ id: 'mai', name: 'Mai' }] }) });
-  line.receive({
+  live.receive({
     type: 'user.changed',
     payload: { user_id: 'mai', display_name: 'Mai Trần', picture: null, deleted: false }
   });

@@ -1,12 +1,12 @@
 import type { Api } from '#lib/api/client.ts';
 import type { OwnTask } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 100;
 /** Several changes at once are one reason to look. */
-const LOOK_AFTER = 300;
+const RELOAD_DELAY = 300;
 const WEEK = 7 * 86_400_000;
 
 export type DueFilter = 'late' | 'week';
@@ -40,16 +40,16 @@ export function addressOf({ isDone, conversationId, label, due }: OwnTaskFilter)
 }
 
 /** What one is to do, on all boards. */
-export class OwnTasks {
+export class OwnTasksStore {
   filter = $state.raw<OwnTaskFilter>(filterOf(new URLSearchParams()));
-  readonly list: Listing<OwnTask>;
+  readonly list: PagedResource<OwnTask>;
   /** What was seen, also where a filter hides it now: to choose from. */
   places = $state.raw<ReadonlyMap<Id, OwnTask>>(new Map());
   labels = $state.raw<readonly string[]>([]);
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(api: Pick<Api, 'get'>, now: () => number = Date.now) {
-    this.list = new Listing(
+    this.list = new PagedResource(
       async (page) => {
         const { isDone, conversationId, label, due } = this.filter;
         const answer = await api.get('/tasks', {
@@ -61,7 +61,7 @@ export class OwnTasks {
           page,
           page_size: PAGE_SIZE
         });
-        this.#learn(answer.items);
+        this.#loadNames(answer.items);
         return answer;
       },
       ({ id }) => id
@@ -76,26 +76,26 @@ export class OwnTasks {
   }
 
   /** Takes up what is told of them; answers how to stop that. */
-  follow(line: Line): () => void {
-    const leave = line.on(({ type }: { type: string }) => {
-      if (type === 'tasks.own' || type === 'resync') this.#lookSoon();
+  follow(live: LiveUpdates): () => void {
+    const leave = live.on(({ type }: { type: string }) => {
+      if (type === 'tasks.own' || type === 'resync') this.#scheduleReload();
     });
-    const leaveReturn = line.onReturn(this.list, () => this.#lookSoon());
+    const unsubscribeStale = live.onStale(this.list, () => this.#scheduleReload());
     return () => {
       clearTimeout(this.#timer);
       leave();
-      leaveReturn();
+      unsubscribeStale();
     };
   }
 
-  #learn(tasks: readonly OwnTask[]): void {
+  #loadNames(tasks: readonly OwnTask[]): void {
     this.places = new Map([...this.places, ...tasks.map((task) => [task.conversation_id, task] as const)]);
     const labels = new Set([...this.labels, ...tasks.flatMap((task) => task.labels)]);
     this.labels = [...labels].sort((a, b) => a.localeCompare(b));
   }
 
-  #lookSoon(): void {
+  #scheduleReload(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.list.refresh(), LOOK_AFTER);
+    this.#timer = setTimeout(() => void this.list.refresh(), RELOAD_DELAY);
   }
 }

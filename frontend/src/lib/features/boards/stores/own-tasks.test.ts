@@ -1,6 +1,6 @@
 import { expect, it, vi } from 'vitest';
 import type { OwnTask } from '../api.ts';
-import { addressOf, filterOf, OwnTasks } from './own-tasks.svelte.ts';
+import { addressOf, filterOf, OwnTasksStore } from './own-tasks.svelte.ts';
 
 const NOTHING = filterOf(new URLSearchParams());
 
@@ -15,7 +15,7 @@ it('has its filter in the address, there and back', () => {
 it('asks the server for what is chosen, and remembers what there was to choose from', async () => {
   const found = { id: 't', conversation_id: 'c1', labels: ['Docs'], due_at: null } as unknown as OwnTask;
   const get = vi.fn(() => Promise.resolve({ items: [found], page: 1, page_size: 100, total: 1 }));
-  const tasks = new OwnTasks({ get } as never, () => 0);
+  const tasks = new OwnTasksStore({ get } as never, () => 0);
   await tasks.show(NOTHING);
   expect(get).toHaveBeenLastCalledWith('/tasks', { assignee: 'me', done: false, page: 1, page_size: 100 });
   get.mockResolvedValue({ items: [], page: 1, page_size: 100, total: 0 });

@@ -2,29 +2,29 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Id, Message } from '#lib/api/types.ts';
 import { renamed } from '#lib/realtime/renamed.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 /** As many as a conversation can have. */
-const MOST = 100;
+const MAX_ITEMS = 100;
 
-export class Pins {
-  readonly list: Listing<Message>;
+export class PinsStore {
+  readonly list: PagedResource<Message>;
   readonly #api: Api;
   readonly #id: Id;
 
   constructor(api: Api, id: Id) {
     this.#api = api;
     this.#id = id;
-    this.list = new Listing((page) => api.get(`/conversations/${id}/pins`, { page, page_size: MOST }));
+    this.list = new PagedResource((page) => api.get(`/conversations/${id}/pins`, { page, page_size: MAX_ITEMS }));
   }
 
-  follow(line: Line): () => void {
-    const leave = line.on((frame) => {
+  follow(live: LiveUpdates): () => void {
+    const leave = live.on((frame) => {
       if (frame.type === 'message.pinned') {
         if (frame.payload.conversation_id === this.#id) void this.list.refresh();
       } else if (frame.type === 'message.unpinned' || frame.type === 'message.deleted') {
-        this.list.drop(({ id }) => id === frame.payload.message_id);
+        this.list.remove(({ id }) => id === frame.payload.message_id);
       } else if (frame.type === 'message.updated') {
         this.#update(frame.payload.message);
       } else if (frame.type === 'user.changed') {
@@ -34,21 +34,21 @@ export class Pins {
         if (!named || named.includes(this.#id)) void this.list.refresh();
       }
     });
-    const leaveReturn = line.onReturn(this.list, () => void this.list.refresh());
+    const unsubscribeStale = live.onStale(this.list, () => void this.list.refresh());
     return () => {
       leave();
-      leaveReturn();
+      unsubscribeStale();
     };
   }
 
   /** One of them has another text. */
   #update(message: Message): void {
     const isSame = ({ id }: Message) => id === message.id;
-    if (this.list.items.some(isSame)) this.list.put(message, isSame);
+    if (this.list.items.some(isSame)) this.list.upsert(message, isSame);
   }
 
   async unpin(id: Id): Promise<void> {
     await this.#api.delete(`/messages/${id}/pin`);
-    this.list.drop((message) => message.id === id);
+    this.list.remove((message) => message.id === id);
   }
 }

@@ -1,36 +1,36 @@
 import { expect, it, vi } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
-import { Pins } from './pins.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/store-testing.ts';
+import { PinsStore } from './pins.svelte.ts';
+import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
 const messageOf = (id: string, content: string) => ({ id, conversation_id: 'c1', content });
 
 it('shows pinned messages as they are now, also after a time without a connection', async () => {
   const there = [messageOf('m2', 'two'), messageOf('m1', 'one')];
   const get = vi.fn(async () => ({ items: [...there], page: 1, page_size: 100, total: there.length }));
-  const pins = new Pins({ get } as unknown as Api, 'c1');
-  const line = new FakeLine();
-  const leave = pins.follow(line);
+  const pins = new PinsStore({ get } as unknown as Api, 'c1');
+  const live = new FakeLiveUpdates();
+  const leave = pins.follow(live);
   const shown = () => pins.list.items.map(({ content }) => content);
-  line.greet();
+  live.greet();
   await pins.list.load();
   expect(shown()).toEqual(['two', 'one']);
   for (const [id, content] of [
     ['m1', 'one, edited'],
     ['m3', 'not pinned']
   ] as const)
-    line.receive({ type: 'message.updated', payload: { message: messageOf(id, content) } });
+    live.receive({ type: 'message.updated', payload: { message: messageOf(id, content) } });
   expect(shown()).toEqual(['two', 'one, edited']);
-  line.receive({ type: 'message.unpinned', payload: { conversation_id: 'c1', message_id: 'm2' } });
+  live.receive({ type: 'message.unpinned', payload: { conversation_id: 'c1', message_id: 'm2' } });
   expect(shown()).toEqual(['one, edited']);
   there.unshift(messageOf('m4', 'pinned meanwhile'));
-  line.greet();
+  live.greet();
   await vi.waitFor(() => expect(shown()).toEqual(['pinned meanwhile', 'two', 'one']));
   // What a large channel has missed without a lost connection.
   there.shift();
-  line.receive({ type: 'resync', payload: { conversation_ids: ['other'] } });
+  live.receive({ type: 'resync', payload: { conversation_ids: ['other'] } });
   expect(get).toHaveBeenCalledTimes(2);
-  line.receive({ type: 'resync', payload: { conversation_ids: ['c1'] } });
+  live.receive({ type: 'resync', payload: { conversation_ids: ['c1'] } });
   await vi.waitFor(() => expect(shown()).toEqual(['two', 'one']));
   leave();
 });
@@ -38,11 +38,11 @@ it('shows pinned messages as they are now, also after a time without a connectio
 it('names whoever wrote them by another name as soon as that is told', async () => {
   const items = [{ ...messageOf('m1', 'one'), sender: { kind: 'user', id: 'mai', name: 'Mai' } }];
   const get = async () => ({ items, page: 1, page_size: 100, total: 1 });
-  const pins = new Pins({ get } as unknown as Api, 'c1');
-  const line = new FakeLine();
-  pins.follow(line);
+  const pins = new PinsStore({ get } as unknown as Api, 'c1');
+  const live = new FakeLiveUpdates();
+  pins.follow(live);
   await pins.list.load();
-  line.receive({
+  live.receive({
     type: 'user.changed',
     payload: { user_id: 'mai', display_name: 'Mai Trần', picture: null, deleted: false }
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Broadcast, BroadcastWish } from '../api.ts';
+import type { Broadcast, BroadcastInput } from '../api.ts';
 import { audienceOf, changeOf, chosenOf, localOf, momentOf } from './announcement-form.ts';
 
 const nobody = { isEveryone: false, workspaces: [], roles: [], plans: [], people: [] };
@@ -29,7 +29,7 @@ describe('a moment in a field', () => {
 });
 
 describe('a change of an announcement', () => {
-  const wish: BroadcastWish = {
+  const input: BroadcastInput = {
     title: 't',
     body: 'b',
     severity: 'info',
@@ -41,8 +41,8 @@ describe('a change of an announcement', () => {
   };
 
   it('says of one that has begun nothing that can’t change any more', () => {
-    const change = changeOf({ status: 'active' } as Broadcast, wish);
+    const change = changeOf({ status: 'active' } as Broadcast, input);
     expect(Object.keys(change).sort()).toEqual(['body', 'dismissible', 'ends_at', 'severity', 'title']);
-    expect(changeOf({ status: 'scheduled' } as Broadcast, wish).audience).toEqual({ all: true });
+    expect(changeOf({ status: 'scheduled' } as Broadcast, input).audience).toEqual({ all: true });
   });
 });

@@ -1,8 +1,8 @@
-import type { Audience, Broadcast, BroadcastWish } from '../api.ts';
+import type { Audience, Broadcast, BroadcastInput } from '../api.ts';
 import type { Id, Timestamp } from '#lib/api/types.ts';
 
 /** What is chosen of an audience; each narrows it, and nothing chosen lets all through. */
-export interface Chosen {
+export interface AnnouncementChoice {
   isEveryone: boolean;
   workspaces: Id[];
   roles: ('user' | 'admin')[];
@@ -11,7 +11,7 @@ export interface Chosen {
 }
 
 /** Null: nobody is chosen. */
-export function audienceOf({ isEveryone, workspaces, roles, plans, people }: Chosen): Audience | null {
+export function audienceOf({ isEveryone, workspaces, roles, plans, people }: AnnouncementChoice): Audience | null {
   if (isEveryone) return { all: true };
   const audience: Audience = {
     ...(workspaces.length > 0 && { workspace_ids: workspaces }),
@@ -22,7 +22,7 @@ export function audienceOf({ isEveryone, workspaces, roles, plans, people }: Cho
   return Object.keys(audience).length > 0 ? audience : null;
 }
 
-export function chosenOf(audience: Audience | undefined): Chosen {
+export function chosenOf(audience: Audience | undefined): AnnouncementChoice {
   return {
     isEveryone: audience === undefined || audience.all === true,
     workspaces: audience?.workspace_ids ?? [],
@@ -45,8 +45,8 @@ export function momentOf(local: string): Timestamp | null {
 }
 
 /** What is sent of a change: what has begun keeps its audience, its channels and its beginning. */
-export function changeOf(before: Broadcast, wish: BroadcastWish): Partial<BroadcastWish> {
-  const { title, body, severity, dismissible, ends_at, audience, channels, starts_at } = wish;
+export function changeOf(before: Broadcast, input: BroadcastInput): Partial<BroadcastInput> {
+  const { title, body, severity, dismissible, ends_at, audience, channels, starts_at } = input;
   const always = { title, body, severity, dismissible, ends_at };
   if (before.status !== 'scheduled') return always;
   return { ...always, audience, channels, ...(starts_at !== null && { starts_at }) };

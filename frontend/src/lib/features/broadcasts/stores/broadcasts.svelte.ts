@@ -1,27 +1,27 @@
-import type { Audience, Broadcast, BroadcastWish, Reach } from '../api.ts';
+import type { Audience, Broadcast, BroadcastInput, Reach } from '../api.ts';
 import type { FilterOf } from '#lib/api/calls.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { Id } from '#lib/api/types.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
 /** Which announcements are looked for. */
-export type Sought = FilterOf<'/broadcasts'>;
+export type BroadcastQuery = FilterOf<'/broadcasts'>;
 
 /** The announcements that were written, as admins see them. */
-export class Broadcasts {
-  readonly list: Listing<Broadcast>;
+export class BroadcastsStore {
+  readonly list: PagedResource<Broadcast>;
   readonly #api: Api;
-  #sought: Sought = {};
+  #sought: BroadcastQuery = {};
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing((page) => api.get('/broadcasts', { ...this.#sought, page, page_size: PAGE_SIZE }));
+    this.list = new PagedResource((page) => api.get('/broadcasts', { ...this.#sought, page, page_size: PAGE_SIZE }));
   }
 
   /** Only these. */
-  find(sought: Sought): void {
+  find(sought: BroadcastQuery): void {
     this.#sought = sought;
     void this.list.load();
   }
@@ -35,12 +35,12 @@ export class Broadcasts {
     return this.#api.post('/broadcasts/preview', { audience });
   }
 
-  send(wish: BroadcastWish): Promise<Broadcast> {
-    return this.#api.post('/broadcasts', wish);
+  send(input: BroadcastInput): Promise<Broadcast> {
+    return this.#api.post('/broadcasts', input);
   }
 
-  change(id: Id, wish: Partial<BroadcastWish>): Promise<Broadcast> {
-    return this.#api.patch(`/broadcasts/${id}`, wish);
+  change(id: Id, input: Partial<BroadcastInput>): Promise<Broadcast> {
+    return this.#api.patch(`/broadcasts/${id}`, input);
   }
 
   async withdraw(id: Id): Promise<void> {

@@ -5,7 +5,7 @@ import type { Conversation, Id } from '#lib/api/types.ts';
 import { isChannel } from '#lib/features/conversations/kinds.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
-export class ChannelNames {
+export class ChannelNamesStore {
   /** Of those the reader is not in, once they were asked for. */
   readonly #others = new SvelteMap<Id, Conversation>();
   readonly #asked = new Set<Id>();
@@ -20,11 +20,11 @@ export class ChannelNames {
   /** Undefined where it isn't known yet, is no channel, or is none of the reader's business. */
   nameOf(id: Id): string | undefined {
     const found = this.#conversations.get(id) ?? this.#others.get(id);
-    if (!found && this.#conversations.isLoaded) queueMicrotask(() => void this.#ask(id));
+    if (!found && this.#conversations.isLoaded) queueMicrotask(() => void this.#load(id));
     return found && isChannel(found) ? (found.title ?? undefined) : undefined;
   }
 
-  async #ask(id: Id): Promise<void> {
+  async #load(id: Id): Promise<void> {
     if (this.#asked.has(id)) return;
     this.#asked.add(id);
     try {
@@ -36,4 +36,4 @@ export class ChannelNames {
 }
 
 /** Those of whoever is signed in. */
-export const channelNamesOf = perAccount((app) => new ChannelNames(app));
+export const channelNamesOf = perAccount((app) => new ChannelNamesStore(app));

@@ -6,7 +6,7 @@ import { count, tokens } from '#lib/i18n/amounts.ts';
 import { known } from '#lib/util/enum-lookup.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-interface Look {
+interface FigureStyle {
   name: () => string;
   format: (value: number) => string;
   /** What a time longer than a step has: their sum, or the most of it. */
@@ -15,7 +15,7 @@ interface Look {
 
 const millis = (value: number) => m.figure_ms({ count: count(value) });
 
-export const FIGURES: Record<FigureName, Look> = {
+export const FIGURES: Record<FigureName, FigureStyle> = {
   people: { name: m.figure_people, format: count, union: 'most' },
   connections: { name: m.figure_connections, format: count, union: 'most' },
   messages: { name: m.figure_messages, format: count, union: 'sum' },
@@ -72,13 +72,13 @@ interface Amount {
   amount: string;
 }
 
-interface Felt {
+interface IncidentSeverity {
   some: (impact: Amount) => string;
   none: () => string;
   people?: (people: Amount) => string;
 }
 
-const FELT: Record<IncidentKind, Felt> = {
+const INCIDENT_SEVERITY: Record<IncidentKind, IncidentSeverity> = {
   database: { some: m.felt_database, none: m.felt_nobody, people: m.felt_people_there },
   redis: { some: m.felt_redis, none: m.felt_nobody_late, people: m.felt_people_there },
   ai: { some: m.felt_ai, none: m.felt_nobody, people: m.felt_people_asked },
@@ -92,7 +92,7 @@ const amountOf = (value: number): Amount => ({ count: value, amount: count(value
 
 /** Impact of an incident, if it was counted. */
 export function impactWords({ kind, impact, people, instances }: Incident): string {
-  const words = known(FELT, kind);
+  const words = known(INCIDENT_SEVERITY, kind);
   // Where one instance alone was without Redis there was nobody to tell late.
   if (!words || typeof impact !== 'number' || (kind === 'redis' && instances < 2)) return '';
   if (impact === 0) return words.none();

@@ -4,29 +4,29 @@ import type {
   Account,
   AccountDetails,
   AccountsAction,
-  AccountWish,
+  AccountInput,
   ChangedAccounts,
   InvitedAccount,
   SentLink,
   UserRole
 } from '../api.ts';
 import type { Device, Id } from '#lib/api/types.ts';
-import { Asked } from '#lib/api/resource.svelte.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { Resource } from '#lib/api/resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
 export type AccountFilter = FilterOf<'/admin/users'>;
 
 /** All accounts of the installation, for its admins. */
-export class Accounts {
-  readonly list: Listing<Account>;
+export class AccountsStore {
+  readonly list: PagedResource<Account>;
   readonly #api: Api;
   #filter: AccountFilter = {};
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing((page) => api.get('/admin/users', { ...this.#filter, page, page_size: PAGE_SIZE }));
+    this.list = new PagedResource((page) => api.get('/admin/users', { ...this.#filter, page, page_size: PAGE_SIZE }));
   }
 
   /** Only these. */
@@ -35,16 +35,16 @@ export class Accounts {
     void this.list.load();
   }
 
-  details(id: Id): Asked<AccountDetails> {
-    return new Asked(() => this.#api.get(`/admin/users/${id}`));
+  details(id: Id): Resource<AccountDetails> {
+    return new Resource(() => this.#api.get(`/admin/users/${id}`));
   }
 
-  devices(id: Id): Listing<Device> {
-    return new Listing((page) => this.#api.get(`/admin/users/${id}/sessions`, { page, page_size: 10 }));
+  devices(id: Id): PagedResource<Device> {
+    return new PagedResource((page) => this.#api.get(`/admin/users/${id}/sessions`, { page, page_size: 10 }));
   }
 
-  async invite(wish: AccountWish): Promise<InvitedAccount> {
-    const made = await this.#api.post('/admin/users', wish);
+  async invite(input: AccountInput): Promise<InvitedAccount> {
+    const made = await this.#api.post('/admin/users', input);
     await this.list.load();
     return made;
   }
@@ -75,11 +75,11 @@ export class Accounts {
     return done;
   }
 
-  async endSessions(id: Id): Promise<void> {
+  async revokeSessions(id: Id): Promise<void> {
     await this.#api.delete(`/admin/users/${id}/sessions`);
   }
 
-  async endSession(id: Id, session: Id): Promise<void> {
+  async revokeSession(id: Id, session: Id): Promise<void> {
     await this.#api.delete(`/admin/users/${id}/sessions/${session}`);
   }
 

@@ -1,25 +1,25 @@
 import type { FilterOf } from '#lib/api/calls.ts';
 import type { Api } from '#lib/api/client.ts';
-import type { AnyConversation } from '../api.ts';
+import type { AdminConversation } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
-import { Overseen } from './admin-resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
+import { AdminResource } from './admin-resource.svelte.ts';
 
 const PATH = '/admin/conversations';
 const PAGE_SIZE = 50;
 
-export type AnyConversationFilter = FilterOf<'/admin/conversations'>;
+export type AdminConversationFilter = FilterOf<'/admin/conversations'>;
 
 /** All conversations of the installation, for its admins: how much is in them, never what. Nobody counts them: a page begins where the last one ended. */
-export class AnyConversations extends Overseen<AnyConversation> {
-  readonly list: Listing<AnyConversation>;
-  #filter: AnyConversationFilter = {};
+export class AdminConversationsStore extends AdminResource<AdminConversation> {
+  readonly list: PagedResource<AdminConversation>;
+  #filter: AdminConversationFilter = {};
   /** The last one of each page that was seen. */
   #ends: Id[] = [];
 
   constructor(api: Api) {
     super(api, PATH);
-    this.list = new Listing(async (page) => {
+    this.list = new PagedResource(async (page) => {
       const before = this.#ends[page - 2];
       const asked = { ...this.#filter, before, limit: PAGE_SIZE };
       const { items, has_more } = await api.get(PATH, asked);
@@ -31,7 +31,7 @@ export class AnyConversations extends Overseen<AnyConversation> {
   }
 
   /** Only these. */
-  find(filter: AnyConversationFilter): void {
+  find(filter: AdminConversationFilter): void {
     this.#filter = filter;
     this.#ends = [];
     void this.list.load();

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
-import { AnyConversations } from './admin-conversations.svelte.ts';
+import { AdminConversationsStore } from './admin-conversations.svelte.ts';
 
 it('goes from page to page by where the last one ended, and back', async () => {
   const asked: (string | undefined)[] = [];
@@ -12,7 +12,7 @@ it('goes from page to page by where the last one ended, and back', async () => {
       return Promise.resolve({ items, has_more: first === 0 });
     }
   } as unknown as Api;
-  const { list } = new AnyConversations(api);
+  const { list } = new AdminConversationsStore(api);
   await list.load();
   expect([list.items.length, list.total]).toEqual([50, 51]);
   await list.load(2);

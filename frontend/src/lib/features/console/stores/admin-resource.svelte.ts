@@ -1,14 +1,14 @@
 import type { Api } from '#lib/api/client.ts';
-import type { AnyMember } from '../api.ts';
+import type { AdminMember } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { Asked } from '#lib/api/resource.svelte.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { Resource } from '#lib/api/resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 type Path = '/admin/conversations' | '/admin/workspaces';
 
 /** What has an owner and members and is seen by the installation’s admins, whether or not they are in it. */
-export abstract class Overseen<One> {
-  abstract readonly list: Listing<One>;
+export abstract class AdminResource<One> {
+  abstract readonly list: PagedResource<One>;
   protected readonly api: Api;
   readonly #path: Path;
 
@@ -17,13 +17,13 @@ export abstract class Overseen<One> {
     this.#path = path;
   }
 
-  details(id: Id): Asked<One> {
-    return new Asked(() => this.api.get(`${this.#path}/${id}`) as Promise<One>);
+  details(id: Id): Resource<One> {
+    return new Resource(() => this.api.get(`${this.#path}/${id}`) as Promise<One>);
   }
 
   /** Who is in it, by name; `text` says whom to look for. */
-  members(id: Id, text: () => string): Listing<AnyMember> {
-    return new Listing((page) =>
+  members(id: Id, text: () => string): PagedResource<AdminMember> {
+    return new PagedResource((page) =>
       this.api.get(`${this.#path}/${id}/members`, { q: text() || undefined, page, page_size: 20 })
     );
   }

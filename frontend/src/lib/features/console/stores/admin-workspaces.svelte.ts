@@ -1,26 +1,26 @@
 import type { FilterOf } from '#lib/api/calls.ts';
 import type { Api } from '#lib/api/client.ts';
-import type { AnyWorkspace } from '../api.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
-import { Overseen } from './admin-resource.svelte.ts';
+import type { AdminWorkspace } from '../api.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
+import { AdminResource } from './admin-resource.svelte.ts';
 
 const PATH = '/admin/workspaces';
 const PAGE_SIZE = 50;
 
-export type AnyWorkspaceFilter = FilterOf<'/admin/workspaces'>;
+export type AdminWorkspaceFilter = FilterOf<'/admin/workspaces'>;
 
 /** All workspaces of the installation, for its admins: how much is in them, never what. */
-export class AnyWorkspaces extends Overseen<AnyWorkspace> {
-  readonly list: Listing<AnyWorkspace>;
-  #filter: AnyWorkspaceFilter = {};
+export class AdminWorkspacesStore extends AdminResource<AdminWorkspace> {
+  readonly list: PagedResource<AdminWorkspace>;
+  #filter: AdminWorkspaceFilter = {};
 
   constructor(api: Api) {
     super(api, PATH);
-    this.list = new Listing((page) => api.get(PATH, { ...this.#filter, page, page_size: PAGE_SIZE }));
+    this.list = new PagedResource((page) => api.get(PATH, { ...this.#filter, page, page_size: PAGE_SIZE }));
   }
 
   /** Only these. */
-  find(filter: AnyWorkspaceFilter): void {
+  find(filter: AdminWorkspaceFilter): void {
     this.#filter = filter;
     void this.list.load();
   }

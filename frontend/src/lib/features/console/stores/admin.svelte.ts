@@ -1,8 +1,8 @@
 import type { FilterOf } from '#lib/api/calls.ts';
 import type { Api } from '#lib/api/client.ts';
-import type { AuditEntry, Ban, BanWish } from '#lib/features/auth/api.ts';
+import type { AuditEntry, Ban, BanInput } from '#lib/features/auth/api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
@@ -10,14 +10,14 @@ const PAGE_SIZE = 50;
 export type BanFilter = FilterOf<'/admin/bans'>;
 
 /** Addresses that are kept out. */
-export class Bans {
-  readonly list: Listing<Ban>;
+export class BansStore {
+  readonly list: PagedResource<Ban>;
   readonly #api: Api;
   #filter: BanFilter = {};
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing((page) => api.get('/admin/bans', { ...this.#filter, page, page_size: PAGE_SIZE }));
+    this.list = new PagedResource((page) => api.get('/admin/bans', { ...this.#filter, page, page_size: PAGE_SIZE }));
   }
 
   /** Only these. */
@@ -26,8 +26,8 @@ export class Bans {
     void this.list.load();
   }
 
-  async add(wish: BanWish): Promise<void> {
-    await this.#api.post('/admin/bans', wish);
+  async add(input: BanInput): Promise<void> {
+    await this.#api.post('/admin/bans', input);
     await this.list.load();
   }
 
@@ -41,12 +41,14 @@ export class Bans {
 export type AuditFilter = FilterOf<'/admin/audit_log'>;
 
 /** Who did what to whom, newest first. */
-export class AuditLog {
-  readonly list: Listing<AuditEntry>;
+export class AuditLogStore {
+  readonly list: PagedResource<AuditEntry>;
   #filter: AuditFilter = {};
 
   constructor(api: Api) {
-    this.list = new Listing((page) => api.get('/admin/audit_log', { ...this.#filter, page, page_size: PAGE_SIZE }));
+    this.list = new PagedResource((page) =>
+      api.get('/admin/audit_log', { ...this.#filter, page, page_size: PAGE_SIZE })
+    );
   }
 
   /** Only these. */

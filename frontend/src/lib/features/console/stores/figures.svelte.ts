@@ -1,14 +1,14 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Figures, FiguresRange } from '../api.ts';
-import { Asked } from '#lib/api/resource.svelte.ts';
+import { Resource } from '#lib/api/resource.svelte.ts';
 
 /** The installation’s figures. */
 export class FiguresStore {
-  readonly asked: Asked<Figures>;
+  readonly asked: Resource<Figures>;
   #range: FiguresRange = '1h';
 
   constructor(api: Api) {
-    this.asked = new Asked(() => api.get('/admin/figures', { range: this.#range }));
+    this.asked = new Resource(() => api.get('/admin/figures', { range: this.#range }));
   }
 
   show(range: FiguresRange): void {

@@ -1,6 +1,6 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Instance } from '../api.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 export interface InstanceFilter {
   /** A part of the host’s name, or of the id. */
@@ -15,14 +15,14 @@ export function isFine({ database, redis }: Instance): boolean {
 }
 
 /** The programs that serve this installation. They are few: the server tells all of them, and what is shown is chosen here. */
-export class Instances {
-  readonly list: Listing<Instance>;
+export class InstancesStore {
+  readonly list: PagedResource<Instance>;
   /** Of all of them, whatever is shown. */
   versions = $state.raw<string[]>([]);
   #filter: InstanceFilter = { text: '', version: '', state: '' };
 
   constructor(api: Api) {
-    this.list = new Listing(async () => {
+    this.list = new PagedResource(async () => {
       const all = await api.get('/admin/instances');
       this.versions = [...new Set(all.map(({ version }) => version))].toSorted();
       const items = all.filter((one) => this.#isMeant(one));

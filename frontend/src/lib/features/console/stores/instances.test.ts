@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
 import type { Instance } from '../api.ts';
-import { Instances } from './instances.svelte.ts';
+import { InstancesStore } from './instances.svelte.ts';
 
 const one = (id: string, host: string, version: string, redis: boolean | null): Instance => ({
   id,
@@ -37,7 +37,7 @@ describe('instances', () => {
     [{ text: '', version: '', state: 'wrong' as const }, 'b2'],
     [{ text: 'nobody', version: '', state: '' as const }, '']
   ])('shows those that %o means', async (filter, expected) => {
-    const instances = new Instances({ get: () => Promise.resolve(all) } as unknown as Api);
+    const instances = new InstancesStore({ get: () => Promise.resolve(all) } as unknown as Api);
     instances.find(filter);
     await expect.poll(() => instances.list.isKnown).toBe(true);
     expect(instances.list.items.map(({ id }) => id).join(' ')).toBe(expected);

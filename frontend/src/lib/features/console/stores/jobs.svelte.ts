@@ -1,24 +1,24 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Job, JobKind, JobStatus } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { Asked } from '#lib/api/resource.svelte.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { Resource } from '#lib/api/resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
 /** Work that waits, and what was given up. */
-export class Jobs {
-  readonly list: Listing<Job>;
+export class JobsStore {
+  readonly list: PagedResource<Job>;
   /** Of which there are any. */
-  readonly kinds: Asked<JobKind[]>;
+  readonly kinds: Resource<JobKind[]>;
   readonly #api: Api;
   #status: JobStatus | undefined;
   #kind: string | undefined;
 
   constructor(api: Api) {
     this.#api = api;
-    this.kinds = new Asked(() => api.get('/admin/job_kinds'));
-    this.list = new Listing((page) =>
+    this.kinds = new Resource(() => api.get('/admin/job_kinds'));
+    this.list = new PagedResource((page) =>
       api.get('/admin/jobs', { status: this.#status, kind: this.#kind, page, page_size: PAGE_SIZE })
     );
   }
@@ -44,13 +44,13 @@ export class Jobs {
   }
 
   /** Deletes all that were given up, or those of the kind that is shown; answers how many. */
-  async dropAll(): Promise<number> {
+  async discardAll(): Promise<number> {
     const { deleted } = await this.#api.delete('/admin/jobs', { kind: this.#kind });
     await this.#again();
     return deleted;
   }
 
-  async drop(id: Id): Promise<void> {
+  async discard(id: Id): Promise<void> {
     await this.#api.delete(`/admin/jobs/${id}`);
     await this.#again();
   }

@@ -1,14 +1,14 @@
 import type { Api } from '#lib/api/client.ts';
 import type { MailTest, QuestionTest, Setup } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { Asked } from '#lib/api/resource.svelte.ts';
+import { Resource } from '#lib/api/resource.svelte.ts';
 
 /** Somebody may pass a link on; that many come by it. */
-const MOST = 50;
+const MAX_ITEMS = 50;
 
 /** The first hour of an installation: what it still needs. */
 export class SetupStore {
-  readonly asked: Asked<Setup>;
+  readonly asked: Resource<Setup>;
   mail = $state.raw<MailTest | null>(null);
   question = $state.raw<QuestionTest | null>(null);
   /** A link for the others, made here. */
@@ -17,7 +17,7 @@ export class SetupStore {
 
   constructor(api: Api) {
     this.#api = api;
-    this.asked = new Asked(() => api.get('/admin/setup'));
+    this.asked = new Resource(() => api.get('/admin/setup'));
   }
 
   async rename(id: Id, name: string): Promise<void> {
@@ -37,13 +37,13 @@ export class SetupStore {
 
   async invite(workspaceId: Id): Promise<void> {
     const made = await this.#api.post(`/workspaces/${workspaceId}/invitations`, {
-      max_uses: MOST,
+      max_uses: MAX_ITEMS,
       role: 'member'
     });
     this.link = made.url;
   }
 
   async finish(finished: boolean): Promise<void> {
-    this.asked.tell(await this.#api.patch('/admin/setup', { finished }));
+    this.asked.set(await this.#api.patch('/admin/setup', { finished }));
   }
 }

@@ -1,4 +1,4 @@
-import type { AnyConversation } from '../api.ts';
+import type { AdminConversation } from '../api.ts';
 import type { ConversationKind } from '#lib/api/types.ts';
 import { nameIn } from '#lib/util/enum-lookup.ts';
 import { m } from '#lib/paraglide/messages.js';
@@ -12,11 +12,11 @@ export const CONVERSATION_KINDS: Record<ConversationKind, () => string> = {
 };
 
 /** What it is called here: one without a title is what it is. */
-export function conversationName({ title, kind }: AnyConversation): string {
+export function conversationName({ title, kind }: AdminConversation): string {
   return title ?? nameIn(CONVERSATION_KINDS, kind);
 }
 
 /** What stands below its name. */
-export function conversationAbout({ title, kind, id }: AnyConversation): string {
+export function conversationAbout({ title, kind, id }: AdminConversation): string {
   return title === null ? id : nameIn(CONVERSATION_KINDS, kind);
 }

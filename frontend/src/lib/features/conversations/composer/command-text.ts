@@ -4,14 +4,14 @@ import { clock, shortDate } from '#lib/i18n/dates.ts';
 const MINUTE = 60_000;
 const UNITS: Readonly<Record<string, number>> = { m: MINUTE, h: 60 * MINUTE, d: 1_440 * MINUTE };
 /** A year: nobody means more. */
-export const MOST = 366 * 1_440 * MINUTE;
+export const MAX_DURATION = 366 * 1_440 * MINUTE;
 const EMOJI = /^(\p{RGI_Emoji})\s*([\s\S]*)$/v;
 
 /** “30m”, “2 h”, “1d”, and minutes where nothing is said; null where it is no length of time. */
 export function lengthOf(text: string): number | null {
   const [, count, unit = 'm'] = /^(\d{1,6})\s*(m|h|d)?(?:in|ours?|ays?|inutes?)?$/i.exec(text.trim()) ?? [];
   const length = Number(count) * (UNITS[unit.toLowerCase()] ?? MINUTE);
-  return length > 0 && length <= MOST ? length : null;
+  return length > 0 && length <= MAX_DURATION ? length : null;
 }
 
 export const isOff = (text: string): boolean => ['off', 'tắt', 'clear', 'xóa'].includes(text.trim().toLowerCase());

@@ -1,24 +1,24 @@
 import { tick, untrack } from 'svelte';
-import { sentence } from '#lib/api/error-messages.ts';
+import { errorMessage } from '#lib/api/error-messages.ts';
 import type { App } from '#lib/app/app.ts';
-import type { Choice } from '#lib/features/files/attachments.svelte.ts';
+import type { ChosenFile } from '#lib/features/files/attachments.svelte.ts';
 import { pastedFiles } from '#lib/features/files/file-choices.ts';
 import { isBlank, withoutControls } from '#lib/features/markdown/blank-text.ts';
 import type { UsablePrompt } from '#lib/features/prompts/templates.ts';
-import { FILLS_FIELD } from '#lib/ui/grow-field.ts';
+import { MAX_GROWN_CHARS } from '#lib/ui/grow-field.ts';
 import type { Failure } from '#lib/realtime/state.ts';
 import { isComposing } from '#lib/util/composing.ts';
 import { m } from '#lib/paraglide/messages.js';
 import type { Command } from '../commands.ts';
-import type { Chat } from '../context.ts';
+import type { ConversationContext } from '../context.ts';
 import type { ConversationView } from '../conversation-view.svelte.ts';
 import { isAssistantChat } from '../kinds.ts';
 import type { Name } from '../mentions.ts';
-import { whyNotSent } from '../messages/message-labels.ts';
+import { failureReason } from '../messages/message-labels.ts';
 import { ComposerSuggestions } from './composer-suggestions.svelte.ts';
-import { asFile, isBulky } from './large-paste.ts';
+import { asFile, isLargePaste } from './large-paste.ts';
 import { remaining } from './message-length.ts';
-import { asWritten } from './naming.ts';
+import { escapeName } from './mention-query.ts';
 import { typedOn } from './typed-since.ts';
 
 /** Text and state of a composer: a message, a reply, or an edit of a message. */
@@ -41,7 +41,7 @@ export class ComposerState {
 
   readonly suggestions: ComposerSuggestions;
   readonly #app: App;
-  readonly #chat: Chat;
+  readonly #chat: ConversationContext;
   readonly #view: ConversationView;
   /** Length of the text that the selected prompt replaces. */
   #typedForPrompt = 0;
@@ -52,7 +52,7 @@ export class ComposerState {
 
   readonly attached = $derived.by(() => (this.#view.target.editing ? [] : this.#chat.files.of(this.#view.key)));
   readonly limit = $derived.by(() => {
-    const { messages } = this.#app.entrance;
+    const { messages } = this.#app.authPolicy;
     return isAssistantChat(this.#view.conversation) ? messages.max_prompt_chars : messages.max_chars;
   });
   /** Characters left, negative beyond the limit; null while the limit is far away. */
@@ -66,7 +66,7 @@ export class ComposerState {
   );
 
   /** Must be constructed while a component initialises: its effects belong to the component. */
-  constructor(app: App, chat: Chat, conversationView: ConversationView) {
+  constructor(app: App, chat: ConversationContext, conversationView: ConversationView) {
     this.#app = app;
     this.#chat = chat;
     this.#view = conversationView;
@@ -78,7 +78,7 @@ export class ComposerState {
 
     // The exact limit matters to long texts only.
     $effect(() => {
-      if (this.text.length > FILLS_FIELD / 2) void app.entrance.load();
+      if (this.text.length > MAX_GROWN_CHARS / 2) void app.authPolicy.load();
     });
 
     // The draft stays while another message is edited.
@@ -86,7 +86,7 @@ export class ComposerState {
 
     untrack(() => {
       void target.restoreReply();
-      for (const name of drafts.meantIn(key)) directory.mean(name);
+      for (const name of drafts.meantIn(key)) directory.remember(name);
     });
 
     // Another device has changed the draft.
@@ -117,7 +117,7 @@ export class ComposerState {
     const { drafts } = this.#chat;
     this.#editedId = editing?.id ?? null;
     this.text = editing ? (drafts.editOf(editing.id ?? '') ?? directory.wordsOf(editing.content)) : drafts.get(key);
-    this.problem = this.#refusal ? m.chat_not_sent_why({ reason: whyNotSent(this.#refusal) }) : '';
+    this.problem = this.#refusal ? m.chat_not_sent_why({ reason: failureReason(this.#refusal) }) : '';
     this.#refusal = null;
   }
 
@@ -142,7 +142,7 @@ export class ComposerState {
     this.suggestions.isBrowsing = false;
     this.#store();
     if (isBlank(this.text) || beginning || root) typing.stop(id);
-    else typing.say(id);
+    else typing.reportTyping(id);
     this.updateSuggestions();
   }
 
@@ -162,7 +162,7 @@ export class ComposerState {
   }
 
   /** Inserts a prompt, after its variables were filled in or a tool server has rendered it. */
-  takePrompt(prompt: UsablePrompt): void {
+  insertPrompt(prompt: UsablePrompt): void {
     this.#typedForPrompt = this.suggestions.slashedLength;
     this.suggestions.closePrompts();
     if (prompt.content.includes('{{')) this.filling = prompt;
@@ -194,7 +194,7 @@ export class ComposerState {
     // Pressing again must not run it twice.
     this.isSaving = true;
     try {
-      return await (await import('../commands.ts')).obeyed(this.#commandField, this.text);
+      return await (await import('../commands.ts')).executed(this.#commandField, this.text);
     } catch {
       this.problem = m.part_failed();
       return true;
@@ -205,7 +205,7 @@ export class ComposerState {
 
   async runCommand(command: Command, words: string): Promise<void> {
     this.suggestions.closePrompts();
-    await (await import('../commands.ts')).obey(this.#commandField, command, words);
+    await (await import('../commands.ts')).execute(this.#commandField, command, words);
   }
 
   /** Content to send: channels are linked by id, unless the links exceed the limit. */
@@ -252,18 +252,18 @@ export class ComposerState {
   }
 
   /** Removes what was sent; text that was typed meanwhile stays. */
-  #handOver(written: string, taken: ReturnType<Chat['files']['chosen']>): void {
+  #handOver(written: string, taken: ReturnType<ConversationContext['files']['chosen']>): void {
     this.#chat.files.handOver(this.#view.key, taken);
     this.text = typedOn(this.text, written);
     this.#storeDraft(this.text);
   }
 
-  async sendVoice(choice: Choice): Promise<void> {
+  async sendVoice(choice: ChosenFile): Promise<void> {
     this.closeRecorder();
     try {
-      await this.#view.sender.send('', [await this.#chat.files.takeVoice(choice)]);
+      await this.#view.sender.send('', [await this.#chat.files.addVoice(choice)]);
     } catch (error) {
-      this.problem = m.chat_action_failed({ reason: sentence(error) });
+      this.problem = m.chat_action_failed({ reason: errorMessage(error) });
     }
   }
 
@@ -279,7 +279,7 @@ export class ComposerState {
       await saving;
       return true;
     } catch (error) {
-      this.problem = m.chat_action_failed({ reason: sentence(error) });
+      this.problem = m.chat_action_failed({ reason: errorMessage(error) });
       return false;
     } finally {
       this.isSaving = false;
@@ -290,11 +290,11 @@ export class ComposerState {
     const { mention } = this.suggestions;
     if (!mention) return;
     const { directory, key, target } = this.#view;
-    directory.mean(named);
+    directory.remember(named);
     if (!target.editing) this.#chat.drafts.addMeant(key, named);
     const { at, query } = mention;
     this.suggestions.mention = null;
-    await this.#put(at, at + 1 + query.length, `@${asWritten(named.name)} `);
+    await this.#replaceRange(at, at + 1 + query.length, `@${escapeName(named.name)} `);
   }
 
   /** Replaces the emoji or channel that is being typed. */
@@ -302,11 +302,11 @@ export class ComposerState {
     const { completing } = this.suggestions;
     if (!completing) return;
     this.suggestions.completing = null;
-    await this.#put(completing.at, completing.end, words);
+    await this.#replaceRange(completing.at, completing.end, words);
   }
 
   /** Replaces a range of the text and places the caret behind it. */
-  async #put(start: number, end: number, words: string): Promise<void> {
+  async #replaceRange(start: number, end: number, words: string): Promise<void> {
     const rest = this.text.slice(end);
     this.text = this.text.slice(0, start) + words + (words.endsWith(' ') ? rest.replace(/^ /, '') : rest);
     this.#store();
@@ -332,7 +332,7 @@ export class ComposerState {
     await tick();
     const { start, end } = this.#selection;
     const isWord = emoji.startsWith(':');
-    await this.#put(start, end, isWord ? `${this.#spaceBefore(start)}${emoji} ` : emoji);
+    await this.#replaceRange(start, end, isWord ? `${this.#spaceBefore(start)}${emoji} ` : emoji);
     this.changed();
   }
 
@@ -341,7 +341,7 @@ export class ComposerState {
     this.recording = 'off';
     await tick();
     const { start, end } = this.#selection;
-    await this.#put(start, end, `${this.#spaceBefore(start)}${transcript}`);
+    await this.#replaceRange(start, end, `${this.#spaceBefore(start)}${transcript}`);
     this.changed();
   }
 
@@ -355,7 +355,7 @@ export class ComposerState {
     else {
       // With the line breaks of the text field.
       const words = data.getData('text/plain').replaceAll(/\r\n?/g, '\n');
-      if (isBulky(words)) this.largePaste = words;
+      if (isLargePaste(words)) this.largePaste = words;
       return;
     }
     event.preventDefault();
@@ -377,7 +377,7 @@ export class ComposerState {
     const { start, end } = this.#selection;
     // A table starts on a line of its own.
     const lead = made && start > 0 && this.text[start - 1] !== '\n' ? '\n\n' : '';
-    await this.#put(start, end, made === null ? plain : `${lead}${made}\n`);
+    await this.#replaceRange(start, end, made === null ? plain : `${lead}${made}\n`);
     this.changed();
   }
 

@@ -3,7 +3,7 @@ import type { ConversationView } from '../conversation-view.svelte.ts';
 import type { Name } from '../mentions.ts';
 import { completingAt, type Completing } from './completion.ts';
 import { MentionSearch } from './mention-search.svelte.ts';
-import { askedAt, type Asked } from './naming.ts';
+import { mentionQueryAt, type MentionQuery } from './mention-query.ts';
 
 /** Suggestion list that handles keys of the text field itself. Returns whether it used the key. */
 interface KeyedList {
@@ -13,7 +13,7 @@ interface KeyedList {
 /** Suggestions for the text before the caret: names to mention, emoji and channels, and prompts. */
 export class ComposerSuggestions {
   /** Mention that is being typed. */
-  mention = $state.raw<Asked | null>(null);
+  mention = $state.raw<MentionQuery | null>(null);
   /** Index of the selected name in `names`. */
   chosen = $state(0);
   /** Emoji or channel that is being typed. */
@@ -70,7 +70,7 @@ export class ComposerSuggestions {
   update(text: string, field: HTMLTextAreaElement | undefined): void {
     const caret = field?.selectionStart ?? 0;
     const isCaret = field?.selectionStart === field?.selectionEnd;
-    this.mention = isCaret ? askedAt(text, caret) : null;
+    this.mention = isCaret ? mentionQueryAt(text, caret) : null;
     this.chosen = 0;
     this.completing = isCaret && !this.mention ? completingAt(text, caret) : null;
     this.#slashed = isCaret && !this.#target.editing ? promptAskedAt(text, caret) : null;

@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest';
-import { asFile, isBulky } from './large-paste.ts';
+import { asFile, isLargePaste } from './large-paste.ts';
 
 it('is what has many lines or many characters', () => {
-  expect(isBulky('a line\n'.repeat(49))).toBe(false);
-  expect(isBulky('a line\n'.repeat(50))).toBe(true);
-  expect(isBulky('a'.repeat(4_000))).toBe(false);
-  expect(isBulky('a'.repeat(4_001))).toBe(true);
+  expect(isLargePaste('a line\n'.repeat(49))).toBe(false);
+  expect(isLargePaste('a line\n'.repeat(50))).toBe(true);
+  expect(isLargePaste('a'.repeat(4_000))).toBe(false);
+  expect(isLargePaste('a'.repeat(4_001))).toBe(true);
 });
 
 it('becomes a file of the text as it is, named by what it seems to be', async () => {

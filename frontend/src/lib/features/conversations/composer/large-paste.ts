@@ -3,7 +3,7 @@
 const MANY_CHARACTERS = 4_000;
 const MANY_LINES = 50;
 
-export function isBulky(text: string): boolean {
+export function isLargePaste(text: string): boolean {
   return text.length > MANY_CHARACTERS || text.split('\n', MANY_LINES + 1).length > MANY_LINES;
 }
 

@@ -1,10 +1,10 @@
 /** Finds names for a mention that is being typed: those known to the view, and in a large conversation those that the server finds. */
 import type { Name } from '../mentions.ts';
-import { matching } from './naming.ts';
+import { matching } from './mention-query.ts';
 import type { ConversationView } from '../conversation-view.svelte.ts';
 
 const TYPING_PAUSE = 150;
-const MOST = 6;
+const MAX_ITEMS = 6;
 
 export class MentionSearch {
   #found = $state.raw<readonly Name[]>([]);
@@ -17,7 +17,7 @@ export class MentionSearch {
     if (query === null) return [];
     const known = this.#conversationView.directory.names;
     const ids = new Set(known.map(({ id }) => id));
-    return matching([...known, ...this.#found.filter(({ id }) => !ids.has(id))], query, MOST);
+    return matching([...known, ...this.#found.filter(({ id }) => !ids.has(id))], query, MAX_ITEMS);
   });
 
   /** Must be constructed while a component initialises. `query` returns null while no mention is typed. */
@@ -27,7 +27,7 @@ export class MentionSearch {
     $effect(() => {
       const query = this.#query();
       if (query === null) return;
-      conversationView.directory.learnAssistants();
+      conversationView.directory.loadAssistants();
       if (conversationView.knowsEverybody) return;
       const timer = setTimeout(() => void this.#search(query), TYPING_PAUSE);
       return () => clearTimeout(timer);
@@ -38,7 +38,7 @@ export class MentionSearch {
     this.#turn += 1;
     const turn = this.#turn;
     try {
-      const found = await this.#conversationView.directory.findPeople(query, MOST);
+      const found = await this.#conversationView.directory.findPeople(query, MAX_ITEMS);
       if (turn === this.#turn) this.#found = found.map(({ id, name }) => ({ id, name, kind: 'person' as const }));
     } catch {
       // Those who are known are offered all the same.

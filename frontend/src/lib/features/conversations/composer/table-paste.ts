@@ -1,6 +1,6 @@
 /** A table out of a spreadsheet or a page, as markdown. */
 
-const MOST_CELLS = 2_000;
+const MAX_CELLS = 2_000;
 
 /** Null where there is more or less than one table, one of a single cell, or too large a one. */
 export function tableFrom(html: string): string | null {
@@ -10,7 +10,7 @@ export function tableFrom(html: string): string | null {
   if (table?.textContent.trim() !== page.textContent.trim()) return null;
   const rows = Array.from(table?.rows ?? [], (row) => Array.from(row.cells).flatMap(cellsOf));
   const columns = Math.max(0, ...rows.map((row) => row.length));
-  if (rows.length * columns < 2 || rows.length * columns > MOST_CELLS) return null;
+  if (rows.length * columns < 2 || rows.length * columns > MAX_CELLS) return null;
   const line = (cells: readonly string[]) =>
     `| ${Array.from({ length: columns }, (_, at) => cells[at] ?? '').join(' | ')} |`;
   const [head = [], ...body] = rows;

@@ -4,10 +4,10 @@ import type { Conversation, Member } from '#lib/api/types.ts';
 import { attempt } from '#lib/ui/attempt.ts';
 import { confirmed } from '#lib/ui/confirm/index.ts';
 import { m } from '#lib/paraglide/messages.js';
-import type { Conversations } from '../conversations.svelte.ts';
+import type { ConversationsStore } from '../conversations.svelte.ts';
 
 export async function messageMember(
-  conversations: Conversations,
+  conversations: ConversationsStore,
   { workspace_id }: Conversation,
   { user_id }: Member
 ): Promise<void> {
@@ -18,7 +18,7 @@ export async function messageMember(
 }
 
 export async function setAdmin(
-  conversations: Conversations,
+  conversations: ConversationsStore,
   { id }: Conversation,
   { user_id, display_name: name }: Member,
   isAdmin: boolean
@@ -28,7 +28,7 @@ export async function setAdmin(
 }
 
 export async function makeOwner(
-  conversations: Conversations,
+  conversations: ConversationsStore,
   { id }: Conversation,
   { user_id, display_name: name }: Member
 ): Promise<void> {
@@ -41,7 +41,7 @@ export async function makeOwner(
 }
 
 export async function removeMember(
-  conversations: Conversations,
+  conversations: ConversationsStore,
   { id }: Conversation,
   { user_id, display_name: name }: Member
 ): Promise<void> {

@@ -8,7 +8,7 @@ export interface Said {
 }
 
 /** What a message without words carries. */
-export function carried(attachments: Said['attachments']): string {
+export function attachmentSummary(attachments: Said['attachments']): string {
   const [first] = attachments;
   if (!first) return '';
   const count = attachments.length;

@@ -1,4 +1,4 @@
-import { sentenceSoon } from '#lib/api/lazy-error-messages.ts';
+import { loadErrorMessage } from '#lib/api/lazy-error-messages.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
 
@@ -8,7 +8,7 @@ export async function attemptAction(act: () => Promise<unknown>): Promise<boolea
     await act();
     return true;
   } catch (error) {
-    toast(m.chat_action_failed({ reason: await sentenceSoon(error) }));
+    toast(m.chat_action_failed({ reason: await loadErrorMessage(error) }));
     return false;
   }
 }

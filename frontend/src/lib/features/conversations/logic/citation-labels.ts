@@ -23,7 +23,7 @@ export function isPdf(fileName: string): boolean {
 /** Rows of tables are known by their line, but aren’t written as they are read; a drawing is no text to whoever opens it. */
 const WRITTEN_OTHERWISE = /\.(csv|tsv|svg)$/i;
 /** A longer line is found by its beginning, in characters. */
-const LONGEST = 120;
+const MAX_QUOTE = 120;
 const HAS_WORDS = /[\p{L}\p{N}]/u;
 
 export function isWrittenSo(fileName: string): boolean {
@@ -42,15 +42,15 @@ export function fragmentOf(passage: string): string {
   const at = lines.findIndex((line) => HAS_WORDS.test(line));
   const [line, next] = [lines[at], lines[at + 1]];
   if (!line) return '';
-  const begin = beginOf(line);
-  const behind = begin === line && next ? `,-${inFragment(beginOf(next))}` : '';
+  const begin = startOfLine(line);
+  const behind = begin === line && next ? `,-${inFragment(startOfLine(next))}` : '';
   return `#:~:text=${inFragment(begin)}${behind}`;
 }
 
-function beginOf(line: string): string {
+function startOfLine(line: string): string {
   const characters = [...line];
-  if (characters.length <= LONGEST) return line;
-  const begin = characters.slice(0, LONGEST).join('');
+  if (characters.length <= MAX_QUOTE) return line;
+  const begin = characters.slice(0, MAX_QUOTE).join('');
   const end = begin.lastIndexOf(' ');
   return end > 0 ? begin.slice(0, end) : begin;
 }

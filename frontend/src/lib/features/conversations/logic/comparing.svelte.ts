@@ -12,13 +12,13 @@ export interface Compared {
 }
 
 /** Which question two models answer. */
-export class Comparing {
+export class ComparisonStore {
   /** Who answers one’s next question as well; null: nobody. */
   model = $state<string | null>(null);
   shown = $state.raw<Compared | null>(null);
 
   /** A question was asked: where somebody else is to answer it as well, both answers are shown. */
-  ask(conversationId: string, question: string): void {
+  start(conversationId: string, question: string): void {
     if (this.model === null) return;
     this.shown = { conversationId, model: this.model, first: null, question };
     this.model = null;

@@ -76,7 +76,7 @@ export function changedBy(frame: DurableFrame, conversation: Conversation, me: I
 }
 
 /** The server names so many people of a conversation. */
-const MOST_NAMED = 20;
+const MAX_NAMED = 20;
 
 /** Who is in it, after somebody came, went, or has another role. */
 export function withMember(frame: MemberFrame, conversation: Conversation, me: Id | undefined): Partial<Conversation> {
@@ -96,7 +96,7 @@ export function withMember(frame: MemberFrame, conversation: Conversation, me: I
   const isOwn = member.user_id === me && conversation.own !== null;
   return {
     // Of a large channel only the first are known by name.
-    members: isLogged || rest.length < MOST_NAMED ? [...rest, member] : known,
+    members: isLogged || rest.length < MAX_NAMED ? [...rest, member] : known,
     // Elsewhere the count is told by itself.
     ...(isLogged && isNew && { member_count: conversation.member_count + 1 }),
     ...(isOwn && { own: { ...conversation.own, role: member.role } as Own })

@@ -1,8 +1,8 @@
-import type { Conversations } from '../conversations.svelte.ts';
+import type { ConversationsStore } from '../conversations.svelte.ts';
 import type { MessagesStore } from '../stores/messages.svelte.ts';
 
 /** What the list of conversations shows has reached this device, and is said to have. */
-export function useDelivered(me: string, conversations: Conversations, messages: MessagesStore): void {
+export function useDelivered(me: string, conversations: ConversationsStore, messages: MessagesStore): void {
   $effect(() => {
     for (const { id, last_message, members } of conversations.in(undefined)) {
       const delivered = members?.find((member) => member.user_id === me)?.delivered_seq;

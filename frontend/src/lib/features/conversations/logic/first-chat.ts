@@ -3,9 +3,9 @@ import type { Conversation, NewConversation } from '#lib/api/types.ts';
 
 type TabStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
-const KEPT = 'natter.first-chat';
+const STORAGE_KEY = 'natter.first-chat';
 
-interface Begun {
+interface StartedConversation {
   /** For which wish. */
   of: string;
   id: string;
@@ -16,41 +16,41 @@ interface Begun {
  * sent there; also where the page is loaded anew in between.
  */
 export class FirstChat {
-  #begun: Begun | null;
+  #begun: StartedConversation | null;
   readonly #storage: TabStorage | undefined;
 
   constructor(storage: TabStorage | undefined) {
     this.#storage = storage;
-    this.#begun = parsed(storage?.getItem(KEPT));
+    this.#begun = parsed(storage?.getItem(STORAGE_KEY));
   }
 
-  async make(wish: NewConversation, create: (wish: NewConversation) => Promise<Conversation>): Promise<Conversation> {
-    const made = await create({ ...wish, client_id: this.#idOf(wish) });
+  async make(input: NewConversation, create: (input: NewConversation) => Promise<Conversation>): Promise<Conversation> {
+    const made = await create({ ...input, client_id: this.#idOf(input) });
     if (made.last_message === null) return made;
     // Found in the list meanwhile, and written in: what is asked now is another chat.
     this.done();
-    return create({ ...wish, client_id: this.#idOf(wish) });
+    return create({ ...input, client_id: this.#idOf(input) });
   }
 
   /** The question is on its way. */
   done(): void {
     this.#begun = null;
-    this.#storage?.removeItem(KEPT);
+    this.#storage?.removeItem(STORAGE_KEY);
   }
 
-  #idOf(wish: NewConversation): string {
-    const of = JSON.stringify(wish);
+  #idOf(input: NewConversation): string {
+    const of = JSON.stringify(input);
     if (this.#begun?.of !== of) {
       this.#begun = { of, id: newId() };
-      this.#storage?.setItem(KEPT, JSON.stringify(this.#begun));
+      this.#storage?.setItem(STORAGE_KEY, JSON.stringify(this.#begun));
     }
     return this.#begun.id;
   }
 }
 
-function parsed(text: string | null | undefined): Begun | null {
+function parsed(text: string | null | undefined): StartedConversation | null {
   try {
-    return JSON.parse(text ?? 'null') as Begun | null;
+    return JSON.parse(text ?? 'null') as StartedConversation | null;
   } catch {
     return null;
   }

@@ -44,7 +44,7 @@ export async function mark(
     case 'save': {
       const saved = savedOf(app);
       const isSaved = saved.has(id);
-      await attempt(() => saved.keep(id, !isSaved), isSaved ? m.saved_removed() : m.saved_done());
+      await attempt(() => saved.setSaved(id, !isSaved), isSaved ? m.saved_removed() : m.saved_done());
     }
   }
 }

@@ -1,6 +1,6 @@
 /** Which links of a text are previewed, as the server finds them. */
 
-const MOST = 3;
+const MAX_ITEMS = 3;
 const LINK = /(?<![\p{L}\p{N}])https?:\/\/[^\s<>"]+/gu;
 /** Of the sentence around it. */
 const BEHIND = /[.,;:!?'*_~)\]]+$/;
@@ -11,7 +11,7 @@ export function previewedSites(text: string): string[] {
   let isFenced = false;
   for (const line of text.split('\n')) {
     if (line.trimStart().startsWith('```')) isFenced = !isFenced;
-    else if (!isFenced) for (const url of linksIn(line)) if (found.size < MOST) found.set(url.href, siteOf(url));
+    else if (!isFenced) for (const url of linksIn(line)) if (found.size < MAX_ITEMS) found.set(url.href, siteOf(url));
   }
   return [...new Set(found.values())];
 }

@@ -15,7 +15,7 @@ const END_WITHIN = 32;
 /** Older messages are asked for this many screens before their end is reached. */
 const ASK_AHEAD = 2;
 
-export class Place {
+export class ScrollAnchor {
   #follows = true;
   #offset = 0;
   #missed = 0;
@@ -45,12 +45,12 @@ export class Place {
   }
 
   /** The reader asked for a place that is not the end. */
-  leave(): void {
+  release(): void {
     this.#follows = false;
   }
 
   /** The reader asked for the end. */
-  goToEnd(): void {
+  scrollToEnd(): void {
     this.#arrive();
   }
 

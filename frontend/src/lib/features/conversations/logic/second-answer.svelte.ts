@@ -17,14 +17,14 @@ export class SecondAnswer {
   #ahead: Delta[] = [];
 
   /** The server has begun it. */
-  begin(message: Message): void {
+  start(message: Message): void {
     this.message = message;
     const early = this.#early;
     this.#early = [];
-    for (const frame of early) this.hear(frame);
+    for (const frame of early) this.handleFrame(frame);
   }
 
-  hear(frame: ServerFrame): void {
+  handleFrame(frame: ServerFrame): void {
     switch (frame.type) {
       case 'message.delta':
       case 'message.tool_call':
@@ -42,12 +42,12 @@ export class SecondAnswer {
       this.version = version ?? this.version;
       this.#ahead = [];
     } else if (frame.payload.message_id === this.message.id) {
-      if (frame.type === 'message.delta') this.#take(frame.payload);
+      if (frame.type === 'message.delta') this.#applyDelta(frame.payload);
       else this.#call(frame.payload.call);
     }
   }
 
-  #take(delta: Delta): void {
+  #applyDelta(delta: Delta): void {
     this.#ahead = [...this.#ahead, delta].sort((one, other) => one.offset - other.offset);
     while (this.message?.status === 'streaming') {
       const { content } = this.message;

@@ -16,42 +16,42 @@ const compared = (change: object, version?: number) =>
 
 function begun(...early: ServerFrame[]): SecondAnswer {
   const second = new SecondAnswer();
-  for (const one of early) second.hear(one);
-  second.begin(message(2, { content: '', status: 'streaming' }));
+  for (const one of early) second.handleFrame(one);
+  second.start(message(2, { content: '', status: 'streaming' }));
   return second;
 }
 
 it('is put together of its own pieces, also of those that came before it was known', () => {
   const second = begun(piece(0, 'Eins '), piece(0, 'One ', 'm1'));
-  second.hear(piece(5, 'zwei '));
-  second.hear(piece(4, 'two ', 'm1'));
+  second.handleFrame(piece(5, 'zwei '));
+  second.handleFrame(piece(4, 'two ', 'm1'));
   expect(second.message?.content).toBe('Eins zwei ');
 });
 
 it('waits for a piece that is missing, and takes none twice', () => {
   const second = begun();
-  second.hear(piece(5, 'zwei '));
+  second.handleFrame(piece(5, 'zwei '));
   expect(second.message?.content).toBe('');
-  second.hear(piece(0, 'Eins '));
-  second.hear(piece(0, 'Eins '));
-  second.hear(piece(10, 'drei'));
+  second.handleFrame(piece(0, 'Eins '));
+  second.handleFrame(piece(0, 'Eins '));
+  second.handleFrame(piece(10, 'drei'));
   expect(second.message?.content).toBe('Eins zwei drei');
 });
 
 it('ends as the server tells it, and is a version when that is told', () => {
   const second = begun(piece(0, 'Eins '));
-  second.hear(compared({ content: 'Eins zwei', status: 'complete' }));
+  second.handleFrame(compared({ content: 'Eins zwei', status: 'complete' }));
   expect([second.message?.content, second.message?.status, second.version]).toEqual(['Eins zwei', 'complete', null]);
-  second.hear(piece(9, ' drei'));
-  second.hear(frame('message.compared', { answer_id: 'm7', message: message(8), version: 5 }));
-  second.hear(compared({ content: 'Eins zwei', status: 'complete' }, 2));
+  second.handleFrame(piece(9, ' drei'));
+  second.handleFrame(frame('message.compared', { answer_id: 'm7', message: message(8), version: 5 }));
+  second.handleFrame(compared({ content: 'Eins zwei', status: 'complete' }, 2));
   expect([second.message?.content, second.version]).toEqual(['Eins zwei', 2]);
 });
 
 it('begins anew where another instance has taken it over', () => {
   const second = begun(piece(0, 'Lost'), piece(9, 'ever'));
-  second.hear(compared({ content: 'Found again', status: 'streaming' }));
-  second.hear(piece(11, ', whole'));
+  second.handleFrame(compared({ content: 'Found again', status: 'streaming' }));
+  second.handleFrame(piece(11, ', whole'));
   expect(second.message?.content).toBe('Found again, whole');
 });
 
@@ -59,7 +59,7 @@ it('has its calls of tools as they are now', () => {
   const second = begun();
   const call = (id: string, status: 'waiting' | 'done') =>
     frame('message.tool_call', { message_id: 'm2', call: toolCall(id, { status }) });
-  for (const one of [call('t1', 'waiting'), call('t2', 'waiting'), call('t1', 'done')]) second.hear(one);
+  for (const one of [call('t1', 'waiting'), call('t2', 'waiting'), call('t1', 'done')]) second.handleFrame(one);
   expect(second.calls.map(({ id, status }) => [id, status])).toEqual([
     ['t2', 'waiting'],
     ['t1', 'done']

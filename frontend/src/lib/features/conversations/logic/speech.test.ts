@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { breaths, languageOf, silence, speak, spoken } from './speech.ts';
+import { speechChunks, languageOf, stopSpeaking, speak, spoken } from './speech.ts';
 
 it('reads words, and neither marks, code nor addresses', () => {
   const text =
@@ -14,11 +14,11 @@ it('reads a table as its cells, and a code block that was cut off not at all', (
 
 it('cuts long texts at sentences, else at words, and keeps each of them', () => {
   const text = 'One sentence here. Another one that is longer than the first. And the last';
-  const pieces = breaths(text, 40);
+  const pieces = speechChunks(text, 40);
   expect(pieces[0]).toBe('One sentence here.');
   expect(pieces.every((piece) => piece.length <= 40)).toBe(true);
   expect(pieces.join(' ')).toBe(text);
-  expect(breaths('x'.repeat(90), 40).map(({ length }) => length)).toEqual([40, 40, 10]);
+  expect(speechChunks('x'.repeat(90), 40).map(({ length }) => length)).toEqual([40, 40, 10]);
 });
 
 it('tells Vietnamese by its letters', () => {
@@ -55,7 +55,7 @@ it('says once that it has ended', () => {
   expect(said.map(({ text }) => text)).toEqual(['First line.', 'Second line.']);
   said[1]?.onend?.();
   expect(ended).toHaveBeenCalledOnce();
-  silence();
+  stopSpeaking();
   expect(ended).toHaveBeenCalledOnce();
 });
 
@@ -64,7 +64,7 @@ it('ends when it is silenced, when another text is read, and at once where there
   speak('One.', first);
   speak('Two.', second);
   expect(first).toHaveBeenCalledOnce();
-  silence();
+  stopSpeaking();
   expect(second).toHaveBeenCalledOnce();
   speak('```\ncode\n```', third);
   expect(third).toHaveBeenCalledOnce();

@@ -1,7 +1,7 @@
 /** Reads an answer aloud with the browser's own voices. */
 
 /** Browsers fall silent in the middle of a longer piece. */
-const MOST_AT_ONCE = 200;
+const MAX_AT_ONCE = 200;
 const VIETNAMESE = /[ăđơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]/i;
 
 export const canSpeak = typeof speechSynthesis !== 'undefined';
@@ -25,7 +25,7 @@ export function spoken(markdown: string): string {
 }
 
 /** Cuts a text where one draws breath: at lines, else at sentences, else at words. */
-export function breaths(text: string, most = MOST_AT_ONCE): string[] {
+export function speechChunks(text: string, most = MAX_AT_ONCE): string[] {
   const pieces: string[] = [];
   for (const line of text.split('\n')) {
     let rest = line.trim();
@@ -49,8 +49,8 @@ export function languageOf(text: string): string | undefined {
 
 /** Begins to read in place of what is being read. `ended` is called once, by the last word, by a failure and by `silence`. */
 export function speak(markdown: string, ended: () => void): void {
-  silence();
-  const pieces = breaths(spoken(markdown));
+  stopSpeaking();
+  const pieces = speechChunks(spoken(markdown));
   const last = pieces.at(-1);
   if (last === undefined) {
     ended();
@@ -71,6 +71,6 @@ export function speak(markdown: string, ended: () => void): void {
   }
 }
 
-export function silence(): void {
+export function stopSpeaking(): void {
   speechSynthesis.cancel();
 }

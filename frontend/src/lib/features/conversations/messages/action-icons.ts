@@ -81,7 +81,7 @@ const WORDS: Record<Action, (view: MessageView) => string> = {
 };
 
 /** How an action looks, and what it is called; what is being read aloud can be stopped. */
-export function lookOf(
+export function actionStyle(
   action: Action,
   view: MessageView,
   { reading, saved }: { reading: string | null; saved: { has: (id: string) => boolean } | null }

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Failure } from '#lib/realtime/state.ts';
 import { overwriteLocale } from '#lib/i18n/locale.ts';
-import { notifies, wayOn, whyNotSent } from './message-labels.ts';
+import { notifies, wayOn, failureReason } from './message-labels.ts';
 
 const failure = (code: string, details?: Failure['details']): Failure => ({
   code,
@@ -15,7 +15,7 @@ describe('why a message was not sent', () => {
   it.each(['out_of_credits', 'quota_reached', 'budget_exceeded'])('%s has a sentence of its own', (code) => {
     const told = (['en', 'vi'] as const).map((locale) => {
       overwriteLocale(locale);
-      return whyNotSent(failure(code));
+      return failureReason(failure(code));
     });
     expect(new Set([...told, failure(code).message]).size).toBe(3);
   });

@@ -4,7 +4,7 @@ import type { Failure } from '#lib/realtime/state.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 /** Why a message was not sent, to stand behind “Not sent:”. */
-export function whyNotSent(failure: Failure | null): string {
+export function failureReason(failure: Failure | null): string {
   switch (failure?.code) {
     case 'forbidden':
       return m.chat_reason_forbidden();

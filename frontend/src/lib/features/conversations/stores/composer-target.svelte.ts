@@ -1,18 +1,18 @@
-import type { Chat } from '../context.ts';
+import type { ConversationContext } from '../context.ts';
 import type { ConversationView } from '../conversation-view.svelte.ts';
 import type { MessageView } from '../rows.ts';
 
-type Answered = Pick<MessageView, 'id' | 'sender' | 'content' | 'attachments'>;
+type ReplyTarget = Pick<MessageView, 'id' | 'sender' | 'content' | 'attachments'>;
 
 /** Message that the composer replies to or edits. The reply is stored with the draft. */
 export class ComposerTarget {
-  replyTo = $state.raw<Answered | null>(null);
+  replyTo = $state.raw<ReplyTarget | null>(null);
   editing = $state.raw<MessageView | null>(null);
 
-  readonly #chat: Chat;
+  readonly #chat: ConversationContext;
   readonly #view: ConversationView;
 
-  constructor(chat: Chat, view: ConversationView) {
+  constructor(chat: ConversationContext, view: ConversationView) {
     this.#chat = chat;
     this.#view = view;
   }
@@ -23,7 +23,7 @@ export class ComposerTarget {
     this.#view.navigation.focus();
   }
 
-  setReply(message: Answered | null): void {
+  setReply(message: ReplyTarget | null): void {
     this.replyTo = message;
     this.#chat.drafts.setReply(this.#view.key, message?.id ?? null);
   }

@@ -2,30 +2,35 @@ import type { Api } from '#lib/api/client.ts';
 import type { Id, Member, MemberRole, ServerFrame } from '#lib/api/types.ts';
 import { renamed } from '#lib/realtime/renamed.ts';
 import type { Connection } from '#lib/realtime/connection.svelte.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
-import type { Presence } from '#lib/features/people/presence.svelte.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
+import type { PresenceStore } from '#lib/features/people/presence.svelte.ts';
 
 const PAGE_SIZE = 50;
 /** The server answers for so many at once whether they are here. */
-const MOST_WATCHED = 500;
+const MAX_WATCHED = 500;
 
 const RANK: Partial<Record<MemberRole, number>> = { owner: 0, admin: 1, member: 2 };
 const rankOf = (role: MemberRole) => RANK[role] ?? 3;
 
 /** The people in one conversation, page by page, looked for by name; live. */
-export class ConversationMembers {
-  readonly list: Listing<Member>;
+export class ConversationMembersStore {
+  readonly list: PagedResource<Member>;
   #query = $state('');
   #role = $state<MemberRole | null>(null);
   readonly #id: Id;
   readonly #connection: Pick<Connection, 'notify'>;
   readonly #leave: readonly (() => void)[];
 
-  constructor(api: Api, connection: Line & Pick<Connection, 'notify'>, presence: Pick<Presence, 'learn'>, id: Id) {
+  constructor(
+    api: Api,
+    connection: LiveUpdates & Pick<Connection, 'notify'>,
+    presence: Pick<PresenceStore, 'add'>,
+    id: Id
+  ) {
     this.#id = id;
     this.#connection = connection;
-    this.list = new Listing(
+    this.list = new PagedResource(
       async (page) => {
         const found = await api.get(`/conversations/${id}/members`, {
           q: this.#query || undefined,
@@ -33,7 +38,7 @@ export class ConversationMembers {
           page,
           page_size: PAGE_SIZE
         });
-        presence.learn(found.items);
+        presence.add(found.items);
         return found;
       },
       // Somebody may come or go while pages are read: the next one begins elsewhere.
@@ -42,7 +47,7 @@ export class ConversationMembers {
     this.#leave = [
       connection.on((frame) => this.#apply(frame)),
       // Who came and who went meanwhile is in no log.
-      connection.onReturn(this.list, () => void this.list.refresh())
+      connection.onStale(this.list, () => void this.list.refresh())
     ];
   }
 
@@ -87,7 +92,7 @@ export class ConversationMembers {
 
   /** In large conversations the presence of those on the screen has to be asked for. */
   watch(shown: readonly Member[]): void {
-    const user_ids = shown.slice(0, MOST_WATCHED).map(({ user_id }) => user_id);
+    const user_ids = shown.slice(0, MAX_WATCHED).map(({ user_id }) => user_id);
     this.#connection.notify('presence.watch', { user_ids });
   }
 
@@ -100,12 +105,12 @@ export class ConversationMembers {
       case 'member.added':
       case 'member.updated': {
         const { conversation_id, member } = frame.payload;
-        if (conversation_id === this.#id) this.#put(member);
+        if (conversation_id === this.#id) this.#upsert(member);
         return;
       }
       case 'member.removed': {
         const { conversation_id, user_id } = frame.payload;
-        if (conversation_id === this.#id) this.list.drop((member) => member.user_id === user_id);
+        if (conversation_id === this.#id) this.list.remove((member) => member.user_id === user_id);
         return;
       }
       case 'user.changed':
@@ -116,13 +121,13 @@ export class ConversationMembers {
     }
   }
 
-  #put(member: Member): void {
+  #upsert(member: Member): void {
     const isSame = (other: Member) => other.user_id === member.user_id;
     const isShown = this.list.items.some(isSame);
-    if (this.#role !== null && member.role !== this.#role) return this.list.drop(isSame);
+    if (this.#role !== null && member.role !== this.#role) return this.list.remove(isSame);
     if (!isShown && this.#query !== '') return;
     // Beyond the pages that are loaded: it comes with its page.
-    if (isShown || !this.list.hasMore) this.list.put(member, isSame, byRoleAndName);
+    if (isShown || !this.list.hasMore) this.list.upsert(member, isSame, byRoleAndName);
     else this.list.total += 1;
   }
 }

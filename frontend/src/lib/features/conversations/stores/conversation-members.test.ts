@@ -1,8 +1,8 @@
 import { expect, it, vi } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
 import type { Member, MemberRole } from '#lib/api/types.ts';
-import { ConversationMembers } from './conversation-members.svelte.ts';
-import { FakeLine } from '../store-testing.ts';
+import { ConversationMembersStore } from './conversation-members.svelte.ts';
+import { FakeLiveUpdates } from '../store-testing.ts';
 
 const roles: MemberRole[] = ['owner', 'admin', 'admin', 'member', 'member', 'member'];
 const everybody = roles.map((role, at) => ({ user_id: `u${at}`, display_name: `Person ${at}`, role }) as Member);
@@ -13,9 +13,9 @@ function open(size: number) {
     const found = everybody.filter((member) => !role || member.role === role);
     return { items: found.slice((page - 1) * size, page * size), page, page_size: size, total: found.length };
   });
-  const line = new FakeLine();
-  const members = new ConversationMembers({ get } as unknown as Api, line, { learn: () => undefined }, 'c1');
-  return { get, line, members };
+  const live = new FakeLiveUpdates();
+  const members = new ConversationMembersStore({ get } as unknown as Api, live, { add: () => undefined }, 'c1');
+  return { get, live, members };
 }
 
 it('counts the people of a role as soon as all of them must have come', async () => {
@@ -29,22 +29,22 @@ it('counts the people of a role as soon as all of them must have come', async ()
 });
 
 it('shows one role, and those who leave it are gone', async () => {
-  const { get, line, members } = open(50);
+  const { get, live, members } = open(50);
   await members.pick('admin');
   expect(get).toHaveBeenLastCalledWith('/conversations/c1/members', expect.objectContaining({ role: 'admin' }));
   expect(members.list.items.map(({ user_id }) => user_id)).toEqual(['u1', 'u2']);
   const member = { ...everybody[1], role: 'member' };
-  line.receive({ type: 'member.updated', payload: { conversation_id: 'c1', member } });
+  live.receive({ type: 'member.updated', payload: { conversation_id: 'c1', member } });
   expect(members.list.items.map(({ user_id }) => user_id)).toEqual(['u2']);
   await members.showAll();
   expect(members.list.items).toHaveLength(6);
 });
 
 it('calls somebody by another name as soon as that is told', async () => {
-  const { line, members } = open(50);
+  const { live, members } = open(50);
   await members.list.load();
   const payload = { user_id: 'u2', display_name: 'Mai Trần', picture: null, deleted: false };
-  line.receive({ type: 'user.changed', payload });
+  live.receive({ type: 'user.changed', payload });
   const names = members.list.items.map(({ display_name }) => display_name);
   expect(names).toEqual(['Person 0', 'Person 1', 'Mai Trần', 'Person 3', 'Person 4', 'Person 5']);
 });

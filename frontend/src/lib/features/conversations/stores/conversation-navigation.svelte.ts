@@ -7,9 +7,9 @@ export class ConversationNavigation {
   /** Scrolls a message into view; set by the message list. */
   jump: (id: string) => void = () => undefined;
   /** Scrolls to the newest message and follows new ones; set by the message list. */
-  goToEnd: () => void = () => undefined;
+  scrollToEnd: () => void = () => undefined;
   /** Keeps the scroll position while content below it changes; set by the message list. */
-  stay: () => void = () => undefined;
+  keepPosition: () => void = () => undefined;
   /** Focuses the composer; set by the composer. */
   focus: () => void = () => undefined;
 

@@ -5,7 +5,7 @@ import type { Id } from '#lib/api/types.ts';
 const MAX_LENGTH = 200;
 
 /** Beginnings of drafts, as the list of conversations shows them. */
-export class DraftLines {
+export class DraftLinesStore {
   readonly #lines = new SvelteMap<Id, string>();
 
   get(id: Id): string {

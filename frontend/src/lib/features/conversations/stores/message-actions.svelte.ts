@@ -1,6 +1,6 @@
 import type { App } from '#lib/app/app.ts';
 import type { ToolAllowance, ToolDecision } from '#lib/api/tools.ts';
-import type { Saved } from '#lib/features/bookmarks/saved.svelte.ts';
+import type { BookmarksStore } from '#lib/features/bookmarks/saved.svelte.ts';
 import { copyText } from '#lib/ui/clipboard.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
@@ -14,7 +14,7 @@ export class MessageActions {
   /** Key of the answer that is being read aloud. */
   reading = $state<string | null>(null);
   /** Bookmarks of the reader, once they were needed. */
-  saved = $state.raw<Saved | null>(null);
+  saved = $state.raw<BookmarksStore | null>(null);
 
   readonly #app: App;
   readonly #view: ConversationView;
@@ -85,11 +85,11 @@ export class MessageActions {
   }
 
   /** Loads whether the reader has bookmarked a message, which its menu shows. */
-  async learnSaved(id: string | null): Promise<void> {
+  async loadSavedState(id: string | null): Promise<void> {
     try {
       const { savedOf } = await import('#lib/features/bookmarks/saved.svelte.ts');
       this.saved = savedOf(this.#app);
-      if (id !== null) await this.saved.learn(id);
+      if (id !== null) await this.saved.loadState(id);
     } catch {
       // The next menu that opens loads it again.
     }
@@ -105,8 +105,8 @@ export class MessageActions {
     const isOver = this.reading === key;
     this.reading = isOver ? null : key;
     try {
-      const { silence, speak } = await import('../logic/speech.ts');
-      if (isOver) return silence();
+      const { stopSpeaking, speak } = await import('../logic/speech.ts');
+      if (isOver) return stopSpeaking();
       speak(content, () => {
         if (this.reading === key) this.reading = null;
       });
@@ -120,7 +120,7 @@ export class MessageActions {
   close(): void {
     if (this.reading === null) return;
     import('../logic/speech.ts').then(
-      ({ silence }) => silence(),
+      ({ stopSpeaking }) => stopSpeaking(),
       // Speech that was never loaded is silent.
       () => undefined
     );
@@ -146,13 +146,13 @@ export class MessageActions {
   }
 
   async showVersion(id: string, index: number): Promise<void> {
-    this.#view.navigation.stay();
+    this.#view.navigation.keepPosition();
     await attemptAction(() => this.#view.log.requests.showVersion(id, index));
   }
 
   async regenerate(id: string, model?: string): Promise<boolean> {
     const isAsked = await attemptAction(() => this.#view.log.requests.regenerate(id, model));
-    if (isAsked) this.#view.navigation.goToEnd();
+    if (isAsked) this.#view.navigation.scrollToEnd();
     return isAsked;
   }
 

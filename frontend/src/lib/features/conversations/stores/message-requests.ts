@@ -21,7 +21,7 @@ export class MessageRequests {
   }
 
   /** Replaces the text of a prompt and requests a new answer; the old text stays as a version. */
-  askAgain(id: string, content: string): Promise<void> {
+  editAndAskAgain(id: string, content: string): Promise<void> {
     return this.change(() => this.#api.post(`/messages/${id}/versions`, { content }));
   }
 

@@ -1,10 +1,10 @@
 import type { App } from '#lib/app/app.ts';
 import { ApiError } from '#lib/api/client.ts';
 import { Repeatable } from '#lib/api/retryable.ts';
-import type { Taken } from '#lib/realtime/pending-attachments.ts';
+import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { Placed } from '#lib/realtime/state.ts';
 import type { Scheduled } from '#lib/features/scheduling/api.ts';
-import type { Chat } from '../context.ts';
+import type { ConversationContext } from '../context.ts';
 import type { ConversationView } from '../conversation-view.svelte.ts';
 import { isAssistantChat } from '../kinds.ts';
 import { attemptAction } from '../logic/attempt-action.ts';
@@ -21,17 +21,17 @@ export class MessageSender {
   #unconfirmed: string | null = null;
   readonly #scheduling = new Repeatable();
   readonly #app: App;
-  readonly #chat: Chat;
+  readonly #chat: ConversationContext;
   readonly #view: ConversationView;
 
-  constructor(app: App, chat: Chat, view: ConversationView) {
+  constructor(app: App, chat: ConversationContext, view: ConversationView) {
     this.#app = app;
     this.#chat = chat;
     this.#view = view;
   }
 
   /** Sends a message. Returns a promise only for the first message of a new conversation, which has to be awaited. */
-  send(content: string, files: readonly Taken[] = []): Promise<void> | undefined {
+  send(content: string, files: readonly AttachedFile[] = []): Promise<void> | undefined {
     const { beginning, directory, id, log, models, rights, target } = this.#view;
     if (beginning) return beginning.begin(content, files);
     const placed = {
@@ -39,7 +39,7 @@ export class MessageSender {
       ...this.#bare
     };
     const clientId = log.send(content, target.replyTo?.id ?? null, directory.calledIn(content), files, placed);
-    if (rights.canCompare && models.canChoose) this.#chat.comparing.ask(id, clientId);
+    if (rights.canCompare && models.canChoose) this.#chat.comparing.start(id, clientId);
     target.setReply(null);
     this.isAlsoTold = false;
     return undefined;
@@ -50,7 +50,7 @@ export class MessageSender {
     if (!clientId) return;
     const { directory, log } = this.#view;
     await attemptAction(async () => {
-      const said = (await import('../composer/naming.ts')).withHere(content, directory.names);
+      const said = (await import('../composer/mention-query.ts')).withHere(content, directory.names);
       log.outbox.reword(clientId, said, directory.calledIn(said));
     });
   }
@@ -81,18 +81,18 @@ export class MessageSender {
   async change(id: string, content: string): Promise<void> {
     const { conversation, log, navigation } = this.#view;
     if (!isAssistantChat(conversation)) return this.#reword(id, content);
-    await log.requests.askAgain(id, content);
-    navigation.goToEnd();
+    await log.requests.editAndAskAgain(id, content);
+    navigation.scrollToEnd();
   }
 
   async #reword(id: string, content: string): Promise<void> {
-    const { calledAnew } = await import('../composer/naming.ts');
+    const { mentionsAfterEdit } = await import('../composer/mention-query.ts');
     const { directory, log } = this.#view;
     const before = log.find(id)?.mentions ?? [];
     const isConfirmed = this.#unconfirmed === content;
     this.#unconfirmed = null;
     try {
-      await log.requests.edit(id, content, calledAnew(content, directory.callable, before), isConfirmed);
+      await log.requests.edit(id, content, mentionsAfterEdit(content, directory.callable, before), isConfirmed);
     } catch (error) {
       if (error instanceof ApiError && error.code === 'confirm_mention') this.#unconfirmed = content;
       throw error;

@@ -10,13 +10,13 @@ import type { LogInput } from '#lib/realtime/reducer.ts';
 import type { OutgoingFiles } from '#lib/features/files/attachments.svelte.ts';
 import { ConversationLog, type LogHost } from '../conversation-log.svelte.ts';
 import type { ThreadLog } from '#lib/features/threads/thread-log.svelte.ts';
-import type { People } from '#lib/features/people/people.svelte.ts';
-import { Outbox, type OutboxChannel, type OutboxLine } from './outbox.svelte.ts';
+import type { PeopleStore } from '#lib/features/people/people.svelte.ts';
+import { OutboxStore, type OutboxChannel, type OutboxConnection } from './outbox.svelte.ts';
 
 /** What of the connection is used here. */
-export interface MessagesLine extends OutboxLine {
+export interface MessageUpdates extends OutboxConnection {
   on(handler: (frame: ServerFrame) => void): () => void;
-  onHello(handler: (hello: HelloPayload) => void): () => void;
+  onConnect(handler: (hello: HelloPayload) => void): () => void;
   request(type: string, payload: unknown): Promise<AckPayload>;
   notify(type: string, payload: unknown): void;
 }
@@ -28,15 +28,15 @@ const WORTH_CATCHING_UP = 1_000;
 /** Events of two instances may arrive in the wrong order: such a gap closes by itself. */
 const REORDER_WITHIN = 150;
 const FIRST_PAUSE = 500;
-const LONGEST_PAUSE = 30_000;
+const MAX_PAUSE = 30_000;
 /** “Delivered” is told this long after the last message came, once for all of them. */
 const DELIVERED_AFTER = 400;
 /** So many conversations stay as they were read. */
-const MOST_LOADED = 10;
+const MAX_LOADED = 10;
 const NOBODY: Sender = { kind: 'user', id: null, name: '' };
 
 export class MessagesStore {
-  readonly outbox: Outbox;
+  readonly outbox: OutboxStore;
   /** Those that were shown last come last. */
   readonly #logs = new Map<string, ConversationLog>();
   /** Those that are on the screen; one may come before it has gone, as at another address. */
@@ -45,7 +45,7 @@ export class MessagesStore {
   isBegun: (conversationId: string) => boolean = () => false;
   /** Threads that are shown, by the message that they belong to. */
   readonly #threads = new Map<string, ThreadLog>();
-  readonly #line: MessagesLine;
+  readonly #live: MessageUpdates;
   readonly #host: LogHost;
   readonly #leave: (() => void)[];
   readonly #delivered = new Map<string, number>();
@@ -60,15 +60,15 @@ export class MessagesStore {
 
   constructor(
     api: Api,
-    line: MessagesLine,
-    people: Pick<People, 'learn'>,
+    live: MessageUpdates,
+    people: Pick<PeopleStore, 'add'>,
     files: OutgoingFiles,
     storage: OutboxStorage = new BrowserOutboxStorage(),
     channel?: OutboxChannel
   ) {
-    this.#line = line;
-    this.outbox = new Outbox(
-      line,
+    this.#live = live;
+    this.outbox = new OutboxStore(
+      live,
       storage,
       (id, input) => this.#place(id, input),
       (id, message) => api.post(`/conversations/${id}/messages`, message) as Promise<Message>,
@@ -79,11 +79,11 @@ export class MessagesStore {
       api,
       outbox: this.outbox,
       me: () => this.#me,
-      learn: (id, person) => people.learn(id, person),
-      tell: (type, payload) => line.notify(type, payload),
+      learn: (id, person) => people.add(id, person),
+      tell: (type, payload) => live.notify(type, payload),
       sync: () => this.#syncSoon(REORDER_WITHIN)
     };
-    this.#leave = [line.on((frame) => this.#hear(frame)), line.onHello((hello) => this.#greet(hello))];
+    this.#leave = [live.on((frame) => this.#handleFrame(frame)), live.onConnect((hello) => this.#greet(hello))];
   }
 
   /** Somebody has signed in. */
@@ -137,7 +137,7 @@ export class MessagesStore {
   #unloadOldest(): void {
     const shown = new Set([...this.#shown].map(({ id }) => id));
     const loaded = [...this.#logs.values()].filter((log) => log.isLoaded || shown.has(log.id));
-    let over = loaded.length - MOST_LOADED;
+    let over = loaded.length - MAX_LOADED;
     for (const log of loaded) {
       if (over <= 0) return;
       if (shown.has(log.id) || log.hasUnsent || this.isBegun(log.id)) continue;
@@ -151,7 +151,7 @@ export class MessagesStore {
     let log = this.#threads.get(rootId);
     if (!log) {
       log = new Made(conversationId, this.#host, rootId);
-      log.hearOf(this.#logs.get(conversationId)?.known ?? 0);
+      log.noteLatestSeq(this.#logs.get(conversationId)?.known ?? 0);
       for (const outgoing of this.outbox.inThread(rootId)) log.apply({ kind: 'queued', outgoing });
       this.#threads.set(rootId, log);
     }
@@ -159,7 +159,7 @@ export class MessagesStore {
   }
 
   /** It is no longer shown. */
-  leaveThread(rootId: string): void {
+  closeThread(rootId: string): void {
     this.#threads.get(rootId)?.close();
     this.#threads.delete(rootId);
   }
@@ -187,52 +187,52 @@ export class MessagesStore {
     }
   }
 
-  #hear(frame: ServerFrame): void {
+  #handleFrame(frame: ServerFrame): void {
     if (isDurable(frame)) {
       const main = this.conversation(frame.payload.conversation_id);
-      for (const line of this.#linesOf(main.id)) line.hear(frame);
+      for (const line of this.#linesOf(main.id)) line.applyFrame(frame);
       if (frame.type === 'message.created') {
         const { conversation_id, seq, message } = frame.payload;
         if (message.sender.id !== this.#me.id) this.received(conversation_id, seq);
-        else if (message.client_id) this.outbox.arrived(message.client_id, seq);
+        else if (message.client_id) this.outbox.acknowledge(message.client_id, seq);
       }
-      if (this.#isGone(frame)) this.#forget(frame.payload.conversation_id);
+      if (this.#isGone(frame)) this.#evict(frame.payload.conversation_id);
       return;
     }
     switch (frame.type) {
       case 'message.delta':
-        for (const line of this.#linesOf(frame.payload.conversation_id)) line.hearDelta(frame.payload);
+        for (const line of this.#linesOf(frame.payload.conversation_id)) line.applyDelta(frame.payload);
         break;
       case 'message.thought':
-        for (const line of this.#linesOf(frame.payload.conversation_id)) line.hearThought(frame.payload);
+        for (const line of this.#linesOf(frame.payload.conversation_id)) line.applyThought(frame.payload);
         break;
       case 'message.tool_call': {
         const { conversation_id, message_id, call } = frame.payload;
-        for (const line of this.#linesOf(conversation_id)) line.hearToolCall(message_id, call);
+        for (const line of this.#linesOf(conversation_id)) line.applyToolCall(message_id, call);
         break;
       }
       case 'thread.updated': {
         const { conversation_id, message_id, thread } = frame.payload;
-        for (const line of this.#linesOf(conversation_id)) line.hearThread(message_id, thread ?? null);
+        for (const line of this.#linesOf(conversation_id)) line.applyThread(message_id, thread ?? null);
         break;
       }
       case 'thread.own':
-        this.#threads.get(frame.payload.message_id)?.hearOwn(frame.payload);
+        this.#threads.get(frame.payload.message_id)?.applyOwnState(frame.payload);
         break;
       case 'user.changed':
         for (const log of this.#all()) log.apply({ kind: 'renamed', who: frame.payload });
         break;
       case 'receipt':
-        this.#logs.get(frame.payload.conversation_id)?.positions.hearReceipt(frame.payload);
+        this.#logs.get(frame.payload.conversation_id)?.positions.applyReceipt(frame.payload);
         break;
       case 'conversation.unread':
-        this.#logs.get(frame.payload.conversation_id)?.hearUnread(frame.payload.read_seq);
+        this.#logs.get(frame.payload.conversation_id)?.applyReadPosition(frame.payload.read_seq);
         break;
       case 'receipts':
-        this.#logs.get(frame.payload.conversation_id)?.positions.hearReaders(frame.payload.items);
+        this.#logs.get(frame.payload.conversation_id)?.positions.applyReaders(frame.payload.items);
         break;
       case 'member.removed':
-        if (frame.payload.user_id === this.#me.id) this.#forget(frame.payload.conversation_id);
+        if (frame.payload.user_id === this.#me.id) this.#evict(frame.payload.conversation_id);
         break;
       case 'resync':
         for (const id of frame.payload.conversation_ids ?? this.#logs.keys()) this.#doubtful.add(id);
@@ -248,7 +248,7 @@ export class MessagesStore {
   /** The log of a conversation could not be read on from its cursor. */
   #refused(id: string, code: string): void {
     if (code === 'cursor_expired') for (const line of this.#linesOf(id)) void line.startOver();
-    else if (code === 'not_found') this.#forget(id);
+    else if (code === 'not_found') this.#evict(id);
     else this.#doubtful.add(id);
   }
 
@@ -259,7 +259,7 @@ export class MessagesStore {
     );
   }
 
-  #forget(id: string): void {
+  #evict(id: string): void {
     for (const line of this.#linesOf(id)) {
       line.close();
       if (line.root !== null) this.#threads.delete(line.root);
@@ -269,13 +269,14 @@ export class MessagesStore {
   }
 
   #greet(hello: HelloPayload): void {
-    for (const { id, last_seq } of hello.conversations) for (const line of this.#linesOf(id)) line.hearOf(last_seq);
+    for (const { id, last_seq } of hello.conversations)
+      for (const line of this.#linesOf(id)) line.noteLatestSeq(last_seq);
     for (const log of this.#all()) {
       log.repeatRead();
       // What could not be loaded heals with the connection.
       if (log.error !== null) void log.load();
     }
-    this.#sayDelivered();
+    this.#reportDelivered();
     this.#pauses = 0;
     this.#syncSoon(0);
     this.outbox.resume();
@@ -286,15 +287,15 @@ export class MessagesStore {
     if (seq <= (this.#delivered.get(conversationId) ?? 0)) return;
     this.#delivered.set(conversationId, seq);
     this.#undelivered.add(conversationId);
-    this.#deliveredTimer ??= setTimeout(() => this.#sayDelivered(), DELIVERED_AFTER);
+    this.#deliveredTimer ??= setTimeout(() => this.#reportDelivered(), DELIVERED_AFTER);
   }
 
-  #sayDelivered(): void {
+  #reportDelivered(): void {
     this.#deliveredTimer = undefined;
     // What is said without a connection is not heard; the next hello says it.
-    if (!this.#line.ready) return;
+    if (!this.#live.ready) return;
     for (const conversation_id of this.#undelivered) {
-      this.#line.notify('receipt', { conversation_id, seq: this.#delivered.get(conversation_id), state: 'delivered' });
+      this.#live.notify('receipt', { conversation_id, seq: this.#delivered.get(conversation_id), state: 'delivered' });
     }
     this.#undelivered.clear();
   }
@@ -309,7 +310,7 @@ export class MessagesStore {
   }
 
   async #sync(): Promise<void> {
-    if (!this.#line.ready || this.#isSyncing) return;
+    if (!this.#live.ready || this.#isSyncing) return;
     const behind = [...this.#all()].filter((log) => log.isLoaded && (log.isBehind || this.#doubtful.has(log.id)));
     const far = behind.filter((log) => log.missing > WORTH_CATCHING_UP);
     for (const log of far) void log.startOver();
@@ -321,10 +322,10 @@ export class MessagesStore {
       // A conversation and its threads are read on from the one that is furthest behind: the others know the rest.
       const cursors = new Map<string, number>();
       for (const { id, cursor } of near) cursors.set(id, Math.min(cursor, cursors.get(id) ?? cursor));
-      await this.#line.request('sync', { cursors: Object.fromEntries(cursors) });
+      await this.#live.request('sync', { cursors: Object.fromEntries(cursors) });
     } catch (error) {
       // Without a connection the next hello asks again.
-      if (!this.#line.ready) return;
+      if (!this.#live.ready) return;
       // A refusal that names no conversation is followed by `sync.done`, which does; where no answer came nothing is known.
       const isSaidAgain = error instanceof ApiError && SAID_AGAIN.has(error.code);
       if (!isSaidAgain) for (const log of near) this.#doubtful.add(log.id);
@@ -333,6 +334,6 @@ export class MessagesStore {
     }
     const isDone = this.#doubtful.size === 0 && ![...this.#all()].some((log) => log.isBehind);
     this.#pauses = isDone ? 0 : this.#pauses + 1;
-    if (!isDone) this.#syncSoon(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.#pauses));
+    if (!isDone) this.#syncSoon(Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** this.#pauses));
   }
 }

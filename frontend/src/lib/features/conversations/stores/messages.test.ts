@@ -3,13 +3,13 @@ import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Message } from '#lib/api/types.ts';
 import { created, frame, message, ModelServer } from '../testing.ts';
 import { MessagesStore } from './messages.svelte.ts';
-import { FakeFiles, FakeLine, MemoryOutboxStorage } from '../store-testing.ts';
+import { FakeFiles, FakeLiveUpdates, MemoryOutboxStorage } from '../store-testing.ts';
 import { ThreadLog } from '#lib/features/threads/thread-log.svelte.ts';
 
 const settled = () => vi.advanceTimersByTimeAsync(0);
 
 async function open(server = new ModelServer()) {
-  const line = new FakeLine();
+  const live = new FakeLiveUpdates();
   const get = vi.fn((path: string, query: { before_seq?: number; limit?: number } = {}): Promise<unknown> => {
     const one = /^\/messages\/(.+)$/.exec(path);
     if (one) return Promise.resolve(server.messages.find((other) => other.id === one[1]));
@@ -19,15 +19,15 @@ async function open(server = new ModelServer()) {
   const patch = vi.fn<(path: string, body: unknown) => Promise<Message>>();
   const store = new MessagesStore(
     { get, patch } as unknown as Api,
-    line,
-    { learn: vi.fn() },
+    live,
+    { add: vi.fn() },
     new FakeFiles(),
     new MemoryOutboxStorage()
   );
   store.open({ kind: 'user', id: 'me', name: 'Elena' });
   const log = store.conversation('c1');
   const texts = () => log.items.map((row) => row.view.content);
-  return { server, line, get, patch, store, log, texts };
+  return { server, live, get, patch, store, log, texts };
 }
 
 describe('the messages store', () => {
@@ -47,12 +47,12 @@ describe('the messages store', () => {
   });
 
   it('names whoever wrote by another name as soon as that is told', async () => {
-    const { server, line, log } = await open();
+    const { server, live, log } = await open();
     server.create();
     server.create();
     await log.load();
     const { id } = log.items[0]!.view.sender;
-    line.receive({
+    live.receive({
       type: 'user.changed',
       payload: { user_id: id, display_name: 'Mai Trần', picture: null, deleted: false }
     });
@@ -71,105 +71,105 @@ describe('the messages store', () => {
   });
 
   it('asks for what is missing when a gap stays, with its cursor', async () => {
-    const { server, line, log, texts } = await open();
+    const { server, live, log, texts } = await open();
     server.create();
     await log.load();
-    line.receive(created(3));
+    live.receive(created(3));
     await vi.advanceTimersByTimeAsync(200);
-    expect(line.next()).toMatchObject({ type: 'sync', payload: { cursors: { c1: 1 } } });
-    line.receive(created(2));
+    expect(live.next()).toMatchObject({ type: 'sync', payload: { cursors: { c1: 1 } } });
+    live.receive(created(2));
     expect(texts()).toEqual(['text 1', 'text 2', 'text 3']);
   });
 
   it('asks again for what is missing when only the answer was lost', async () => {
-    const { server, line, log } = await open();
+    const { server, live, log } = await open();
     server.create();
     await log.load();
-    line.receive(created(3));
+    live.receive(created(3));
     await vi.advanceTimersByTimeAsync(200);
-    line.next().reject(new Error('no answer'));
+    live.next().reject(new Error('no answer'));
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(line.next()).toMatchObject({ type: 'sync', payload: { cursors: { c1: 1 } } });
+    expect(live.next()).toMatchObject({ type: 'sync', payload: { cursors: { c1: 1 } } });
   });
 
   it('does not ask when the missing one was only late', async () => {
-    const { server, line, log } = await open();
+    const { server, live, log } = await open();
     server.create();
     await log.load();
-    line.receive(created(3));
-    line.receive(created(2));
+    live.receive(created(3));
+    live.receive(created(2));
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(line.requests).toEqual([]);
+    expect(live.requests).toEqual([]);
   });
 
   it('asks after a hello that knows more, and after every resync', async () => {
-    const { server, line, log } = await open();
+    const { server, live, log } = await open();
     server.create();
     await log.load();
-    line.greet([{ id: 'c1', last_seq: 1 }]);
+    live.greet([{ id: 'c1', last_seq: 1 }]);
     await settled();
-    expect(line.requests).toEqual([]);
-    line.greet([{ id: 'c1', last_seq: 2 }]);
+    expect(live.requests).toEqual([]);
+    live.greet([{ id: 'c1', last_seq: 2 }]);
     await settled();
-    const asked = line.next();
+    const asked = live.next();
     expect(asked.payload).toEqual({ cursors: { c1: 1 } });
-    line.receive(created(2));
+    live.receive(created(2));
     asked.resolve({});
     await settled();
-    line.receive({ type: 'resync', payload: { conversation_ids: null } });
+    live.receive({ type: 'resync', payload: { conversation_ids: null } });
     await settled();
-    expect(line.next().payload).toEqual({ cursors: { c1: 2 } });
+    expect(live.next().payload).toEqual({ cursors: { c1: 2 } });
   });
 
   it('reads a conversation anew when the log no longer reaches back', async () => {
-    const { server, line, log, texts } = await open();
+    const { server, live, log, texts } = await open();
     server.create();
     await log.load();
     server.create();
     server.create();
-    line.receive(created(3));
+    live.receive(created(3));
     await vi.advanceTimersByTimeAsync(200);
-    line.refuse('cursor_expired');
-    line.receive({
+    live.refuse('cursor_expired');
+    live.receive({
       type: 'sync.done',
       payload: { conversations: [], refused: [{ id: 'c1', code: 'cursor_expired' }] }
     });
     await settled();
     expect(texts()).toEqual(['text 1', 'text 2', 'text 3']);
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(line.requests).toEqual([]);
+    expect(live.requests).toEqual([]);
   });
 
   it('asks no more for a conversation that one is no longer in', async () => {
-    const { server, line, store, log } = await open();
+    const { server, live, store, log } = await open();
     server.create();
     await log.load();
-    line.receive({ type: 'resync', payload: { conversation_ids: null } });
+    live.receive({ type: 'resync', payload: { conversation_ids: null } });
     await settled();
-    line.refuse('not_found');
-    line.receive({ type: 'sync.done', payload: { conversations: [], refused: [{ id: 'c1', code: 'not_found' }] } });
-    line.greet([{ id: 'c1', last_seq: 9 }]);
+    live.refuse('not_found');
+    live.receive({ type: 'sync.done', payload: { conversations: [], refused: [{ id: 'c1', code: 'not_found' }] } });
+    live.greet([{ id: 'c1', last_seq: 9 }]);
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(line.requests).toEqual([]);
+    expect(live.requests).toEqual([]);
     expect(store.conversation('c1')).not.toBe(log);
   });
 
   it('loads what could not be loaded when the connection is back', async () => {
-    const { server, line, log, get, texts } = await open();
+    const { server, live, log, get, texts } = await open();
     server.create();
     get.mockRejectedValueOnce(new ApiError(0, 'network', 'away'));
     await log.load();
-    line.greet();
+    live.greet();
     await settled();
     expect(texts()).toEqual(['text 1']);
   });
 
   it('fetches an answer with a hole in its text', async () => {
-    const { server, line, log, texts } = await open();
+    const { server, live, log, texts } = await open();
     const answer = server.create({ status: 'streaming', content: '' });
     await log.load();
     const piece = (offset: number, text: string) =>
-      line.receive({ type: 'message.delta', payload: { conversation_id: 'c1', message_id: answer.id, offset, text } });
+      live.receive({ type: 'message.delta', payload: { conversation_id: 'c1', message_id: answer.id, offset, text } });
     piece(0, 'One ');
     piece(8, 'three');
     await vi.advanceTimersByTimeAsync(150);
@@ -180,11 +180,11 @@ describe('the messages store', () => {
   });
 
   it('asks ever more seldom for such a text while it does not come', async () => {
-    const { server, line, log, get } = await open();
+    const { server, live, log, get } = await open();
     const answer = server.create({ status: 'streaming', content: '' });
     await log.load();
     get.mockRejectedValue(new ApiError(0, 'network', 'away'));
-    line.receive({
+    live.receive({
       type: 'message.delta',
       payload: { conversation_id: 'c1', message_id: answer.id, offset: 5, text: ' there' }
     });
@@ -224,105 +224,105 @@ describe('the messages store', () => {
   });
 
   it('shows a piece before the event that ends the answer', async () => {
-    const { server, line, log, texts } = await open();
+    const { server, live, log, texts } = await open();
     const answer = server.create({ status: 'streaming', content: '' });
     await log.load();
-    line.receive({
+    live.receive({
       type: 'message.delta',
       payload: { conversation_id: 'c1', message_id: answer.id, offset: 0, text: 'One' }
     });
     const done: Message = { ...answer, content: 'One.', status: 'complete' };
-    line.receive(frame('message.completed', { seq: 2, message: done }));
+    live.receive(frame('message.completed', { seq: 2, message: done }));
     await vi.advanceTimersByTimeAsync(500);
     expect(texts()).toEqual(['One.']);
   });
 
   it('has what a model thinks while it thinks, and forgets it with another version', async () => {
-    const { server, line, log } = await open();
+    const { server, live, log } = await open();
     const answer = server.create({ status: 'streaming', content: '' });
     await log.load();
-    line.receive({
+    live.receive({
       type: 'message.thought',
       payload: { conversation_id: 'c1', message_id: answer.id, offset: 0, text: 'Let me see.' }
     });
     expect(log.thoughts.get(answer.id)?.text).toBe('Let me see.');
-    line.receive(frame('message.completed', { seq: 2, message: { ...answer, content: 'One.', status: 'complete' } }));
+    live.receive(frame('message.completed', { seq: 2, message: { ...answer, content: 'One.', status: 'complete' } }));
     expect(log.thoughts.has(answer.id)).toBe(true);
-    line.receive(frame('message.updated', { seq: 3, message: answer }));
+    live.receive(frame('message.updated', { seq: 3, message: answer }));
     expect(log.thoughts.has(answer.id)).toBe(false);
   });
 
   it('tells that messages were delivered, once for several', async () => {
-    const { line } = await open();
-    line.receive(created(1));
-    line.receive(created(2));
-    line.receive(created(3, { sender: { kind: 'user', id: 'me', name: 'Elena' } }));
+    const { live } = await open();
+    live.receive(created(1));
+    live.receive(created(2));
+    live.receive(created(3, { sender: { kind: 'user', id: 'me', name: 'Elena' } }));
     await vi.advanceTimersByTimeAsync(500);
-    expect(line.told).toEqual([{ type: 'receipt', payload: { conversation_id: 'c1', seq: 2, state: 'delivered' } }]);
+    expect(live.told).toEqual([{ type: 'receipt', payload: { conversation_id: 'c1', seq: 2, state: 'delivered' } }]);
   });
 
   it('tells it after the next hello when there was no connection', async () => {
-    const { line, store } = await open();
-    line.lose();
+    const { live, store } = await open();
+    live.lose();
     store.received('c2', 7);
     await vi.advanceTimersByTimeAsync(500);
-    expect(line.told).toEqual([]);
-    line.greet();
+    expect(live.told).toEqual([]);
+    live.greet();
     store.received('c2', 7);
     await vi.advanceTimersByTimeAsync(500);
-    expect(line.told).toEqual([{ type: 'receipt', payload: { conversation_id: 'c2', seq: 7, state: 'delivered' } }]);
+    expect(live.told).toEqual([{ type: 'receipt', payload: { conversation_id: 'c2', seq: 7, state: 'delivered' } }]);
   });
 
   it('tells what was read, never backwards, and again after a reconnect', async () => {
-    const { line, log } = await open();
+    const { live, log } = await open();
     log.markRead(3);
     log.markRead(2);
-    line.lose();
+    live.lose();
     log.markRead(4);
-    line.greet();
-    expect(line.told.map((one) => one.payload.seq)).toEqual([3, 4]);
+    live.greet();
+    expect(live.told.map((one) => one.payload.seq)).toEqual([3, 4]);
   });
 
   it('does not tell again what was heard: it may be unread since, on another device', async () => {
-    const { line, log } = await open();
+    const { live, log } = await open();
     const read = (seq: number) =>
-      line.receive({
+      live.receive({
         type: 'receipt',
         payload: { conversation_id: 'c1', user_id: 'me', delivered_seq: seq, read_seq: seq }
       });
     log.markRead(4);
     read(4);
-    line.lose();
-    line.greet();
-    expect(line.told.map((one) => one.payload.seq)).toEqual([4]);
+    live.lose();
+    live.greet();
+    expect(live.told.map((one) => one.payload.seq)).toEqual([4]);
 
-    line.receive({ type: 'conversation.unread', payload: { conversation_id: 'c1', read_seq: 1 } });
-    line.lose();
+    live.receive({ type: 'conversation.unread', payload: { conversation_id: 'c1', read_seq: 1 } });
+    live.lose();
     log.markRead(3);
-    line.greet();
-    expect(line.told.map((one) => one.payload.seq)).toEqual([4, 3]);
+    live.greet();
+    expect(live.told.map((one) => one.payload.seq)).toEqual([4, 3]);
   });
 
   it('tells once more what is read again after it was marked as unread elsewhere', async () => {
-    const { line, log } = await open();
+    const { live, log } = await open();
     log.markRead(4);
     await log.open(1, 4);
     log.markRead(4);
-    expect(line.told.map((one) => one.payload.seq)).toEqual([4, 4]);
+    expect(live.told.map((one) => one.payload.seq)).toEqual([4, 4]);
   });
 
   it('ends where its last event is, also one that no page tells of', async () => {
-    const { server, line, log } = await open();
+    const { server, live, log } = await open();
     server.create();
     const only = server.create();
     server.delete(only.id);
     await log.open(1, 3);
-    expect(log.end).toBe(1);
+    expect(log.lastSeq).toBe(1);
     await vi.advanceTimersByTimeAsync(200);
-    const asked = line.next();
+    const asked = live.next();
     expect(asked).toMatchObject({ type: 'sync', payload: { cursors: { c1: 1 } } });
-    for (const one of server.log.slice(1)) line.receive(one);
-    expect(log.end).toBe(3);
+    for (const one of server.log.slice(1)) live.receive(one);
+    expect(log.lastSeq).toBe(3);
     expect(log.items).toHaveLength(1);
   });
 
@@ -334,13 +334,13 @@ describe('the messages store', () => {
     const post = vi.fn(() => Promise.resolve({ ...own, read_no: 2, unread: 0 }));
     const api = { get, post } as unknown as Api;
     const files = new FakeFiles();
-    const store = new MessagesStore(api, new FakeLine(), { learn: vi.fn() }, files, new MemoryOutboxStorage());
+    const store = new MessagesStore(api, new FakeLiveUpdates(), { add: vi.fn() }, files, new MemoryOutboxStorage());
     const log = store.thread('c1', 'm1', ThreadLog);
     // Its second reply was the third event, and its deletion the fourth.
     await log.enter(4);
     log.markRead(2);
     expect(post).toHaveBeenLastCalledWith('/messages/m1/thread/read', { no: 1 });
-    log.markRead(log.end);
+    log.markRead(log.lastSeq);
     expect(post).toHaveBeenLastCalledWith('/messages/m1/thread/read', { no: 2 });
     await settled();
     expect(log.own?.unread).toBe(0);
@@ -360,34 +360,34 @@ describe('the messages store', () => {
 
   it('has nothing read while it has not come', async () => {
     const { log } = await open();
-    log.hearOf(4);
-    expect(log.end).toBe(0);
+    log.noteLatestSeq(4);
+    expect(log.lastSeq).toBe(0);
   });
 
   it('places whoever writes at what they wrote', async () => {
-    const { line, log } = await open();
-    line.receive(created(4));
-    line.receive(created(5, { thread_id: 'm1' }));
+    const { live, log } = await open();
+    live.receive(created(4));
+    live.receive(created(5, { thread_id: 'm1' }));
     expect(log.positions.get('u1')).toEqual({ delivered: 4, read: 4 });
   });
 
   it('keeps the furthest position of each reader', async () => {
-    const { line, log, server } = await open();
+    const { live, log, server } = await open();
     server.create();
     await log.load();
     const at = (delivered_seq: number, read_seq: number) =>
-      line.receive({ type: 'receipt', payload: { conversation_id: 'c1', user_id: 'u1', delivered_seq, read_seq } });
+      live.receive({ type: 'receipt', payload: { conversation_id: 'c1', user_id: 'u1', delivered_seq, read_seq } });
     at(4, 2);
     at(3, 3);
     expect(log.positions.get('u1')).toEqual({ delivered: 4, read: 3 });
   });
 
   it('sends with the connection, and shows one message for it', async () => {
-    const { line, log, texts } = await open();
+    const { live, log, texts } = await open();
     await log.load();
     log.send('mine');
-    const sent = line.next();
-    line.receive(
+    const sent = live.next();
+    live.receive(
       frame('message.created', {
         seq: 1,
         message: message(1, {
@@ -404,18 +404,18 @@ describe('the messages store', () => {
   });
 
   it('does not send what is there already, as from another tab', async () => {
-    const { line, log, store } = await open();
+    const { live, log, store } = await open();
     await log.load();
-    line.ready = false;
+    live.ready = false;
     const client_id = log.send('mine');
     expect(store.outbox.waiting).toBe(1);
-    line.ready = true;
+    live.ready = true;
     const sender = { kind: 'user' as const, id: 'me', name: 'Elena' };
-    line.receive(frame('message.created', { seq: 1, message: message(1, { client_id, content: 'mine', sender }) }));
+    live.receive(frame('message.created', { seq: 1, message: message(1, { client_id, content: 'mine', sender }) }));
     expect(store.outbox.waiting).toBe(0);
     store.outbox.resume();
     await settled();
-    expect(line.requests.filter(({ type }) => type === 'message.send')).toEqual([]);
+    expect(live.requests.filter(({ type }) => type === 'message.send')).toEqual([]);
     expect(log.items.map(({ view }) => [view.content, view.sending])).toEqual([['mine', null]]);
   });
 
@@ -434,7 +434,7 @@ describe('the messages store', () => {
   });
 
   it('keeps the ten conversations that were shown last, and reads others anew', async () => {
-    const { server, store, line, get } = await open();
+    const { server, store, live, get } = await open();
     server.create();
     const visit = async (id: string) => {
       const leave = store.show(id);
@@ -453,18 +453,18 @@ describe('the messages store', () => {
     expect([second.items, second.find('m1')]).toEqual([[], null]);
     // What happens there meanwhile is read with it, and asked for no earlier.
     server.create();
-    line.receive({ ...created(2), payload: { ...created(2).payload, conversation_id: 'c2' } });
+    live.receive({ ...created(2), payload: { ...created(2).payload, conversation_id: 'c2' } });
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(line.requests).toEqual([]);
+    expect(live.requests).toEqual([]);
     (await visit('c2'))();
     expect(second.items.map(({ view }) => view.content)).toEqual(['text 1', 'text 2']);
   });
 
   it('keeps what is on the screen, what is not sent, and where something is begun', async () => {
-    const { server, store, line } = await open();
+    const { server, store, live } = await open();
     server.create();
     store.isBegun = (id) => id === 'c3';
-    line.ready = false;
+    live.ready = false;
     const visit = async (id: string) => {
       const leave = store.show(id);
       await store.conversation(id).open(0, 1);

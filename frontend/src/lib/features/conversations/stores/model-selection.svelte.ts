@@ -1,5 +1,5 @@
 import type { App } from '#lib/app/app.ts';
-import type { Chat } from '../context.ts';
+import type { ConversationContext } from '../context.ts';
 import type { ConversationView } from '../conversation-view.svelte.ts';
 import { attemptAction } from '../logic/attempt-action.ts';
 import type { Compared } from '../logic/comparing.svelte.ts';
@@ -15,12 +15,12 @@ export interface Choosing {
 }
 
 /** Model of a chat with an assistant, and comparison of the answers of two models. */
-export class ModelSelection {
+export class ModelSelectionStore {
   /** Purpose of the model picker while it is open. */
   choosing = $state.raw<Choosing | null>(null);
 
   readonly #app: App;
-  readonly #chat: Chat;
+  readonly #chat: ConversationContext;
   readonly #view: ConversationView;
 
   /** Model that answers the next question; null: the default of the installation. */
@@ -30,7 +30,7 @@ export class ModelSelection {
     return assistant !== undefined && assistant.model_choice !== false;
   });
 
-  constructor(app: App, chat: Chat, view: ConversationView) {
+  constructor(app: App, chat: ConversationContext, view: ConversationView) {
     this.#app = app;
     this.#chat = chat;
     this.#view = view;
@@ -51,20 +51,20 @@ export class ModelSelection {
     this.#chat.comparing.model = null;
   }
 
-  endComparison(): void {
+  stopComparison(): void {
     if (this.comparing) this.#chat.comparing.shown = null;
   }
 
   /** Requests an answer of another model beside an existing answer. */
   async compare(id: string, model: string, second: SecondAnswer): Promise<boolean> {
     return attemptAction(async () => {
-      second.begin(await this.#view.log.requests.compare(id, model));
+      second.start(await this.#view.log.requests.compare(id, model));
     });
   }
 
   /** Streams frames into a second answer. Returns a function that ends that. */
   follow(second: SecondAnswer): () => void {
-    return this.#app.connection.on((frame) => second.hear(frame));
+    return this.#app.connection.on((frame) => second.handleFrame(frame));
   }
 
   /** Applies the picked model to what the picker was opened for. */

@@ -1,7 +1,7 @@
 import type { App } from '#lib/app/app.ts';
 import type { Mention } from '#lib/api/types.ts';
 import type { ChannelLinks } from '#lib/features/channels/channel-links.ts';
-import type { Chat } from '../context.ts';
+import type { ConversationContext } from '../context.ts';
 import type { ConversationView, Reader } from '../conversation-view.svelte.ts';
 import { isChannel, isPersonal, mayCallAll } from '../kinds.ts';
 import { calledIn, callsMe, isCalled, type Name } from '../mentions.ts';
@@ -14,7 +14,7 @@ const EVERYBODY: readonly Name[] = [
 ];
 
 /** People, assistants, channels and emoji that a text of the conversation can name. */
-export class NameDirectory {
+export class NameDirectoryStore {
   /** Looks up the custom emoji of a workspace; set once its module has loaded. */
   emojiIn = $state.raw<((workspaceId: string) => readonly Name[]) | null>(null);
   /** Converts channel names to links and back; set once its module has loaded. */
@@ -27,7 +27,7 @@ export class NameDirectory {
   #hasAsked = false;
 
   readonly #app: App;
-  readonly #chat: Chat;
+  readonly #chat: ConversationContext;
   readonly #view: ConversationView;
 
   /** Members of a large conversation who became known by what they wrote. */
@@ -71,7 +71,7 @@ export class NameDirectory {
     return [...this.names, ...(this.#channelKey ? channels : []), ...this.emoji];
   });
 
-  constructor(app: App, chat: Chat, view: ConversationView) {
+  constructor(app: App, chat: ConversationContext, view: ConversationView) {
     this.#app = app;
     this.#chat = chat;
     this.#view = view;
@@ -100,12 +100,12 @@ export class NameDirectory {
   }
 
   /** Requests the names of these people where they are unknown. */
-  learnNames(userIds: readonly string[]): void {
+  loadNames(userIds: readonly string[]): void {
     for (const id of userIds) if (this.nameOf(id) === '') void this.#chat.people.find(this.#view.id, id);
   }
 
   /** Requests the assistants that can be mentioned although they are no members. */
-  learnAssistants(): void {
+  loadAssistants(): void {
     const { conversation } = this.#view;
     if (!conversation || isPersonal(conversation) || this.#hasAsked) return;
     this.#hasAsked = true;
@@ -130,13 +130,13 @@ export class NameDirectory {
   }
 
   /** Resolves a name to the person, assistant or channel that the user picked, from now on. */
-  mean(named: Name): void {
+  remember(named: Name): void {
     const { id, name, kind } = named;
     // `@all` and `@here` stand for no one in particular.
     if (!id) return;
     this.#picked = [named, ...this.#picked.filter((one) => one.id !== id)];
     if (kind === 'person' && !this.#view.others.some((other) => other.id === id))
-      this.#chat.people.learn(this.#view.id, { id, name });
+      this.#chat.people.add(this.#view.id, { id, name });
   }
 
   /** Text as its author sees it: channel names instead of links. */

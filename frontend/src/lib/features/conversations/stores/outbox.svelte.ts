@@ -5,7 +5,7 @@
  */
 import { ApiError, newId } from '#lib/api/client.ts';
 import type { AckPayload, Mention } from '#lib/api/types.ts';
-import type { Taken } from '#lib/realtime/pending-attachments.ts';
+import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { OutboxStorage } from '#lib/realtime/outbox-storage.ts';
 import type { LogInput } from '#lib/realtime/reducer.ts';
 import { asSent, isFault, isPassing } from '#lib/realtime/sending.ts';
@@ -18,7 +18,7 @@ const LONG = 8_000;
 /** How a long message goes out. */
 export type Post = (conversationId: string, message: ReturnType<typeof asSent>) => Promise<{ seq: number }>;
 
-export interface OutboxLine {
+export interface OutboxConnection {
   readonly ready: boolean;
   request(type: string, payload: unknown): Promise<AckPayload>;
 }
@@ -27,14 +27,14 @@ export interface OutboxLine {
 export type OutboxChannel = Pick<BroadcastChannel, 'postMessage' | 'addEventListener'>;
 
 /** What becomes of a message in one tab. One that was taken back is told by its id alone. */
-type Told = string | { readonly sent: string; readonly seq: number } | { readonly changed: Outgoing };
+type TabMessage = string | { readonly sent: string; readonly seq: number } | { readonly changed: Outgoing };
 
 /** A message that the server fails at so often is given back: those behind it shall not wait for ever. */
-const MOST_TRIES = 5;
+const MAX_TRIES = 5;
 const FIRST_PAUSE = 1_000;
-const LONGEST_PAUSE = 30_000;
+const MAX_PAUSE = 30_000;
 
-export class Outbox {
+export class OutboxStore {
   #queue = $state.raw<readonly Outgoing[]>([]);
   /** Until when the server asked us to slow down (milliseconds since 1970), or 0. */
   #slowedUntil = $state(0);
@@ -49,15 +49,15 @@ export class Outbox {
   readonly #waiters = new Map<string, (failure: Failure | null) => void>();
   /** Conversations that wait before their first message is tried again. */
   readonly #held = new Map<string, ReturnType<typeof setTimeout>>();
-  readonly #line: OutboxLine;
+  readonly #live: OutboxConnection;
   readonly #storage: OutboxStorage;
-  readonly #tell: (conversationId: string, input: LogInput) => void;
+  readonly #notify: (conversationId: string, input: LogInput) => void;
   readonly #post: Post;
   readonly #files: OutgoingFiles;
   readonly #channel: OutboxChannel | undefined;
 
   constructor(
-    line: OutboxLine,
+    live: OutboxConnection,
     storage: OutboxStorage,
     tell: (conversationId: string, input: LogInput) => void,
     post: Post,
@@ -65,15 +65,15 @@ export class Outbox {
     channel?: OutboxChannel
   ) {
     this.#channel = channel;
-    channel?.addEventListener('message', ({ data }) => this.#hear(data as Told));
-    this.#line = line;
+    channel?.addEventListener('message', ({ data }) => this.#handleTabMessage(data as TabMessage));
+    this.#live = live;
     this.#storage = storage;
-    this.#tell = (conversationId, input) => {
+    this.#notify = (conversationId, input) => {
       tell(conversationId, input);
-      if (input.kind === 'refused') this.#came(input.client_id, input.failure);
+      if (input.kind === 'refused') this.#resolveWaiter(input.client_id, input.failure);
       // It is out, or in nobody's way until the line is back.
       else if (input.kind === 'acked' || input.kind === 'waiting' || input.kind === 'discarded')
-        this.#came(input.client_id, null);
+        this.#resolveWaiter(input.client_id, null);
     };
     this.#post = post;
     this.#files = files;
@@ -104,7 +104,7 @@ export class Outbox {
       .filter((outgoing) => !fresh.has(outgoing.client_id))
       .map((outgoing) => (outgoing.state === 'failed' ? outgoing : { ...outgoing, state: 'waiting' as const }));
     this.#queue = [...restored, ...this.#queue];
-    for (const outgoing of restored) this.#tell(outgoing.conversation_id, { kind: 'queued', outgoing });
+    for (const outgoing of restored) this.#notify(outgoing.conversation_id, { kind: 'queued', outgoing });
     this.resume();
   }
 
@@ -116,7 +116,7 @@ export class Outbox {
     this.#tries.clear();
     for (const timer of this.#held.values()) clearTimeout(timer);
     this.#held.clear();
-    for (const clientId of [...this.#waiters.keys()]) this.#came(clientId, null);
+    for (const clientId of [...this.#waiters.keys()]) this.#resolveWaiter(clientId, null);
     this.#slowedUntil = 0;
   }
 
@@ -125,7 +125,7 @@ export class Outbox {
     content: string,
     replyTo: string | null,
     mentions: readonly Mention[] = [],
-    files: readonly Taken[] = [],
+    files: readonly AttachedFile[] = [],
     placed: Placed = {}
   ): string {
     // The order in which they are kept is the order of their times.
@@ -144,10 +144,10 @@ export class Outbox {
       seq: null
     };
     this.#queue = [...this.#queue, outgoing];
-    this.#tell(conversationId, { kind: 'queued', outgoing });
-    const kept = this.#keep(outgoing);
+    this.#notify(conversationId, { kind: 'queued', outgoing });
+    const kept = this.#persist(outgoing);
     // Whoever closes the page before the line is back has sent it all the same.
-    if (!this.#line.ready) void kept.then(() => this.#storage.wake());
+    if (!this.#live.ready) void kept.then(() => this.#storage.wake());
     void this.#pump(conversationId);
     return outgoing.client_id;
   }
@@ -155,7 +155,7 @@ export class Outbox {
   /** Why the server refuses a message that was sent just now; null once it is out, or waits. */
   outcome(clientId: string): Promise<Failure | null> {
     const outgoing = this.#find(clientId);
-    if (!outgoing || outgoing.state === 'failed' || !this.#mayGo(outgoing.conversation_id))
+    if (!outgoing || outgoing.state === 'failed' || !this.#canSend(outgoing.conversation_id))
       return Promise.resolve(outgoing?.failure ?? null);
     return new Promise((resolve) => this.#waiters.set(clientId, resolve));
   }
@@ -166,7 +166,7 @@ export class Outbox {
     if (outgoing?.state !== 'failed') return;
     const confirm = outgoing.confirm || outgoing.failure?.code === 'confirm_mention';
     this.#change(outgoing, { state: 'waiting', failure: null, ...(confirm && { confirm }) });
-    this.#tell(outgoing.conversation_id, { kind: 'waiting', client_id: clientId });
+    this.#notify(outgoing.conversation_id, { kind: 'waiting', client_id: clientId });
     void this.#pump(outgoing.conversation_id);
   }
 
@@ -175,54 +175,54 @@ export class Outbox {
     const outgoing = this.#find(clientId);
     if (outgoing?.state !== 'failed') return;
     this.#change(outgoing, { content, mentions, failure: null });
-    this.#tell(outgoing.conversation_id, { kind: 'reworded', client_id: clientId, content, mentions });
+    this.#notify(outgoing.conversation_id, { kind: 'reworded', client_id: clientId, content, mentions });
     this.retry(clientId);
   }
 
   discard(clientId: string): void {
-    this.#files.drop(this.takeBack(clientId));
+    this.#files.release(this.withdraw(clientId));
   }
 
   /** It won't be sent. Its files are the caller's. */
-  takeBack(clientId: string): readonly Taken[] {
+  withdraw(clientId: string): readonly AttachedFile[] {
     const outgoing = this.#find(clientId);
     if (!outgoing) return [];
-    this.#forget(clientId);
+    this.#removeDiscarded(clientId);
     this.#channel?.postMessage(clientId);
     return outgoing.files ?? [];
   }
 
   /** What was taken back or sent there is not sent from here; what is tried again there has not failed here either. */
-  #hear(told: Told): void {
-    if (typeof told === 'string') this.#forget(told);
-    else if ('sent' in told) this.arrived(told.sent, told.seq);
-    else this.#follow(told.changed);
+  #handleTabMessage(told: TabMessage): void {
+    if (typeof told === 'string') this.#removeDiscarded(told);
+    else if ('sent' in told) this.acknowledge(told.sent, told.seq);
+    else this.#applyChange(told.changed);
   }
 
-  #follow(changed: Outgoing): void {
+  #applyChange(changed: Outgoing): void {
     const { client_id, conversation_id, content, mentions = [], files = [], state, failure } = changed;
     if (!this.#find(client_id)) return;
-    this.#put(changed);
-    this.#tell(conversation_id, { kind: 'reworded', client_id, content, mentions });
-    this.#tell(conversation_id, { kind: 'files', client_id, files });
-    if (state === 'failed' && failure) this.#tell(conversation_id, { kind: 'refused', client_id, failure });
-    else this.#tell(conversation_id, { kind: 'waiting', client_id });
+    this.#replace(changed);
+    this.#notify(conversation_id, { kind: 'reworded', client_id, content, mentions });
+    this.#notify(conversation_id, { kind: 'files', client_id, files });
+    if (state === 'failed' && failure) this.#notify(conversation_id, { kind: 'refused', client_id, failure });
+    else this.#notify(conversation_id, { kind: 'waiting', client_id });
   }
 
   /** The server has it: from here, from another tab, or from when no page was open. */
-  arrived(clientId: string, seq: number): void {
+  acknowledge(clientId: string, seq: number): void {
     const outgoing = this.#find(clientId);
     if (!outgoing) return;
-    this.#drop(clientId);
+    this.#remove(clientId);
     if (outgoing.files) this.#files.sent(outgoing.files);
-    this.#tell(outgoing.conversation_id, { kind: 'acked', client_id: clientId, seq });
+    this.#notify(outgoing.conversation_id, { kind: 'acked', client_id: clientId, seq });
   }
 
-  #forget(clientId: string): void {
+  #removeDiscarded(clientId: string): void {
     const outgoing = this.#find(clientId);
     if (!outgoing) return;
-    this.#drop(clientId);
-    this.#tell(outgoing.conversation_id, { kind: 'discarded', client_id: clientId });
+    this.#remove(clientId);
+    this.#notify(outgoing.conversation_id, { kind: 'discarded', client_id: clientId });
   }
 
   /** Sends it without the files that could not be uploaded. */
@@ -232,9 +232,9 @@ export class Outbox {
     const outgoing = this.#find(clientId);
     if (outgoing?.state !== 'failed') return;
     if (hopeful.length === 0 && outgoing.content === '') return this.discard(clientId);
-    this.#files.drop(files.filter((file) => !hopeful.includes(file)));
+    this.#files.release(files.filter((file) => !hopeful.includes(file)));
     this.#change(outgoing, { files: hopeful });
-    this.#tell(outgoing.conversation_id, { kind: 'files', client_id: clientId, files: hopeful });
+    this.#notify(outgoing.conversation_id, { kind: 'files', client_id: clientId, files: hopeful });
     this.retry(clientId);
   }
 
@@ -248,7 +248,7 @@ export class Outbox {
     const userId = this.#userId;
     this.#busy.add(conversationId);
     try {
-      while (this.#mayGo(conversationId) && this.#userId === userId) {
+      while (this.#canSend(conversationId) && this.#userId === userId) {
         const next = this.#queue.find((one) => one.conversation_id === conversationId && one.state === 'waiting');
         if (!next || !(await this.#deliver(next))) return;
       }
@@ -257,14 +257,14 @@ export class Outbox {
     }
   }
 
-  #mayGo(conversationId: string): boolean {
-    return this.#line.ready && this.#slowedUntil <= Date.now() && !this.#held.has(conversationId);
+  #canSend(conversationId: string): boolean {
+    return this.#live.ready && this.#slowedUntil <= Date.now() && !this.#held.has(conversationId);
   }
 
   /** True where the next one may go. */
   async #deliver(outgoing: Outgoing): Promise<boolean> {
     const { client_id, conversation_id, content, forward_of, files = [] } = outgoing;
-    this.#tell(conversation_id, { kind: 'sending', client_id });
+    this.#notify(conversation_id, { kind: 'sending', client_id });
     try {
       const attachment_ids = files.length > 0 ? await this.#files.deliver(files) : undefined;
       // Discarded while its files went up.
@@ -274,51 +274,51 @@ export class Outbox {
         // Frames pass nothing on, and are not that long.
         content.length > LONG || forward_of
           ? await this.#post(conversation_id, message)
-          : await this.#line.request('message.send', { conversation_id, ...message });
+          : await this.#live.request('message.send', { conversation_id, ...message });
       this.#pauses = 0;
       const seq = ack.seq ?? 0;
-      this.arrived(client_id, seq);
-      this.#channel?.postMessage({ sent: client_id, seq } satisfies Told);
+      this.acknowledge(client_id, seq);
+      this.#channel?.postMessage({ sent: client_id, seq } satisfies TabMessage);
       return true;
     } catch (error) {
       // It may have been discarded, or another account may be here by now.
       if (!this.#find(client_id)) return true;
       if (!(error instanceof ApiError)) {
-        this.#tell(conversation_id, { kind: 'waiting', client_id });
+        this.#notify(conversation_id, { kind: 'waiting', client_id });
         this.#storage.wake();
         // Only the answer is missing: no hello comes that would go on with it.
-        if (this.#line.ready) this.#hold(conversation_id, FIRST_PAUSE);
+        if (this.#live.ready) this.#resumeAfter(conversation_id, FIRST_PAUSE);
         return false;
       }
       const tries = (this.#tries.get(client_id) ?? 0) + 1;
-      if (isFault(error) && tries < MOST_TRIES) {
+      if (isFault(error) && tries < MAX_TRIES) {
         this.#tries.set(client_id, tries);
-        this.#tell(conversation_id, { kind: 'waiting', client_id });
-        this.#hold(conversation_id, FIRST_PAUSE * 2 ** (tries - 1));
+        this.#notify(conversation_id, { kind: 'waiting', client_id });
+        this.#resumeAfter(conversation_id, FIRST_PAUSE * 2 ** (tries - 1));
         return false;
       }
       this.#tries.delete(client_id);
       if (isPassing(error)) {
-        this.#tell(conversation_id, { kind: 'waiting', client_id });
+        this.#notify(conversation_id, { kind: 'waiting', client_id });
         // Of a channel with slow mode, its own messages wait.
-        if (error.code === 'slow_mode') this.#hold(conversation_id, (error.retryAfter ?? 1) * 1_000);
+        if (error.code === 'slow_mode') this.#resumeAfter(conversation_id, (error.retryAfter ?? 1) * 1_000);
         else this.#pause(error.retryAfter);
         return false;
       }
       const { code, message, details, fields } = error;
       const failure: Failure = { code, message, details, fields };
       this.#change(outgoing, { state: 'failed', failure });
-      this.#tell(conversation_id, { kind: 'refused', client_id, failure });
+      this.#notify(conversation_id, { kind: 'refused', client_id, failure });
       return true;
     }
   }
 
-  #came(clientId: string, failure: Failure | null): void {
+  #resolveWaiter(clientId: string, failure: Failure | null): void {
     this.#waiters.get(clientId)?.(failure);
     this.#waiters.delete(clientId);
   }
 
-  #hold(conversationId: string, milliseconds: number): void {
+  #resumeAfter(conversationId: string, milliseconds: number): void {
     clearTimeout(this.#held.get(conversationId));
     const resume = () => {
       this.#held.delete(conversationId);
@@ -328,7 +328,7 @@ export class Outbox {
   }
 
   #pause(seconds: number | undefined): void {
-    const pause = seconds ? seconds * 1_000 : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.#pauses);
+    const pause = seconds ? seconds * 1_000 : Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** this.#pauses);
     this.#pauses++;
     this.#slowedUntil = Date.now() + pause;
     clearTimeout(this.#timer);
@@ -344,20 +344,20 @@ export class Outbox {
 
   #change(outgoing: Outgoing, change: Partial<Outgoing>): void {
     const changed = { ...outgoing, ...change };
-    this.#put(changed);
-    void this.#keep(changed);
-    this.#channel?.postMessage({ changed } satisfies Told);
+    this.#replace(changed);
+    void this.#persist(changed);
+    this.#channel?.postMessage({ changed } satisfies TabMessage);
   }
 
-  #put(changed: Outgoing): void {
+  #replace(changed: Outgoing): void {
     this.#queue = this.#queue.map((one) => (one.client_id === changed.client_id ? changed : one));
   }
 
-  async #keep(outgoing: Outgoing): Promise<void> {
+  async #persist(outgoing: Outgoing): Promise<void> {
     if (this.#userId !== null) await this.#storage.put(this.#userId, outgoing);
   }
 
-  #drop(clientId: string): void {
+  #remove(clientId: string): void {
     this.#queue = this.#queue.filter((outgoing) => outgoing.client_id !== clientId);
     if (this.#userId !== null) void this.#storage.remove(this.#userId, clientId);
   }

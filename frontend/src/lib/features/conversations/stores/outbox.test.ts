@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { reduce, type LogInput } from '#lib/realtime/reducer.ts';
 import { EMPTY, type LogState } from '#lib/realtime/state.ts';
-import { Outbox } from './outbox.svelte.ts';
-import { FakeFiles, FakeLine, MemoryOutboxStorage } from '../store-testing.ts';
+import { OutboxStore } from './outbox.svelte.ts';
+import { FakeFiles, FakeLiveUpdates, MemoryOutboxStorage } from '../store-testing.ts';
 
 const taken = (key: string) => ({ key, name: `${key}.png`, media_type: 'image/png', size: 7 });
 
@@ -23,18 +23,18 @@ class Tab extends EventTarget {
 }
 
 class Desk {
-  readonly line = new FakeLine();
+  readonly live = new FakeLiveUpdates();
   readonly post = vi.fn(async () => ({ seq: 7 }));
   readonly files = new FakeFiles();
   readonly logs = new Map<string, LogState>();
-  readonly outbox: Outbox;
+  readonly outbox: OutboxStore;
 
   constructor(
     readonly storage = new MemoryOutboxStorage(),
     channel?: EventTarget & Pick<BroadcastChannel, 'postMessage'>
   ) {
-    this.outbox = new Outbox(
-      this.line,
+    this.outbox = new OutboxStore(
+      this.live,
       storage,
       (id, input: LogInput) => this.logs.set(id, reduce(this.logs.get(id) ?? EMPTY, input)),
       this.post,
@@ -56,10 +56,10 @@ describe('the outbox', () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'hello', 'm1');
-    expect(desk.line.requests[0]?.payload).toMatchObject({ conversation_id: 'c1', content: 'hello', reply_to: 'm1' });
+    expect(desk.live.requests[0]?.payload).toMatchObject({ conversation_id: 'c1', content: 'hello', reply_to: 'm1' });
     expect(desk.shown('c1')).toEqual([['hello', 'sending']]);
     expect(desk.storage.kept.size).toBe(1);
-    desk.line.next().resolve({ message_id: 'm2', seq: 2 });
+    desk.live.next().resolve({ message_id: 'm2', seq: 2 });
     await settled();
     expect(desk.shown('c1')).toEqual([['hello', 'sent']]);
     expect(desk.storage.kept.size).toBe(0);
@@ -69,7 +69,7 @@ describe('the outbox', () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     const sent = desk.outbox.outcome(desk.outbox.send('c1', 'hello', null));
-    desk.line.next().resolve({ message_id: 'm2', seq: 2 });
+    desk.live.next().resolve({ message_id: 'm2', seq: 2 });
     expect(await sent).toBeNull();
 
     const files = [taken('f1')];
@@ -77,14 +77,14 @@ describe('the outbox', () => {
     const refused = desk.outbox.outcome(id);
     desk.files.arrive();
     await settled();
-    desk.line.refuse('out_of_credits');
+    desk.live.refuse('out_of_credits');
     expect(await refused).toMatchObject({ code: 'out_of_credits' });
-    expect(desk.outbox.takeBack(id)).toEqual(files);
+    expect(desk.outbox.withdraw(id)).toEqual(files);
     expect(desk.files.gone).toEqual([]);
     expect(desk.shown('c2')).toEqual([]);
     expect(desk.storage.kept.size).toBe(0);
 
-    desk.line.ready = false;
+    desk.live.ready = false;
     expect(await desk.outbox.outcome(desk.outbox.send('c3', 'later', null))).toBeNull();
   });
 
@@ -92,38 +92,38 @@ describe('the outbox', () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'https://a.test', null, [], [], { previews: false });
-    expect(desk.line.requests[0]?.payload).toMatchObject({ previews: false });
+    expect(desk.live.requests[0]?.payload).toMatchObject({ previews: false });
   });
 
   it('says whom a message calls, and confirms only what was sent once more', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', '@all, hello', null, [{ kind: 'all' }]);
-    expect(desk.line.requests[0]?.payload).toMatchObject({ mentions: [{ kind: 'all' }] });
-    expect(desk.line.requests[0]?.payload).not.toHaveProperty('confirm');
-    const id = String(desk.line.requests[0]?.payload.client_id);
-    desk.line.refuse('confirm_mention');
+    expect(desk.live.requests[0]?.payload).toMatchObject({ mentions: [{ kind: 'all' }] });
+    expect(desk.live.requests[0]?.payload).not.toHaveProperty('confirm');
+    const id = String(desk.live.requests[0]?.payload.client_id);
+    desk.live.refuse('confirm_mention');
     await settled();
     expect(desk.shown('c1')).toEqual([['@all, hello', 'failed']]);
     desk.outbox.retry(id);
-    expect(desk.line.requests[0]?.payload).toMatchObject({ mentions: [{ kind: 'all' }], confirm: true });
+    expect(desk.live.requests[0]?.payload).toMatchObject({ mentions: [{ kind: 'all' }], confirm: true });
   });
 
   it('says in other words what would notify too many, without confirming that', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', '@all, hello', null, [{ kind: 'all' }]);
-    const id = String(desk.line.requests[0]?.payload.client_id);
-    desk.line.refuse('confirm_mention', undefined, { count: 40 });
+    const id = String(desk.live.requests[0]?.payload.client_id);
+    desk.live.refuse('confirm_mention', undefined, { count: 40 });
     await settled();
     expect(desk.logs.get('c1')?.outbox[0]?.failure).toMatchObject({ details: { count: 40 } });
     desk.outbox.reword(id, '@here, hello', [{ kind: 'here' }]);
-    expect(desk.line.requests[0]?.payload).toMatchObject({
+    expect(desk.live.requests[0]?.payload).toMatchObject({
       client_id: id,
       content: '@here, hello',
       mentions: [{ kind: 'here' }]
     });
-    expect(desk.line.requests[0]?.payload).not.toHaveProperty('confirm');
+    expect(desk.live.requests[0]?.payload).not.toHaveProperty('confirm');
     expect(desk.shown('c1')).toEqual([['@here, hello', 'sending']]);
     expect([...desk.storage.kept.values()]).toMatchObject([{ content: '@here, hello' }]);
   });
@@ -134,15 +134,15 @@ describe('the outbox', () => {
     desk.outbox.send('c1', '', null, [], [taken('a'), taken('b')]);
     desk.outbox.send('c1', 'behind', null);
     await settled();
-    expect(desk.line.requests).toHaveLength(0);
+    expect(desk.live.requests).toHaveLength(0);
     desk.files.arrive();
     await settled();
-    expect(desk.line.requests[0]?.payload).toMatchObject({ content: '', attachment_ids: ['upload-a', 'upload-b'] });
-    desk.line.next().resolve({ message_id: 'm2', seq: 2 });
+    expect(desk.live.requests[0]?.payload).toMatchObject({ content: '', attachment_ids: ['upload-a', 'upload-b'] });
+    desk.live.next().resolve({ message_id: 'm2', seq: 2 });
     await settled();
     expect(desk.files.gone).toEqual(['a', 'b']);
-    expect(desk.line.requests[0]?.payload).toMatchObject({ content: 'behind' });
-    expect(desk.line.requests[0]?.payload).not.toHaveProperty('attachment_ids');
+    expect(desk.live.requests[0]?.payload).toMatchObject({ content: 'behind' });
+    expect(desk.live.requests[0]?.payload).not.toHaveProperty('attachment_ids');
   });
 
   it('gives a message back whose file is refused, and sends it without', async () => {
@@ -156,7 +156,7 @@ describe('the outbox', () => {
     expect(desk.files.gone).toEqual(['bad']);
     desk.files.arrive();
     await settled();
-    expect(desk.line.requests[0]?.payload).toMatchObject({ content: 'text', attachment_ids: ['upload-good'] });
+    expect(desk.live.requests[0]?.payload).toMatchObject({ content: 'text', attachment_ids: ['upload-good'] });
   });
 
   it('sends nothing that was discarded while its files went up', async () => {
@@ -169,7 +169,7 @@ describe('the outbox', () => {
     desk.files.arrive();
     await settled();
     expect(desk.files.gone).toEqual(['a']);
-    expect(desk.line.requests.map(({ payload }) => payload.content)).toEqual(['next']);
+    expect(desk.live.requests.map(({ payload }) => payload.content)).toEqual(['next']);
   });
 
   it('posts what no frame can hold, in its turn', async () => {
@@ -179,32 +179,32 @@ describe('the outbox', () => {
     desk.outbox.send('c1', 'first', null);
     desk.outbox.send('c1', long, null);
     expect(desk.post).not.toHaveBeenCalled();
-    desk.line.next().resolve({ message_id: 'm2', seq: 2 });
+    desk.live.next().resolve({ message_id: 'm2', seq: 2 });
     await settled();
     expect(desk.post).toHaveBeenCalledExactlyOnceWith('c1', { client_id: expect.any(String), content: long });
-    expect(desk.line.requests).toHaveLength(0);
+    expect(desk.live.requests).toHaveLength(0);
     expect(desk.shown('c1').map(([, state]) => state)).toEqual(['sent', 'sent']);
   });
 
   it('sends what was written offline in its order, each once, when the connection is back', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
-    desk.line.ready = false;
+    desk.live.ready = false;
     for (const text of ['one', 'two', 'three']) desk.outbox.send('c1', text, null);
     expect(desk.outbox.waiting).toBe(3);
-    desk.line.greet();
+    desk.live.greet();
     desk.outbox.resume();
     desk.outbox.resume();
     const sent: unknown[] = [];
     for (let seq = 1; seq <= 3; seq++) {
-      expect(desk.line.requests).toHaveLength(1);
-      const request = desk.line.next();
+      expect(desk.live.requests).toHaveLength(1);
+      const request = desk.live.next();
       sent.push(request.payload.content);
       request.resolve({ seq });
       await settled();
     }
     expect(sent).toEqual(['one', 'two', 'three']);
-    expect(desk.line.requests).toHaveLength(0);
+    expect(desk.live.requests).toHaveLength(0);
     expect(desk.outbox.waiting).toBe(0);
   });
 
@@ -213,43 +213,43 @@ describe('the outbox', () => {
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'one', null);
     desk.outbox.send('c1', 'two', null);
-    const first = desk.line.requests[0]?.payload.client_id;
-    desk.line.lose();
+    const first = desk.live.requests[0]?.payload.client_id;
+    desk.live.lose();
     await settled();
     expect(desk.shown('c1')).toEqual([
       ['one', 'waiting'],
       ['two', 'waiting']
     ]);
-    desk.line.greet();
+    desk.live.greet();
     desk.outbox.resume();
-    expect(desk.line.requests[0]?.payload).toMatchObject({ client_id: first, content: 'one' });
+    expect(desk.live.requests[0]?.payload).toMatchObject({ client_id: first, content: 'one' });
   });
 
   it('shows nothing as unsent, and sends nothing once more, that went out from another tab', async () => {
     Tab.all = [];
     const storage = new MemoryOutboxStorage();
     const writing = new Desk(storage, new Tab());
-    writing.line.ready = false;
+    writing.live.ready = false;
     await writing.outbox.open('me');
     writing.outbox.send('c1', 'from the train', null, [], [taken('f1')]);
     await settled();
     const other = new Desk(storage, new Tab());
-    other.line.ready = false;
+    other.live.ready = false;
     await other.outbox.open('me');
     expect([other.outbox.waiting, other.shown('c1')]).toEqual([1, [['from the train', 'waiting']]]);
-    writing.line.greet();
+    writing.live.greet();
     writing.outbox.resume();
     await settled();
     writing.files.arrive();
     await settled();
-    writing.line.next().resolve({ seq: 4 });
+    writing.live.next().resolve({ seq: 4 });
     await settled();
     expect([other.outbox.waiting, other.shown('c1')]).toEqual([0, [['from the train', 'sent']]]);
     expect(other.files.gone).toEqual(['f1']);
-    other.line.greet();
+    other.live.greet();
     other.outbox.resume();
     await settled();
-    expect(other.line.requests).toEqual([]);
+    expect(other.live.requests).toEqual([]);
   });
 
   it('shows a message that failed as another tab has it: in other words, tried again, failed again', async () => {
@@ -258,7 +258,7 @@ describe('the outbox', () => {
     const one = new Desk(storage, new Tab());
     await one.outbox.open('me');
     const id = one.outbox.send('c1', '@all lunch', null);
-    one.line.refuse('confirm_mention');
+    one.live.refuse('confirm_mention');
     await settled();
     const other = new Desk(storage, new Tab());
     await other.outbox.open('me');
@@ -266,22 +266,22 @@ describe('the outbox', () => {
     one.outbox.reword(id, '@here lunch', [{ kind: 'here' }]);
     await settled();
     expect(other.shown('c1')).toEqual([['@here lunch', 'waiting']]);
-    expect(other.line.requests).toEqual([]);
-    one.line.refuse('forbidden');
+    expect(other.live.requests).toEqual([]);
+    one.live.refuse('forbidden');
     await settled();
     expect(other.shown('c1')).toEqual([['@here lunch', 'failed']]);
     // It is the same there, too, when that tab tries.
     other.outbox.retry(id);
-    expect(other.line.next().payload).toMatchObject({ client_id: id, content: '@here lunch' });
+    expect(other.live.next().payload).toMatchObject({ client_id: id, content: '@here lunch' });
     expect(one.shown('c1')).toEqual([['@here lunch', 'waiting']]);
-    expect(one.line.requests).toEqual([]);
+    expect(one.live.requests).toEqual([]);
   });
 
   it('sends nothing that was taken back in another tab', async () => {
     const storage = new MemoryOutboxStorage();
     const here = new Desk(storage, new Tab());
     const there = new Desk(storage, new Tab());
-    here.line.ready = there.line.ready = false;
+    here.live.ready = there.live.ready = false;
     await here.outbox.open('me');
     here.outbox.send('c1', 'in anger', null);
     const left = here.outbox.send('c1', 'calmly', null);
@@ -290,9 +290,9 @@ describe('the outbox', () => {
     const [first] = there.logs.get('c1')?.outbox ?? [];
     there.outbox.discard(first?.client_id ?? '');
     expect(here.shown('c1')).toEqual([['calmly', 'waiting']]);
-    here.line.ready = true;
+    here.live.ready = true;
     here.outbox.resume();
-    expect(here.line.requests.map(({ payload }) => payload.client_id)).toEqual([left]);
+    expect(here.live.requests.map(({ payload }) => payload.client_id)).toEqual([left]);
     Tab.all = [];
   });
 
@@ -300,12 +300,12 @@ describe('the outbox', () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'hello', null);
-    const first = desk.line.next();
+    const first = desk.live.next();
     first.reject(new Error('no answer'));
     await settled();
     expect(desk.shown('c1')).toEqual([['hello', 'waiting']]);
     await vi.advanceTimersByTimeAsync(1_000);
-    const again = desk.line.next();
+    const again = desk.live.next();
     expect(again.payload.client_id).toBe(first.payload.client_id);
     again.resolve({ message_id: 'm2', seq: 2 });
     await settled();
@@ -315,7 +315,7 @@ describe('the outbox', () => {
   it('takes up after a reload what was left, in its order', async () => {
     const before = new Desk();
     await before.outbox.open('me');
-    before.line.ready = false;
+    before.live.ready = false;
     before.outbox.send('c1', 'one', null);
     before.outbox.send('c1', 'two', null);
     const after = new Desk(before.storage);
@@ -334,18 +334,18 @@ describe('the outbox', () => {
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'bad', null);
     desk.outbox.send('c1', 'good', null);
-    const id = String(desk.line.requests[0]?.payload.client_id);
-    desk.line.refuse('invalid');
+    const id = String(desk.live.requests[0]?.payload.client_id);
+    desk.live.refuse('invalid');
     await settled();
     expect(desk.shown('c1')).toEqual([
       ['bad', 'failed'],
       ['good', 'sending']
     ]);
-    desk.line.next().resolve({ seq: 5 });
+    desk.live.next().resolve({ seq: 5 });
     await settled();
     desk.outbox.retry(id);
-    expect(desk.line.requests[0]?.payload).toMatchObject({ client_id: id, content: 'bad' });
-    desk.line.refuse('invalid');
+    expect(desk.live.requests[0]?.payload).toMatchObject({ client_id: id, content: 'bad' });
+    desk.live.refuse('invalid');
     await settled();
     desk.outbox.discard(id);
     expect(desk.shown('c1')).toEqual([['good', 'sent']]);
@@ -358,7 +358,7 @@ describe('the outbox', () => {
     desk.outbox.send('c1', 'at once', null);
     await settled();
     expect(desk.storage.woken).toBe(0);
-    desk.line.ready = false;
+    desk.live.ready = false;
     desk.outbox.send('c2', 'later', null);
     await settled();
     expect(desk.storage.woken).toBe(1);
@@ -368,28 +368,28 @@ describe('the outbox', () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'one', null);
-    desk.line.refuse('rate_limited', 8);
+    desk.live.refuse('rate_limited', 8);
     await settled();
     expect(desk.shown('c1')).toEqual([['one', 'waiting']]);
     expect(desk.outbox.slowedUntil - Date.now()).toBe(8_000);
     desk.outbox.send('c1', 'two', null);
-    expect(desk.line.requests).toHaveLength(0);
+    expect(desk.live.requests).toHaveLength(0);
     await vi.advanceTimersByTimeAsync(8_000);
-    expect(desk.line.requests[0]?.payload.content).toBe('one');
+    expect(desk.live.requests[0]?.payload.content).toBe('one');
   });
 
   it('waits in a channel with slow mode, and in no other', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'one', null);
-    desk.line.refuse('slow_mode', 8);
+    desk.live.refuse('slow_mode', 8);
     await settled();
     expect(desk.shown('c1')).toEqual([['one', 'waiting']]);
     expect(desk.outbox.slowedUntil).toBe(0);
     desk.outbox.send('c2', 'two', null);
-    expect(desk.line.requests.map(({ payload }) => payload.content)).toEqual(['two']);
+    expect(desk.live.requests.map(({ payload }) => payload.content)).toEqual(['two']);
     await vi.advanceTimersByTimeAsync(8_000);
-    expect(desk.line.requests.map(({ payload }) => payload.content)).toEqual(['two', 'one']);
+    expect(desk.live.requests.map(({ payload }) => payload.content)).toEqual(['two', 'one']);
   });
 
   it('gives back a message at which the server always fails, and goes on with those behind it', async () => {
@@ -397,10 +397,10 @@ describe('the outbox', () => {
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'bad', null);
     desk.outbox.send('c1', 'good', null);
-    const id = String(desk.line.requests[0]?.payload.client_id);
+    const id = String(desk.live.requests[0]?.payload.client_id);
     for (let turn = 1; turn <= 5; turn++) {
-      expect(desk.line.requests[0]?.payload.content, `try ${turn}`).toBe('bad');
-      desk.line.refuse('internal');
+      expect(desk.live.requests[0]?.payload.content, `try ${turn}`).toBe('bad');
+      desk.live.refuse('internal');
       await settled();
       // Another conversation does not wait for it, and nobody is told that they are too fast.
       expect(desk.outbox.slowedUntil).toBe(0);
@@ -410,10 +410,10 @@ describe('the outbox', () => {
       ['bad', 'failed'],
       ['good', 'sending']
     ]);
-    desk.line.next().resolve({ seq: 5 });
+    desk.live.next().resolve({ seq: 5 });
     await settled();
     desk.outbox.retry(id);
-    expect(desk.line.requests[0]?.payload).toMatchObject({ client_id: id, content: 'bad' });
+    expect(desk.live.requests[0]?.payload).toMatchObject({ client_id: id, content: 'bad' });
   });
 
   it('does not let one conversation wait for another', async () => {
@@ -421,6 +421,6 @@ describe('the outbox', () => {
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'one', null);
     desk.outbox.send('c2', 'two', null);
-    expect(desk.line.requests.map((request) => request.payload.content)).toEqual(['one', 'two']);
+    expect(desk.live.requests.map((request) => request.payload.content)).toEqual(['one', 'two']);
   });
 });

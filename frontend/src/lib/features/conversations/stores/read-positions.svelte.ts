@@ -8,7 +8,7 @@ export interface Position {
 }
 
 /** Positions of the members of a conversation. Except by `resetOwn`, a position only moves forward. */
-export class ReadPositions {
+export class ReadPositionsStore {
   readonly #positions = new SvelteMap<string, Position>();
   readonly #me: () => string | null;
   /** Position that the server has confirmed for the reader. */
@@ -31,22 +31,22 @@ export class ReadPositions {
     return this.#positions.get(userId);
   }
 
-  hearReceipt({ user_id, delivered_seq, read_seq }: ReceiptPayload): void {
+  applyReceipt({ user_id, delivered_seq, read_seq }: ReceiptPayload): void {
     this.#advance(user_id, { delivered: delivered_seq, read: read_seq });
   }
 
-  hearReaders(items: readonly { user_id: string; read_seq: number }[]): void {
+  applyReaders(items: readonly { user_id: string; read_seq: number }[]): void {
     for (const { user_id, read_seq } of items) this.#advance(user_id, { delivered: read_seq, read: read_seq });
   }
 
-  hearMembers(members: readonly Member[]): void {
+  applyMembers(members: readonly Member[]): void {
     for (const { user_id, delivered_seq = 0, read_seq = 0 } of members) {
       if (user_id) this.#advance(user_id, { delivered: delivered_seq, read: read_seq });
     }
   }
 
   /** The sender of a message has read what precedes it; a reply in a thread says nothing about the conversation. */
-  hearSender({ sender, seq, thread_id, also_to_conversation }: Message): void {
+  applySender({ sender, seq, thread_id, also_to_conversation }: Message): void {
     if (sender.kind !== 'user' || sender.id === null || (thread_id && !also_to_conversation)) return;
     this.#advance(sender.id, { delivered: seq, read: seq });
   }

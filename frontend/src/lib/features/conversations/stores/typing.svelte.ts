@@ -1,7 +1,7 @@
 import { SvelteMap } from 'svelte/reactivity';
 import type { ServerFrame } from '#lib/api/types.ts';
 
-interface TypingLine {
+interface TypingConnection {
   on(handler: (frame: ServerFrame) => void): () => void;
   notify(type: string, payload: unknown): void;
 }
@@ -14,16 +14,16 @@ export class TypingStore {
   readonly #writers = new SvelteMap<string, readonly string[]>();
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
   readonly #saidAt = new Map<string, number>();
-  readonly #line: TypingLine;
+  readonly #live: TypingConnection;
   readonly #leave: () => void;
 
-  constructor(line: TypingLine) {
-    this.#line = line;
-    this.#leave = line.on((frame) => {
+  constructor(live: TypingConnection) {
+    this.#live = live;
+    this.#leave = live.on((frame) => {
       if (frame.type === 'typing')
-        this.#hear(frame.payload.conversation_id, frame.payload.user_id, frame.payload.active);
+        this.#applyTyping(frame.payload.conversation_id, frame.payload.user_id, frame.payload.active);
       if (frame.type === 'message.created' && frame.payload.message.sender.id) {
-        this.#hear(frame.payload.conversation_id, frame.payload.message.sender.id, false);
+        this.#applyTyping(frame.payload.conversation_id, frame.payload.message.sender.id, false);
       }
     });
   }
@@ -34,33 +34,33 @@ export class TypingStore {
   }
 
   /** A key was pressed. */
-  say(conversationId: string): void {
+  reportTyping(conversationId: string): void {
     const now = Date.now();
     if (now - (this.#saidAt.get(conversationId) ?? -Infinity) < SAY_EVERY) return;
     this.#saidAt.set(conversationId, now);
-    this.#line.notify('typing', { conversation_id: conversationId, active: true });
+    this.#live.notify('typing', { conversation_id: conversationId, active: true });
   }
 
   /** The text was sent or taken back. */
   stop(conversationId: string): void {
     if (!this.#saidAt.delete(conversationId)) return;
-    this.#line.notify('typing', { conversation_id: conversationId, active: false });
+    this.#live.notify('typing', { conversation_id: conversationId, active: false });
   }
 
   close(): void {
     this.#leave();
-    this.forget();
+    this.clear();
   }
 
   /** Without a connection nobody is known to write. */
-  forget(): void {
+  clear(): void {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
     this.#writers.clear();
     this.#saidAt.clear();
   }
 
-  #hear(conversationId: string, userId: string, active: boolean): void {
+  #applyTyping(conversationId: string, userId: string, active: boolean): void {
     const key = `${conversationId}/${userId}`;
     clearTimeout(this.#timers.get(key));
     this.#timers.delete(key);
@@ -69,7 +69,7 @@ export class TypingStore {
       this.#writers.set(conversationId, [...others, userId]);
       this.#timers.set(
         key,
-        setTimeout(() => this.#hear(conversationId, userId, false), EXPIRES_AFTER)
+        setTimeout(() => this.#applyTyping(conversationId, userId, false), EXPIRES_AFTER)
       );
     } else if (others.length > 0) this.#writers.set(conversationId, others);
     else this.#writers.delete(conversationId);

@@ -1,13 +1,13 @@
 import { thumbHashToDataURL } from 'thumbhash';
 
 const made = new Map<string, string | null>();
-const MOST = 300;
+const MAX_CACHED = 300;
 
 /** The picture that a hash stands for, as an address; null where it is none. */
 export function blurred(hash: string): string | null {
   let url = made.get(hash);
   if (url === undefined) {
-    if (made.size >= MOST) made.clear();
+    if (made.size >= MAX_CACHED) made.clear();
     url = draw(hash);
     made.set(hash, url);
   }

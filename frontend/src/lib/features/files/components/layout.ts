@@ -4,7 +4,7 @@ const WIDEST = 420;
 const HIGHEST = 320;
 const NARROWEST = 80;
 /** So many stand in a grid; the last one says how many more there are. */
-export const MOST_SHOWN = 4;
+export const MAX_SHOWN = 4;
 
 export interface Frame {
   readonly width: number;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { kept, WHOLE, zoomed } from './zoom.ts';
+import { clampZoom, WHOLE, zoomed } from './zoom.ts';
 
 describe('zooming', () => {
   it('keeps what is under the pointer where it is', () => {
@@ -15,6 +15,10 @@ describe('zooming', () => {
   });
 
   it('does not lose the picture', () => {
-    expect(kept({ scale: 2, x: 900, y: -900 }, { width: 400, height: 200 })).toEqual({ scale: 2, x: 200, y: -100 });
+    expect(clampZoom({ scale: 2, x: 900, y: -900 }, { width: 400, height: 200 })).toEqual({
+      scale: 2,
+      x: 200,
+      y: -100
+    });
   });
 });

@@ -7,18 +7,18 @@ export interface Zoom {
 }
 
 export const WHOLE: Zoom = { scale: 1, x: 0, y: 0 };
-const MOST = 8;
+const MAX_ZOOM = 8;
 
 /** Once more as large by `factor`, while what is at (x, y) stays there. */
 export function zoomed(zoom: Zoom, factor: number, x = 0, y = 0): Zoom {
-  const scale = Math.min(MOST, Math.max(1, zoom.scale * factor));
+  const scale = Math.min(MAX_ZOOM, Math.max(1, zoom.scale * factor));
   if (scale === 1) return WHOLE;
   const grown = scale / zoom.scale;
   return { scale, x: x - (x - zoom.x) * grown, y: y - (y - zoom.y) * grown };
 }
 
 /** Its edges don't leave the stage further than they must. */
-export function kept(zoom: Zoom, picture: { width: number; height: number }): Zoom {
+export function clampZoom(zoom: Zoom, picture: { width: number; height: number }): Zoom {
   const reach = (size: number) => (size * (zoom.scale - 1)) / 2;
   const within = (value: number, most: number) => Math.max(-most, Math.min(most, value));
   return { ...zoom, x: within(zoom.x, reach(picture.width)), y: within(zoom.y, reach(picture.height)) };

@@ -1,13 +1,13 @@
 /** Records what is said: asks for the microphone, measures the level, and gives back a file with its wave form. */
-import type { Choice } from '../attachments.svelte.ts';
+import type { ChosenFile } from '../attachments.svelte.ts';
 import { peaksOf } from './waveform.ts';
 
 /** What plays in every browser comes first. */
 const TYPES = ['audio/mp4;codecs=mp4a.40.2', 'audio/webm;codecs=opus', 'audio/mp4'];
 const LEVEL_EVERY = 50;
 /** So many of the last levels are shown. */
-const SHOWN = 60;
-export const LONGEST = 10 * 60 * 1_000;
+const MAX_LEVELS = 60;
+export const MAX_RECORDING_MS = 10 * 60 * 1_000;
 /** Nobody said anything in less. */
 const SHORTEST = 500;
 
@@ -19,7 +19,7 @@ export class Recorder {
   milliseconds = $state(0);
   /** The last levels, from 0 to 255. */
   levels = $state.raw<readonly number[]>([]);
-  recording = $state.raw<Choice | null>(null);
+  recording = $state.raw<ChosenFile | null>(null);
 
   readonly #all: number[] = [];
   readonly #pieces: Blob[] = [];
@@ -57,7 +57,7 @@ export class Recorder {
   }
 
   /** What was recorded, once it is complete; null where that was nothing. */
-  async finish(): Promise<Choice | null> {
+  async finish(): Promise<ChosenFile | null> {
     if (this.state === 'recording') {
       const ended = new Promise<void>((resolve) => this.#recorder?.addEventListener('stop', () => resolve()));
       this.stop();
@@ -67,7 +67,7 @@ export class Recorder {
   }
 
   /** For whoever sends it: however often that is pressed, it is given once. */
-  async take(): Promise<Choice | null> {
+  async takeRecording(): Promise<ChosenFile | null> {
     const recording = await this.finish();
     if (!recording || this.#isTaken) return null;
     this.#isTaken = true;
@@ -98,9 +98,9 @@ export class Recorder {
       const level = Math.sqrt(wave.reduce((sum, value) => sum + value * value, 0) / wave.length);
       this.#all.push(level);
       // Speech is quiet on this scale: so it fills the meter.
-      this.levels = [...this.levels, Math.min(255, Math.round(Math.sqrt(level) * 400))].slice(-SHOWN);
+      this.levels = [...this.levels, Math.min(255, Math.round(Math.sqrt(level) * 400))].slice(-MAX_LEVELS);
       this.milliseconds = performance.now() - begun;
-      if (this.milliseconds >= LONGEST) this.stop();
+      if (this.milliseconds >= MAX_RECORDING_MS) this.stop();
     }, LEVEL_EVERY);
   }
 
@@ -109,11 +109,11 @@ export class Recorder {
     const recorder = new MediaRecorder(stream, type ? { mimeType: type } : undefined);
     this.#recorder = recorder;
     recorder.ondataavailable = ({ data }) => this.#pieces.push(data);
-    recorder.onstop = () => this.#end(recorder.mimeType);
+    recorder.onstop = () => this.#finishRecording(recorder.mimeType);
     recorder.start(1_000);
   }
 
-  #end(mimeType: string): void {
+  #finishRecording(mimeType: string): void {
     this.#release();
     const media_type = mimeType.split(';', 1)[0] || 'audio/webm';
     const blob = new Blob(this.#pieces, { type: media_type });

@@ -1,14 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import type { Choice } from '../attachments.svelte.ts';
+import type { ChosenFile } from '../attachments.svelte.ts';
 import { Recorder } from './recorder.svelte.ts';
 
 describe('a recording', () => {
   it('is sent once, however often that is pressed', async () => {
     const recorder = new Recorder(() => 'voice');
-    const recording: Choice = { blob: new Blob(['a']), picked: { name: 'voice', media_type: 'audio/mp4', size: 1 } };
+    const recording: ChosenFile = {
+      blob: new Blob(['a']),
+      picked: { name: 'voice', media_type: 'audio/mp4', size: 1 }
+    };
     recorder.recording = recording;
     recorder.state = 'done';
-    expect(await Promise.all([recorder.take(), recorder.take()])).toEqual([recording, null]);
+    expect(await Promise.all([recorder.takeRecording(), recorder.takeRecording()])).toEqual([recording, null]);
     // It can still be written down.
     expect(await recorder.finish()).toBe(recording);
   });

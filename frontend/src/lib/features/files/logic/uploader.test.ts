@@ -2,9 +2,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
 import type { Request } from '#lib/api/upload.ts';
-import { Attachments } from '../attachments.svelte.ts';
-import type { Entrance } from '#lib/features/auth/auth-policy.svelte.ts';
-import type { KeptFile } from '#lib/realtime/file-storage.ts';
+import { AttachmentsStore } from '../attachments.svelte.ts';
+import type { AuthPolicyStore } from '#lib/features/auth/auth-policy.svelte.ts';
+import type { StoredFile } from '#lib/realtime/file-storage.ts';
 import { Uploader } from './uploader.ts';
 
 interface Going {
@@ -14,9 +14,9 @@ interface Going {
 }
 
 class Storage {
-  readonly kept = new Map<string, KeptFile>();
+  readonly kept = new Map<string, StoredFile>();
   load = () => Promise.resolve([...this.kept.values()]);
-  put = (_: string, kept: KeptFile) => Promise.resolve(void this.kept.set(kept.taken.key, kept));
+  put = (_: string, kept: StoredFile) => Promise.resolve(void this.kept.set(kept.taken.key, kept));
   remove = (_: string, key: string) => Promise.resolve(void this.kept.delete(key));
 }
 
@@ -25,7 +25,7 @@ class Desk {
   readonly removed = vi.fn(() => Promise.resolve());
   readonly entrance = { uploads: { refused_types: [], max_bytes: 1_000 }, load: () => Promise.resolve() };
   readonly api = { delete: this.removed } as unknown as Api;
-  readonly files = new Attachments(this.api, this.entrance as unknown as Entrance);
+  readonly files = new AttachmentsStore(this.api, this.entrance as unknown as AuthPolicyStore);
   readonly uploader: Uploader;
 
   constructor(readonly storage = new Storage()) {
@@ -86,7 +86,7 @@ describe('uploading', () => {
 
   it('leaves with the composer what was chosen after the message had taken its files', async () => {
     const desk = new Desk();
-    vi.spyOn(desk.files, 'bring').mockResolvedValue(desk.uploader);
+    vi.spyOn(desk.files, 'loadUploader').mockResolvedValue(desk.uploader);
     await desk.add('a', 'b');
     const taken = desk.files.chosen('c1');
     await desk.add('c');
@@ -107,7 +107,7 @@ describe('uploading', () => {
     const [a, b] = there.files.chosen('c1');
     // A message here waits for this one.
     there.uploader.handOver([b!]);
-    there.uploader.letGo([a!.key, b!.key]);
+    there.uploader.releaseTaken([a!.key, b!.key]);
     expect([there.states, there.files.all.has(b!.key)]).toEqual([[['b', 'uploading']], true]);
     expect([here.storage.kept.size, there.removed.mock.calls]).toEqual([2, []]);
   });

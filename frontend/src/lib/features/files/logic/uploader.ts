@@ -2,24 +2,24 @@
 import { ApiError, newId, type Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
 import { upload as send, type Request } from '#lib/api/upload.ts';
-import { sentence } from '#lib/api/error-messages.ts';
+import { errorMessage } from '#lib/api/error-messages.ts';
 import { m } from '#lib/paraglide/messages.js';
-import type { Attachments, Choice } from '../attachments.svelte.ts';
-import type { Entrance } from '#lib/features/auth/auth-policy.svelte.ts';
-import { MOST_FILES, type Attached, type Taken } from '#lib/realtime/pending-attachments.ts';
-import { FileStorage, type KeptFile } from '#lib/realtime/file-storage.ts';
-import { inBytes } from '#lib/i18n/bytes.ts';
+import type { AttachmentsStore, ChosenFile } from '../attachments.svelte.ts';
+import type { AuthPolicyStore } from '#lib/features/auth/auth-policy.svelte.ts';
+import { MAX_FILES, type Attachment, type AttachedFile } from '#lib/realtime/pending-attachments.ts';
+import { FileStorage, type StoredFile } from '#lib/realtime/file-storage.ts';
+import { formatBytes } from '#lib/i18n/bytes.ts';
 
 const AT_ONCE = 3;
 const FIRST_PAUSE = 1_000;
-const LONGEST_PAUSE = 30_000;
+const MAX_PAUSE = 30_000;
 /** A server that fails at a file so often is not asked again by itself. */
-const MOST_TRIES = 4;
+const MAX_TRIES = 4;
 const USUAL_MOST = 100 * 1024 * 1024;
 /** The server forgets what no message has taken after a day. */
 const FORGOTTEN_AFTER = 23 * 60 * 60 * 1_000;
 /** Of the pictures that were sent from here so many need not be loaded. */
-const MOST_PREVIEWS = 40;
+const MAX_PREVIEWS = 40;
 /** Pictures that every browser can draw. */
 const DRAWN = /^image\/(png|jpeg|gif|webp|avif|svg\+xml|bmp)$/;
 
@@ -37,9 +37,9 @@ interface Job {
 export type Transport = (api: Api, request: Request) => Promise<Upload>;
 
 export class Uploader {
-  readonly #files: Attachments;
+  readonly #files: AttachmentsStore;
   readonly #api: Api;
-  readonly #entrance: Pick<Entrance, 'uploads' | 'load'>;
+  readonly #authPolicy: Pick<AuthPolicyStore, 'uploads' | 'load'>;
   readonly #userId: string;
   readonly #storage: Pick<FileStorage, 'load' | 'put' | 'remove'>;
   readonly #transport: Transport;
@@ -47,16 +47,16 @@ export class Uploader {
   #running = 0;
 
   constructor(
-    files: Attachments,
+    files: AttachmentsStore,
     api: Api,
-    entrance: Pick<Entrance, 'uploads' | 'load'>,
+    authPolicy: Pick<AuthPolicyStore, 'uploads' | 'load'>,
     userId: string,
     storage: Pick<FileStorage, 'load' | 'put' | 'remove'> = new FileStorage(),
     transport: Transport = send
   ) {
     this.#files = files;
     this.#api = api;
-    this.#entrance = entrance;
+    this.#authPolicy = authPolicy;
     this.#userId = userId;
     this.#storage = storage;
     this.#transport = transport;
@@ -70,9 +70,9 @@ export class Uploader {
         void this.#storage.remove(this.#userId, taken.key);
         continue;
       }
-      this.#hold(taken, { blob, conversationId, upload, keptAt, begunAt });
+      this.#addJob(taken, { blob, conversationId, upload, keptAt, begunAt });
     }
-    this.#go();
+    this.#startNext();
   }
 
   close(): void {
@@ -87,36 +87,39 @@ export class Uploader {
 
   /** The most bytes that a file may have here. */
   get #most(): number {
-    return this.#entrance.uploads?.max_bytes ?? USUAL_MOST;
+    return this.#authPolicy.uploads?.max_bytes ?? USUAL_MOST;
   }
 
-  async add(conversationId: string, choices: readonly Choice[]): Promise<string> {
-    await this.#entrance.load();
+  async add(conversationId: string, choices: readonly ChosenFile[]): Promise<string> {
+    await this.#authPolicy.load();
     const problems: string[] = [];
-    let room = MOST_FILES - (this.#files.begun.get(conversationId)?.length ?? 0);
+    let room = MAX_FILES - (this.#files.begun.get(conversationId)?.length ?? 0);
     for (const choice of choices) {
       const { name, size } = choice.picked;
       if (size === 0) problems.push(m.attach_empty({ name }));
-      else if (this.#entrance.uploads?.refused_types?.includes(choice.picked.media_type))
+      else if (this.#authPolicy.uploads?.refused_types?.includes(choice.picked.media_type))
         problems.push(m.attach_type_refused({ name }));
-      else if (size > this.#most) problems.push(m.attach_too_large({ name, most: inBytes(this.#most) }));
-      else if (room-- > 0) this.begin(conversationId, choice);
+      else if (size > this.#most) problems.push(m.attach_too_large({ name, most: formatBytes(this.#most) }));
+      else if (room-- > 0) this.enqueue(conversationId, choice);
     }
-    if (room < 0) problems.push(m.attach_too_many({ most: MOST_FILES }));
+    if (room < 0) problems.push(m.attach_too_many({ most: MAX_FILES }));
     return problems.join(' ');
   }
 
-  begin(conversationId: string | null, { blob, picked }: Choice): Attached {
-    const taken: Taken = { key: newId(), ...picked };
-    const attached = this.#hold(taken, { blob, conversationId, upload: null, keptAt: Date.now() });
-    this.#keep(taken.key);
-    this.#go();
+  enqueue(conversationId: string | null, { blob, picked }: ChosenFile): Attachment {
+    const taken: AttachedFile = { key: newId(), ...picked };
+    const attached = this.#addJob(taken, { blob, conversationId, upload: null, keptAt: Date.now() });
+    this.#persist(taken.key);
+    this.#startNext();
     return attached;
   }
 
-  #hold(taken: Taken, { blob, conversationId, upload, keptAt, begunAt = null }: Omit<KeptFile, 'taken'>): Attached {
+  #addJob(
+    taken: AttachedFile,
+    { blob, conversationId, upload, keptAt, begunAt = null }: Omit<StoredFile, 'taken'>
+  ): Attachment {
     const isDrawn = blob !== null && DRAWN.test(taken.media_type);
-    const attached: Attached = {
+    const attached: Attachment = {
       ...taken,
       state: upload ? 'ready' : 'waiting',
       share: upload ? 1 : 0,
@@ -146,18 +149,18 @@ export class Uploader {
 
   /** A message has them now. */
   /** To the outbox, or back to where a message is written. */
-  handOver(taken: readonly Taken[], conversationId: string | null = null): void {
+  handOver(taken: readonly AttachedFile[], conversationId: string | null = null): void {
     for (const { key } of taken) {
       const job = this.#jobs.get(key);
       if (job) job.conversationId = conversationId;
-      this.#keep(key);
+      this.#persist(key);
     }
   }
 
   remove(key: string): void {
     const attached = this.#files.all.get(key);
     const begunAt = this.#jobs.get(key)?.begunAt;
-    this.#forget(key);
+    this.#removeJob(key);
     if (attached?.preview) URL.revokeObjectURL(attached.preview);
     // What is left of it goes after a day anyway.
     const id = attached?.upload?.id ?? begunAt?.slice(begunAt.lastIndexOf('/') + 1);
@@ -165,12 +168,12 @@ export class Uploader {
   }
 
   /** A message of another tab has taken them, or they were removed there: they are no longer begun here. */
-  letGo(keys: readonly string[]): void {
+  releaseTaken(keys: readonly string[]): void {
     for (const key of keys) {
       // What a message of this tab waits for stays.
       if (this.#jobs.get(key)?.conversationId == null) continue;
       const preview = this.#files.all.get(key)?.preview;
-      this.#drop(key);
+      this.#cancelJob(key);
       if (preview) URL.revokeObjectURL(preview);
     }
   }
@@ -180,7 +183,7 @@ export class Uploader {
     if (!job || this.#files.all.get(key)?.state !== 'failed') return;
     job.tries = 0;
     this.#change(key, { state: 'waiting', share: 0, failure: null });
-    this.#go();
+    this.#startNext();
   }
 
   resume(): void {
@@ -188,7 +191,7 @@ export class Uploader {
       clearTimeout(job.timer);
       job.timer = undefined;
     }
-    this.#go();
+    this.#startNext();
   }
 
   isHopeful(key: string): boolean {
@@ -196,21 +199,21 @@ export class Uploader {
     return attached !== undefined && attached.state !== 'failed';
   }
 
-  async deliver(taken: readonly Taken[]): Promise<string[]> {
+  async deliver(taken: readonly AttachedFile[]): Promise<string[]> {
     for (const { key } of taken) if (!this.#files.all.get(key)?.isFinal) this.retry(key);
     const ids: string[] = [];
     for (const { key, name } of taken) ids.push(await this.#arrived(key, name));
     return ids;
   }
 
-  sent(taken: readonly Taken[]): void {
+  sent(taken: readonly AttachedFile[]): void {
     const { all, previews } = this.#files;
     for (const { key } of taken) {
       const attached = all.get(key);
       if (attached?.upload && attached.preview) previews.set(attached.upload.id, attached.preview);
-      this.#forget(key);
+      this.#removeJob(key);
     }
-    for (const [id, url] of [...previews].slice(0, -MOST_PREVIEWS)) {
+    for (const [id, url] of [...previews].slice(0, -MAX_PREVIEWS)) {
       previews.delete(id);
       URL.revokeObjectURL(url);
     }
@@ -228,7 +231,7 @@ export class Uploader {
     }
   }
 
-  #go(): void {
+  #startNext(): void {
     for (const [key, job] of this.#jobs) {
       if (this.#running >= AT_ONCE) return;
       if (job.timer === undefined && this.#files.all.get(key)?.state === 'waiting') void this.#run(key, job);
@@ -249,20 +252,20 @@ export class Uploader {
         begunAt: job.begunAt,
         onbegun: (at) => {
           job.begunAt = at;
-          this.#keep(key);
+          this.#persist(key);
         },
         onprogress: (share) => this.#change(key, { share }),
         signal: job.abort.signal
       });
       this.#change(key, { state: 'ready', share: 1, upload });
-      this.#keep(key);
+      this.#persist(key);
     } catch (error) {
       if (!job.abort.signal.aborted) this.#failed(key, job, error);
     } finally {
       this.#running--;
       for (const tell of job.done) tell();
       job.done.clear();
-      this.#go();
+      this.#startNext();
     }
   }
 
@@ -270,13 +273,13 @@ export class Uploader {
     const known = error instanceof ApiError ? error : new ApiError(0, 'network', '');
     job.tries++;
     const isLost = known.isNetwork || known.status === 429 || known.status === 503;
-    if (isLost || (known.status >= 500 && job.tries < MOST_TRIES)) {
+    if (isLost || (known.status >= 500 && job.tries < MAX_TRIES)) {
       const pause = known.retryAfter
         ? known.retryAfter * 1_000
-        : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (job.tries - 1));
+        : Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** (job.tries - 1));
       job.timer = setTimeout(() => {
         job.timer = undefined;
-        this.#go();
+        this.#startNext();
       }, pause);
       this.#change(key, { state: 'waiting', share: 0 });
       return;
@@ -286,16 +289,16 @@ export class Uploader {
     this.#change(key, {
       state: 'failed',
       isFinal,
-      failure: { code: known.code, message: reasonOf(known, name, inBytes(this.#most)) }
+      failure: { code: known.code, message: reasonOf(known, name, formatBytes(this.#most)) }
     });
   }
 
-  #change(key: string, change: Partial<Attached>): void {
+  #change(key: string, change: Partial<Attachment>): void {
     const attached = this.#files.all.get(key);
     if (attached) this.#files.all.set(key, { ...attached, ...change });
   }
 
-  #keep(key: string): void {
+  #persist(key: string): void {
     const attached = this.#files.all.get(key);
     const job = this.#jobs.get(key);
     if (!attached || !job) return;
@@ -310,12 +313,12 @@ export class Uploader {
     });
   }
 
-  #forget(key: string): void {
-    this.#drop(key);
+  #removeJob(key: string): void {
+    this.#cancelJob(key);
     void this.#storage.remove(this.#userId, key);
   }
 
-  #drop(key: string): void {
+  #cancelJob(key: string): void {
     const job = this.#jobs.get(key);
     this.#jobs.delete(key);
     this.#files.all.delete(key);
@@ -339,5 +342,5 @@ function reasonOf(error: ApiError, name: string, most: string): string {
     case 'type_refused':
       return m.attach_type_refused({ name });
   }
-  return m.attach_failed({ name, reason: sentence(error) });
+  return m.attach_failed({ name, reason: errorMessage(error) });
 }

@@ -1,7 +1,7 @@
 /** The wave form of a recording: as many bars as the server keeps, of what was heard. */
 
 const BARS = 64;
-const MOST = 255;
+const MAX_ITEMS = 255;
 
 /** From levels between 0 and 1, however many there are; the loudest one fills its bar. */
 export function peaksOf(levels: readonly number[]): number[] {
@@ -12,5 +12,5 @@ export function peaksOf(levels: readonly number[]): number[] {
   });
   // A silence is no noise: below this nothing is made louder.
   const loudest = Math.max(0.1, ...bars);
-  return bars.map((bar) => Math.round(Math.min(1, bar / loudest) * MOST));
+  return bars.map((bar) => Math.round(Math.min(1, bar / loudest) * MAX_ITEMS));
 }

@@ -2,8 +2,8 @@
 import type { Api } from '#lib/api/client.ts';
 import type { SentFile } from '#lib/api/files.ts';
 import type { Cursor, Id, Page } from '#lib/api/types.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 export type FilesKind = 'picture' | 'file';
 /** Which files, where they aren’t pictures. */
@@ -12,16 +12,16 @@ export type FilesType = 'file' | 'document' | 'audio' | 'video' | 'other';
 /** So many messages with files at once. */
 const PAGE_SIZE = 60;
 /** Several messages that come at once are one reason to look. */
-const LOOK_AFTER = 500;
+const REFRESH_DELAY = 500;
 
-export class ConversationFiles {
+export class ConversationFilesStore {
   kind = $state<FilesKind>('picture');
   type = $state<FilesType>('file');
   /** A part of the name. */
   query = $state('');
   /** Of one person only; empty: of everyone. */
   author = $state('');
-  readonly list: Listing<SentFile>;
+  readonly list: PagedResource<SentFile>;
 
   readonly #api: Api;
   readonly #id: Id;
@@ -30,15 +30,15 @@ export class ConversationFiles {
   constructor(api: Api, conversationId: Id) {
     this.#api = api;
     this.#id = conversationId;
-    this.list = new Listing(async (page): Promise<Page<SentFile>> => {
+    this.list = new PagedResource(async (page): Promise<Page<SentFile>> => {
       const known = page > 1 ? this.list.items : [];
-      const { items, has_more } = await this.#ask(known.at(-1)?.seq);
+      const { items, has_more } = await this.#request(known.at(-1)?.seq);
       // How many there are is not known: only whether there are more.
       return { items, page, page_size: PAGE_SIZE, total: known.length + items.length + (has_more ? 1 : 0) };
     }, keyOf);
   }
 
-  #ask(before?: number): Promise<Cursor<SentFile>> {
+  #request(before?: number): Promise<Cursor<SentFile>> {
     return this.#api.get(`/conversations/${this.#id}/files`, {
       ...this.#wanted,
       ...(before !== undefined && { before_seq: before })
@@ -90,48 +90,48 @@ export class ConversationFiles {
   }
 
   /** Takes up what comes and what is deleted; answers how to stop that. */
-  follow(line: Line): () => void {
-    const leave = line.on((frame) => {
+  follow(live: LiveUpdates): () => void {
+    const leave = live.on((frame) => {
       if (frame.type === 'message.created') {
         const { message } = frame.payload;
-        if (message.conversation_id === this.#id && message.attachments.length > 0) this.#lookSoon();
+        if (message.conversation_id === this.#id && message.attachments.length > 0) this.#scheduleRefresh();
       } else if (frame.type === 'message.deleted' && frame.payload.conversation_id === this.#id) {
         const { message_id: gone } = frame.payload;
-        this.list.drop(({ message_id }) => message_id === gone);
+        this.list.remove(({ message_id }) => message_id === gone);
       } else if (frame.type === 'message.updated' && frame.payload.message.hidden_at) {
         const { id: hidden } = frame.payload.message;
-        this.list.drop(({ message_id }) => message_id === hidden);
+        this.list.remove(({ message_id }) => message_id === hidden);
       } else if (frame.type === 'resync') {
         const named = frame.payload.conversation_ids;
-        if (!named || named.includes(this.#id)) this.#lookSoon();
+        if (!named || named.includes(this.#id)) this.#scheduleRefresh();
       }
     });
-    const leaveReturn = line.onReturn(this.list, () => this.#lookSoon());
+    const unsubscribeStale = live.onStale(this.list, () => this.#scheduleRefresh());
     return () => {
       clearTimeout(this.#timer);
       leave();
-      leaveReturn();
+      unsubscribeStale();
     };
   }
 
-  #lookSoon(): void {
+  #scheduleRefresh(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#lookForNew(), LOOK_AFTER);
+    this.#timer = setTimeout(() => void this.#loadNewFiles(), REFRESH_DELAY);
   }
 
   /** Puts what is new in front of what was read: whoever looks at older ones stays there. */
-  async #lookForNew(): Promise<void> {
+  async #loadNewFiles(): Promise<void> {
     const { list } = this;
     if (!list.isKnown) return list.load();
     const wanted = JSON.stringify(this.#wanted);
-    const found = await this.#ask().catch(() => null);
+    const found = await this.#request().catch(() => null);
     // The next one that is sent, or the next connection, looks again; other ones are wanted by now.
     if (!found || wanted !== JSON.stringify(this.#wanted)) return;
     const known = new Set(list.items.map(keyOf));
     const fresh = found.items.filter((file) => !known.has(keyOf(file)));
     // More has come than a page: what lies between is not known.
     if (found.has_more && fresh.length === found.items.length) return list.load();
-    for (const file of fresh.toReversed()) list.put(file, (other) => keyOf(other) === keyOf(file));
+    for (const file of fresh.toReversed()) list.upsert(file, (other) => keyOf(other) === keyOf(file));
   }
 }
 

@@ -1,8 +1,8 @@
 import { expect, it, vi } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
 import type { SentFile } from '#lib/api/files.ts';
-import { ConversationFiles } from './conversation-files.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/store-testing.ts';
+import { ConversationFilesStore } from './conversation-files.svelte.ts';
+import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
 const fileOf = (seq: number, name = `picture ${seq}.png`): SentFile => ({
   upload: { id: `u${seq}`, name, media_type: 'image/png', size: 10, status: 'ready' },
@@ -18,10 +18,10 @@ function server(all: SentFile[]) {
     const older = all.filter(({ seq }) => seq < before_seq);
     return { items: older.slice(0, 2), has_more: older.length > 2 };
   });
-  return { get, files: new ConversationFiles({ get } as unknown as Api, 'c1') };
+  return { get, files: new ConversationFilesStore({ get } as unknown as Api, 'c1') };
 }
 
-const seqs = (files: ConversationFiles) => files.list.items.map(({ seq }) => seq);
+const seqs = (files: ConversationFilesStore) => files.list.items.map(({ seq }) => seq);
 
 it('brings older ones until there are none', async () => {
   const { files, get } = server([5, 4, 3, 2, 1].map((seq) => fileOf(seq)));
@@ -74,12 +74,12 @@ it('asks for those of one person anew', async () => {
 
 it('forgets those of a message that is deleted', async () => {
   const { files } = server([fileOf(2), fileOf(1)]);
-  const line = new FakeLine();
+  const live = new FakeLiveUpdates();
   await files.list.load();
-  const leave = files.follow(line);
-  line.receive({ type: 'message.deleted', payload: { conversation_id: 'c2', message_id: 'm1', seq: 9 } });
+  const leave = files.follow(live);
+  live.receive({ type: 'message.deleted', payload: { conversation_id: 'c2', message_id: 'm1', seq: 9 } });
   expect(seqs(files)).toEqual([2, 1]);
-  line.receive({ type: 'message.deleted', payload: { conversation_id: 'c1', message_id: 'm2', seq: 9 } });
+  live.receive({ type: 'message.deleted', payload: { conversation_id: 'c1', message_id: 'm2', seq: 9 } });
   expect(seqs(files)).toEqual([1]);
   leave();
 });
@@ -87,17 +87,17 @@ it('forgets those of a message that is deleted', async () => {
 it('puts what is sent in front of what was read, and leaves whoever reads where they are', async () => {
   const all = [5, 4, 3, 2, 1].map((seq) => fileOf(seq));
   const { files, get } = server(all);
-  const line = new FakeLine();
-  const leave = files.follow(line);
+  const live = new FakeLiveUpdates();
+  const leave = files.follow(live);
   const send = (...sent: number[]) => {
     for (const seq of sent) {
       all.unshift(fileOf(seq));
       const message = { id: `m${seq}`, conversation_id: 'c1', attachments: [{ id: `u${seq}` }] };
-      line.receive({ type: 'message.created', payload: { conversation_id: 'c1', seq, message } });
+      live.receive({ type: 'message.created', payload: { conversation_id: 'c1', seq, message } });
     }
   };
   const become = (wanted: number[]) => vi.waitFor(() => expect(seqs(files)).toEqual(wanted), { timeout: 5_000 });
-  line.greet();
+  live.greet();
   await files.list.load();
   files.more();
   await become([5, 4, 3, 2]);
@@ -107,16 +107,16 @@ it('puts what is sent in front of what was read, and leaves whoever reads where 
   await become([6, 5, 4, 3, 2, 1]);
   // What was sent while there was no connection, and what a moderator hides.
   all.unshift(fileOf(7));
-  line.greet();
+  live.greet();
   await become([7, 6, 5, 4, 3, 2, 1]);
   const hidden = { id: 'm7', conversation_id: 'c1', hidden_at: '2026-11-20T10:00:00.000Z', attachments: [] };
-  line.receive({ type: 'message.updated', payload: { conversation_id: 'c1', seq: 8, message: hidden } });
+  live.receive({ type: 'message.updated', payload: { conversation_id: 'c1', seq: 8, message: hidden } });
   expect(seqs(files)).toEqual([6, 5, 4, 3, 2, 1]);
   // What a large channel has missed without a lost connection.
   all[0] = fileOf(11);
-  line.receive({ type: 'resync', payload: { conversation_ids: ['c1'] } });
+  live.receive({ type: 'resync', payload: { conversation_ids: ['c1'] } });
   await become([11, 6, 5, 4, 3, 2, 1]);
-  line.receive({ type: 'message.deleted', payload: { conversation_id: 'c1', message_id: 'm11', seq: 12 } });
+  live.receive({ type: 'message.deleted', payload: { conversation_id: 'c1', message_id: 'm11', seq: 12 } });
   // More than a page at once: what lies between is read by going there.
   all.shift();
   send(8, 9, 10);

@@ -2,31 +2,31 @@
 import { SvelteMap } from 'svelte/reactivity';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Id, Message } from '#lib/api/types.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
 /** Beyond so many the oldest are forgotten. */
-const MOST = 200;
+const MAX_CACHED = 200;
 
-export class LinkedMessages {
+export class LinkedMessagesStore {
   readonly #known = new SvelteMap<Id, Message>();
   /** Of which it was asked for, and when. */
   readonly #asked = new Map<Id, number>();
   readonly #api: Pick<Api, 'get'>;
 
-  constructor(api: Pick<Api, 'get'>, line: Line) {
+  constructor(api: Pick<Api, 'get'>, live: LiveUpdates) {
     this.#api = api;
-    line.on((frame) => {
+    live.on((frame) => {
       if (frame.type === 'message.updated' && this.#known.has(frame.payload.message.id))
         this.#known.set(frame.payload.message.id, frame.payload.message);
       else if (frame.type === 'message.deleted') this.#known.delete(frame.payload.message_id);
     });
     // It may have been edited, or taken away, while nothing was heard.
-    line.onReturn(this, () => this.#asked.clear());
+    live.onStale(this, () => this.#asked.clear());
   }
 
   /** When the first of them was asked for; null: none yet. */
-  get askedAt(): number | null {
+  get requestedAt(): number | null {
     return this.#asked.values().next().value ?? null;
   }
 
@@ -43,7 +43,7 @@ export class LinkedMessages {
       const message = await this.#api.get(`/messages/${id}`);
       if (message.deleted_at) this.#known.delete(id);
       else this.#known.set(id, message);
-      this.#forget();
+      this.#evict();
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) this.#known.delete(id);
       // What is shown next asks again.
@@ -51,8 +51,8 @@ export class LinkedMessages {
     }
   }
 
-  #forget(): void {
-    for (const id of [...this.#known.keys()].slice(0, -MOST)) {
+  #evict(): void {
+    for (const id of [...this.#known.keys()].slice(0, -MAX_CACHED)) {
       this.#known.delete(id);
       this.#asked.delete(id);
     }
@@ -60,4 +60,4 @@ export class LinkedMessages {
 }
 
 /** Those of whoever is signed in, made when the first one is shown. */
-export const linkedMessagesOf = perAccount(({ api, connection }) => new LinkedMessages(api, connection));
+export const linkedMessagesOf = perAccount(({ api, connection }) => new LinkedMessagesStore(api, connection));

@@ -1,31 +1,31 @@
 import { expect, it, vi } from 'vitest';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import { frame, message } from '#lib/features/conversations/testing.ts';
-import { LinkedMessages } from './linked-messages.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/store-testing.ts';
+import { LinkedMessagesStore } from './linked-messages.svelte.ts';
+import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
 function made() {
-  const line = new FakeLine();
+  const live = new FakeLiveUpdates();
   const get = vi.fn(() => Promise.resolve(message(1)));
-  const linked = new LinkedMessages({ get } as unknown as Api, line);
-  return { line, get, linked };
+  const linked = new LinkedMessagesStore({ get } as unknown as Api, live);
+  return { live, get, linked };
 }
 
 it('reads a message once for each connection, and follows what becomes of it', async () => {
-  const { line, get, linked } = made();
+  const { live, get, linked } = made();
   expect(linked.of('m1')).toBeNull();
   await Promise.all([linked.load('m1'), linked.load('m1')]);
   expect(get.mock.calls).toEqual([['/messages/m1']]);
   expect(linked.of('m1')?.content).toBe('text 1');
-  line.receive(frame('message.updated', { seq: 5, message: message(1, { content: 'edited' }) }));
-  line.receive(frame('message.updated', { seq: 6, message: message(2) }));
+  live.receive(frame('message.updated', { seq: 5, message: message(1, { content: 'edited' }) }));
+  live.receive(frame('message.updated', { seq: 6, message: message(2) }));
   expect(linked.of('m1')?.content).toBe('edited');
   expect(linked.of('m2')).toBeNull();
-  line.greet();
-  line.greet();
+  live.greet();
+  live.greet();
   await linked.load('m1');
   expect(get).toHaveBeenCalledTimes(2);
-  line.receive(frame('message.deleted', { seq: 7, message_id: 'm1', thread_id: null }));
+  live.receive(frame('message.deleted', { seq: 7, message_id: 'm1', thread_id: null }));
   expect(linked.of('m1')).toBeNull();
 });
 

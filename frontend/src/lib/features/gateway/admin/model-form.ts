@@ -1,5 +1,5 @@
 /** What an admin types about a model, and what the server takes. */
-import type { GatewayModel, ModelCapabilities, ModelDefinition, ModelDeployment, ModelTakes } from '../api.ts';
+import type { GatewayModel, ModelCapabilities, ModelDefinition, ModelDeployment, ModelParams } from '../api.ts';
 import { count, editable, microOf } from '#lib/i18n/amounts.ts';
 import { m } from '#lib/paraglide/messages.js';
 
@@ -51,7 +51,7 @@ export const hasBudget = (thinking: Thinking) => thinking === 'budget' || thinki
 
 const EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'];
 
-export type Sampling = NonNullable<ModelTakes['sampling']> | '';
+export type Sampling = NonNullable<ModelParams['sampling']> | '';
 export const samplingNames: Record<Sampling, () => string> = {
   '': m.admin_model_takes_default,
   any: m.admin_model_sampling_any,
@@ -59,7 +59,7 @@ export const samplingNames: Record<Sampling, () => string> = {
   resting: m.admin_model_sampling_resting
 };
 
-export type Thoughts = NonNullable<ModelTakes['thoughts']> | '';
+export type Thoughts = NonNullable<ModelParams['thoughts']> | '';
 export const thoughtsNames: Record<Thoughts, () => string> = {
   '': m.admin_model_takes_default,
   never: m.admin_model_thoughts_never,

@@ -1,18 +1,18 @@
 import type { Api } from '#lib/api/client.ts';
 import type { BudgetLimit, ScopedBudget } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
 /** How much people and workspaces may spend. */
-export class Budgets {
-  readonly list: Listing<ScopedBudget>;
+export class BudgetsStore {
+  readonly list: PagedResource<ScopedBudget>;
   readonly #api: Api;
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing((page) => api.get('/admin/budgets', { page, page_size: PAGE_SIZE }));
+    this.list = new PagedResource((page) => api.get('/admin/budgets', { page, page_size: PAGE_SIZE }));
   }
 
   async set(scope: ScopedBudget['scope'], id: Id, limit: BudgetLimit): Promise<void> {

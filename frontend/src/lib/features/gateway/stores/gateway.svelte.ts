@@ -8,34 +8,34 @@ import type {
   ProviderKey,
   ProviderTest
 } from '../api.ts';
-import { Asked } from '#lib/api/resource.svelte.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { Resource } from '#lib/api/resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
-const MOST_AT_ONCE = 200;
+const MAX_PAGE_SIZE = 200;
 
 /** A row of a table needs an id. */
 export type ModelRow = GatewayModel & { id: string };
 
 /** The models of the gateway: those of the server's settings, and those that admins define. */
-export class GatewayModels {
-  readonly list: Listing<ModelRow>;
+export class GatewayModelsStore {
+  readonly list: PagedResource<ModelRow>;
   /** Of all of them, whatever is shown. */
-  readonly names: Asked<readonly string[]>;
+  readonly names: Resource<readonly string[]>;
   readonly #api: Api;
   #sought: string | undefined;
 
   constructor(api: Api) {
     this.#api = api;
     const ask = (more: { q?: string | undefined; page: number; page_size: number }) => api.get('/admin/models', more);
-    this.list = new Listing(async (page) => {
+    this.list = new PagedResource(async (page) => {
       const found = await ask({ q: this.#sought, page, page_size: PAGE_SIZE });
       return { ...found, items: found.items.map((model) => ({ ...model, id: model.name })) };
     });
-    this.names = new Asked(async () => {
+    this.names = new Resource(async () => {
       const names: string[] = [];
       for (let page = 1; ; page += 1) {
-        const { items, total } = await ask({ page, page_size: MOST_AT_ONCE });
+        const { items, total } = await ask({ page, page_size: MAX_PAGE_SIZE });
         names.push(...items.map(({ name }) => name));
         if (items.length === 0 || names.length >= total) return names;
       }
@@ -85,8 +85,8 @@ export interface KeyFilter {
 }
 
 /** Providers of models, and how their keys are. They are few: the server tells all of them, and what is shown is chosen here. */
-export class Providers {
-  readonly list: Listing<KeyRow>;
+export class ProvidersStore {
+  readonly list: PagedResource<KeyRow>;
   /** Of all of them, whatever is shown. */
   names = $state.raw<string[]>([]);
   /** What the last test of each has shown. */
@@ -96,7 +96,7 @@ export class Providers {
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing(async () => {
+    this.list = new PagedResource(async () => {
       const all = await api.get('/admin/providers');
       this.names = all.map(({ name }) => name);
       const items = all.flatMap((one) => this.#rows(one));
@@ -118,14 +118,14 @@ export class Providers {
     return shown.map((key, at) => ({ id: `${name}/${key.id}`, provider: name, of, isFirst: at === 0, key }));
   }
 
-  async add(wish: NewProvider): Promise<AiProvider> {
-    const added = await this.#api.post('/admin/providers', wish);
+  async add(input: NewProvider): Promise<AiProvider> {
+    const added = await this.#api.post('/admin/providers', input);
     await this.list.load();
     return added;
   }
 
-  async change(name: string, wish: ProviderChange): Promise<AiProvider> {
-    const changed = await this.#api.patch(providerPath(name), wish);
+  async change(name: string, input: ProviderChange): Promise<AiProvider> {
+    const changed = await this.#api.patch(providerPath(name), input);
     await this.list.load();
     return changed;
   }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
-import { GatewayModels } from './gateway.svelte.ts';
+import { GatewayModelsStore } from './gateway.svelte.ts';
 
 const all = Array.from({ length: 450 }, (_, at) => ({ name: `model-${at}` }));
 
@@ -19,7 +19,7 @@ function get(_path: string, { q = '', page, page_size }: Query) {
 
 describe('the models of the gateway', () => {
   it('are searched on the server, and their names are those of all', async () => {
-    const models = new GatewayModels({ get } as unknown as Api);
+    const models = new GatewayModelsStore({ get } as unknown as Api);
     await models.names.load();
     models.find('model-44');
     await expect.poll(() => models.list.total).toBe(11);

@@ -1,18 +1,18 @@
 import type { Api } from '#lib/api/client.ts';
 import type { ModelList } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
 /** The people and workspaces that may use some models only. */
-export class ModelLists {
-  readonly list: Listing<ModelList>;
+export class ModelListsStore {
+  readonly list: PagedResource<ModelList>;
   readonly #api: Api;
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing((page) => api.get('/admin/model_lists', { page, page_size: PAGE_SIZE }));
+    this.list = new PagedResource((page) => api.get('/admin/model_lists', { page, page_size: PAGE_SIZE }));
   }
 
   async set(scope: ModelList['scope'], id: Id, models: readonly string[]): Promise<void> {

@@ -2,13 +2,13 @@ import type { Api } from '#lib/api/client.ts';
 import type { UsageGroup, UsageGrouping, UsageRequest } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
 import { after, daysOf, filled, type Day, type Range } from '../logic/days.ts';
-import { Asked } from '#lib/api/resource.svelte.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { Resource } from '#lib/api/resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
-const MOST_GROUPS = 100;
+const MAX_GROUPS = 100;
 const PAGE_SIZE = 50;
 /** So many models have a colour of their own; the others are one. */
-const MOST_MODELS = 4;
+const MAX_MODELS = 4;
 
 /** What one model cost, by day. */
 export interface ModelDays {
@@ -17,14 +17,14 @@ export interface ModelDays {
 }
 
 /** What one has used of the models: by day, and by model or key. */
-export class Usage {
+export class UsageStore {
   /** By day: what the chart shows. */
-  readonly days: Listing<UsageGroup>;
+  readonly days: PagedResource<UsageGroup>;
   /** By what the table is split. */
-  readonly groups: Listing<UsageGroup>;
-  readonly requests: Listing<UsageRequest>;
+  readonly groups: PagedResource<UsageGroup>;
+  readonly requests: PagedResource<UsageRequest>;
   /** The models that cost the most, each by day: what the chart is made of. */
-  readonly models: Asked<readonly ModelDays[]>;
+  readonly models: Resource<readonly ModelDays[]>;
   #range = $state<Range>('days');
   #split = $state<Exclude<UsageGrouping, 'day'>>('model');
   #keyId = $state<Id | null>(null);
@@ -35,17 +35,19 @@ export class Usage {
     this.#userId = userId;
     this.#now = now;
     const ask = (group: UsageGrouping, page: number, more: { model?: string; page_size?: number } = {}) =>
-      api.get('/usage', { ...this.#query(), group, page, page_size: MOST_GROUPS, ...more });
-    this.days = new Listing((page) => ask('day', page));
-    this.groups = new Listing((page) => ask(this.#split, page));
-    this.models = new Asked(async () => {
-      const { items } = await ask('model', 1, { page_size: MOST_MODELS });
+      api.get('/usage', { ...this.#query(), group, page, page_size: MAX_GROUPS, ...more });
+    this.days = new PagedResource((page) => ask('day', page));
+    this.groups = new PagedResource((page) => ask(this.#split, page));
+    this.models = new Resource(async () => {
+      const { items } = await ask('model', 1, { page_size: MAX_MODELS });
       const costly = items.filter(({ cost }) => cost > 0);
       return await Promise.all(
         costly.map(async ({ key: model }) => ({ model, days: (await ask('day', 1, { model })).items }))
       );
     });
-    this.requests = new Listing((page) => api.get('/usage/requests', { ...this.#query(), page, page_size: PAGE_SIZE }));
+    this.requests = new PagedResource((page) =>
+      api.get('/usage/requests', { ...this.#query(), page, page_size: PAGE_SIZE })
+    );
   }
 
   get range(): Range {

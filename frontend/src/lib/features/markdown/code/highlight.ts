@@ -73,9 +73,9 @@ const ALIASES: Record<string, string> = {
 };
 
 /** More than this is shown plain: nobody reads it in colour, and everybody would wait for it. */
-const MOST = 30_000;
+const MAX_CHARS = 30_000;
 /** So is code of which each sign has a colour of its own: the page would be full of elements. */
-const MOST_SPANS = 6_000;
+const MAX_SPANS = 6_000;
 
 let highlighter: Promise<ReturnType<typeof createLowlight>> | undefined;
 
@@ -84,13 +84,13 @@ export async function highlight(language: string, code: string, began = () => {}
   const wanted = language.toLowerCase();
   const name = ALIASES[wanted] ?? wanted;
   const load = LANGUAGES[name];
-  if (!load || code.length > MOST) return null;
+  if (!load || code.length > MAX_CHARS) return null;
   highlighter ??= import('lowlight').then((module) => module.createLowlight());
   const [lowlight, grammar] = await Promise.all([highlighter, load()]);
   if (!lowlight.registered(name)) lowlight.register(name, grammar.default);
   began();
   const spans = flatten(lowlight.highlight(name, code));
-  return spans.length > MOST_SPANS ? null : spans;
+  return spans.length > MAX_SPANS ? null : spans;
 }
 
 function flatten(root: Root): Span[] {

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { Colouring } from './highlighter.ts';
+import { HighlightSession } from './highlighter.ts';
 import type { Job, Report } from './highlight.worker.ts';
 
 type Answers = (job: Job, report: (message: Report) => void) => void;
 
 function colouring(answers: Answers, longest = 20) {
   const made: { isEnded: boolean }[] = [];
-  const all = new Colouring(() => {
+  const all = new HighlightSession(() => {
     const worker = {
       isEnded: false,
       onmessage: null as ((event: MessageEvent<Report>) => void) | null,
@@ -43,7 +43,7 @@ describe('colouring', () => {
   });
 
   it('leaves code plain where there are no workers', async () => {
-    const all = new Colouring(() => {
+    const all = new HighlightSession(() => {
       throw new Error('forbidden');
     });
     expect(await all.colour('ts', 'a')).toBeNull();

@@ -4,37 +4,37 @@ import type { Span } from './highlight.ts';
 import type { Job, Report } from './highlight.worker.ts';
 
 /** What takes longer is given up: that code stays plain, and a new worker takes the next. */
-const LONGEST = 1_000;
+const HIGHLIGHT_TIMEOUT = 1_000;
 
 type Line = Pick<Worker, 'postMessage' | 'terminate'> & {
   onmessage: ((event: MessageEvent<Report>) => void) | null;
   onerror: ((event: ErrorEvent) => void) | null;
 };
 
-export class Colouring {
+export class HighlightSession {
   readonly #make: () => Line;
   readonly #longest: number;
   #worker: Line | null = null;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(make: () => Line, longest = LONGEST) {
+  constructor(make: () => Line, longest = HIGHLIGHT_TIMEOUT) {
     this.#make = make;
     this.#longest = longest;
   }
 
   /** The spans of the code; `null` where its language is not known, or it took too long. */
   colour(language: string, code: string): Promise<Span[] | null> {
-    const turn = this.#last.then(() => this.#ask({ language, code }));
+    const turn = this.#last.then(() => this.#request({ language, code }));
     this.#last = turn;
     return turn;
   }
 
-  #ask(job: Job): Promise<Span[] | null> {
+  #request(job: Job): Promise<Span[] | null> {
     return new Promise((resolve) => {
       let timer: ReturnType<typeof setTimeout> | undefined;
       const end = (spans: Span[] | null, isLost: boolean) => {
         clearTimeout(timer);
-        if (isLost) this.#drop();
+        if (isLost) this.#stopWorker();
         resolve(spans);
       };
       try {
@@ -52,12 +52,12 @@ export class Colouring {
     });
   }
 
-  #drop(): void {
+  #stopWorker(): void {
     this.#worker?.terminate();
     this.#worker = null;
   }
 }
 
-export const colouring = new Colouring(
+export const colouring = new HighlightSession(
   () => new Worker(new URL('./highlight.worker.ts', import.meta.url), { type: 'module' })
 );

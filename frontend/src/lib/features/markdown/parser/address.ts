@@ -28,7 +28,7 @@ const restAtStart = lazily(() => {
 const STOPS = '?!.,:;*_\'"~|\\';
 const OPENED_BY: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' };
 /** Of an entity such as `&hellip;`. */
-const LONGEST_NAME = 32;
+const MAX_ENTITY_NAME = 32;
 
 /** The address that a text begins with; null where it begins with none. */
 export function addressAt(text: string): string | null {
@@ -63,5 +63,5 @@ function withoutTail(address: string): string {
 
 /** How long the entity is that ends there; 1 where it is only its semicolon. */
 function entityBefore(text: string, end: number): number {
-  return /&[a-z\d]+;$/i.exec(text.slice(Math.max(0, end - LONGEST_NAME), end))?.[0].length ?? 1;
+  return /&[a-z\d]+;$/i.exec(text.slice(Math.max(0, end - MAX_ENTITY_NAME), end))?.[0].length ?? 1;
 }

@@ -10,9 +10,9 @@ import { CHANNEL, safeHref } from './links.ts';
 import { MATH } from './math.ts';
 
 /** Quotes and lists in each other, and likewise emphasis and links. What is deeper is plain text. */
-export const DEEPEST = 16;
+export const MAX_DEPTH = 16;
 /** A head of many columns makes every line below it a row of as many cells, however short the line is. */
-export const MOST_CELLS = 3_000;
+export const MAX_TABLE_CELLS = 3_000;
 
 /** Numbers of a date, such as the Korean `2026. 1. 5.`, which are no lists in each other. */
 const DATE = /^ {0,3}\d{1,9}[.)] +\d{1,9}[.)](?:\s|$)/;
@@ -80,12 +80,12 @@ class BoundedTokenizer extends Tokenizer {
 
   override table(src: string): Tokens.Table | undefined {
     const table = isLargeTable(src) ? undefined : super.table(src);
-    if (table) this.#keepCells(table);
+    if (table) this.#countCells(table);
     return table;
   }
 
   /** GitHub leaves out the cells of a row that are more than its head has: here nothing that was written is left out. */
-  #keepCells({ raw, header, rows }: Tokens.Table): void {
+  #countCells({ raw, header, rows }: Tokens.Table): void {
     const lines = raw.split('\n').slice(2);
     for (const [at, row] of rows.entries()) {
       for (const text of cellsOf(lines[at] ?? '').slice(header.length))
@@ -141,7 +141,7 @@ class BoundedTokenizer extends Tokenizer {
   }
 
   #inBlock<T>(read: () => T | undefined): T | undefined {
-    if (this.#blocks >= DEEPEST) return undefined;
+    if (this.#blocks >= MAX_DEPTH) return undefined;
     this.#blocks++;
     const token = read();
     this.#blocks--;
@@ -149,7 +149,7 @@ class BoundedTokenizer extends Tokenizer {
   }
 
   #inInline<T>(read: () => T | undefined): T | undefined {
-    if (this.#inlines >= DEEPEST) return undefined;
+    if (this.#inlines >= MAX_DEPTH) return undefined;
     this.#inlines++;
     const token = read();
     this.#inlines--;
@@ -180,5 +180,5 @@ function isLargeTable(src: string): boolean {
   if (line === -1 || !/^[\s|:-]+$/.test(delimiters)) return false;
   const end = src.indexOf('\n\n', line);
   const rows = src.slice(line, end === -1 ? src.length : end).split('\n').length;
-  return delimiters.split('|').length * rows > MOST_CELLS;
+  return delimiters.split('|').length * rows > MAX_TABLE_CELLS;
 }

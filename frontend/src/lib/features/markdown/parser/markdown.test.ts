@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { GrowingMarkdown } from '../streaming.ts';
 import { safeHref } from './links.ts';
 import { HOSTILE } from '../hostile.ts';
-import { DEEPEST } from './lexer.ts';
+import { MAX_DEPTH } from './lexer.ts';
 import { parse } from '../parse.ts';
 import { plainText } from '../plain.ts';
 import type { Block, Inline } from '../tree.ts';
@@ -267,7 +267,7 @@ describe('hostile texts', () => {
 
   it.each(HOSTILE.map(({ name, text }) => [name, text] as const))('%s: read, bounded, and shown', (_, text) => {
     const blocks = parse(text);
-    expect(depth(blocks)).toBeLessThanOrEqual(2 * DEEPEST);
+    expect(depth(blocks)).toBeLessThanOrEqual(2 * MAX_DEPTH);
     expect(JSON.stringify(blocks).length).toBeLessThan(400_000);
     expect(new GrowingMarkdown().write(text)).toBeDefined();
     expect(plainText(text).length).toBeLessThanOrEqual(140);

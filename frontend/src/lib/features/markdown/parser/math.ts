@@ -10,12 +10,12 @@ export interface MathToken extends Tokens.Generic {
 }
 
 /** A longer one is shown as it was written. */
-const LONGEST = 2_000;
+const MAX_FORMULA = 2_000;
 /** What ends a piece of plain text in `marked` anyway. */
 const SPECIAL = /[$\\<![\]`*~_\n]/;
 /** Not a price: no space inside the signs, no letter or figure right behind them. */
 const inDollars = lazily(
-  () => new RegExp(`^\\$(?![\\s$])((?:\\\\[^\\n]|[^\\\\$\\n]){1,${LONGEST}}?)(?<!\\s)\\$(?![\\p{L}\\p{N}$])`, 'u')
+  () => new RegExp(`^\\$(?![\\s$])((?:\\\\[^\\n]|[^\\\\$\\n]){1,${MAX_FORMULA}}?)(?<!\\s)\\$(?![\\p{L}\\p{N}$])`, 'u')
 );
 /** “$5 or 6$” holds figures and words, and nothing that only a formula has. */
 const PRICE = /^[\d.,]+\s+[^\\^_=+*/<>{}|]*$/;
@@ -55,7 +55,7 @@ function dollars(src: string): MathToken | undefined {
 
 function between(src: string, open: string, close: string, display: boolean): MathToken | undefined {
   if (!src.startsWith(open)) return undefined;
-  const within = src.slice(open.length, open.length + LONGEST + close.length);
+  const within = src.slice(open.length, open.length + MAX_FORMULA + close.length);
   const end = within.indexOf(close);
   const text = within.slice(0, Math.max(end, 0));
   if (text.trim() === '' || /\n[ \t]*\n/.test(text)) return undefined;

@@ -9,9 +9,9 @@ import { UNSPACED, WIDE_MARK } from './unspaced.ts';
 const WIDE = new RegExp(WIDE_MARK, 'u');
 const BESIDE = new RegExp(`${UNSPACED}|${WIDE_MARK}`, 'u');
 /** A construct that has not ended after so much was not one. */
-const LONGEST_SPAN = 240;
-const LONGEST_ADDRESS = 2_000;
-const LONGEST_FORMULA = 2_000;
+const MAX_SPAN = 240;
+const MAX_ADDRESS = 2_000;
+const MAX_FORMULA = 2_000;
 
 /** What may stand before a block inside quotes and lists. */
 const INSIDE = String.raw`[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*`;
@@ -78,7 +78,7 @@ function settledSpans(text: string): number {
       const marks = run(text, at);
       const close = closing(text, marks, at + marks.length);
       if (close === -1) {
-        if (isNear(at, LONGEST_SPAN)) return Math.min(at, oldest(openers, end));
+        if (isNear(at, MAX_SPAN)) return Math.min(at, oldest(openers, end));
         at += marks.length;
       } else at = close + marks.length;
     } else if (sign === '$' || sign === '\\') {
@@ -102,7 +102,7 @@ function settledSpans(text: string): number {
 
 /** Where the first emphasis begins that is still open, as far as one can still be expected to close. */
 function oldest(openers: readonly Opener[], end: number): number {
-  return openers.find(({ at }) => end - at <= LONGEST_SPAN)?.at ?? end;
+  return openers.find(({ at }) => end - at <= MAX_SPAN)?.at ?? end;
 }
 
 function run(text: string, at: number): string {
@@ -132,7 +132,7 @@ function formula(text: string, at: number): number | null {
     if (!text.startsWith(open, at)) continue;
     const end = text.indexOf(close, at + open.length);
     if (end !== -1) return end + close.length;
-    return rest > LONGEST_FORMULA ? at + open.length : null;
+    return rest > MAX_FORMULA ? at + open.length : null;
   }
   if (rest === 1) return null;
   // A figure behind it makes it a price far more often than a formula.
@@ -140,19 +140,19 @@ function formula(text: string, at: number): number | null {
   const line = text.indexOf('\n', at);
   const end = text.indexOf('$', at + 1);
   if (end !== -1 && (line === -1 || end < line)) return end + 1;
-  return line !== -1 || rest > LONGEST_SPAN ? at + 1 : null;
+  return line !== -1 || rest > MAX_SPAN ? at + 1 : null;
 }
 
 /** Behind a link, or into brackets that are none; `null` while one is unfinished. */
 function link(text: string, at: number): number | null {
   const rest = text.length - at;
   const label = text.indexOf(']', at);
-  if (label === -1) return rest > LONGEST_SPAN ? at + 1 : null;
-  if (label === text.length - 1) return rest > LONGEST_SPAN ? at + 1 : null;
+  if (label === -1) return rest > MAX_SPAN ? at + 1 : null;
+  if (label === text.length - 1) return rest > MAX_SPAN ? at + 1 : null;
   if (text[label + 1] !== '(') return at + 1;
   const end = text.indexOf(')', label);
   if (end !== -1) return end + 1;
-  return rest > LONGEST_ADDRESS || /\n/.test(text.slice(label)) ? at + 1 : null;
+  return rest > MAX_ADDRESS || /\n/.test(text.slice(label)) ? at + 1 : null;
 }
 
 /** Opens or closes an emphasis, by CommonMark's rule of what stands beside the signs, and that of `emphasis.ts`. */

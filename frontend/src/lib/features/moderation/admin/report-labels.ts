@@ -1,4 +1,4 @@
-import type { Report, ReportDeed, ReportStatus } from '../api.ts';
+import type { Report, ReportAction, ReportStatus } from '../api.ts';
 import { isAssistantChat, isChannel, isPair } from '#lib/features/conversations/kinds.ts';
 import { nameIn } from '#lib/util/enum-lookup.ts';
 import { m } from '#lib/paraglide/messages.js';
@@ -9,7 +9,7 @@ export const STATUSES: Record<ReportStatus, { look: string; name: () => string }
   closed: { look: 'ok', name: m.report_closed }
 };
 
-const DEEDS: Record<ReportDeed, () => string> = { hide: m.report_did_hide, warn: m.report_did_warn };
+const DEEDS: Record<ReportAction, () => string> = { hide: m.report_did_hide, warn: m.report_did_warn };
 
 /** What became of it. */
 export function outcomeOf({ actions }: Report): string {

@@ -1,23 +1,23 @@
 import type { FilterOf } from '#lib/api/calls.ts';
 import type { Api } from '#lib/api/client.ts';
-import type { Report, ReportDeed, ReportDetails } from '../api.ts';
+import type { Report, ReportAction, ReportDetails } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { Asked } from '#lib/api/resource.svelte.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { Resource } from '#lib/api/resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
 export type ReportFilter = FilterOf<'/admin/reports'>;
 
 /** Messages that people have reported. */
-export class Reports {
-  readonly list: Listing<Report>;
+export class ReportsStore {
+  readonly list: PagedResource<Report>;
   readonly #api: Api;
   #filter: ReportFilter = { status: undefined, reason: undefined };
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing((page) => api.get('/admin/reports', { ...this.#filter, page, page_size: PAGE_SIZE }));
+    this.list = new PagedResource((page) => api.get('/admin/reports', { ...this.#filter, page, page_size: PAGE_SIZE }));
   }
 
   /** Only these. */
@@ -26,11 +26,11 @@ export class Reports {
     void this.list.load();
   }
 
-  details(id: Id): Asked<ReportDetails> {
-    return new Asked(() => this.#api.get(`/admin/reports/${id}`));
+  details(id: Id): Resource<ReportDetails> {
+    return new Resource(() => this.#api.get(`/admin/reports/${id}`));
   }
 
-  async take(id: Id): Promise<void> {
+  async assign(id: Id): Promise<void> {
     await this.#api.post(`/admin/reports/${id}/take`, {});
     await this.#again();
   }
@@ -41,7 +41,7 @@ export class Reports {
   }
 
   /** Without actions the report is dismissed. */
-  async resolve(id: Id, actions: readonly ReportDeed[], words: string): Promise<void> {
+  async resolve(id: Id, actions: readonly ReportAction[], words: string): Promise<void> {
     await this.#api.post(`/admin/reports/${id}/resolve`, { actions, words: words === '' ? undefined : words });
     await this.#again();
   }

@@ -1,11 +1,11 @@
 /** Notes as files that other programs read: one as markdown, all of them as a zip. */
 import { saveFile, saveText } from '#lib/ui/save-file.ts';
-import type { KeptNote } from '../storage.ts';
+import type { StoredNote } from '../storage.ts';
 import { zip } from './zip.ts';
 
-type Written = Pick<KeptNote, 'title' | 'content' | 'edited_at'>;
+type Written = Pick<StoredNote, 'title' | 'content' | 'edited_at'>;
 
-const MOST_NAME = 80;
+const MAX_NAME = 80;
 
 export function asMarkdown({ title, content }: Written): string {
   const name = title.trim();
@@ -16,7 +16,7 @@ export function asMarkdown({ title, content }: Written): string {
 export function fileName({ title }: Written, untitled: string): string {
   const plain = title.replace(/[\p{Cc}/\\:*?"<>|]/gu, ' ').replace(/\s+/g, ' ');
   const name = [...plain]
-    .slice(0, MOST_NAME)
+    .slice(0, MAX_NAME)
     .join('')
     .replace(/^[. ]+|[. ]+$/g, '');
   return `${name || untitled}.md`;

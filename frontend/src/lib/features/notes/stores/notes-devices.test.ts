@@ -1,8 +1,8 @@
 import fc from '#lib/util/property-testing.ts';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { MemoryNotes, NotesServer } from './testing.ts';
-import { Notes } from './notes.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/store-testing.ts';
+import { NotesStore } from './notes.svelte.ts';
+import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
 type Deed = 'create' | 'write' | 'pin' | 'remove' | 'turn' | 'rest' | 'reload';
 
@@ -10,8 +10,8 @@ type Deed = 'create' | 'write' | 'pin' | 'remove' | 'turn' | 'rest' | 'reload';
 class Device {
   readonly #server: NotesServer;
   readonly #storage = new MemoryNotes();
-  #line = new FakeLine();
-  #notes: Notes;
+  #live = new FakeLiveUpdates();
+  #notes: NotesStore;
   #close: () => void = () => undefined;
 
   constructor(server: NotesServer) {
@@ -20,26 +20,26 @@ class Device {
   }
 
   /** The page is loaded, with what this browser has kept. */
-  #open(): Notes {
+  #open(): NotesStore {
     this.#close();
-    const { ready } = this.#line;
-    this.#line = Object.assign(new FakeLine(), { ready });
-    const api = this.#server.apiFor(() => this.#line.ready);
+    const { ready } = this.#live;
+    this.#live = Object.assign(new FakeLiveUpdates(), { ready });
+    const api = this.#server.apiFor(() => this.#live.ready);
     const copied = (title: string) => `${title} (copy)`;
-    const notes = new Notes({ api, line: this.#line, storage: this.#storage, userId: 'u', copied });
+    const notes = new NotesStore({ api, live: this.#live, storage: this.#storage, userId: 'u', copied });
     this.#close = notes.open();
     return notes;
   }
 
   hear(): void {
-    if (this.#line.ready) this.#line.receive({ type: 'note.changed', payload: {} });
+    if (this.#live.ready) this.#live.receive({ type: 'note.changed', payload: {} });
   }
 
   do(deed: Deed, place: number, mark: string): void {
     const { items } = this.#notes;
     const note = items[place % Math.max(1, items.length)];
     if (deed === 'turn') {
-      if (this.#line.ready) this.#line.lose();
+      if (this.#live.ready) this.#live.lose();
       else this.connect();
     } else if (deed === 'reload') this.#notes = this.#open();
     else if (deed === 'create' || !note) {
@@ -50,7 +50,7 @@ class Device {
   }
 
   connect(): void {
-    this.#line.greet();
+    this.#live.greet();
     void this.#notes.sync();
   }
 

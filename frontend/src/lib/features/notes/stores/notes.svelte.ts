@@ -2,9 +2,9 @@ import { SvelteMap } from 'svelte/reactivity';
 import { ApiError, newId, type Api } from '#lib/api/client.ts';
 import type { Note } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { sentence } from '#lib/api/error-messages.ts';
-import type { KeptNote, NoteStorage } from '../storage.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
+import { errorMessage } from '#lib/api/error-messages.ts';
+import type { StoredNote, NoteStorage } from '../storage.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
 /** Keys that rest so long are sent. */
 const SEND_AFTER = 700;
@@ -16,7 +16,7 @@ export type SaveState = 'saved' | 'saving' | 'local' | 'refused';
 
 interface Options {
   api: Pick<Api, 'get' | 'put' | 'delete'>;
-  line: Line & { readonly ready: boolean };
+  live: LiveUpdates & { readonly ready: boolean };
   storage: NoteStorage;
   userId: Id;
   /** How a copy is called: “Call (copy from phone)”. */
@@ -25,8 +25,8 @@ interface Options {
 }
 
 /** One’s own notes: kept on this device first, then on the server. Nothing that was written is ever replaced. */
-export class Notes {
-  readonly #notes = new SvelteMap<Id, KeptNote>();
+export class NotesStore {
+  readonly #notes = new SvelteMap<Id, StoredNote>();
   readonly #problems = new SvelteMap<Id, string>();
   isLoaded = $state(false);
   error = $state<unknown>(null);
@@ -40,7 +40,7 @@ export class Notes {
   readonly #options: Options;
   readonly #now: () => Date;
   #since: string | null = null;
-  #askedAt: number | null = null;
+  #requestedAt: number | null = null;
   #again = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
@@ -60,11 +60,11 @@ export class Notes {
   readonly waiting = $derived.by(() => [...this.#notes.values()].filter(({ isDirty }) => isDirty).length);
 
   /** When the server was asked last; null: never yet, -Infinity: in vain. */
-  get askedAt(): number | null {
-    return this.#askedAt;
+  get requestedAt(): number | null {
+    return this.#requestedAt;
   }
 
-  get(id: Id): KeptNote | undefined {
+  get(id: Id): StoredNote | undefined {
     const note = this.#notes.get(id);
     return note?.isGone ? undefined : note;
   }
@@ -72,7 +72,7 @@ export class Notes {
   stateOf(id: Id): SaveState {
     if (this.#problems.has(id)) return 'refused';
     if (!this.#notes.get(id)?.isDirty) return 'saved';
-    return this.#options.line.ready ? 'saving' : 'local';
+    return this.#options.live.ready ? 'saving' : 'local';
   }
 
   problemOf(id: Id): string | undefined {
@@ -81,36 +81,36 @@ export class Notes {
 
   /** Shows what this device has, then asks the server. Answers how to stop. */
   open(): () => void {
-    const { line, storage, userId } = this.#options;
+    const { live, storage, userId } = this.#options;
     void storage.load(userId).then(({ notes, since }) => {
       for (const note of notes) if (!this.#notes.has(note.id)) this.#notes.set(note.id, note);
       this.#since = since;
       if (notes.length > 0) this.isLoaded = true;
       return this.sync();
     });
-    const leave = line.on(({ type }: { type: string }) => {
+    const leave = live.on(({ type }: { type: string }) => {
       if (type === 'note.changed') void this.sync();
     });
-    const leaveReturn = line.onReturn(this, () => void this.sync());
+    const unsubscribeStale = live.onStale(this, () => void this.sync());
     return () => {
       this.#isClosed = true;
       clearTimeout(this.#timer);
       leave();
-      leaveReturn();
+      unsubscribeStale();
     };
   }
 
   create(): Id {
     const id = newId();
-    this.#keep({ ...this.#blank(id), isDirty: false });
+    this.#store({ ...this.#blank(id), isDirty: false });
     return id;
   }
 
-  write(id: Id, change: Partial<Pick<KeptNote, 'title' | 'content' | 'pinned'>>): void {
+  write(id: Id, change: Partial<Pick<StoredNote, 'title' | 'content' | 'pinned'>>): void {
     const note = this.#notes.get(id) ?? this.#blank(id);
     const written = change.title !== undefined || change.content !== undefined;
     this.#problems.delete(id);
-    this.#keep({ ...note, ...change, isDirty: true, ...(written && { edited_at: this.#now().toISOString() }) });
+    this.#store({ ...note, ...change, isDirty: true, ...(written && { edited_at: this.#now().toISOString() }) });
     this.#later(SEND_AFTER);
   }
 
@@ -118,18 +118,18 @@ export class Notes {
     const note = this.#notes.get(id);
     if (!note) return;
     this.#problems.delete(id);
-    if (note.base === 0) void this.#forget([id]);
+    if (note.base === 0) void this.#remove([id]);
     else {
-      this.#keep({ ...note, isGone: true, isDirty: true });
+      this.#store({ ...note, isGone: true, isDirty: true });
       void this.sync();
     }
   }
 
   /** Brings back what was deleted a moment ago. */
-  restore(note: KeptNote): void {
+  restore(note: StoredNote): void {
     const base = this.#notes.get(note.id)?.base ?? 0;
     const id = base === 0 ? newId() : note.id;
-    this.#keep({ ...note, id, base, isGone: false, isDirty: true });
+    this.#store({ ...note, id, base, isGone: false, isDirty: true });
     void this.sync();
   }
 
@@ -138,7 +138,7 @@ export class Notes {
     const note = this.#notes.get(id);
     if (!note) return;
     const { copyOf: _, ...rest } = note;
-    this.#keep(rest);
+    this.#store(rest);
   }
 
   retry(): Promise<void> {
@@ -154,7 +154,7 @@ export class Notes {
     clearTimeout(this.#timer);
     this.isSyncing = true;
     this.error = null;
-    this.#askedAt = Date.now();
+    this.#requestedAt = Date.now();
     try {
       do {
         this.#again = false;
@@ -165,7 +165,7 @@ export class Notes {
       this.isLoaded = true;
     } catch (error) {
       this.error = error;
-      this.#askedAt = -Infinity;
+      this.#requestedAt = -Infinity;
       if (this.waiting > 0 && !this.#isClosed) this.#later(RETRY_AFTER);
     } finally {
       this.isSyncing = false;
@@ -190,43 +190,43 @@ export class Notes {
       if (!last) break;
       for (const note of items) {
         if (!note.deleted_at) seen.add(note.id);
-        this.#take(note);
+        this.#applyServerNote(note);
       }
       this.#since = last.updated_at;
     }
     // What was deleted longer ago than the server remembers.
     if (isWhole) {
       const gone = [...this.#notes.values()].filter(({ id, base, isDirty }) => base > 0 && !isDirty && !seen.has(id));
-      await this.#forget(gone.map(({ id }) => id));
+      await this.#remove(gone.map(({ id }) => id));
     }
-    if (!this.#isClosed) await storage.putSince(userId, this.#since);
+    if (!this.#isClosed) await storage.setSince(userId, this.#since);
   }
 
   /** What the server has of a note. */
-  #take(note: Note): void {
+  #applyServerNote(note: Note): void {
     const have = this.#notes.get(note.id);
     if (have && note.version <= have.base) return;
     if (!have || !have.isDirty || (have.isGone && note.deleted_at)) {
-      if (note.deleted_at) void this.#forget([note.id]);
-      else this.#keep(fromServer(note, have));
+      if (note.deleted_at) void this.#remove([note.id]);
+      else this.#store(fromServer(note, have));
     } else if (note.deleted_at) {
       // Deleted elsewhere, written here: what was written stays.
-      this.#keep({ ...have, base: note.version });
+      this.#store({ ...have, base: note.version });
     } else if (have.isGone || isSame(have, note)) {
       // Written elsewhere, deleted here: what was written stays, too.
-      this.#keep(fromServer(note, have));
+      this.#store(fromServer(note, have));
     } else if (have.content === note.content && have.title === note.title) {
-      this.#keep({ ...have, base: note.version });
+      this.#store({ ...have, base: note.version });
     } else {
-      this.#keepBoth(have, note);
+      this.#splitConflict(have, note);
     }
   }
 
-  #keepBoth(have: KeptNote, note: Note): void {
+  #splitConflict(have: StoredNote, note: Note): void {
     const id = newId();
     const title = this.#options.copied(have.title);
-    this.#keep({ ...have, id, title, pinned: false, base: 0, isDirty: true, copyOf: note.id });
-    this.#keep(fromServer(note));
+    this.#store({ ...have, id, title, pinned: false, base: 0, isDirty: true, copyOf: note.id });
+    this.#store(fromServer(note));
     this.onCopied(note.id, id);
   }
 
@@ -240,8 +240,8 @@ export class Notes {
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (error.code === 'stale') this.#again = true;
-        else if (error.status === 404) this.#lost(note);
-        else if (error.status === 422 || error.status === 413) this.#problems.set(id, sentence(error));
+        else if (error.status === 404) this.#recreate(note);
+        else if (error.status === 422 || error.status === 413) this.#problems.set(id, errorMessage(error));
         // The server fails at this very note: the others don't wait for it.
         else if (error.status === 500) failure = error;
         else throw error;
@@ -250,7 +250,7 @@ export class Notes {
     if (failure) throw failure;
   }
 
-  async #pushText(note: KeptNote): Promise<void> {
+  async #pushText(note: StoredNote): Promise<void> {
     const { id, title, content, pinned, base, edited_at } = note;
     const body = { title, content, pinned, version: base, updated_at: edited_at };
     const stored = await this.#options.api.put(`/notes/${id}`, body);
@@ -258,36 +258,36 @@ export class Notes {
     if (!now) return;
     // What was typed meanwhile is sent next.
     const isSent = now.title === title && now.content === content && now.pinned === pinned && !now.isGone;
-    this.#keep({ ...now, base: stored.version, isDirty: !isSent });
+    this.#store({ ...now, base: stored.version, isDirty: !isSent });
     if (!isSent) this.#later(SEND_AFTER);
   }
 
-  async #pushDeletion({ id, base }: KeptNote): Promise<void> {
+  async #pushDeletion({ id, base }: StoredNote): Promise<void> {
     await this.#options.api.delete(`/notes/${id}?version=${base}`);
-    await this.#gone(id);
+    await this.#removePurged(id);
   }
 
   /** The server has it no more. What was brought back meanwhile stays, and is written anew. */
-  async #gone(id: Id): Promise<void> {
-    if (this.#notes.get(id)?.isGone) await this.#forget([id]);
+  async #removePurged(id: Id): Promise<void> {
+    if (this.#notes.get(id)?.isGone) await this.#remove([id]);
     else this.#again = true;
   }
 
   /** The server knows nothing of it any more. */
-  #lost(note: KeptNote): void {
-    if (note.isGone) void this.#gone(note.id);
+  #recreate(note: StoredNote): void {
+    if (note.isGone) void this.#removePurged(note.id);
     else {
-      this.#keep({ ...note, base: 0 });
+      this.#store({ ...note, base: 0 });
       this.#again = true;
     }
   }
 
-  #blank(id: Id): KeptNote {
+  #blank(id: Id): StoredNote {
     const edited_at = this.#now().toISOString();
     return { id, title: '', content: '', pinned: false, edited_at, base: 0, isDirty: true, isGone: false };
   }
 
-  #keep(note: KeptNote): void {
+  #store(note: StoredNote): void {
     this.#notes.set(note.id, note);
     // Whose they are has gone.
     if (this.#isClosed) return;
@@ -295,7 +295,7 @@ export class Notes {
     void storage.put(userId, note).then((isKept) => (this.isForgetful = !isKept));
   }
 
-  #forget(ids: readonly Id[]): Promise<void> {
+  #remove(ids: readonly Id[]): Promise<void> {
     for (const id of ids) this.#notes.delete(id);
     return ids.length > 0 ? this.#options.storage.remove(this.#options.userId, ids) : Promise.resolve();
   }
@@ -306,11 +306,11 @@ export class Notes {
   }
 }
 
-function fromServer({ id, title, content, pinned, edited_at, version }: Note, have?: KeptNote): KeptNote {
+function fromServer({ id, title, content, pinned, edited_at, version }: Note, have?: StoredNote): StoredNote {
   const copy = have?.copyOf ? { copyOf: have.copyOf } : {};
   return { id, title, content, pinned, edited_at, base: version, isDirty: false, isGone: false, ...copy };
 }
 
-function isSame(have: KeptNote, note: Note): boolean {
+function isSame(have: StoredNote, note: Note): boolean {
   return have.title === note.title && have.content === note.content && have.pinned === note.pinned;
 }

@@ -1,26 +1,26 @@
 import { beforeEach, expect, it, vi } from 'vitest';
 import { MemoryNotes, NotesServer } from './testing.ts';
-import { Notes } from './notes.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/store-testing.ts';
+import { NotesStore } from './notes.svelte.ts';
+import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
 let server: NotesServer;
 let storage: MemoryNotes;
-let line: FakeLine;
+let live: FakeLiveUpdates;
 
 beforeEach(() => {
   vi.useFakeTimers();
-  [server, storage, line] = [new NotesServer(), new MemoryNotes(), new FakeLine()];
+  [server, storage, live] = [new NotesServer(), new MemoryNotes(), new FakeLiveUpdates()];
 });
 
-async function open(): Promise<Notes> {
-  const notes = new Notes({ api: server.api, line, storage, userId: 'u', copied: (title) => `${title} (copy)` });
+async function open(): Promise<NotesStore> {
+  const notes = new NotesStore({ api: server.api, live, storage, userId: 'u', copied: (title) => `${title} (copy)` });
   notes.open();
   await vi.advanceTimersByTimeAsync(0);
   return notes;
 }
 
 const rest = () => vi.advanceTimersByTimeAsync(20_000);
-const texts = (notes: Notes) => notes.items.map(({ title, content }) => `${title}: ${content}`).sort();
+const texts = (notes: NotesStore) => notes.items.map(({ title, content }) => `${title}: ${content}`).sort();
 
 it('keeps what is written on this device at once, and on the server when the keys rest', async () => {
   const notes = await open();
@@ -28,7 +28,7 @@ it('keeps what is written on this device at once, and on the server when the key
   const id = notes.create();
   notes.write(id, { title: 'Call', content: 'One' });
   expect(storage.kept.get(id)?.content).toBe('One');
-  line.ready = false;
+  live.ready = false;
   expect(notes.stateOf(id)).toBe('local');
   await rest();
   expect(server.notes.size).toBe(0);
@@ -36,14 +36,14 @@ it('keeps what is written on this device at once, and on the server when the key
   const later = await open();
   expect(texts(later)).toEqual(['Call: One']);
   server.isAway = false;
-  line.ready = true;
+  live.ready = true;
   await rest();
   expect(server.notes.get(id)?.content).toBe('One');
   expect(later.stateOf(id)).toBe('saved');
 });
 
 it('keeps nothing that comes after whose they are has left', async () => {
-  const notes = new Notes({ api: server.api, line, storage, userId: 'u', copied: (title) => title });
+  const notes = new NotesStore({ api: server.api, live, storage, userId: 'u', copied: (title) => title });
   const close = notes.open();
   await vi.advanceTimersByTimeAsync(0);
   server.store('a', { title: 'Call', content: 'x' });
@@ -59,7 +59,7 @@ it('takes up what other devices write and delete', async () => {
   expect(texts(notes)).toEqual(['a: x', 'b: x', 'c: x']);
   server.store('a', { content: 'y', pinned: true });
   server.remove('b');
-  line.receive({ type: 'note.changed', payload: {} });
+  live.receive({ type: 'note.changed', payload: {} });
   await rest();
   expect(texts(notes)).toEqual(['a: y', 'c: x']);
   expect(notes.items[0]?.id).toBe('a');

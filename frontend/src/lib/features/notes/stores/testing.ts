@@ -1,15 +1,15 @@
 /** A server with the notes of one person, and a browser that keeps them, for the tests of the store. */
 import { ApiError } from '#lib/api/client.ts';
 import type { Note } from '../api.ts';
-import type { Kept, KeptNote, NoteStorage } from '../storage.ts';
+import type { StoredNotes, StoredNote, NoteStorage } from '../storage.ts';
 
 export class MemoryNotes implements NoteStorage {
-  readonly kept = new Map<string, KeptNote>();
+  readonly kept = new Map<string, StoredNote>();
   since: string | null = null;
-  load = (): Promise<Kept> => Promise.resolve({ notes: [...this.kept.values()], since: this.since });
-  put = (_: string, note: KeptNote) => Promise.resolve(!!this.kept.set(note.id, note));
+  load = (): Promise<StoredNotes> => Promise.resolve({ notes: [...this.kept.values()], since: this.since });
+  put = (_: string, note: StoredNote) => Promise.resolve(!!this.kept.set(note.id, note));
   remove = (_: string, ids: readonly string[]) => Promise.resolve(ids.forEach((id) => this.kept.delete(id)));
-  putSince = (_: string, since: string | null) => Promise.resolve(void (this.since = since));
+  setSince = (_: string, since: string | null) => Promise.resolve(void (this.since = since));
 }
 
 export class NotesServer {

@@ -2,12 +2,12 @@ import { goto } from '#lib/util/navigation.ts';
 import type { Notification } from '../api.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
-import { deed, destination, heading } from './notification-labels.ts';
+import { actionText, destination, heading } from './notification-labels.ts';
 
 /** Says it in passing, with the way there. */
 export function announce(notification: Notification): void {
   const path = destination(notification);
-  const words = [heading(notification), deed(notification)].filter(Boolean).join(' ');
+  const words = [heading(notification), actionText(notification)].filter(Boolean).join(' ');
   const message = notification.text ? `${words}: ${notification.text}` : words;
   toast(message, path ? { action: { label: m.activity_show(), run: () => void goto(path) } } : {});
 }

@@ -1,37 +1,37 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Notification } from '../api.ts';
-import { browserSurroundings, InPassing, type Passing } from '../logic/desktop-notifications.ts';
-import { deed, destination } from './notification-labels.ts';
+import { browserEnvironment, DesktopNotifications, type DesktopNotification } from '../logic/desktop-notifications.ts';
+import { actionText, destination } from './notification-labels.ts';
 
 /** Of this tab, whoever is signed in. */
-let passing: InPassing | null | undefined;
+let desktop: DesktopNotifications | null | undefined;
 
 /** Nothing is shown in passing where the browser can’t. */
-export function inPassing(): InPassing | null {
-  if (passing !== undefined) return passing;
-  const around = browserSurroundings();
-  passing = around && new InPassing(around);
-  if (passing) {
-    const look = () => passing?.look();
-    document.addEventListener('visibilitychange', look);
-    for (const change of ['focus', 'blur']) window.addEventListener(change, look);
+export function desktopNotifications(): DesktopNotifications | null {
+  if (desktop !== undefined) return desktop;
+  const around = browserEnvironment();
+  desktop = around && new DesktopNotifications(around);
+  if (desktop) {
+    const updateVisibility = () => desktop?.updateVisibility();
+    document.addEventListener('visibilitychange', updateVisibility);
+    for (const change of ['focus', 'blur']) window.addEventListener(change, updateVisibility);
   }
-  return passing;
+  return desktop;
 }
 
 /** Nobody looks at the app: the system says what has come. */
 export function pass(notification: Notification, api: Pick<Api, 'get'>): void {
-  void inPassing()?.tell(() => describe(notification, api));
+  void desktopNotifications()?.show(() => describe(notification, api));
 }
 
-async function describe(notification: Notification, api: Pick<Api, 'get'>): Promise<Passing> {
+async function describe(notification: Notification, api: Pick<Api, 'get'>): Promise<DesktopNotification> {
   const { id, kind, title, text, conversation_id, message_id, upload_id } = notification;
   const hasText = await isTextShown(api);
   return {
     id,
     tag: conversation_id ?? id,
     title: kind === 'reminder' ? `⏰ ${title}` : title,
-    body: (hasText && text) || deed(notification),
+    body: (hasText && text) || actionText(notification),
     // What was made is downloaded by whoever presses it there.
     path: (!upload_id && destination(notification)) || '/activity',
     conversationId: conversation_id ?? null,

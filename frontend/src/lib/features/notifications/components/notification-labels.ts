@@ -9,7 +9,7 @@ export function heading({ kind, actor, title }: Notification): string {
 }
 
 /** What has happened, after the name of who did it: “mentioned you”. Who else did it is not known, but between two people. */
-export function deed({ kind, count, detail, actor }: Notification, isPair = false): string {
+export function actionText({ kind, count, detail, actor }: Notification, isPair = false): string {
   switch (kind) {
     case 'mention':
       return detail ? m.activity_mentioned_all({ how: `@${detail}` }) : m.activity_mentioned();

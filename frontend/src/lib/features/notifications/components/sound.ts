@@ -1,4 +1,4 @@
-const KEPT = 'natter.sound';
+const STORAGE_KEY = 'natter.sound';
 
 /** Frequencies of a sound’s notes, in Hz. */
 const SOUNDS: Record<Exclude<Sound, 'none'>, readonly number[]> = {
@@ -21,7 +21,7 @@ let context: AudioContext | undefined;
 
 export function chosenSound(): Sound {
   try {
-    const kept = localStorage.getItem(KEPT);
+    const kept = localStorage.getItem(STORAGE_KEY);
     return SOUND_NAMES.find((name) => name === kept) ?? 'drop';
   } catch {
     return 'drop';
@@ -30,7 +30,7 @@ export function chosenSound(): Sound {
 
 export function chooseSound(sound: Sound): void {
   try {
-    localStorage.setItem(KEPT, sound);
+    localStorage.setItem(STORAGE_KEY, sound);
   } catch {
     // It is as it was with the next page.
   }
@@ -66,13 +66,13 @@ export function play(sound: Sound): void {
   try {
     context ??= new AudioContext();
     void context.resume();
-    SOUNDS[sound].forEach((frequency, at) => note(context as AudioContext, frequency, at * NOTE));
+    SOUNDS[sound].forEach((frequency, at) => playNote(context as AudioContext, frequency, at * NOTE));
   } catch {
     // There is nothing to play it on.
   }
 }
 
-function note(on: AudioContext, frequency: number, after: number): void {
+function playNote(on: AudioContext, frequency: number, after: number): void {
   const begin = on.currentTime + after;
   const tone = new OscillatorNode(on, { frequency, type: 'sine' });
   const volume = new GainNode(on, { gain: 0 });

@@ -1,22 +1,22 @@
 import type { App } from '#lib/app/app.ts';
-import { isLookedAt } from '#lib/ui/page-visibility.ts';
-import { Notifications } from '../stores/notifications.svelte.ts';
+import { isPageVisible } from '#lib/ui/page-visibility.ts';
+import { NotificationsStore } from '../stores/notifications.svelte.ts';
 import type * as Pass from './desktop-notifier.ts';
 import { chime } from './sound.ts';
 
-const known = new WeakMap<object, { account: string | undefined; notifications: Notifications }>();
+const known = new WeakMap<object, { account: string | undefined; notifications: NotificationsStore }>();
 
 /** Those of whoever is signed in. */
-export function notificationsOf({ api, connection, conversations, session }: App): Notifications {
+export function notificationsOf({ api, connection, conversations, session }: App): NotificationsStore {
   const account = session.account?.id;
   const found = known.get(connection);
   if (found && found.account === account) return found.notifications;
-  const notifications = new Notifications(api, connection);
+  const notifications = new NotificationsStore(api, connection);
   notifications.isSeen = ({ conversation_id, thread_id, kind }) =>
     (kind === 'message' || kind === 'mention' || kind === 'keyword') &&
     !thread_id &&
     conversation_id === conversations.openId &&
-    isLookedAt();
+    isPageVisible();
   notifications.onArrival = (notification) => {
     chime();
     passing(({ pass }) => pass(notification, api));
@@ -28,9 +28,9 @@ export function notificationsOf({ api, connection, conversations, session }: App
         () => undefined
       );
   };
-  notifications.onGone = (isGone) => passing(({ inPassing }) => void inPassing()?.takeBack(isGone));
+  notifications.onGone = (isGone) => passing(({ desktopNotifications: inPassing }) => void inPassing()?.close(isGone));
   // From the beginning: the tabs of a browser agree on who tells, and know whether one of them is looked at.
-  passing(({ inPassing }) => void inPassing());
+  passing(({ desktopNotifications: inPassing }) => void inPassing());
   known.set(connection, { account, notifications });
   return notifications;
 }

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { InPassing, type Passing, type Surroundings } from './desktop-notifications.ts';
+import { DesktopNotifications, type DesktopNotification, type Environment } from './desktop-notifications.ts';
 
 /** The locks of one browser, for all of its tabs. */
 class FakeLocks {
@@ -36,8 +36,8 @@ class Browser {
   isWanted = true;
   subscription: unknown = null;
 
-  open(isLookedAt = false) {
-    const tab = { isLookedAt, passing: undefined as unknown as InPassing };
+  open(isVisible = false) {
+    const tab = { isVisible, passing: undefined as unknown as DesktopNotifications };
     const registration = {
       pushManager: { getSubscription: () => Promise.resolve(this.subscription) },
       showNotification: (title: string, options: { tag: string; data: Shown['data'] }) => {
@@ -52,18 +52,18 @@ class Browser {
       },
       getNotifications: () => Promise.resolve(this.shown)
     };
-    tab.passing = new InPassing({
+    tab.passing = new DesktopNotifications({
       locks: this.locks,
       registration: () => Promise.resolve(registration),
       isAllowed: () => this.isAllowed,
       isWanted: () => this.isWanted,
-      isLookedAt: () => tab.isLookedAt
-    } as unknown as Surroundings);
+      isVisible: () => tab.isVisible
+    } as unknown as Environment);
     return tab;
   }
 }
 
-const one = (id: string, tag = id): Passing => ({
+const one = (id: string, tag = id): DesktopNotification => ({
   id,
   tag,
   title: `about ${id}`,
@@ -88,8 +88,8 @@ describe('notifications while the app is open and nobody looks at it', () => {
     await settled();
     let asked = 0;
     for (const id of ['a', 'b'])
-      for (const { passing } of tabs)
-        await passing.tell(() => {
+      for (const { passing: desktop } of tabs)
+        await desktop.show(() => {
           asked += 1;
           return one(id, 'place');
         });
@@ -101,49 +101,49 @@ describe('notifications while the app is open and nobody looks at it', () => {
   it('are not shown while any tab is looked at, and are again when it is left', async () => {
     const [hidden, seen] = [browser.open(), browser.open(true)];
     await settled();
-    await hidden.passing.tell(() => one('a'));
+    await hidden.passing.show(() => one('a'));
     expect(titles()).toEqual([]);
-    seen.isLookedAt = false;
-    seen.passing.look();
+    seen.isVisible = false;
+    seen.passing.updateVisibility();
     await settled();
-    await hidden.passing.tell(() => one('b'));
+    await hidden.passing.show(() => one('b'));
     expect(titles()).toEqual(['about b']);
   });
 
   it('need leave, and that nobody said no, and are left to push where the device is woken', async () => {
-    const { passing } = browser.open();
+    const { passing: desktop } = browser.open();
     await settled();
     browser.isAllowed = false;
-    await passing.tell(() => one('a'));
+    await desktop.show(() => one('a'));
     browser.isAllowed = true;
     browser.isWanted = false;
-    await passing.tell(() => one('b'));
+    await desktop.show(() => one('b'));
     browser.isWanted = true;
     browser.subscription = {};
-    await passing.tell(() => one('c'));
+    await desktop.show(() => one('c'));
     expect(titles()).toEqual([]);
   });
 
   it('are taken back when they are read, also when that is told before they are shown', async () => {
-    const { passing } = browser.open();
+    const { passing: desktop } = browser.open();
     await settled();
-    await passing.tell(() => one('a'));
-    await passing.tell(() => one('b'));
-    await passing.takeBack((id) => id === 'a');
+    await desktop.show(() => one('a'));
+    await desktop.show(() => one('b'));
+    await desktop.close((id) => id === 'a');
     expect(titles()).toEqual(['about b']);
-    void passing.tell(async () => {
+    void desktop.show(async () => {
       await settled();
       return one('late');
     });
-    await passing.takeBack(() => true);
+    await desktop.close(() => true);
     expect(titles()).toEqual([]);
   });
 
   it('go on after one could not be shown', async () => {
-    const { passing } = browser.open();
+    const { passing: desktop } = browser.open();
     await settled();
-    await passing.tell(() => Promise.reject(new Error('no settings')));
-    await passing.tell(() => one('a'));
+    await desktop.show(() => Promise.reject(new Error('no settings')));
+    await desktop.show(() => one('a'));
     expect(titles()).toEqual(['about a']);
   });
 });

@@ -1,14 +1,14 @@
 /** Notifications of the system while the app is open in a tab, and nobody looks at it: what push does for a device that is woken. */
 import { base } from '#lib/util/address.ts';
-import { isLookedAt } from '#lib/ui/page-visibility.ts';
+import { isPageVisible } from '#lib/ui/page-visibility.ts';
 
-const KEPT = 'natter.in-passing';
+const STORAGE_KEY = 'natter.in-passing';
 /** Held by the one tab that tells, of all that are open in this browser. */
-const TELLER = 'natter.teller';
+const NOTIFIER_LOCK = 'natter.teller';
 /** Shared by the tabs that somebody has before them. */
-const LOOKED_AT = 'natter.looked-at';
+const VISIBLE_LOCK = 'natter.looked-at';
 
-export interface Passing {
+export interface DesktopNotification {
   /** Of what one is told of. */
   readonly id: string;
   /** What comes later with the same one takes the place of what is there. */
@@ -26,77 +26,77 @@ type Registration = Pick<ServiceWorkerRegistration, 'showNotification' | 'getNot
 };
 
 /** The browser, as far as it is needed. */
-export interface Surroundings {
+export interface Environment {
   readonly locks: Pick<LockManager, 'request' | 'query'>;
   readonly registration: () => Promise<Registration | undefined>;
   readonly isAllowed: () => boolean;
   readonly isWanted: () => boolean;
-  readonly isLookedAt: () => boolean;
+  readonly isVisible: () => boolean;
 }
 
 /** What a browser has; null where it can show nothing: on plain http, and in some that are old. */
-export function browserSurroundings(): Surroundings | null {
+export function browserEnvironment(): Environment | null {
   if (!('Notification' in window) || !('serviceWorker' in navigator) || !('locks' in navigator)) return null;
   return {
     locks: navigator.locks,
     registration: () => navigator.serviceWorker.getRegistration(),
     isAllowed: () => Notification.permission === 'granted',
-    isWanted: isPassingWanted,
-    isLookedAt
+    isWanted: isDesktopNotificationsOn,
+    isVisible: isPageVisible
   };
 }
 
 /** Whether this browser is to show any; it is, until somebody says otherwise. */
-export function isPassingWanted(): boolean {
+export function isDesktopNotificationsOn(): boolean {
   try {
-    return localStorage.getItem(KEPT) !== 'off';
+    return localStorage.getItem(STORAGE_KEY) !== 'off';
   } catch {
     return true;
   }
 }
 
-export function wantPassing(isWanted: boolean): void {
+export function setDesktopNotifications(isWanted: boolean): void {
   try {
-    localStorage.setItem(KEPT, isWanted ? 'on' : 'off');
+    localStorage.setItem(STORAGE_KEY, isWanted ? 'on' : 'off');
   } catch {
     // It is as it was with the next page.
   }
 }
 
-export class InPassing {
-  readonly #around: Surroundings;
-  #isTeller = false;
-  #lookAway: (() => void) | undefined;
+export class DesktopNotifications {
+  readonly #environment: Environment;
+  #isNotifier = false;
+  #releaseVisible: (() => void) | undefined;
   /** One after another, so that nothing is taken back before it is shown. */
   #last: Promise<void> = Promise.resolve();
 
-  constructor(around: Surroundings) {
-    this.#around = around;
+  constructor(around: Environment) {
+    this.#environment = around;
     // Held until the page is gone; then the next tab has its turn.
-    this.#hold(TELLER, 'exclusive', () => {
-      this.#isTeller = true;
+    this.#holdLock(NOTIFIER_LOCK, 'exclusive', () => {
+      this.#isNotifier = true;
       return new Promise(() => undefined);
     });
-    this.look();
+    this.updateVisibility();
   }
 
   /** Somebody looks at this tab from now on, or no longer. */
-  look(): void {
-    const isSeen = this.#around.isLookedAt();
-    if (isSeen && !this.#lookAway) {
-      const away = new Promise<void>((resolve) => (this.#lookAway = resolve));
-      this.#hold(LOOKED_AT, 'shared', () => away);
+  updateVisibility(): void {
+    const isSeen = this.#environment.isVisible();
+    if (isSeen && !this.#releaseVisible) {
+      const away = new Promise<void>((resolve) => (this.#releaseVisible = resolve));
+      this.#holdLock(VISIBLE_LOCK, 'shared', () => away);
     } else if (!isSeen) {
-      this.#lookAway?.();
-      this.#lookAway = undefined;
+      this.#releaseVisible?.();
+      this.#releaseVisible = undefined;
     }
   }
 
   /** `describe` is asked only where it is going to be shown. */
-  tell(describe: () => Passing | Promise<Passing>): Promise<void> {
-    return this.#then(async () => {
-      const { isAllowed, isWanted, registration } = this.#around;
-      if (!this.#isTeller || !isAllowed() || !isWanted() || (await this.#isSomebodyLooking())) return;
+  show(describe: () => DesktopNotification | Promise<DesktopNotification>): Promise<void> {
+    return this.#enqueue(async () => {
+      const { isAllowed, isWanted, registration } = this.#environment;
+      if (!this.#isNotifier || !isAllowed() || !isWanted() || (await this.#isAnyTabVisible())) return;
       const worker = await registration();
       // A device that is woken is told by its push.
       if (!worker || (await worker.pushManager?.getSubscription())) return;
@@ -114,10 +114,10 @@ export class InPassing {
   }
 
   /** It was read, or is no more. */
-  takeBack(isGone: (id: string) => boolean): Promise<void> {
-    return this.#then(async () => {
-      if (!this.#around.isAllowed()) return;
-      const worker = await this.#around.registration();
+  close(isGone: (id: string) => boolean): Promise<void> {
+    return this.#enqueue(async () => {
+      if (!this.#environment.isAllowed()) return;
+      const worker = await this.#environment.registration();
       for (const shown of (await worker?.getNotifications()) ?? []) {
         const { id } = (shown.data ?? {}) as { id?: string };
         if (id !== undefined && isGone(id)) shown.close();
@@ -125,19 +125,19 @@ export class InPassing {
     });
   }
 
-  async #isSomebodyLooking(): Promise<boolean> {
-    if (this.#around.isLookedAt()) return true;
-    const { held } = await this.#around.locks.query();
-    return held?.some(({ name }) => name === LOOKED_AT) ?? false;
+  async #isAnyTabVisible(): Promise<boolean> {
+    if (this.#environment.isVisible()) return true;
+    const { held } = await this.#environment.locks.query();
+    return held?.some(({ name }) => name === VISIBLE_LOCK) ?? false;
   }
 
-  #then(deed: () => Promise<void>): Promise<void> {
+  #enqueue(deed: () => Promise<void>): Promise<void> {
     // It stands in the list all the same.
     this.#last = this.#last.then(deed).catch(() => undefined);
     return this.#last;
   }
 
-  #hold(name: string, mode: LockMode, until: () => Promise<void>): void {
-    this.#around.locks.request(name, { mode }, until).catch(() => undefined);
+  #holdLock(name: string, mode: LockMode, until: () => Promise<void>): void {
+    this.#environment.locks.request(name, { mode }, until).catch(() => undefined);
   }
 }

@@ -1,30 +1,30 @@
 import type { Api } from '#lib/api/client.ts';
 import type { NotificationSettings } from '../api.ts';
-import { Asked } from '#lib/api/resource.svelte.ts';
+import { Resource } from '#lib/api/resource.svelte.ts';
 
 /** What one wants to be told of. A change is shown at once, and taken back where the server refuses it. */
-export class NotificationChoices {
-  readonly settings: Asked<NotificationSettings>;
+export class NotificationSettingsStore {
+  readonly settings: Resource<NotificationSettings>;
   readonly #api: Pick<Api, 'get' | 'patch'>;
   #turn = 0;
 
   constructor(api: Pick<Api, 'get' | 'patch'>) {
     this.#api = api;
-    this.settings = new Asked(() => api.get('/notifications/settings'));
+    this.settings = new Resource(() => api.get('/notifications/settings'));
   }
 
   async change(change: Partial<NotificationSettings>): Promise<void> {
     const before = this.settings.value;
     if (!before) return;
-    this.settings.tell({ ...before, ...change });
+    this.settings.set({ ...before, ...change });
     this.#turn += 1;
     const turn = this.#turn;
     try {
       const now = await this.#api.patch('/notifications/settings', change);
       // Else the answer to a later change is the one to show.
-      if (turn === this.#turn) this.settings.tell(now);
+      if (turn === this.#turn) this.settings.set(now);
     } catch (error) {
-      if (turn === this.#turn) this.settings.tell(before);
+      if (turn === this.#turn) this.settings.set(before);
       throw error;
     }
   }

@@ -1,29 +1,29 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Notification, NotificationKind } from '../api.ts';
 import type { Id, ServerFrame } from '#lib/api/types.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 export type ActivityFilter = 'all' | 'unread' | 'mention' | 'thread' | 'reaction' | 'reminder' | 'keyword' | 'export';
 
 const PAGE_SIZE = 30;
 
-type Told =
+type TabMessage =
   | { type: 'notification'; payload: Notification }
   | { type: 'notifications.read'; payload: { ids: Id[] | null } }
   | { type: 'notifications.withdrawn'; payload: { ids: Id[] } };
 
-interface Line {
+interface NotificationUpdates {
   on(handler: (frame: ServerFrame) => void): () => void;
-  onHello(handler: () => void): () => void;
+  onConnect(handler: () => void): () => void;
 }
 
 /** What one is told of: how much of it is unread, and the list that is on the screen. */
-export class Notifications {
+export class NotificationsStore {
   #unread = $state(0);
   /** Of those that count, which are known: a frame may tell of one again. */
   readonly #counted = new Set<Id>();
   readonly #api: Pick<Api, 'get' | 'post'>;
-  #shown: Listing<Notification> | undefined;
+  #shown: PagedResource<Notification> | undefined;
   #filter: ActivityFilter = 'all';
   #turn = 0;
 
@@ -34,10 +34,10 @@ export class Notifications {
   /** Whether its conversation is before somebody’s eyes: then it is read as it comes. */
   isSeen: (notification: Notification) => boolean = () => false;
 
-  constructor(api: Pick<Api, 'get' | 'post'>, line: Line) {
+  constructor(api: Pick<Api, 'get' | 'post'>, live: NotificationUpdates) {
     this.#api = api;
-    line.on((frame) => this.#hear(frame));
-    line.onHello(() => void this.load());
+    live.on((frame) => this.#handleMessage(frame));
+    live.onConnect(() => void this.load());
   }
 
   get unread(): number {
@@ -62,9 +62,9 @@ export class Notifications {
   }
 
   /** The list that is on the screen from now on. */
-  list(filter: ActivityFilter): Listing<Notification> {
+  list(filter: ActivityFilter): PagedResource<Notification> {
     this.#filter = filter;
-    const shown = new Listing<Notification>(
+    const shown = new PagedResource<Notification>(
       (page) =>
         this.#api.get('/notifications', {
           unread: filter === 'unread' ? true : undefined,
@@ -89,7 +89,7 @@ export class Notifications {
     this.#read(null);
   }
 
-  #hear(frame: ServerFrame | Told): void {
+  #handleMessage(frame: ServerFrame | TabMessage): void {
     if (frame.type === 'notification') this.#arrive(frame.payload);
     else if (frame.type === 'notifications.read') this.#read(frame.payload.ids);
     else if (frame.type === 'notifications.withdrawn') this.#withdraw(frame.payload.ids);
@@ -99,7 +99,7 @@ export class Notifications {
   #arrive(notification: Notification): void {
     const isNew = !this.#counted.has(notification.id);
     if (this.isSeen(notification)) {
-      this.#put({ ...notification, read_at: notification.created_at });
+      this.#upsert({ ...notification, read_at: notification.created_at });
       this.#api.post('/notifications/read', { ids: [notification.id] }).catch(() => undefined);
       return;
     }
@@ -107,14 +107,14 @@ export class Notifications {
       this.#counted.add(notification.id);
       this.#unread += 1;
     }
-    this.#put(notification);
+    this.#upsert(notification);
     if (!notification.silent) this.onArrival(notification);
   }
 
-  #put(notification: Notification): void {
+  #upsert(notification: Notification): void {
     const shown = this.#shown;
     if (!shown?.isKnown || !passes(this.#filter, notification.kind)) return;
-    shown.put(
+    shown.upsert(
       notification,
       ({ id }) => id === notification.id,
       (a, b) => Date.parse(b.created_at) - Date.parse(a.created_at)
@@ -138,7 +138,7 @@ export class Notifications {
     const gone = new Set(ids);
     for (const id of gone) if (this.#counted.delete(id)) this.#unread -= 1;
     this.onGone((id) => gone.has(id));
-    this.#shown?.drop(({ id }) => gone.has(id));
+    this.#shown?.remove(({ id }) => gone.has(id));
   }
 }
 

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { Api } from '#lib/api/client.ts';
 import type { Notification } from '../api.ts';
 import type { ServerFrame } from '#lib/api/types.ts';
-import { Notifications } from './notifications.svelte.ts';
+import { NotificationsStore } from './notifications.svelte.ts';
 
 class FakeApi extends Api {
   items: Notification[] = [];
@@ -30,7 +30,7 @@ class Line {
     return () => undefined;
   }
 
-  onHello(handler: () => void) {
+  onConnect(handler: () => void) {
     this.hello = handler;
     return () => undefined;
   }
@@ -50,14 +50,14 @@ const one = (id: string, change: Partial<Notification> = {}): Notification => ({
 });
 
 let api: FakeApi;
-let line: Line;
-let store: Notifications;
-const tell = (type: string, payload: unknown) => line.say({ type, payload });
+let live: Line;
+let store: NotificationsStore;
+const tell = (type: string, payload: unknown) => live.say({ type, payload });
 
 beforeEach(() => {
   api = new FakeApi();
-  line = new Line();
-  store = new Notifications(api, line);
+  live = new Line();
+  store = new NotificationsStore(api, live);
 });
 
 describe('what one is told of', () => {

@@ -1,7 +1,7 @@
 import type { Id, User } from '#lib/api/types.ts';
 import { rank } from '#lib/ui/listbox/match.ts';
-import type { Presence } from '../presence.svelte.ts';
-import type { Workspaces } from '#lib/features/workspaces/workspaces.svelte.ts';
+import type { PresenceStore } from '../presence.svelte.ts';
+import type { WorkspacesStore } from '#lib/features/workspaces/workspaces.svelte.ts';
 
 const TYPING_PAUSE = 150;
 
@@ -21,13 +21,13 @@ export class PeopleSearch {
   });
   readonly isLoading = $derived(this.#isWaiting && !this.error);
 
-  readonly #workspaces: Workspaces;
-  readonly #presence: Presence;
+  readonly #workspaces: WorkspacesStore;
+  readonly #presence: PresenceStore;
   readonly #ownId: Id | undefined;
   #turn = 0;
 
   /** To be made in a component's initialisation: it follows `query` from there. */
-  constructor(workspaces: Workspaces, presence: Presence, ownId: Id | undefined) {
+  constructor(workspaces: WorkspacesStore, presence: PresenceStore, ownId: Id | undefined) {
     this.#workspaces = workspaces;
     this.#presence = presence;
     this.#ownId = ownId;
@@ -46,7 +46,7 @@ export class PeopleSearch {
     try {
       const found = await this.#workspaces.findPeople(workspace.id, query);
       if (turn !== this.#turn) return;
-      this.#presence.learn(found.items);
+      this.#presence.add(found.items);
       this.#found = { items: found.items.filter((user) => user.id !== this.#ownId), query };
       this.error = null;
     } catch (error) {

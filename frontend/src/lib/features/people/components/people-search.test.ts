@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { User } from '#lib/api/types.ts';
-import type { Presence } from '../presence.svelte.ts';
-import type { Workspaces } from '#lib/features/workspaces/workspaces.svelte.ts';
+import type { PresenceStore } from '../presence.svelte.ts';
+import type { WorkspacesStore } from '#lib/features/workspaces/workspaces.svelte.ts';
 import { PeopleSearch } from './people-search.svelte.ts';
 
 const user = (display_name: string) => ({ id: display_name, display_name }) as User;
@@ -9,8 +9,8 @@ const user = (display_name: string) => ({ id: display_name, display_name }) as U
 test('until the answer is here, those of before who fit are shown, and nobody else', async () => {
   let answer: (names: string[]) => void = () => {};
   const findPeople = () => new Promise((resolve) => (answer = (names) => resolve({ items: names.map(user) })));
-  const workspaces = { current: { id: 'home' }, findPeople } as unknown as Workspaces;
-  const search = new PeopleSearch(workspaces, { learn: () => {} } as unknown as Presence, 'Me');
+  const workspaces = { current: { id: 'home' }, findPeople } as unknown as WorkspacesStore;
+  const search = new PeopleSearch(workspaces, { add: () => {} } as unknown as PresenceStore, 'Me');
   const shown = () => [search.isLoading, search.items.map(({ id }) => id)];
   const typed = async (query: string, ...found: string[]) => {
     search.query = query;

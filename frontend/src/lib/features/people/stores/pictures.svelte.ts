@@ -5,13 +5,13 @@ import type { App } from '#lib/app/app.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
 /** Who comes into view at the same moment is asked about at once. */
-const GATHERED_FOR = 50;
-const MOST_AT_ONCE = 50;
+const BATCH_DELAY = 50;
+const MAX_BATCH = 50;
 /** While nothing is connected nobody tells of new pictures: they are asked for again when their people are drawn anew after so long. */
-const FRESH_FOR = 10 * 60_000;
+const MAX_AGE = 10 * 60_000;
 
 /** What people look like, asked for as they are drawn. */
-export class Pictures {
+export class PicturesStore {
   readonly #api: Pick<Api, 'get' | 'put' | 'delete'>;
   readonly #now: () => number;
   readonly #known = new SvelteMap<Id, Id>();
@@ -29,20 +29,20 @@ export class Pictures {
   }
 
   /** Somebody is drawn. */
-  want(id: Id): void {
-    if (this.#now() - (this.#asked.get(id) ?? -Infinity) < FRESH_FOR) return;
+  request(id: Id): void {
+    if (this.#now() - (this.#asked.get(id) ?? -Infinity) < MAX_AGE) return;
     this.#asked.set(id, this.#now());
-    if (this.#waiting.size === 0) setTimeout(() => void this.#ask(), GATHERED_FOR);
+    if (this.#waiting.size === 0) setTimeout(() => void this.#flush(), BATCH_DELAY);
     this.#waiting.add(id);
   }
 
   /** Somebody who was drawn may look different now. */
   again(id: Id): void {
-    if (this.#asked.delete(id)) this.want(id);
+    if (this.#asked.delete(id)) this.request(id);
   }
 
   /** Somebody has another picture, or none any more. */
-  hear({ user_id, picture }: UserChanged): void {
+  applyChange({ user_id, picture }: UserChanged): void {
     if (picture) this.#known.set(user_id, picture);
     else this.#known.delete(user_id);
   }
@@ -58,13 +58,13 @@ export class Pictures {
     this.#known.delete(own);
   }
 
-  async #ask(): Promise<void> {
+  async #flush(): Promise<void> {
     const all = [...this.#waiting];
     this.#waiting.clear();
-    for (let at = 0; at < all.length; at += MOST_AT_ONCE) await this.#askFor(all.slice(at, at + MOST_AT_ONCE));
+    for (let at = 0; at < all.length; at += MAX_BATCH) await this.#load(all.slice(at, at + MAX_BATCH));
   }
 
-  async #askFor(ids: readonly Id[]): Promise<void> {
+  async #load(ids: readonly Id[]): Promise<void> {
     try {
       const found = await this.#api.get('/users/pictures', { user_id: ids.join(',') });
       const by = new Map(found.map(({ user_id, upload_id }) => [user_id, upload_id]));
@@ -81,11 +81,11 @@ export class Pictures {
 }
 
 export const picturesOf = perAccount(({ api, connection }: App) => {
-  const pictures = new Pictures(api);
+  const pictures = new PicturesStore(api);
   // Perhaps chosen or removed in another tab.
   connection.on((frame) => {
     if (frame.type === 'account.own') pictures.again(frame.payload.user_id);
-    else if (frame.type === 'user.changed') pictures.hear(frame.payload);
+    else if (frame.type === 'user.changed') pictures.applyChange(frame.payload);
   });
   return pictures;
 });

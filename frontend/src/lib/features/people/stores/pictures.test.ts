@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { Pictures } from './pictures.svelte.ts';
+import { PicturesStore } from './pictures.svelte.ts';
 
 function pictures(has: Record<string, string>) {
   const asked: string[] = [];
@@ -16,7 +16,7 @@ function pictures(has: Record<string, string>) {
   };
   return {
     asked,
-    store: new Pictures(api as never, () => now),
+    store: new PicturesStore(api as never, () => now),
     later: (by: number) => (now += by),
     away: (is: boolean) => (isAway = is)
   };
@@ -27,28 +27,28 @@ describe('Pictures', () => {
 
   it('asks once for all who are drawn at the same moment', async () => {
     const { asked, store } = pictures({ anna: 'a' });
-    for (const id of ['anna', 'ben', 'anna']) store.want(id);
+    for (const id of ['anna', 'ben', 'anna']) store.request(id);
     await vi.runAllTimersAsync();
-    store.want('ben');
+    store.request('ben');
     await vi.runAllTimersAsync();
     expect([asked, store.of('anna'), store.of('ben')]).toEqual([['anna,ben'], 'a', undefined]);
   });
 
   it('asks for at most fifty at once', async () => {
     const { asked, store } = pictures({});
-    for (let at = 0; at < 60; at += 1) store.want(`p${at}`);
+    for (let at = 0; at < 60; at += 1) store.request(`p${at}`);
     await vi.runAllTimersAsync();
     expect(asked.map((ids) => ids.split(',').length)).toEqual([50, 10]);
   });
 
   it('shows another picture, and none any more, as soon as that is told', async () => {
     const { asked, store } = pictures({ anna: 'a' });
-    store.want('anna');
+    store.request('anna');
     await vi.runAllTimersAsync();
     const told = { user_id: 'anna', display_name: 'Anna', deleted: false };
-    store.hear({ ...told, picture: 'b' });
+    store.applyChange({ ...told, picture: 'b' });
     expect(store.of('anna')).toBe('b');
-    store.hear({ ...told, picture: null });
+    store.applyChange({ ...told, picture: null });
     expect(store.of('anna')).toBeUndefined();
     expect(asked).toEqual(['anna']);
   });
@@ -56,11 +56,11 @@ describe('Pictures', () => {
   it('learns of another picture after a while', async () => {
     const has: Record<string, string> = { anna: 'a' };
     const { later, store } = pictures(has);
-    store.want('anna');
+    store.request('anna');
     await vi.runAllTimersAsync();
     delete has.anna;
     later(11 * 60_000);
-    store.want('anna');
+    store.request('anna');
     await vi.runAllTimersAsync();
     expect(store.of('anna')).toBeUndefined();
   });
@@ -71,7 +71,7 @@ describe('Pictures', () => {
     store.again('anna');
     await vi.runAllTimersAsync();
     expect(asked).toEqual([]);
-    store.want('anna');
+    store.request('anna');
     await vi.runAllTimersAsync();
     has.anna = 'b';
     store.again('anna');
@@ -82,10 +82,10 @@ describe('Pictures', () => {
   it('asks again for whom it could not ask', async () => {
     const { away, store } = pictures({ anna: 'a' });
     away(true);
-    store.want('anna');
+    store.request('anna');
     await vi.runAllTimersAsync();
     away(false);
-    store.want('anna');
+    store.request('anna');
     await vi.runAllTimersAsync();
     expect(store.of('anna')).toBe('a');
   });

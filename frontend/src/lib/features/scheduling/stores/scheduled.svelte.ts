@@ -2,30 +2,30 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Scheduled } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
 /** As many as the server lists at once; the rest comes with “Show more”. */
 const PAGE_SIZE = 200;
 
-export class ScheduledMessages {
-  readonly list: Listing<Scheduled>;
+export class ScheduledMessagesStore {
+  readonly list: PagedResource<Scheduled>;
   readonly #api: Api;
 
-  constructor(api: Api, line: Line) {
+  constructor(api: Api, live: LiveUpdates) {
     this.#api = api;
-    this.list = new Listing(
+    this.list = new PagedResource(
       (page) => api.get('/scheduled', { page, page_size: PAGE_SIZE }),
       ({ id }) => id
     );
-    line.on((frame) => {
+    live.on((frame) => {
       if (frame.type !== 'scheduled.updated') return;
       const { id, scheduled } = frame.payload;
-      if (scheduled) this.#put(scheduled);
-      else this.list.drop((one) => one.id === id);
+      if (scheduled) this.#upsert(scheduled);
+      else this.list.remove((one) => one.id === id);
     });
-    line.onReturn(this.list, () => void this.list.refresh());
+    live.onStale(this.list, () => void this.list.refresh());
     void this.list.load();
   }
 
@@ -35,21 +35,21 @@ export class ScheduledMessages {
   }
 
   async change(id: Id, change: { content?: string; send_at?: string }): Promise<void> {
-    this.#put(await this.#api.patch(`/scheduled/${id}`, change));
+    this.#upsert(await this.#api.patch(`/scheduled/${id}`, change));
   }
 
   async sendNow(id: Id): Promise<void> {
     await this.#api.post(`/scheduled/${id}/send`);
-    this.list.drop((one) => one.id === id);
+    this.list.remove((one) => one.id === id);
   }
 
-  async giveUp(id: Id): Promise<void> {
+  async cancel(id: Id): Promise<void> {
     await this.#api.delete(`/scheduled/${id}`);
-    this.list.drop((one) => one.id === id);
+    this.list.remove((one) => one.id === id);
   }
 
-  #put(scheduled: Scheduled): void {
-    this.list.put(
+  #upsert(scheduled: Scheduled): void {
+    this.list.upsert(
       scheduled,
       ({ id }) => id === scheduled.id,
       (a, b) => a.send_at.localeCompare(b.send_at)
@@ -58,4 +58,4 @@ export class ScheduledMessages {
 }
 
 /** Those of whoever is signed in. */
-export const scheduledOf = perAccount(({ api, connection }) => new ScheduledMessages(api, connection));
+export const scheduledOf = perAccount(({ api, connection }) => new ScheduledMessagesStore(api, connection));

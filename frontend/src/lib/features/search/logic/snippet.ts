@@ -9,7 +9,7 @@ export interface Piece {
 /** Of private use: no text that is shown has them. */
 const [OPEN, CLOSE] = ['\uE000', '\uE001'];
 const BEFORE = 90;
-const LONGEST = 300;
+const MAX_SNIPPET = 300;
 
 export function snippet(content: string, highlights: readonly (readonly number[])[] = []): Piece[] {
   const clean = content.replace(/[\uE000\uE001]/g, ' ');
@@ -22,12 +22,12 @@ export function snippet(content: string, highlights: readonly (readonly number[]
   }
   marked += clean.slice(at);
   const first = marked.indexOf(OPEN);
-  const begin = first > BEFORE ? beginOfWord(marked, first - BEFORE) : 0;
-  const text = plainText(marked.slice(begin), LONGEST);
+  const begin = first > BEFORE ? wordStart(marked, first - BEFORE) : 0;
+  const text = plainText(marked.slice(begin), MAX_SNIPPET);
   return pieces(begin > 0 ? `…${text}` : text);
 }
 
-function beginOfWord(text: string, from: number): number {
+function wordStart(text: string, from: number): number {
   const space = text.slice(from, from + 30).search(/\s/);
   const at = space < 0 ? from : from + space + 1;
   const code = text.charCodeAt(at);

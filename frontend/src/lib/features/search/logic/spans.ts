@@ -1,7 +1,7 @@
 import type { SearchDayFacet } from '../api.ts';
 
 const DAY = 86_400_000;
-const MOST = 12;
+const MAX_ITEMS = 12;
 /** So many days a bar can be long: a day, a week, about a month, a quarter, a year. */
 const LENGTHS = [1, 7, 30, 91, 365, 1826];
 
@@ -17,7 +17,8 @@ export function spans(days: readonly SearchDayFacet[], now = Date.now()): { from
   const first = counted[0]?.day;
   if (first === undefined) return [];
   const last = Math.max(dayOf(now), counted.at(-1)?.day ?? first);
-  const length = LENGTHS.find((one) => (last - first + 1) / one <= MOST) ?? Math.ceil((last - first + 1) / MOST);
+  const length =
+    LENGTHS.find((one) => (last - first + 1) / one <= MAX_ITEMS) ?? Math.ceil((last - first + 1) / MAX_ITEMS);
   const bars = Array.from({ length: Math.ceil((last - first + 1) / length) }, (_, index) => ({
     from: new Date(1970, 0, 1 + first + index * length).getTime(),
     count: 0

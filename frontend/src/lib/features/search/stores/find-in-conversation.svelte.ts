@@ -7,10 +7,10 @@ import { perAccount } from '#lib/app/per-account.ts';
 
 const PAGE = 50;
 /** So many pages in a row may have nothing that one may read. */
-const MOST_EMPTY_PAGES = 5;
+const MAX_EMPTY_PAGES = 5;
 
 /** What is looked for in one conversation, and which of the messages with it is looked at: the newest first. */
-export class Find {
+export class FindInConversationStore {
   /** What is typed. */
   text = $state('');
   found = $state.raw<readonly Message[]>([]);
@@ -23,8 +23,8 @@ export class Find {
   error = $state.raw<unknown>(null);
 
   readonly #api: Pick<Api, 'get'>;
-  #asked = '';
-  #asking: Promise<void> = Promise.resolve();
+  #searchedText = '';
+  #searching: Promise<void> = Promise.resolve();
   #next: string | null = null;
   #turn = 0;
 
@@ -41,57 +41,57 @@ export class Find {
   }
 
   /** Asks for what is typed, unless that is what was asked for last. */
-  ask(): Promise<void> {
+  search(): Promise<void> {
     const q = this.text.trim();
-    if (q !== this.#asked || this.error !== null) this.#asking = this.#begin(q);
-    return this.#asking;
+    if (q !== this.#searchedText || this.error !== null) this.#searching = this.#start(q);
+    return this.#searching;
   }
 
   /** To the one before in time; from the oldest to the newest. */
   async older(): Promise<Message | undefined> {
-    await this.ask();
+    await this.search();
     const end = this.found.length - 1;
-    if (this.at < end) return this.#lookAt(this.at + 1);
-    if (this.#next === null) return this.#lookAt(0);
+    if (this.at < end) return this.#select(this.at + 1);
+    if (this.#next === null) return this.#select(0);
     if (this.isLoading) return undefined;
     const turn = this.#turn;
-    await this.#take(this.#asked, this.#next, turn);
+    await this.#loadPage(this.#searchedText, this.#next, turn);
     if (turn !== this.#turn || this.error !== null) return undefined;
-    if (this.found.length - 1 > end) return this.#lookAt(end + 1);
-    return this.#next === null ? this.#lookAt(0) : undefined;
+    if (this.found.length - 1 > end) return this.#select(end + 1);
+    return this.#next === null ? this.#select(0) : undefined;
   }
 
   /** To the one after in time; from the newest to the oldest, where that is known. */
   async newer(): Promise<Message | undefined> {
-    await this.ask();
-    if (this.at > 0) return this.#lookAt(this.at - 1);
-    return this.#lookAt(this.at < 0 || this.#next !== null ? 0 : this.found.length - 1);
+    await this.search();
+    if (this.at > 0) return this.#select(this.at - 1);
+    return this.#select(this.at < 0 || this.#next !== null ? 0 : this.found.length - 1);
   }
 
-  #lookAt(at: number): Message | undefined {
+  #select(at: number): Message | undefined {
     const message = this.found[at];
     if (message) this.at = at;
     return message;
   }
 
-  async #begin(q: string): Promise<void> {
-    this.#asked = q;
+  async #start(q: string): Promise<void> {
+    this.#searchedText = q;
     this.#turn += 1;
     this.at = -1;
     this.error = null;
     this.#next = null;
-    if (q !== '') return this.#take(q, null, this.#turn);
+    if (q !== '') return this.#loadPage(q, null, this.#turn);
     this.found = [];
     this.total = null;
     this.isKnown = this.isLoading = false;
   }
 
-  async #take(q: string, cursor: string | null, turn: number): Promise<void> {
+  async #loadPage(q: string, cursor: string | null, turn: number): Promise<void> {
     this.isLoading = true;
     this.error = null;
     try {
       let after = cursor;
-      for (let page = 0; page < MOST_EMPTY_PAGES; page++) {
+      for (let page = 0; page < MAX_EMPTY_PAGES; page++) {
         const answer = await this.#api.get('/search', {
           q,
           conversation_id: this.conversationId,
@@ -125,16 +125,16 @@ export class Find {
   }
 }
 
-const kept = perAccount(() => ({ find: null as Find | null }));
+const kept = perAccount(() => ({ find: null as FindInConversationStore | null }));
 
 /** As it was left: on a phone a thread that was found takes the place of its conversation for a while. */
-export function findIn(app: App, conversationId: Id): Find {
+export function findStoreOf(app: App, conversationId: Id): FindInConversationStore {
   const place = kept(app);
-  if (place.find?.conversationId !== conversationId) place.find = new Find(app.api, conversationId);
+  if (place.find?.conversationId !== conversationId) place.find = new FindInConversationStore(app.api, conversationId);
   return place.find;
 }
 
 /** Nothing is looked for any more. */
-export function forgetFind(app: App): void {
+export function clearFind(app: App): void {
   kept(app).find = null;
 }

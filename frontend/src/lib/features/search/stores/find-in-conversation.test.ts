@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { SearchResults } from '../api.ts';
 import { namedZone } from '#lib/features/people/timezones.ts';
-import { Find } from './find-in-conversation.svelte.ts';
+import { FindInConversationStore } from './find-in-conversation.svelte.ts';
 
 const results = (ids: string[], next: string | null = null, count = ids.length): SearchResults =>
   ({ items: ids.map((id) => ({ message: { id } })), next, total: { count, is_all: true } }) as never;
@@ -13,7 +13,7 @@ function finding(answer: (query: Record<string, unknown>) => SearchResults | Pro
     asked.push(query);
     return answer(query);
   };
-  return { asked, find: new Find({ get } as never, 'place') };
+  return { asked, find: new FindInConversationStore({ get } as never, 'place') };
 }
 
 const id = (message: { id: string } | undefined) => message?.id;
@@ -22,8 +22,8 @@ describe('Find', () => {
   it('asks for the newest in this conversation, and once for the same words', async () => {
     const { asked, find } = finding(() => results(['b', 'a']));
     find.text = ' plan ';
-    await find.ask();
-    await find.ask();
+    await find.search();
+    await find.search();
     const place = { conversation_id: 'place', timezone: namedZone() };
     expect(asked).toEqual([{ q: 'plan', ...place, sort: 'newest', limit: 50, cursor: undefined }]);
     expect([find.count, find.at, find.isKnown, find.isLoading]).toEqual([2, -1, true, false]);
@@ -69,9 +69,9 @@ describe('Find', () => {
     const slow = new Promise<SearchResults>((resolve) => (release = resolve));
     const { find } = finding(({ q }) => (q === 'slow' ? slow : results(['new'])));
     find.text = 'slow';
-    const first = find.ask();
+    const first = find.search();
     find.text = 'quick';
-    await find.ask();
+    await find.search();
     release(results(['old']));
     await first;
     expect([find.found.map(id), find.isLoading]).toEqual([['new'], false]);

@@ -2,10 +2,10 @@ import type { Api } from '#lib/api/client.ts';
 import type { SearchAnswer } from '../api.ts';
 import { namedZone } from '#lib/features/people/timezones.ts';
 import { asText } from '../query.ts';
-import type { Ask } from '../search.svelte.ts';
+import type { SearchQuery } from '../search.svelte.ts';
 
 /** What an assistant says about messages: what is there, on its way, or went wrong. It is kept nowhere. */
-export class Answering<T extends SearchAnswer = SearchAnswer> {
+export class AnswerStore<T extends SearchAnswer = SearchAnswer> {
   value = $state.raw<T | null>(null);
   /** What was asked beside what is read. */
   question = $state('');
@@ -25,7 +25,7 @@ export class Answering<T extends SearchAnswer = SearchAnswer> {
     this.question = '';
   }
 
-  protected async take(question: string, ask: () => Promise<T>): Promise<void> {
+  protected async run(question: string, ask: () => Promise<T>): Promise<void> {
     this.#turn += 1;
     const turn = this.#turn;
     this.question = question;
@@ -43,7 +43,7 @@ export class Answering<T extends SearchAnswer = SearchAnswer> {
 }
 
 /** About what was found. */
-export class AnswerToSearch extends Answering {
+export class SearchAnswerStore extends AnswerStore {
   readonly #api: Pick<Api, 'post'>;
 
   constructor(api: Pick<Api, 'post'>) {
@@ -51,9 +51,9 @@ export class AnswerToSearch extends Answering {
     this.#api = api;
   }
 
-  ask({ chips, text, sort, isExact, workspaceId }: Ask, question = ''): Promise<void> {
+  request({ chips, text, sort, isExact, workspaceId }: SearchQuery, question = ''): Promise<void> {
     const ids = (op: 'from' | 'in') => chips.flatMap((chip) => (chip.op === op && chip.id ? [chip.id] : []));
-    return this.take(question, () =>
+    return this.run(question, () =>
       this.#api.post('/search/answer', {
         q: asText(chips, text),
         authors: ids('from'),

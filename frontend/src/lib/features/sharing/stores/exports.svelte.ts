@@ -1,19 +1,19 @@
 import { base } from '#lib/util/address.ts';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
-import type { ExportWish, Id } from '#lib/api/types.ts';
+import type { ExportInput, Id } from '#lib/api/types.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
-import type { Line } from '#lib/realtime/live-updates.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
-export type ExportFormat = ExportWish['format'];
+export type ExportFormat = ExportInput['format'];
 
-type Told =
+type ExportProgress =
   | { type: 'export.progress'; payload: { upload_id: Id; messages: number; of: number } }
   | { type: 'export.ended'; payload: { upload_id: Id; upload: Upload | null } };
 
 /** An export that was asked for: how far it is, and how it ended. */
-export class RunningExport {
+export class ExportStore {
   messages = $state(0);
   /** How many there are; 0 until it has begun. */
   of = $state(0);
@@ -23,26 +23,26 @@ export class RunningExport {
   #leave: () => void = () => undefined;
 
   /** Asks for it, and listens from before on: a short one may end before the answer is here. */
-  static async begin(api: Api, line: Line, conversationId: Id, wish: ExportWish): Promise<RunningExport> {
-    const running = new RunningExport();
+  static async start(api: Api, live: LiveUpdates, conversationId: Id, input: ExportInput): Promise<ExportStore> {
+    const running = new ExportStore();
     let id: Id | undefined;
-    const early: Told[] = [];
-    const leave = line.on((frame: { type: string }) => {
+    const early: ExportProgress[] = [];
+    const leave = live.on((frame: { type: string }) => {
       if (frame.type !== 'export.progress' && frame.type !== 'export.ended') return;
-      const told = frame as Told;
+      const told = frame as ExportProgress;
       if (id === undefined) early.push(told);
-      else if (told.payload.upload_id === id) running.#take(told);
+      else if (told.payload.upload_id === id) running.#applyProgress(told);
     });
     // What was told while there was no connection is asked for.
-    const leaveReturn = line.onReturn({ askedAt: Date.now() }, () => void running.#look(api, id));
+    const unsubscribeStale = live.onStale({ requestedAt: Date.now() }, () => void running.#poll(api, id));
     running.#leave = () => {
       leave();
-      leaveReturn();
+      unsubscribeStale();
     };
     try {
-      const wanted = (await api.post(`/conversations/${conversationId}/export`, wish)).id;
+      const wanted = (await api.post(`/conversations/${conversationId}/export`, input)).id;
       id = wanted;
-      early.filter(({ payload }) => payload.upload_id === wanted).forEach((told) => running.#take(told));
+      early.filter(({ payload }) => payload.upload_id === wanted).forEach((told) => running.#applyProgress(told));
       return running;
     } catch (error) {
       running.#leave();
@@ -65,26 +65,26 @@ export class RunningExport {
     }).click();
   }
 
-  async #look(api: Api, id: Id | undefined): Promise<void> {
+  async #poll(api: Api, id: Id | undefined): Promise<void> {
     if (id === undefined) return;
     try {
       const upload = await api.get(`/uploads/${id}`);
-      if (upload.status !== 'pending') this.#end(upload.status === 'ready' ? upload : null);
+      if (upload.status !== 'pending') this.#finish(upload.status === 'ready' ? upload : null);
     } catch (error) {
-      if (error instanceof ApiError && error.status === 404) this.#end(null);
+      if (error instanceof ApiError && error.status === 404) this.#finish(null);
     }
   }
 
-  #take(told: Told): void {
+  #applyProgress(told: ExportProgress): void {
     if (told.type === 'export.progress') {
       this.messages = told.payload.messages;
       this.of = told.payload.of;
       return;
     }
-    this.#end(told.payload.upload);
+    this.#finish(told.payload.upload);
   }
 
-  #end(upload: Upload | null): void {
+  #finish(upload: Upload | null): void {
     if (this.state !== 'running') return;
     this.#leave();
     this.#upload = upload;

@@ -1,26 +1,26 @@
 import { beforeEach, expect, it, vi } from 'vitest';
 import { toasts } from '#lib/ui/toast/toast.svelte.ts';
-import { RunningExport } from './exports.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/store-testing.ts';
+import { ExportStore } from './exports.svelte.ts';
+import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
-let line: FakeLine;
+let live: FakeLiveUpdates;
 let answer: () => void;
-let running: Promise<RunningExport>;
+let running: Promise<ExportStore>;
 
 beforeEach(() => {
   toasts.length = 0;
-  line = new FakeLine();
+  live = new FakeLiveUpdates();
   const api = {
     get: () => Promise.resolve({ id: 'u1', name: 'conversation.zip', status: 'ready' }),
     post: () => new Promise((resolve) => (answer = () => resolve({ id: 'u1' })))
   } as never;
-  running = RunningExport.begin(api, line, 'c', { format: 'html', files: false });
+  running = ExportStore.start(api, live, 'c', { format: 'html', files: false });
 });
 
 const progress = (upload_id: string, messages: number) =>
-  line.receive({ type: 'export.progress', payload: { conversation_id: 'c', upload_id, messages, of: 10 } });
+  live.receive({ type: 'export.progress', payload: { conversation_id: 'c', upload_id, messages, of: 10 } });
 const end = (upload_id: string, upload: object | null) =>
-  line.receive({ type: 'export.ended', payload: { conversation_id: 'c', upload_id, upload } });
+  live.receive({ type: 'export.ended', payload: { conversation_id: 'c', upload_id, upload } });
 
 it('takes up what was told before its answer came, and nothing of another', async () => {
   progress('u1', 4);
@@ -41,8 +41,8 @@ it('is over as it is told, and says so where nobody looks', async () => {
 it('asks how it ended where that was told while there was no connection', async () => {
   answer();
   const seen = await running;
-  line.greet([]);
-  line.greet([]);
+  live.greet([]);
+  live.greet([]);
   await vi.waitFor(() => expect(seen.state).toBe('ready'));
 });
 

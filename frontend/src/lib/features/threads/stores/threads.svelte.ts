@@ -4,22 +4,22 @@ import type { Api } from '#lib/api/client.ts';
 import type { FollowedThread, ThreadFilter } from '../api.ts';
 import type { Id, ServerFrame } from '#lib/api/types.ts';
 import { renamed } from '#lib/realtime/renamed.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 30;
 /** What is new in several threads at once is asked for once. */
-const GATHER_MS = 600;
+const BATCH_DELAY = 600;
 
-export class FollowedThreads {
-  readonly list: Listing<FollowedThread>;
+export class ThreadsStore {
+  readonly list: PagedResource<FollowedThread>;
   filter = $state<ThreadFilter>('unread');
   readonly #api: Api;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing(
+    this.list = new PagedResource(
       (page) => api.get('/threads', { filter: this.filter, page, page_size: PAGE_SIZE }),
       ({ root }) => root.id
     );
@@ -33,8 +33,8 @@ export class FollowedThreads {
   }
 
   /** As long as the list is shown; what may have changed it is followed by reading it again. */
-  follow(line: Line): () => void {
-    const leave = [line.on((frame) => this.#hear(frame)), line.onReturn(this.list, () => this.#soon())];
+  follow(live: LiveUpdates): () => void {
+    const leave = [live.on((frame) => this.#handleFrame(frame)), live.onStale(this.list, () => this.#soon())];
     return () => {
       clearTimeout(this.#timer);
       for (const one of leave) one();
@@ -49,16 +49,16 @@ export class FollowedThreads {
     await this.list.load();
   }
 
-  #hear(frame: ServerFrame): void {
+  #handleFrame(frame: ServerFrame): void {
     if (frame.type === 'thread.own') this.#place(frame.payload.message_id, frame.payload);
     else if (frame.type === 'user.changed') this.list.change((items) => renamed(items, frame.payload));
     else if (isDurable(frame) && this.#concerns(frame)) this.#soon();
   }
 
   #place(rootId: Id, { following, unread }: { following: boolean; unread: number }): void {
-    if (!following) return this.list.drop(({ root }) => root.id === rootId);
+    if (!following) return this.list.remove(({ root }) => root.id === rootId);
     const have = this.list.items.find(({ root }) => root.id === rootId);
-    if (have) this.list.put({ ...have, unread }, ({ root }) => root.id === rootId);
+    if (have) this.list.upsert({ ...have, unread }, ({ root }) => root.id === rootId);
     else this.#soon();
   }
 
@@ -79,6 +79,6 @@ export class FollowedThreads {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       void this.list.refresh();
-    }, GATHER_MS);
+    }, BATCH_DELAY);
   }
 }

@@ -3,21 +3,21 @@ import { isDurable } from '#lib/realtime/frames.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { Id, Message, ServerFrame } from '#lib/api/types.ts';
 import { isCalled } from '#lib/features/conversations/is-called.ts';
-import type { Line } from '#lib/realtime/live-updates.ts';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
 /** Of older ones it is learnt when they are looked at. */
-const KNOWN = 50;
+const MAX_REMEMBERED = 50;
 /** What comes at once is asked for once, and not by everybody at the same time. */
-const GATHER_MS = 700;
-const SPREAD_MS = 600;
+const BATCH_DELAY = 700;
+const MAX_JITTER = 600;
 
-export class ThreadsWaiting {
+export class UnreadThreadsStore {
   #unread = $state.raw<ReadonlyMap<Id, number>>(new Map());
   readonly #api: Api;
   readonly #me: () => Id | undefined;
   /** Whether a message of one's own has that id, as far as one knows. */
   readonly #isOwn: (conversationId: Id, messageId: Id) => boolean;
-  #askedAt: number | null = null;
+  #requestedAt: number | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(api: Api, me: () => Id | undefined, isOwn: (conversationId: Id, messageId: Id) => boolean) {
@@ -33,12 +33,12 @@ export class ThreadsWaiting {
   }
 
   /** When they were asked for last; null: never yet, -Infinity: in vain. */
-  get askedAt(): number | null {
-    return this.#askedAt;
+  get requestedAt(): number | null {
+    return this.#requestedAt;
   }
 
-  listen(line: Line): () => void {
-    const leave = [line.on((frame) => this.#hear(frame)), line.onReturn(this, () => this.#soon())];
+  listen(live: LiveUpdates): () => void {
+    const leave = [live.on((frame) => this.#handleFrame(frame)), live.onStale(this, () => this.#soon())];
     this.#soon();
     return () => {
       clearTimeout(this.#timer);
@@ -47,17 +47,17 @@ export class ThreadsWaiting {
   }
 
   async load(): Promise<void> {
-    this.#askedAt = Date.now();
+    this.#requestedAt = Date.now();
     try {
-      const { items } = await this.#api.get('/threads', { filter: 'all', page_size: KNOWN });
+      const { items } = await this.#api.get('/threads', { filter: 'all', page_size: MAX_REMEMBERED });
       this.#unread = new Map(items.map(({ root, unread }) => [root.id, unread]));
     } catch {
       // The next hello or the next reply asks again.
-      this.#askedAt = -Infinity;
+      this.#requestedAt = -Infinity;
     }
   }
 
-  #hear(frame: ServerFrame): void {
+  #handleFrame(frame: ServerFrame): void {
     if (frame.type === 'thread.own') {
       const { message_id, following, unread } = frame.payload;
       const known = new Map(this.#unread);
@@ -87,7 +87,7 @@ export class ThreadsWaiting {
         this.#timer = undefined;
         void this.load();
       },
-      GATHER_MS + Math.random() * SPREAD_MS
+      BATCH_DELAY + Math.random() * MAX_JITTER
     );
   }
 }

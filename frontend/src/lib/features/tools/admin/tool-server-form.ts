@@ -15,12 +15,12 @@ export function urlProblem(value: string): string | undefined {
 
 /** What has to be told of secrets: those that are new or replaced, and null for those that are gone. */
 export function secretsOf(secrets: readonly Secret[], stored: readonly string[]): Record<string, string | null> {
-  const wish: Record<string, string | null> = {};
-  for (const name of stored) wish[name] = null;
+  const input: Record<string, string | null> = {};
+  for (const name of stored) input[name] = null;
   for (const { name, value, isKept } of secrets) {
     const key = name.trim();
-    if (isKept && value === '') delete wish[key];
-    else if (key !== '' && value !== '') wish[key] = value;
+    if (isKept && value === '') delete input[key];
+    else if (key !== '' && value !== '') input[key] = value;
   }
-  return wish;
+  return input;
 }

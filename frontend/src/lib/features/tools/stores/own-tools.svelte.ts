@@ -1,21 +1,21 @@
 import type { Api } from '#lib/api/client.ts';
 import type { OwnTools, ToolMode } from '#lib/api/tools.ts';
 import type { Id } from '#lib/api/types.ts';
-import { Asked } from '#lib/api/resource.svelte.ts';
+import { Resource } from '#lib/api/resource.svelte.ts';
 
 /** Natter’s own tools, as a workspace uses them. */
-export class WorkspaceTools {
-  readonly asked: Asked<OwnTools>;
+export class WorkspaceToolsStore {
+  readonly asked: Resource<OwnTools>;
   readonly #api: Pick<Api, 'get' | 'patch'>;
   readonly #path: `/workspaces/${Id}/tools`;
 
   constructor(api: Pick<Api, 'get' | 'patch'>, workspaceId: Id) {
     this.#api = api;
     this.#path = `/workspaces/${workspaceId}/tools`;
-    this.asked = new Asked(() => this.#api.get(this.#path));
+    this.asked = new Resource(() => this.#api.get(this.#path));
   }
 
   async setMode(tool: string, mode: ToolMode): Promise<void> {
-    this.asked.tell(await this.#api.patch(this.#path, { modes: { [tool]: mode } }));
+    this.asked.set(await this.#api.patch(this.#path, { modes: { [tool]: mode } }));
   }
 }

@@ -1,16 +1,16 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Invitation, NewInvitation } from '#lib/features/auth/api.ts';
 import type { Id, WorkspaceRole } from '#lib/api/types.ts';
-import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
-export type InvitationWish =
+export type InvitationInput =
   { email: string; role: WorkspaceRole } | { max_uses: number; days: number; role: WorkspaceRole };
 
 const DAY = 86_400_000;
 
 /** The open ways into one workspace. */
-export class Invitations {
-  readonly list: Listing<Invitation>;
+export class InvitationsStore {
+  readonly list: PagedResource<Invitation>;
   /** The one that was just made: its link can be read only now. */
   fresh = $state.raw<NewInvitation | null>(null);
   readonly #api: Api;
@@ -21,26 +21,26 @@ export class Invitations {
     this.#api = api;
     this.#path = `/workspaces/${workspaceId}/invitations`;
     this.#now = now;
-    this.list = new Listing((page) => api.get(this.#path, { page, page_size: 50 }));
+    this.list = new PagedResource((page) => api.get(this.#path, { page, page_size: 50 }));
   }
 
-  async create(wish: InvitationWish): Promise<void> {
+  async create(input: InvitationInput): Promise<void> {
     const body =
-      'email' in wish
-        ? wish
+      'email' in input
+        ? input
         : {
-            max_uses: wish.max_uses,
-            role: wish.role,
-            expires_at: new Date(this.#now() + wish.days * DAY).toISOString()
+            max_uses: input.max_uses,
+            role: input.role,
+            expires_at: new Date(this.#now() + input.days * DAY).toISOString()
           };
     const made = await this.#api.post(this.#path, body);
     this.fresh = made;
-    this.list.put(made, ({ id }) => id === made.id);
+    this.list.upsert(made, ({ id }) => id === made.id);
   }
 
   async revoke(id: Id): Promise<void> {
     await this.#api.delete(`${this.#path}/${id}`);
     if (this.fresh?.id === id) this.fresh = null;
-    this.list.drop((invitation) => invitation.id === id);
+    this.list.remove((invitation) => invitation.id === id);
   }
 }

@@ -1,5 +1,5 @@
 /** Leaves for the page where something is paid. */
-export function goToPay(address: string): void {
+export function openPaymentPage(address: string): void {
   const target = new URL(address, location.href);
   if (target.protocol !== 'https:' && target.protocol !== 'http:') throw new Error('not a web address');
   location.assign(target);

@@ -2,19 +2,19 @@
 import type { Component } from 'svelte';
 import type { App } from '#lib/app/app.ts';
 import { isAssistantChat, isPair } from '#lib/features/conversations/kinds.ts';
-import { lineOf } from '#lib/features/conversations/message-preview.ts';
+import { messagePreview } from '#lib/features/conversations/message-preview.ts';
 import type { Upload } from '#lib/api/files.ts';
 import type { SearchHit, SearchResults, SearchType } from '#lib/features/search/api.ts';
 import type { Conversation, User } from '#lib/api/types.ts';
 import { shortTime } from '#lib/i18n/dates.ts';
-import { Suggestions, type Suggestion } from '#lib/features/search/suggestions.svelte.ts';
+import { SuggestionsStore, type Suggestion } from '#lib/features/search/suggestions.svelte.ts';
 import { placeName } from '#lib/features/search/place-name.ts';
 import { isolated } from '#lib/i18n/bidi-isolate.ts';
 import { nameIn } from '#lib/util/enum-lookup.ts';
 import { m } from '#lib/paraglide/messages.js';
-import type { Asking } from '#lib/features/search/query-input.svelte.ts';
-import type { Recent, RecentSearches } from '#lib/features/search/recent-searches.svelte.ts';
-import type { Channels } from '#lib/features/channels/channels.svelte.ts';
+import type { QueryInput } from '#lib/features/search/query-input.svelte.ts';
+import type { Recent, RecentSearchesStore } from '#lib/features/search/recent-searches.svelte.ts';
+import type { ChannelsStore } from '#lib/features/channels/channels.svelte.ts';
 import { parametersOf } from '#lib/features/search/search.svelte.ts';
 import { best, rank } from '#lib/ui/listbox/match.ts';
 
@@ -60,13 +60,13 @@ const KINDS = {
   private_channel: m.kind_private_channel
 };
 
-export class Offer {
+export class PaletteOptions {
   readonly #app: App;
-  readonly #channels: Channels;
-  readonly #asking: Asking;
-  readonly #recent: RecentSearches;
+  readonly #channels: ChannelsStore;
+  readonly #asking: QueryInput;
+  readonly #recent: RecentSearchesStore;
   readonly #commands: readonly Command[];
-  readonly #suggestions: Suggestions;
+  readonly #suggestions: SuggestionsStore;
   #people = $state.raw<User[]>([]);
   /** Channels that one isn't in. */
   #others = $state.raw<Conversation[]>([]);
@@ -90,18 +90,24 @@ export class Offer {
     ];
   });
 
-  constructor(app: App, channels: Channels, asking: Asking, recent: RecentSearches, commands: readonly Command[]) {
+  constructor(
+    app: App,
+    channels: ChannelsStore,
+    query: QueryInput,
+    recent: RecentSearchesStore,
+    commands: readonly Command[]
+  ) {
     this.#app = app;
     this.#channels = channels;
-    this.#asking = asking;
+    this.#asking = query;
     this.#recent = recent;
     this.#commands = commands;
-    this.#suggestions = new Suggestions(app, asking);
-    this.#look();
+    this.#suggestions = new SuggestionsStore(app, query);
+    this.#update();
   }
 
   /** Asks the server as soon as the typing rests. */
-  #look(): void {
+  #update(): void {
     const { workspaces } = this.#app;
     $effect(() => {
       const { text, chips, pending, isEmpty } = this.#asking;
@@ -165,7 +171,7 @@ export class Offer {
   async #findPeople(workspaceId: string, q: string): Promise<User[]> {
     const { conversations, presence, session, workspaces } = this.#app;
     const found = await workspaces.findPeople(workspaceId, q);
-    presence.learn(found.items);
+    presence.add(found.items);
     // Those one already talks to stand above, as conversations.
     const known = new Set(
       conversations
@@ -263,7 +269,9 @@ export class Offer {
       const { message } = hit;
       // Its words have nothing to do with what was found, which stands among the files.
       if (!message || (shown.has(message.id) && (hit.file || message.content === ''))) return [];
-      return [{ group: 'messages', key: message.id, label: lineOf(message), about: this.#whereabouts(hit), hit }];
+      return [
+        { group: 'messages', key: message.id, label: messagePreview(message), about: this.#whereabouts(hit), hit }
+      ];
     });
     const query = this.#asking.text.trim();
     const label = query && this.#asking.chips.length === 0 ? m.palette_all({ query }) : m.palette_all_filtered();

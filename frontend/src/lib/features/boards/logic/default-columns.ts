@@ -1,8 +1,8 @@
 import { m } from '#lib/paraglide/messages.js';
-import type { Board } from '../stores/board.svelte.ts';
+import type { BoardStore } from '../stores/board.svelte.ts';
 
 /** The columns that most boards begin with. */
-export async function beginBoard(board: Board): Promise<void> {
+export async function createDefaultColumns(board: BoardStore): Promise<void> {
   await board.createColumn(m.board_column_waiting());
   await board.createColumn(m.board_column_doing());
   await board.createColumn(m.board_column_done(), true);

@@ -20,16 +20,16 @@ export function pressed(event: KeyboardEvent, view: BoardView, task: Task): void
   const { carried } = view;
   const step = STEPS[event.key];
   if (event.key === ' ') {
-    if (carried) void putDown(view);
+    if (carried) void dropTask(view);
     else pickUp(view, task);
   } else if (!carried) {
     return;
   } else if (event.key === 'Enter') {
-    void putDown(view);
+    void dropTask(view);
   } else if (event.key === 'Escape') {
-    void putBack(view);
+    void cancelMove(view);
   } else if (step) {
-    void carry(view, step.across, step.down);
+    void moveTask(view, step.across, step.down);
   } else {
     return;
   }
@@ -42,7 +42,7 @@ function pickUp(view: BoardView, task: Task): void {
   view.announced = m.board_picked_up({ title: task.title, place: where(view, task) });
 }
 
-async function carry(view: BoardView, across: number, down: number): Promise<void> {
+async function moveTask(view: BoardView, across: number, down: number): Promise<void> {
   const { board } = view;
   const task = view.carried && board.get(view.carried.id);
   if (!task) return;
@@ -60,21 +60,21 @@ async function carry(view: BoardView, across: number, down: number): Promise<voi
   elementOf(task)?.focus();
 }
 
-async function putDown(view: BoardView): Promise<void> {
+async function dropTask(view: BoardView): Promise<void> {
   const { carried } = view;
   if (!carried) return;
   view.carried = null;
   const task = view.board.get(carried.id) ?? carried;
   view.announced = m.board_put_down({ title: task.title, place: where(view, task) });
-  await attempt(() => view.board.keep(carried));
+  await attempt(() => view.board.saveMove(carried));
 }
 
 /** Also where the focus goes elsewhere. */
-export async function putBack(view: BoardView): Promise<void> {
+export async function cancelMove(view: BoardView): Promise<void> {
   const { carried } = view;
   if (!carried) return;
   view.carried = null;
-  view.board.putBack(carried);
+  view.board.revertMove(carried);
   view.show(carried.column_id);
   view.announced = m.board_put_back({ title: carried.title, place: where(view, carried) });
   await tick();

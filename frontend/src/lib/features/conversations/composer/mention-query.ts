@@ -4,7 +4,7 @@ import { fold } from '#lib/util/fold.ts';
 import { calledIn, cutMentions, mayBegin, piecesOf, type Name } from '../mentions.ts';
 
 /** Whom a text calls that says something else than before. Those called before whose names aren’t known stay: who can say that they are not in it. */
-export function calledAnew(text: string, names: readonly Name[], before: readonly Mention[]): Mention[] {
+export function mentionsAfterEdit(text: string, names: readonly Name[], before: readonly Mention[]): Mention[] {
   // Of several with one name, whoever was called is meant.
   const first = names.filter(({ id }) => id && before.some((mention) => mention.id === id));
   const called = calledIn(text, [...first, ...names]);
@@ -25,7 +25,7 @@ export function withHere(text: string, names: readonly Name[]): string {
   return joined();
 }
 
-export interface Asked {
+export interface MentionQuery {
   /** Where the `@` stands. */
   readonly at: number;
   readonly query: string;
@@ -35,10 +35,10 @@ export interface Asked {
 const MARKS = /[\\`*~\]<$|]|&(?=[#\w]+;)|(?<![\p{L}\p{N}]_*)_|_(?!_*[\p{L}\p{N}])/gu;
 
 /** How a name is written, so that it is read as it is. */
-export const asWritten = (name: string): string => name.replace(MARKS, String.raw`\$&`);
+export const escapeName = (name: string): string => name.replace(MARKS, String.raw`\$&`);
 
 /** What is being typed after an `@` right before the caret, if anything is. */
-export function askedAt(text: string, caret: number): Asked | null {
+export function mentionQueryAt(text: string, caret: number): MentionQuery | null {
   const at = Math.max(text.lastIndexOf('@', caret - 1), text.lastIndexOf('＠', caret - 1));
   if (at === -1 || !mayBegin(text, at, '@')) return null;
   const query = text.slice(at + 1, caret);
