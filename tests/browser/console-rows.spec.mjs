@@ -60,7 +60,7 @@ async function walk(browser, server, amount) {
     await expect(main.getByRole('heading', { level: 1 })).toBeVisible();
     if (amount === 'thousands of' && isMany)
       await expect(main.getByRole('status').filter({ hasText: /of 3,?0\d\d/ })).toBeVisible();
-    await expect(main.locator('.sk')).toHaveCount(0);
+    await expect(main.locator('.skeleton')).toHaveCount(0);
     await expect(main.getByRole('heading', { name: /^Couldn’t/ })).toHaveCount(0);
     for (const [size, viewport] of [
       ['1440', WIDE],

@@ -1,5 +1,6 @@
 /** The pages of the console, in the order of its menu. One route for all of them: each route is named in the first load of every page. */
 import Activity from '@lucide/svelte/icons/activity';
+import type { LucideProps } from '@lucide/svelte';
 import Boxes from '@lucide/svelte/icons/boxes';
 import ChartColumn from '@lucide/svelte/icons/chart-column';
 import CreditCard from '@lucide/svelte/icons/credit-card';
@@ -25,7 +26,7 @@ interface Section {
   /** Below `/admin`; undefined: the console’s own address. */
   readonly name: string | undefined;
   readonly label: () => string;
-  readonly icon: Component<{ class?: string; 'aria-hidden'?: 'true' }>;
+  readonly icon: Component<LucideProps>;
   readonly load: () => Promise<{ default: Component }>;
 }
 
