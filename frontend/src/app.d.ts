@@ -1,17 +1,17 @@
 declare global {
   namespace App {
     interface PageState {
-      /** What lay over the page when its entry of the history was made. */
+      /** Layers open above the page when this history entry was created. */
       layers?: string[];
     }
   }
 
   interface Window {
-    /** Where the app stands on its host; see `address.ts`. */
+    /** Base path of the app on its host; see `address.ts`. */
     natterBase?: string;
-    /** What `app.html` has asked the server for, by path. */
+    /** Requests that `app.html` has already started, by path. */
     natterEarly?: Record<string, Promise<Response>>;
-    /** One of the pages before signing in. */
+    /** Whether this is one of the sign-in pages. */
     natterDoor?: boolean;
   }
 }

@@ -1,5 +1,5 @@
-/** Made by the build: `scripts/words.mjs`. */
+/** Generated at build time by `scripts/words.mjs`. */
 declare module 'virtual:words' {
-  /** Loads what the first pages say, in the reader's language. */
+  /** Loads the messages of the first pages in the reader's language. */
   export function load(): Promise<void>;
 }

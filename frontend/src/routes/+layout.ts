@@ -2,5 +2,5 @@ import { load as loadWords } from 'virtual:words';
 
 export const ssr = false;
 
-/** Nothing is drawn before its words are there. */
+/** Messages must be loaded before the first render. */
 export const load = () => loadWords();

@@ -1,9 +1,6 @@
 /**
- * Works while the app is not open, and while there is no network: keeps the app's own files and what was read last, sends what was left unsent,
- * and shows what is pushed.
- *
- * A page comes from the server where that answers, so what is new is there with the next page; without it the kept one does. What is kept of the
- * API is what a page asks for to show conversations, with their pictures: up to a bound, and for as long as somebody is signed in.
+ * Service worker: caches the app's files and recent responses, sends the outbox in the background and shows push notifications. Pages come from the
+ * network and fall back to the cache. The API cache holds conversations and their pictures, is bounded in size, and is cleared at sign-out.
  */
 import { version } from '$app/env';
 import { assets, immutable } from '$app/manifest';
@@ -20,27 +17,27 @@ import { sendPending } from '#lib/features/offline/background-sync.ts';
 /** The page itself, as every address gets it. */
 const PAGE_URL = `${base}/`;
 const SHELL_CACHE = `natter-shell-${version}`;
-/** How long a page waits for the server before the kept one is shown. */
+/** Time before the cached page is used, in milliseconds. */
 const NETWORK_TIMEOUT = 4_000;
-/** What is asked for to show conversations. */
+/** API paths of conversations. */
 const CACHED_PATHS =
   /^\/r1\/(users\/me|users\/pictures|workspaces|workspaces\/[\w-]+\/emoji|sections|conversations|conversations\/[\w-]+|conversations\/[\w-]+\/(messages|members|pins)|notifications|messages\/[\w-]+\/thread)$/;
-/** So many files are brought at the same time. */
+/** Maximum number of parallel downloads. */
 const MAX_PARALLEL = 4;
 /** Opened by few, and large. */
 const LAZY_ASSETS = /KaTeX_|\/emoji|languages?-|\.(woff2?|ttf)$/;
 
 const cachedPage = new OfflineCache(caches);
 
-/** The browser says that there is a network again. */
+/** Background Sync: the network is back. */
 type SyncEvent = ExtendableEvent & { readonly tag: string };
 
-/** What a notification is about. */
+/** Data of a notification. */
 interface About {
   id: string;
   conversation_id: string | null;
   message_id: string | null;
-  /** Where it leads, of those that a page shows itself. */
+  /** Path to open; set by notifications that a page shows itself. */
   path?: string;
 }
 
@@ -71,7 +68,7 @@ async function cacheShell(): Promise<void> {
   const files = [...immutable, ...assets].map(({ path }) => `${base}/${path.replace(/^\//, '')}`);
   await cache.add(new Request(PAGE_URL, { cache: 'reload', headers: { Accept: 'text/html' } }));
   const needed = files.filter((file) => !LAZY_ASSETS.test(file));
-  // A few at once: whoever reads meanwhile asks for something, too.
+  // In small batches, to leave bandwidth for the reader.
   for (let at = 0; at < needed.length; at += MAX_PARALLEL) await cache.addAll(needed.slice(at, at + MAX_PARALLEL));
 }
 
@@ -91,7 +88,7 @@ function answer(event: FetchEvent): void {
   if (url.origin !== location.origin || !isBelow(url.pathname)) return;
   const path = pathOf(url);
   if (request.method !== 'GET') {
-    // Whoever signs out leaves nothing behind, nor does whoever was here before.
+    // Clears the cache whenever the account may change.
     if (changesAccount(request.method, path)) event.waitUntil(cachedPage.clear());
     return;
   }
@@ -103,7 +100,7 @@ function answer(event: FetchEvent): void {
   else if (CACHED_PATHS.test(path)) event.respondWith(read(request));
 }
 
-/** From the server; where it doesn't answer, the page that is kept. */
+/** Network first, then the cached page. */
 async function page(request: Request): Promise<Response> {
   const cachedPage = async () => (await caches.match(PAGE_URL, { cacheName: SHELL_CACHE })) ?? Response.error();
   const late = new Promise<Response>((resolve) => setTimeout(() => resolve(cachedPage()), NETWORK_TIMEOUT));
@@ -114,7 +111,7 @@ async function page(request: Request): Promise<Response> {
   }
 }
 
-/** Its name says what is in it. */
+/** Cache first: file names contain a content hash. */
 async function file(request: Request): Promise<Response> {
   return (await caches.match(request)) ?? fetch(request);
 }
@@ -130,7 +127,7 @@ async function picture(event: FetchEvent): Promise<Response> {
   return response;
 }
 
-/** From the server; without a network, what it has said last. */
+/** Network first, then the last response. */
 async function read(request: Request): Promise<Response> {
   const { era } = cachedPage;
   try {
@@ -145,19 +142,19 @@ async function read(request: Request): Promise<Response> {
   }
 }
 
-/** One at a time: a browser may say twice that there is a network. */
+/** One run at a time: browsers may fire the event twice. */
 async function sendWhatIsLeft(): Promise<void> {
   await navigator.locks.request('natter.left', () =>
     sendPending(asked(), new BrowserOutboxStorage(), new FileStorage())
   );
 }
 
-/** As a page asks the server. */
+/** API client with the page's configuration. */
 function asked(): Api {
   return new Api({ locks: navigator.locks, renewal: new BrowserRenewal() });
 }
 
-/** The browser ends an address of this device from time to time; whoever is not told of the new one wakes it no more. */
+/** Browsers rotate push endpoints; the server needs the new one. */
 async function changed({ newSubscription }: PushSubscriptionChangeEvent): Promise<void> {
   await replaceDevice(asked(), self.registration.pushManager, newSubscription);
 }
@@ -165,17 +162,16 @@ async function changed({ newSubscription }: PushSubscriptionChangeEvent): Promis
 async function show(data: PushMessageData | null): Promise<void> {
   const pushed = parsed(data);
   if (!pushed) return closeNotifications();
-  // In any language.
   const title = pushed.kind === 'reminder' ? `⏰ ${pushed.title}` : pushed.title;
   await self.registration.showNotification(title, {
     body: pushed.text,
-    // One for each conversation: what comes later takes the place of what is there.
+    // One notification per conversation; a new one replaces the old one.
     tag: pushed.conversation_id ?? pushed.id,
     icon: `${base}/icon-192.png`,
     badge: `${base}/badge.png`,
     data: pushed
   });
-  // Apple's devices are not told when something is read elsewhere.
+  // Apple devices get no silent pushes that close notifications.
   if ((await self.registration.getNotifications()).length > 1) await closeNotifications();
 }
 
@@ -188,7 +184,7 @@ function parsed(data: PushMessageData | null): Pushed | null {
   }
 }
 
-/** Something may have been read elsewhere: what is no longer unread is not shown any more. */
+/** Closes notifications that were read elsewhere. */
 async function closeNotifications(): Promise<void> {
   const shown = await self.registration.getNotifications();
   if (shown.length === 0) return;

@@ -1,4 +1,4 @@
-/** Assistants, the models behind them, and prompts that are kept. */
+/** Assistants, models and saved prompts. */
 import type * as Described from './generated/types.gen.ts';
 import type { ToolCall, ToolGrant } from './tools.ts';
 import type { Always } from './types.ts';
@@ -16,7 +16,7 @@ export type Assistant = Always<
   | 'picture'
   | 'created_by'
 > & {
-  /** What it may use while `tools_enabled`. */
+  /** Tools available while `tools_enabled` is set. */
   tools?: ToolGrant[];
 };
 
@@ -36,27 +36,27 @@ export type AssistantInput = Pick<
   | 'starters'
 > & { description: string; model: string; system_prompt: string; tools?: ToolGrant[] };
 
-/** A text that one asks often, with `{{variables}}` that are asked for when it is used. */
+/** Saved prompt; its `{{variables}}` are filled in at each use. */
 export type Prompt = Always<Described.Prompt, 'author'>;
 
 export type PromptInput = Pick<Prompt, 'command' | 'title' | 'content' | 'visibility'>;
 
 export type Capability = 'images' | 'pdf' | 'audio' | 'tools' | 'reasoning';
 
-/** What answers: a model by its public name. */
+/** Model, identified by its public name. */
 export type Model = Pick<Described.UsableModel, 'name'> & Partial<Omit<Described.UsableModel, 'name'>>;
 
-/** What an answer took, and what it was written from. */
+/** Statistics of an answer and the sources it used. */
 export type AnswerFacts = Always<
   Described.AnswerFigures,
   'first_token_ms' | 'thought_ms' | 'input_tokens' | 'cached_tokens' | 'output_tokens' | 'reasoning_tokens' | 'cost'
 >;
 
-/** A file of the conversation, and what the model was given of it. */
+/** File of the conversation and how much of it the model received. */
 export type ContextFile = Described.SeenFile;
 
 /** `GET /r1/messages/{id}/details` */
 export type AnswerDetails = Omit<Always<Described.AnswerDetails, 'model' | 'thinking'>, 'tool_calls'> & {
-  /** With all that was said to tools and by them. */
+  /** Includes the full arguments and results of tool calls. */
   tool_calls?: ToolCall[];
 };

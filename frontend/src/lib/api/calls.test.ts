@@ -22,7 +22,7 @@ it('have the app’s own types only where the description has one of that name',
   expect(names.filter((name) => !new RegExp(`T\\.${name}\\b`).test(calls))).toEqual([]);
 });
 
-// Read by the compiler alone.
+// Type-checked only.
 export function typed(api: Api, id: string, scope: 'user' | 'workspace') {
   expectTypeOf(api.get('/conversations', { page: 1 })).resolves.toEqualTypeOf<Page<Conversation>>();
   expectTypeOf(api.get(`/conversations/${id}`)).resolves.toEqualTypeOf<Conversation>();

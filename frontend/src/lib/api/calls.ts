@@ -1,8 +1,6 @@
 /**
- * What the server can be called with, by method and path: all of it types, made of its description.
- *
- * A path is written as it is sent (`/conversations/${id}/members`), and found by its parts. A name of a query that stands in the path itself
- * (`/tasks/${id}?version=${version}`) is looked up, too.
+ * Typed API calls by method and path, generated from the OpenAPI description. A path is written as it is sent (`/conversations/${id}/members`) and
+ * matched segment by segment. Query parameters written into the path (`/tasks/${id}?version=${version}`) are checked too.
  */
 import type { Calls } from './generated/calls.gen.ts';
 
@@ -11,10 +9,10 @@ export type Method = keyof Calls;
 /** A path as it may be written: with anything where the description has `{}`. */
 type Written<Path> = Path extends `${infer Before}{}${infer After}` ? `${Before}${string}${Written<After>}` : Path;
 
-/** What can be called by that method. */
+/** Paths that accept the method. */
 export type PathOf<M extends Method> = Written<keyof Calls[M]> | `${Extract<AskedBy<M>, string>}?${string}`;
 
-/** Where something can be said behind `?`. */
+/** Paths with query parameters. */
 type AskedBy<M extends Method> = {
   [Path in keyof Calls[M]]: 'query' extends keyof Calls[M][Path] ? Path : never;
 }[keyof Calls[M]];
@@ -44,22 +42,22 @@ type Told<C, Field extends string> = [C] extends [never]
       ? [(Field extends keyof C ? Unchanged<Optional> : Nothing)?]
       : [Nothing?];
 
-/** A call changes nothing of what it is given. */
+/** Makes request data readonly. */
 type Unchanged<T> = { [Key in keyof T]: Listed<T[Key]> };
 type Listed<T> = T extends (infer One)[] ? readonly One[] : T;
 
-/** What goes along behind `?`. */
+/** Query parameters of a call. */
 export type QueryOf<M extends Method, Path extends string> = Told<Call<M, Path>, 'query'>;
 
-/** Which of a list are wanted, wherever they are in it. */
+/** Query parameters that filter a list, without paging. */
 export type FilterOf<Path extends PathOf<'GET'>> =
   Call<'GET', Path> extends { query?: infer Query }
     ? Omit<NonNullable<Query>, 'page' | 'page_size' | 'before' | 'limit'>
     : never;
 
-/** What goes along in the body. */
+/** Request body of a call. */
 export type BodyOf<M extends Method, Path extends string> = Told<Call<M, Path>, 'body'>;
 
-/** What comes back. */
+/** Response of a call. */
 export type AnswerOf<M extends Method, Path extends string> =
   Call<M, Path> extends { answer: infer Answer } ? Answer : never;

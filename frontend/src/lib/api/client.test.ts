@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Api as Client, ApiError, newId, type ApiOptions, type Locks, type Renewal } from './client.ts';
 
-/** These servers have calls of their own. */
+/** Servers with endpoints of their own. */
 type Calling = Record<'get' | 'post' | 'put' | 'delete', (path: string, ...sent: unknown[]) => Promise<unknown>>;
 const Api = Client as unknown as new (options: ApiOptions) => Calling & Omit<Client, keyof Calling>;
 
@@ -14,7 +14,7 @@ interface Call {
 
 type Answer = { status: number; body?: unknown; headers?: Record<string, string> } | 'lost';
 
-/** A server that answers from a script; a request that the script does not know fails the test. */
+/** Server that answers from a script; unknown requests fail the test. */
 function fakeServer(script: (call: Call, count: number) => Answer) {
   const calls: Call[] = [];
   const fetch = vi.fn(async (input: RequestInfo | URL, init?: RequestInit) => {
@@ -61,7 +61,7 @@ function kept(): Renewal {
   };
 }
 
-/** One lock for everyone who holds this object: like tabs of one browser. */
+/** Lock shared like among the tabs of a browser. */
 function oneLock(): Locks {
   let last: Promise<unknown> = Promise.resolve();
   return {
@@ -165,7 +165,7 @@ describe('the refresh', () => {
         asked();
         return new Promise<Response>(() => undefined);
       };
-      // Nobody waits for it any more.
+      // No caller waits for it.
       new Api({ fetch, renewal, newKey: () => 'first' }).refresh().catch(() => undefined);
     });
     const server = fakeServer(() => ok({}));
@@ -235,7 +235,7 @@ describe('a server that wants us to slow down', () => {
     const names = Array.from({ length: 12 }, (_, number) => `/things/${number}`);
     const got = await Promise.all(names.map((name) => api.get(name)));
     expect(got).toHaveLength(12);
-    // Each once at first, and once or twice in its turn.
+    // Each at least once, and once or twice in the queue.
     expect(server.calls.length).toBeLessThanOrEqual(3 * 12);
   });
 
@@ -263,7 +263,7 @@ describe('a server that wants us to slow down', () => {
 });
 
 describe('a line that has died without a word', () => {
-  /** Answers nothing, unless it is told to; knows who has given up. */
+  /** Server that answers on demand and records aborted requests. */
   function silence() {
     const asked: { path: string; signal: AbortSignal | null | undefined; answer: (data: unknown) => void }[] = [];
     const fetch = vi.fn(
@@ -317,7 +317,7 @@ describe('a line that has died without a word', () => {
     api.resume();
     expect(server.asked.map(({ path }) => path)).toEqual(['/r1/old', '/r1/fresh', '/r1/old']);
     expect(server.asked.map(({ signal }) => signal?.aborted)).toEqual([true, false, false]);
-    // Its half a minute begins anew, and what comes on the line of before counts no more.
+    // Restarted with a full timeout; the old response is ignored.
     server.asked[0]?.answer('before');
     await vi.advanceTimersByTimeAsync(20_000);
     server.asked[2]?.answer('now');

@@ -1,13 +1,8 @@
 /**
- * The one way to the server: JSON under `/r1`, the envelope taken off, failures as `ApiError`.
- *
- * The tokens travel in cookies that scripts can't read. When the access token has run out the client refreshes it once and
- * asks again. Several tabs share these cookies and a refresh token works a single time, so tabs take turns by a lock, and a
- * refresh whose answer was lost is asked for again under the same `Idempotency-Key`.
- *
- * What changes one thing is sent in the order in which it was asked for.
- *
- * What only reads, or may be asked for twice, has an end: on a line that has died without a word nothing would ever come.
+ * HTTP client: sends JSON to `/r1`, unwraps the envelope and throws failures as `ApiError`. Tokens travel in cookies that scripts can't read. When
+ * the access token expires, the client refreshes it once and repeats the request. Tabs share the cookies and a refresh token is single-use, so tabs
+ * take turns with a lock, and a refresh whose response was lost is repeated with the same `Idempotency-Key`. Changes to one resource are sent in
+ * order. Reads and idempotent requests have a timeout, because a dead connection would never answer.
  */
 import type { AnswerOf, BodyOf, PathOf, QueryOf } from './calls.ts';
 import type * as Described from './generated/types.gen.ts';
@@ -28,9 +23,9 @@ export class ApiError extends Error {
     message: string,
     readonly requestId?: string,
     readonly fields: FieldError[] = [],
-    /** Seconds to wait before asking again, where the server says so. */
+    /** Delay before the next attempt, in seconds, if the server gave one. */
     readonly retryAfter?: number,
-    /** What else there is to know, by the code. */
+    /** Further data, depending on the code. */
     readonly details: Details = {}
   ) {
     super(message);
@@ -58,7 +53,7 @@ export interface Locks {
   request<T>(name: string, run: () => Promise<T>): Promise<T>;
 }
 
-/** Remembers the key of the renewal that is under way, for all who may have to ask for it again. */
+/** Stores the idempotency key of the refresh in progress, so that every tab can repeat it. */
 export interface Renewal {
   read(): Promise<string | undefined>;
   store(key: string): Promise<void>;
@@ -73,7 +68,7 @@ export interface ApiOptions {
   renewal?: Renewal | undefined;
   wait?: (milliseconds: number) => Promise<void>;
   newKey?: () => string;
-  /** GET answers that the page asked for while this code was on its way, by path. */
+  /** GET responses that the page requested while this code was loading, by path. */
   early?: Record<string, Promise<Response>> | undefined;
 }
 
@@ -82,20 +77,20 @@ const LOCK = 'natter.refresh';
 const RENEWED = 'natter.renewed';
 const REFRESH_TRIES = 3;
 
-/** A wrong answer at one of these is about what was shown there, not about the session. */
+/** Sign-in paths: their 401 is about the credentials sent, not about the session. */
 const SIGN_IN_PATHS = ['/auth/signin', '/auth/passkeys/signin'];
-/** An answer that isn't there by then (milliseconds) won't come. */
+/** Timeout of reads, in milliseconds. */
 const READ_TIMEOUT = 30_000;
-/** What has waited longer than this when a device wakes is asked for on a line of before. */
+/** A request older than this when the device wakes up belongs to a dead connection, in milliseconds. */
 const EARLY_REQUEST_MAX_AGE = 5_000;
-/** These may take long: what is put together for a file, what looks at everything, what waits until something happens. */
+/** Requests without a timeout: exports, checks and long polls. */
 const LONG_RUNNING = /\/(?:export|checks|profile)(?:\?|$)|[?&]wait=/;
 /** The server knows each of these by an id of its own, and does it once. */
 const NEVER_REPEATED = /^POST \/(?:auth\/refresh|conversations(?:\/[\w-]+\/messages)?)$/;
-/** These may be asked for twice, and not later than something else. */
+/** Requests that may be repeated and don't depend on order. */
 const IDEMPOTENT = /^(?:PUT \/|DELETE \/notes\/)/;
 const MAX_WAIT_RETRIES = 5;
-/** Whoever has to wait longer than this (seconds) is told so instead. */
+/** Longest `Retry-After` that is waited for, in seconds; a longer one is thrown as an error. */
 const MAX_RETRY_AFTER = 30;
 
 export class Api {
@@ -103,12 +98,12 @@ export class Api {
   onSignedOut: (() => void) | undefined;
   /** Called when the server wants us to slow down and a reading waits so many seconds for that. */
   onSlowed: ((seconds: number) => void) | undefined;
-  /** Called when the server wants to know again who sits here, before something important; true: they have shown it. */
+  /** Called when the server requires a recent confirmation of identity; resolves to true after a confirmation. */
   onStale: (() => Promise<boolean>) | undefined;
   /** Called when the server refuses this network altogether, for so many seconds. */
   onBanned: ((seconds: number) => void) | undefined;
 
-  /** The last of what was too fast and waits for its turn. */
+  /** Tail of the queue of rate-limited requests. */
   #slowed: Promise<unknown> = Promise.resolve();
   readonly #fetch: typeof fetch;
   readonly #locks: Locks | undefined;
@@ -118,7 +113,7 @@ export class Api {
   readonly #newKey: () => string;
   readonly #early: Map<string, Promise<Response>>;
   readonly #turns = new MutationQueue();
-  /** Begins anew what is being read or sent, each where it is of before that moment. */
+  /** Restarts reads and uploads that began before the given time. */
   readonly #reads = new Set<(before: number) => void>();
   #refreshing: Promise<void> | undefined;
 
@@ -168,12 +163,12 @@ export class Api {
     return this.#refreshing;
   }
 
-  /** From here on events arrive, and an answer from before them would be out of date. */
+  /** Discards early responses: events arrive from now on, so these would be stale. */
   clearEarlyRequests(): void {
     this.#early.clear();
   }
 
-  /** The device was asleep, or has another network: what was being read begins anew. */
+  /** Restarts requests in progress after sleep or a network change. */
   resume(): void {
     for (const again of this.#reads) again(Date.now() - EARLY_REQUEST_MAX_AGE);
   }
@@ -200,13 +195,13 @@ export class Api {
       }
       const isAboutSession = error instanceof ApiError && error.code === 'unauthenticated';
       if (!isAboutSession || SIGN_IN_PATHS.some((entrance) => path.startsWith(entrance))) throw error;
-      // Another tab may have renewed the cookies while this request was on its way.
+      // Another tab may have refreshed the cookies during this request.
       if (this.#renewedAt() === renewedBefore) await this.refresh();
       return await this.#sendPatiently<T>(method, path, body, headers);
     }
   }
 
-  /** What only reads waits by itself when it was too fast; whoever changes something is told, and decides. */
+  /** Waits and repeats a rate-limited read; changes are rejected and the caller decides. */
   async #sendPatiently<T>(
     method: string,
     path: string,
@@ -219,7 +214,7 @@ export class Api {
     } catch (error) {
       if (method !== 'GET') throw error;
       const until = this.#slow(error, 1);
-      // One after the other: those that come together are refused together, and some of them until they give up.
+      // One after another: parallel retries would be rejected together and use up their attempts.
       const turn = this.#slowed.then(() => this.#sendAgain(send, until));
       this.#slowed = turn.catch(() => undefined);
       return await turn;
@@ -239,7 +234,7 @@ export class Api {
     }
   }
 
-  /** When to try again after a refusal; what isn't one, or lasts too long, is thrown on. */
+  /** Returns the delay before the next attempt, or rethrows if the error is no rate limit or the delay is too long. */
   #slow(error: unknown, attempt: number): number {
     const asked = error instanceof ApiError && error.code === 'rate_limited' ? error.retryAfter : undefined;
     if (asked === undefined || asked > MAX_RETRY_AFTER) throw error;
@@ -262,7 +257,7 @@ export class Api {
   }
 
   async #refreshNow(): Promise<void> {
-    // A page that was closed or loaded anew in the middle has left its key: the server may have answered it already.
+    // A page that was closed during a refresh leaves its key: the server may already have answered it.
     const key = (await this.#renewal?.read()) ?? this.#newKey();
     await this.#renewal?.store(key);
     for (let attempt = 1; ; attempt += 1) {
@@ -294,7 +289,7 @@ export class Api {
           headers,
           credentials: 'same-origin',
           cache: 'no-store',
-          // A renewal goes on when the page is left, so that its cookies arrive.
+          // Keeps the refresh alive when the page is left, so that its cookies arrive.
           keepalive: 'Idempotency-Key' in extra,
           ...(body === undefined ? {} : { body: JSON.stringify(body) }),
           ...(signal && { signal })
@@ -367,7 +362,7 @@ function readEnvelope(text: string | undefined): Envelope | undefined {
   }
 }
 
-/** What an answer that is none of ours, or no success, says went wrong. */
+/** Converts an unsuccessful or foreign response into an error. */
 export function failureOf(
   answered: number,
   text: string | undefined,
@@ -376,7 +371,7 @@ export function failureOf(
   // A proxy before the server may answer with a page instead of the envelope, or with JSON of its own.
   const read = readEnvelope(text);
   const envelope = typeof read?.code === 'string' ? read : undefined;
-  // One that wants a sign-in of its own says nothing about ours.
+  // An endpoint with its own sign-in says nothing about our session.
   const isNoWord = (answered >= 200 && answered < 300) || (answered === 401 && !envelope);
   const status = isNoWord ? 502 : answered;
   const wait = Number(header('retry-after'));

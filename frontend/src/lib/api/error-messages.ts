@@ -5,14 +5,14 @@ import { ApiError, type Details, type FieldError } from './client.ts';
 import { inWords } from './field-errors.svelte.ts';
 import { waitText } from './wait-labels.ts';
 
-/** What the server has refused. */
+/** Request rejected by the server. */
 export type Refused = Pick<ApiError, 'code' | 'message'> & {
   readonly details?: Details | undefined;
   readonly retryAfter?: number | undefined;
   readonly fields?: readonly FieldError[] | undefined;
 };
 
-/** What the app says in every language, and better than the server: it knows where it is read, and the way on. */
+/** Codes with a text of the app in every language, because it fits the screen better than the server's. */
 const OWN: Record<string, (refused: Refused) => string> = {
   network: m.error_network,
   timeout: m.error_timeout,
@@ -40,13 +40,13 @@ const OWN: Record<string, (refused: Refused) => string> = {
   quota_reached: quotaReached,
   quota_exceeded: ({ details }) => (details?.next === 'change_plan' ? m.error_no_space_in_plan() : m.error_no_space()),
   budget_exceeded: budgetExceeded,
-  // What a proxy before the server says, and not the server itself.
+  // Sent by a proxy in front of the server.
   http_413: m.error_proxy_too_large,
   http_502: m.error_proxy_away,
   http_504: m.error_proxy_away
 };
 
-/** The server's own sentence knows more of what was refused, but it speaks English. */
+/** Used for readers of other languages: the server's own message is more specific, but English. */
 const TRANSLATED: Record<string, () => string> = {
   forbidden: m.error_forbidden,
   not_found: m.error_not_found,
@@ -66,7 +66,7 @@ const TRANSLATED: Record<string, () => string> = {
   too_many_connections: m.error_too_many_connections
 };
 
-/** What happened, and what to do next, as one sentence for a person. */
+/** Returns a message for people: what happened and what to do next. */
 export function errorMessage(error: unknown): string {
   if (!(error instanceof ApiError)) return m.error_unknown();
   const own = OWN[error.code];
@@ -76,7 +76,7 @@ export function errorMessage(error: unknown): string {
   return error.code.startsWith('http_') ? m.error_proxy() : translated(error);
 }
 
-/** A refusal that has no status any more, as one sentence for a person. */
+/** Error message for a rejection that was stored without its status. */
 export function translated(refused: Refused): string {
   const { code, message, fields } = refused;
   // A question, say, is no form with fields of its own.
@@ -96,7 +96,7 @@ function budgetExceeded({ details }: Refused): string {
   return time ? `${used} ${m.error_starts_anew({ time })}` : used;
 }
 
-/** How long until there is some of it again. */
+/** Time until the quota renews. */
 function anew(details: Details | undefined): string | null {
   return typeof details?.resets_at === 'string' ? untilTime(details.resets_at) : null;
 }
@@ -111,7 +111,7 @@ const PASSWORD_RULES: Record<string, () => string> = {
   is_email: m.auth_rule_email
 };
 
-/** What the server says about one field of a form. */
+/** Server's message about one form field. */
 export function fieldError(error: unknown, field: string): string | undefined {
   if (!(error instanceof ApiError)) return undefined;
   const found = error.fields.find((entry) => entry.field === field);

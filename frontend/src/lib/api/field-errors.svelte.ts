@@ -2,7 +2,7 @@ import type { FieldError } from './client.ts';
 
 type SentenceOf = (refused: FieldError) => string | undefined;
 
-/** Brought once the line is open, or where one signs up, to whoever reads another language than the server’s: its own sentences say more. */
+/** Loaded after the first connection or on the sign-up page, only for languages other than English: the server's own messages are English. */
 let sentenceOf = $state.raw<SentenceOf>();
 
 export const provideErrorMessages = (given: SentenceOf) => (sentenceOf = given);

@@ -3,7 +3,7 @@ import { m } from '#lib/paraglide/messages.js';
 import type { FieldError } from './client.ts';
 import { provideErrorMessages } from './field-errors.svelte.ts';
 
-/** By the code alone, or by the field and the code where one can say more. */
+/** Messages by error code, or by field and code. */
 const SENTENCES: Record<string, (message: string) => string> = {
   no_price: m.refused_price,
   not_allowed: m.refused_not_allowed,
@@ -39,7 +39,7 @@ function sentenceOf({ field, code, message }: FieldError): string | undefined {
   return (SENTENCES[`${field}.${code}`] ?? SENTENCES[code])?.(message);
 }
 
-/** What it is that the server’s sentence counts: “Use 64 KiB or less.” */
+/** Quantity named in the server's message, as in “Use 64 KiB or less.” */
 function amountIn(message: string): string | undefined {
   const [, digits, unit = ''] = /(\d[\d,]*)( [KMG]iB)?/.exec(message) ?? [];
   return digits && number(Number(digits.replaceAll(',', ''))) + unit;
@@ -55,5 +55,5 @@ function least(message: string): string {
   return amount ? m.refused_least({ least: amount }) : m.refused_more();
 }
 
-// Whoever brings this module, which is for readers of another language than the server’s, has its words.
+// Importing this module installs its messages.
 provideErrorMessages(sentenceOf);

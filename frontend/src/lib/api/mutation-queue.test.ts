@@ -4,7 +4,7 @@ import { subjectOf, MutationQueue } from './mutation-queue.ts';
 
 afterEach(() => vi.useRealTimers());
 
-/** A server that answers when it is told to. */
+/** Server that answers on demand. */
 function slowServer() {
   const asked: { what: string; answer: (status: number) => void }[] = [];
   const fetch = (input: RequestInfo | URL, init?: RequestInit) =>

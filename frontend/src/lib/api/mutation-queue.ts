@@ -1,14 +1,11 @@
-/**
- * What changes one thing goes one after the other: two requests that are under way at once may reach the server in either order, and then the last
- * press of a switch is not what stays.
- */
+/** Serialises changes to one resource: two requests in flight may reach the server in either order, so the last click could lose. */
 
-/** The server has answered by then, or it never will. */
+/** Upper bound for the wait on an earlier request, in milliseconds. */
 const MAX_WAIT_MS = 20_000;
-/** What has an opposite under a path of its own: the two are about one thing. */
+/** Actions with an opposite at a sibling path; both change the same state. */
 const OPPOSITE_ACTIONS = /\/(?:read|unread|archive|unarchive|join|leave|cancel|resume)$/;
 
-/** What a request changes; null: something new, or nothing. */
+/** Resource changed by a request; null if it changes none or creates one. */
 export function subjectOf(method: string, path: string): string | null {
   const [plain = ''] = path.split('?');
   if (method === 'GET') return null;
@@ -19,7 +16,7 @@ export function subjectOf(method: string, path: string): string | null {
 export class MutationQueue {
   readonly #last = new Map<string, Promise<void>>();
 
-  /** Runs it when what was begun before about the same has ended, whichever way. */
+  /** Runs `act` after earlier calls for the same subject have settled. */
   async run<T>(subject: string, act: () => Promise<T>): Promise<T> {
     const before = this.#last.get(subject);
     let end: () => void = () => undefined;
@@ -35,7 +32,7 @@ export class MutationQueue {
   }
 }
 
-/** A line that is dead without saying so holds nobody up for ever. */
+/** Bounded wait, so that a dead connection doesn't block the queue. */
 async function settledOrTimedOut(turn: Promise<void>): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, MAX_WAIT_MS)));

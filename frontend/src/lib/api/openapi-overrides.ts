@@ -71,5 +71,5 @@ export type { Conversation, Device as UserSession, Freshness, Message, Tokens } 
 export type AiProviderVec = AiProvider[];
 export type SettingVec = Setting[];
 export type SignInResult = Tokens | Challenge;
-/** Those around it are asked for by a path of their own. */
+/** Neighbouring messages have their own endpoint. */
 export type ShownMessage = Message;

@@ -1,9 +1,9 @@
 import type { Page } from '#lib/api/types.ts';
 
-/** A list that changes while it is read is read again, so often at most. */
+/** Maximum number of repeated reads when the list changes during loading. */
 const MAX_REREADS = 2;
 
-/** One list of the server, page by page: what is there, what is on its way, what went wrong. */
+/** Paged list of the server with its loading and error state. */
 export class PagedResource<T> {
   items = $state.raw<T[]>([]);
   total = $state(0);
@@ -18,17 +18,17 @@ export class PagedResource<T> {
   /** The first of the pages that are there. */
   #first = 1;
   #turn = 0;
-  /** How often something was put, dropped or changed: an answer that was on its way by then doesn’t know of it. */
+  /** Number of local changes; a response requested before the last change is stale. */
   #changes = 0;
   #again: () => Promise<void> = () => this.load();
 
-  /** With `keyOf`, what is there already isn't added again. */
+  /** With `keyOf`, items that are already loaded are not added twice. */
   constructor(ask: (page: number) => Promise<Page<T>>, keyOf?: (item: T) => unknown) {
     this.#request = ask;
     this.#keyOf = keyOf;
   }
 
-  /** When it was asked for as a whole last; null: never yet, -Infinity: in vain. */
+  /** Time of the last full request; null if never requested, -Infinity if it failed. */
   get requestedAt(): number | null {
     return this.#requestedAt;
   }
@@ -45,14 +45,14 @@ export class PagedResource<T> {
     return this.items.length < this.total;
   }
 
-  /** Shows that page in place of what is there. */
+  /** Replaces the items by the given page. */
   load(page = 1): Promise<void> {
     this.#again = () => this.load(page);
     this.#requestedAt = Date.now();
     return this.#loadPages(page, page, (items) => items);
   }
 
-  /** Reads what is there anew, as many pages as it has: whoever looks at the last of them stays there. */
+  /** Reloads all pages loaded so far, so that the scroll position stays valid. */
   refresh(): Promise<void> {
     if (!this.isKnown) return this.load();
     this.#again = () => this.refresh();
@@ -67,12 +67,12 @@ export class PagedResource<T> {
     return this.#loadPages(next, next, (items) => [...this.items, ...this.#without(items, this.items)], this.#first);
   }
 
-  /** What was asked last is asked again. */
+  /** Repeats the last request. */
   retry(): Promise<void> {
     return this.#again();
   }
 
-  /** Puts what the server has just answered where `order` puts it; without an order where it was, or in front. */
+  /** Inserts or replaces `item` at the position given by `order`; without an order at its old position, or first. */
   upsert(item: T, isSame: (other: T) => boolean, order?: (a: T, b: T) => number): void {
     this.#changes += 1;
     const before = this.items.findIndex(isSame);
@@ -89,7 +89,7 @@ export class PagedResource<T> {
     this.items = left;
   }
 
-  /** What is there becomes what `changed` makes of it. */
+  /** Replaces the items by the result of `changed`. */
   change(changed: (items: T[]) => T[]): void {
     this.#changes += 1;
     this.items = changed(this.items);
@@ -116,10 +116,10 @@ export class PagedResource<T> {
         found = [];
         for (page = from; ; page += 1) {
           answer = await this.#request(page);
-          // A later question was asked meanwhile: its answer is the one to show.
+          // A later request has been sent; its response wins.
           if (turn !== this.#turn) return;
           found = [...found, ...this.#without(answer.items, found)];
-          // It may have become shorter.
+          // The list may have become shorter.
           if (page === to || page * answer.page_size >= answer.total) break;
         }
         if (changes === this.#changes || again === MAX_REREADS) break;

@@ -71,7 +71,7 @@ describe('a list', () => {
     there = ['a'];
     await list.refresh();
     expect([list.items, list.page, list.hasMore]).toEqual([['a'], 1, false]);
-    // A page that is shown alone stays alone.
+    // A single page stays single.
     there = ['a', 'b', 'c', 'd', 'e'];
     await list.load(2);
     asked.length = 0;
@@ -88,7 +88,7 @@ describe('a list', () => {
       return { items, page: 1, page_size: 2, total: items.length };
     });
     const loading = list.load();
-    // On its way, the answer still has it.
+    // The response in flight still contains it.
     there = ['b'];
     list.remove((item) => item === 'a');
     waiting.shift()?.();

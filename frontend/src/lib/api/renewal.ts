@@ -1,13 +1,13 @@
-/** Which renewal of the session is under way: kept where every tab and the service worker find it. */
+/** Idempotency key of the session refresh in progress, stored where all tabs and the service worker find it. */
 import type { Renewal } from './client.ts';
 import { base } from '#lib/util/address.ts';
 
-/** The cache that it is kept in: what pages and the service worker have in common. */
+/** Name of the cache that pages and the service worker share. */
 export const RENEWAL = 'natter-renewal';
 const REFRESH_URL = `${base}/r1/auth/refresh`;
 
 export class BrowserRenewal implements Renewal {
-  /** For tabs alone, where there is no service worker: on plain http. */
+  /** Fallback without a service worker (plain HTTP). */
   readonly #storage: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | undefined;
 
   constructor(storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>) {
@@ -29,7 +29,7 @@ export class BrowserRenewal implements Renewal {
     else await this.#try((cache) => cache.delete(REFRESH_URL));
   }
 
-  /** A browser that keeps nothing loses the key with the page. */
+  /** Without storage the key is lost with the page. */
   async #try<T>(act: (cache: Cache) => Promise<T>): Promise<T | undefined> {
     try {
       return await act(await caches.open(RENEWAL));

@@ -1,4 +1,4 @@
-/** One thing of the server: what it is, whether it is on its way, what went wrong. */
+/** One value of the server with its loading and error state. */
 export class Resource<T> {
   value = $state.raw<T | null>(null);
   isLoading = $state(false);
@@ -12,12 +12,12 @@ export class Resource<T> {
     this.#request = ask;
   }
 
-  /** When it was asked for last; null: never yet, -Infinity: in vain. */
+  /** Time of the last request; null if never requested, -Infinity if it failed. */
   get requestedAt(): number | null {
     return this.#requestedAt;
   }
 
-  /** What is there stays until the answer comes, also where that is a failure. */
+  /** Keeps the current value until the response arrives, also if that is an error. */
   async load(): Promise<void> {
     this.#turn += 1;
     const turn = this.#turn;
@@ -41,7 +41,7 @@ export class Resource<T> {
     return this.load();
   }
 
-  /** The server has told it by itself: what was asked before is older. */
+  /** Stores a value pushed by the server; discards the response to an earlier request. */
   set(value: T): void {
     this.#turn += 1;
     this.value = value;

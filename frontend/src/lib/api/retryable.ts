@@ -1,6 +1,6 @@
 import { newId } from '#lib/api/client.ts';
 
-/** What may be asked for again where no answer came: the server does it once for each id. */
+/** Idempotency id for retries: the server executes each id once. */
 export class Repeatable {
   #asked = '';
   #id = '';
@@ -12,7 +12,7 @@ export class Repeatable {
     return this.#id;
   }
 
-  /** From here on the same is meant once more. */
+  /** Uses a new id from now on. */
   done(): void {
     this.#asked = '';
   }

@@ -1,15 +1,15 @@
-/** The wire contract of tools: servers that offer them (MCP), what an assistant may use, and what it has called. */
+/** API types of tools: MCP servers, permissions of assistants, and tool calls. */
 import type * as Described from './generated/types.gen.ts';
 import type { Always } from './types.ts';
 
-/** `auto`: it runs by itself; `ask`: whoever asked the assistant decides; `off`: nobody can use it. */
+/** `auto`: runs without approval; `ask`: the person who asked approves; `off`: disabled. */
 export type ToolMode = Described.ToolMode;
 
 export type Tool = Always<Described.McpTool, 'title' | 'description'>;
 
 export type ToolTransport = Described.McpTransport;
 
-/** `secrets`: what an admin has entered is the same for everyone; `oauth`: each person connects an account of theirs. */
+/** `secrets`: shared credentials entered by an admin; `oauth`: each person connects an account. */
 export type ToolAuth = Described.McpAuth;
 
 /** `GET /r1/admin/mcp_servers`: of its secrets the names alone. */
@@ -29,16 +29,16 @@ export type ToolServerChange = Described.ChangeMcpServerRequest;
 /** `GET /r1/admin/mcp_commands` */
 export type ToolCommand = Described.McpCommand;
 
-/** `GET /r1/mcp_servers`: what one may give to an assistant. */
+/** `GET /r1/mcp_servers`: servers that can be given to an assistant. */
 export type OfferedServer = Omit<Always<Described.OfferedServer, 'description'>, 'tools' | 'prompts'> & {
   tools: Pick<Tool, 'name' | 'title' | 'description' | 'mode'>[];
   prompts?: ServerPrompt[];
 };
 
-/** `GET /r1/mcp_connections`: a server that one can connect an account with. */
+/** `GET /r1/mcp_connections`: tool server that accounts can be connected with. */
 export type ToolConnection = Always<Described.ToolConnection, 'description' | 'connected_at'>;
 
-/** What a browser brings back from where one signed in. */
+/** Query parameters of the OAuth redirect. */
 export type SignInResult = Described.ConnectToolServerRequest;
 
 /** `POST /r1/mcp_connections` */
@@ -48,21 +48,21 @@ export type ServerPrompt = Omit<Always<Described.OfferedPrompt, 'title' | 'descr
   arguments: Always<Described.OfferedPromptArgument, 'description'>[];
 };
 
-/** `GET /r1/workspaces/{id}/tools`: Natter’s own tools, off where nobody has allowed them. */
+/** `GET /r1/workspaces/{id}/tools`: Natter’s own tools; off until allowed. */
 export type OwnTools = Omit<Described.WorkspaceTools, 'tools'> & { tools: OfferedServer['tools'] };
 
-/** What an assistant may use of a server; null: all its tools. */
+/** Tools of a server that an assistant may use; null for all of them. */
 export type ToolGrant = Always<Described.AssistantTools, 'tools'>;
 
 export type ToolCallStatus = Described.ToolCallStatus;
 
-/** A tool that an answer has called, or wants to; `schema` of one that waits and is read by itself. */
+/** Tool call of an answer; `schema` is present while a call waits for approval and when it is read by id. */
 export type ToolCall = Always<Described.ToolCallDetails, 'title' | 'result' | 'expires_at' | 'duration_ms'>;
 
 export type ToolDecision = Described.ToolDecision;
 
-/** What goes with the word that a tool may run. */
+/** Scope of an approval. */
 export type ToolAllowance = Omit<Described.DecideToolCallRequest, 'decision'>;
 
-/** `GET /r1/tool_permissions`: what one isn't asked about any more. */
+/** `GET /r1/tool_permissions`: approvals that were saved. */
 export type ToolPermission = Always<Described.ToolPermission, 'title'>;

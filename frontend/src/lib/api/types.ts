@@ -1,6 +1,4 @@
-/**
- * The wire contract as the app sees it: what the server answers under `/r1` and what travels over its socket.
- */
+/** API types as the app uses them: responses under `/r1` and frames of the WebSocket. */
 
 import type * as Described from './generated/types.gen.ts';
 
@@ -27,10 +25,10 @@ import type { ToolCall } from './tools.ts';
 import type { Upload } from './files.ts';
 import type { User } from './generated/types.gen.ts';
 
-/** A description can't tell what is null from what is left out: these fields are always there. */
+/** Marks fields as present, because the description can't tell null from absent. */
 export type Always<T, Field extends keyof T> = Omit<T, Field> & { [Key in Field]-?: Exclude<T[Key], undefined> };
 
-/** With messages as this app has them, one or several. */
+/** Replaces the message type of a response by this app's. */
 export type WithMessage<T, Field extends keyof T> = Omit<T, Field> & {
   [Key in Field]: T[Key] extends unknown[] ? Message[] : Message;
 };
@@ -39,10 +37,10 @@ export type Id = string;
 /** RFC 3339, UTC, with milliseconds. */
 export type Timestamp = Described.Timestamp;
 
-/** The signed-in account: only it sees its own address, and what it chose to be shown as. */
+/** Signed-in account, with the fields that only it can see. */
 export type Account = User & { email: string; chosen_presence?: Exclude<Described.PresenceStatus, 'offline'> };
 
-/** In cookie transport both tokens are null: the browser keeps them where scripts can't reach. */
+/** With cookie transport both tokens are null: the browser keeps them out of reach of scripts. */
 export type Tokens = Omit<Always<Described.Tokens, 'access_token' | 'refresh_token'>, 'user'> & { user: Account };
 
 /** A password was right, and a second proof is due. */
@@ -53,12 +51,12 @@ export type Challenge = Omit<Described.SecondFactorChallenge, 'expires_at'> & {
 
 export type ChallengeMethod = Described.ChallengeMethod;
 
-/** `GET /r1/auth/confirm`: until when nobody is asked again who sits here; null: before anything important. */
+/** `GET /r1/auth/confirm`: end of the period without a new confirmation; null if every sensitive action asks for one. */
 export type Freshness = Always<Described.Freshness, 'fresh_until'>;
 
 export type ConfirmMethod = Described.ConfirmationMethod;
 
-/** What answers a challenge. */
+/** Response to a challenge. */
 export type Proof = { code: string } | { recovery_code: string };
 
 export type ProviderKind = Described.OauthKind;
@@ -66,16 +64,16 @@ export type ProviderKind = Described.OauthKind;
 /** `GET /r1/auth/oauth/providers` */
 export type Provider = Described.OauthProviderVec[number];
 
-/** `GET /r1/auth/policy`: who may come in, and what a password has to be; the rest is not known before it is asked for. */
+/** `GET /r1/auth/policy`: sign-up mode and password rules. The other fields are missing until the policy has loaded. */
 export type Policy = Omit<Described.EntryPolicy, Later> & Partial<Pick<Described.EntryPolicy, Later>>;
 type Later = 'messages' | 'uploads' | 'transcriptions';
 
-/** How many characters a message may have, and one to an assistant. */
+/** Maximum length of messages and of prompts, in characters. */
 export type TextLimits = Described.MessagePolicy;
 
 export type PasswordPolicy = Described.PasswordPolicy;
 
-/** What an invitation is to, as its token tells. */
+/** Workspace and inviter of an invitation token. */
 export type InvitationPreview = Described.InvitedTo;
 
 export interface Page<T> extends Described.Page {
@@ -85,7 +83,7 @@ export interface Page<T> extends Described.Page {
 /** History and the event log are read by cursor, oldest first. */
 export interface Cursor<T> {
   items: T[];
-  /** Whether there is more in the direction that was asked for. */
+  /** Whether there are more items in the requested direction. */
   has_more: boolean;
 }
 
@@ -94,10 +92,10 @@ export type { Assistant } from './assistants.ts';
 /** `GET /r1/usersessions` */
 export type Device = Always<Described.UserSession, 'user_agent' | 'address' | 'place'>;
 
-/** Where somebody seems to be: a city by its name, a country by its code. */
+/** Approximate location: city name and country code. */
 export type Place = Described.Place;
 
-/** In which the server writes mail. */
+/** Language of mail from the server. */
 export type MailLanguage = Described.Language;
 
 /** `picture`: of an assistant; left out, it has the usual face. */
@@ -105,7 +103,7 @@ export type Sender = Always<Described.Sender, 'id'> & { picture?: Picture | null
 
 export type Reaction = Described.Reaction;
 
-/** What a link leads to. */
+/** Preview of a link. */
 export type Preview = Described.Preview;
 export type Poll = Described.Poll;
 export type NewPoll = Described.NewPoll;
@@ -121,7 +119,7 @@ export type Message = Omit<
   reactions: Reaction[];
   attachments: Upload[];
   versions?: Versions | null;
-  /** What an answer took, once it has ended. */
+  /** Statistics of a finished answer. */
   answer?: AnswerFacts | null;
   /** Tools that an answer has called, in order. */
   tool_calls?: ToolCall[];
@@ -129,20 +127,20 @@ export type Message = Omit<
 
 export type AssistantMember = Described.AssistantMember & { model_choice?: boolean };
 
-/** Which of its texts a prompt or an answer shows, counted from 1; there where it has more than one. */
+/** Version shown, counted from 1; present if there is more than one. */
 export type Versions = Described.Versions;
 
-/** What one is in a conversation, and how one wants to see it. */
+/** Own membership and preferences of a conversation. */
 export type Own = Described.OwnMembership;
 
-/** `own` is null in a public channel that one may read but hasn't joined. */
+/** `own` is null in a public channel that the reader has not joined. */
 export type Conversation = Omit<
   Always<Described.Conversation, 'title' | 'topic' | 'own' | 'archived_at'>,
   'capabilities' | 'last_message' | 'assistants' | 'slow_mode_seconds'
 > & {
-  /** Asked for by `features/conversations/kinds.ts`. Left out by a server that is older, and of one that is only begun. */
+  /** Read by `features/conversations/kinds.ts`. Missing from older servers and before the conversation exists. */
   capabilities?: Described.ConversationCapabilities;
-  /** How long a member of the channel waits between two messages; left out: not at all. */
+  /** Slow mode: delay between two messages of a member; absent if off. */
   slow_mode_seconds?: number;
   last_message: Message | null;
   assistants?: AssistantMember[];
@@ -158,8 +156,7 @@ export type ExportInput = Described.ExportConversationRequest;
 /** An event as the log of its conversation has it. */
 export type LoggedEvent = Described.LoggedEvent;
 
-// ---------------------------------------------------------------------------------------------------------------------
-// The socket: all of it from the server's description
+// Frames of the WebSocket, generated from the server's description.
 
 export interface Frame<Type extends string = string, Payload = unknown> {
   id: Id;
@@ -169,7 +166,7 @@ export interface Frame<Type extends string = string, Payload = unknown> {
   reply_to?: Id;
 }
 
-/** With messages as this app has them. */
+/** Replaces the message type of a frame by this app's. */
 type Told<F> = F extends { type: infer Type extends string; payload: infer Payload }
   ? Frame<
       Type,
@@ -184,10 +181,10 @@ type Unnumbered<F> =
 type MemberType = 'member.added' | 'member.removed' | 'member.updated';
 type AnyDurable = Told<Described.DurableFrame>;
 
-/** What has a place in the log of a conversation. */
+/** Frames that have a sequence number in the log of a conversation. */
 export type DurableFrame = Numbered<AnyDurable>;
 
-/** Who comes and goes in a channel is in no log. */
+/** Membership changes of channels, which are in no log. */
 export type ChannelMemberFrame = Unnumbered<Extract<AnyDurable, { type: MemberType }>>;
 
 export type MemberFrame = ChannelMemberFrame | Extract<DurableFrame, { type: MemberType }>;
@@ -204,7 +201,7 @@ export type PassingFrame =
   | ToolCallFrame
   | QuotaFrame;
 
-/** Every frame from the server, told apart by `type`, and those of members by `seq`. */
+/** All server frames, discriminated by `type`; member frames also by `seq`. */
 export type ServerFrame = DurableFrame | PassingFrame;
 
 export type ClientFrame = Described.ClientFrame;

@@ -1,6 +1,6 @@
 /**
- * Brings a file to the server, with progress: `fetch` tells none of what goes up. A small one goes in one request; a large
- * one by the protocol tus 1.0.0, so that after a lost connection only what is missing follows.
+ * Uploads files with progress, which `fetch` doesn't report. Small files take one request; large ones use tus 1.0.0, so that an interrupted upload
+ * can be resumed.
  */
 import { ApiError, failureOf, type Api } from './client.ts';
 import type { Upload } from './files.ts';
@@ -11,7 +11,7 @@ export interface Request {
   readonly name: string;
   readonly mediaType: string;
   readonly voice?: { readonly peaks: readonly number[]; readonly duration_ms: number } | undefined;
-  /** Where an earlier try has brought a part of it. */
+  /** URL of an earlier, incomplete upload. */
   readonly begunAt: string | null;
   readonly onbegun: (at: string | null) => void;
   readonly onprogress: (share: number) => void;
@@ -29,9 +29,9 @@ const UPLOAD_URL = `${base}/r1/uploads`;
 const TUS_URL = `${base}/r1/uploads/tus`;
 const TRANSCRIPTION_URL = `${base}/r1/transcriptions`;
 const MAX_CONFLICTS = 3;
-/** A line on which nothing has gone up for so long (milliseconds) has died without a word. */
+/** Upload stall timeout: the connection is dead if no byte was sent for so long, in milliseconds. */
 const STALL_TIMEOUT = 60_000;
-/** What has gone up is stored and answered by then. */
+/** Timeout for storing the uploaded file and answering, in milliseconds. */
 const RESPONSE_TIMEOUT = 120_000;
 const TUS = { 'Tus-Resumable': '1.0.0' };
 
@@ -41,7 +41,7 @@ export function upload(api: Api, request: Request): Promise<Upload> {
   );
 }
 
-/** What is said in a recording; empty where no words were heard. The server keeps nothing of it. */
+/** Transcribes a recording; returns an empty text if no speech was found. The server doesn't store the recording. */
 export async function transcribe(
   api: Api,
   recording: Blob,
@@ -87,7 +87,7 @@ async function sendParts(api: Api, request: Request): Promise<Upload> {
       }
       return await api.get(`/uploads/${at.slice(at.lastIndexOf('/') + 1)}`);
     } catch (error) {
-      // More of an earlier try has arrived than the server said at first.
+      // More of the earlier attempt has arrived than the server reported at first.
       if (!(error instanceof ApiError) || error.code !== 'upload_conflict' || tries >= MAX_CONFLICTS) throw error;
     }
   }
@@ -154,7 +154,7 @@ function ask(
       signal.removeEventListener('abort', stop);
     };
     request.send(body);
-    // How long a model listens to a recording nobody knows.
+    // Transcription has no predictable duration.
     if (!body || onprogress) wait(STALL_TIMEOUT);
   });
 }

@@ -81,9 +81,9 @@ export function createApp(): App {
   onResume(() => api.resume());
   connection.onConnect(() => {
     api.clearEarlyRequests();
-    // A device that sleeps in front of somebody tells of it by nothing else.
+    // Sleep of a visible device is noticed only here.
     if (connection.wasAway) api.resume();
-    // Not in time for this hello, it is there for the next one.
+    // If the import fails, the next connection tries again.
     painted
       .then(() => import('./on-app-ready.ts'))
       .then(({ onAppReady }) => onAppReady(app))

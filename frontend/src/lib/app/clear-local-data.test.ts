@@ -5,7 +5,7 @@ import { clearAfterSignOut, unsentOf, type LocalStores } from './clear-local-dat
 import { signOut } from './sign-out.ts';
 import { pendingQuestion } from '#lib/ui/confirm/confirm.svelte.ts';
 
-/** A browser in which two people have left something. */
+/** Browser with content of two accounts. */
 class Browser {
   readonly items = new Map<string, string>();
   readonly messages = new Map<string, Outgoing[]>();
@@ -75,7 +75,7 @@ it('nothing of whoever has left stays in the browser, and all of others does', a
   expect(await unsentOf('anna', browser.places)).toMatchObject({
     messages: [{ client_id: 'm1' }],
     notes: 2,
-    // What is written in c1, the other words of a message, and the file in c3; the message has taken the other one along.
+    // The draft of c1, the edit of a message and the file in c3; the message owns the other file.
     drafts: 3
   });
   await clearAfterSignOut('anna', browser.places);

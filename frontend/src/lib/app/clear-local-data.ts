@@ -7,23 +7,23 @@ import { RecentSearchesStore } from '#lib/features/search/recent-searches.svelte
 import { unsyncedDrafts } from '#lib/features/conversations/draft-sync.svelte.ts';
 import { EDIT, type DraftStorage } from '#lib/features/conversations/drafts.svelte.ts';
 
-/** Where this browser keeps what somebody wrote. */
+/** Local stores of user content. */
 export interface LocalStores {
   readonly storage: DraftStorage | undefined;
   readonly outbox: Pick<OutboxStorage, 'load' | 'remove'>;
   readonly files: Pick<FileStorage, 'load' | 'remove'>;
   readonly notes: {
-    /** Those that the server has yet to hear of. */
+    /** Ids or counts of content the server doesn't have yet. */
     unsent(userId: Id): Promise<number>;
     clear(userId: Id): Promise<void>;
   };
 }
 
-/** What the server hasn't got. */
+/** Unsent content. */
 export interface Unsent {
   readonly messages: readonly Outgoing[];
   readonly notes: number;
-  /** Also of what one’s message was to say instead, and where nothing but files was chosen. */
+  /** Includes edits of own messages and drafts with only files. */
   readonly drafts: number;
 }
 
@@ -41,11 +41,11 @@ export async function unsentOf(userId: Id, { storage, outbox, files, notes }: Lo
   };
 }
 
-/** Somebody has signed out, or has deleted their account: nothing of what they wrote or looked for stays in this browser. */
+/** Clears the local data of an account after it signed out or was deleted. */
 export async function clearAfterSignOut(userId: Id, { storage, outbox, files, notes }: LocalStores): Promise<void> {
   if (storage) {
     new RecentSearchesStore(storage, userId).clear();
-    // Drafts, with what is known of them.
+    // Drafts and their sync state.
     for (const key of keysOf(storage)) if (key.startsWith('natter.') && key.includes(userId)) storage.removeItem(key);
   }
   for (const { client_id } of await outbox.load(userId)) await outbox.remove(userId, client_id);
@@ -56,7 +56,7 @@ export async function clearAfterSignOut(userId: Id, { storage, outbox, files, no
 const keysOf = (storage: DraftStorage) =>
   Array.from({ length: storage.length }, (_, index) => storage.key(index) ?? '');
 
-/** Of which messages somebody has begun to change what they say. */
+/** Ids of the messages with a started edit. */
 const editsOf = (storage: DraftStorage, userId: Id) =>
   keysOf(storage).filter((key) => key.startsWith(`${EDIT}${userId}.`));
 

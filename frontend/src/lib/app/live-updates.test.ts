@@ -24,7 +24,7 @@ const noNotes = {
   remove: () => Promise.resolve()
 } as never;
 
-/** Each store that reads something once and follows what is told of it: as its page makes it. */
+/** Stores that load once and follow events, created as their pages do. */
 const stores: Record<string, (api: Api, live: FakeLiveUpdates) => unknown> = {
   workspaces: (api, live) => new WorkspacesStore(api, live).load(),
   sections: (api, live) => new SectionsStore(api, live).load(),

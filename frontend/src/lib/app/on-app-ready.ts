@@ -5,9 +5,9 @@ import { getLocale } from '#lib/i18n/locale.ts';
 import { syncTimezone } from '#lib/features/people/sync-timezone.svelte.ts';
 import { startPwa } from '#lib/features/offline/start-pwa.ts';
 
-/** The line is open: what no page waits for begins. */
+/** Starts the background work of the app after the first connection. */
 export function onAppReady(app: App): void {
-  // Where they don’t come, the server’s own are there.
+  // English uses the server's messages.
   if (getLocale() !== 'en') import('#lib/api/field-messages.ts').catch(() => undefined);
   startAnnouncements(app);
   startPwa();

@@ -1,6 +1,6 @@
 import type { App } from '#lib/app/app.ts';
 
-/** One for whoever is signed in, made at the first look; another account gets another one. */
+/** Lazily creates one instance per account. */
 export function perAccount<T, Needed extends Pick<App, 'session'> = App>(make: (app: Needed) => T): (app: Needed) => T {
   let known: { account: string | undefined; value: T } | undefined;
   return (app) => {

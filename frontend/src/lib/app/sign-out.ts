@@ -6,7 +6,7 @@ import { confirmed } from '#lib/ui/confirm/index.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { localStoresOf, unsentOf, type Unsent } from './clear-local-data.ts';
 
-/** Signs out; where something isn't sent that goes with it, one is asked first. False: one stays. */
+/** Signs out. Asks first if unsent content would be lost; returns false if the user stays. */
 export async function signOut(
   app: Pick<App, 'api' | 'session' | 'conversations'>,
   places = localStoresOf(safeStorage())
@@ -19,7 +19,7 @@ export async function signOut(
   return true;
 }
 
-/** What is lost by signing out, in words; empty: nothing is. */
+/** Describes the content that signing out would lose; empty if none. */
 export async function unsavedData(
   { messages, notes, drafts }: Unsent,
   nameOf: (conversationId: Id) => Promise<string>
@@ -36,7 +36,7 @@ export async function unsavedData(
   return said.length === 0 ? '' : [...said, m.sign_out_deleted()].join(' ');
 }
 
-/** As it is called in the list; empty where that can't be read now. */
+/** Title as in the list; empty if it can't be read now. */
 async function nameOf({ api, conversations, session }: Pick<App, 'api' | 'conversations' | 'session'>, id: Id) {
   try {
     const conversation = conversations.get(id) ?? (await api.get(`/conversations/${id}`));

@@ -9,7 +9,7 @@ export function booked(micro: number): string {
   return number(micro / MICRO, 6);
 }
 
-/** What was typed for an amount of credits, in millionths; null where it is none. */
+/** Parses an amount of credits to millionths; null if it is invalid. */
 export function microOf(text: string): number | null {
   const plain = text.trim().replace(',', '.');
   if (!/^\d{1,9}(\.\d{1,6})?$/.test(plain)) return null;
@@ -31,7 +31,7 @@ export function count(value: number): string {
   return number(value);
 }
 
-/** Of something that is counted: “0.3”, “12”. */
+/** Formats an average: “0.3”, “12”. */
 export function average(value: number): string {
   return number(value, value < 10 ? 1 : 0);
 }

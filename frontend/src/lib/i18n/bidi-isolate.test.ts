@@ -26,9 +26,9 @@ it('keeps the name of a file from turning around where a piece of it stands', ()
   expect(placeOf(cited)).toBe('\u2068דוח.pdf\u2069, page 3, \u2068סיכום\u2069');
 });
 
-/** Whose headings are words of ours. */
+/** Headings from message files. */
 const OURS = ['auth-form', 'error-page', 'workspace-page'].map((name) => `${name}.svelte`);
-/** The title of a page, and a label that is put together, each with what is put in: neither is markup, where `<bdi>` would do it. */
+/** Page titles and composed labels, where `<bdi>` is impossible. */
 const TITLE = /<title>(.*?)<\/title>/g;
 const LABEL = /\s(?:aria-label|alt|title)="([^"]*)"/g;
 const isName = (put: string) => /^(?:[\w.]*[nN]ame|[\w.]*[tT]itle)$/.test(put);
@@ -43,10 +43,10 @@ it('keeps names apart in the titles of pages, and in labels that are put togethe
     if (!OURS.some((own) => file.endsWith(own))) {
       const own = [...code.matchAll(TITLE)].map(([, text = '']) => text);
       titles += own.length;
-      // That of a conversation is put together before, with how many are unread.
+      // Composed earlier, with the unread count.
       texts.push(...own.filter((text) => text !== '{title}'));
     }
-    // Of emoji the names are of Latin letters.
+    // Emoji names are Latin.
     const put = texts.filter((text) => !text.startsWith(':')).flatMap((text) => text.match(/\{[^{}]*\}/g) ?? []);
     return put
       .map((one) => one.slice(1, -1))

@@ -1,9 +1,8 @@
 /**
- * What is put into a sentence of ours, in its own direction: a name from right to left would turn around what stands
- * beside it, and all of a sentence that begins with it. It is what `<bdi>` is in markup, for texts; each message does it
- * to what it is given (`scripts/messages.mjs`).
+ * Isolates text inserted into a message: a right-to-left name would reorder its neighbours. Equivalent of `<bdi>` for plain texts; every message
+ * applies it to its parameters (`scripts/messages.mjs`).
  */
-/** Also of the halves of letters that take two. */
+/** Includes the surrogates of right-to-left letters outside the BMP. */
 const FROM_RIGHT = /[\u0590-\u08ff\ud802\ud803\ud83a\ud83b\ufb1d-\ufdff\ufe70-\ufefc]/;
 
 export function isolated<Value>(value: Value): Value | string {

@@ -16,7 +16,7 @@ export function formatBytes(size: number): string {
   return `${number(count, digits)} ${UNITS[unit] ?? 'GB'}`;
 }
 
-/** How long something plays: 0:41, 1:02:03. */
+/** Formats a duration: 0:41, 1:02:03. */
 export function formatMinutes(milliseconds: number): string {
   const seconds = Math.max(0, Math.round(milliseconds / 1_000));
   const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60];

@@ -5,7 +5,7 @@ import { m } from '#lib/paraglide/messages.js';
 export const MICRO = 1_000_000;
 const MIN_SHOWN = 0.001;
 
-/** With as many digits as say something: “0”, “< 0.001”, “0.024”, “12.35”, “402.8”, “1,203”. */
+/** Formats an amount with a readable number of digits: “0”, “< 0.001”, “0.024”, “12.35”, “402.8”, “1,203”. */
 export function credits(micro: number): string {
   const value = micro / MICRO;
   if (value > 0 && value < MIN_SHOWN) return `< ${number(MIN_SHOWN, 3)}`;

@@ -25,7 +25,7 @@ export function dateFormat(options: Intl.DateTimeFormatOptions): Intl.DateTimeFo
 
 const cycles = new Map<string | undefined, Intl.DateTimeFormatOptions['hourCycle']>();
 
-/** Whether a day has twice 12 hours or 24 is of where the reader lives, whatever language the app speaks. */
+/** The hour cycle follows the reader's region, not the language of the app. */
 export function hourCycle(): Intl.DateTimeFormatOptions['hourCycle'] {
   const place = navigator.languages[0];
   if (!cycles.has(place))
@@ -54,7 +54,7 @@ export function bareClock(time: number): string {
     .trim();
 }
 
-/** When something was, as short as a list needs it: “09:52”, “Thu”, “11 Nov”, “11/11/25”. */
+/** Short time for lists: “09:52”, “Thu”, “11 Nov”, “11/11/25”. */
 export function shortTime(timestamp: string, now = today()): string {
   const at = new Date(timestamp);
   const locale = regional();
@@ -65,7 +65,7 @@ export function shortTime(timestamp: string, now = today()): string {
   return at.toLocaleDateString(locale, { day: 'numeric', month: 'numeric', year: '2-digit' });
 }
 
-/** When something was, in a sentence: “3 minutes ago”, “today at 08:40”, “11 November”. */
+/** Time for sentences: “3 minutes ago”, “today at 08:40”, “11 November”. */
 export function longTime(timestamp: string, now = nowFor(timestamp)): string {
   const at = new Date(timestamp);
   const locale = regional();
@@ -80,7 +80,7 @@ export function longTime(timestamp: string, now = nowFor(timestamp)): string {
   return at.toLocaleDateString(locale, { day: 'numeric', month: 'long', ...(isThisYear ? {} : { year: 'numeric' }) });
 }
 
-/** What is less than an hour old grows older by the minute, all else by the day. */
+/** Updates every minute within the first hour, then daily. */
 const nowFor = (timestamp: string) => (Date.now() - Date.parse(timestamp) < HOUR ? thisMinute() : today());
 
 /** A day with its year where that is not this one: “11 November”. */
@@ -103,7 +103,7 @@ export function isPast(timestamp: string, now = thisMinute()): boolean {
   return Date.parse(timestamp) <= now.getTime();
 }
 
-/** How long until then: “in 4 minutes”. */
+/** Remaining time: “in 4 minutes”. */
 export function untilTime(timestamp: string, now = thisMinute()): string {
   const format = new Intl.RelativeTimeFormat(regional(), { numeric: 'always' });
   const minutes = Math.max(1, Math.round((Date.parse(timestamp) - now.getTime()) / 60_000));
@@ -112,7 +112,7 @@ export function untilTime(timestamp: string, now = thisMinute()): string {
   return hours < 48 ? format.format(hours, 'hour') : format.format(Math.round(hours / 24), 'day');
 }
 
-/** How many midnights lie between, in the reader’s own time. */
+/** Number of midnights between two times in the reader's time zone. */
 export function daysBetween(from: Date, to: Date): number {
   const midnight = (date: Date) => Date.UTC(date.getFullYear(), date.getMonth(), date.getDate());
   return Math.round((midnight(to) - midnight(from)) / DAY);

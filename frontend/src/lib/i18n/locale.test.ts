@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
-/** A browser with these languages, where this one is stored; the module as it is at the start of a page. */
+/** Fresh module in a browser with the given languages and stored setting. */
 async function startIn(languages: string[], stored?: string) {
   const items = new Map(stored === undefined ? [] : [['PARAGLIDE_LOCALE', stored]]);
   const reload = vi.fn();

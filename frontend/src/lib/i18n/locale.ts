@@ -24,7 +24,7 @@ export function setLocale(locale: Locale): void {
   if (isOther) location.reload();
 }
 
-/** For tests. */
+/** Test hook. */
 export function overwriteLocale(locale: Locale): void {
   current = locale;
 }

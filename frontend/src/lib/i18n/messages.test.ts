@@ -24,7 +24,7 @@ it.each(['en', 'vi'])(
   }
 );
 
-/** What was written so once, and is said otherwise by the rules in docs/contributing.md. */
+/** Outdated phrases, by the rules in docs/contributing.md. */
 const OLD = [
   /\bby itself\b/,
   /\bat once\b/,
@@ -52,11 +52,11 @@ it('has no sentence of the old voice', () => {
   expect(found).toEqual([]);
 });
 
-/** One of them is said otherwise: by a twin, or by the message's own plural. */
+/** Singular forms exist as a twin key or a plural. */
 const COUNTED =
   /\{\w+\} (?:more |new )?(?:announcements|bytes|calls|characters|credits|days|drafts|files|hours|instances|messages|minutes|notes|payments|people|pictures|replies|results|seats|seconds|sections|tokens|words|models)\b/;
 
-/** What counts from two on, because its callers say something else of one, or because there is never one. */
+/** Counts that are never one. */
 const FROM_TWO_ON = [
   'activity_wrote_you',
   'admin_model_context',
@@ -93,7 +93,7 @@ it('says of one that it is one', () => {
   expect(bare.map(([key]) => key).toSorted()).toEqual(FROM_TWO_ON);
 });
 
-/** `facts_tokens_one` of `facts_tokens`, `sign_out_note` of `sign_out_notes`, `thread_reply_one` of `thread_replies`. */
+/** Twins: `facts_tokens_one` of `facts_tokens`, `sign_out_note` of `sign_out_notes`, `thread_reply_one` of `thread_replies`. */
 function isSaidOfOne(key: string): boolean {
   const single = key.replace(/ies$/, 'y').replace(/s$/, '');
   return [`${key}_one`, `${single}_one`, ...(single === key ? [] : [single])].some((twin) => twin in en);

@@ -4,7 +4,7 @@ const formats = new Map<string, Intl.NumberFormat>();
 
 /** A number as people read it, in the app's language and as it is written where the reader lives: “1,204”, “0.35”. */
 export function number(value: number, digits = 0): string {
-  // Nothing in it depends on a language, and what knows them all takes a phone a while to begin.
+  // Fast path without Intl, whose initialisation is slow on phones.
   if (Number.isInteger(value) && value >= 0 && value < 1_000) return String(value);
   const locale = regional();
   const key = `${locale} ${digits}`;

@@ -22,7 +22,7 @@ export function shortDay(time: number): string {
   return dateFormat({ day: 'numeric', month: 'short' }).format(time);
 }
 
-/** The whole of it, for a title. */
+/** Full date and time, for titles. */
 export function fullTime(time: number): string {
   return dateFormat({ dateStyle: 'full', timeStyle: 'medium', hourCycle: hourCycle() }).format(time);
 }

@@ -8,16 +8,16 @@ export type ConnectionState = 'connecting' | 'online' | 'reconnecting' | 'offlin
 
 interface ConnectionOptions {
   open?: () => Socket;
-  /** Another way, where no WebSocket gets through; asked for when it is needed. */
+  /** Loads the fallback transport for networks without WebSocket. */
   bringOther?: () => Promise<(api: Api) => Socket>;
   /** A number in 0..1: the jitter. */
   random?: () => number;
   isOnline?: () => boolean;
 }
 
-/** A loss that heals within this time is nobody's business. */
+/** Delay before a lost connection is shown, in milliseconds. */
 const OFFLINE_NOTICE_DELAY = 2000;
-/** Longer than a server takes to start anew: then it is this device that was away. */
+/** A longer gap than a server restart means that this device was away, in milliseconds. */
 const STABLE_AFTER = 60_000;
 const MIN_BACKOFF = 500;
 const MAX_BACKOFF = 20_000;
@@ -28,7 +28,7 @@ const CREDENTIALS_ENDED = 4401;
 const WRONG_ORIGIN = 4403;
 const TOO_MANY_FRAMES = 4429;
 
-/** One WebSocket to the server that heals by itself: frames in, requests out, and an honest word about its state. */
+/** Self-healing WebSocket connection: receives frames, sends requests and reports its state. */
 export class Connection {
   #state = $state<ConnectionState>('connecting');
   #ready = $state(false);
@@ -53,7 +53,7 @@ export class Connection {
   #wasAway = false;
   #attempt = 0;
   #heartbeat = 25_000;
-  /** How far the server's clock was ahead of this one at the latest hello. */
+  /** Offset of the server's clock at the last hello, in milliseconds. */
   #ahead = 0;
   #lastHeard = 0;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -70,7 +70,7 @@ export class Connection {
     this.#isOnline = options.isOnline ?? (() => navigator.onLine);
   }
 
-  /** What a person is told; a loss shows after two seconds. */
+  /** State shown to people; a loss is shown after `OFFLINE_NOTICE_DELAY`. */
   get state(): ConnectionState {
     return this.#state;
   }
@@ -80,7 +80,7 @@ export class Connection {
     return this.#ready;
   }
 
-  /** What others do right now is not known, and that is said: a loss of less than two seconds passes without a word. */
+  /** Whether live state of others (presence, typing) is unknown; losses below two seconds are ignored. */
   get isLost(): boolean {
     return this.#state !== 'online' && (this.#state !== 'connecting' || this.#hellos > 0);
   }
@@ -90,12 +90,12 @@ export class Connection {
     return this.#wasLost;
   }
 
-  /** The latest hello came after so long a silence that one has very likely been busy on another device. */
+  /** Whether the last hello followed such a long silence that the user was probably on another device. */
   get wasAway(): boolean {
     return this.#wasAway;
   }
 
-  /** What time it is by the server's clock, in milliseconds since 1970: what it says of times is to be compared with that. */
+  /** Current time by the server's clock, in milliseconds since 1970; compare server timestamps with it. */
   get now(): number {
     return Date.now() + this.#ahead;
   }
@@ -105,13 +105,13 @@ export class Connection {
     return () => this.#handlers.delete(handler);
   }
 
-  /** Runs after each hello, the first one too; also when the connection already stands. */
+  /** Registers a handler for every hello; calls it at once if the connection is open. */
   onConnect(handler: (hello: HelloPayload) => void | Promise<void>): () => void {
     this.#helloHandlers.add(handler);
     return () => this.#helloHandlers.delete(handler);
   }
 
-  /** Runs where something may have been missed of what was read: after each hello but the first, and after a late first one. */
+  /** Registers a handler that runs when `reading` may have missed events: after each hello but the first, and after a late first one. */
   onStale(reading: LoadedData, handler: () => void): () => void {
     return this.onConnect(() => {
       if (isStale(reading, this.#hellos === 1)) handler();
@@ -125,7 +125,7 @@ export class Connection {
     return this.#requests.add(id, () => this.#probe());
   }
 
-  /** Sends a frame that has no answer; without a connection it is dropped, for it would be stale later. */
+  /** Sends a frame without a response; dropped while disconnected, because it would be stale later. */
   notify(type: string, payload: unknown): void {
     this.#transmit(newId(), type, payload);
   }
@@ -151,7 +151,7 @@ export class Connection {
     this.#state = 'connecting';
   }
 
-  /** Whoever it was for has left: for the next one the first hello is a first one again. */
+  /** Resets the state for the next account, whose first hello counts as the first again. */
   reset(): void {
     this.stop();
     this.#hellos = 0;
@@ -176,7 +176,7 @@ export class Connection {
     }
   }
 
-  /** The page is in front again: a socket may have died in its sleep. */
+  /** Checks the socket when the page becomes visible: it may have died during sleep. */
   wake(): void {
     if (!this.#wanted || !this.#isOnline()) return;
     if (this.#ready) this.#probe();
@@ -219,7 +219,7 @@ export class Connection {
       try {
         handler(frame as ServerFrame);
       } catch (error) {
-        // One reader's mistake must not cost the others the frame.
+        // An error in one handler must not keep the frame from the others.
         reportError(error);
       }
     }
@@ -270,7 +270,7 @@ export class Connection {
       await this.#api.refresh();
       this.#later(0);
     } catch (error) {
-      // Refused: the session store has heard of it. Anything else heals later.
+      // Credentials rejected: the session store handles it. Other errors are retried.
       if (!(error instanceof ApiError && error.status === 401)) this.#later(this.#backoff());
     }
   }
@@ -279,7 +279,7 @@ export class Connection {
     const delay = this.#backoff();
     try {
       await this.#api.get('/users/me');
-      // The server is there, so it is what lies between that lets no WebSocket through. Where the other way fails, too, this one is tried again.
+      // The server is reachable, so the network blocks WebSockets: use the fallback transport. If that fails too, try WebSocket again.
       this.#openOther = this.#openOther || this.#hasBeenOnline ? undefined : await this.#bringOther();
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) return;
@@ -340,7 +340,7 @@ export class Connection {
     return true;
   }
 
-  /** Lets go of the socket; whoever waits for an answer on it learns that none will come. */
+  /** Closes the socket and rejects its pending requests. */
   #disconnect(code?: number): void {
     const socket = this.#socket;
     this.#socket = undefined;

@@ -1,4 +1,4 @@
-/** Where files wait that are chosen and not sent: in the browser's database, so that they outlive the page. */
+/** Stores chosen files that are not sent yet in IndexedDB, so that they survive a reload. */
 import { createStore, del, entries, set, type UseStore } from 'idb-keyval';
 import type { Upload } from '#lib/api/files.ts';
 import type { AttachedFile } from './pending-attachments.ts';
@@ -7,15 +7,15 @@ export interface StoredFile {
   readonly taken: AttachedFile;
   /** Null once a message has taken it. */
   readonly conversationId: string | null;
-  /** Until the server has it. */
+  /** Null after the upload. */
   readonly blob: Blob | null;
   readonly upload: Upload | null;
-  /** Where the server has a part of it. */
+  /** URL of an incomplete upload. */
   readonly begunAt?: string | null;
   readonly keptAt: number;
 }
 
-/** A browser that offers no database, or no room, keeps them for as long as the page lives. */
+/** Falls back to memory if IndexedDB is unavailable or full. */
 export class FileStorage {
   #store: UseStore | undefined;
 

@@ -21,7 +21,7 @@ const DURABLE: Record<DurableFrame['type'], true> = {
   'conversation.deleted': true
 };
 
-/** Whether it has a place in the log of a conversation. */
+/** Whether the frame has a sequence number in the log of a conversation. */
 export function isDurable(frame: ServerFrame): frame is DurableFrame {
   return frame.type in DURABLE && 'seq' in frame.payload && frame.payload.seq !== undefined;
 }

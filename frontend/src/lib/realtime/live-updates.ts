@@ -1,23 +1,23 @@
-/** What stores hear of the server, and when what they have read may have grown old without a word. */
+/** Interface between stores and the connection, and the rule that decides when loaded data is stale. */
 import type { ServerFrame } from '#lib/api/types.ts';
 
-/** Something that is read from the server. */
+/** Data loaded from the server. */
 export interface LoadedData {
-  /** When it was asked for last; null: never yet, -Infinity: in vain. */
+  /** Time of the last request; null if never requested, -Infinity if it failed. */
   readonly requestedAt: number | null;
 }
 
-/** The part of the connection that tells what others do. */
+/** Live events from the server. */
 export interface LiveUpdates {
   on(handler: (frame: ServerFrame) => void): () => void;
-  /** Runs after each hello behind which that reading is old, see `isOld`. */
+  /** Runs the handler after each hello that makes `reading` stale, see `isStale`. */
   onStale(reading: LoadedData, handler: () => void): () => void;
 }
 
-/** What was asked for so shortly before the first hello isn’t asked for again: a page that opens pays for each answer. */
+/** Data requested this shortly before the first hello is still fresh, in milliseconds; avoids duplicate requests at page load. */
 const FRESH_MS = 5_000;
 
-/** Whether what was read has to be read anew after a hello: after each that isn’t the first, for nothing was heard before it. */
+/** Whether data must be reloaded after a hello. Nothing was received before a hello, so every one but the first invalidates it. */
 export function isStale({ requestedAt: requestedAt }: LoadedData, isFirst: boolean): boolean {
   if (requestedAt === null) return false;
   return !isFirst || Date.now() - requestedAt >= FRESH_MS;

@@ -1,8 +1,8 @@
-/** What changes at a message without the whole of it being told: reactions, pins, the replies that are counted at it. */
+/** Partial changes of a message: reactions, pins, counts of replies. */
 import type { DurableFrame, Message, ThreadSummary } from '#lib/api/types.ts';
 import { findIndexById, type Entry, type LogState } from './state.ts';
 
-/** Somebody answers a message with an emoji, or takes that back. */
+/** Reaction added or removed by a person. */
 export interface ReactionChange {
   readonly message_id: string;
   readonly emoji: string;
@@ -10,7 +10,7 @@ export interface ReactionChange {
   readonly isAdded: boolean;
 }
 
-/** One that is not loaded yet comes with its reactions. */
+/** Messages that aren't loaded yet arrive with their reactions. */
 export function react(
   state: LogState,
   { type, payload: { message_id, emoji, user_id, seq } }: Extract<DurableFrame, { type: `reaction.${string}` }>
@@ -21,14 +21,14 @@ export function react(
   return amend(next, { message_id, seq }, ({ reactions }) => changedBy(reactions, reacting, isShown));
 }
 
-/** What the reader does is shown before it is told: by then it is there already, and counts once. */
+/** Shows the reader's reaction at once; the later event is counted once. */
 export function reactAtOnce(state: LogState, reacting: ReactionChange): LogState {
   const next = showReacting(state, reacting);
   if (next === state) return state;
   return { ...next, reacting: new Map(state.reacting).set(keyOf(reacting), reacting.isAdded) };
 }
 
-/** It was refused. What was told meanwhile was done all the same, and what was so before is nothing to undo. */
+/** Reverts a rejected reaction, unless an event has changed that state since. */
 export function undoReacting(state: LogState, reacting: ReactionChange): LogState {
   if (state.reacting.get(keyOf(reacting)) !== reacting.isAdded) return state;
   const next = showReacting(state, { ...reacting, isAdded: !reacting.isAdded });
@@ -59,7 +59,7 @@ function changedBy(
   const at = reactions.findIndex((one) => one.emoji === emoji);
   const { count, user_ids } = reactions[at] ?? { count: 0, user_ids: [] };
   const others = user_ids.filter((id) => id !== user_id);
-  // A page may have brought it already. Of more people than are named, nobody knows who has gone.
+  // A page may contain the change already. If more people reacted than are listed, the removed one is unknown.
   const isThere = others.length < user_ids.length;
   if (isThere === isAdded && (isAdded || isShown || count === user_ids.length)) return null;
   const change = { emoji, count: count + (isAdded ? 1 : -1), user_ids: isAdded ? [...others, user_id] : others };
@@ -67,7 +67,7 @@ function changedBy(
   return { reactions: changed.filter((one) => one.count > 0) };
 }
 
-/** Something about a message is another since that event, which doesn't bring the whole message. */
+/** Applies an event that changes fields of a message without resending it. */
 export function amend(
   state: LogState,
   { message_id, seq }: { message_id: string; seq: number },
@@ -84,10 +84,10 @@ export function amend(
     : replaceAt(state, index, entry);
 }
 
-/** As many faces as the server tells of a thread. */
+/** Number of participants the server lists per thread. */
 const MAX_FACES = 5;
 
-/** A reply counts at the message that its thread belongs to. What is told of the thread by itself may have come first. */
+/** Counts a reply at the root of its thread, unless a newer summary has arrived. */
 export function countReply(state: LogState, { thread_id, no, created_at, sender }: Message, seq: number): LogState {
   if (!thread_id) return state;
   return amend(state, { message_id: thread_id, seq }, ({ thread }) => {
@@ -106,7 +106,7 @@ export function countReply(state: LogState, { thread_id, no, created_at, sender 
   });
 }
 
-/** How a thread stands, told to those who look: it has no number in the log, and may come before what it counts. */
+/** Applies a thread summary. It has no sequence number and may arrive before the replies it counts. */
 export function applyThread(state: LogState, messageId: string, thread: ThreadSummary | null): LogState {
   const index = findIndexById(state.entries, messageId);
   const have = state.entries[index];

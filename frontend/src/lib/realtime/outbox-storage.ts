@@ -1,4 +1,4 @@
-/** Where messages wait that are not sent yet: in the browser's database, so that they outlive the page. */
+/** Stores unsent messages in IndexedDB, so that they survive a reload. */
 import type * as idb from 'idb-keyval';
 import type { Outgoing } from './state.ts';
 
@@ -6,16 +6,16 @@ export interface OutboxStorage {
   load(userId: string): Promise<Outgoing[]>;
   put(userId: string, outgoing: Outgoing): Promise<void>;
   remove(userId: string, clientId: string): Promise<void>;
-  /** Something waits for a network, and is to go out when there is one, also when no page is open by then. */
+  /** Registers a background sync that sends the outbox even if no page is open. */
   wake(): void;
 }
 
-/** What the service worker is woken by. */
+/** Tag of the background sync. */
 export const SYNC_TAG = 'natter-outbox';
 
 type WakeChannel = ServiceWorkerRegistration & { readonly sync?: { register(tag: string): Promise<void> } };
 
-/** A browser that offers no database (a strict private window) keeps them for as long as the page lives. */
+/** Falls back to memory if IndexedDB is unavailable (strict private windows). */
 export class BrowserOutboxStorage implements OutboxStorage {
   #store: idb.UseStore | undefined;
 
@@ -36,7 +36,7 @@ export class BrowserOutboxStorage implements OutboxStorage {
   }
 
   wake(): void {
-    // Where there is no background sync, it goes out when the app is opened.
+    // Without Background Sync the outbox is sent when the app opens.
     void registration()
       .then((worker) => worker?.sync?.register(SYNC_TAG))
       .catch(() => undefined);

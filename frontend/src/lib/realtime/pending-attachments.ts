@@ -1,8 +1,8 @@
-/** A file on its way into a message: chosen, going up, there. */
+/** Attachment of a draft: chosen, uploading or uploaded. */
 import type { Upload } from '#lib/api/files.ts';
 import type { Failure } from './state.ts';
 
-/** What is known of a file before the server has it. */
+/** File before its upload. */
 export interface PickedFile {
   readonly name: string;
   readonly media_type: string;
@@ -11,7 +11,7 @@ export interface PickedFile {
   readonly voice?: { readonly peaks: readonly number[]; readonly duration_ms: number };
 }
 
-/** How an unsent message names a file that it takes along. */
+/** Attachment of an unsent message. */
 export interface AttachedFile extends PickedFile {
   readonly key: string;
 }
@@ -19,12 +19,12 @@ export interface AttachedFile extends PickedFile {
 export interface Attachment extends AttachedFile {
   /** `waiting`: for its turn, or for a connection. */
   readonly state: 'waiting' | 'uploading' | 'ready' | 'failed';
-  /** How much of it is there, from 0 to 1. */
+  /** Upload progress, from 0 to 1. */
   readonly share: number;
   readonly failure: Failure | null;
-  /** It would be refused again. */
+  /** Whether the upload failed permanently. */
   readonly isFinal: boolean;
-  /** A picture of it in this browser. */
+  /** Object URL of a local preview. */
   readonly preview: string | null;
   readonly upload: Upload | null;
 }

@@ -217,7 +217,7 @@ describe("one's own sends", () => {
   });
 });
 
-/** One thing that happens: on the server, or on the way to the client. */
+/** Random steps of the server and the network. */
 const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('create' as const), own: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('edit' as const), pick: fc.nat() }) },
@@ -302,7 +302,7 @@ describe('any order and duplication of history, live events and resync', () => {
               break;
             case 'arrive': {
               const input = pickOne(onTheWay, one.pick);
-              // A second first page would leave a hole; the store asks for one only while nothing is loaded.
+              // The store requests a first page only when nothing is loaded.
               if (input?.kind === 'page' && input.part === 'latest' && state.loaded) break;
               if (input) state = reduce(state, input);
               break;
@@ -371,7 +371,7 @@ describe('another version of a prompt', () => {
     expect(
       contents(apply(state, { kind: 'branch', branch: branchOf(state), basis: 6, items: hello.slice(1) }))
     ).toEqual(['a?', 'a!', 'b?']);
-    // What was read for the version before comes too late.
+    // Branch of the previous version.
     const late = apply(state, { kind: 'branch', branch: branchOf(left), basis: 5, items: [message(5)] });
     expect(contents(late)).toEqual(['a?']);
   });
@@ -425,13 +425,13 @@ it('counts reactions once, takes them back, and keeps those that a page brought'
   expect(reactions(react(2, 'u1'))).toEqual([thumb]);
   expect(reactions(react(4, 'u3'), react(3, 'u2'))).toEqual([{ emoji: '👍', count: 3, user_ids: ['u1', 'u2', 'u3'] }]);
   expect(reactions(react(3, 'u1', 'reaction.removed'))).toEqual([]);
-  // A first page is read before anything was heard; what came after its last message is told once more.
+  // A first page without events; later events are repeated.
   const late = { ...page, basis: 0 };
   const again = (...inputs: LogInput[]) => inputs.reduce(reduce, reduce(EMPTY, late)).entries[0]?.message.reactions;
   expect(again(react(2, 'u1'))).toEqual([thumb]);
   expect(again(react(2, 'u2', 'reaction.removed'))).toEqual([thumb]);
   expect(again(react(2, 'u1'), react(3, 'u1', 'reaction.removed'))).toEqual([]);
-  // Of a message that isn’t loaded.
+  // Message that isn’t loaded.
   const other = event(frame('reaction.added', { seq: 3, message_id: 'm9', emoji: '👍', user_id: 'u2' }));
   expect(reactions(other)).toEqual([thumb]);
 });
@@ -442,7 +442,7 @@ it('shows the reader’s own reactions at once, counts them once, and undoes wha
   const [reacting, refused] = [input('reacting'), input('not_reacting')];
   const told = (seq: number, isAdded: boolean) =>
     event(frame(`reaction.${isAdded ? 'added' : 'removed'}`, { seq, message_id: 'm1', emoji: '👍', user_id: 'me' }));
-  // Of seven people three are named.
+  // Three of seven people are named.
   const many = { emoji: '👍', count: 7, user_ids: ['u1', 'u2', 'me'] };
   const without = { emoji: '👍', count: 6, user_ids: ['u1', 'u2'] };
   const page = (reactions: (typeof many)[]) =>
@@ -456,17 +456,17 @@ it('shows the reader’s own reactions at once, counts them once, and undoes wha
   expect(after([], reacting(true), refused(true))).toEqual([]);
   expect(after([many], reacting(false))).toEqual([without]);
   expect(after([many], reacting(false), refused(false))).toEqual([many]);
-  // It was there before, and stays; it was done, and only the answer was lost.
+  // Existed before, so it stays; only the response was lost.
   expect(after([many], reacting(true), refused(true))).toEqual([many]);
   expect(after([], reacting(true), told(3, true), refused(true))).toEqual(one);
   expect(after([many], reacting(false), told(3, false), refused(false))).toEqual([without]);
-  // Done twice: the first of them is refused late.
+  // Rejected late after a repeat.
   expect(after([], reacting(true), reacting(false), refused(true))).toEqual([]);
   expect(after([many], reacting(false), told(3, false))).toEqual([without]);
   expect(after([many], reacting(false), reacting(true))).toEqual([many]);
-  // Taken back and given again on another device, before this one hears of either.
+  // Removed and added on another device before this one knows.
   expect(after([many], reacting(false), told(3, false), told(4, true))).toEqual([many]);
-  // A page that was read before it was taken back.
+  // Page loaded before the removal.
   expect(after([many], reacting(false), page([many]), told(3, false))).toEqual([without]);
 });
 

@@ -1,10 +1,8 @@
 /**
- * The one place where a conversation changes. History pages, live events, resync, pieces of a streaming answer and
- * one's own sends all come through `reduce`, so that they end in the same state whatever order they arrive in.
- *
- * Durable events are numbered without gaps, and are applied strictly in that order: what comes too early waits in
- * `early`, what is not beyond the cursor is already there. REST answers carry no version, so the caller states a
- * `basis`: an event that it had certainly seen when it asked. An answer never overwrites what a later event brought.
+ * Reducer of a conversation's state. History pages, live events, resync, streaming deltas and own sends pass through `reduce`, so that any order of
+ * arrival ends in the same state. Durable events are numbered without gaps and applied in order: early ones wait in `early`, older ones are
+ * ignored. REST responses carry no version, so the caller states a `basis`: the last event the response certainly reflects. A response never
+ * overwrites a later event.
  */
 import type { ToolCall, ToolCallStatus } from '#lib/api/tools.ts';
 import type { DurableFrame, Mention, Message, ThreadSummary, UserChanged } from '#lib/api/types.ts';
@@ -57,7 +55,7 @@ export type LogInput =
   | { kind: 'reworded'; client_id: string; content: string; mentions: readonly Mention[] }
   | { kind: 'discarded'; client_id: string };
 
-/** Beyond this many waiting events the gap is simply asked for again once it has been closed. */
+/** Maximum number of early events; beyond it the gap is requested again. */
 const MAX_EARLY_EVENTS = 2_000;
 
 export function reduce(state: LogState, input: LogInput): LogState {
@@ -99,7 +97,7 @@ export function reduce(state: LogState, input: LogInput): LogState {
     case 'sending':
       return alter(state, input.client_id, { state: 'sending', failure: null });
     case 'acked':
-      // An event that is already behind the cursor won't come again: the message is loaded, older than that, or deleted.
+      // Events at or before the cursor don't come again: the message is loaded, older or deleted.
       return state.loaded && input.seq <= state.cursor
         ? settle(state, input.client_id)
         : alter(state, input.client_id, { state: 'sent', failure: null, seq: input.seq });
@@ -163,13 +161,13 @@ function mergeEntries(entries: readonly Entry[], incoming: Map<string, Entry>, b
 function newer(have: Entry, read: Entry, basis: number): Entry {
   if (have.version > basis) return have;
   const bothStream = have.message.status === 'streaming' && read.message.status === 'streaming';
-  // The server stores a streaming answer once a second; what has been seen live is often further.
+  // The server stores a streaming answer once a second; live deltas are often ahead.
   if (bothStream && have.message.content.length > read.message.content.length) return have;
   const reason = read.message.status === 'failed' ? (read.reason ?? have.reason) : null;
   return { message: read.message, version: Math.max(have.version, read.version), reason };
 }
 
-/** One message that was asked for by itself, because a piece of its text was missed. */
+/** Applies a message that was requested after a missed delta. */
 function applyMessage(state: LogState, message: Message, basis: number): LogState {
   const index = findIndexById(state.entries, message.id);
   const have = state.entries[index];
@@ -204,7 +202,7 @@ function wait(state: LogState, frame: DurableFrame): LogState {
   return { ...state, early: state.early.toSpliced(at, 0, frame) };
 }
 
-/** Applies what has waited, as far as it is now next in line. */
+/** Applies early events that are next in order. */
 function catchUp(state: LogState): LogState {
   let next = state;
   let taken = 0;
@@ -222,7 +220,7 @@ function applyEvent(state: LogState, frame: DurableFrame): LogState {
     case 'message.created': {
       const { message, seq } = frame.payload;
       const counted = countReply(next, message, seq);
-      // What is said in another line is shown there.
+      // Shown in its thread instead.
       return isIn(state.line, message) ? settle(insert(counted, message, seq), message.client_id) : counted;
     }
     case 'message.updated': {
@@ -259,12 +257,12 @@ function applyEvent(state: LogState, frame: DurableFrame): LogState {
     case 'conversation.archived':
     case 'conversation.unarchived':
     case 'conversation.deleted':
-      // They move the cursor; other stores show them. Without a case for each event this doesn't compile.
+      // Only moves the cursor; other stores handle these. The switch is exhaustive.
       return next;
   }
 }
 
-/** Another version of a message is shown: what followed the one before is taken away until its own is read. */
+/** Removes the messages after a message whose version changed, until the new branch is loaded. */
 function closeBranch(state: LogState, after: number, at: number): LogState {
   const end = findIndexBySeq(state.entries, after + 1);
   const unseen = new Map([...state.unseen].filter(([, { message }]) => message.seq <= after));
@@ -272,7 +270,7 @@ function closeBranch(state: LogState, after: number, at: number): LogState {
 }
 
 function applyBranch(state: LogState, page: Extract<LogInput, { kind: 'branch' }>): LogState {
-  // Exchanged again meanwhile: another answer is on its way.
+  // The branch has changed again; another response is on its way.
   if (!state.loaded || state.branch !== page.branch) return state;
   const incoming = new Map<string, Entry>();
   for (const message of page.items) {
@@ -299,7 +297,7 @@ function replace(state: LogState, message: Message, version: number, reason: str
   const entry: Entry = { message, version, reason };
   const index = findIndexById(state.entries, message.id);
   const have = state.entries[index];
-  // What is said in another line is never shown here.
+  // Not part of this thread.
   if (!have && !isIn(state.line, message)) return state;
   if (!have) return { ...state, unseen: new Map(state.unseen).set(message.id, entry) };
   if (have.version >= version) return state;
@@ -339,20 +337,20 @@ function applyDelta(state: LogState, delta: Delta): LogState {
   return mend(replaceAt(state, index, { ...have, message }), delta.message_id);
 }
 
-/** What is told of a call while the answer is under way; the answer's end tells all of them once more. */
+/** Applies the progress of a tool call; the finished answer contains all calls again. */
 function applyToolCall(state: LogState, messageId: string, call: ToolCall): LogState {
   const index = findIndexById(state.entries, messageId);
   const have = state.entries[index];
   if (!have || have.message.status !== 'streaming') return state;
   const calls = have.message.tool_calls ?? [];
   const at = calls.findIndex(({ id }) => id === call.id);
-  // The answer to a decision and what is told to everybody come on two ways.
+  // The response to a decision and the broadcast event arrive separately.
   if ((STAGE[calls[at]?.status ?? 'waiting'] ?? 0) > (STAGE[call.status] ?? 3)) return state;
   const tool_calls = at === -1 ? [...calls, call] : calls.with(at, call);
   return replaceAt(state, index, { ...have, message: { ...have.message, tool_calls } });
 }
 
-/** A call only goes forward. What a newer server says of one is taken as it comes. */
+/** Order of call states; a call never goes back. Unknown states of newer servers are accepted. */
 const STAGE: Partial<Record<ToolCallStatus, number>> = {
   waiting: 0,
   queued: 1,
@@ -377,7 +375,7 @@ function mend(state: LogState, id: string): LogState {
   return next;
 }
 
-// ── one's own sends ────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Own sends ──
 
 function queue(state: LogState, outgoing: Outgoing): LogState {
   const isKnown =

@@ -2,7 +2,7 @@ import type { UserChanged } from '#lib/api/types.ts';
 
 type Known = Record<string, unknown>;
 
-/** What the server has told, as it tells it now that somebody is called otherwise; the same object where it doesn’t name them. */
+/** Replaces the display name of a user in server data; returns the same object if the user isn't in it. */
 export function renamed<T>(known: T, who: UserChanged): T {
   if (typeof known !== 'object' || known === null) return known;
   const changes: Known = nameIn(known as Known, who);

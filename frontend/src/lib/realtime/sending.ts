@@ -1,8 +1,8 @@
-/** What becomes of a message that waits: what the server is sent, and what its refusal means. The page and the service worker go by it. */
+/** Sending rules shared by the page and the service worker: request body and classification of errors. */
 import type { ApiError } from '#lib/api/client.ts';
 import type { Outgoing } from './state.ts';
 
-/** Failures that pass by themselves: the message waits and goes out later. */
+/** Temporary errors: the message waits and is sent later. */
 const TEMPORARY_ERRORS = new Set(['rate_limited', 'slow_mode', 'unavailable']);
 
 export function asSent(outgoing: Outgoing, attachmentIds: readonly string[] | undefined) {
@@ -22,7 +22,7 @@ export function asSent(outgoing: Outgoing, attachmentIds: readonly string[] | un
   };
 }
 
-/** The server failed at this very message; another one may go through. */
+/** Whether the server failed at this message only. */
 export function isFault(error: ApiError): boolean {
   return error.code === 'internal' || error.status === 500;
 }

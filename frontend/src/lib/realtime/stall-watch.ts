@@ -1,13 +1,13 @@
 /**
- * Looks after answers that are being written. A piece may be lost without a later one to show it: while a page was
- * loading, or with a connection. An answer that has not grown for a while is therefore asked for, ever more seldom.
+ * Reloads streaming answers that stall. A delta may be lost during page load or a reconnect without a later one to reveal the gap; answers that
+ * haven't grown for a while are requested with increasing intervals.
  */
 export interface GrowingAnswer {
   readonly id: string;
   readonly length: number;
 }
 
-/** The server stores what has been written once a second. */
+/** The server stores streaming text once a second. */
 const FIRST_CHECK = 1_500;
 const MAX_INTERVAL = 15_000;
 
@@ -23,7 +23,7 @@ export class StallWatch {
     this.#reload = ask;
   }
 
-  /** Something has changed: where answers are being written, they are looked after. */
+  /** Restarts the timer when answers have grown. */
   update(): void {
     const seen = this.#growing()
       .map(({ id, length }) => `${id}:${length}`)
@@ -46,7 +46,7 @@ export class StallWatch {
   async #check(): Promise<void> {
     const seen = this.#seen;
     await Promise.all(this.#growing().map(({ id }) => this.#reload(id)));
-    // What was missed has set the clock anew.
+    // The reload brought news and restarted the timer.
     if (this.#seen !== seen) return;
     this.#wait = Math.min(MAX_INTERVAL, this.#wait * 2);
     this.#later();

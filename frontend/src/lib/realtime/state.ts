@@ -1,16 +1,16 @@
 /**
- * What a client knows of one conversation: the messages that it has loaded, how far in the event log it has come,
- * what it has heard of too early, and what it wants to send. `reducer.ts` is the only place that makes a new one.
+ * Client state of one conversation: loaded messages, position in the event log, early events and unsent messages. Only `reducer.ts` creates new
+ * states.
  */
 import type { Details, FieldError } from '#lib/api/client.ts';
 import type { DurableFrame, Mention, Message } from '#lib/api/types.ts';
 import type { AttachedFile } from './pending-attachments.ts';
 
-/** A message and the last event of the log that is surely reflected in it. */
+/** Message with the last log event that it certainly reflects. */
 export interface Entry {
   readonly message: Message;
   readonly version: number;
-  /** Why an assistant's answer failed, when the event told it. */
+  /** Failure reason of an assistant's answer, if the event had one. */
   readonly reason: string | null;
 }
 
@@ -24,37 +24,37 @@ export interface Delta {
 export interface Failure {
   readonly code: string;
   readonly message: string;
-  /** What else the server says of it; nothing in what an older version of the app has kept. */
+  /** Absent in data stored by older versions of the app. */
   readonly details?: Details;
-  /** Of what it says which field is wrong, where it is one. */
+  /** Invalid fields of the message. */
   readonly fields?: readonly FieldError[];
 }
 
-/** Where a message goes besides its conversation, and what it passes on. */
+/** Destination of a message beyond its conversation, and its forwarded message. */
 export type Placed = Pick<Outgoing, 'thread_id' | 'also_to_conversation' | 'forward_of' | 'previews'>;
 
-/** `waiting`: no connection yet. `sending`: on its way. `sent`: the server has it, its event is still to come. */
+/** `waiting`: not connected. `sending`: requested. `sent`: acknowledged, its event is still to come. */
 export type OutgoingState = 'waiting' | 'sending' | 'sent' | 'failed';
 
-/** A message of one's own that is not in the log yet. */
+/** Own message that is not in the log yet. */
 export interface Outgoing {
   readonly client_id: string;
   readonly conversation_id: string;
   readonly content: string;
   readonly reply_to: string | null;
-  /** Whom it calls; none in what an older version of the app has kept. */
+  /** Mentions; absent in data stored by older versions of the app. */
   readonly mentions?: readonly Mention[];
   /** Files that it takes along. */
   readonly files?: readonly AttachedFile[];
-  /** It may call many. */
+  /** Confirms that the message may notify many people. */
   readonly confirm?: boolean;
-  /** The message in whose thread it is said. */
+  /** Root message of its thread. */
   readonly thread_id?: string;
-  /** It is shown in the main line, too. */
+  /** Also shown in the conversation. */
   readonly also_to_conversation?: boolean;
   /** The message that it passes on. */
   readonly forward_of?: string;
-  /** Without previews of its links. */
+  /** False if link previews are disabled. */
   readonly previews?: false;
   readonly created_at: string;
   readonly state: OutgoingState;
@@ -64,14 +64,14 @@ export interface Outgoing {
 }
 
 export interface LogState {
-  /** The message whose thread this is, which comes first in it; null: the main line. */
+  /** Root message of the thread; null for the conversation itself. */
   readonly line: string | null;
   /** Loaded messages without a hole between them, by `seq`. */
   readonly entries: readonly Entry[];
   readonly loaded: boolean;
   readonly loading: boolean;
   readonly hasOlder: boolean;
-  /** Every durable event up to this one is reflected in `entries`. */
+  /** Durable events up to this number are reflected in `entries`. */
   readonly cursor: number;
   /** The newest durable event that is known to exist. Where it is beyond the cursor, something was missed. */
   readonly known: number;
@@ -80,12 +80,12 @@ export interface LogState {
   /** Newest versions of messages that are not loaded: an older page that was read before may still bring a stale one. */
   readonly unseen: ReadonlyMap<string, Entry>;
   readonly deletedIds: ReadonlySet<string>;
-  /** What the reader has done to reactions (true: added) and the log has not told yet, by message, emoji and person. */
+  /** Pending reactions of the reader (true: added), keyed by message, emoji and person. */
   readonly reacting: ReadonlyMap<string, boolean>;
   /** Answers with a hole in their text, and the pieces that wait beyond it. */
   readonly gaps: ReadonlyMap<string, readonly Delta[]>;
   readonly outbox: readonly Outgoing[];
-  /** What follows `after` was exchanged by the event `at`, and has to be read. */
+  /** Branch to load: messages after `after` were replaced by event `at`. */
   readonly branch: Branch | null;
 }
 
@@ -111,7 +111,7 @@ export const EMPTY: LogState = {
   branch: null
 };
 
-/** Something durable was missed: the log has to be asked for what came after `cursor`. */
+/** Whether durable events were missed and must be requested from `cursor` on. */
 export function isBehind(state: LogState): boolean {
   return state.loaded && state.known > state.cursor;
 }
@@ -127,7 +127,7 @@ export function findIndexBySeq(entries: readonly Entry[], seq: number): number {
   return low;
 }
 
-/** Looks from the end: what is asked for is nearly always recent. */
+/** Searches from the end, because recent messages are requested most. */
 export function findIndexById(entries: readonly Entry[], id: string): number {
   for (let index = entries.length - 1; index >= 0; index--) {
     if (entries[index]?.message.id === id) return index;
@@ -135,7 +135,7 @@ export function findIndexById(entries: readonly Entry[], id: string): number {
   return -1;
 }
 
-/** Whether a message is shown in that line: the main one, or a thread. */
+/** Whether the message is shown in the conversation (`line` null) or in that thread. */
 export function isIn(line: string | null, { id, thread_id, also_to_conversation }: Placeable): boolean {
   return line === null ? !thread_id || also_to_conversation === true : thread_id === line || id === line;
 }

@@ -1,7 +1,6 @@
 /**
- * A connection where no WebSocket gets through, as behind some proxies: events come by an answer that doesn't end
- * (`GET /r1/events`), and what is sent goes by plain calls. What has no call (typing, presence) is left out. Where something
- * on the way hands answers on only when they are whole, each ends with what there is, and the next one is asked for.
+ * Fallback transport for networks that block WebSockets: events arrive by a long-lived HTTP response (`GET /r1/events`), requests use REST. Typing
+ * and presence are not supported. If a proxy buffers responses, it polls with short responses instead.
  */
 import { base } from '#lib/util/address.ts';
 import { ApiError, type Api } from '#lib/api/client.ts';
@@ -15,19 +14,19 @@ const OPEN = 1;
 const CLOSED = 3;
 const BROKEN = 1006;
 const CREDENTIALS_ENDED = 4401;
-/** Of a conversation's log, at a time. */
+/** Number of log events per request. */
 const PAGE = 200;
-/** One goes from conversation to conversation faster than the stream can follow. */
+/** Debounce for changes of the viewed conversation, in milliseconds. */
 const VIEW_DELAY = 500;
-/** Proxies end what is silent; the server says something every 15 s. */
+/** Proxies close silent responses; the server sends a heartbeat every 15 s. */
 const SILENCE_TIMEOUT = 40_000;
-/** A greeting is sent at once: without it, something holds the answer back. Whoever opened this waits twice as long. */
+/** The hello is sent at once; if it is late, a proxy buffers the response. The connection waits twice as long. */
 const HELLO_TIMEOUT = 5_000;
 /** Seconds for which an answer that ends waits for something to tell. */
 const WAIT = 20;
-/** Between those: what happened just now comes once more with the next one. */
+/** Pause between polls, in milliseconds. */
 const PAUSE = 2_000;
-/** That it was said in this tab. */
+/** Session key: the fallback was logged in this tab. */
 const BLOCKED_KEY = 'natter.live-blocked';
 
 export class StreamSocket implements Socket {
@@ -39,7 +38,7 @@ export class StreamSocket implements Socket {
 
   readonly #api: Api;
   readonly #fetch: typeof fetch;
-  /** Of the place where one is, so the next connection knows it too. */
+  /** Property of the network, so it is kept across connections. */
   static #polls = false;
   static #isSaid = false;
 
@@ -81,7 +80,7 @@ export class StreamSocket implements Socket {
     this.#stream.abort();
   }
 
-  // ── what comes ───────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Receiving ──
 
   async #follow(stream: AbortController): Promise<void> {
     const [goesOn, polls] = [this.#lastEventId !== undefined, StreamSocket.#polls];
@@ -103,7 +102,7 @@ export class StreamSocket implements Socket {
       await this.#listen(answer.body, goesOn);
       isWhole = true;
     } catch {
-      // It broke off, or was let go.
+      // Interrupted or aborted.
     }
     if (stream !== this.#stream) return;
     clearTimeout(this.#pollTimer);
@@ -146,13 +145,13 @@ export class StreamSocket implements Socket {
       else if (line.startsWith('event: ')) type = line.slice(7);
       else if (line.startsWith('id: ')) this.#lastEventId = line.slice(4);
     }
-    // Who goes on where they were is neither greeted nor brought up to date anew.
+    // A resumed stream repeats neither hello nor resync.
     if (data === '' || (goesOn && (type === 'hello' || type === 'sync.done'))) return;
     if (type === 'hello') this.#logBlocked();
     this.onmessage?.({ data });
   }
 
-  /** Once in a tab one is told why things are slower. */
+  /** Logs once per tab why updates are slow. */
   #logBlocked(): void {
     if (StreamSocket.#isSaid) return;
     StreamSocket.#isSaid = true;
@@ -160,7 +159,7 @@ export class StreamSocket implements Socket {
       if (sessionStorage.getItem(BLOCKED_KEY)) return;
       sessionStorage.setItem(BLOCKED_KEY, '1');
     } catch {
-      // Nothing can be kept: it is said again after a reload.
+      // Without storage it is logged again after a reload.
     }
     toast(m.live_blocked());
   }
@@ -171,7 +170,7 @@ export class StreamSocket implements Socket {
     this.#view = view;
     clearTimeout(this.#viewTimer);
     this.#viewTimer = setTimeout(() => {
-      // Without a place to go on from, events would be missed.
+      // Without a last event id, events would be lost.
       if (this.readyState === OPEN && this.#lastEventId !== undefined) this.#restart();
     }, VIEW_DELAY);
   }
@@ -182,14 +181,14 @@ export class StreamSocket implements Socket {
     this.onclose?.({ code });
   }
 
-  // ── what is sent ─────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Sending ──
 
   #emit(type: string, payload: unknown, reply_to: Id): void {
     if (this.readyState === CLOSED) return;
     this.onmessage?.({ data: JSON.stringify({ id: reply_to, type, timestamp: '', payload, reply_to }) });
   }
 
-  /** Does what a frame asks for, and answers it as a socket would. */
+  /** Executes a request frame by REST and emits its response frame. */
   async #answer(id: Id, run: () => Promise<unknown>, type = 'ack'): Promise<void> {
     try {
       this.#emit(type, await run(), id);
@@ -235,7 +234,7 @@ export class StreamSocket implements Socket {
     return this.#api.post(`/conversations/${conversation_id}/read`, { seq });
   }
 
-  /** A position that did not get there is said again with the next one. */
+  /** A lost read position is contained in the next one. */
   async #quietly(call: Promise<unknown>): Promise<void> {
     await call.catch(() => undefined);
   }

@@ -1,7 +1,7 @@
 import { errorMessage } from '#lib/api/error-messages.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
 
-/** Does something that a button asked for, and says how it went. True when it went well. */
+/** Runs a user action and shows its result as a toast; returns whether it succeeded. */
 export async function attempt(run: () => Promise<unknown>, done?: string): Promise<boolean> {
   try {
     await run();

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { MAX_GROWN_CHARS, growField } from './grow-field.ts';
 
-/** How high a field comes to be, and how often it was measured for that. */
+/** Final height and number of measurements. */
 function grown(value: string): [string, number] {
   let measured = 0;
   const field = {

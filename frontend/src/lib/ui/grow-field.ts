@@ -1,7 +1,7 @@
 /** A text of so many code units fills the field, however its lines break: its height need not be measured. */
 export const MAX_GROWN_CHARS = 6_000;
 
-/** Makes a field as high as what stands in it. */
+/** Resizes a text area to its content. */
 export function growField(field: HTMLTextAreaElement): void {
   const { length } = field.value;
   if (length > MAX_GROWN_CHARS) {
@@ -9,6 +9,6 @@ export function growField(field: HTMLTextAreaElement): void {
     return;
   }
   field.style.height = '0';
-  // A single line is its least height, which need not be measured.
+  // A single line has the minimum height and needs no measuring.
   if (length > 0) field.style.height = `${field.scrollHeight}px`;
 }

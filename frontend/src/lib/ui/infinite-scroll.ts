@@ -1,9 +1,9 @@
 import type { Attachment } from 'svelte/attachments';
 
-/** So far before the end is near, as CSS has it. */
+/** Root margin of the observer: distance to the end at which loading starts. */
 const LOAD_MARGIN = '600px';
 
-/** Stands where what is drawn of a long list ends, as a child of what scrolls: `more` is called when one comes near it. */
+/** Attachment for a sentinel at the end of a scrolling list: calls `more` when it comes near the viewport. */
 export function whenNear(more: () => void): Attachment<HTMLElement> {
   return (element) => {
     const seen = (entries: IntersectionObserverEntry[]) => {

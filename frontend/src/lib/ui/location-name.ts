@@ -12,7 +12,7 @@ function countryInWords(code: string | null | undefined, locale: string): string
   try {
     return new Intl.DisplayNames(locale, { type: 'region' }).of(code);
   } catch {
-    // Not a code that this browser knows how to read.
+    // Unknown country code.
     return code;
   }
 }

@@ -4,10 +4,7 @@ const PRESS_MS = 450;
 /** A finger that moves further scrolls. */
 const MOVE_TOLERANCE = 8;
 
-/**
- * Keeps the finger that is still down from pressing what has come up beneath it: no click counts until the next touch begins.
- * A click by keyboard has no pointer behind it and passes.
- */
+/** Swallows the click of the finger that is still down when a sheet appears. Keyboard clicks have no pointer event and pass. */
 function swallowClick(): void {
   const listening = new AbortController();
   const { signal } = listening;
@@ -20,10 +17,10 @@ function swallowClick(): void {
   window.addEventListener('pointerdown', () => listening.abort(), { capture: true, signal });
 }
 
-/** What can be pressed itself, or scrolled sideways, keeps its own meaning. */
+/** Interactive or horizontally scrolling targets keep their own gestures. */
 const IGNORED_TARGETS = 'a, button, pre, .tbl';
 
-/** A finger that rests on something for a moment asks what can be done with it. */
+/** Calls `act` after a long press. */
 export function longPress(act: () => void, except = IGNORED_TARGETS): Attachment<HTMLElement> {
   return (element) => {
     let timer: ReturnType<typeof setTimeout> | undefined;

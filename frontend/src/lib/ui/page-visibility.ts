@@ -1,4 +1,4 @@
-/** Whether somebody has the page before them: what is shown counts as read only then. */
+/** Whether the page is visible and focused; content counts as read only then. */
 export function isPageVisible(): boolean {
   return document.visibilityState === 'visible' && document.hasFocus();
 }

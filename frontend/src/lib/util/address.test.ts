@@ -5,7 +5,7 @@ afterEach(() => {
   vi.resetModules();
 });
 
-/** The module, as a page or a worker loads it. */
+/** Module loaded as in a page or worker. */
 async function loaded(globals: Record<string, unknown>) {
   vi.resetModules();
   for (const [name, value] of Object.entries(globals)) vi.stubGlobal(name, value);

@@ -1,11 +1,11 @@
 /**
- * The app may stand below a path of its host (`server.public_url`). Inside of it paths are written as if it stood at the root: `/c/new`.
- * Where one becomes an address of the browser, or an address of the browser a path, it passes here; `goto` is in `navigation.ts`.
+ * Base path support: the app may run below a path of its host (`server.public_url`). Inside the app paths start at its root (`/c/new`); they are
+ * converted to and from browser URLs here. `goto` is in `navigation.ts`.
  */
 
 const around = globalThis as { readonly natterBase?: string; readonly registration?: unknown };
 
-/** Where the app stands, without a slash at the end; empty at the root. The page says it, and the service worker stands there itself. */
+/** Base path without trailing slash; empty at the root. Set by the page; the service worker derives it from its own URL. */
 export const base: string =
   around.natterBase ?? (around.registration ? location.pathname.slice(0, location.pathname.lastIndexOf('/')) : '');
 
@@ -19,7 +19,7 @@ export function wholeAddress(path: string): string {
   return location.origin + base + path;
 }
 
-/** Whether an address of this host belongs to the app. */
+/** Whether a URL path of this host belongs to the app. */
 export function isBelow(pathname: string): boolean {
   return pathname === base || pathname.startsWith(`${base}/`);
 }

@@ -45,7 +45,7 @@ describe('a minute', () => {
     expect(run).not.toHaveBeenCalled();
     look('visible');
     expect(run).toHaveBeenCalledTimes(1);
-    // Looked at for a moment in between, nothing is new.
+    // No change of the minute.
     look('hidden');
     look('visible');
     expect(run).toHaveBeenCalledTimes(1);

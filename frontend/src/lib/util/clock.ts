@@ -11,7 +11,7 @@ const current = () => Math.floor(Date.now() / MINUTE);
 
 function look(): void {
   clearTimeout(timer);
-  // Nobody reads it: whoever comes back finds what it is by then.
+  // Skipped while hidden; returning to the page updates it.
   if (document.visibilityState === 'hidden') return;
   if (current() !== told) {
     told = current();
@@ -20,7 +20,7 @@ function look(): void {
   timer = setTimeout(look, MINUTE - (Date.now() % MINUTE));
 }
 
-/** Runs that when another minute has begun, and when somebody comes back after one; answers how to stop. All share a timer. */
+/** Calls `run` every minute and when the page becomes visible after one; returns a function that stops it. Callers share one timer. */
 export function everyMinute(run: () => void): () => void {
   if (listeners.size === 0) {
     told = current();
@@ -38,7 +38,7 @@ export function everyMinute(run: () => void): () => void {
 
 const follow = createSubscriber(everyMinute);
 
-/** Now, for what is written to the minute: it is written again when the next one begins. */
+/** Current time, reactive by minute. */
 export function thisMinute(): Date {
   follow();
   return new Date();

@@ -5,7 +5,7 @@ afterEach(() => {
   vi.resetModules();
 });
 
-/** As a page has it that was just opened, and whether what waits has begun. */
+/** Fresh module and a spy for the delayed work. */
 async function opened() {
   vi.resetModules();
   vi.useFakeTimers();

@@ -1,13 +1,12 @@
-/** What one has come to see is shown first: what comes by itself, without a click, waits for that. */
+/** Delays background work until the page's main content is painted. */
 let tell: () => void = () => undefined;
 
-/** Once what one has come to see stands there, or can't be brought. */
+/** Resolves once the main content is painted or has failed to load. */
 export const painted = new Promise<void>((resolve) => (tell = resolve));
 
-/** So late it is no longer waited for: it may come over a slow line. */
+/** Upper bound for the wait on slow connections, in milliseconds. */
 const MAX_WAIT = 3_000;
 
-/** It stands there. */
 export function markPainted(): void {
   tell();
 }

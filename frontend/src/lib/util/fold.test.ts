@@ -4,7 +4,7 @@ import { fold } from './fold.ts';
 import cases from './folded.txt?raw';
 
 describe('fold', () => {
-  // The server's test has the same: a line is a folded name, and how it may be written.
+  // The server runs the same cases: folded name and spellings per line.
   it.each(cases.trim().split('\n'))('%s', (line) => {
     const [folded, ...names] = line.split(' = ');
     for (const name of names) expect(fold(name)).toBe(folded);

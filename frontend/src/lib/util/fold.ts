@@ -8,7 +8,7 @@ const ACCENT =
 /** Joiners, marks of direction and the like. */
 // eslint-disable-next-line no-misleading-character-class -- each is meant by itself
 const INVISIBLE = /[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\u{e0100}-\u{e01ef}]/gu;
-/** What is written for a letter where it is missing on the keyboard. */
+/** Letters typed as replacements where the keyboard lacks the original. */
 const PLAIN: Readonly<Record<string, string>> = {
   đ: 'd',
   ð: 'd',
@@ -22,7 +22,7 @@ const PLAIN: Readonly<Record<string, string>> = {
   ς: 'σ'
 };
 
-/** What keyboards write for a sign of theirs. */
+/** Normalises typographic variants that keyboards insert. */
 export function plainSigns(text: string): string {
   return text.replace(/[\u2018\u2019\u201b\u02bc\u2032]/g, "'").replace(/[\u2010-\u2015\u2212]/g, '-');
 }

@@ -1,4 +1,4 @@
-/** Back on a phone closes what lies over the page: the layers, and the browser’s history as the router keeps it. */
+/** Android-style back button: closes layers above the page, using the router's history. */
 import { untrack } from 'svelte';
 import { MediaQuery } from 'svelte/reactivity';
 import { page } from '$app/state';
@@ -13,7 +13,7 @@ const layers = new Layers({
   back: () => history.back()
 });
 
-/** Once, in what stands around all pages. */
+/** Must be called once, in the root layout. */
 export function watchLayers(): void {
   let isPopped = false;
   let { href } = page.url;
@@ -33,7 +33,7 @@ export function watchLayers(): void {
   });
 }
 
-/** While the component stands, or as long as `isOpen` says so, Back on a phone closes it. */
+/** Lets the back button close this component while `isOpen` returns true. */
 export function closedByBack(close: () => void, isOpen: () => boolean = () => true): void {
   $effect(() => {
     if (phone.current && isOpen()) return untrack(() => layers.add(close));

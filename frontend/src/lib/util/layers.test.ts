@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Layers } from './layers.ts';
 
-/** A browser's history of one tab, and what is open there. */
+/** History of one tab with its layers. */
 class Tab {
   readonly open: string[] = [];
   readonly entries: { page: string; layers: string[] }[] = [{ page: 'list', layers: [] }];
@@ -9,7 +9,7 @@ class Tab {
   readonly #layers: Layers;
   readonly #closers = new Map<string, () => void>();
   #due: Promise<void> | undefined;
-  /** A dialog that asks before it goes. */
+  /** Layer that confirms before it closes. */
   stubborn: string | undefined;
 
   constructor() {

@@ -1,8 +1,7 @@
 /**
- * What lies over a page on a phone: dialogs, sheets, menus, pictures, the side panel. Back closes what is on top, one at a time.
- *
- * A layer has an entry of its own in the browser’s history. Where it is closed by other means its entry stays behind as a spare one: the next layer
- * takes it, and Back goes over it. (To go back by script at that moment would break off a navigation that begins just then.)
+ * Layers above the page on phones: dialogs, sheets, menus, pictures, the side panel. The back button closes the top one. Each layer has a history
+ * entry. If a layer is closed by other means its entry stays as a spare one: the next layer reuses it, and back skips it. (Calling history.back()
+ * at that moment would abort a navigation that is just starting.)
  */
 import { tick } from 'svelte';
 
@@ -24,9 +23,9 @@ export class Layers {
   readonly #open: Layer[] = [];
   #known: string[] = [];
   #count = 0;
-  /** On the way over spare entries. */
+  /** Skipping spare entries. */
   #isPassing = false;
-  /** Back was pressed where nothing was open: the page before is meant. */
+  /** Back was pressed with no layer open: navigate to the previous page. */
   #isLeaving = false;
 
   constructor(entries: Entries) {
@@ -43,7 +42,7 @@ export class Layers {
     };
   }
 
-  /** Another page, or a new entry: the layers that it knows. */
+  /** Handles a navigation; `known` are the layers of the new entry. */
   entered(known: string[]): void {
     this.#known = known;
   }
@@ -57,7 +56,7 @@ export class Layers {
       this.#isPassing = this.#isLeaving = false;
       for (const { close } of closed.toReversed()) close();
       await tick();
-      // One that has something to ask first stays, and is still to be closed by Back.
+      // A layer that must confirm first stays open and remains closable by back.
       for (const layer of closed) if (this.#open.includes(layer)) layer.key = this.#push();
       return;
     }

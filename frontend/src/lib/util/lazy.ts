@@ -1,4 +1,4 @@
-/** Makes something when it is first needed: what makes it may keep a phone busy before anything is seen. */
+/** Creates the object at first use, because creating it may block a phone before the first paint. */
 export function lazily<T extends object>(make: () => T): () => T {
   let made: T | undefined;
   return () => (made ??= make());

@@ -2,19 +2,19 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { expect, it } from 'vitest';
 
-/** Sources by their path below `src`. */
+/** Sources by path below `src`. */
 type Sources = ReadonlyMap<string, string>;
 
 const MAP = /\bconst (\w+)(?:: ((?:[^=]|=>)+?))? = (?:\$derived\()?\{/g;
 const READ = /(?<![\w.])(\w+)\[(?!['"\d])[^\]\n]/g;
 const KEYS = /^(?:Readonly<)?Record<((?:[^,<]|<[^>]*>)+),/;
 
-/** Which file an import of another means. */
+/** Resolves an import. */
 function fileOf(path: string, from: string): string {
   return path.startsWith('#lib/') ? join('lib', path.slice('#lib/'.length)) : normalize(join(dirname(from), path));
 }
 
-/** From where a file has a name, and how it is called there. */
+/** Source and original name of an import. */
 function origin(text: string, name: string): [path: string, name: string] | null {
   for (const [, names = '', path = ''] of text.matchAll(/\bimport (?:type )?\{([^}]*)\} from '([^']+)'/g)) {
     for (const one of names.split(',')) {
@@ -28,7 +28,7 @@ function origin(text: string, name: string): [path: string, name: string] | null
   return null;
 }
 
-/** Whether a type is one of the server’s: what its values are, a newer server decides. */
+/** Whether the type is the server’s, so that newer servers may add values. */
 function isServers(type: string, file: string, sources: Sources): boolean {
   return [...type.matchAll(/(?<!['.\w])[A-Z]\w*/g)].some(([name]) => {
     const text = sources.get(file) ?? '';
@@ -42,7 +42,7 @@ function isServers(type: string, file: string, sources: Sources): boolean {
   });
 }
 
-/** Maps that are read by a key, where it isn’t asked whether a value of a newer server has one. */
+/** Maps that are indexed by server values without a check. */
 function unasked(sources: Sources): string[] {
   const maps = new Map<string, Map<string, string | undefined>>();
   for (const [file, text] of sources) {

@@ -1,5 +1,5 @@
 /**
- * Where one column is shown at a time: on a phone, upright or held sideways. A finger tells a phone from a low window, and the width from a tablet
- * whose keyboard takes half of the screen. Media queries can't be given names, so all styles repeat it (`phone.test.ts`).
+ * Media query for the single-column layout: phones, upright or sideways. `pointer: coarse` tells a phone from a low window; the width tells it from
+ * a tablet whose keyboard covers half of the screen. CSS can't name media queries, so styles repeat it (checked by `phone.test.ts`).
  */
 export const PHONE = '(max-width: 760px), (max-width: 1000px) and (max-height: 500px) and (pointer: coarse)';

@@ -1,4 +1,4 @@
-/** Whoever looks at another tab for a moment has not slept. */
+/** Shorter pauses are no sleep, only a switch of tabs, in milliseconds. */
 const MIN_SLEEP = 5_000;
 
 /** Runs that when the page comes back after a while out of sight, and when the network does; answers how to stop. */

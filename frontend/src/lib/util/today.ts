@@ -1,7 +1,7 @@
 import { createSubscriber } from 'svelte/reactivity';
 import { everyMinute } from './clock.ts';
 
-/** Runs that when another day has begun where the reader is; answers how to stop. */
+/** Calls `run` whenever the local date changes; returns a function that stops it. */
 export function whenDayChanges(run: () => void): () => void {
   let day = new Date().toDateString();
   return everyMinute(() => {
@@ -14,7 +14,7 @@ export function whenDayChanges(run: () => void): () => void {
 
 const subscribe = createSubscriber(whenDayChanges);
 
-/** Now. What is drawn by it is drawn again with each new day: a page may stay open over midnight. */
+/** Current time, reactive by day, so that an open page updates after midnight. */
 export function today(): Date {
   subscribe();
   return new Date();

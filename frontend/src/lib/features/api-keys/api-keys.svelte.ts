@@ -18,7 +18,7 @@ const DAY = 86_400_000;
 /** Keys by which programs act for this account. */
 export class ApiKeysStore {
   readonly list: PagedResource<ApiKey>;
-  /** The one that was just made: the only time that it can be read. */
+  /** Newly created key with its secret, which is shown only once. */
   fresh = $state.raw<NewApiKey | null>(null);
   readonly #api: Api;
   readonly #now: () => number;
@@ -40,7 +40,7 @@ export class ApiKeysStore {
     this.#upsert(await this.#api.patch(`/api_keys/${id}`, { ...change, ...end }));
   }
 
-  /** Another secret; the old one is accepted for so many seconds. */
+  /** Replaces the secret; the old one stays valid for `graceSeconds`. */
   async rotate(id: Id, graceSeconds: number): Promise<void> {
     this.#show(await this.#api.post(`/api_keys/${id}/rotate`, { grace_seconds: graceSeconds }));
   }

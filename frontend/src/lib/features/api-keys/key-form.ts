@@ -1,4 +1,4 @@
-/** What the forms for a new key and for a changed one have in common. */
+/** Shared parts of the forms for new and changed keys. */
 import type { BudgetPeriod, GatewayEndpoint, GatewayPass } from '#lib/features/gateway/api.ts';
 import type { ApiKey, KeyPolicy } from '#lib/features/auth/api.ts';
 import { editable, microOf } from '#lib/i18n/amounts.ts';
@@ -7,7 +7,7 @@ import { m } from '#lib/paraglide/messages.js';
 
 export type KeyField = 'name' | 'scopes' | 'models' | 'budget' | 'rpm' | 'tpm' | 'parallel';
 
-/** What a key may call; none named: everything. Without `passthrough`, all that the provider’s settings allow is passed through. */
+/** Permissions of a key; empty lists allow everything. Without `passthrough` the provider settings decide. */
 export interface KeyReach {
   models: string[];
   endpoints: GatewayEndpoint[];

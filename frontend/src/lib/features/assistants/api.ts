@@ -1,4 +1,4 @@
-/** The wire contract of knowledge: files that assistants answer from, and what answers cite of them. */
+/** API types of knowledge: files and citations. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Id } from '#lib/api/types.ts';
 import type { Api } from '#lib/api/client.ts';
@@ -7,19 +7,19 @@ export type KnowledgeState = Described.KnowledgeState;
 
 export type KnowledgeFile = Described.KnowledgeFile;
 
-/** Whose files they are: an assistant’s, in a workspace those of one’s own section, or the workspace’s own. */
+/** Owner of the files: an assistant, an own section of a workspace, or the workspace. */
 export type Shelf = { assistant_id: Id } | { section_id: Id; workspace_id: Id } | { workspace_id: Id };
 
 /** `GET /r1/assistants/{id}/knowledge`, `GET /r1/sections/{id}/knowledge`, `GET /r1/workspaces/{id}/knowledge` */
 export type Knowledge = Described.Knowledge;
 
-/** A piece that an answer cites: in its text stands `[n]`. */
+/** Cited chunk; marked as `[n]` in the text. */
 export type Citation = Described.Citation;
 
 /** `GET /r1/messages/{id}/citations/{n}` */
 export type CitedPiece = Described.CitedPiece;
 
-/** What an answer had of the files of its assistant. */
+/** Knowledge used by an answer. */
 export type AnswerKnowledge = Described.AnswerKnowledge;
 
 export const fetchAssistant = (api: Api, id: Id) => api.get(`/assistants/${id}`);

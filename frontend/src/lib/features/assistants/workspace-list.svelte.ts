@@ -8,14 +8,14 @@ type Created = Assistant | Prompt;
 
 interface Kind<T> {
   path: '/assistants' | '/prompts';
-  /** What says that somebody changed the list. */
+  /** Event that announces changes. */
   event: 'assistants.changed' | 'prompts.changed';
   order: (a: T, b: T) => number;
 }
 
 const PAGE_SIZE = 200;
 
-/** What the people of one workspace have made of one kind, as far as this account sees it; live. */
+/** Assistants or prompts of a workspace, live. */
 export class WorkspaceListStore<T extends Created, Wish extends AssistantInput | PromptInput> {
   readonly list: PagedResource<T>;
   readonly #api: Api;
@@ -32,7 +32,7 @@ export class WorkspaceListStore<T extends Created, Wish extends AssistantInput |
     );
   }
 
-  /** Reads the list again when others change it; answers how to stop that. */
+  /** Reloads the list on changes; returns a function that stops it. */
   follow(live: LiveUpdates): () => void {
     const leave = live.on((frame) => {
       const isAbout = frame.type === this.#kind.event && frame.payload.workspace_id === this.#workspaceId;
@@ -59,7 +59,7 @@ export class WorkspaceListStore<T extends Created, Wish extends AssistantInput |
   }
 
   #upsert(made: Created): T {
-    // What comes back is of the kind that was asked for.
+    // The path determines the type.
     const item = made as T;
     this.list.upsert(item, ({ id }) => id === item.id, this.#kind.order);
     return item;
@@ -78,7 +78,7 @@ export function assistantsOf(api: Api, workspaceId: Id): Assistants {
   });
 }
 
-/** The prompts that its people share, and one's own. */
+/** Shared and own prompts. */
 export function promptsOf(api: Api, workspaceId: Id): Prompts {
   return new WorkspaceListStore(api, workspaceId, {
     path: '/prompts',

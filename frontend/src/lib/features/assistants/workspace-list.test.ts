@@ -11,7 +11,7 @@ interface Named {
   is_default?: boolean;
 }
 
-/** A server with one list, whatever it is asked for. */
+/** Server with one list. */
 function fake(...list: Named[]) {
   const asked = vi.fn();
   const api = {

@@ -9,7 +9,7 @@ export type Identity = Always<Described.Identity, 'email' | 'kind'>;
 
 export type Passkey = Always<Described.Passkey, 'last_used_at'>;
 
-/** What a browser and an authenticator say to each other. */
+/** WebAuthn messages as JSON. */
 export type PasskeyJson = Described.PasskeyChallenge['publicKey'];
 
 /** A second factor that waits for its first code. */
@@ -17,7 +17,7 @@ export type TotpSetup = Described.Authenticator;
 
 export type KeyScope = Described.Scope;
 
-/** Its prefix is how the key begins: enough to know it by, too little to use it. */
+/** The prefix identifies the key. */
 export type ApiKey = Always<Described.ApiKey, 'expires_at' | 'last_used_at'> & {
   workspace_id: Id | null;
   models: string[];
@@ -28,11 +28,11 @@ export type ApiKey = Always<Described.ApiKey, 'expires_at' | 'last_used_at'> & {
   tpm: number | null;
   parallel: number | null;
   budget: Budget | null;
-  /** Until when the key from before the last rotation is accepted. */
+  /** End of the grace period of the previous secret. */
   previous_until: Timestamp | null;
 };
 
-/** What a key may use of the models. No models or endpoints named: all of them; null: no limit. */
+/** Model limits of a key. Empty lists allow all; null means no limit. */
 export type KeyPolicy = Required<
   Omit<Described.CreateApiKeyRequest, 'name' | 'scopes' | 'expires_at' | 'workspace_id'>
 >;
@@ -43,19 +43,19 @@ export type NewApiKey = ApiKey & { key: string };
 /** `GET /r1/workspaces/joinable` */
 export type JoinableWorkspace = Pick<Workspace, 'id' | 'name'>;
 
-/** Without an address it is a link, for whoever has it. */
+/** Without an email address it is a link for anyone. */
 export type Invitation = Always<Described.Invitation, 'email'>;
 
 /** The only answer that has the way in. */
 export type NewInvitation = Invitation & Pick<Described.NewInvitation, 'token' | 'url'>;
 
-/** Made by nobody: by the firewall. */
+/** Without a creator it was created by the firewall. */
 export type Ban = Always<Described.Ban, 'created_by'>;
 
 export type BanInput = Described.AddBanRequest;
 
-/** What was done, such as `auth.signin`. */
+/** Audit action, such as `auth.signin`. */
 export type AuditAction = Described.AuditAction;
 
-/** No actor: somebody who was not signed in, or the server itself. No name: the account is gone. */
+/** Without actor: signed out or the server. Without name: the account was deleted. */
 export type AuditEntry = Always<Described.AuditEntry, 'actor' | 'actor_name' | 'address' | 'place' | 'target'>;

@@ -11,7 +11,7 @@ const DEFAULT_POLICY: Policy = {
 
 const DEFAULT_TEXT_LIMITS: TextLimits = { max_chars: 5_000, max_prompt_chars: 100_000 };
 
-/** The ways in that this server offers, and what comes by mail: verifying, a new password, an invitation. */
+/** Sign-in methods and policy of the server, and the flows by email: verification, password reset, invitations. */
 export class AuthPolicyStore {
   #providers = $state.raw<Provider[]>([]);
   #policy = $state.raw<Policy>(DEFAULT_POLICY);
@@ -30,7 +30,7 @@ export class AuthPolicyStore {
     return this.#providers;
   }
 
-  /** Whether the server has said what holds here. */
+  /** Whether the policy has been loaded. */
   get isLoaded(): boolean {
     return this.#policy !== DEFAULT_POLICY;
   }
@@ -39,37 +39,37 @@ export class AuthPolicyStore {
     return this.#policy.signup;
   }
 
-  /** The next account is the first one, for whoever runs the server. */
+  /** Whether the first account needs the set-up token. */
   get needsSetupToken(): boolean {
     return this.#policy.setup_token;
   }
 
-  /** Whether mail from this server reaches people. */
+  /** Whether the server can send email. */
   get sendsMail(): boolean {
     return this.#policy.mail === 'smtp';
   }
 
-  /** What a new password has to be. */
+  /** Password rules. */
   get password(): PasswordPolicy {
     return this.#policy.password;
   }
 
-  /** How long messages may be. */
+  /** Message length limits. */
   get messages(): TextLimits {
     return this.#policy.messages ?? DEFAULT_TEXT_LIMITS;
   }
 
-  /** How large a file may be; undefined while that isn't known. */
+  /** Upload limits; undefined until loaded. */
   get uploads(): Policy['uploads'] {
     return this.#policy.uploads;
   }
 
-  /** Whether what somebody says can be written down. */
+  /** Whether speech can be transcribed. */
   get canTranscribe(): boolean {
     return this.#policy.transcriptions === true;
   }
 
-  /** Once per page. Without an answer there is still the form, and the server has the last word anyway. */
+  /** Loads the policy once. Failures are tolerated: defaults apply and the server decides. */
   load(): Promise<void> {
     this.#loading ??= Promise.allSettled([
       this.#api.get('/auth/oauth/providers').then((providers) => (this.#providers = providers)),
@@ -80,13 +80,13 @@ export class AuthPolicyStore {
     return this.#loading;
   }
 
-  /** What holds has changed: the first account is made. */
+  /** Reloads the policy after the first account was created. */
   reload(): Promise<void> {
     this.#loading = undefined;
     return this.load();
   }
 
-  /** With the account's password where nobody is signed in to it here. */
+  /** Verifies an email address; needs the password if the account isn't signed in here. */
   async verifyEmail(token: string, password?: string): Promise<void> {
     await this.#api.post('/auth/verify-email', { token, ...(password ? { password } : {}) });
   }
@@ -112,7 +112,7 @@ export class AuthPolicyStore {
   }
 }
 
-/** Where signing in at a provider begins. The server leads on to it, and comes back to `next`. */
+/** URL that starts an OAuth sign-in and returns to `next`. */
 export function oauthStartUrl(provider: string, next: string, { link = false } = {}): string {
   const query = new URLSearchParams({ next, ...(link ? { link: 'true' } : {}) });
   return `${base}/r1/auth/oauth/${encodeURIComponent(provider)}/start?${query}`;

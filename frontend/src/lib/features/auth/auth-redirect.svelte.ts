@@ -7,12 +7,12 @@ import { oauthStartUrl } from './auth-policy.svelte.ts';
 import { clearOAuthReturn, localPath, loadOAuthReturn } from './oauth-return.ts';
 import { authError } from './components/errors.ts';
 
-/** What somebody who is signed in puts right in the settings. */
+/** Errors that are resolved in the settings. */
 const LINKING = new Set(['link_required', 'fresh_sign_in_required']);
 
-/** Why one is at the door and where one wants to go; leads on there as soon as one is signed in. */
+/** Reason for the sign-in page and the path after it; redirects once signed in. */
 export class AuthRedirect {
-  /** What went wrong at a provider. */
+  /** Error of the OAuth provider. */
   readonly error = page.url.searchParams.get('error');
   readonly oauthReturn = loadOAuthReturn();
   readonly next = localPath(page.url.searchParams.get('next') ?? this.oauthReturn?.next);
@@ -21,7 +21,7 @@ export class AuthRedirect {
 
   constructor() {
     const { session, authPolicy } = useApp();
-    // Somebody who is in already and only comes back from a provider is told there what happened.
+    // Already signed in: only show the provider's result.
     let wasOutside = false;
     $effect(() => {
       if (session.state === 'signed-out') wasOutside = true;
@@ -31,7 +31,7 @@ export class AuthRedirect {
     });
   }
 
-  /** What the page says about the error, or nothing. */
+  /** Error shown on the page. */
   get failure(): string | null {
     return this.error && this.error !== 'link_required' ? authError(this.error) : null;
   }
@@ -43,7 +43,7 @@ export class AuthRedirect {
       return;
     }
     if (this.error && !wasOutside && LINKING.has(this.error)) {
-      // Where one links by oneself what could not be linked by signing in.
+      // Linking is done from the settings.
       toast(this.error === 'link_required' ? m.auth_link_from_settings() : m.error_fresh_sign_in());
       void goto('/settings#identities', { replace: true });
       return;

@@ -3,9 +3,9 @@ import type { ConfirmMethod, Freshness } from '#lib/api/types.ts';
 
 type Proof = { password: string } | { code: string } | { recovery_code: string };
 
-/** What is important asks that the person showed a moment ago who they are. This asks them, and what waited goes on. */
+/** Step-up authentication: sensitive actions require a recent confirmation and continue after it. */
 export class ConfirmationStore {
-  /** By which of these the account can show it; none known before it is asked. */
+  /** Methods the account can use; empty until loaded. */
   methods = $state.raw<ConfirmMethod[]>([]);
   isAsking = $state(false);
 
@@ -18,13 +18,13 @@ export class ConfirmationStore {
     api.onStale = () => this.request();
   }
 
-  /** True once it is certain who sits here, at once where that is fresh enough; for what the browser does by itself. */
+  /** Resolves to true if a confirmation is recent enough or succeeds. */
   async ensure(): Promise<boolean> {
     const { fresh_until } = await this.#loadMethods();
     return fresh_until !== null || this.request();
   }
 
-  /** Asks the person; whoever asks meanwhile waits for the same answer. False: they would rather not. */
+  /** Opens the dialog; concurrent callers share it. False if cancelled. */
   request(): Promise<boolean> {
     this.#question ??= this.#open().finally(() => {
       this.#question = undefined;

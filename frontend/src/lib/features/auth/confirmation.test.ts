@@ -2,7 +2,7 @@ import { expect, it, vi } from 'vitest';
 import { Api, ApiError } from '#lib/api/client.ts';
 import { ConfirmationStore } from './confirmation.svelte.ts';
 
-/** A server that wants to know again who sits here before it makes a key. */
+/** Server that requires a confirmation before it creates a key. */
 function fake({ isFresh = false } = {}) {
   const server = { isFresh, made: 0, asked: 0 };
   const answer = (status: number, body: object) => new Response(JSON.stringify(body), { status });

@@ -23,7 +23,7 @@ export interface DeviceName {
   kind: 'phone' | 'computer' | 'program';
 }
 
-/** What a `User-Agent` says to a person. */
+/** Readable name of a `User-Agent`. */
 export function deviceName(userAgent: string | null): DeviceName {
   const text = userAgent ?? '';
   const program = BROWSERS.find(([pattern]) => pattern.test(text))?.[1];

@@ -5,7 +5,7 @@ export function invitationPath(token: string): string {
   return `/invite?${new URLSearchParams({ token })}`;
 }
 
-/** The invitation that one wants to take up after signing in, if that is where one goes. */
+/** Invitation token in a `next` path. */
 export function invitationIn(path: string): string | null {
   const url = new URL(path, 'https://natter.invalid');
   return url.pathname === '/invite' ? url.searchParams.get('token') : null;
@@ -16,11 +16,11 @@ export function rememberJoining(token: string): void {
   try {
     sessionStorage.setItem(KEY, token);
   } catch {
-    // Then it is pressed twice.
+    // The user confirms again.
   }
 }
 
-/** Whether joining was asked for before signing in; asked once. */
+/** Whether joining was requested before sign-in; resets the flag. */
 export function consumeJoining(token: string): boolean {
   try {
     const isIt = sessionStorage.getItem(KEY) === token;

@@ -1,11 +1,8 @@
-/**
- * Signing in by a provider leads away from the page and back, maybe by another one of ours (a second factor, an error).
- * What was intended is kept for this tab meanwhile.
- */
+/** State kept across an OAuth redirect, in session storage. */
 
 export interface OAuthReturn {
   provider: string;
-  /** Where the person wanted to go: a path of ours. */
+  /** Path to return to. */
   next: string;
 }
 
@@ -33,11 +30,11 @@ export function clearOAuthReturn(): void {
   try {
     sessionStorage.removeItem(KEY);
   } catch {
-    // Nothing was kept.
+    // Storage is blocked.
   }
 }
 
-/** The path if it is one of ours, else the start: nobody is led away by a link to our sign-in page. */
+/** Returns a path of this origin or the root; prevents open redirects. */
 export function localPath(path: string | null | undefined, origin: string = location.origin): string {
   if (!path?.startsWith('/')) return '/';
   try {

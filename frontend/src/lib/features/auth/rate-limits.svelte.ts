@@ -1,10 +1,10 @@
 import type { Api } from '#lib/api/client.ts';
 
-/** What the server holds against us for a while: too much at once, or this network altogether. */
+/** Rate limit and ban of this client. */
 export class RateLimitStore {
-  /** Until when something waits by itself (milliseconds since 1970), or 0. */
+  /** End of the rate limit (milliseconds since 1970), or 0. */
   slowedUntil = $state(0);
-  /** Until when this network is refused, or 0. */
+  /** End of the ban, or 0. */
   bannedUntil = $state(0);
 
   readonly #api: Api;
@@ -20,13 +20,13 @@ export class RateLimitStore {
     return this.bannedUntil > 0;
   }
 
-  /** Whether it is over: asks what anybody may ask. A new answer about the ban says how long it still is. */
+  /** Checks with a public endpoint whether the ban has ended. */
   async recheck(): Promise<void> {
     try {
       await this.#api.get('/auth/oauth/providers');
       this.bannedUntil = 0;
     } catch {
-      // Still banned, with a new time; or not reachable: then it is asked again in a moment.
+      // Still banned or offline: try again later.
       this.bannedUntil = Math.max(this.bannedUntil, Date.now() + 5000);
     }
   }

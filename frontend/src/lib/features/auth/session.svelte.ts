@@ -2,17 +2,14 @@ import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Account, Challenge, CustomStatus, Id, Proof, Tokens, User } from '#lib/api/types.ts';
 import { thisMinute } from '#lib/util/clock.ts';
 
-/**
- * `ended`: the session is over, but the page of the one who had it stays as it is until somebody signs in.
- * `unreachable`: the server did not say who we are.
- */
+/** `ended`: the session has expired, but the page stays until someone signs in. `unreachable`: the server did not answer. */
 export type SessionState = 'unknown' | 'signed-in' | 'ended' | 'signed-out' | 'unreachable';
 
 const HINT = 'natter.session';
-/** A tab that hears so late (milliseconds) that somebody has left was asleep. */
+/** Age after which a sign-out message means that this tab was asleep, in milliseconds. */
 const SIGN_OUT_WINDOW = 10_000;
 
-/** What the other tabs are told when somebody leaves. */
+/** Broadcast to other tabs at sign-out. */
 interface SignedOutMessage {
   readonly left: Id;
   readonly at: number;
@@ -21,27 +18,27 @@ interface SignedOutMessage {
 interface SessionOptions {
   storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | undefined;
   channel?: BroadcastChannel | undefined;
-  /** Begins a new page, because another account must find nothing of the one before: at the same address, or where everybody begins. */
+  /** Reloads the page for another account: at the same path or at the start. */
   startOver?: (where: 'here' | 'home') => void;
-  /** Nobody is signed in here any more: what was read is not to be kept. */
+  /** Clears the service worker's cache at sign-out. */
   clearWorkerCache?: () => void;
-  /** Somebody has signed out on purpose. */
+  /** Clears the local data of an account that signed out. */
   clearLocalData?: (userId: Id) => void;
 }
 
-/** Who is signed in here. The tokens themselves stay in cookies; a hint in local storage only saves a pointless question. */
+/** Session of this browser. Tokens stay in cookies; a hint in local storage avoids a needless request. */
 export class SessionStore {
   state = $state<SessionState>('unknown');
-  /** While the state is not known yet: whom this browser saw last. While it is `ended`: whose page this is. */
+  /** Last known account while `unknown`; owner of the page while `ended`. */
   account = $state<Account | null>(null);
   sessionId = $state<string | null>(null);
   /** The session was ended by someone else than the person at this tab. */
   ended = $state(false);
-  /** The person at this tab signed out; the next one starts anew. */
+  /** Whether the user is signing out. */
   isSigningOut = $state(false);
 
   #readAt: number | null = null;
-  /** Of whom something may be kept in this page, by stores that live as long as it does. */
+  /** Account whose data page-lived stores may hold. */
   #pageOf: Id | undefined;
 
   readonly #api: Api;
@@ -62,7 +59,7 @@ export class SessionStore {
     this.#pageOf = this.account?.id;
     api.onSignedOut = () => this.expire();
     this.#channel?.addEventListener('message', (event) => {
-      // Another tab signed in or out: this one follows.
+      // Another tab signed in or out.
       const told = event.data as string | SignedOutMessage;
       if (typeof told !== 'string') this.#applySignOut(told);
       else if (told === 'signed-out') this.#clear();
@@ -70,24 +67,24 @@ export class SessionStore {
     });
   }
 
-  /** Only to be read while signed in. */
+  /** Must be read while signed in only. */
   get user(): Account {
     if (!this.account) throw new Error('nobody is signed in');
     return this.account;
   }
 
-  /** Somebody’s name as it was read; one’s own as it is now. */
+  /** Display name; the own one is always current. */
   nameOf({ id, display_name }: Pick<User, 'id' | 'display_name'>): string {
     return this.account?.id === id ? this.account.display_name : display_name;
   }
 
-  /** What one says of oneself now. */
+  /** Own custom status. */
   get status(): CustomStatus | null {
     const said = this.account?.custom_status ?? null;
     return said?.until && Date.parse(said.until) <= thisMinute().getTime() ? null : said;
   }
 
-  /** Worth showing the app to: signed in, or very likely so, or about to be again. */
+  /** Whether the app should be shown: signed in or expected to be. */
   get isPresent(): boolean {
     const isLikely = this.state === 'unknown' && this.account !== null;
     return this.state === 'signed-in' || this.state === 'ended' || isLikely;
@@ -107,25 +104,25 @@ export class SessionStore {
     }
   }
 
-  /** When the account was read last; null: never yet. */
+  /** Time of the last load; null if never. */
   get requestedAt(): number | null {
     return this.#readAt;
   }
 
-  /** Reads the account anew: it may have been changed on another device. */
+  /** Reloads the account, which may have changed on another device. */
   async refresh(): Promise<void> {
     const isHere = () => this.state === 'signed-in' && !this.isSigningOut;
     if (!isHere()) return;
     try {
       const account = await this.#api.get('/users/me');
-      // Whoever has left meanwhile is not let in by it.
+      // Signed out meanwhile.
       if (isHere()) this.#enter(account);
     } catch (error) {
       if (isRefused(error)) this.expire();
     }
   }
 
-  /** For a visitor who opens the sign-in page of a browser that was never signed in. */
+  /** Skips the session check in a browser that never signed in. */
   assumeSignedOut(): void {
     if (this.state === 'unknown') this.state = 'signed-out';
   }
@@ -140,7 +137,7 @@ export class SessionStore {
     this.#welcome(await this.#api.post('/auth/signup', form));
   }
 
-  /** Signs in, unless a second proof is due: then it gives what has to be answered. */
+  /** Signs in, or returns the challenge of a second factor. */
   async signIn(form: { email: string; password: string }): Promise<Challenge | null> {
     const answer = await this.#api.post('/auth/signin', form);
     if ('challenge' in answer) return answer;
@@ -162,20 +159,20 @@ export class SessionStore {
 
   /** The person signed in at a page that is not ours: this tab and the others learn who it is. */
   async resumeFromOAuth(): Promise<void> {
-    // It may be somebody else than who was here before.
+    // The account may differ.
     this.#forgetRead();
     await this.load();
     if (this.state === 'signed-in') this.#channel?.postMessage('signed-in');
   }
 
   async signOut(): Promise<void> {
-    // The socket may end before the answer is here: that is no surprise then, and who left is forgotten by then.
+    // The socket may close before the response, which is expected; read the account before it is cleared.
     const left = this.account?.id;
     this.isSigningOut = true;
     try {
       await this.#api.post('/auth/logout');
     } catch (error) {
-      // Already ended is as good as ended; anything else must be told, or a shared computer stays signed in.
+      // An expired session is fine; other errors must be reported, or a shared computer stays signed in.
       if (!(error instanceof ApiError && error.status === 401)) {
         this.isSigningOut = false;
         throw error;
@@ -184,7 +181,7 @@ export class SessionStore {
     this.#signOutAllTabs(left);
   }
 
-  /** Does not wait for whose page this was to come back. */
+  /** Signs out without waiting for the server. */
   signOutLocally(): void {
     this.isSigningOut = true;
     this.#clear();
@@ -194,12 +191,12 @@ export class SessionStore {
     this.#enter(await this.#api.patch('/users/me', { display_name: displayName }));
   }
 
-  /** What one says of oneself for a while. */
+  /** Sets the custom status. */
   async setCustomStatus(status: { emoji: string | null; text: string | null; until: string | null }): Promise<void> {
     this.#enter(await this.#api.patch('/users/me/status', status));
   }
 
-  /** In which language the server writes mail to this account, in which time zone one is, whether others are told, and what one is shown as. */
+  /** Updates language, time zone and presence settings. */
   async updatePreferences(
     choice: Partial<Pick<Account, 'language' | 'timezone' | 'show_timezone' | 'chosen_presence'>>
   ): Promise<void> {
@@ -210,7 +207,7 @@ export class SessionStore {
     await this.#api.post('/auth/change-password', { current_password: current, password: next });
   }
 
-  /** Everything that the server keeps about this account. */
+  /** Exports the account's data. */
   exportData(): Promise<unknown> {
     return this.#api.get('/users/me/export');
   }
@@ -227,7 +224,7 @@ export class SessionStore {
     this.#signOutAllTabs(left);
   }
 
-  /** The server no longer knows this session. Whoever was in the middle of something may go on after signing in again. */
+  /** The session has expired; the page stays for a new sign-in. */
   expire(): void {
     if (this.isSigningOut) {
       this.#clear();
@@ -257,20 +254,20 @@ export class SessionStore {
     this.#channel?.postMessage('signed-out');
   }
 
-  /** Each tab tidies up: one that still has something open might write it down behind the others. */
+  /** Every tab clears its data, because it might write unsaved state later. */
   #applySignOut({ left, at }: SignedOutMessage): void {
-    // Who is back by then has written something new, which is not to go with what was left.
+    // The user has signed in again: keep the new data.
     const isBack = Date.now() - at > SIGN_OUT_WINDOW && parseAccount(this.#storage?.getItem(HINT))?.id === left;
     this.#clear();
     if (!isBack) this.#clearLocalData(left);
   }
 
   #enter(own: User, sessionId: string | null = this.sessionId): void {
-    // One is told one's own address.
+    // The own user object includes the email address.
     const account = own as Account;
     this.#storage?.setItem(HINT, JSON.stringify(account));
     if (this.#pageOf !== undefined && this.#pageOf !== account.id) {
-      // Whose session ended may have left anything open; whoever comes to the door is on the way to somewhere of their own.
+      // After an expired session another account starts at the root.
       this.#startOver(this.state === 'ended' ? 'home' : 'here');
       return;
     }

@@ -12,7 +12,7 @@ const elena: Account = {
   created_at: ''
 };
 
-/** An Api whose answers the test sets. */
+/** API whose responses the test sets. */
 class FakeApi extends Api {
   answers = new Map<string, unknown>();
   asked: string[] = [];
@@ -146,14 +146,14 @@ describe('a session', () => {
     api.answers.set('POST /auth/signin', { user: elena, session_id: 's1' });
     await session.signIn({ email: '', password: '' });
     await session.signOut();
-    // The same person goes on.
+    // The same account continues.
     await session.signIn({ email: '', password: '' });
     await session.signOut();
     expect([session.state, startedOver]).toEqual(['signed-out', []]);
     api.answers.set('POST /auth/signup', { user: { ...elena, id: 'u2' }, session_id: 's2' });
     await session.signUp({ display_name: '', email: '', password: '' });
     expect([session.state, session.account, startedOver]).toEqual(['signed-out', null, ['here']]);
-    // Which knows who it is for.
+    // Knows its account.
     expect(new SessionStore(api, { storage }).user.id).toBe('u2');
   });
 
@@ -163,7 +163,7 @@ describe('a session', () => {
     api.answers.set('GET /users/me', { ...elena, id: 'u2' });
     await returning.load();
     expect(startedOver).toEqual(['here']);
-    // Where nobody was seen before there is nothing to find.
+    // No earlier account, nothing to clear.
     const fresh = new SessionStore(api, { startOver: (where) => startedOver.push(where) });
     await fresh.load();
     expect([fresh.state, startedOver]).toEqual(['signed-in', ['here']]);
@@ -176,7 +176,7 @@ describe('a session', () => {
     channel.hear('signed-in');
     await expect.poll(() => session.state).toBe('signed-in');
     api.onSignedOut?.();
-    // Whoever had it may come back: what was read stays.
+    // The account may return: the cache stays.
     expect(forgotten).toBe(0);
     session.signOutLocally();
     expect([session.state, session.isPresent, session.isSigningOut]).toEqual(['signed-out', false, true]);
@@ -270,7 +270,7 @@ describe('a session', () => {
     api.answers.set('GET /users/me', elena);
     await session.load();
     vi.spyOn(api, 'post').mockImplementation(() => {
-      // As where it can't be renewed either.
+      // As after a failed refresh.
       api.onSignedOut?.();
       return Promise.reject(new ApiError(401, 'unauthenticated', ''));
     });
@@ -297,7 +297,7 @@ describe('a session', () => {
     const at = Date.now() - 3_600_000;
     channel.hear({ left: 'u1', at });
     expect([session.state, left]).toEqual(['signed-out', []]);
-    // Nobody is, or somebody else.
+    // Signed out, or another account.
     channel.hear({ left: 'u1', at });
     storage.setItem('natter.session', JSON.stringify({ ...elena, id: 'u2' }));
     channel.hear({ left: 'u1', at });

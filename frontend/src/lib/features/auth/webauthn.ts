@@ -12,13 +12,13 @@ export function canPasskey(): boolean {
   );
 }
 
-/** Whether the browser offers passkeys among the names that it fills in. */
+/** Whether the browser supports passkeys in autofill. */
 export async function canOfferPasskeys(): Promise<boolean> {
   if (!canPasskey() || typeof PublicKeyCredential.isConditionalMediationAvailable !== 'function') return false;
   return PublicKeyCredential.isConditionalMediationAvailable().catch(() => false);
 }
 
-/** Makes a passkey; throws what the browser throws. */
+/** Creates a passkey; throws the browser's error. */
 export async function createPasskey(options: Json): Promise<Json> {
   const made = options as unknown as PublicKeyCredentialCreationOptionsJSON;
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(made);
@@ -31,7 +31,7 @@ interface UseOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Signs with a passkey; throws what the browser throws. */
+/** Signs in with a passkey; throws the browser's error. */
 export async function usePasskey(options: Json, { conditional = false, signal }: UseOptions = {}): Promise<Json> {
   const asked = options as unknown as PublicKeyCredentialRequestOptionsJSON;
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(asked);

@@ -3,9 +3,9 @@ import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Always, Id } from '#lib/api/types.ts';
 import type { Api } from '#lib/api/client.ts';
 
-/** What begins anew each day. */
+/** Quotas that renew daily. */
 export type DailyMetric = Exclude<QuotaMetric, 'storage' | 'members'>;
-/** `storage`: bytes of one’s files and texts; `members`: those of a workspace. */
+/** `storage`: bytes of files and texts; `members`: of a workspace. */
 export type QuotaMetric = Described.QuotaMetric;
 
 /** `GET /r1/entitlements/me`, and the frame `quota.updated` */
@@ -27,7 +27,7 @@ export type Plan = Omit<Described.PricingPlan, 'quotas'> & { quotas: Partial<Rec
 /** A payment method. */
 export type PaymentGateway = Described.PaymentGateway;
 
-/** `GET /r1/admin/gateways`: with what was heard of it. */
+/** `GET /r1/admin/gateways`: includes health data. */
 export type AdminPaymentGateway = Always<Described.AdminPaymentGateway, 'last_event_at' | 'last_paid_at'>;
 
 export type PaymentStatus = Described.PaymentStatus;
@@ -47,47 +47,47 @@ export type StoppedTopUp = Described.StoppedTopUp;
 /** Credits that are bought when few are left. */
 export type TopUp = Described.TopUp;
 
-/** What admins and owners choose of it. */
+/** Editable fields. */
 export type TopUpInput = Pick<TopUp, 'plan_id' | 'currency' | 'threshold' | 'monthly_limit'> & { method_id: Id };
 
-/** Somebody saves a payment method. */
+/** Saving of a payment method in progress. */
 export type MethodSetup = Described.PaymentMethodSetup;
 
 export type LedgerEntry = Described.LedgerEntry;
 
 export type SubscriptionStatus = Described.SubscriptionStatus;
 
-/** A plan that is paid for again and again. */
+/** Recurring plan. */
 export type Subscription = Omit<Described.Subscription, 'plan'> & { plan: Plan };
 
-/** A card, or what a gateway keeps like one. */
+/** Saved card or wallet. */
 export type PaymentMethod = Described.PaymentMethod;
 
-/** What a change would mean, before it is made. */
+/** Price of a plan change. */
 export type ChangePreview = Described.ChangePreview;
 
-/** With an address the payer still has to go there. */
+/** With a URL the payer must confirm there. */
 export type PlanChange = Omit<Described.ChangedSubscription, 'subscription'> & { subscription: Subscription };
 
-/** What stands on receipts. */
+/** Billing details for receipts. */
 export type BillingDetails = Described.BillingDetails;
 
-/** A receipt for what was given back. */
+/** Receipt of a refund. */
 export type CreditNote = Described.CreditNote;
 
 /** A payment as admins see it. */
 export type AdminPayment = Described.AdminPayment;
 
-/** What a gateway has told of it. */
+/** Event of a gateway. */
 export type PaymentEvent = Described.PaymentEvent;
 
-/** `last_answer`: what the gateway has said instead of what became of it. */
+/** `last_answer`: last gateway response without an outcome. */
 export type Refund = Omit<Described.PaymentRefund, 'state'> & { state: 'pending' | 'done' | 'failed' };
 
-/** What an admin says of a refund that is under way. `ask`: the gateway is asked again. */
+/** Decision on a pending refund. `ask`: query the gateway again. */
 export type RefundDecision = Described.RefundDecision;
 
-/** `amount`: what of the payment is kept back for it. */
+/** `amount`: withheld by the gateway. */
 export type Dispute = Omit<Described.PaymentDispute, 'state'> & { state: 'open' | 'won' | 'lost' };
 
 /** `GET /r1/admin/payments/{id}` */
@@ -96,10 +96,10 @@ export type PaymentDetails = Omit<Described.AdminPaymentDetails, 'refunds' | 'di
   disputes: Dispute[];
 };
 
-/** How a payment leaves quarantine. */
+/** Outcome of a quarantined payment. */
 export type Release = Described.ReleaseAs;
 
-/** What admins say of a plan. */
+/** Plan fields set by admins. */
 export type PlanDefinition = Pick<Plan, 'name' | 'prices' | 'credits' | 'quotas' | 'features' | 'trial_days'>;
 
 /** A subscription as admins see it. */
@@ -107,10 +107,10 @@ export type AdminSubscription = Subscription & Pick<Described.AdminSubscription,
 
 export type DifferenceState = Described.DifferenceState;
 
-/** What a gateway has and we don’t, or the other way round. */
+/** Mismatch between a gateway and the database. */
 export type PaymentDifference = Described.PaymentDifference;
 
-/** What was earned in one currency. */
+/** Revenue in one currency. */
 export type RevenueMoney = Described.RevenueMoney;
 
 export type RevenueSum = Described.RevenueSum;

@@ -11,7 +11,7 @@ export function limitName(metric: QuotaMetric): string {
   return quotaName(metric);
 }
 
-/** So much of it. */
+/** Formatted limit. */
 export function limitAmount(metric: QuotaMetric, amount: number): string {
   return metric === 'storage' ? formatBytes(amount) : count(amount);
 }

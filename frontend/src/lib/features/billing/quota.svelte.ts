@@ -7,12 +7,12 @@ import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
 const STORAGE_KEY = 'natter.charging';
 
-/** What keeps one from asking a model. */
+/** Exhausted credits or quota. */
 export type Shortage = { kind: 'credits' } | { kind: 'quota'; metric: DailyMetric; resets: Timestamp };
 
 type KeyValueStorage = Pick<Storage, 'getItem' | 'setItem'>;
 
-/** What one may use, for as long as the page lives: asked for once, then as the server tells it. */
+/** Entitlements, loaded once and updated by events. */
 export class QuotaStore {
   readonly entitlements: Resource<Entitlements>;
   readonly #storage: KeyValueStorage | undefined;
@@ -29,13 +29,13 @@ export class QuotaStore {
     void this.entitlements.load();
   }
 
-  /** Whether anything is charged here; while that isn’t known, as it was last time. */
+  /** Whether this server charges; the last known value until loaded. */
   get isCharging(): boolean {
     const { value } = this.entitlements;
     return value === null ? this.#wasCharging : value.credits !== null;
   }
 
-  /** Of answers in chats; null where there is none, or nothing is known. A model that costs nothing is asked without credits, but no oftener than the plan allows. */
+  /** Shortage for chat answers; null if none or unknown. Free models need no credits but count towards quotas. */
   shortage(needsCredits: boolean): Shortage | null {
     const { value } = this.entitlements;
     if (!value?.credits) return null;
@@ -50,7 +50,7 @@ export class QuotaStore {
     try {
       this.#storage?.setItem(STORAGE_KEY, String(value.credits !== null));
     } catch {
-      // It is asked for again next time.
+      // Retried by the next caller.
     }
     return value;
   }
@@ -66,7 +66,7 @@ function read(storage: KeyValueStorage | undefined): boolean {
 
 const known = new WeakMap<object, { account: string | undefined; quota: QuotaStore }>();
 
-/** That of whoever is signed in. */
+/** Quota of the current account. */
 export function quotaOf({ api, connection, session }: App): QuotaStore {
   const account = session.account?.id;
   const found = known.get(connection);

@@ -12,10 +12,10 @@ export type OwnTask = Described.OwnTask;
 
 export type NewTask = Described.CreateTaskRequest;
 
-/** What is written of a task. */
+/** Fields of a task change. */
 export type TaskChange = Omit<Described.ChangeTaskRequest, 'version'>;
 
-/** What is told of boards to those who look at their conversation. */
+/** Board events, sent to viewers of the conversation. */
 export type BoardFrame = Told<Extract<Described.ServerFrame, { type: `task.${string}` | `column.${string}` }>>;
 
 type Told<F extends { type: unknown; payload: unknown }> = F extends unknown ? Pick<F, 'type' | 'payload'> : never;

@@ -12,7 +12,7 @@ interface Created {
 
 const NONE: readonly Task[] = [];
 
-/** Which tasks the messages of a conversation became. Where none did, its board isn’t read. */
+/** Tasks created from messages; the board is loaded only if there are any. */
 export class MessageTasksStore {
   readonly #api: Pick<Api, 'get' | 'post' | 'patch' | 'delete'>;
   readonly #id: Id;
@@ -36,7 +36,7 @@ export class MessageTasksStore {
     return this.#board.column(column_id)?.done ?? false;
   }
 
-  /** Looks whether there are any, and takes up what is told of them; answers how to stop that. */
+  /** Loads the tasks and follows events; returns a function that stops it. */
   open(live: BoardUpdates): () => void {
     const leave = this.#board.follow(live);
     const leaveFirst = live.on((frame: { type: string }) => {
@@ -57,12 +57,12 @@ export class MessageTasksStore {
       const { total } = await this.#api.get(`/conversations/${this.#id}/tasks`, query);
       if (total > 0) await this.#read();
     } catch {
-      // A conversation can be read without it; the next look at it asks again.
+      // Optional data; retried at the next visit.
     }
   }
 
   async #read(): Promise<void> {
-    // From its first reading on the board follows by itself.
+    // After the first load the board updates itself.
     if (this.#isReading || this.#board.isLoaded) return;
     this.#isReading = true;
     await this.#board.load();
@@ -70,7 +70,7 @@ export class MessageTasksStore {
   }
 }
 
-/** Has the messages of a conversation say what became of them. */
+/** Shows the tasks of messages in a conversation. */
 export function showTasks(app: App, conversationView: ConversationView): void {
   if (conversationView.beginning) return;
   const tasks = new MessageTasksStore(app.api, conversationView.id);

@@ -1,4 +1,4 @@
-/** The messages that one keeps for oneself. */
+/** Saved messages. */
 import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
 import type { SavedMessage } from '#lib/features/threads/api.ts';
@@ -12,11 +12,11 @@ const PAGE_SIZE = 50;
 
 export class BookmarksStore {
   readonly list: PagedResource<SavedMessage>;
-  /** Those of the pages that were read. */
+  /** Ids in the loaded pages. */
   readonly #ids = new SvelteSet<Id>();
-  /** What was done or told since, or asked for alone; a page that was on its way then doesn’t know of it. */
+  /** Changes since a request, which its response doesn't contain. */
   readonly #told = new SvelteMap<Id, boolean>();
-  /** How often all of it has grown old: an answer that was on its way by then has, too. */
+  /** Number of invalidations; older responses are discarded. */
   #returns = 0;
   readonly #api: Api;
 
@@ -58,7 +58,7 @@ export class BookmarksStore {
       const { saved } = await this.#api.get(`/messages/${id}/saved`);
       if (returns === this.#returns && !this.#told.has(id)) this.#told.set(id, saved);
     } catch {
-      // Whoever wants to know next asks again; it can be saved all the same.
+      // Retried by the next caller.
     }
   }
 
@@ -76,7 +76,7 @@ export class BookmarksStore {
     void this.list.refresh();
   }
 
-  /** One of them has another text. */
+  /** The text has changed. */
   #update(message: Message): void {
     const have = this.list.items.find((one) => one.message.id === message.id);
     if (have) this.list.upsert({ ...have, message }, (one) => one === have);
@@ -87,7 +87,7 @@ export class BookmarksStore {
     this.#loadMessage(id);
   }
 
-  /** There is no such message any more. */
+  /** The message was deleted. */
   #remove(id: Id): void {
     this.#told.delete(id);
     this.#loadMessage(id);
@@ -99,5 +99,5 @@ export class BookmarksStore {
   }
 }
 
-/** Those of whoever is signed in; asked for when somebody first wants to know. */
+/** Saved messages of the current account, loaded on demand. */
 export const savedOf = perAccount(({ api, connection }) => new BookmarksStore(api, connection));

@@ -3,7 +3,7 @@ import type { Api } from '#lib/api/client.ts';
 import { BookmarksStore } from './saved.svelte.ts';
 import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
-/** The server's list, whose answers wait until they are let go. */
+/** Server whose list responses wait for the test. */
 function server(ids: string[]) {
   const there = new Set(ids);
   const answers: (() => void)[] = [];
@@ -29,7 +29,7 @@ function server(ids: string[]) {
 
 it('knows what was done last, also where the list was on its way', async () => {
   const { saved, letGo } = server(['m1']);
-  // The first reading has begun, and knows nothing of this.
+  // The response in flight is older.
   await saved.setSaved('m1', false);
   await saved.setSaved('m2', true);
   expect([saved.has('m1'), saved.has('m2')]).toEqual([false, true]);
@@ -63,7 +63,7 @@ it('shows what a saved message says now', async () => {
   expect(saved.list.items.map(({ message }) => message.content)).toEqual(['after']);
 });
 
-/** A list of 60, of which 50 are read, and the server's word on each alone. */
+/** 60 saved messages of which 50 are loaded. */
 function large(live: FakeLiveUpdates) {
   const there = new Set(Array.from({ length: 60 }, (_, at) => `m${at}`));
   const asked: string[] = [];
@@ -106,7 +106,7 @@ it('asks again after a time in which nothing was heard, and keeps what was told 
   live.greet();
   await expect.poll(() => saved.list.total).toBe(59);
   expect(saved.has('m55')).toBe(false);
-  // The answer is on its way when another device saves it.
+  // Another device saves it while the response is in flight.
   const learning = saved.loadState('m55');
   live.receive({ type: 'saved.updated', payload: { conversation_id: 'c', message_id: 'm55', saved: true } });
   await learning;

@@ -8,11 +8,11 @@ const weightOf = ({ severity }: Announcement) => known(WEIGHT, severity) ?? WEIG
 /** A timer can’t wait longer. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
 
-/** What the administrators announce to whoever is signed in: asked for at each hello, then as the server tells it. */
+/** Announcements for the current account, reloaded at each hello and updated by events. */
 export class AnnouncementsStore {
   #items = $state.raw<Announcement[]>([]);
   readonly #api: Pick<Api, 'get' | 'post'>;
-  /** What was heard of each last: of two frames the later one counts, in whatever order they come. */
+  /** Last change by id; the later one wins regardless of arrival. */
   readonly #heard = new Map<Id, string>();
   /** Put away on this device or another one. */
   readonly #dismissed = new Set<Id>();
@@ -24,7 +24,7 @@ export class AnnouncementsStore {
     this.#api = api;
   }
 
-  /** What matters most first; of those that matter alike the newest. */
+  /** By severity, then newest first. */
   get items(): readonly Announcement[] {
     return this.#items;
   }
@@ -36,12 +36,12 @@ export class AnnouncementsStore {
     try {
       active = (await this.#api.get('/broadcasts/active')).items;
     } catch {
-      // The next hello asks again.
+      // The next hello retries.
       return;
     }
     if (turn !== this.#turn) return;
     const ids = new Set(active.map(({ id }) => id));
-    // The server knows what was put away, and what is over though nobody was told here.
+    // The server's list excludes dismissed and expired announcements.
     this.#become(this.#items.filter(({ id }) => ids.has(id)));
     active.forEach((item) => this.upsert(item));
   }
@@ -49,7 +49,7 @@ export class AnnouncementsStore {
   upsert(item: Announcement): void {
     const before = this.#heard.get(item.id);
     if (before !== undefined && before > item.updated_at) return;
-    // Told once that it is over, it does not come back with the same words.
+    // Expired announcements don't return unchanged.
     const isOver = item.status !== 'active';
     this.#heard.set(item.id, isOver ? `${item.updated_at}~` : item.updated_at);
     const others = this.#items.filter(({ id }) => id !== item.id);
@@ -57,13 +57,13 @@ export class AnnouncementsStore {
     this.#become(isShown ? [...others, item] : others);
   }
 
-  /** It was put away, here or on another device. */
+  /** Dismissed here or on another device. */
   markDismissed(id: Id): void {
     this.#dismissed.add(id);
     this.#become(this.#items.filter((item) => item.id !== id || !item.dismissible));
   }
 
-  /** Puts it away at once; where the server could not be told it comes back. */
+  /** Dismisses optimistically. */
   async dismiss(item: Announcement): Promise<void> {
     this.markDismissed(item.id);
     try {
@@ -75,7 +75,7 @@ export class AnnouncementsStore {
     }
   }
 
-  /** It is before somebody’s eyes. Told once for each page that is opened. */
+  /** Reports a view, once per page load. */
   markSeen(id: Id): void {
     if (this.#seen.has(id)) return;
     this.#seen.add(id);

@@ -5,13 +5,13 @@ export type Severity = Described.Severity;
 export type BroadcastStatus = Described.BroadcastStatus;
 export type BroadcastChannel = Described.BroadcastChannel;
 
-/** Whom one is for: everyone, or those whom all of the others let through. */
+/** Audience: everyone or the intersection of filters. */
 export type Audience = Described.Audience;
 
-/** `GET /r1/broadcasts/active`, and the frame `broadcast`: only an active one is shown, and of two the later one counts. */
+/** `GET /r1/broadcasts/active` and frame `broadcast`: only active ones are shown, and the later change wins. */
 export type Announcement = Omit<Described.ShownBroadcast, 'withdrawn_at'>;
 
-/** What an admin writes. */
+/** Fields of a broadcast. */
 export type BroadcastInput = Required<Described.CreateBroadcastRequest>;
 
 /** `GET /r1/broadcasts` */

@@ -2,10 +2,10 @@ import { mount } from 'svelte';
 import type { App } from '#lib/app/app.ts';
 import { AnnouncementsStore } from './announcements.svelte.ts';
 
-/** What is announced on this page, whoever is signed in. */
+/** Announcements of the current account. */
 let known: { announcements: AnnouncementsStore; account: string | undefined } | undefined;
 
-/** The line is open: what is announced is asked for, and heard from now on. It comes over the wire after everything that a page needs. */
+/** Starts announcements after the first connection; loaded last. */
 export function startAnnouncements(app: App): void {
   const account = app.session.account?.id;
   known ??= listen(app);
@@ -21,7 +21,7 @@ function listen(app: App): { announcements: AnnouncementsStore; account: string 
       announcements.upsert(frame.payload);
       show(app);
     } else if (frame.type === 'broadcast.dismissed') announcements.markDismissed(frame.payload.id);
-    // Another workspace may have other announcements; and what was told meanwhile went past.
+    // Announcements depend on the workspace, and events were missed.
     else if (frame.type === 'workspace.changed' || frame.type === 'resync')
       void announcements.load().then(() => show(app));
   });
@@ -30,7 +30,7 @@ function listen(app: App): { announcements: AnnouncementsStore; account: string 
 
 let isShowing = false;
 
-/** The banners’ own code is brought when there is the first one. */
+/** Loads the banner component on demand. */
 function show(app: App): void {
   const announcements = known?.announcements;
   if (isShowing || !announcements || announcements.items.length === 0) return;
@@ -44,7 +44,7 @@ function show(app: App): void {
       });
     })
     .catch(() => {
-      // With the next one.
+      // Retried with the next one.
       isShowing = false;
     });
 }

@@ -1,9 +1,9 @@
-/** Channels, one's own place in a conversation, and one's own sections of the sidebar. */
+/** API types of channels, memberships and sidebar sections. */
 import type { ChangeConversationRequest, Notify, OwnSettings, Timestamp } from '#lib/api/generated/types.gen.ts';
 
 export type { MentionAll, Notify, OwnSettings, Posting, Section } from '#lib/api/generated/types.gen.ts';
 
-/** What can be changed of one's own place in a conversation. Without a level of its own it follows the settings. */
+/** Own settings; without a level the general settings apply. */
 export type OwnChange = Partial<Omit<OwnSettings, 'notify' | 'notify_chosen'>> & { notify?: Notify | null };
 
 export type ChannelChange = Omit<ChangeConversationRequest, 'model'>;

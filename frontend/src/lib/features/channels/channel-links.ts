@@ -1,7 +1,4 @@
-/**
- * Channels that a text names. Who writes sees `#general`; what is sent is a link to the channel's id, so that it still leads there when
- * the channel is called otherwise.
- */
+/** Channel links: the author types `#general`, the message contains a link by id, which survives renames. */
 import type { App } from '#lib/app/app.ts';
 import type { Id } from '#lib/api/types.ts';
 import { isChannel } from '#lib/features/conversations/kinds.ts';
@@ -10,12 +7,12 @@ import type { ConversationView } from '#lib/features/conversations/conversation-
 
 const UUID = String.raw`[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}`;
 const LINK = new RegExp(String.raw`\[#([^\]\n]*)\]\(/c/(${UUID})\)`, 'gi');
-/** Code, links and addresses: what stands in them is not meant. */
+/** Code, links and URLs are not parsed. */
 const LITERAL = /(`{3,}[^]*?(?:`{3,}|$)|`[^`\n]*`|\[[^\]\n]*\]\([^)\s]*\)|https?:\/\/\S+)/;
-/** What would end the words of a link, or be more than words. */
+/** Characters that are unsafe in link text. */
 const MARKS = /[\\[\]`*<>]/g;
 
-/** With links in the place of the channels’ names. */
+/** Replaces channel names by links. */
 export function linked(text: string, channels: readonly Name[]): string {
   if (!text.includes('#')) return text;
   const link = (name: string, id: string) => `[#${name.replace(MARKS, '')}](/c/${id})`;
@@ -31,7 +28,7 @@ export function linked(text: string, channels: readonly Name[]): string {
     .join('');
 }
 
-/** With the channels’ names, as they are called now where that is known, in the place of links; and whom they mean. */
+/** Replaces links by current names; returns the channels too. */
 export function unlinked(text: string, channels: readonly Name[]): { text: string; meant: readonly Name[] } {
   const meant: Name[] = [];
   const words = text.replace(LINK, (_, written: string, id: string) => {
@@ -43,7 +40,7 @@ export function unlinked(text: string, channels: readonly Name[]): { text: strin
 }
 
 export class ChannelLinks {
-  /** Those that were chosen or stood in a text already: nobody has to be in them. */
+  /** Chosen or linked channels, which the user need not be a member of. */
   #meant: readonly Name[] = [];
   readonly #app: App;
   readonly #workspaceId: Id | undefined;
@@ -75,7 +72,7 @@ export class ChannelLinks {
   }
 }
 
-/** Has what is written in a conversation link channels. */
+/** Enables channel links in a conversation. */
 export function linkChannels(app: App, conversationView: ConversationView): void {
   conversationView.directory.channels = new ChannelLinks(app, conversationView.conversation?.workspace_id);
 }

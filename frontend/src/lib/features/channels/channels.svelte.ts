@@ -6,7 +6,7 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 export type ChannelFilter = 'all' | 'not_joined' | 'archived';
 
-/** What is seen of a channel before joining it. */
+/** Preview of a channel. */
 export interface Preview {
   channel: Conversation;
   /** The first few, owners first. */
@@ -18,7 +18,7 @@ const PAGE_SIZE = 50;
 const PREVIEWED_PEOPLE = 5;
 const PREVIEWED_MESSAGES = 20;
 
-/** What can be done with channels. */
+/** Channel requests. */
 export class ChannelsStore {
   readonly #api: Api;
   readonly #conversations: ConversationsStore;

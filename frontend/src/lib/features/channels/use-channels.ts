@@ -1,7 +1,7 @@
 import { useApp } from '#lib/app/app.ts';
 import { ChannelsStore } from './channels.svelte.ts';
 
-/** Comes with what needs it: most pages open without. */
+/** Loaded on demand. */
 export function useChannels(): ChannelsStore {
   const { api, conversations } = useApp();
   return new ChannelsStore(api, conversations);

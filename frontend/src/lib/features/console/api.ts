@@ -64,7 +64,7 @@ export type AdminWorkspace = Always<Described.AdminWorkspace, 'owner' | 'last_ac
 /** `GET /r1/admin/conversations`: a slice, the newest first */
 export type AdminConversation = Described.AdminConversation;
 
-/** `GET /r1/admin/workspaces/{id}/members`, `GET /r1/admin/conversations/{id}/members`: in these nobody is a guest */
+/** `GET /r1/admin/workspaces/{id}/members`, `GET /r1/admin/conversations/{id}/members`: without guests. */
 export type AdminMember = Described.AdminWorkspaceMember;
 
 export type SettingSource = Described.SettingSource;

@@ -2,10 +2,10 @@ import { page } from '$app/state';
 import { pathOf } from '#lib/util/address.ts';
 import { goto } from '#lib/util/navigation.ts';
 
-/** Where the last change leads while it is on its way: the next one adds to it, not to what is still shown. */
+/** Pending navigation, which the next change extends. */
 let coming: URL | null = null;
 
-/** What is shown of a list stands in the address, so that it can be passed on and come back to. Empty: it is taken out. */
+/** Sets query parameters of a list; empty values are removed. */
 export function setQueryParams(change: Record<string, string | null | undefined>): void {
   const from = coming && pathOf(coming) === pathOf(page.url) ? coming : page.url;
   const next = new URL(from.href);

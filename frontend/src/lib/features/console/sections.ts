@@ -23,7 +23,7 @@ import type { Component } from 'svelte';
 import { m } from '#lib/paraglide/messages.js';
 
 interface Section {
-  /** Below `/admin`; undefined: the console’s own address. */
+  /** Path segment below `/admin`; undefined for its root. */
   readonly name: string | undefined;
   readonly label: () => string;
   readonly icon: Component<LucideProps>;

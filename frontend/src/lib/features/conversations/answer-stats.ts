@@ -1,4 +1,4 @@
-/** What an answer took, in words. */
+/** Formats the statistics of an answer. */
 import type { AnswerFacts } from '#lib/api/assistants.ts';
 import { formatCredits } from '#lib/i18n/credits.ts';
 import { number } from '#lib/i18n/numbers.ts';
@@ -15,7 +15,7 @@ export function duration(milliseconds: number): string {
   return rest === 0 ? m.time_minutes({ count: minutes }) : m.facts_minutes({ minutes, seconds: rest });
 }
 
-/** How long a model thought: less than a second is no figure that anyone reads. */
+/** Formats thinking time; values below a second are omitted. */
 export function thoughtFor(milliseconds: number): string {
   return milliseconds < 1_000 ? m.thought_moment() : m.thought_for({ time: duration(milliseconds) });
 }
@@ -25,7 +25,7 @@ export function inTokens(count: number): string {
   return count === 1 ? m.facts_tokens_one() : m.facts_tokens({ count: number(count) });
 }
 
-/** In a line: “0.9 credits, 11 s”. */
+/** One-line summary: “0.9 credits, 11 s”. */
 export function summary({ cost, duration_ms, output_tokens }: AnswerFacts): string {
   const price = cost === null ? null : formatCredits(cost);
   const size = cost === null && output_tokens !== null ? inTokens(output_tokens) : null;

@@ -1,17 +1,17 @@
-/** Opens what of an answer stands for itself beside the conversation; elsewhere nothing does. */
+/** Context of answers whose artifacts can be opened beside the conversation. */
 import { getContext, setContext } from 'svelte';
 
-/** A block of code, as it stands in an answer. */
+/** Code block of an answer. */
 export interface Block {
   readonly language: string | null;
   readonly info?: string | undefined;
   readonly text: string;
 }
 
-/** Nothing is opened while it is being written. */
+/** Returns null while the answer is streaming. */
 type ArtifactContext = () => ((block: Block) => void) | undefined;
 
-/** From so many lines on code is worth a place of its own. */
+/** Code blocks with at least this many lines can be opened as artifacts. */
 const MANY_LINES = 15;
 const PREVIEWED = /^(html|svg|markdown|md)$/i;
 const KEY = Symbol('opening');

@@ -7,7 +7,7 @@ import type { Block, Inline } from '#lib/features/markdown/tree.ts';
 
 const LOOK = (() => undefined) as never;
 
-/** With a mark as ⟨n⟩. */
+/** Marks as ⟨n⟩. */
 function written(blocks: readonly (Block | Inline)[]): string {
   return blocks
     .map((one): string => {

@@ -1,10 +1,10 @@
-/** Numbers in an answer that stand for what it cites: `[1]`, `[2][5]`, `[1, 3]`. */
+/** Citation marks of an answer: `[1]`, `[2][5]`, `[1, 3]`. */
 import type { Component } from 'svelte';
 import type { Block, Inline } from '#lib/features/markdown/tree.ts';
 
 const MARKS = /\[\d{1,3}(?:\s*,\s*\d{1,3})*\]/g;
 
-/** What draws a mark. */
+/** Component that draws a mark. */
 type CitationStyle = Component<{ n: number }>;
 type Cites = (n: number) => boolean;
 

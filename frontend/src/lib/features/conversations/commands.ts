@@ -1,4 +1,4 @@
-/** What one does by a `/` in front of what one writes. */
+/** Slash commands of the composer. */
 import { goto } from '#lib/util/navigation.ts';
 import { FOREVER } from '#lib/features/channels/api.ts';
 import type { App } from '#lib/app/app.ts';
@@ -18,25 +18,25 @@ export interface CommandPlace {
 }
 
 export interface CommandField extends CommandPlace {
-  /** Puts another text where one writes. */
+  /** Replaces the text of the composer. */
   readonly write: (text: string) => void;
 }
 
-/** `done`: what was typed goes; `kept`: it stays, because it failed or more is needed; else this is sent in its place. */
+/** `done`: clear the input; `kept`: keep it, because the command failed or needs more; otherwise send this text instead. */
 export type CommandEnd = 'done' | 'kept' | { readonly send: string };
 
 export interface Command {
   readonly name: string;
   readonly about: () => string;
-  /** What can stand behind it. */
+  /** Hint for the argument. */
   readonly takes?: () => string;
-  /** Nothing can be done without. */
+  /** Whether the argument is required. */
   readonly needsText?: boolean;
   readonly isFor?: (place: CommandPlace) => boolean;
   readonly run: (place: CommandPlace, text: string) => CommandEnd | Promise<CommandEnd>;
 }
 
-/** So long somebody is not disturbed who doesn’t say how long. */
+/** Default duration of “do not disturb”, in milliseconds. */
 const USUAL_REST = 3_600_000;
 /** The longest note of a reminder, in characters. */
 const MAX_NOTE = 200;
@@ -128,7 +128,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'shrug',
     about: m.command_shrug,
     takes: m.command_shrug_takes,
-    // As markdown has it.
+    // Escaped for Markdown.
     run: (_, text) => ({ send: `${text} ¯\\\\\\_(ツ)\\_/¯`.trimStart() })
   },
   {
@@ -163,7 +163,7 @@ export const COMMANDS: readonly Command[] = [
 /** The newest message that the server has, as far as it is loaded. */
 const newestIn = ({ log }: ConversationView) => log.items.findLast(({ view }) => view.id !== null)?.view.id ?? null;
 
-/** Of the message that one answers, else of the newest one here. */
+/** Applies to the message being replied to, otherwise to the newest one. */
 async function remind({ app, conversationView }: CommandPlace, text: string): Promise<CommandEnd> {
   const messageId = conversationView.target.replyTo?.id ?? newestIn(conversationView);
   if (!messageId) return refuse(m.command_remind_nothing());
@@ -195,14 +195,14 @@ export interface Typed {
   readonly text: string;
 }
 
-/** The command that a text begins with, and what stands behind it. */
+/** Parses the command at the start of a text and its argument. */
 export function typedIn(text: string, place: CommandPlace): Typed | null {
   const [, name, rest = ''] = /^\/([a-z]+)(?:\s+([\s\S]*))?$/.exec(text.trim()) ?? [];
   const command = name && commandsFor(place).find((one) => one.name === name);
   return command ? { command, text: rest.trim() } : null;
 }
 
-/** Does what a text stands for; false where it is no command. */
+/** Executes the command in a text; returns false if it has none. */
 export async function executed(field: CommandField, text: string): Promise<boolean> {
   if (text.trimStart().startsWith('+')) return reacted(field, text);
   const typed = typedIn(text, field);
@@ -210,7 +210,7 @@ export async function executed(field: CommandField, text: string): Promise<boole
   return typed !== null;
 }
 
-/** Of the message that one answers, else of the newest one here; false where no emoji is meant, or nobody may react. */
+/** Reacts to the message being replied to, otherwise to the newest one; returns false without an emoji or permission. */
 async function reacted({ conversationView, write }: CommandField, text: string): Promise<boolean> {
   const { quickEmoji } = await import('#lib/features/reactions/quick-reaction.ts');
   const emoji = conversationView.rights.canReact ? await quickEmoji(text, conversationView.directory.emoji) : null;

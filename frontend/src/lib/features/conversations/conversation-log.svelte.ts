@@ -35,11 +35,11 @@ export interface LogHost {
   readonly sync: () => void;
 }
 
-/** As `app.html` asks for it; one page holds what is unread, unless that is much. */
+/** Page size, also used by `app.html`; usually covers all unread messages. */
 const PAGE = 80;
 const OLDER_PAGE = 100;
 const MAX_AT_ONCE = 200;
-/** So much of what was read already stands above the unread line. */
+/** Read messages shown above the unread marker. */
 const READ_BEFORE_UNREAD = 20;
 /** Messages of a conversation or thread, in order, as far as they are loaded. */
 export class ConversationLog {
@@ -50,7 +50,7 @@ export class ConversationLog {
   #unreadFrom = $state<number | null>(null);
   readonly positions: ReadPositionsStore;
   readonly requests: MessageRequests;
-  /** What models think before they write, by the message that it becomes. */
+  /** Reasoning text of models, by message. */
   readonly thoughts = new SvelteMap<string, Thoughts>();
 
   #builder = new RowBuilder();
@@ -67,7 +67,7 @@ export class ConversationLog {
     (id) => this.#fetchAnswer(id)
   );
   protected readTo = 0;
-  /** Something here was marked as unread since the reader came in. */
+  /** Whether the reader marked messages unread in this visit. */
   keepsUnread = false;
   #limit = PAGE;
   protected readBefore = 0;
@@ -76,7 +76,7 @@ export class ConversationLog {
   constructor(
     readonly id: string,
     host: LogHost,
-    /** The message whose thread this is; null: the conversation's main line. */
+    /** Root message of the thread; null for the conversation itself. */
     readonly root: string | null = null
   ) {
     this.host = host;
@@ -86,12 +86,12 @@ export class ConversationLog {
   }
 
   /**
-   * Everything that is shown, in order; rows stay the same objects while nothing about them changes. Not a derived value: that
-   * would belong to the component which opened the log first, and go stale when it is gone.
+   * Rows in display order; unchanged rows keep their identity. Not derived state, because that would belong to the component that opened the log
+   * first.
    */
   get items(): readonly Row[] {
     const { entries, outbox, hasOlder, line } = this.#state;
-    // What a thread is about stands above its first reply, as soon as that one is there.
+    // The root of a thread precedes its first reply, once that is loaded.
     const isCut = hasOlder && line !== null && entries[0]?.message.id === line;
     return this.#builder.build(isCut ? entries.slice(1) : entries, outbox, {
       me: this.host.me(),
@@ -140,12 +140,12 @@ export class ConversationLog {
     return this.#state.cursor;
   }
 
-  /** Whoever sees the last message has seen what happened up to here: what was deleted behind it is not unread. */
+  /** Sequence number up to which everything is read when the last message is visible; includes deleted messages after it. */
   get lastSeq(): number {
     return this.#state.loaded ? this.#state.cursor : 0;
   }
 
-  /** How many events are known to exist beyond the cursor. */
+  /** Number of known events after the cursor. */
   get missing(): number {
     return this.#state.known - this.#state.cursor;
   }
@@ -159,7 +159,7 @@ export class ConversationLog {
     return this.#state.entries[findIndexById(this.#state.entries, id)]?.message ?? null;
   }
 
-  /** Whether others say something with it: what one has asked an assistant for here is awaited, and no news. */
+  /** Whether the message counts as unread: own messages and answers to own prompts don't. */
   isNews({ own, sender, replyTo }: Pick<MessageView, 'own' | 'sender' | 'replyTo'>): boolean {
     if (own) return false;
     if (sender.kind !== 'assistant' || replyTo === null) return true;
@@ -179,17 +179,17 @@ export class ConversationLog {
 
   // ── history ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The reader comes in, having read up to `read` before. What is unread is loaded as far as one page holds it. */
+  /** Opens the log at the read position `read`; unread messages are loaded up to one page. */
   async open(read: number, last: number): Promise<void> {
     this.#limit = Math.min(MAX_AT_ONCE, Math.max(PAGE, last - read + READ_BEFORE_UNREAD));
     this.readBefore = read;
-    // Marked as unread elsewhere, while this device was away: reading it again is news.
+    // Marked unread on another device meanwhile.
     this.readTo = Math.min(this.readTo, read);
     this.keepsUnread = false;
     this.#unreadFrom = null;
     if (this.#state.loaded) this.markUnread();
     else await this.load();
-    // What happened last may be no message, and then no page tells of it.
+    // The last event may not be a message, so no page contains it.
     this.noteLatestSeq(last);
     if (this.isBehind) this.host.sync();
   }
@@ -222,7 +222,7 @@ export class ConversationLog {
     const basis = this.#state.known;
     try {
       const page = await this.page({ ...this.before(oldest), limit: OLDER_PAGE });
-      // Read anew meanwhile, it begins elsewhere: between that and this page there would be a hole.
+      // The log was reloaded meanwhile; merging this page would leave a gap.
       if (!this.find(oldest.id) && !this.isGone(oldest.id)) return;
       this.apply({ kind: 'page', part: 'older', items: page.items, hasMore: page.has_more, basis });
     } catch (error) {
@@ -232,10 +232,7 @@ export class ConversationLog {
     }
   }
 
-  /**
-   * The line stands above the first message of somebody else that was not read; further up where that is not loaded. Where
-   * the reader has put it there, above one of their own, too.
-   */
+  /** Sets the unread marker above the first unread message of someone else. A manual mark may also be above an own message. */
   protected markUnread(isChosen = false): void {
     const first = this.items.findIndex(
       ({ view }) => view.seq !== null && view.seq > this.readBefore && (isChosen || !view.own)
@@ -252,7 +249,7 @@ export class ConversationLog {
     return { before_seq: seq };
   }
 
-  // ── what arrives ─────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Receiving ──
 
   apply(input: LogInput): void {
     if (input.kind === 'page') for (const { sender } of input.items) this.#learnSender(sender);
@@ -276,13 +273,13 @@ export class ConversationLog {
   applyFrame(frame: DurableFrame): void {
     this.#deltas.flush();
     this.apply({ kind: 'event', frame });
-    // Another version of it was thought otherwise.
+    // The reasoning of another version differs.
     if (frame.type === 'message.updated') this.thoughts.delete(frame.payload.message.id);
     if (frame.type === 'message.created') this.positions.applySender(frame.payload.message);
     if (this.isBehind) this.host.sync();
   }
 
-  /** Something up to `seq` exists, as the server says in its hello. */
+  /** Records that events up to `seq` exist, as the hello states. */
   noteLatestSeq(seq: number): void {
     this.apply({ kind: 'heard', seq });
   }
@@ -296,7 +293,7 @@ export class ConversationLog {
   }
 
   applyToolCall(messageId: string, call: ToolCall): void {
-    // It stands behind the text that came before it.
+    // Keeps the order with pending deltas.
     this.#deltas.flush();
     this.apply({ kind: 'tool_call', messageId, call });
   }
@@ -305,7 +302,7 @@ export class ConversationLog {
     this.apply({ kind: 'thread', messageId, thread });
   }
 
-  /** The log has been trimmed, or is too far behind: what is shown is read anew. */
+  /** Reloads the log after it was trimmed or has fallen too far behind. */
   startOver(): Promise<void> {
     this.apply({ kind: 'expired' });
     return this.load();
@@ -316,17 +313,17 @@ export class ConversationLog {
     try {
       this.apply({ kind: 'fetched', message: await this.host.api.get(`/messages/${id}`), basis });
     } catch (error) {
-      // Anything else is asked again.
+      // Other errors are retried.
       if (error instanceof ApiError && error.status === 404) this.apply({ kind: 'removed', id });
     }
   }
 
-  /** One is about to say something here, which has not come to the log yet. */
+  /** Whether own messages are not in the log yet. */
   get hasUnsent(): boolean {
     return this.#state.outbox.length > 0;
   }
 
-  /** Of what was read nothing stays; it is read anew when somebody comes in. */
+  /** Unloads messages that were read; the next visit loads them again. */
   unload(): void {
     this.#deltas.clear();
     this.apply({ kind: 'expired' });
@@ -334,13 +331,12 @@ export class ConversationLog {
     this.thoughts.clear();
   }
 
-  /** It is no longer shown. */
   close(): void {
     this.#watch.stop();
     this.#deltas.stop();
   }
 
-  /** Reads what follows a message of which another version is shown. */
+  /** Loads the messages after a message whose version changed. */
   async #readBranch(): Promise<void> {
     const { branch, known: basis } = this.#state;
     if (!branch) return;
@@ -349,12 +345,12 @@ export class ConversationLog {
       if (page.has_more) await this.startOver();
       else this.apply({ kind: 'branch', items: page.items, basis, branch });
     } catch {
-      // What is shown is not all of it: the whole is read again, and a failure said.
+      // Incomplete: reload everything and report a failure.
       await this.startOver();
     }
   }
 
-  // ── what is done ─────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Actions ──
 
   send(
     content: string,
@@ -363,7 +359,7 @@ export class ConversationLog {
     files: readonly AttachedFile[] = [],
     placed: Placed = {}
   ): string {
-    // Who answers has seen what was new, also where it is still being loaded.
+    // Sending a message marks the conversation read.
     this.#unreadFrom = null;
     this.readBefore = Number.POSITIVE_INFINITY;
     return this.host.outbox.send(this.id, content, replyTo, mentions, files, placed);
@@ -374,7 +370,7 @@ export class ConversationLog {
     return this.host.outbox;
   }
 
-  /** The reader has marked something as unread: it stays so while they are here, however much of it they see. */
+  /** Applies a manual unread mark, which stays for this visit. */
   applyReadPosition(read: number): void {
     this.keepsUnread = true;
     this.readTo = read;
@@ -390,7 +386,7 @@ export class ConversationLog {
     this.host.tell('receipt', { conversation_id: this.id, seq, state: 'read' });
   }
 
-  /** What was said without a connection was not heard. What was is not said again: it may have been marked as unread elsewhere since. */
+  /** Repeats the read position after a reconnect, unless it was sent before. */
   repeatRead(): void {
     if (this.readTo > this.positions.own)
       this.host.tell('receipt', { conversation_id: this.id, seq: this.readTo, state: 'read' });

@@ -1,19 +1,19 @@
-/** What a conversation is called, and whom it is with. */
+/** Conversation names and participants. */
 import type { Conversation, Id, Member } from '#lib/api/types.ts';
 import { isAssistantChat, isPair } from './kinds.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-/** The people in it but oneself. */
+/** Members except the reader. */
 export function othersIn(conversation: Conversation, me: Id | undefined): Member[] {
   return (conversation.members ?? []).filter((member) => member.user_id !== me);
 }
 
-/** Whether all its people are named here; of a large one answers name only the first. */
+/** Whether all members are loaded; responses of large conversations contain only the first. */
 export function knowsEverybody({ members, member_count }: Conversation): boolean {
   return (members?.length ?? 0) >= member_count;
 }
 
-/** Its title, else the names of those it is with. Empty only for a moment, while the members are not known. */
+/** Title or the names of the others; empty until members are loaded. */
 export function conversationName(conversation: Conversation, me: Id | undefined): string {
   if (conversation.title) return conversation.title;
   const people = othersIn(conversation, me).map((member) => member.display_name);
@@ -23,7 +23,7 @@ export function conversationName(conversation: Conversation, me: Id | undefined)
   return names.join(', ');
 }
 
-/** The other of two is gone: the last message tells who it was, if it was theirs. */
+/** The other person has left: use the sender of the last message. */
 function whoLeft({ last_message }: Conversation, me: Id | undefined): string {
   const sender = last_message?.sender;
   if (sender?.kind === 'deleted') return m.actor_gone();

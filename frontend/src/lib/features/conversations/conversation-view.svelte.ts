@@ -81,7 +81,7 @@ export class ConversationView {
     const name = this.conversation && this.#app.conversations.nameOf(this.conversation);
     return name || m.chat_unnamed();
   });
-  /** Name of whom messages go to: in a chat with an assistant the assistant, whatever the title of the chat. */
+  /** Recipient's name: in a chat with an assistant the assistant, whatever the title of the chat. */
   readonly addressee = $derived.by(() => this.assistant?.name || this.name);
   /** The assistant of a chat with one. */
   readonly assistant = $derived.by<AssistantMember | undefined>(() =>

@@ -29,9 +29,9 @@ import type { PresenceStore } from '#lib/features/people/presence.svelte.ts';
 import type { SessionStore } from '#lib/features/auth/session.svelte.ts';
 
 const PAGE_SIZE = 200;
-/** Where more conversations than this have to be read anew, one reading of the list costs less. */
+/** Above this number of stale conversations the whole list is reloaded. */
 const MAX_SINGLE_READS = 10;
-/** In groups of up to so many everybody is known while they are open: by name, and how far they have read. */
+/** Group size up to which all members and read positions are loaded. */
 export const MAX_LOADED = 100;
 
 /** All conversations of the account: names, last messages, unread counts; live. */
@@ -82,7 +82,7 @@ export class ConversationsStore {
     return this.#items.get(id);
   }
 
-  /** Those one is in, newest activity first. */
+  /** Own conversations of a workspace, most recent first. */
   in(workspaceId: Id | undefined): Conversation[] {
     return [...this.#items.values()]
       .filter(({ own, workspace_id }) => own !== null && (workspaceId === undefined || workspace_id === workspaceId))
@@ -94,17 +94,17 @@ export class ConversationsStore {
     return this.#isOpenAmongUnread;
   }
 
-  /** Its title, else the names of those it is with. */
+  /** Title or the names of the others. */
   nameOf(conversation: Conversation): string {
     return conversationName(conversation, this.#session.account?.id);
   }
 
-  /** Nothing has been begun yet: there are only the channels that everybody is in. */
+  /** Whether there are only default channels. */
   get isEmpty(): boolean {
     return this.isLoaded && [...this.#items.values()].every((conversation) => conversation.is_default);
   }
 
-  /** The people in it but oneself. */
+  /** Members except the reader. */
   others(conversation: Conversation): Member[] {
     return othersIn(conversation, this.#session.account?.id);
   }
@@ -112,7 +112,7 @@ export class ConversationsStore {
   /** The conversation on the screen. */
   open(id: Id | null): void {
     if (id === this.#openId) return;
-    // Nothing is told of one that one only looked at.
+    // Previewed channels send no events.
     if (this.#openId !== null && this.#items.get(this.#openId)?.own === null) this.#items.delete(this.#openId);
     this.#openId = id;
     this.#completeMembers();
@@ -133,7 +133,7 @@ export class ConversationsStore {
     if (changed && changed !== conversation) this.#items.set(id, changed);
   }
 
-  /** What one has chosen for it. */
+  /** Applies a change of own settings. */
   setOwn(id: Id, change: Partial<OwnSettings>): void {
     this.#reads.change(id, () => this.#chose(id, change));
   }
@@ -144,7 +144,7 @@ export class ConversationsStore {
     );
   }
 
-  /** Marks all that is in it as read, without opening it. */
+  /** Marks the whole conversation read. */
   async markRead(id: Id): Promise<void> {
     const seq = this.#items.get(id)?.last_seq;
     if (seq === undefined) return;
@@ -152,12 +152,12 @@ export class ConversationsStore {
     this.seen(id, seq);
   }
 
-  /** Marks a message, by its place in the log, and all behind it as unread. */
+  /** Marks the conversation unread from the event `seq` on. */
   async markUnread(id: Id, seq: number): Promise<void> {
     await this.#api.post(`/conversations/${id}/unread`, { seq });
   }
 
-  /** Reads the whole list anew; calls in between share the reading. */
+  /** Reloads the list; concurrent calls share one request. */
   load(): Promise<void> {
     this.#loading ??= this.#loadAll().finally(() => {
       this.#loading = undefined;
@@ -168,7 +168,7 @@ export class ConversationsStore {
     return this.#loading;
   }
 
-  /** One conversation, from the list or from the server. */
+  /** Returns a conversation from the list or the server. */
   async find(id: Id): Promise<Conversation> {
     await this.#loading;
     return this.#items.get(id) ?? (await this.refresh(id));
@@ -184,7 +184,7 @@ export class ConversationsStore {
   }
 
   async create(conversation: NewConversation): Promise<Conversation> {
-    // Where no answer came, the same wish once more is the same conversation.
+    // Retries after a lost response use the same id.
     const client_id = this.#begun.idOf(conversation);
     const created = await this.#api.post('/conversations', { client_id, ...conversation });
     this.#begun.done();
@@ -197,7 +197,7 @@ export class ConversationsStore {
     await this.#request(id, () => this.#api.patch(`/conversations/${id}`, changes));
   }
 
-  /** One's own choices for it: shown at once; a refusal takes these back, and not what was told or chosen since. */
+  /** Changes own settings optimistically; a rejection reverts only these, not later changes. */
   async choose(id: Id, change: OwnChange): Promise<void> {
     const before = this.#items.get(id)?.own;
     const made = settingsAfter(change);
@@ -263,11 +263,11 @@ export class ConversationsStore {
     return this.#reads.run(id, request, (conversation) => this.#upsert(conversation));
   }
 
-  /** Answers name only the first members of a group; in an open one that is not too large everybody is known by name. */
+  /** Loads all members of the open group if it is not too large. */
   #completeMembers(): void {
     const conversation = this.#openId === null ? undefined : this.#items.get(this.#openId);
     if (!conversation?.members || conversation.member_count > MAX_LOADED || knowsEverybody(conversation)) return;
-    // Not reachable: the next opening asks again.
+    // Retried at the next opening.
     this.#readMembers(conversation).catch(() => undefined);
   }
 
@@ -275,7 +275,7 @@ export class ConversationsStore {
     const { items } = await this.#api.get(`/conversations/${id}/members`, { page_size: MAX_LOADED });
     this.#presence.add(items);
     const now = this.#items.get(id);
-    // Somebody came or went meanwhile.
+    // Members changed meanwhile.
     if (now && now.members !== members) this.#completeMembers();
     else if (now) this.#items.set(id, { ...now, members: items });
   }
@@ -296,17 +296,17 @@ export class ConversationsStore {
     if (conversation.id === this.#openId) this.#completeMembers();
   }
 
-  /** The connection stands: nothing was heard before it. */
+  /** Handles a hello: compares the list with the server's. */
   #greet(hello: HelloPayload): void {
     // The answer may be from before it, and may fail without it.
     if (this.#loading) this.#early = hello;
-    // What was read on another device has moved nothing in the log.
+    // Reading on another device changes no log.
     else if (this.isLoaded && this.#connection.wasAway) void this.load();
     else if (this.isLoaded) this.#compare(hello);
     else if (this.error !== null) void this.load();
   }
 
-  /** What the hello names and we do not have, or have older, has changed while we were away; so has what it leaves out. */
+  /** Reloads conversations that are newer, unknown or missing in the hello. */
   #compare(hello: HelloPayload): void {
     const named = new Set(hello.conversations.map(({ id }) => id));
     const changed = hello.conversations.filter(({ id, last_seq }) => (this.#items.get(id)?.last_seq ?? -1) < last_seq);
@@ -350,14 +350,14 @@ export class ConversationsStore {
     }
   }
 
-  /** Somebody came, went or has another role in a channel; that is not in its log. */
+  /** Membership changes of channels, which are in no log. */
   #applyMemberFrame(frame: ChannelMemberFrame): void {
     const { conversation_id: id } = frame.payload;
     const conversation = this.#items.get(id);
     const me = this.#session.account?.id;
     const userId = frame.type === 'member.removed' ? frame.payload.user_id : frame.payload.member.user_id;
     if (userId === me && (frame.type === 'member.removed' || !conversation?.own)) {
-      // What is open can perhaps still be read, and what was joined elsewhere is to be shown.
+      // The open channel may remain readable; a joined one must appear.
       if (frame.type !== 'member.removed' || id === this.#openId) this.#fetchQuietly(id);
       else this.#items.delete(id);
     } else if (conversation) this.#items.set(id, { ...conversation, ...withMember(frame, conversation, me) });
@@ -386,14 +386,14 @@ export class ConversationsStore {
     else for (const id of stale) this.#fetchQuietly(id);
   }
 
-  /** Tells the server what is on the screen: of what passes in large conversations it sends only that. */
+  /** Reports the open conversation: transient events of large conversations are sent for it only. */
   #view(): void {
     const open = this.#openId === null ? [] : [this.#openId];
     this.#connection.notify('view', { conversation_ids: open });
   }
 
   #fetchQuietly(id: Id): void {
-    // Not visible any more, or not reachable: the next hello or event tells.
+    // Not visible or offline: the next hello or event retries.
     this.refresh(id).catch(() => undefined);
   }
 }

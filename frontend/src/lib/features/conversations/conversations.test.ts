@@ -69,11 +69,11 @@ const conversation = (more: Partial<Conversation> = {}): Conversation => ({
   ...more
 });
 
-/** The server's list, and what a single conversation answers. */
+/** Server with a list and single conversations. */
 class FakeApi extends Api {
   list: Conversation[] = [];
   single = new Map<string, Conversation>();
-  /** Of a large group. */
+  /** Members of a large group. */
   people: Member[] = [];
   gate: Promise<void> = Promise.resolve();
   asked: string[] = [];
@@ -306,7 +306,7 @@ describe('the list', () => {
     await store.load();
     greet(['c1', 'c2', 'c3'].map((id) => ({ id, last_seq: 3 })));
     expect(api.asked).toEqual(['/conversations']);
-    // One has more, one is new, one is not named any more: it is gone.
+    // One changed, one new, one missing and therefore gone.
     api.single.set('c1', conversation({ last_seq: 8, unread: 5 }));
     api.single.set('c4', conversation({ id: 'c4' }));
     greet(['c1', 'c2', 'c4'].map((id) => ({ id, last_seq: id === 'c1' ? 8 : 3 })));
@@ -391,7 +391,7 @@ describe('the list', () => {
       const parts = sidebar.parts('w1');
       return ['unread', 'rest'].map((part) => parts.find(({ key }) => key === part)?.items.map(({ id }) => id) ?? []);
     };
-    // By a link: it is open before the list is there.
+    // Opened by a link before the list has loaded.
     store.open('c1');
     api.list = [conversation(), conversation({ id: 'c2', unread: 0 })];
     await store.load();
@@ -417,7 +417,7 @@ describe('the list', () => {
     expect(shown().members).toHaveLength(1);
     store.open('c1');
     await expect.poll(() => shown().members?.length).toBe(3);
-    // An answer that names fewer takes none of them away, where nobody came or went.
+    // A shorter member list removes nobody without a membership event.
     api.single.set('c1', conversation({ ...large, last_seq: 3, members: members.slice(1, 2) }));
     await store.refresh('c1');
     expect(shown().members).toHaveLength(3);
@@ -469,7 +469,7 @@ describe('the list', () => {
     await store.create(group);
     expect(ids[0]).toBeTypeOf('string');
     expect(ids[1]).toBe(ids[0]);
-    // It is there: the same once more is another one.
+    // Created: the same input is a new conversation.
     await store.create(group);
     await store.create({ ...group, client_id: 'chosen' });
     expect(ids[2]).not.toBe(ids[0]);
@@ -512,7 +512,7 @@ describe('channels in the list', () => {
     say('message.updated', { conversation_id: 'c1', seq: 4, message: message(3, 'mai', { content: 'for nobody' }) });
     await vi.waitFor(() => expect(store.get('c1')).toMatchObject({ own: { unread_mentions: 0 } }));
     expect(api.asked).toEqual(['/conversations/c1']);
-    // What was read already, and what one says oneself, counts for nothing.
+    // Read messages and own messages don't count.
     const mentions = [{ kind: 'user' as const, id: 'me' }];
     say('message.updated', { conversation_id: 'c1', seq: 5, message: message(2, 'mai', { mentions }) });
     say('message.updated', { conversation_id: 'c1', seq: 6, message: message(3, 'me', { mentions }) });
@@ -599,7 +599,7 @@ describe('channels in the list', () => {
     api.single.set('c2', channel({ id: 'c2' }));
     say('member.added', { conversation_id: 'c2', member: member('me', 'Elena') });
     await expect.poll(() => store.in('w1').length).toBe(2);
-    // Removed by an admin: it can still be read.
+    // Removed by an admin: still readable.
     api.single.set('c2', channel({ id: 'c2', own: null }));
     say('member.removed', { conversation_id: 'c2', user_id: 'me' });
     await expect.poll(() => store.in('w1').length).toBe(1);

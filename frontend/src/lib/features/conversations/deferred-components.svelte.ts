@@ -48,7 +48,7 @@ type ReceiptColumn = Component<ComponentProps<typeof ReceiptColumnType>>;
 type Strips = Component<ComponentProps<typeof StripsType>>;
 type Versions = Component<ComponentProps<typeof VersionsType>>;
 
-/** What a conversation can be read without: it comes right after it, and is then there at once. */
+/** Components that are loaded right after the conversation becomes readable. */
 interface DeferredComponents {
   Composer: Composer | null;
   TypingIndicator: TypingIndicator | null;
@@ -72,11 +72,11 @@ interface DeferredComponents {
   Versions: Versions | null;
   /** Reads an answer that is still being written. */
   GrowingMarkdown: typeof GrowingMarkdown | null;
-  /** For the keys that do something with a message. */
+  /** For message shortcuts. */
   actionsOf: typeof actionsOf | null;
-  /** For a finger that rests on a message. */
+  /** For touch screens. */
   longPress: typeof longPress | null;
-  /** It didn't come: messages are shown without their files. */
+  /** Loading failed: messages are shown without attachments. */
   isLate: boolean;
 }
 
@@ -108,9 +108,9 @@ export const later = $state<DeferredComponents>({
 });
 
 export async function loadDeferredComponents(app: App, conversationView: ConversationView): Promise<void> {
-  // What can't be brought is tried again by the next conversation.
+  // The next conversation retries failures.
   await Promise.allSettled([
-    // One writes soon after one has begun to read.
+    // The composer is loaded early.
     import('./composer.svelte').then(
       (part) => (later.Composer ??= part.default),
       () => toast(m.part_failed())
@@ -121,9 +121,9 @@ export async function loadDeferredComponents(app: App, conversationView: Convers
     import('#lib/features/channels/channel-links.ts').then(({ linkChannels }) => linkChannels(app, conversationView))
   ]);
   later.isLate = later.Attachments === null;
-  // What only typing, choosing files or emptying asks for does not keep waiting what is seen.
+  // Less urgent components don't delay the visible ones.
   await Promise.allSettled([
-    // Files can be chosen and people called without a connection, and a conversation have nothing in it.
+    // Needed offline and in empty conversations.
     import('#lib/features/files/tray.svelte'),
     import('./composer/mention-list.svelte'),
     import('./components/empty-conversation.svelte')

@@ -1,6 +1,6 @@
 /**
- * Drafts as the server keeps them, for all devices of somebody's. What is written here is there at once in this browser (`DraftsStore`), and told
- * when the keys rest; what was written without a connection is told later, with the time at which it was. The newest one counts.
+ * Synchronises drafts between the devices of an account. Drafts are stored locally at once (`DraftsStore`) and uploaded when typing pauses; offline
+ * changes are uploaded later with their time. The newest version wins.
  */
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Draft } from '#lib/features/scheduling/api.ts';
@@ -13,7 +13,7 @@ export interface DraftUpdates {
 }
 
 interface SyncState {
-  /** When it was written last, by the server's clock; milliseconds since 1970. */
+  /** Server time of the last change, in milliseconds since 1970. */
   readonly at: number;
   /** The server hasn't got it yet. */
   readonly isDirty: boolean;
@@ -23,16 +23,16 @@ interface SyncState {
 
 type Times = Pick<Storage, 'getItem' | 'setItem'>;
 
-/** So long the keys rest before the server is told. */
+/** Typing pause before an upload, in milliseconds. */
 const REST = 900;
-/** What the server could not be told is told again after so long. */
+/** Delay before a failed upload is retried, in milliseconds. */
 const RETRY_DELAY = 15_000;
-/** What is told so late says when it was written. */
+/** Uploads later than this state their time of writing, in milliseconds. */
 const UPLOAD_TIMEOUT = 5_000;
 const MAX_DRAFTS = 200;
-/** Of what was sent so long ago nothing is told late any more. */
+/** Sent drafts older than this are no longer synchronised, in milliseconds. */
 const SETTLED = 60 * 60_000;
-/** No refusals: it is told again after a sign-in, or when there is room. */
+/** Temporary statuses, retried after a sign-in or when there is room. */
 const LATER: ReadonlySet<number> = new Set([401, 429]);
 
 export class DraftSync {
@@ -44,10 +44,10 @@ export class DraftSync {
   readonly #shown: (conversationId: Id, text: string) => void;
   readonly #known = new Map<string, SyncState>();
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
-  /** What the server is being told of: two requests at once may reach it in either order. */
+  /** Keys with an upload in flight; parallel uploads could arrive out of order. */
   readonly #telling = new Set<string>();
   readonly #leave: (() => void)[];
-  /** How far the server's clock is ahead of this one. */
+  /** Offset of the server's clock, in milliseconds. */
   #ahead = 0;
   #again: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
@@ -79,7 +79,7 @@ export class DraftSync {
     clearTimeout(this.#again);
   }
 
-  /** The connection stands: what was written elsewhere comes here, and what was written here goes there. */
+  /** Exchanges drafts with the server after a connect. */
   async exchange(): Promise<void> {
     try {
       const { items, total } = await this.#api.get('/drafts', { page_size: MAX_DRAFTS });
@@ -88,20 +88,20 @@ export class DraftSync {
       const there = new Set(items.map(keyOf));
       for (const key of this.#drafts.all().keys()) {
         const known = this.#known.get(key);
-        // From before drafts were told to the server.
+        // Stored before drafts were synchronised.
         if (!known) this.#record(key, { at: 0, isDirty: true, isStored: false });
         else if (known.isStored && !known.isDirty && !there.has(key) && total <= MAX_DRAFTS)
           this.#adopt(key, '', null, known.at);
       }
     } catch {
-      // The next hello asks again.
+      // Retried after the next hello.
       return;
     }
     this.#trim();
     this.#uploadAll();
   }
 
-  /** All of it is written to the disk with each key: what is over is not kept. */
+  /** Bounds the state, which is written on each change. */
   #trim(): void {
     for (const [key, { at, isDirty }] of this.#known)
       if (!isDirty && this.#drafts.get(key) === '' && this.#now() - at > SETTLED) this.#known.delete(key);
@@ -131,7 +131,7 @@ export class DraftSync {
     this.#telling.delete(key);
   }
 
-  /** Tells the server once; whether there is more to tell at once. */
+  /** Uploads one draft; returns whether it changed meanwhile. */
   async #isWrittenOn(key: string): Promise<boolean> {
     const known = this.#known.get(key);
     if (!known?.isDirty || !this.#live.ready) return false;
@@ -152,10 +152,10 @@ export class DraftSync {
       if (isOther) this.#adopt(key, stored.content, stored.reply_to ?? null, Date.parse(stored.updated_at));
     } catch (error) {
       if (this.#known.get(key) !== known) return !this.#timers.has(key);
-      // What the server doesn't take stays in this browser.
+      // A rejected draft stays local.
       if (error instanceof ApiError && error.status >= 400 && error.status < 500 && !LATER.has(error.status))
         this.#record(key, { at: known.at, isDirty: false, isStored: false });
-      // Where the line is lost as well, the next hello is sooner.
+      // After a disconnect the next hello comes sooner.
       else if (!this.#isClosed) this.#again ??= setTimeout(() => this.#uploadAll(), RETRY_DELAY);
     }
     return false;
@@ -177,7 +177,7 @@ export class DraftSync {
     const key = keyOf(draft);
     const at = Date.parse(draft.updated_at);
     const known = this.#known.get(key);
-    // What is being written here is newer, or this is its echo.
+    // The local draft is newer, or this is its echo.
     if (known && known.at >= at) return;
     if (known?.isDirty && (this.#timers.has(key) || this.#telling.has(key))) return;
     this.#adopt(key, draft.content, draft.reply_to ?? null, at);
@@ -192,12 +192,12 @@ export class DraftSync {
 
   #record(key: string, known: SyncState): void {
     this.#known.set(key, known);
-    // Whose drafts they are has gone, and leaves nothing.
+    // The account has signed out.
     if (this.#isClosed) return;
     try {
       this.#storage?.setItem(this.#name, JSON.stringify([...this.#known]));
     } catch {
-      // Without room it is told again by the next page.
+      // Storage full: the next page uploads it again.
     }
   }
 
@@ -206,7 +206,7 @@ export class DraftSync {
   }
 }
 
-/** Where drafts of somebody’s are that this browser alone has. */
+/** Keys of drafts that exist only in this browser. */
 export function unsyncedDrafts(storage: DraftStorage, userId: Id): string[] {
   const told = new Set(
     storedState(storage, nameOf(userId)).flatMap(([key, { isDirty, isStored }]) => (isStored && !isDirty ? [key] : []))
@@ -222,7 +222,7 @@ function storedState(storage: Pick<Storage, 'getItem'> | undefined, name: string
   try {
     return JSON.parse(storage?.getItem(name) ?? '[]') as [string, SyncState][];
   } catch {
-    // As if nothing had been kept.
+    // Invalid data is ignored.
     return [];
   }
 }

@@ -7,7 +7,7 @@ import { DraftsStore } from './drafts.svelte.ts';
 
 const iso = (at: number) => new Date(at).toISOString();
 
-/** The server's side: one row for each place, of which the newest counts. */
+/** Server with one draft per conversation; the newest wins. */
 class Server {
   rows = new Map<string, Draft>();
   isAway = false;
@@ -129,7 +129,7 @@ describe('drafts on several devices', () => {
     const other = open(server);
     await other.sync.exchange();
     expect([other.drafts.get('c1'), other.drafts.replyOf('c1')]).toEqual(['I agree', 'm1']);
-    // Another one is answered by it, and then none.
+    // Another reply target, then none.
     drafts.setReply('c1', 'm2');
     await vi.advanceTimersByTimeAsync(1_000);
     expect(server.rows.get('c1/')?.reply_to).toBe('m2');
@@ -188,7 +188,7 @@ describe('drafts on several devices', () => {
       updated_at: iso(then)
     });
     expect(drafts.get('c2')).toBe('newer');
-    // What was sent or given up on another device is so here.
+    // Sent or discarded on another device.
     server.rows.clear();
     await sync.exchange();
     expect([drafts.get('c1'), drafts.get('c2')]).toEqual(['', '']);

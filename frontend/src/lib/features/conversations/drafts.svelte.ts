@@ -12,26 +12,26 @@ const MEANT = 'natter.meant.';
 const LONG = 4_000;
 const REST = 400;
 
-/** What was begun in each conversation and not sent, kept in this browser for each account by itself. */
+/** Drafts by conversation, stored in this browser per account. */
 export class DraftsStore {
   readonly #texts = new SvelteMap<string, string>();
-  /** Those that are to go out without previews of their links. */
+  /** Drafts whose links get no previews. */
   readonly #bare = new SvelteMap<string, true>();
-  /** Which message one is about to answer. */
+  /** Reply targets, by conversation. */
   readonly #replies = new Map<string, string>();
-  /** Whom the names in it mean: of several with one name, or many people, a text alone doesn’t say it. */
+  /** Chosen mentions; needed because names are ambiguous. */
   readonly #meant = new Map<string, readonly Name[]>();
   readonly #storage: DraftStorage | undefined;
-  /** What is to be written to the disk, and when. */
+  /** Debounced writes by key. */
   readonly #waiting = new Map<string, { readonly timer: ReturnType<typeof setTimeout>; readonly keep: () => void }>();
   #prefix = PREFIX;
   #barePrefix = BARE;
   #editPrefix = EDIT;
   #replyPrefix = REPLY;
   #meantPrefix = MEANT;
-  /** Told of what is written here. */
+  /** Called after local changes. */
   onwritten: ((key: string) => void) | undefined;
-  /** What another device wrote last; null once one writes on here. */
+  /** Last change from another device; null after a local change. */
   told = $state.raw<{ readonly key: string; readonly text: string } | null>(null);
 
   constructor(storage: DraftStorage | undefined) {
@@ -65,7 +65,7 @@ export class DraftsStore {
     this.#meant.clear();
   }
 
-  /** The page may go away: what waits is written to the disk now. */
+  /** Flushes pending writes before the page goes away. */
   settle(): void {
     for (const { timer, keep } of [...this.#waiting.values()]) {
       clearTimeout(timer);
@@ -73,7 +73,7 @@ export class DraftsStore {
     }
   }
 
-  /** Where something was begun, and what. */
+  /** Drafts by conversation. */
   all(): ReadonlyMap<string, string> {
     return this.#texts;
   }
@@ -84,7 +84,7 @@ export class DraftsStore {
 
   set(conversationId: string, text: string): void {
     this.#setText(conversationId, text);
-    // One has gone on with it here.
+    // The draft was continued here.
     if (this.told?.key === conversationId) this.told = null;
     this.onwritten?.(conversationId);
   }
@@ -93,14 +93,14 @@ export class DraftsStore {
     return this.#bare.has(conversationId);
   }
 
-  /** Whether its links are to have no previews; forgotten with the draft. */
+  /** Disables link previews; reset with the draft. */
   setBare(conversationId: string, isBare: boolean): void {
     if (isBare) this.#bare.set(conversationId, true);
     else this.#bare.delete(conversationId);
     this.#persist(this.#barePrefix + conversationId, isBare ? 'true' : null);
   }
 
-  /** The message that is answered by what was begun there. */
+  /** Reply target of the draft. */
   replyOf(conversationId: string): string | null {
     return this.#replies.get(conversationId) ?? null;
   }
@@ -108,7 +108,7 @@ export class DraftsStore {
   setReply(conversationId: string, messageId: string | null): void {
     if (messageId === this.replyOf(conversationId)) return;
     this.#setReply(conversationId, messageId);
-    // It is told with what is said of it.
+    // Uploaded with the text.
     if (this.get(conversationId) !== '') this.onwritten?.(conversationId);
   }
 
@@ -118,7 +118,7 @@ export class DraftsStore {
     this.#persist(this.#replyPrefix + conversationId, messageId);
   }
 
-  /** Who was chosen for it, the last one last; forgotten with the draft. */
+  /** Chosen mentions, most recent last; reset with the draft. */
   meantIn(conversationId: string): readonly Name[] {
     return this.#meant.get(conversationId) ?? [];
   }
@@ -135,7 +135,7 @@ export class DraftsStore {
     this.#persist(this.#meantPrefix + conversationId, names.length > 0 ? JSON.stringify(names) : null);
   }
 
-  /** What one’s message was about to say instead, when the page went away in the middle of that. */
+  /** Unsaved edit of an own message. */
   editOf(messageId: string): string | null {
     return this.#storage?.getItem(this.#editPrefix + messageId) ?? null;
   }
@@ -145,7 +145,7 @@ export class DraftsStore {
     this.#persist(this.#editPrefix + messageId, text);
   }
 
-  /** Another device wrote it. */
+  /** Applies a draft from another device. */
   adopt(conversationId: string, text: string, replyTo: string | null): void {
     if (this.get(conversationId) === text && this.replyOf(conversationId) === replyTo) return;
     this.#setText(conversationId, text);
@@ -173,12 +173,12 @@ export class DraftsStore {
       if (text === null) this.#storage?.removeItem(key);
       else this.#storage?.setItem(key, text);
     } catch {
-      // A full or forbidden storage keeps the draft as long as the page.
+      // Without storage the draft lives as long as the page.
     }
   }
 }
 
-/** Those that were kept; of what is damaged, none. */
+/** Parses stored mentions; invalid data is ignored. */
 function namesIn(kept: string | null | undefined): Name[] {
   try {
     const names: unknown = JSON.parse(kept ?? '[]');

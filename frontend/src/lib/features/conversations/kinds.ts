@@ -1,4 +1,4 @@
-/** What follows from a conversation's kind: nothing else in the app asks what kind it is. */
+/** Capabilities by kind of conversation; the only place that checks the kind. */
 import type { Conversation, ConversationCapabilities, ConversationKind, WorkspaceRole } from '#lib/api/types.ts';
 import known from './kinds.json';
 
@@ -20,7 +20,6 @@ const asked =
 
 /** Of two people: the other one gives it its name and its face. */
 export const isPair = asked('is_pair');
-/** Nobody is in it but the reader. */
 export const isPersonal = asked('is_personal');
 /** Everybody in the workspace but guests finds it. */
 export const isPublic = asked('is_open');
@@ -33,12 +32,12 @@ export function hasChangingMembers(place: OfKind | undefined): boolean {
   return place !== undefined && !capabilitiesOf(place).fixed_members;
 }
 
-/** What it is capable of from now on: an event tells only of which kind it has become. */
+/** Capabilities after a change of kind, because events contain only the kind. */
 export function capabilitiesAs(kind: ConversationKind, before: OfKind): ConversationCapabilities {
   return capabilitiesOf(kind === before.kind ? before : { kind });
 }
 
-/** Whether one may call everybody in it at once. A channel may keep that to those who manage it. */
+/** Whether the user may mention everyone; channels may restrict it to admins. */
 export function mayCallAll(conversation: Conversation, workspaceRole?: WorkspaceRole): boolean {
   if (!hasChangingMembers(conversation)) return false;
   if (!isChannel(conversation)) return true;
@@ -58,7 +57,7 @@ export function mayOwn(conversation: Conversation, workspaceRole?: WorkspaceRole
 
 const isAdmin = (role?: WorkspaceRole) => role === 'owner' || role === 'admin';
 
-/** Why nobody, or not this reader, can write in it. */
+/** Reason why this reader can't write. */
 export type Closed = 'archived' | 'not_joined' | 'admins_only' | 'no_assistant';
 
 export function closedBy(conversation: Conversation, workspaceRole?: WorkspaceRole): Closed | null {

@@ -1,4 +1,4 @@
-/** Who can be called by `@name` in a conversation, and where that happens in a text. */
+/** Mention parser: names that can be mentioned in a conversation and their occurrences in a text. */
 import type { Mention } from '#lib/api/types.ts';
 import { fold, plainSigns } from '#lib/util/fold.ts';
 import { ownLines } from '#lib/features/markdown/custom-tokens.ts';
@@ -11,11 +11,11 @@ export { isCalled } from './is-called.ts';
 export type MentionKind = 'me' | 'person' | 'assistant' | 'all' | 'here' | 'channel' | 'emoji';
 
 export interface Name {
-  /** Of a person, an assistant, a channel or an emoji’s picture. */
+  /** Id of the person, assistant, channel or emoji. */
   readonly id?: string;
   readonly name: string;
   readonly kind: MentionKind;
-  /** What an assistant is for. */
+  /** Description of an assistant. */
   readonly about?: string;
 }
 
@@ -28,7 +28,7 @@ export interface Piece {
 
 export const SIGN = /[@＠#:]/;
 const SIGNS: Partial<Record<MentionKind, string>> = { channel: '#', emoji: ':' };
-/** What makes a word of what it stands beside, but for scripts without spaces (as the server's search knows them). */
+/** Word characters, except for scripts without spaces (same rule as the server's search). */
 const PART = /[\p{Alphabetic}\p{M}\p{N}_]/u;
 const UNSPACED =
   /[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\u{20000}-\u{3ffff}]/u;
@@ -38,13 +38,13 @@ const LETTER = /\P{M}[\p{M}\u1160-\u11ff\uff9e\uff9f]*|\p{M}+/gu;
 interface Known {
   readonly name: Name;
   readonly sign: string;
-  /** As it is compared. */
+  /** Normalised for comparison. */
   readonly text: string;
-  /** Each letter, and how it may be typed without its marks, where it has some. */
+  /** Letters with their unmarked alternatives. */
   readonly letters: readonly (readonly [string, string])[] | false;
 }
 
-/** What is known in a conversation is asked about for each of its texts. */
+/** Cached per name list, which is parsed for every message. */
 const known = new WeakMap<readonly Name[], readonly Known[]>();
 
 function knownOf(names: readonly Name[]): readonly Known[] {
@@ -69,9 +69,8 @@ function knownOf(names: readonly Name[]): readonly Known[] {
 }
 
 /**
- * Cuts a plain text at the names in it. The longest name wins: “@Mai Trần” is not “@Mai”. Marks may be left out where
- * only one name is meant then. The server has the same rules for assistants (`events/writer/asked.rs`), and the cases of
- * `mentions.json`.
+ * Splits plain text at mentions. The longest name wins: “@Mai Trần” is not “@Mai”. Diacritics may be omitted if that is unambiguous. The server
+ * applies the same rules to assistants; both run the cases of `mentions.json`.
  */
 export function cutMentions(text: string, names: readonly Name[]): Piece[] {
   if (!SIGN.test(text) || names.length === 0) return [{ text, kind: null }];
@@ -80,7 +79,7 @@ export function cutMentions(text: string, names: readonly Name[]): Piece[] {
   let plainFrom = 0;
   for (let at = 0; at < text.length; at++) {
     const sign = text[at] === '＠' ? '@' : (text[at] ?? '');
-    // Behind another name no space is needed.
+    // Consecutive mentions need no space.
     const isBehind = sign === '@' && at > 0 && at === plainFrom;
     if (!SIGN.test(sign) || !(isBehind || mayBegin(text, at, sign))) continue;
     const found = whole.get(at) ?? (sign === '@' ? null : nameAt(text, at, sign, names, whole));
@@ -105,7 +104,7 @@ function foldedLetter(letter: string): string {
   return plainSigns(one.replaceAll('i\u0307', 'i').replaceAll('ς', 'σ'));
 }
 
-/** Where the name ends that stands there; -1 where it doesn't. */
+/** End of the name at `at`; -1 if it doesn't match. */
 function nameEnd(name: string, text: string, at: number): number {
   let said = '';
   LETTER.lastIndex = at;
@@ -118,7 +117,7 @@ function nameEnd(name: string, text: string, at: number): number {
   return LETTER.lastIndex;
 }
 
-/** The same of a name whose letters may have been typed without their marks. */
+/** Like `nameEnd`, with optional diacritics. */
 function looseEnd(letters: Known['letters'], text: string, at: number): number {
   let end = letters ? at : -1;
   for (const forms of letters || [])
@@ -128,11 +127,11 @@ function looseEnd(letters: Known['letters'], text: string, at: number): number {
 
 const isOfWord = (sign: string) => PART.test(sign) && !UNSPACED.test(sign);
 
-/** What stands before belongs to no word, path or address that goes on here. */
+/** Whether a mention may start at `at`: not inside a word, path or address. */
 export function mayBegin(text: string, at: number, sign: string): boolean {
   const last = text[at - 1] ?? '';
   const before = /[\udc00-\udfff]/.test(last) ? text.slice(at - 2, at) : last;
-  // Dots and dashes that follow no word are those of a sentence.
+  // Dots and dashes that don't follow a word are punctuation.
   const isOfPath = before === '/' || (/[.-]/.test(before) && isOfWord(text[at - 2] ?? ''));
   return !isOfWord(before) && !(sign === '@' && isOfPath);
 }
@@ -142,7 +141,7 @@ interface Found {
   readonly end: number;
 }
 
-/** The names behind `@`, from the last one on: they may follow each other without a space. */
+/** Mentions found from the last `@` on, because they may follow each other without spaces. */
 function wholeNames(text: string, names: readonly Name[]): Map<number, Found> {
   const whole = new Map<number, Found>();
   for (const { index } of [...text.matchAll(/[@＠]/g)].toReversed()) {
@@ -183,15 +182,12 @@ function mayEnd(text: string, end: number, sign: string): boolean {
   return !isOfWord(sign === '@' && /[.-]/.test(next) ? behind : next);
 }
 
-/**
- * Whether the text calls the reader. Names in its plain text call, and not those in code, formulas, links or what it
- * quotes.
- */
+/** Whether the text mentions the reader. Code, formulas, links and quotes don't count. */
 export function callsMe(text: string, names: readonly Name[]): boolean {
   return piecesOf(text, names).some(({ kind }) => kind === 'me');
 }
 
-/** Whom a text calls, each once, as the server wants it said. */
+/** Distinct mentions of a text in the API format. */
 export function calledIn(text: string, names: readonly Name[]): Mention[] {
   const found = new Map<string, Mention>();
   for (const piece of piecesOf(text, names)) {

@@ -1,4 +1,4 @@
-/** Whom a text may call by name, and which channels it may name, for all that shows texts: in a conversation its own, elsewhere none. */
+/** Names available for mentions and channel links, by Svelte context; empty outside conversations. */
 import { getContext, setContext } from 'svelte';
 import type { Name } from './mentions.ts';
 

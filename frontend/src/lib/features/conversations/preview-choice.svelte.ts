@@ -1,7 +1,7 @@
 import type { Api } from '#lib/api/client.ts';
 import { Resource } from '#lib/api/resource.svelte.ts';
 
-/** Whether links are previewed: those in one’s own messages, or those in a workspace. */
+/** Link preview settings of the user or a workspace. */
 export class PreviewChoiceStore {
   readonly asked: Resource<{ is_on: boolean }>;
   readonly #api: Pick<Api, 'get' | 'put'>;

@@ -1,7 +1,6 @@
 /**
- * From what is known to what is drawn: one row per message, with its day break, unread line and place in a group.
- * Rows keep their identity while nothing about them changes, so that a new message or a piece of a streaming answer
- * touches one row of a hundred thousand.
+ * Builds display rows from messages, with day separators, unread marker and grouping. Unchanged rows keep their identity, so that a delta re-
+ * renders one row only.
  */
 import type { AnswerFacts } from '#lib/api/assistants.ts';
 import type { ToolCall } from '#lib/api/tools.ts';
@@ -31,22 +30,22 @@ export interface MessageView {
   readonly own: boolean;
   readonly content: string;
   readonly status: MessageStatus;
-  /** How far one's own message has come; `null` once its event is there. */
+  /** Delivery state of an own message; null once it is in the log. */
   readonly sending: OutgoingState | null;
   /** Why it was not sent, or why an answer failed. */
   readonly failure: Failure | null;
   readonly replyTo: string | null;
-  /** Whom it calls, as its sender said. */
+  /** Mentions stated by the sender. */
   readonly mentions: readonly Mention[];
   readonly attachments: readonly Upload[];
-  /** What its links lead to. */
+  /** Link previews. */
   readonly previews: readonly Preview[];
   readonly reactions: readonly Reaction[];
-  /** The message in whose thread it was said. */
+  /** Root message of its thread. */
   readonly threadId: string | null;
-  /** A reply that is shown in the main line, too. */
+  /** Thread reply that is also shown in the conversation. */
   readonly alsoTold: boolean;
-  /** The replies to it. */
+  /** Thread summary of a root message. */
   readonly thread: ThreadSummary | null;
   readonly forwarded: Forwarded | null;
   readonly poll: Poll | null;
@@ -54,7 +53,7 @@ export interface MessageView {
   /** Files that go up with it. */
   readonly files: readonly AttachedFile[];
   readonly isEdited: boolean;
-  /** A moderator hides what it says. */
+  /** Hidden by a moderator. */
   readonly isHidden: boolean;
   readonly versions: Versions | null;
   readonly model: string | null;
@@ -64,12 +63,12 @@ export interface MessageView {
   readonly time: number;
 }
 
-/** It has files, there or on their way, or says in place of its text that it is hidden. */
+/** Whether the message has attachments or replaced content. */
 export function carries({ attachments, files, isHidden }: MessageView): boolean {
   return isHidden || attachments.length > 0 || files.length > 0;
 }
 
-/** It is more than words of a person: more of it is shown than its text. */
+/** Whether the message has more than plain text of a person. */
 export function hasMore(view: MessageView): boolean {
   const { sender, previews, reactions, thread, forwarded, poll, isPinned } = view;
   const isMore = thread !== null || forwarded !== null || poll !== null || isPinned || sender.kind !== 'user';
@@ -79,13 +78,13 @@ export function hasMore(view: MessageView): boolean {
 export interface Row {
   readonly key: string;
   readonly view: MessageView;
-  /** It opens a day. */
+  /** First message of a day. */
   readonly opensDay: boolean;
   readonly opensUnread: boolean;
-  /** It has avatar, name and time; the rows of its group below it have not. */
+  /** First message of a group, shown with avatar, name and time. */
   readonly isHead: boolean;
   readonly isTail: boolean;
-  /** It answers another message; an assistant that answers the one right above it need not say so. */
+  /** Whether the quote is shown; omitted if the message answers the one above. */
   readonly showsQuote: boolean;
 }
 
@@ -132,7 +131,7 @@ export class RowBuilder {
       const made = toRow(rows[at - 1]?.view, view, next, start, reader);
       const row = reuseRow(before[at], made) ?? reuseRow(before[at - shift], made) ?? made;
       if (row.isHead) start = view;
-      // From a row on that begins a group as it did before, nothing has changed, up to the last one.
+      // From an unchanged group start on, rows are reused.
       if (row.isHead && at > entries.length - tail && at < entries.length - 1 && row === before[at - shift]) {
         rows = rows.concat(before.slice(at - shift, this.#entries.length - 1));
         start = rows.findLast((one) => one.isHead)?.view;
@@ -264,7 +263,7 @@ function startsGroup(
     previous.sender.kind !== view.sender.kind ||
     view.sender.kind !== 'user' ||
     view.replyTo !== null ||
-    // Below what a thread is about its first reply says who it is from.
+    // The first reply after the root starts a group.
     previous.threadId !== view.threadId ||
     view.time - previous.time > JOIN_WITHIN ||
     view.time - (start?.time ?? view.time) > GROUP_WITHIN ||
@@ -275,7 +274,7 @@ function startsGroup(
 
 function startsDay(previous: MessageView | undefined, view: MessageView): boolean {
   if (previous === undefined) return true;
-  // Most neighbours are close in time: only those that may be on different days are looked up in the calendar.
+  // Calendar look-up only for neighbours that may be on different days.
   return previous.time !== view.time && dayOf(previous.time) !== dayOf(view.time);
 }
 

@@ -3,30 +3,30 @@ import type { Section } from '#lib/features/channels/api.ts';
 import type { Id } from '#lib/api/types.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
-/** One's own folders of the sidebar, in their order. */
+/** Own sections of the sidebar, in order. */
 export class SectionsStore {
   #items = $state.raw<Section[]>([]);
   readonly #api: Api;
   #loading: Promise<void> | undefined;
   #requestedAt: number | null = null;
-  /** Moves that the server is being told of. */
+  /** Number of moves in flight. */
   #moves = 0;
-  /** Something was heard of them, or refused: how they stand then is read. */
+  /** Changed remotely or rejected; reload after the moves. */
   #isUnsure = false;
 
   constructor(api: Api, live?: LiveUpdates) {
     this.#api = api;
     live?.on((frame) => {
       if (frame.type !== 'sections.changed') return;
-      // A move that is told step by step would jump about.
+      // Applying intermediate orders would make the list jump.
       if (this.#moves > 0) this.#isUnsure = true;
       else this.#become(frame.payload.sections);
     });
-    // Another of one's devices may have changed them while this one was away.
+    // Another device may have changed them.
     live?.onStale(this, () => void this.load());
   }
 
-  /** When they were asked for last; null: never yet, -Infinity: in vain. */
+  /** Time of the last request; null if never requested, -Infinity if it failed. */
   get requestedAt(): number | null {
     return this.#requestedAt;
   }
@@ -54,7 +54,7 @@ export class SectionsStore {
     this.#upsert(await this.#api.patch(`/sections/${id}`, { name }));
   }
 
-  /** To the place of the one above (-1) or below (1). */
+  /** Moves a section up (-1) or down (1). */
   async move(id: Id, by: -1 | 1): Promise<void> {
     const at = this.#items.findIndex((section) => section.id === id);
     const [section, other] = [this.#items[at], this.#items[at + by]];
@@ -89,7 +89,7 @@ export class SectionsStore {
     this.#requestedAt = null;
   }
 
-  /** When the last of several moves has been told. */
+  /** Reloads after the last move. */
   async #makeSure(): Promise<void> {
     if (this.#moves > 0 || !this.#isUnsure) return;
     this.#isUnsure = false;
@@ -101,7 +101,7 @@ export class SectionsStore {
     try {
       this.#become((await this.#api.get('/sections', { page_size: 100 })).items);
     } catch {
-      // Without them the list has its conversations all the same; the next hello asks again.
+      // The list works without sections; the next hello retries.
       this.#requestedAt = -Infinity;
     }
   }
@@ -110,7 +110,7 @@ export class SectionsStore {
     this.#become([changed], this.#items);
   }
 
-  /** Those that changed, among the others. */
+  /** Merges changed sections. */
   #become(changed: readonly Section[], others: readonly Section[] = []): void {
     const rest = others.filter(({ id }) => !changed.some((section) => section.id === id));
     this.#items = [...rest, ...changed].sort((a, b) => a.position - b.position || (a.id < b.id ? -1 : 1));

@@ -78,7 +78,7 @@ describe('sections', () => {
     const shown = () => moved.items.map(({ name }) => name);
     const both = [moved.move('a', 1), moved.move('a', 1)];
     expect(shown()).toEqual(['Later', 'Clients', 'Launch']);
-    // The server's word of the first step.
+    // Event of the first step.
     live.receive({ type: 'sections.changed', payload: { sections: [{ id: 'a', name: 'Launch', position: 1 }] } });
     expect(shown()).toEqual(['Later', 'Clients', 'Launch']);
     await Promise.all(both);

@@ -9,17 +9,17 @@ const UNREAD_ONLY = 'natter.unread-only';
 /** Timers can't wait longer than this. */
 const MAX_WAIT = 2 ** 31 - 1;
 
-/** One heading of the sidebar with what stands under it. */
+/** Section of the sidebar with its conversations. */
 export interface SidebarPart {
   key: 'unread' | 'pinned' | 'rest' | Id;
   section: Section | null;
   items: Conversation[];
-  /** What of it is on the page: of a folded part only the open conversation. */
+  /** Rendered conversations; of a folded section only the open one. */
   shown: Conversation[];
   isFolded: boolean;
 }
 
-/** The conversations as the sidebar shows them: what waits for the reader, what is pinned, own sections, the rest. */
+/** Sidebar: unread, pinned, own sections, others. */
 export class SidebarStore {
   readonly #conversations: ConversationsStore;
   readonly #sections: SectionsStore;
@@ -45,7 +45,7 @@ export class SidebarStore {
     return this.#now;
   }
 
-  /** Only what waits for the reader is listed, and what is open. */
+  /** Whether only unread conversations and the open one are listed. */
   get isUnreadOnly(): boolean {
     return this.#isUnreadOnly;
   }
@@ -82,7 +82,7 @@ export class SidebarStore {
     const isUsedElsewhere = (id: Id) =>
       this.#conversations.in(undefined).some(({ own }) => own?.section_id === id) && !used.has(id);
     for (const section of this.#sections.items) {
-      // One that has nothing in this workspace but something in another one is of that one.
+      // An empty section that is used in another workspace is hidden here.
       if (!isUsedElsewhere(section.id)) parts.push(this.#part(section.id, sections.get(section.id) ?? [], section));
     }
     if (rest.length > 0 || parts.length === 0) parts.push(this.#part('rest', rest));
@@ -94,13 +94,13 @@ export class SidebarStore {
     return this.parts(workspaceId).flatMap(({ shown }) => shown);
   }
 
-  /** Those of them that wait for the reader, and the open one. */
+  /** Unread conversations and the open one. */
   unreadOrder(workspaceId: Id | undefined): Conversation[] {
     const { openId } = this.#conversations;
     return this.order(workspaceId).filter((one) => one.id === openId || isWaiting(one, this.#now));
   }
 
-  /** What a title or a dot outside of the list counts: not what is muted, unless it names the reader. */
+  /** Unread count for title and badges; muted conversations count only when they mention the reader. */
   waitingIn(workspaceId?: Id): number {
     let count = 0;
     for (const conversation of this.#conversations.in(workspaceId)) {
@@ -115,7 +115,7 @@ export class SidebarStore {
     this.#storage?.setItem(FOLDED, this.#folded.join(' '));
   }
 
-  /** Looks again when the next mute ends; for an effect, which starts it anew when the conversations change. */
+  /** Re-evaluates when the next mute ends; call it in an effect. */
   watchMutes(): () => void {
     const after = this.#now;
     const ends = this.#conversations
@@ -128,7 +128,7 @@ export class SidebarStore {
     return () => clearTimeout(timer);
   }
 
-  /** What is archived is found by browsing; while it is open it has its row. */
+  /** Archived conversations are listed only while open. */
   #isListed({ id, archived_at }: Conversation): boolean {
     return !archived_at || id === this.#conversations.openId;
   }

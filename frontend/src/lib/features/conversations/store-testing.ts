@@ -1,4 +1,4 @@
-/** A server's end of the line, for the tests of the stores. */
+/** Fake server connection for store tests. */
 import { ApiError, type Details } from '#lib/api/client.ts';
 import type { AckPayload, HelloPayload, ServerFrame } from '#lib/api/types.ts';
 import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
@@ -60,13 +60,13 @@ export class FakeLiveUpdates implements MessageUpdates {
     for (const handler of this.#helloHandlers) handler({ conversations } as HelloPayload);
   }
 
-  /** The socket goes away with everything that was asked on it. */
+  /** Closes the socket and drops its requests. */
   lose(): void {
     this.ready = false;
     for (const request of this.requests.splice(0)) request.reject(new Error('the connection was lost'));
   }
 
-  /** Takes the oldest open request off the line. */
+  /** Takes the oldest open request. */
   next(): Request {
     const request = this.requests.shift();
     if (!request) throw new Error('nothing was asked');
@@ -80,7 +80,7 @@ export class FakeLiveUpdates implements MessageUpdates {
 
 export class MemoryOutboxStorage implements OutboxStorage {
   readonly kept = new Map<string, Outgoing>();
-  /** How often the browser was asked to send what waits. */
+  /** Number of background syncs requested. */
   woken = 0;
 
   wake(): void {
@@ -102,9 +102,9 @@ export class MemoryOutboxStorage implements OutboxStorage {
   }
 }
 
-/** Files that arrive when the test says so. */
+/** Files that arrive on demand. */
 export class FakeFiles implements OutgoingFiles {
-  /** Those that need no more room: sent, or dropped. */
+  /** Released files. */
   readonly gone: string[] = [];
   readonly #refused = new Set<string>();
   #waiting: (() => void)[] = [];

@@ -1,4 +1,4 @@
-/** Messages, frames and a small model of the server's log, for the tests of this folder. */
+/** Test data and a small model of the server's log. */
 import type { ToolCall } from '#lib/api/tools.ts';
 import type { DurableFrame, Message } from '#lib/api/types.ts';
 import type { Outgoing } from '#lib/realtime/state.ts';
@@ -71,7 +71,7 @@ export function outgoing(clientId: string, change: Partial<Outgoing> = {}): Outg
   };
 }
 
-/** The server's side of one conversation: what is true, and the log of how it came about. */
+/** Server side of a conversation: state and log. */
 export class ModelServer {
   readonly log: DurableFrame[] = [];
   readonly #messages = new Map<string, Message>();
@@ -101,7 +101,7 @@ export class ModelServer {
     this.log.push(frame(type, { seq, message: made }));
   }
 
-  /** Text that has been stored, without an event: as for an answer that streams. */
+  /** Stores text without an event, as for streaming answers. */
   store(id: string, content: string): void {
     const have = this.#messages.get(id);
     if (have) this.#messages.set(id, { ...have, content });

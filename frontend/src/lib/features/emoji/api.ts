@@ -1,4 +1,4 @@
-/** Emoji that the people of a workspace have added to it. */
+/** API types of custom emoji. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Always } from '#lib/api/types.ts';
 import { base } from '#lib/util/address.ts';
@@ -6,5 +6,5 @@ import { base } from '#lib/util/address.ts';
 /** `GET /r1/workspaces/{id}/emoji` */
 export type WorkspaceEmoji = Always<Described.WorkspaceEmoji, 'author'>;
 
-/** Where its picture is. */
+/** URL of the picture. */
 export const emojiUrl = (uploadId: string, name: string): string => `${base}/files/${uploadId}/${name}`;

@@ -1,4 +1,4 @@
-/** Emoji by what is typed after a `:`: their names in the reader’s language, and the short names that are known from elsewhere. */
+/** Emoji names in the reader's language and common short codes. */
 import github from 'emojibase-data/en/shortcodes/github.json?url';
 import { fold } from '#lib/util/fold.ts';
 import { findEmoji, loadEmoji, recentEmoji, toned, toneOf, type Emoji } from './emoji.ts';
@@ -9,7 +9,7 @@ export interface NamedEmoji {
   readonly name: string;
 }
 
-/** Each emoji with its short names; without one, with its name. */
+/** Emoji with short codes, or with their names. */
 export type EmojiNames = readonly { readonly emoji: Emoji; readonly names: readonly string[] }[];
 
 let known: Promise<EmojiNames> | undefined;
@@ -18,7 +18,7 @@ export function loadNames(locale: string): Promise<EmojiNames> {
   known ??= Promise.all([loadEmoji(locale), shortNames()]).then(([groups, names]) =>
     groups.flatMap(({ emoji }) => emoji).map((emoji) => ({ emoji, names: names.get(emoji.hexcode) ?? [] }))
   );
-  // What did not come is asked for again by the next letter.
+  // Retried with the next input.
   known.catch(() => (known = undefined));
   return known;
 }
@@ -30,7 +30,7 @@ async function shortNames(): Promise<Map<string, string[]>> {
   return new Map(Object.entries(names).map(([code, name]) => [code, [name].flat()]));
 }
 
-/** Those that fit, the best first: by their short name, else by a word about them. */
+/** Matches; short codes before keywords. */
 export function named(all: EmojiNames, typed: string, most: number, storage: Storage): NamedEmoji[] {
   const wanted = fold(typed);
   const [tone, recent] = [toneOf(storage), new Set(recentEmoji(storage))];
@@ -54,7 +54,7 @@ export function named(all: EmojiNames, typed: string, most: number, storage: Sto
     .map(({ emoji, name }) => ({ emoji, name }));
 }
 
-/** The one that is called exactly that. */
+/** Exact match. */
 export function called(all: EmojiNames, name: string, storage: Storage): string | undefined {
   const found = all.find(({ names }) => names.includes(name.toLowerCase()));
   return found && toned(found.emoji, toneOf(storage));

@@ -1,13 +1,13 @@
 /** A picture as an emoji: small enough for the server, and for those who see many of them. */
 
-/** Of the longer side, in pixels. */
+/** Longer side, in pixels. */
 const SIZE_PX = 128;
 const MAX_BYTES = 256 * 1024;
 const UNCONVERTED_TYPES = ['image/png', 'image/gif', 'image/webp'];
 
 export type PictureProblem = 'wrong' | 'large';
 
-/** The picture itself where it fits, else a smaller one; one that moves would stand still if it were drawn again. */
+/** Scales a picture down; animated ones are kept, because redrawing would freeze them. */
 export async function asEmoji(file: Blob): Promise<Blob | PictureProblem> {
   const bitmap = await createImageBitmap(file).catch(() => null);
   if (!bitmap) return 'wrong';

@@ -66,7 +66,7 @@ it('has each emoji in one form, as the server tells it', () => {
     '❤\ufe0f',
     ':party:'
   ]);
-  // What the list of the picker has, and what was kept of it before.
+  // Picker list and stored recent emoji.
   const all = JSON.parse(list) as Emoji[];
   expect(all.some(({ unicode }) => unicode === '👍\ufe0f')).toBe(true);
   const forms = all.map(listed).flatMap(({ unicode, skins = [] }) => [unicode, ...skins.map((skin) => skin.unicode)]);

@@ -12,14 +12,11 @@ export interface Emoji {
   readonly label: string;
   readonly tags?: readonly string[];
   readonly group?: number;
-  /** In the five tones of skin, from light to dark. */
+  /** Skin tones from light to dark. */
   readonly skins?: readonly { readonly unicode: string }[];
 }
 
-/**
- * As Unicode lists it, and the server tells it: what is a picture anyway has no mark that asks for one. The same emoji in two forms would be two
- * reactions.
- */
+/** Canonical form without redundant variation selectors, as the server stores it; otherwise one emoji would be two reactions. */
 export function formOf(emoji: string): string {
   return emoji.replaceAll(/(\p{Emoji_Presentation})\ufe0f/gu, '$1');
 }
@@ -29,7 +26,7 @@ export interface EmojiGroup {
   readonly emoji: readonly Emoji[];
 }
 
-/** Those that are no emoji by themselves: tones and hair. */
+/** Group of skin tone and hair components. */
 const COMPONENTS = 2;
 const LANGUAGES: Record<string, { url: string; names: typeof enNames }> = {
   en: { url: en, names: enNames },
@@ -49,13 +46,13 @@ export async function loadEmoji(locale: string): Promise<EmojiGroup[]> {
     }));
 }
 
-/** In those forms, in each tone. */
+/** Normalises an emoji with all tones. */
 export function listed(emoji: Emoji): Emoji {
   const skins = emoji.skins?.map(({ unicode }) => ({ unicode: formOf(unicode) }));
   return { ...emoji, unicode: formOf(emoji.unicode), ...(skins && { skins }) };
 }
 
-/** Those whose name, or a word about them, begins with each word that was typed. */
+/** Matches all typed words by prefix. */
 export function findEmoji(groups: readonly EmojiGroup[], typed: string): Emoji[] {
   const words = fold(typed).split(/\s+/).filter(Boolean);
   if (words.length === 0) return [];
@@ -68,13 +65,13 @@ export function findEmoji(groups: readonly EmojiGroup[], typed: string): Emoji[]
   );
 }
 
-/** Those of a workspace’s own with what was typed in their name. */
+/** Custom emoji by substring. */
 export function findOwn(own: readonly Name[], typed: string): Name[] {
   const wanted = fold(typed).trim().replaceAll(/^:|:$/g, '').replaceAll(/\s+/g, '_');
   return wanted === '' ? [] : own.filter(({ name }) => name.includes(wanted));
 }
 
-/** In that tone; 0: as it comes. */
+/** Applies a skin tone; 0 is the default. */
 export function toned({ unicode, skins }: Emoji, tone: number): string {
   return skins?.[tone - 1]?.unicode ?? unicode;
 }
@@ -86,7 +83,7 @@ const DEFAULT_EMOJI = ['👍', '❤️', '😂', '🎉', '👀', '✅', '🙏', 
 
 type KeyValueStorage = Pick<Storage, 'getItem' | 'setItem'>;
 
-/** What was picked last, the newest first; before that what most people pick. */
+/** Recent emoji, padded with popular ones. */
 export function recentEmoji(storage: KeyValueStorage): string[] {
   return [...new Set([...readRecentEmoji(storage), ...DEFAULT_EMOJI])].slice(0, MAX_RECENT);
 }

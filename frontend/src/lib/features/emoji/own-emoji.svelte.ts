@@ -18,7 +18,6 @@ const withId = (emoji: WorkspaceEmoji): Listed => ({ ...emoji, id: emoji.name })
 
 export class OwnEmojiStore {
   readonly list: PagedResource<Listed>;
-  /** As texts name them. */
   readonly names = $derived.by<readonly Name[]>(() =>
     this.list.items.map(({ name, upload_id }) => ({ id: upload_id, name: `${name}:`, kind: 'emoji' }))
   );
@@ -72,18 +71,18 @@ export class OwnEmojiStore {
   }
 }
 
-/** How many were made: a value that is derived does not follow what is made while it is, so it has to be derived once more. */
+/** Counter that invalidates derived values after an entry is created inside one. */
 let made = $state(0);
 const known = perAccount(() => new Map<Id, OwnEmojiStore>());
 
-/** Those of a workspace of whoever is signed in; they are asked for with the first look at them. */
+/** Custom emoji of a workspace, loaded on first access. */
 export function ownEmojiOf(app: App, workspaceId: Id): OwnEmojiStore {
   const of = known(app);
   void made;
   const emoji = of.get(workspaceId) ?? new OwnEmojiStore(app.api, app.connection, workspaceId);
   if (!of.has(workspaceId)) {
     of.set(workspaceId, emoji);
-    // Whoever asks may be about to draw.
+    // Deferred, because callers may be rendering.
     queueMicrotask(() => {
       made += 1;
       void emoji.load();

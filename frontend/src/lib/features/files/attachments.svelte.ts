@@ -1,14 +1,11 @@
-/**
- * Files that are chosen for messages. They go up while one writes; a message that is sent takes them along and waits for
- * them in the outbox. What does the work comes later than the page (`logic/uploader.ts`).
- */
+/** Attachments of drafts. They upload while typing; the outbox waits for them. The uploader is loaded on demand (`logic/uploader.ts`). */
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
 import type { Attachment, PickedFile, AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { Uploader } from './logic/uploader.ts';
 import type { AuthPolicyStore } from '#lib/features/auth/auth-policy.svelte.ts';
 
-/** What the outbox asks of the files of a message. */
+/** Attachment operations used by the outbox. */
 export interface OutgoingFiles {
   /** Their ids, once the server has them all. */
   deliver(taken: readonly AttachedFile[]): Promise<string[]>;
@@ -16,7 +13,7 @@ export interface OutgoingFiles {
   sent(taken: readonly AttachedFile[]): void;
   /** The message, or only these of its files, won't be sent. */
   release(taken: readonly AttachedFile[]): void;
-  /** Those that may still arrive. */
+  /** Files whose upload can still succeed. */
   hopeful(taken: readonly AttachedFile[]): Promise<readonly AttachedFile[]>;
 }
 
@@ -25,7 +22,7 @@ export interface ChosenFile {
   readonly picked: PickedFile;
 }
 
-/** Tells the other tabs, which may have taken up the same files. */
+/** Notifies other tabs, which may have loaded the same files. */
 export type FilesChannel = Pick<BroadcastChannel, 'postMessage' | 'addEventListener'>;
 
 const NONE: readonly Attachment[] = [];
@@ -33,7 +30,7 @@ const NONE: readonly Attachment[] = [];
 export class AttachmentsStore implements OutgoingFiles {
   /** All of them, by key. */
   readonly all = new SvelteMap<string, Attachment>();
-  /** Which of them are not sent yet, by conversation. */
+  /** Unsent files by conversation. */
   readonly begun = new SvelteMap<string, readonly string[]>();
   /** Pictures that this browser has sent itself and need not load, by the upload's id. */
   readonly previews = new Map<string, string>();
@@ -69,7 +66,7 @@ export class AttachmentsStore implements OutgoingFiles {
     return keys?.flatMap((key) => this.all.get(key) ?? []) ?? NONE;
   }
 
-  /** Has what uploads brought, with what was begun before the page was loaded. */
+  /** Loads the uploader and restores unfinished files. */
   loadUploader(): Promise<Uploader> {
     this.#uploader ??= import('./logic/uploader.ts').then(
       async ({ Uploader }) => {
@@ -90,7 +87,7 @@ export class AttachmentsStore implements OutgoingFiles {
     void this.#uploader?.then((uploader) => uploader.resume());
   }
 
-  /** Begins to upload these. What can't be taken is said in the answer; empty: all were. */
+  /** Starts uploads; returns a message about rejected files, empty if none. */
   async add(conversationId: string, choices: readonly ChosenFile[]): Promise<string> {
     const uploader = await this.loadUploader();
     return uploader.add(conversationId, choices);
@@ -105,7 +102,7 @@ export class AttachmentsStore implements OutgoingFiles {
     void this.loadUploader().then((uploader) => uploader.retry(key));
   }
 
-  /** What a message from this conversation takes along. */
+  /** Attachments of the next message. */
   chosen(conversationId: string): readonly AttachedFile[] {
     return this.of(conversationId).map(toTaken);
   }
@@ -120,7 +117,7 @@ export class AttachmentsStore implements OutgoingFiles {
     void this.loadUploader().then((uploader) => uploader.handOver(taken));
   }
 
-  /** Its message was refused, and is written again. */
+  /** Returns the files of a rejected message to the composer. */
   returnToComposer(conversationId: string, taken: readonly AttachedFile[]): void {
     const keys = taken.map(({ key }) => key).filter((key) => this.all.has(key));
     if (keys.length === 0) return;
@@ -128,7 +125,7 @@ export class AttachmentsStore implements OutgoingFiles {
     void this.loadUploader().then((uploader) => uploader.handOver(taken, conversationId));
   }
 
-  /** A recording, which is a message by itself. */
+  /** Adds a voice recording, which is sent as its own message. */
   async addVoice(choice: ChosenFile): Promise<AttachedFile> {
     const uploader = await this.loadUploader();
     return toTaken(uploader.enqueue(null, choice));

@@ -7,12 +7,12 @@ export function toChoices(files: Iterable<File>): ChosenFile[] {
   }));
 }
 
-/** A folder looks like a file of no bytes: what is in it can't be read that way. */
+/** Dropped folders can't be read as files. */
 export function hasFolder({ items }: DataTransfer): boolean {
   return Array.from(items).some((item) => item.webkitGetAsEntry?.()?.isDirectory);
 }
 
-/** What is pasted as files. A program that copies text often adds a picture of it, which nobody wants. */
+/** Pasted files; ignores pictures that programs add to copied text. */
 export function pastedFiles({ files, types }: DataTransfer): FileList | null {
   return files.length > 0 && !types.includes('text/plain') ? files : null;
 }

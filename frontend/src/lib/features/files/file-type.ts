@@ -1,4 +1,4 @@
-/** What kind of file it is, by its type and its name. */
+/** File types by media type and name. */
 import File from '@lucide/svelte/icons/file';
 import FileArchive from '@lucide/svelte/icons/file-archive';
 import FileAudio from '@lucide/svelte/icons/file-music';
@@ -12,7 +12,7 @@ import type { Upload } from '#lib/api/files.ts';
 
 export type FileType = 'picture' | 'video' | 'voice' | 'audio' | 'file';
 
-/** As the server serves it: other pictures and films are brought as files. */
+/** Types that the server serves inline. */
 const PICTURES = /^image\/(png|jpeg|gif|webp)$/;
 const VIDEOS = /^video\/(mp4|webm)$/;
 const AUDIOS = /^audio\/(mpeg|mp3|mp4|m4a|x-m4a|webm|aac)$/;
@@ -22,7 +22,7 @@ type FileFacts = Pick<Upload, 'media_type'> & Partial<Pick<Upload, 'status' | 'k
 export function fileTypeOf({ media_type, status = 'ready', kind, peaks, thumbhash }: FileFacts): FileType {
   if (status !== 'ready') return 'file';
   if (kind === 'voice' || peaks?.length) return 'voice';
-  // The server has seen what it looks like, and has smaller ones of it.
+  // The server has thumbnails of it.
   if (PICTURES.test(media_type) && thumbhash) return 'picture';
   if (VIDEOS.test(media_type)) return 'video';
   return AUDIOS.test(media_type) ? 'audio' : 'file';
@@ -43,7 +43,7 @@ export function iconOf(mediaType: string): typeof File {
   return ICONS.find(([type]) => type.test(mediaType))?.[1] ?? File;
 }
 
-/** Its ending, as people call its type: PDF. */
+/** Extension in capitals: PDF. */
 export function typeOf(name: string): string {
   const ending = /\.([a-z0-9]{1,5})$/i.exec(name)?.[1];
   return ending ? ending.toUpperCase() : '';

@@ -7,7 +7,7 @@ import type { Block, Inline } from '#lib/features/markdown/tree.ts';
 const UUID = String.raw`[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}`;
 const PATH = new RegExp(`^/c/(${UUID})/m/(${UUID})/?$`);
 
-/** So many are shown below a message. */
+/** Maximum number of linked messages shown. */
 const MAX_ITEMS = 3;
 
 /** The message that an address leads to; null where it leads anywhere else. */
@@ -18,7 +18,7 @@ export function messageAt(href: string, origin: string = location.origin): Forwa
   return conversationId && messageId ? { conversation_id: conversationId, message_id: messageId } : null;
 }
 
-/** The first messages that a text leads to, each once. What it quotes is somebody else’s. */
+/** Distinct links to messages; quotes are skipped. */
 export function linkedIn(blocks: readonly Block[], origin: string = location.origin): Forwarded[] {
   const found = new Map<string, Forwarded>();
   for (const href of blocks.flatMap(ownLines).flatMap(linksIn)) {

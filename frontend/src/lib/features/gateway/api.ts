@@ -6,31 +6,31 @@ import type { Api } from '#lib/api/client.ts';
 
 export type GatewayEndpoint = Described.GatewayEndpoint;
 
-/** What routes or costs beside a request's model. */
+/** Request parameters that change routing or price. */
 export type GatewayPass = Described.GatewayPass;
 
 export type BudgetPeriod = Described.BudgetPeriod;
 
 export type BudgetLimit = Described.BudgetLimit;
 
-/** A budget as it stands; `resets_at` is null where it never begins anew. */
+/** Budget with its state; `resets_at` is null for one-time budgets. */
 export type Budget = Always<Described.Budget, 'resets_at'>;
 
-/** Of a person or a workspace, whose id it has. */
+/** Budget of a user or workspace, by its id. */
 export type ScopedBudget = Budget & { id: Id; scope: Exclude<Described.BudgetScope, 'key'> };
 
-/** The models that a person or a workspace may use, whose id it has. */
+/** Model allow-list of a user or workspace, by its id. */
 export type ModelList = Omit<Described.ModelList, 'scope'> & { scope: ScopedBudget['scope'] };
 
-/** What one day, model, key or person used. */
+/** Usage of a day, model, key or user. */
 export type UsageGroup = Described.UsageGroup;
 
 export type UsageGrouping = Described.UsageGrouping;
 
-/** One request to a model. */
+/** Model request. */
 export type UsageRequest = Always<Described.UsageRequest, 'key_id' | 'first_token_ms'>;
 
-/** What a million tokens cost. */
+/** Prices per million tokens. */
 export type ModelPrice = Described.ModelPrice;
 
 export type ModelCapabilities = Always<
@@ -38,16 +38,16 @@ export type ModelCapabilities = Always<
   'images' | 'pdf' | 'audio' | 'tools' | 'json_schema' | 'reasoning'
 >;
 
-/** What a model takes of a request. Null: as far as the server knows. */
+/** Request parameters that a model supports. Null: unknown. */
 export type ModelParams = Always<Described.ModelTakes, 'thinking' | 'sampling' | 'thoughts'>;
 
-/** Where a model can be had. */
+/** Deployment of a model at a provider. */
 export type ModelDeployment = Always<Described.ModelDeployment, 'weight' | 'priority'>;
 
-/** Models that are asked instead, by what went wrong. */
+/** Fallback models by error class. */
 export type ModelFallbacks = Always<Described.ModelFallbacks, 'context_length' | 'content_policy' | 'failure'>;
 
-/** Without a price: that of the server's own table. */
+/** Without a price the server's table applies. */
 export type ModelDefinition = Omit<
   Always<Described.ModelDefinition, 'aliases' | 'price'>,
   'deployments' | 'fallbacks' | 'capabilities' | 'parameters'
@@ -62,7 +62,7 @@ export type ModelDefinition = Omit<
 export type GatewayModel = ModelDefinition &
   Pick<Always<Described.GatewayModel, 'charged'>, 'name' | 'source' | 'charged' | 'price_version'>;
 
-/** A model that one may use. */
+/** Model available to the user. */
 export type UsableModel = Omit<Always<Described.UsableModel, 'price'>, 'capabilities'> & {
   capabilities: ModelCapabilities;
 };

@@ -1,6 +1,6 @@
 import type { Block, Inline } from './tree.ts';
 
-/** What an author says in a block, line by line: no code, no formula, and nothing that is quoted. */
+/** Text of the author by lines: no code, formulas or quotes. */
 export function ownLines(block: Block): (readonly Inline[])[] {
   switch (block.type) {
     case 'paragraph':

@@ -1,7 +1,4 @@
-/**
- * Texts that have broken chat programs, or would: too deep, too wide, too long, turned around, invisible, half of
- * something. What is read and drawn must come through each; so must the rest of the page.
- */
+/** Test inputs that break chat clients: deep, wide, long, bidirectional, invisible or truncated. The parser and the page must handle each. */
 export interface Hostile {
   readonly name: string;
   readonly text: string;

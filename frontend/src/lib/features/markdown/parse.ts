@@ -22,7 +22,7 @@ export function parse(source: string): Block[] {
   }
 }
 
-/** What was read last stays: a message comes and goes with the view, and what is seen first is read before it is drawn. */
+/** Cache of parsed messages, because rows remount while scrolling and are parsed before the first paint. */
 const read = new Map<string, Block[]>();
 const MAX_CACHED = 200;
 
@@ -44,18 +44,18 @@ export function toBlocks(tokens: readonly Token[]): Block[] {
   return tokens.flatMap((token) => {
     const block = toBlock(token as Known);
     if (!block) return [];
-    // Marks with nothing between them are what was said: a `+`, a `#`.
+    // Markup without content is shown as its source: a `+`, a `#`.
     const isShown = showsBlock(block) || isBlank(token.raw) || isOpenFence(token);
     return isShown ? block : asWritten(token.raw.trim());
   });
 }
 
-/** A code block whose text is still to come. */
+/** Unfinished code block without text. */
 function isOpenFence({ type, raw }: Token): boolean {
   return type === 'code' && /^[^\n]*\n\s*$/.test(raw);
 }
 
-/** Whether anything of it can be seen. */
+/** Whether a block is visible. */
 function showsBlock(block: Block): boolean {
   switch (block.type) {
     case 'paragraph':
@@ -147,10 +147,10 @@ function toInlines(tokens: readonly Token[]): Inline[] {
     // The box of a task is drawn with its item.
     if (token.type === 'checkbox') continue;
     const inline = toInline(token as Known);
-    // A name may have escaped marks in it: it is one text with them.
+    // Escapes inside a name are merged with its text.
     if (last?.type === 'text' && inline.type === 'text') last.text += inline.text;
     else inlines.push((last = inline));
-    // Behind a sign that is escaped no name begins.
+    // An escaped sign starts no mention.
     if (/^\\[@#:]/.test(token.raw)) last = undefined;
   }
   return inlines;
@@ -189,12 +189,12 @@ function toLink(href: string, title: string | null, children: Inline[], raw: str
   if (id) return { type: 'channel', id, text: wordsOf(children) };
   const safe = safeHref(href);
   if (!safe) return text(raw);
-  // A link without words says where it leads.
+  // A link without text shows its URL.
   const words = children.some(showsInline) ? children : [text(href)];
   return { type: 'link', href: safe, title, children: labelled(safe, words) };
 }
 
-/** An address that stands in the text by itself: what it says is where it leads. */
+/** Bare URL. */
 function toAddress(href: string, raw: string): Inline {
   const safe = safeHref(href);
   return safe ? { type: 'link', href: safe, title: null, children: [text(raw)] } : text(raw);

@@ -1,4 +1,4 @@
-/** A message as one line of plain text, for a quote, a list, a notification: the marks of markdown are noise there. */
+/** Plain one-line text of a message for quotes, lists and notifications. */
 import { isBlank } from './blank-text.ts';
 import { wordsOf } from './parser/links.ts';
 import { parse } from './parse.ts';
@@ -7,7 +7,7 @@ import type { Block } from './tree.ts';
 export function plainText(source: string, limit = 140): string {
   const begun = source.slice(0, limit * 4);
   const words = parse(begun).map(wordsIn).join(' ');
-  // A line across says as much as a sign would.
+  // A horizontal rule is shown as its source.
   const text = (isBlank(words) ? begun : words).replace(/\s+/g, ' ').trim();
   return text.length > limit ? `${wholeCharacters(text, limit - 1).trimEnd()}…` : text;
 }

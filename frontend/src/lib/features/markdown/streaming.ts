@@ -1,7 +1,6 @@
 /**
- * Markdown that is still being written. A block that has ended does not change any more, so only the text from the
- * last one on is parsed again; the blocks before it keep their identity, and the page need not touch them. At its end,
- * what is only half there is held back until it is whole.
+ * Incremental parser for streaming Markdown. Finished blocks don't change, so only the text from the last one on is parsed again and earlier blocks
+ * keep their identity. Incomplete markup at the end is held back.
  */
 import type { Token } from 'marked';
 import { lex } from './parser/lexer.ts';
@@ -20,7 +19,7 @@ export class GrowingMarkdown {
     return this.#blocks;
   }
 
-  /** Takes the whole text so far. One that does not continue what was there starts over. */
+  /** Parses the text so far; restarts if it doesn't continue the previous text. */
   write(source: string): readonly Block[] {
     const clean = source.includes('\r') ? source.replace(/\r\n?/g, '\n') : source;
     if (clean === this.#source) return this.#blocks;
@@ -53,11 +52,11 @@ export class GrowingMarkdown {
 }
 
 /**
- * The last block may still grow, and with it the blank lines behind it (a list goes on after one). While it is only
- * the beginning of a line it may even turn out to belong to the block before: `1` after a list becomes `1. next`.
+ * The last block and the blank lines after it may still change. An incomplete line may even belong to the block before: `1` after a list becomes
+ * `1. next`.
  */
 function firstOpen(tokens: readonly Token[], source: string): number {
-  // Where the parser has changed the text itself, positions in it mean nothing: all of it stays open.
+  // If the lexer normalised the source, offsets are invalid: keep everything open.
   if (lengthOf(tokens) !== source.length) return 0;
   let last = lastBlock(tokens, tokens.length - 1);
   const startOfLast = lengthOf(tokens.slice(0, last));

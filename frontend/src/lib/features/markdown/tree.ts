@@ -1,26 +1,22 @@
 import type { Component } from 'svelte';
 
-/**
- * A message as a tree of the few things that a message may hold. There is no node for raw HTML, and a link has been
- * checked before it is one: what is drawn from this tree is safe by construction, without a sanitiser behind it.
- * Its depth is bounded by the lexer.
- */
+/** Message tree. It has no node for HTML and links are checked on creation, so rendering is safe without a sanitiser. The lexer bounds its depth. */
 export type Inline =
   | { type: 'text'; text: string }
   | { type: 'code'; text: string }
   | { type: 'math'; text: string; display: boolean }
   | { type: 'strong' | 'em' | 'del'; children: Inline[] }
   | { type: 'link'; href: string; title: string | null; children: Inline[] }
-  /** A conversation, and what it was called when this was written. */
+  /** Conversation with its name at the time of writing. */
   | { type: 'channel'; id: string; text: string }
   | { type: 'break' }
-  /** What is cited by that number (`conversations/citations.ts`), and what draws it. */
+  /** Citation (`conversations/citations.ts`) and its component. */
   | { type: 'mark'; n: number; look: Component<{ n: number }> };
 
 export type Align = 'left' | 'center' | 'right' | null;
 
 export interface Item {
-  /** Its number, as it was written; `null` where the list has none. */
+  /** List number as written; null for bullets. */
   mark: string | null;
   /** `null` where it is no task. */
   checked: boolean | null;
@@ -30,7 +26,7 @@ export interface Item {
 export type Block =
   | { type: 'paragraph' | 'line'; children: Inline[] }
   | { type: 'heading'; level: number; children: Inline[] }
-  /** `info`: all that stands behind the fence, where that is more than the language. */
+  /** `info`: info string, if it has more than the language. */
   | { type: 'code'; language: string | null; info?: string; text: string }
   | { type: 'math'; text: string }
   | { type: 'quote'; blocks: Block[] }

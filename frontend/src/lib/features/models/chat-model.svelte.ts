@@ -6,7 +6,7 @@ import { useRetryOnReconnect } from '#lib/ui/retry-on-reconnect.svelte.ts';
 import { getLocale } from '#lib/i18n/locale.ts';
 import { ModelsStore } from './stores/models.svelte.ts';
 
-/** They are asked for once: an admin’s change shows with the next load of the page, as in the header. */
+/** Loaded once per page. */
 const known = new WeakMap<Api, ModelsStore>();
 
 function modelsOf(api: Api): ModelsStore {
@@ -17,13 +17,13 @@ function modelsOf(api: Api): ModelsStore {
   return models;
 }
 
-/** So many are named in a sentence. */
+/** Number of models named in a sentence. */
 const NAMED = 3;
 
 export interface ChatModel {
-  /** The model that answers in the open chat with an assistant; undefined while nothing is known of it. */
+  /** Model of the open chat; undefined until known. */
   readonly model: Model | undefined;
-  /** Models that one may choose here and that can do this, as a sentence names them; empty where there are none. */
+  /** Available models with a capability, as a list for a sentence; empty if none. */
   able: (capability: Capability) => string;
 }
 

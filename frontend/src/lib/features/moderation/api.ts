@@ -1,4 +1,4 @@
-/** The wire contract of reports, warnings and unwanted words. */
+/** API types of reports, warnings and word filters. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Upload } from '#lib/api/files.ts';
 import type { Always, Id, Sender } from '#lib/api/types.ts';
@@ -9,7 +9,7 @@ export type ReportReason = Described.ReportReason;
 export type ReportStatus = Described.ReportStatus;
 export type ReportAction = Described.ReportDeed;
 
-/** Without a name once the account is deleted. */
+/** Without name if the account was deleted. */
 type Person = Always<Described.ReportPerson, 'name'>;
 
 /** `GET /r1/admin/reports` */

@@ -1,6 +1,6 @@
 import { m } from '#lib/paraglide/messages.js';
 
-/** What slow mode can be set to, in seconds. */
+/** Slow mode options, in seconds. */
 export const PAUSES = [0, 5, 10, 30, 60, 300, 900, 3_600, 21_600];
 
 /** “30 seconds”, “5 minutes”, “1 hour”. */

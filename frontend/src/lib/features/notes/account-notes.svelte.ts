@@ -6,7 +6,7 @@ import { BrowserNoteStorage } from './storage.ts';
 
 let known: { notes: NotesStore; account: string; close: () => void } | undefined;
 
-/** The notes of whoever is signed in; from the first look at them they are kept in step with the server until the page is closed. */
+/** Notes of the current account; synchronised from the first access on. */
 export function notesOf({ api, connection, session }: App): NotesStore {
   const account = session.user.id;
   if (known?.account === account) return known.notes;
@@ -17,7 +17,7 @@ export function notesOf({ api, connection, session }: App): NotesStore {
   return notes;
 }
 
-/** Whose they are has signed out: they are neither in this page nor in this browser any more. */
+/** Removes the notes of an account that signed out from memory and disk. */
 export async function clearNotes(userId: Id): Promise<void> {
   known?.close();
   known = undefined;

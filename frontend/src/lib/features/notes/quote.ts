@@ -4,14 +4,14 @@ import { fullTime } from '#lib/i18n/relative-dates.ts';
 
 const MAX_TITLE = 80;
 
-/** A note of a message: its words, who said them and when, and the way back to it. */
+/** Quote of a message with author, time and link. */
 export function quoteOf(
   { content, sender, time }: Pick<MessageView, 'content' | 'sender' | 'time'>,
   link: string
 ): { title: string; content: string } {
   const text = content.trim();
   const quoted = text.replace(/^.*$/gm, (line) => (line === '' ? '>' : `> ${line}`));
-  // Brackets in a name would end the words of the link.
+  // Brackets would end the link text.
   const name = sender.name.replace(/[[\]\\]/g, ' ').trim();
   return {
     title: plainText(text.split('\n', 1)[0] ?? '', MAX_TITLE),

@@ -1,4 +1,4 @@
-/** Where notes are kept in this browser, so that they are there without a connection. */
+/** Local storage of notes in IndexedDB, for offline use. */
 import { createStore, delMany, entries, keys, set, type UseStore } from 'idb-keyval';
 import type { Id, Timestamp } from '#lib/api/types.ts';
 import { DATABASE } from './offline-sync.ts';
@@ -12,7 +12,7 @@ export interface StoredNote {
   edited_at: Timestamp;
   /** The version on the server that it was written on; 0: the server has none. */
   base: number;
-  /** The server has yet to hear of it. */
+  /** Not uploaded yet. */
   isDirty: boolean;
   /** Deleted here, of which the server has yet to hear. */
   isGone: boolean;
@@ -28,7 +28,7 @@ export interface StoredNotes {
 
 export interface NoteStorage {
   load(userId: Id): Promise<StoredNotes>;
-  /** False: this browser keeps nothing. */
+  /** Resolves to false if nothing can be stored. */
   put(userId: Id, note: StoredNote): Promise<boolean>;
   remove(userId: Id, ids: readonly Id[]): Promise<void>;
   setSince(userId: Id, since: Timestamp | null): Promise<void>;
@@ -62,7 +62,7 @@ export class BrowserNoteStorage implements NoteStorage {
     await this.#try((store) => set(`${userId}/${SINCE}`, since, store));
   }
 
-  /** All that is kept of somebody. */
+  /** Deletes the notes of a user. */
   async clear(userId: Id): Promise<void> {
     await this.#try(async (store) => {
       const all = await keys<string>(store);

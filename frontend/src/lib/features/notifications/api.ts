@@ -1,4 +1,4 @@
-/** The wire contract of what one is told of. */
+/** API types of notifications. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Always } from '#lib/api/types.ts';
 

@@ -5,12 +5,12 @@ import { enablePush } from './push-registration.ts';
 
 export type PushState = 'unknown' | 'unsupported' | 'home-screen' | 'blocked' | 'off' | 'on';
 
-/** Whether this device is woken: by its browser’s push service, for whoever is signed in. */
+/** Push subscription of this device for the current account. */
 export class DevicePushStore {
   #state = $state<PushState>('unknown');
   readonly #api: Pick<Api, 'get' | 'post' | 'delete'>;
   readonly #session: { readonly account: { readonly id: Id } | null };
-  /** Asked for beforehand: browsers want their question within the press itself. */
+  /** Loaded in advance, because browsers require the prompt within the click. */
   #key: string | undefined;
 
   constructor(api: Pick<Api, 'get' | 'post' | 'delete'>, session: { readonly account: { readonly id: Id } | null }) {
@@ -41,7 +41,7 @@ export class DevicePushStore {
       this.#key = key;
       const subscription = await registration?.pushManager.getSubscription();
       this.#state = subscription && Notification.permission === 'granted' ? 'on' : 'off';
-      // Who is signed in may be another, and the browser may have another address for it.
+      // The account or the endpoint may have changed.
       if (subscription && this.#state === 'on') await this.#register(subscription);
     } catch {
       this.#state = 'off';
@@ -85,7 +85,7 @@ export class DevicePushStore {
   }
 }
 
-/** Whether it was made for this server’s key. */
+/** Whether the subscription uses this server's key. */
 function isOf(subscription: PushSubscription, key: string): boolean {
   const { applicationServerKey } = subscription.options;
   if (!applicationServerKey) return false;

@@ -1,4 +1,4 @@
-/** This device, as the server wakes it by the push service of its browser. A page tells of it, and the service worker. */
+/** Push registration of this device, used by pages and the service worker. */
 import type { Api } from '#lib/api/client.ts';
 import type { PushDevice } from './api.ts';
 
@@ -7,7 +7,7 @@ export async function registerDevice(api: Pick<Api, 'post'>, subscription: PushS
   await api.post('/push/subscriptions', { endpoint, keys: { p256dh: keys?.p256dh, auth: keys?.auth } });
 }
 
-/** The browser has given it another address, or wants to be asked for one. */
+/** Replaces a rotated push subscription. */
 export async function replaceDevice(
   api: Pick<Api, 'get' | 'post'>,
   push: Pick<PushManager, 'subscribe'>,

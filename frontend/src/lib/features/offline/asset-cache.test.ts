@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { changesAccount, OfflineCache, PICTURE_CACHE, READ_CACHE, type Kind } from './asset-cache.ts';
 
-/** As much of a browser's caches as is used. */
+/** Minimal Cache API. */
 class FakeCaches {
   readonly all = new Map<string, Map<string, Response>>();
 
@@ -59,7 +59,7 @@ describe('what was read', () => {
     kept = open();
     await keep(READ_CACHE, '/e', 50);
     expect([caches.urls(PICTURE_CACHE), caches.urls(READ_CACHE)]).toEqual([['/c', '/d'], ['/e']]);
-    // The same once more takes no more room.
+    // Storing it again takes no more room.
     await keep(READ_CACHE, '/e', 55);
     expect([caches.urls(PICTURE_CACHE), caches.urls(READ_CACHE)]).toEqual([['/c', '/d'], ['/e']]);
   });
@@ -91,7 +91,7 @@ describe('what was read', () => {
     const made = ['/r1/auth/signin', '/r1/auth/signin/challenge', '/r1/auth/signup', '/r1/auth/passkeys/signin/finish'];
     for (const path of [...made, '/r1/auth/logout']) expect(changesAccount('POST', path)).toBe(true);
     expect(changesAccount('DELETE', '/r1/users/me')).toBe(true);
-    // Whoever shows once more who they are begins with this, too.
+    // A step-up confirmation uses this path too.
     for (const path of ['/r1/auth/passkeys/signin/start', '/r1/auth/refresh'])
       expect(changesAccount('POST', path)).toBe(false);
     expect(changesAccount('PATCH', '/r1/users/me')).toBe(false);

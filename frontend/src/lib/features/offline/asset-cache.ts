@@ -1,15 +1,12 @@
-/**
- * What was read, for when there is no network: answers of the API and pictures, in the browser's caches. All of it has one bound, and what was
- * looked at longest ago goes first. What it holds is read once, when the service worker starts, and counted from then on.
- */
+/** Offline cache of API responses and pictures. One size bound with LRU eviction; the index is read once when the service worker starts. */
 export const READ_CACHE = 'natter-read-2';
 export const PICTURE_CACHE = 'natter-pictures-1';
 export type Kind = typeof READ_CACHE | typeof PICTURE_CACHE;
 
-/** Answers that are kept. */
+/** Maximum number of responses. */
 const MAX_RESPONSES = 200;
 const MAX_BYTES = 50 * 1024 * 1024;
-/** A thumbnail has some hundred KB at most; the files themselves are not kept. */
+/** Thumbnails are below this size; files aren't cached, in bytes. */
 const MAX_RESPONSE_BYTES = 2 * 1024 * 1024;
 const SIZE_HEADER = 'x-natter-size';
 
@@ -18,7 +15,7 @@ interface CacheEntry {
   readonly size: number;
 }
 
-/** Whether a request may have somebody else sit here from now on. By a provider that is no request of a page: whoever arrives from there says so. */
+/** Whether a request may change the account. OAuth redirects are reported by the page instead. */
 export function changesAccount(method: string, path: string): boolean {
   return method !== 'PATCH' && /^\/r1\/(auth\/(logout|signin|signup|passkeys\/signin\/finish)|users\/me$)/.test(path);
 }
@@ -44,7 +41,7 @@ export class OfflineCache {
     this.#bounds = bounds;
   }
 
-  /** Another one after all was forgotten: what was asked for before that is not kept. */
+  /** Increments on clear; responses to earlier requests are not stored. */
   get era(): number {
     return this.#era;
   }
@@ -73,7 +70,7 @@ export class OfflineCache {
       // The body is as it is read, and not as it came.
       for (const name of ['content-encoding', 'content-length']) headers.delete(name);
       headers.set(SIZE_HEADER, String(body.size));
-      // What is put again is the newest.
+      // Re-inserting makes it the most recent.
       await cache.delete(url);
       await cache.put(url, new Response(body, { status, statusText, headers }));
       if (era !== this.#era) return;
@@ -81,7 +78,7 @@ export class OfflineCache {
       known.set(url, { kind, size: body.size });
       await this.#tidy(known);
     } catch {
-      // There is no room: nothing is kept.
+      // Storage full: not cached.
     }
   }
 
@@ -91,7 +88,7 @@ export class OfflineCache {
     await (await this.#caches.open(kind)).delete(url);
   }
 
-  /** Whoever signs out leaves nothing behind. */
+  /** Clears the cache at sign-out. */
   async clear(): Promise<void> {
     this.#era += 1;
     this.#known = Promise.resolve(new Map());

@@ -1,4 +1,4 @@
-/** Sends what was left unsent when the last page was closed. The service worker does, once there is a network again. */
+/** Sends the outbox from the service worker when the network is back. */
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { FileStorage, StoredFile } from '#lib/realtime/file-storage.ts';
 import type { OutboxStorage } from '#lib/realtime/outbox-storage.ts';
@@ -6,9 +6,8 @@ import { asSent, isFault, isPassing } from '#lib/realtime/sending.ts';
 import type { Outgoing } from '#lib/realtime/state.ts';
 
 /**
- * In the order of writing, for whoever is signed in. What the server refuses is left to the app, with all that comes after it in its
- * conversation; so is what takes along a file that is not there yet. It fails where another try is worth it. A page that is open may send the
- * same at the same time: the server knows each message by its `client_id`.
+ * Sends messages of the current account in order. A rejected message, or one with unfinished uploads, is left to the app with all later ones of its
+ * conversation. Throws if a retry is worthwhile. Pages may send concurrently: the server deduplicates by `client_id`.
  */
 export async function sendPending(
   api: Pick<Api, 'get' | 'post'>,
@@ -21,7 +20,7 @@ export async function sendPending(
   const done = new Set<string>();
   let failure: ApiError | undefined;
   for (;;) {
-    // Read anew each time: a page may have changed its mind.
+    // Re-read, because a page may have changed it.
     const left = await outbox.load(me);
     const next = left.find(
       (one) => one.state !== 'failed' && !stuck.has(one.conversation_id) && !done.has(one.client_id)
@@ -51,7 +50,7 @@ async function whoIsHere(api: Pick<Api, 'get'>): Promise<string | null> {
   try {
     return (await api.get('/users/me')).id;
   } catch (error) {
-    // Whoever has to sign in first finds it in the app.
+    // Requires a sign-in: left to the app.
     if (error instanceof ApiError && !isPassing(error) && !isFault(error)) return null;
     throw error;
   }
@@ -59,7 +58,7 @@ async function whoIsHere(api: Pick<Api, 'get'>): Promise<string | null> {
 
 type SyncState = StoredFile & { readonly upload: NonNullable<StoredFile['upload']> };
 
-/** Its files; null where the server lacks one. */
+/** Ids of its uploads; null if one is missing. */
 async function filesOf(
   { files = [] }: Outgoing,
   me: string,

@@ -6,7 +6,7 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-/** A page that is still on its way, and a browser that knows service workers. */
+/** Loading page in a browser with service workers. */
 function page(readyState: DocumentReadyState) {
   vi.useFakeTimers();
   const register = vi.fn(() => Promise.resolve());

@@ -1,6 +1,6 @@
 import { withBase } from '#lib/util/address.ts';
 
-/** What works while the app is not open brings all of the app's files: the page that is being opened comes first. */
+/** Idle time before the service worker precaches files, in milliseconds. */
 const IDLE_MS = 5_000;
 
 export function registerWorker(): void {

@@ -3,7 +3,7 @@ import { goto } from '#lib/util/navigation.ts';
 
 let isListening = false;
 
-/** What an installed app does beside a page: opens what a notification is about, and says when an update is there. */
+/** Page side of the PWA: opens notifications and announces updates. */
 export function startPwa(): void {
   if (isListening || !('serviceWorker' in navigator)) return;
   isListening = true;
@@ -17,7 +17,7 @@ interface WindowLaunch {
   type: 'natter.open';
   conversation_id: string | null;
   message_id: string | null;
-  /** Where it leads, if it isn’t to a message. */
+  /** Path, unless the notification is about a message. */
   path?: string | undefined;
 }
 
@@ -32,7 +32,7 @@ function open({ conversation_id, message_id, path }: WindowLaunch): void {
 
 async function watch(): Promise<void> {
   const registration = await navigator.serviceWorker.ready;
-  // What they show and was read elsewhere; other devices are told by a push.
+  // Apple devices: closes notifications that were read elsewhere; others are closed by push.
   if (/iPhone|iPad|Macintosh/.test(navigator.userAgent)) registration.active?.postMessage('natter.look');
   const checkForUpdate = () => {
     if (registration.waiting && navigator.serviceWorker.controller) announceUpdate(registration.waiting);
@@ -57,7 +57,7 @@ function announceUpdate(waiting: ServiceWorker): void {
     });
 }
 
-/** The page is loaded anew when the new one has taken over, and not before. */
+/** Reloads when the new service worker has taken control. */
 function update(waiting: ServiceWorker): void {
   navigator.serviceWorker.addEventListener('controllerchange', () => location.reload(), { once: true });
   waiting.postMessage('natter.update');

@@ -1,14 +1,14 @@
 const HUES = 12;
 
-/** One of twelve hues, always the same one for the same text. */
+/** Stable hue of a text. */
 export function hueOf(text: string): number {
   let hash = 2166136261;
   for (const character of text) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 16777619);
-  // Its high bits are the better mixed ones.
+  // The high bits are mixed better.
   return ((hash >>> 16) % HUES) * (360 / HUES) + 25;
 }
 
-/** First letters of the first and the last word: “Tomasz Kowalczyk-Brzeziński” is TK. */
+/** Initials: “Tomasz Kowalczyk-Brzeziński” is TK. */
 export function initialsOf(name: string, count: 1 | 2): string {
   const words = name
     .trim()

@@ -27,7 +27,7 @@ import Search from '@lucide/svelte/icons/search';
 import Shield from '@lucide/svelte/icons/shield';
 import Wrench from '@lucide/svelte/icons/wrench';
 
-/** The icons that an assistant may have, by the names that are kept. */
+/** Icons of assistants by stored name. */
 export const GLYPHS: Readonly<Record<string, typeof Bot>> = {
   'book-open': BookOpen,
   bot: Bot,

@@ -2,9 +2,9 @@ import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
 import type { Id } from '#lib/api/types.ts';
 
-/** Names of accounts, each asked for once. */
+/** Names of accounts, each loaded once. */
 export class NamesStore {
-  /** Null: there is nobody any more. */
+  /** Null for deleted accounts. */
   readonly #names = new SvelteMap<Id, string | null>();
   readonly #asked = new Set<Id>();
   readonly #api: Pick<Api, 'get'>;

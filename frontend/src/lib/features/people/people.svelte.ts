@@ -1,7 +1,4 @@
-/**
- * Names of people in large conversations, of whom the list names only the first. What is heard of them anywhere is kept; a
- * name that is wanted and not known is asked for, once.
- */
+/** Names of people in large conversations, whose list has only the first members. Known names are kept; others are loaded once on demand. */
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
 import type { Id, UserChanged } from '#lib/api/types.ts';
@@ -20,7 +17,7 @@ export class PeopleStore {
     this.#api = api;
   }
 
-  /** Those in a conversation who have been heard of. */
+  /** Known people of a conversation. */
   in(conversationId: Id): Person[] {
     return [...(this.#names.get(conversationId) ?? [])].map(([id, name]) => ({ id, name }));
   }
@@ -38,7 +35,7 @@ export class PeopleStore {
     if (known.get(id) !== name) known.set(id, name);
   }
 
-  /** Somebody is called otherwise now. */
+  /** Applies a rename. */
   applyChange({ user_id: id, display_name: name }: UserChanged): void {
     for (const [conversationId, names] of this.#names) if (names.has(id)) this.add(conversationId, { id, name });
   }
@@ -50,12 +47,12 @@ export class PeopleStore {
     try {
       this.add(conversationId, { id, name: (await this.#api.get(`/users/${id}`)).display_name });
     } catch {
-      // Gone, or not reachable: asked again when the name is wanted again.
+      // Deleted or offline: retried on demand.
       this.#asked.delete(id);
     }
   }
 
-  /** Those in a conversation whose names fit, as the server finds them. */
+  /** Searches members on the server. */
   async search(conversationId: Id, q: string, most: number): Promise<Person[]> {
     const found = await this.#api.get(`/conversations/${conversationId}/members`, {
       q: q || undefined,

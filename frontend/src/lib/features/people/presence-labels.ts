@@ -9,7 +9,7 @@ const WORDS: Record<PresenceStatus, () => string> = {
   offline: m.presence_offline
 };
 
-/** Nothing where nobody knows. */
+/** Undefined for unknown presence. */
 export function presenceLabel(status: PresenceStatus | undefined): string {
   return status ? nameIn(WORDS, status) : '';
 }

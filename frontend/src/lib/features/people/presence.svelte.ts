@@ -7,29 +7,26 @@ export type OwnStatus = Exclude<PresenceStatus, 'offline'>;
 
 type Choosing = Pick<SessionStore, 'updatePreferences'>;
 
-/** As many people as the server tells about at a time. */
+/** Limit of the server. */
 const MAX_WATCHED = 500;
 const WATCH_DELAY = 500;
-/** After a restart of the server everybody is back at once: not all ask then. */
+/** Spreads requests after a server restart, in milliseconds. */
 const WATCH_AGAIN_WITHIN = 4000;
-/** A page that nobody has looked at for this long is away. */
+/** Idle time until a hidden page is away, in milliseconds. */
 const AWAY_AFTER = 5 * 60_000;
 /** A browser's timers are no longer than 24 days. */
 const MAX_TIMEOUT = 86_400_000;
 
-/**
- * Who is here. Own status: what the person chose, here or on another device, or away when the page has long been out of sight. Of
- * several pages the server shows the most active.
- */
+/** Presence. The own status is the chosen one, or away when hidden for long; the server shows the most active connection. */
 export class PresenceStore {
   readonly #others = new SvelteMap<Id, { status: PresenceStatus; lastSeen: Timestamp | null }>();
-  /** What people say of themselves. */
+  /** Custom statuses. */
   readonly #said = new SvelteMap<Id, CustomStatus>();
   #saidTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Whose presence the server tells, the latest last: those whom the latest answers named. */
+  /** Watched users, latest last. */
   readonly #watched = new Set<Id>();
   #watchTimer: ReturnType<typeof setTimeout> | undefined;
-  /** What was known is from before a loss, and not yet told anew. */
+  /** Known values may be stale after a reconnect. */
   #isAsking = $state(false);
   #chosen = $state<OwnStatus>('online');
   #isIdle = $state(false);
@@ -56,7 +53,7 @@ export class PresenceStore {
     return this.#chosen === 'online' && this.#isIdle ? 'away' : this.#chosen;
   }
 
-  /** Undefined while nobody has said, and without a connection, when nobody can. `otherwise`: of whom nothing is told. */
+  /** Undefined if unknown or disconnected. `otherwise`: default for unwatched users. */
   of(userId: Id, otherwise?: PresenceStatus | null): PresenceStatus | undefined {
     if (this.#connection.isLost) return undefined;
     const told = this.#others.get(userId)?.status;
@@ -67,7 +64,7 @@ export class PresenceStore {
     return this.#others.get(userId)?.lastSeen ?? null;
   }
 
-  /** What somebody says of themselves now. */
+  /** Current custom status of a user. */
   customStatusOf(userId: Id): CustomStatus | undefined {
     return this.#said.get(userId);
   }
@@ -84,7 +81,7 @@ export class PresenceStore {
     }
   }
 
-  /** What the account says was chosen, here or on another device. */
+  /** Applies the status chosen on another device. */
   follow(chosen: OwnStatus): void {
     if (chosen === this.#chosen) return;
     this.#chosen = chosen;
@@ -159,7 +156,7 @@ export class PresenceStore {
     this.#clearExpired();
   }
 
-  /** Nobody tells when a time is over. */
+  /** Custom statuses expire without an event. */
   #clearExpired(): void {
     clearTimeout(this.#saidTimer);
     const now = Date.now();

@@ -68,7 +68,7 @@ describe('what one chose', () => {
   it('is told at once, and kept for the other devices', async () => {
     await presence.choose('dnd');
     expect(session.updatePreferences).toHaveBeenCalledWith({ chosen_presence: 'dnd' });
-    // The account, which has it by now, says so, too.
+    // The account reports the same value.
     presence.follow('dnd');
     expect([presence.own, said()]).toEqual(['dnd', ['dnd']]);
   });

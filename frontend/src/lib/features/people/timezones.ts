@@ -18,7 +18,7 @@ const RENAMED: Record<string, string> = {
   'Pacific/Truk': 'Pacific/Chuuk'
 };
 
-/** Where the clock of this device is. */
+/** Time zone of this device. */
 export function deviceZone(): string {
   return present(new Intl.DateTimeFormat().resolvedOptions().timeZone);
 }
@@ -34,7 +34,7 @@ export function zones(own: string): string[] {
   return [...new Set([...all, UTC, own])].sort();
 }
 
-/** The name under which a zone stands among those that can be chosen. */
+/** Canonical name of a zone in the list. */
 export function listed(zone: string): string {
   try {
     return present(new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone);
@@ -43,7 +43,7 @@ export function listed(zone: string): string {
   }
 }
 
-/** Its part of the world and its city: `['Europe', 'Berlin']`, `[undefined, 'UTC']`. */
+/** Area and city: `['Europe', 'Berlin']`, `[undefined, 'UTC']`. */
 export function parts(zone: string): [area: string | undefined, city: string] {
   const name = zone.replaceAll('_', ' ');
   const at = name.indexOf('/');
@@ -63,7 +63,7 @@ export function minutesAhead(zone: string, at: Date): number | undefined {
   }
 }
 
-/** Whether clocks there go as on this device, in summer and in winter: then it does not matter that the names differ. */
+/** Whether a zone has the device's offset in summer and winter. */
 export function isSameOffset(zone: string, now = new Date()): boolean {
   const year = now.getFullYear();
   return [now, new Date(year, 0), new Date(year, 6)].every((at) => minutesAhead(zone, at) === 0);

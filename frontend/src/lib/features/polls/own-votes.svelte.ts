@@ -1,4 +1,4 @@
-/** What one has chosen in polls oneself, which a message doesn’t say. */
+/** Own votes in polls, which messages don't contain. */
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
 import type { Id } from '#lib/api/types.ts';
@@ -7,9 +7,9 @@ import { perAccount } from '#lib/app/per-account.ts';
 
 export class OwnVotesStore {
   readonly #choices = new SvelteMap<Id, readonly number[]>();
-  /** Of which it was asked for, and when. */
+  /** Request times, by poll. */
   readonly #asked = new Map<Id, number>();
-  /** How often it was chosen or told: an answer that was on its way by then is older. */
+  /** Change counters; responses to earlier requests are stale. */
   readonly #changes = new Map<Id, number>();
   readonly #api: Pick<Api, 'get' | 'put'>;
 
@@ -19,11 +19,11 @@ export class OwnVotesStore {
       if (frame.type === 'poll.own') this.#set(frame.payload.message_id, frame.payload.choices);
       else if (frame.type === 'message.deleted') this.#choices.delete(frame.payload.message_id);
     });
-    // Another device may have voted while nothing was heard.
+    // Another device may have voted.
     live.onStale(this, () => this.#asked.clear());
   }
 
-  /** When the first of them was asked for; null: none yet. */
+  /** Time of the first request; null if none. */
   get requestedAt(): number | null {
     return this.#asked.values().next().value ?? null;
   }
@@ -42,7 +42,7 @@ export class OwnVotesStore {
       const { choices } = await this.#api.get(`/messages/${messageId}/vote`);
       if (this.#changes.get(messageId) === changes) this.#set(messageId, choices);
     } catch {
-      // What is shown next asks again; one can vote all the same.
+      // Retried by the next view.
       this.#asked.delete(messageId);
     }
   }
@@ -57,7 +57,7 @@ export class OwnVotesStore {
       if (before) this.#set(messageId, before);
       else {
         this.#choices.delete(messageId);
-        // What is shown next asks for it.
+        // Reloaded by the next view.
         this.#asked.delete(messageId);
       }
       throw error;
@@ -74,5 +74,5 @@ export class OwnVotesStore {
   }
 }
 
-/** Those of whoever is signed in, made when the first poll is shown. */
+/** Own votes of the current account, created on first use. */
 export const ownVotesOf = perAccount(({ api, connection }) => new OwnVotesStore(api, connection));

@@ -1,4 +1,4 @@
-/** Prompt templates: a text with `{{variables}}` that are asked for when it is used. */
+/** Prompt templates with `{{variables}}`. */
 
 const VARIABLE = /\{\{ *([\p{L}\p{N}_.-](?:[\p{L}\p{N}_. -]{0,38}[\p{L}\p{N}_.-])?) *\}\}/gu;
 
@@ -27,7 +27,7 @@ export interface TemplatePiece {
   readonly isVariable: boolean;
 }
 
-/** A template in pieces, to show its variables apart from its words. */
+/** Splits a template into text and variables. */
 export function cutVariables(template: string): TemplatePiece[] {
   const pieces: TemplatePiece[] = [];
   let from = 0;

@@ -6,7 +6,7 @@ import type { Name } from '#lib/features/conversations/mentions.ts';
 
 const TYPED = /^\+(?:(\p{RGI_Emoji})|:([\p{L}\p{M}\p{N}_+\-]{2,30}):?)$/v;
 
-/** As the server knows it; null where no emoji is called so. */
+/** Canonical emoji; null if unknown. */
 export async function quickEmoji(text: string, own: readonly Name[]): Promise<string | null> {
   const [, emoji, name] = TYPED.exec(formOf(text.trim())) ?? [];
   if (emoji || !name) return emoji ?? null;

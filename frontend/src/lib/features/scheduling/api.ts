@@ -1,4 +1,4 @@
-/** What somebody has begun to write, and what is to happen later. */
+/** API types of drafts, scheduled messages and reminders. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { WithMessage } from '#lib/api/types.ts';
 

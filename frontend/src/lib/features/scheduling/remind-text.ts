@@ -1,4 +1,4 @@
-/** “me in 20 minutes to call Ben”: when, and of what. */
+/** Parses reminders: “me in 20 minutes to call Ben”. */
 import { casual as english } from 'chrono-node/en';
 import { casual as vietnamese } from 'chrono-node/vi';
 
@@ -7,12 +7,12 @@ export interface ReminderRequest {
   readonly note: string;
 }
 
-/** Where only the day is said: when work begins. */
+/** Hour used for dates without time. */
 const MORNING = 9;
 const DAY = 86_400_000;
 
 const ME = /^(?:me|tôi|mình)(?=\s|$)/i;
-/** What joins a time and what is to be done. */
+/** Words between the time and the task. */
 const BEFORE = /^[\s,:–-]*(?:to|that|about|of|để|rằng|về|là)?(?=\s)\s*/i;
 const BEHIND = /(?:\s+(?:at|on|in|by|vào|lúc))?[\s,:–-]*$/i;
 

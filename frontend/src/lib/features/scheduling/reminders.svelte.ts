@@ -1,4 +1,4 @@
-/** Of which messages somebody is to be reminded, and when. */
+/** Reminders by message. */
 import type { Api } from '#lib/api/client.ts';
 import type { Reminder } from './api.ts';
 import type { Id } from '#lib/api/types.ts';
@@ -16,7 +16,7 @@ export class RemindersStore {
     this.#api = api;
     this.list = new PagedResource((page) => api.get('/reminders', { page, page_size: PAGE_SIZE }));
     live.onStale(this.list, () => void this.list.refresh());
-    // Asked for on another device, or over.
+    // Changed on another device or due.
     live.on(({ type }: { type: string }) => {
       if ((type === 'reminders.own' || type === 'resync') && this.list.isKnown) void this.list.refresh();
     });
@@ -38,5 +38,5 @@ export class RemindersStore {
   }
 }
 
-/** Those of whoever is signed in. */
+/** Reminders of the current account. */
 export const remindersOf = perAccount(({ api, connection }) => new RemindersStore(api, connection));

@@ -20,7 +20,7 @@ export async function later(
   toast(m.schedule_done({ time: momentOf(send_at) }));
 }
 
-/** When work begins. */
+/** Start of the working day. */
 const MORNING = 9;
 const HOUR = 3_600_000;
 
@@ -29,7 +29,7 @@ export interface Offer {
   readonly at: Date;
 }
 
-/** Times that somebody may want, from the nearest on. */
+/** Suggested times, nearest first. */
 export function offers(now = new Date()): Offer[] {
   const hour = new Date(now.getTime() + HOUR);
   const tomorrow = morning(now, 1);
@@ -46,15 +46,15 @@ function morning(now: Date, days: number): Date {
   return new Date(now.getFullYear(), now.getMonth(), now.getDate() + days, MORNING);
 }
 
-/** A moment in words: “Tue, 24 November, 09:00”. */
+/** Full date and time: “Tue, 24 November, 09:00”. */
 export function momentOf(at: string | Date): string {
   const date = new Date(at);
-  // Together, some languages join them by a word that the sentence around them has, too.
+  // Formatted separately, because some locales insert a word between date and time.
   const day = dateFormat({ weekday: 'short', day: 'numeric', month: 'long' }).format(date);
   return `${day}, ${clock(date)}`;
 }
 
-/** As a field for a date and a time has it. */
+/** Value of a datetime-local field. */
 export function inField(at: Date): string {
   const local = new Date(at.getTime() - at.getTimezoneOffset() * 60_000);
   return local.toISOString().slice(0, 16);

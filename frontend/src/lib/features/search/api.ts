@@ -2,7 +2,7 @@
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Message } from '#lib/api/types.ts';
 
-/** Where the words are in a file of a message. */
+/** Match in a file of a message. */
 export type FoundInFile = Described.FoundInFile;
 
 export type SearchType = Described.SearchType;

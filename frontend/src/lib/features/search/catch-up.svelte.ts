@@ -1,4 +1,4 @@
-/** What one has missed, told by an assistant. */
+/** Summaries of missed messages by an assistant. */
 import type { App } from '#lib/app/app.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { CatchUp as Told } from './api.ts';
@@ -14,12 +14,12 @@ export class CatchUpStore extends AnswerStore<Told> {
     this.#api = api;
   }
 
-  /** In a conversation, behind that place in it. */
+  /** Summarises a conversation from `since` on. */
   summarizeConversation(conversationId: Id, since: number): Promise<void> {
     return this.run('', () => this.#api.post(`/conversations/${conversationId}/catch-up`, { since }));
   }
 
-  /** In all conversations of a workspace. */
+  /** Summarises a workspace. */
   summarizeWorkspace(workspaceId: Id): Promise<void> {
     return this.run('', () => this.#api.post('/catch-up', { workspace_id: workspaceId }));
   }
@@ -27,7 +27,7 @@ export class CatchUpStore extends AnswerStore<Told> {
 
 const told = perAccount((_: Pick<App, 'api' | 'session'>) => new Map<string, CatchUpStore>());
 
-/** What was told stays where it was asked for, though what shows it comes and goes. */
+/** Kept when the component unmounts. */
 export function catchUpOf(app: Pick<App, 'api' | 'session'>, place: string): CatchUpStore {
   const of = told(app);
   const one = of.get(place) ?? new CatchUpStore(app.api);

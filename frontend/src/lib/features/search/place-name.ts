@@ -11,7 +11,7 @@ const KINDS = {
   private_channel: m.kind_private_channel
 };
 
-/** What the place of a hit is called; those without a title go by who is in them, as far as that is known. */
+/** Name of a hit's place; untitled ones use their known members. */
 export function placeName(
   place: FoundConversation | null | undefined,
   conversations: Pick<ConversationsStore, 'get' | 'nameOf'>

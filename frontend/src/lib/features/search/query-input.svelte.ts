@@ -1,7 +1,7 @@
 import { asText, keyOf, pendingIn, extractChips, wordsOf, type Chip } from './query.ts';
 import type { Id } from '#lib/api/types.ts';
 
-/** What is being asked for: chips, and what is typed beside them. */
+/** Search query: chips and text. */
 export class QueryInput {
   chips = $state.raw<readonly Chip[]>([]);
   text = $state('');
@@ -12,7 +12,7 @@ export class QueryInput {
   readonly words = $derived(wordsOf(this.text));
   readonly isEmpty = $derived(this.q === '' && this.chips.length === 0);
 
-  /** Something else is asked for. */
+  /** Replaces the query. */
   reset(text: string, chips: readonly Chip[]): void {
     const taken = extractChips(text, true);
     this.text = taken.rest.trimEnd();
@@ -25,21 +25,21 @@ export class QueryInput {
     return this.chips.flatMap((chip) => (chip.op === op && chip.id ? [chip.id] : []));
   }
 
-  /** What was typed now: complete operators become chips. */
+  /** Sets the text and extracts complete operators. */
   setText(text: string): void {
     const { chips, rest } = extractChips(text);
     this.text = rest;
     if (chips.length > 0) this.#addChips(chips);
   }
 
-  /** Nothing more is typed: what stands at the end is complete. */
+  /** Completes a trailing operator. */
   finish(): void {
     const { chips, rest } = extractChips(this.text, true);
     this.text = rest.trimEnd();
     this.#addChips(chips);
   }
 
-  /** In the place of the operator that is being typed, where there is one. */
+  /** Replaces the pending operator by a chip. */
   complete(chip: Chip): void {
     const { pending } = this;
     if (pending) this.text = this.text.slice(0, pending.from).trimStart();
@@ -58,7 +58,7 @@ export class QueryInput {
     return this.chips.some((one) => keyOf(one) === keyOf(chip));
   }
 
-  /** The last chip goes. */
+  /** Removes the last chip. */
   pop(): void {
     this.chips = this.chips.slice(0, -1);
   }

@@ -1,21 +1,21 @@
-/** What is typed into a search field: words, and operators such as `from:anna`, which become chips when they are complete. */
+/** Search syntax: words and operators such as `from:anna`, which become chips when complete. */
 import type { Id } from '#lib/api/types.ts';
 
 export const OPERATORS = ['from', 'in', 'has', 'is', 'before', 'after', 'on'] as const;
 export type Operator = (typeof OPERATORS)[number];
 
-/** What narrows a search. */
+/** Search filter. */
 export interface Chip {
   readonly op: Operator;
-  /** As it is typed behind the colon; with an id, what it is called. */
+  /** Value as typed; the name if there is an id. */
   readonly value: string;
-  /** Who or what is meant, where it was chosen and not typed. */
+  /** Id of a chosen person or place. */
   readonly id?: Id;
 }
 
 export const HAS = ['file', 'image', 'link', 'voice'] as const;
 export const IS = ['thread', 'pinned', 'saved'] as const;
-/** As the server reads dates. */
+/** Date formats of the server. */
 const DATE = /^(today|yesterday|\d{4}(-\d{1,2}(-\d{1,2})?)?)$/i;
 
 const SYNONYMS: Record<string, Operator> = { during: 'on' };
@@ -23,7 +23,7 @@ const HAS_SYNONYMS: Record<string, string> = { files: 'file', images: 'image', p
 
 export const keyOf = ({ op, value, id }: Chip): string => `${op}:${id ?? value.toLowerCase()}`;
 
-/** An operator with its value; undefined where it is none, and so words. */
+/** Parses an operator; undefined if it is a word. */
 function chipOf(name: string, value: string): Chip | undefined {
   const op = OPERATORS.find((one) => one === name.toLowerCase()) ?? SYNONYMS[name.toLowerCase()];
   if (!op || value === '') return undefined;
@@ -43,7 +43,7 @@ function chipOf(name: string, value: string): Chip | undefined {
 /** `name:value` or `name:"a value"`, at the beginning or after a space. */
 const OPERATOR = /(^|\s)([a-z]+):("[^"]*"|[^\s"]+)(?=\s|$)/gi;
 
-/** Takes complete operators out of what is typed. The last one is complete when a space follows it, or when nothing more is typed. */
+/** Extracts complete operators. The last one is complete if a space follows or `isWhole` is set. */
 export function extractChips(text: string, isWhole = false): { chips: Chip[]; rest: string } {
   const chips: Chip[] = [];
   const plain = plainMarks(text);
@@ -68,7 +68,7 @@ export function pendingIn(text: string): { op: Operator; value: string; from: nu
   return { op, value: value.replace(/^[@#]+/, ''), from: text.length - name.length - 1 - quote.length - value.length };
 }
 
-/** With the marks that mean something as they are on every keyboard: phones write `“` by themselves. As long as the text. */
+/** Replaces typographic quotes, which phones insert; keeps the length. */
 export function plainMarks(text: string): string {
   return text.replace(/[“”„‟«»＂]/g, '"').replaceAll('：', ':');
 }
@@ -78,12 +78,12 @@ export function written({ op, value }: Chip): string {
   return /\s/.test(value) ? `${op}:"${value}"` : `${op}:${value}`;
 }
 
-/** What the server is asked as `q`; chips with ids are asked beside it. */
+/** Query parameter `q`; chips with ids have their own parameters. */
 export function asText(chips: readonly Chip[], text: string): string {
   return [...chips.filter(({ id }) => id === undefined).map(written), text.trim()].filter(Boolean).join(' ');
 }
 
-/** The words that are looked for, without marks: what people and conversations are found by. */
+/** Plain words, for searching people and conversations. */
 export function wordsOf(text: string): string {
   return plainMarks(text)
     .split(/\s+/)

@@ -6,13 +6,13 @@ type RecentStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 export interface Recent {
   readonly chips: readonly Chip[];
   readonly text: string;
-  /** How much it found, where that is known. */
+  /** Number of hits, if known. */
   readonly count?: number;
 }
 
 const MAX_ITEMS = 8;
 
-/** The last searches of one account, kept in this browser. */
+/** Recent searches of an account, in local storage. */
 export class RecentSearchesStore {
   items = $state.raw<readonly Recent[]>([]);
 
@@ -50,7 +50,7 @@ export class RecentSearchesStore {
       if (items.length === 0) this.#storage?.removeItem(this.#key);
       else this.#storage?.setItem(this.#key, JSON.stringify(items));
     } catch {
-      // A full or forbidden storage keeps them as long as the page.
+      // Without storage they live as long as the page.
     }
   }
 }

@@ -22,7 +22,7 @@ export interface SearchQuery {
   readonly workspaceId?: Id | undefined;
 }
 
-/** Something that can be left out of a search, and how much would be found without it. */
+/** Removable filter and the number of hits without it. */
 export interface Relief {
   /** Undefined: the quotation marks. */
   readonly chip?: Chip;
@@ -34,10 +34,10 @@ export const TYPES = ['message', 'file', 'conversation', 'person'] as const sati
 const PAGE = 20;
 const MAX_OTHER_RESULTS = 50;
 const NO_FACETS: SearchFacets = { author: [], conversation: [], has: [], day: [] };
-/** Without so many filters each it is tried whether there would be something. */
+/** Number of filters tried. */
 const MAX_RELIEFS = 6;
 
-/** What the server is asked. */
+/** Query parameters of a search. */
 export function parametersOf({
   chips,
   text,
@@ -61,7 +61,7 @@ export function parametersOf({
   };
 }
 
-/** One search: what was found of it so far, and how it is spread. */
+/** Search results with facets. */
 export class SearchStore {
   items = $state.raw<SearchHit[]>([]);
   facets = $state.raw<SearchFacets>(NO_FACETS);
@@ -77,9 +77,9 @@ export class SearchStore {
   isKnown = $state(false);
   isLoading = $state(false);
   error = $state.raw<unknown>(null);
-  /** How much there is of each type. */
+  /** Number of hits by type. */
   counts = $state.raw<Partial<Record<SearchType, SearchTotal>>>({});
-  /** Where nothing was found: what to leave out, the best first. */
+  /** Suggestions without hits, best first. */
   reliefs = $state.raw<Relief[]>([]);
 
   readonly #api: Pick<Api, 'get'>;
@@ -123,7 +123,7 @@ export class SearchStore {
     this.error = null;
     try {
       const found = await this.#get(query, PAGE, cursor);
-      // Something else was asked meanwhile.
+      // A newer search has started.
       if (turn !== this.#turn) return turn;
       this.#next = found.next ?? null;
       this.hasMore = this.#next !== null;
@@ -151,7 +151,7 @@ export class SearchStore {
     return turn;
   }
 
-  /** What came meanwhile may move a hit to the next page once more. */
+  /** New messages may repeat hits on the next page. */
   #unknown(items: SearchHit[]): SearchHit[] {
     const known = new Set(this.items.map(({ message }) => message?.id));
     return items.filter(({ message }) => !known.has(message?.id));
@@ -161,7 +161,7 @@ export class SearchStore {
     return this.#api.get('/search', { ...parametersOf(query), limit, cursor: cursor ?? undefined });
   }
 
-  /** What is beside is worth no failure. */
+  /** Secondary requests fail silently. */
   async #quietly(query: SearchQuery, limit: number): Promise<SearchResults | null> {
     try {
       return await this.#get(query, limit);
@@ -189,7 +189,7 @@ export class SearchStore {
     this.counts = counts;
   }
 
-  /** How it would be spread over other people and places than those that were chosen. */
+  /** Facets without the chosen people and places. */
   async #spread(query: SearchQuery, turn: number): Promise<void> {
     const without = (op: Chip['op']) => ({ ...query, chips: query.chips.filter((chip) => chip.op !== op) });
     const isNarrowed = (op: Chip['op']) => query.chips.some((chip) => chip.op === op);

@@ -27,7 +27,7 @@ const ask = (change: Partial<SearchQuery> = {}): SearchQuery => ({
   ...change
 });
 
-/** Answers each question by its parameters. */
+/** Answers by query parameters. */
 function server(answer: (query: Record<string, unknown>) => SearchResults | Promise<SearchResults>) {
   const asked: Record<string, unknown>[] = [];
   const get = (_: string, query: Record<string, unknown>) => {

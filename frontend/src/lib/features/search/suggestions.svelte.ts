@@ -1,4 +1,4 @@
-/** What can stand behind the operator that is being typed. */
+/** Suggestions for the pending operator. */
 import type { App } from '#lib/app/app.ts';
 import type { Conversation, User } from '#lib/api/types.ts';
 import { best } from '#lib/ui/listbox/match.ts';
@@ -92,7 +92,7 @@ export class SuggestionsStore {
     try {
       return (await this.#app.workspaces.findPeople(workspaceId, q, { page_size: MAX_ITEMS })).items;
     } catch {
-      // What is typed to its end is found all the same.
+      // Typed values work without suggestions.
       return [];
     }
   }

@@ -1,7 +1,7 @@
 import { useApp } from '#lib/app/app.ts';
 import { RecentSearchesStore } from './recent-searches.svelte.ts';
 
-/** The last searches of whoever is signed in. */
+/** Recent searches of the current account. */
 export function useRecent(): RecentSearchesStore {
   const { session } = useApp();
   return new RecentSearchesStore(storage(), session.account?.id ?? '');

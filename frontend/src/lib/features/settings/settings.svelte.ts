@@ -5,7 +5,7 @@ export type Density = 'roomy' | 'compact';
 
 export type Column = 'list' | 'panel';
 
-/** How wide a column can be made, in pixels. */
+/** Column width limits, in pixels. */
 export const COLUMNS: Record<Column, { least: number; usual: number; most: number }> = {
   list: { least: 220, usual: 300, most: 420 },
   panel: { least: 320, usual: 372, most: 560 }
@@ -13,7 +13,7 @@ export const COLUMNS: Record<Column, { least: number; usual: number; most: numbe
 
 type KeyValueStorage = Pick<Storage, 'getItem' | 'setItem'>;
 
-/** How this browser shows things. `app.html` reads the same keys before the first paint. */
+/** Appearance settings of this browser. `app.html` reads the same keys before the first paint. */
 export class SettingsStore {
   #theme = $state<Theme>('system');
   #density = $state<Density>('roomy');
@@ -81,7 +81,7 @@ export class SettingsStore {
     return getLocale();
   }
 
-  /** Loads the page anew in the other language. */
+  /** Reloads the page in another language. */
   set locale(locale: Locale) {
     setLocale(locale);
   }

@@ -9,7 +9,7 @@ export type Share = Described.Share;
 /** `GET /r1/shared/{id}` */
 export type SharedChat = Always<Described.SharedChat, 'title'>;
 
-/** Of `GET /r1/shared/{id}/messages`: files by their names, for they are not shared. */
+/** `GET /r1/shared/{id}/messages`: files by name only. */
 export type SharedMessage = Omit<Always<Described.SharedMessage, 'model'>, 'sender'> & { sender: Sender };
 
 export const fetchShare = (api: Api, conversationId: Id) => api.get(`/conversations/${conversationId}/share`);

@@ -1,15 +1,15 @@
-/** Notes that somebody has put away on this device: they don’t come again with the next page. */
+/** Dismissed notes, stored on this device. */
 import type { App } from '#lib/app/app.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
 const STORAGE_KEY = 'natter.put-away';
-/** Of more, those that were put away first are forgotten. */
+/** Oldest entries are evicted. */
 const MAX_ENTRIES = 60;
 
 type KeyValueStorage = Pick<Storage, 'getItem' | 'setItem'>;
 
 export class DismissedNotesStore {
-  /** What was put away when, by whom and what. */
+  /** Dismissal times by account and note. */
   #since = $state.raw<Readonly<Record<string, number>>>({});
   readonly #account: string;
   readonly #storage: KeyValueStorage | undefined;
@@ -20,20 +20,20 @@ export class DismissedNotesStore {
     this.#since = read(storage);
   }
 
-  /** `lasting`: after so many milliseconds it comes again. */
+  /** `lasting`: duration in milliseconds after which the note returns. */
   has(what: string, lasting = Infinity): boolean {
     const since = this.#since[this.#keyOf(what)];
     return since !== undefined && Date.now() - since < lasting;
   }
 
   dismiss(what: string): void {
-    // Another tab may have put away something, too.
+    // Merges changes of other tabs.
     const all = Object.entries({ ...read(this.#storage), ...this.#since, [this.#keyOf(what)]: Date.now() });
     this.#since = Object.fromEntries(all.toSorted(([, a], [, b]) => b - a).slice(0, MAX_ENTRIES));
     try {
       this.#storage?.setItem(STORAGE_KEY, JSON.stringify(this.#since));
     } catch {
-      // Then it is put away for this visit.
+      // Without storage it is dismissed for this visit.
     }
   }
 
@@ -52,7 +52,7 @@ function read(storage: KeyValueStorage | undefined): Record<string, number> {
   }
 }
 
-/** What whoever is signed in has put away. */
+/** Dismissed notes of the current account. */
 export const dismissedNotesOf = perAccount(
   ({ session }: Pick<App, 'session'>) => new DismissedNotesStore(session.account?.id ?? '', browserStorage())
 );

@@ -1,4 +1,4 @@
-/** What a newcomer may do first, and what of it is done: seen from what there is, so that it holds on every device. */
+/** First steps of a new user, derived from data, so that they hold on every device. */
 import type { App } from '#lib/app/app.ts';
 import type { Conversation } from '#lib/api/types.ts';
 import { isAssistantChat, isChannel, isPersonal } from '#lib/features/conversations/kinds.ts';
@@ -12,21 +12,21 @@ export interface Step {
   readonly isDone: boolean;
 }
 
-/** Whether this browser lets the app notify; null: it can’t, or was told not to, and there is nothing to do here. */
+/** Notification permission; null if unsupported or denied. */
 export type Notifying = 'granted' | 'default' | null;
 
 const DISMISSED_KEY = 'first-steps';
-/** After this an account is no newcomer’s any more. */
+/** Age of an account until it is no longer new, in milliseconds. */
 const NEW_FOR = 14 * 86_400_000;
 
-/** Of the conversations that somebody is in. */
+/** Steps derived from the user's conversations. */
 export function stepsOf(conversations: readonly Conversation[], notifying: Notifying): Step[] {
   const among = (isIt: (conversation: Conversation) => boolean) => conversations.some(isIt);
   const isBegun = ({ last_message }: Conversation) => last_message !== null;
   const steps: Step[] = [
     { id: 'account', isDone: true },
     { id: 'assistant', isDone: among((one) => isAssistantChat(one) && isBegun(one)) },
-    // Everybody is in the channels that nobody joins by themselves.
+    // Default channels don't count.
     { id: 'people', isDone: among((one) => !isPersonal(one) && one.member_count > 1) },
     { id: 'chat', isDone: among((one) => !isPersonal(one) && !isChannel(one) && isBegun(one)) },
     { id: 'channel', isDone: among((one) => isChannel(one) && !one.is_default) }
@@ -35,7 +35,7 @@ export function stepsOf(conversations: readonly Conversation[], notifying: Notif
   return steps;
 }
 
-/** For whom the steps are: who has begun nothing yet, or came a short time ago. */
+/** Whether the steps are shown: nothing started yet, or a new account. */
 export function isNewcomer({ conversations, session }: Pick<App, 'conversations' | 'session'>): boolean {
   if (!conversations.isLoaded) return false;
   const since = Date.parse(session.account?.created_at ?? '');
@@ -61,7 +61,7 @@ export class FirstStepsStore {
     return !isPutAway && isNewcomer(this.#app) && this.items.some(({ isDone }) => !isDone);
   }
 
-  /** What the browser says of it may have changed. */
+  /** Updates the notification permission. */
   refresh(notifying: Notifying): void {
     this.#notifying = notifying;
   }
@@ -77,5 +77,5 @@ export function notifyingHere(): Notifying {
   return Notification.permission === 'denied' ? null : Notification.permission;
 }
 
-/** Those of whoever is signed in. */
+/** First steps of the current account. */
 export const firstStepsOf = perAccount((app) => new FirstStepsStore(app, dismissedNotesOf(app)));

@@ -1,4 +1,4 @@
-/** Pages of their own beside the rail; everywhere else there are the conversations. */
+/** Pages beside the rail; all others belong to conversations. */
 export function isBesideChats(pathname: string): boolean {
   return /^\/(settings|workspaces|admin|usage|plans|tasks|notes|search|tools)(\/|$)/.test(pathname);
 }
@@ -8,7 +8,7 @@ export function isSearch(pathname: string): boolean {
   return pathname === '/search';
 }
 
-/** Pages beside the list of conversations that have a title of their own. */
+/** Pages that set their own title. */
 export function hasOwnTitle(route: string | null): boolean {
   return (
     route !== null && /^\/\(app\)\/(activity|channels|people|assistants|prompts|saved|shared|threads)(\/|$)/.test(route)

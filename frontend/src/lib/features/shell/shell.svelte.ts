@@ -20,55 +20,54 @@ export type Dialog =
   | 'share'
   | null;
 
-/** What the side panel shows. */
+/** Side panels. */
 
-/** A section that is being made, with the first conversation in it, or being renamed. */
+/** Section to create, with its first conversation, or to rename. */
 export interface SectionSubject {
   id?: string;
   conversationId?: string;
-  /** It is made to give it instructions and files. */
+  /** Opens instructions and files after creation. */
   isProject?: boolean;
 }
 
-/** A thread that is shown beside its conversation. */
+/** Thread beside its conversation. */
 export interface OpenThread {
   readonly conversationId: string;
   readonly rootId: string;
 }
 
-/** What of an answer is shown beside its conversation. */
+/** Artifact beside its conversation. */
 export interface OpenArtifact {
   readonly conversationId: string;
   /** The thread in which it was said. */
   readonly rootId: string | null;
   readonly block: Block;
-  /** Where its other versions are. */
+  /** Log with its other versions. */
   readonly log: { readonly items: readonly { readonly view: MessageView }[] };
 }
 
 export type Side = 'details' | 'files' | 'board' | 'thread' | 'kept' | 'around' | 'artifact';
 
-/** What of the frame is open. */
+/** UI state of the frame. */
 export class ShellStore {
-  /** The side panel beside the conversation. */
+  /** Whether the side panel is open. */
   panel = $state(false);
-  /** What it shows. */
   side = $state<Side>('details');
   thread = $state.raw<OpenThread | null>(null);
   artifact = $state.raw<OpenArtifact | null>(null);
-  /** The message that is shown with what stands around it. */
+  /** Message shown with its neighbours. */
   around = $state<string | null>(null);
   /** The reply that is to be shown as soon as its thread is. */
   replyTarget = $state<string | null>(null);
   /** The message that is to be shown as soon as the conversation is. */
   target = $state<string | null>(null);
-  /** The conversation in which words are looked for. */
+  /** Conversation of the find bar. */
   finding = $state<string | null>(null);
   dialog = $state<Dialog>(null);
-  /** The conversation that is being renamed or set up; the person who is looked at; the section whose project it is. */
+  /** Subject of the dialog: conversation, person or section. */
   subject = $state<string | null>(null);
   section = $state.raw<SectionSubject>({});
-  /** What was looked for and isn't there: the title of the channel that is about to be made. */
+  /** Initial title of a new channel. */
   channelTitle = $state('');
 
   togglePanel(): void {
@@ -105,7 +104,7 @@ export class ShellStore {
     this.panel = true;
   }
 
-  /** On a phone the panel is in the way. */
+  /** On phones the panel is closed first. */
   showMessage(messageId: string): void {
     this.target = messageId;
     if (matchMedia(PHONE).matches) this.panel = false;
@@ -175,7 +174,7 @@ export class ShellStore {
     this.dialog = 'shortcuts';
   }
 
-  /** Closes that dialog, unless another one has taken its place meanwhile. */
+  /** Closes the dialog if it is still the current one. */
   close(dialog: Dialog): void {
     if (this.dialog === dialog) this.dialog = null;
   }

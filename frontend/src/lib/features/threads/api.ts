@@ -1,9 +1,9 @@
-/** Threads, and what people keep of messages for themselves. */
+/** API types of threads, bookmarks and pins. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Id, WithMessage } from '#lib/api/types.ts';
 import type { Api } from '#lib/api/client.ts';
 
-/** How somebody stands to a thread. */
+/** Own state of a thread. */
 export type ThreadOwn = Described.ThreadPosition;
 
 /** `GET /r1/messages/{id}/thread`: part of a thread, oldest first. */

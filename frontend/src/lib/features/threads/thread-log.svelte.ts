@@ -1,4 +1,4 @@
-/** A thread as the page sees it: the message that it belongs to, its replies, and how the reader stands to it. */
+/** Log of a thread: root, replies and own state. */
 import type { ThreadOwn } from './api.ts';
 import type { Cursor, DurableFrame, Mention, Message, ThreadSummary } from '#lib/api/types.ts';
 import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
@@ -8,7 +8,7 @@ import { ConversationLog, type LogHost } from '#lib/features/conversations/conve
 export class ThreadLog extends ConversationLog {
   /** Null while it isn't known. */
   own = $state.raw<ThreadOwn | null>(null);
-  /** How often it was told: a page that was on its way by then is older. */
+  /** Number of summaries received; older pages are stale. */
   #tellings = 0;
 
   constructor(
@@ -19,7 +19,7 @@ export class ThreadLog extends ConversationLog {
     super(id, host, rootId);
   }
 
-  /** How many replies there are, and whether it is solved. */
+  /** Number of replies and solved state. */
   get summary(): ThreadSummary | null {
     return this.find(this.rootId)?.thread ?? null;
   }
@@ -35,7 +35,7 @@ export class ThreadLog extends ConversationLog {
     super.applyFrame(frame);
     if (frame.type !== 'message.created' || frame.payload.message.thread_id !== this.rootId) return;
     const { sender, no } = frame.payload.message;
-    // Whoever writes in a thread follows it, and has read it.
+    // Replying follows the thread and marks it read.
     if (this.own && sender.id === this.host.me().id) this.applyOwnState({ following: true, read_no: no, unread: 0 });
   }
 
@@ -54,7 +54,7 @@ export class ThreadLog extends ConversationLog {
     return super.send(content, replyTo, mentions, files, { ...placed, thread_id: this.rootId });
   }
 
-  /** Whether one is told of what is new here. */
+  /** Follows or unfollows the thread. */
   async follow(isFollowed: boolean): Promise<void> {
     const { api } = this.host;
     const path = `/messages/${this.rootId}/follow` as const;
@@ -67,9 +67,9 @@ export class ThreadLog extends ConversationLog {
     return this.requests.change(() => (isSolved ? api.put(path) : api.delete(path)));
   }
 
-  /** Nobody but the reader hears how far they have read a thread. */
+  /** Thread read positions are private. */
   override markRead(seq: number): void {
-    // Replies that were deleted count, too: at the end they are behind the reader.
+    // Deleted replies count too.
     const no =
       seq >= this.lastSeq
         ? (this.summary?.last_no ?? 0)
@@ -88,7 +88,7 @@ export class ThreadLog extends ConversationLog {
   /** The server has it already. */
   override repeatRead(): void {}
 
-  /** How far it was read is known by the numbers of its replies. */
+  /** Thread read positions use reply numbers. */
   protected override markUnread(): void {
     const { following = false, read_no = 0 } = this.own ?? {};
     this.readTo = read_no;

@@ -1,4 +1,4 @@
-/** What a tool is called with as fields that a person can fill in, by the schema that the tool has for it. */
+/** Form fields for tool arguments, derived from the JSON schema. */
 import { m } from '#lib/paraglide/messages.js';
 
 type Json = Record<string, unknown>;
@@ -11,12 +11,12 @@ export interface ToolField {
   readonly about: string | undefined;
   readonly kind: FieldKind;
   readonly isRequired: boolean;
-  /** What can be chosen: the text that stands for it, and the value. */
+  /** Options as label and value. */
   readonly options: readonly (readonly [text: string, value: unknown])[];
   readonly schema: Json;
 }
 
-/** More of them are no form any more. */
+/** Maximum number of fields; larger schemas use JSON. */
 const MAX_FIELDS = 24;
 const MAX_CHOICES = 50;
 const LONG = 80;
@@ -34,7 +34,7 @@ export function readArguments(json: string): Json | null {
   }
 }
 
-/** By its name, whatever that is: an object has more than what was put into it. */
+/** Own properties only. */
 export function givenOf(given: Json, name: string): unknown {
   return Object.hasOwn(given, name) ? given[name] : undefined;
 }
@@ -44,7 +44,7 @@ export function fieldsOf(schema: unknown, given: Json): ToolField[] | null {
   const known = isObject(schema) && isObject(schema.properties) ? schema.properties : null;
   if (known === null || !isObject(schema)) return null;
   const required = Array.isArray(schema.required) ? schema.required : [];
-  // The server keeps no order: what has to be there comes first.
+  // Required properties first, because the server doesn't keep the order.
   const names = [...new Set([...Object.keys(known), ...Object.keys(given)])].toSorted(
     (a, b) => Number(required.includes(b)) - Number(required.includes(a))
   );
@@ -61,7 +61,7 @@ function toField(name: string, described: unknown, value: unknown, isRequired: b
   return { name, label: title || name, about, kind, isRequired, options, schema };
 }
 
-/** What may also be null is asked for as what it else may be: left empty, it is null or not there. */
+/** Nullable types: an empty field means null or absent. */
 function withoutNull(schema: Json): Json {
   if (Array.isArray(schema.type)) {
     const types = schema.type.filter((type) => type !== 'null');
@@ -97,7 +97,7 @@ function kindOf(schema: Json, value: unknown, hasOptions: boolean): FieldKind {
 
 const isEmpty = (value: unknown) => value === undefined || value === null;
 const fits = (value: unknown, type: 'string' | 'number') => isEmpty(value) || typeof value === type;
-/** One in each line can be told apart again. */
+/** Lists of single-line strings are edited one per line. */
 const isLines = (value: unknown) =>
   Array.isArray(value) && value.every((one) => typeof one === 'string' && one.trim() !== '' && !one.includes('\n'));
 
@@ -107,7 +107,7 @@ function isLong(schema: Json, value: unknown): boolean {
   return !isShort && (text.length > LONG || text.includes('\n'));
 }
 
-/** What stands in a field at first. */
+/** Initial text of a field. */
 export function textOf({ kind, options }: ToolField, value: unknown): string {
   if (value === undefined) return '';
   switch (kind) {
@@ -124,7 +124,7 @@ export function textOf({ kind, options }: ToolField, value: unknown): string {
   }
 }
 
-/** What is wrong with what was typed; what needs more than a look is said by the server. */
+/** Basic validation; the server checks the schema. */
 export function problemOf({ kind, isRequired, schema }: ToolField, typed: string): string | undefined {
   const text = typed.trim();
   if (text === '') return isRequired && !mayBeEmpty(kind, schema) ? m.tool_field_missing() : undefined;
@@ -158,7 +158,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** The arguments as they were typed. What was not there and is left empty stays away. */
+/** Arguments from the fields. Empty optional fields stay absent. */
 export function argumentsOf(fields: readonly ToolField[], typed: Record<string, string>, before: Json): Json {
   const made: [string, unknown][] = [];
   for (const field of fields) {
@@ -170,7 +170,7 @@ export function argumentsOf(fields: readonly ToolField[], typed: Record<string, 
 
 function valueOf(field: ToolField, typed: string, before: unknown): unknown {
   const { kind, isRequired, options } = field;
-  // Untouched, it is what it was, to the last digit.
+  // Unchanged values keep their exact representation.
   if (before !== undefined && typed === textOf(field, before)) return before;
   const isLine = kind === 'line' || kind === 'lines';
   if (typed.trim() === '') {

@@ -1,9 +1,9 @@
-/** What a tool was called with and what came of it, in words. */
+/** Labels of tool calls. */
 import type { ToolCall } from '#lib/api/tools.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { duration } from '#lib/features/conversations/answer-stats.ts';
 
-/** From so much on the server has cut a text; all of it is in the answer’s details. */
+/** Length at which the server truncates texts; the details have the rest. */
 const MAX_TEXT = 2_000;
 const MAX_LINE = 120;
 
@@ -12,10 +12,10 @@ export interface Argument {
   readonly value: string;
 }
 
-/** What the server calls the place of its own tools. */
+/** Server name of the built-in tools. */
 export const OWN_SERVER = 'Natter';
 
-/** Its own tools are named in the reader’s language. */
+/** Localised names of built-in tools. */
 const OWN: Record<string, () => string> = {
   search_messages: m.tool_own_search,
   fetch_page: m.tool_own_fetch,
@@ -30,7 +30,7 @@ export function nameOf({ title, tool, server }: Pick<ToolCall, 'title' | 'tool'>
   return words.charAt(0).toLocaleUpperCase() + words.slice(1);
 }
 
-/** Each argument by its name; null where they are no whole JSON object. */
+/** Arguments by name; null if the JSON is incomplete. */
 export function argumentsOf(json: string): Argument[] | null {
   try {
     const value: unknown = JSON.parse(json);
@@ -47,7 +47,7 @@ function text(value: unknown): string {
   return isList ? value.join(', ') : JSON.stringify(value, null, 1);
 }
 
-/** The arguments in a line. */
+/** Arguments on one line. */
 export function lineOf(json: string): string {
   const line = (argumentsOf(json)?.map(({ value }) => value) ?? [json]).join(', ').replaceAll(/\s+/g, ' ').trim();
   return line.length > MAX_LINE ? `${line.slice(0, MAX_LINE)}…` : line;

@@ -22,7 +22,7 @@ export class ToolServersStore {
   readonly list: PagedResource<ToolServer>;
   /** Programs that the server's settings name. */
   readonly commands: PagedResource<ToolCommand>;
-  /** Those that are being asked for their tools. */
+  /** Servers being checked. */
   checking = $state.raw<ReadonlySet<Id>>(new Set());
   readonly #api: Api;
 
@@ -72,7 +72,7 @@ export class ToolServersStore {
   }
 }
 
-/** The servers whose tools one may give to an assistant. */
+/** Servers available to assistants. */
 export function offeredServers(api: Api): PagedResource<OfferedServer> {
   return new PagedResource((page) => api.get('/mcp_servers', { page, page_size: PAGE_SIZE }));
 }
@@ -84,7 +84,7 @@ export interface RenderedPrompt extends UsablePrompt {
   command: string;
 }
 
-/** The prompts of all servers that one is offered. */
+/** Prompts of all offered tool servers. */
 export function madePrompts(api: Api, servers: readonly OfferedServer[]): RenderedPrompt[] {
   return servers.flatMap(({ id, name: server, prompts }) =>
     (prompts ?? []).map(({ name, title, description, arguments: asked }) => ({
@@ -92,7 +92,7 @@ export function madePrompts(api: Api, servers: readonly OfferedServer[]): Render
       server,
       command: name,
       title: title ?? name,
-      // What it says of itself asks for nothing.
+      // Descriptions contain no variables.
       content: [(description ?? '').replaceAll('{{', '{ {'), asked.map((one) => `{{${one.name}}}`).join(' ')]
         .filter((part) => part !== '')
         .join('\n'),
@@ -103,10 +103,10 @@ export function madePrompts(api: Api, servers: readonly OfferedServer[]): Render
   );
 }
 
-/** A server of tools that one can connect an account with. */
+/** Tool server that needs a connected account. */
 export type Connectable = ToolConnection & { readonly id: Id };
 
-/** Accounts of one’s own that are connected with servers of tools. */
+/** Connected accounts of tool servers. */
 export class ToolConnectionsStore {
   readonly list: PagedResource<Connectable>;
   readonly #api: Api;
@@ -122,7 +122,7 @@ export class ToolConnectionsStore {
     );
   }
 
-  /** What one has of a server; undefined: nothing is connected with it, or it isn’t known yet. */
+  /** Connection of a server; undefined if none or unknown. */
   of(serverId: Id): Connectable | undefined {
     return this.list.items.find(({ id }) => id === serverId);
   }
@@ -133,17 +133,17 @@ export class ToolConnectionsStore {
   }
 }
 
-/** Where one signs in to a server; the browser comes back to `/tools/connected/{id}` and goes on at `next`. */
+/** Starts the OAuth flow of a server; it returns to `/tools/connected/{id}` and continues at `next`. */
 export async function signInAt(api: Api, serverId: Id, next: string): Promise<string> {
   return (await api.post(`/mcp_servers/${serverId}/connection`, { next })).url;
 }
 
-/** Connects the account that one has signed in with. */
+/** Connects the account after the OAuth redirect. */
 export function connectAccount(api: Api, result: SignInResult): Promise<ToolConnected> {
   return api.post('/mcp_connections', result);
 }
 
-/** What one isn’t asked about any more. */
+/** Saved tool approvals. */
 export class ToolPermissionsStore {
   readonly list: PagedResource<ToolPermission>;
   readonly #api: Api;

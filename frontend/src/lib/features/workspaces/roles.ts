@@ -9,7 +9,7 @@ export const roleNames: Record<WorkspaceRole, () => string> = {
   guest: m.role_guest
 };
 
-/** What somebody may give and take: an admin only roles below their own. Ownership is handed over instead. */
+/** Roles that a member may assign: admins only lower ones. Ownership is transferred separately. */
 export function rolesToGive(own: WorkspaceRole): WorkspaceRole[] {
   if (own === 'owner') return ['admin', 'member', 'guest'];
   return own === 'admin' ? ['member', 'guest'] : [];

@@ -4,7 +4,7 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 import type { PresenceStore } from '#lib/features/people/presence.svelte.ts';
 import type { WorkspacesStore } from './workspaces.svelte.ts';
 
-/** Who is in one workspace, looked for by name. */
+/** Members of a workspace, searchable. */
 export class WorkspaceMembersStore {
   readonly list: PagedResource<WorkspaceMember>;
   #query = $state('');
@@ -31,7 +31,7 @@ export class WorkspaceMembersStore {
     return this.list.load();
   }
 
-  /** Somebody may be called otherwise now. */
+  /** Applies renames. */
   handleFrame(frame: ServerFrame): void {
     if (frame.type === 'user.changed') this.list.change((items) => renamed(items, frame.payload));
   }
@@ -44,7 +44,7 @@ export class WorkspaceMembersStore {
   async setRole(userId: Id, role: WorkspaceRole): Promise<void> {
     const member = await this.#workspaces.setRole(this.#id, userId, role);
     if (role === 'owner') {
-      // One's own role has changed with it.
+      // The own role changes too.
       await Promise.all([this.#workspaces.load(), this.list.load()]);
     } else {
       this.list.upsert(member, ({ user }) => user.id === userId);

@@ -5,9 +5,9 @@ import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
 const CURRENT = 'natter.workspace';
 
-/** The workspaces of the account, and the one that is being looked at. */
+/** Workspaces of the account and the current one. */
 export class WorkspacesStore {
-  /** Called when one is gone that this account did not leave by itself. */
+  /** Called when the account loses access to a workspace. */
   onLost: ((workspace: Workspace) => void) | undefined;
   items = $state<Workspace[]>([]);
   joinable = $state.raw<JoinableWorkspace[]>([]);
@@ -33,7 +33,7 @@ export class WorkspacesStore {
     live?.onStale(this, () => void this.load());
   }
 
-  /** When they were asked for last; null: never yet, -Infinity: in vain. */
+  /** Time of the last request; null if never requested, -Infinity if it failed. */
   get requestedAt(): number | null {
     return this.#requestedAt;
   }
@@ -47,13 +47,13 @@ export class WorkspacesStore {
     );
   }
 
-  /** Whether one may invite people to the current one. */
+  /** Whether the user may invite people to the current workspace. */
   get mayInvite(): boolean {
     const { current } = this;
     return !!current && !current.personal && (current.role === 'owner' || current.role === 'admin');
   }
 
-  /** Reads them anew, one reading at a time: what is asked for while one is under way gets the one after it. */
+  /** Reloads the workspaces. One request at a time; calls during a request share the next one. */
   load(): Promise<void> {
     this.#next ??= this.#reading.then(() => {
       this.#next = undefined;
@@ -83,7 +83,7 @@ export class WorkspacesStore {
     this.#upsert(await this.#api.patch(`/workspaces/${id}`, change));
   }
 
-  /** Those that take in whoever has an address like this account's. */
+  /** Loads workspaces that can be joined by email domain. */
   async loadJoinable(): Promise<void> {
     this.joinable = (await this.#api.get('/workspaces/joinable', { page_size: 50 })).items;
   }
@@ -119,7 +119,7 @@ export class WorkspacesStore {
     return this.#api.post(`/workspaces/${id}/members`, { email });
   }
 
-  /** Those that can be asked here, the usual one first. */
+  /** Assistants of a workspace, default first. */
   async assistants(id: Id | undefined): Promise<Assistant[]> {
     const found = await this.#api.get('/assistants', { workspace_id: id, page_size: 200 });
     return found.items.toSorted((a, b) => Number(b.is_default) - Number(a.is_default));
@@ -137,7 +137,7 @@ export class WorkspacesStore {
     try {
       const { items } = await this.#api.get('/workspaces', { page_size: 200 });
       const isIn = (list: Workspace[], { id }: Workspace) => list.some((other) => other.id === id);
-      // What was made while the answer was on its way is not in it.
+      // Workspaces created during the request are missing in the response.
       const made = this.items.filter((workspace) => !isIn(before, workspace) && !isIn(items, workspace));
       const lost = this.items.filter((workspace) => isIn(before, workspace) && !isIn(items, workspace));
       this.items = [...items, ...made];
@@ -153,7 +153,7 @@ export class WorkspacesStore {
     this.items = this.items.map((workspace) => (workspace.id === changed.id ? changed : workspace));
   }
 
-  /** The news that it is gone may be here before the answer. */
+  /** The event may arrive before the response. */
   async #part(id: Id, run: () => Promise<unknown>): Promise<void> {
     this.#leaving.add(id);
     try {

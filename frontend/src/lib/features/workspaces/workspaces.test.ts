@@ -6,7 +6,7 @@ import { WorkspacesStore } from './workspaces.svelte.ts';
 
 const workspace = (id: string, name = id): Workspace => ({ id, name, role: 'member', personal: false }) as Workspace;
 
-/** A server whose list of workspaces is `list`; each reading of it is answered by `answer()`. */
+/** Server with a workspace list; `answer()` responds to each request. */
 function fake(...list: Workspace[]) {
   const server = { list, asked: 0, held: [] as (() => void)[], isHolding: false };
   const api = {

@@ -1,9 +1,9 @@
 export interface Question {
   title: string;
   body: string;
-  /** The word on the button that does it. */
+  /** Label of the confirm button. */
   action: string;
-  /** The word on the one that leaves all as it is, where “Cancel” would be unclear. */
+  /** Label of the cancel button, if “Cancel” would be ambiguous. */
   keep?: string;
 }
 
@@ -11,7 +11,7 @@ interface PendingQuestion extends Question {
   answer: (isYes: boolean) => void;
 }
 
-/** What is being asked now. */
+/** Question shown by the confirmation dialog. */
 export const pendingQuestion = $state<{ question: PendingQuestion | null }>({ question: null });
 
 /** Asks before something that cannot be undone: `if (await confirmed({…})) …` */

@@ -3,17 +3,17 @@ import { fieldError, errorMessage } from '#lib/api/error-messages.ts';
 
 type Problem = (value: string) => string | undefined;
 
-/** Which field a refusal is about, where its code says so. */
+/** Fields that error codes refer to. */
 const FIELD_OF: Record<string, string> = { email_taken: 'email', name_taken: 'title' };
 
-/** A form that checks a field as it is left, keeps what was typed, and puts the server's word at its field. */
+/** Form state: validates on blur, keeps input and assigns server errors to fields. */
 export class Form<Field extends string> {
   values = $state() as Record<Field, string>;
   errors = $state<Partial<Record<Field, string>>>({});
-  /** What no field is to blame for. */
+  /** Error that belongs to no field. */
   failure = $state<string | null>(null);
   busy = $state(false);
-  /** Seconds until the server lets us try again. */
+  /** Seconds until the next attempt is allowed. */
   wait = $state(0);
 
   readonly #problems: Record<Field, Problem>;
@@ -28,7 +28,7 @@ export class Form<Field extends string> {
     return Object.keys(this.#problems) as Field[];
   }
 
-  /** The field was left. An untouched one is not scolded, and what the server said stays until it is typed in again. */
+  /** Validates on blur. Untouched fields are skipped; a server error stays until the field changes. */
   left(field: Field): void {
     if (this.values[field] === '') return;
     const check = () => {
@@ -41,7 +41,7 @@ export class Form<Field extends string> {
     else check();
   }
 
-  /** The field is being put right: its complaint goes as soon as it no longer holds. */
+  /** Clears the error while typing as soon as the value is valid. */
   typed(field: Field): void {
     if (this.errors[field] && !this.#problems[field](this.values[field])) this.errors[field] = undefined;
   }

@@ -3,7 +3,7 @@ import { m } from '#lib/paraglide/messages.js';
 
 const email = z.email();
 
-/** What is wrong with what was typed, or nothing. The server has the last word. */
+/** Client-side validation; the server decides. */
 export function emailProblem(value: string): string | undefined {
   const text = value.trim();
   if (text === '') return m.email_missing();
@@ -19,7 +19,7 @@ export function nameProblem(value: string): string | undefined {
   return text.length > 80 ? m.display_name_long() : undefined;
 }
 
-/** The server's rules are its owner's choice, so only what no server takes is refused here. */
+/** Password rules are configurable on the server, so only a basic check is made here. */
 export function newPasswordProblem(value: string): string | undefined {
   return value === '' ? m.password_new_missing() : undefined;
 }

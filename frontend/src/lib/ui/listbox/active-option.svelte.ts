@@ -1,6 +1,6 @@
 import { isComposing } from '#lib/util/composing.ts';
 
-/** Which of the options is the chosen one, moved by the keys of a combobox while the focus stays in its input. */
+/** Active option of a combobox, moved by keys while the focus stays in the input. */
 export class ActiveOption<T> {
   index = $state(0);
   readonly #options: () => readonly T[];
@@ -43,7 +43,7 @@ export class ActiveOption<T> {
   }
 }
 
-/** Keeps the chosen option in sight. */
+/** Scrolls the active option into view. */
 export function scrollIntoView(isChosen: () => boolean) {
   return (element: HTMLElement) => {
     $effect(() => {

@@ -1,6 +1,6 @@
 import { fold } from '#lib/util/fold.ts';
 
-/** How well `query` fits `text`: 0 is best, undefined is not at all. Starts of words come before middles. */
+/** Rank of `text` for `query`: 0 is best, undefined is no match. Word starts rank before other positions. */
 export function rank(text: string, query: string): number | undefined {
   const [words, wanted] = [fold(text), fold(query.trim())];
   if (wanted === '') return 0;
@@ -11,10 +11,10 @@ export function rank(text: string, query: string): number | undefined {
   return parts.length > 1 && parts.every((part) => words.includes(part)) ? 3 : undefined;
 }
 
-/** `text` cut where `query` stands in it, so that the place can be marked. */
+/** Splits `text` at the match of `query`, for highlighting. */
 export function split(text: string, query: string): { before: string; match: string; after: string } {
   const wanted = fold(query.trim());
-  // Only where folding keeps every character's place can the cut be made.
+  // Only possible if folding keeps the character positions.
   const composed = text.normalize('NFC');
   const folded = [...composed].map(fold);
   if (wanted === '' || folded.some((character) => character.length !== 1)) {

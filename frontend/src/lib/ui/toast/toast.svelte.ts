@@ -10,13 +10,13 @@ const SHOWN_MS = 6000;
 
 let nextId = 1;
 
-/** Short words about something that has just happened, at most three at a time. */
+/** Toasts; at most three at a time. */
 export const toasts = $state<Toast[]>([]);
 
 export function toast(message: string, options: { action?: Toast['action'] } = {}): void {
   const id = nextId;
   nextId += 1;
-  // An effect that says something is not to run again when something is said.
+  // Showing a toast must not become a dependency of the effect that shows it.
   untrack(() => {
     toasts.push({ id, message, action: options.action });
     if (toasts.length > 3) toasts.shift();

@@ -1,6 +1,6 @@
 import { error } from '@sveltejs/kit';
 
-/** Every address that is no page. Where no route matches, SvelteKit loads the whole page again, and again. */
+/** Catch-all route: without it SvelteKit reloads unknown addresses in a loop. */
 export function load(): never {
   error(404);
 }

@@ -28,7 +28,7 @@ export class AssistantDraft {
   temperature = $state<number | null>(null);
   tools_enabled = $state(false);
   tools = $state.raw<ToolGrant[]>([]);
-  /** What isn't changed isn't told: somebody else may have given it more meanwhile. */
+  /** Unchanged tools aren't sent, because someone else may have changed them. */
   #toolsBefore = this.tools;
   visibility = $state<Visibility>('workspace');
   answers_mentions = $state(true);
@@ -85,7 +85,7 @@ export class AssistantDraft {
     };
   }
 
-  /** Something of it is not on the server. */
+  /** Whether there are unsaved changes. */
   get isChanged(): boolean {
     return JSON.stringify(this.input) !== this.#kept;
   }

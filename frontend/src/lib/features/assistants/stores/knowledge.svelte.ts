@@ -13,10 +13,10 @@ import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
 const AT_ONCE = 2;
 
-/** What nobody reads as text. */
+/** Media types without text. */
 const UNREADABLE = /^(image|audio|video|font)\//;
 
-/** The files of a folder that may be read, each by its way in it; hidden ones aren’t meant. */
+/** Readable files of a folder with their relative paths; hidden files are skipped. */
 export function ofFolder(files: Iterable<File>): File[] {
   return [...files].flatMap((file) => {
     const way = (file.webkitRelativePath || file.name).split('/');
@@ -31,11 +31,11 @@ export interface Adding {
   readonly name: string;
   readonly media_type: string;
   readonly size: number;
-  /** How much of it is there, from 0 to 1. */
+  /** Upload progress, from 0 to 1. */
   readonly share: number;
   /** Why it could not be added. */
   readonly failure: string | null;
-  /** It would be refused again. */
+  /** Whether the upload failed permanently. */
   readonly isFinal: boolean;
 }
 
@@ -56,9 +56,9 @@ function pathOf(shelf: Shelf) {
 
 export class KnowledgeStore {
   readonly state: Resource<State>;
-  /** In the order in which they were chosen. */
+  /** Uploads in the order of selection. */
   readonly adding = new SvelteMap<string, Adding>();
-  /** What has changed since the page was opened, for those who can’t see it. */
+  /** Announcement for screen readers. */
   told = $state('');
 
   readonly #api: Api;
@@ -66,7 +66,7 @@ export class KnowledgeStore {
   readonly #shelf: Shelf;
   readonly #transport: (api: Api, request: Request) => Promise<Upload>;
   readonly #jobs = new Map<string, Job>();
-  /** How often the server has told that something is another. */
+  /** Number of events received. */
   #heard = 0;
 
   constructor(api: Api, shelf: Shelf, transport: (api: Api, request: Request) => Promise<Upload> = send) {
@@ -86,7 +86,7 @@ export class KnowledgeStore {
     return this.state.value?.files ?? [];
   }
 
-  /** How many more it may have. */
+  /** Number of files that can be added. */
   get room(): number {
     const most = this.state.value?.limits.files ?? Infinity;
     const coming = [...this.adding.values()].filter(({ isFinal }) => !isFinal).length;
@@ -101,7 +101,7 @@ export class KnowledgeStore {
     if (changed?.state === 'failed') this.told = m.knowledge_has_failed({ name: changed.name });
   }
 
-  /** Reads the list again when the server has gone on with a file, or may have; answers how to stop that. */
+  /** Reloads the list on changes; returns a function that stops it. */
   follow(live: LiveUpdates): () => void {
     const leave = live.on((frame) => {
       const { type, payload } = frame as { type: string; payload: object };
@@ -121,7 +121,7 @@ export class KnowledgeStore {
     };
   }
 
-  /** Begins to add these. What can't be taken is said in the answer; empty: all were. */
+  /** Starts uploads; returns a message about rejected files, empty if none. */
   add(files: Iterable<File>): string {
     const problems: string[] = [];
     const { limits } = this.state.value ?? {};
@@ -193,7 +193,7 @@ export class KnowledgeStore {
     this.#startNext();
   }
 
-  /** It is not added; what is left of it the server forgets after a day. */
+  /** Cancels an upload; the server deletes partial data after a day. */
   removePending(key: string): void {
     const upload = this.#jobs.get(key)?.upload;
     this.#jobs.get(key)?.abort.abort();
@@ -217,7 +217,7 @@ export class KnowledgeStore {
     this.#jobs.clear();
   }
 
-  /** The server may have gone on with the file before it answers, and has told so already. */
+  /** Events may be newer than the response. */
   async #request(ask: () => Promise<KnowledgeFile>): Promise<void> {
     const heard = this.#heard;
     this.#upsert(await ask());
@@ -231,7 +231,7 @@ export class KnowledgeStore {
     });
   }
 
-  /** What is known changes here first; what the server goes on with is heard later. */
+  /** Applies a local change before the server's events. */
   #updateFiles(change: (files: KnowledgeFile[]) => KnowledgeFile[]): void {
     const { value } = this.state;
     if (value) this.state.set({ ...value, files: change(value.files) });

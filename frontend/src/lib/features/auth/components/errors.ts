@@ -8,7 +8,7 @@ const SENTENCES: Record<string, () => string> = {
   email_taken: m.error_email_taken
 };
 
-/** What a code in `?error=` means. Anybody can write such an address, so nothing of it is shown as it is. */
+/** Message for `?error=`. The parameter is untrusted and never shown. */
 export function authError(code: string): string {
   return (SENTENCES[code] ?? m.auth_error_other)();
 }

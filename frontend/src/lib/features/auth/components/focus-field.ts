@@ -1,7 +1,7 @@
 import { ApiError } from '#lib/api/client.ts';
 import { errorMessage } from '#lib/api/error-messages.ts';
 
-/** What the server says by its code about one thing that was typed, said at that field. */
+/** Shows an error code at its field. */
 export async function atField<T>(field: string, code: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run();

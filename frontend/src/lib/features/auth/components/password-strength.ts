@@ -8,7 +8,7 @@ const MAX_CHECKED_CHARS = 64;
 
 const guesser = new ZxcvbnFactory({ dictionary, graphs: adjacencyGraphs, maxLength: MAX_CHECKED_CHARS });
 
-/** How hard it is to guess for somebody who knows who it belongs to, and whether it is on the list that is tried first. */
+/** Password strength given personal data, and membership in the list of common passwords. */
 export function check(password: string, about: string[]): { score: Score; isCommon: boolean } {
   const known = about.flatMap((text) => [text, ...text.split(/[\s@.]+/)]).filter((text) => text.length > 2);
   const { score, sequence } = guesser.check(password, known);

@@ -1,7 +1,7 @@
 import { withBase } from '#lib/util/address.ts';
 import { goto } from '#lib/util/navigation.ts';
 
-/** Where a window that was opened only to sign in arrives. */
+/** Last page of the sign-in popup. */
 export const SIGNED_IN = '/signed-in';
 
 const WINDOW_FEATURES = 'popup,width=480,height=680';

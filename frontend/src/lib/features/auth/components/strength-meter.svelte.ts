@@ -1,10 +1,10 @@
 type Check = (password: string, about: string[]) => { score: Score; isCommon: boolean };
 export type Score = 0 | 1 | 2 | 3 | 4;
 
-/** After the last letter, so that nobody waits for it while typing. */
+/** Debounce, in milliseconds. */
 const AFTER = 120;
 
-/** How hard a password is to guess, by a library that comes when the first letter is typed. */
+/** Password strength; the library is loaded with the first input. */
 export class Strength {
   /** `null`: nothing typed, or not known yet. */
   score = $state<Score | null>(null);
@@ -28,7 +28,7 @@ export class Strength {
             this.score = found.score;
             this.isCommon = found.isCommon;
           })
-          // Without the library there are still the rules, and the server's word.
+          // Without the library the rules still apply.
           .catch(() => undefined);
       }, AFTER);
       return () => {

@@ -2,7 +2,7 @@ import type { Api } from '#lib/api/client.ts';
 import type { Device, Id } from '#lib/api/types.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
-/** Where this account is signed in; this device first. */
+/** Sessions of the account; this device first. */
 export class DevicesStore {
   readonly list: PagedResource<Device>;
   readonly #api: Api;

@@ -14,7 +14,7 @@ export class PasskeysStore {
     this.list = new PagedResource((page) => api.get('/auth/passkeys', { page, page_size: 50 }));
   }
 
-  /** Lets the browser ask the person; throws what the browser throws when they decline. */
+  /** Creates a passkey; throws the browser's error if declined. */
   async add(name: string): Promise<void> {
     const { challenge_id, publicKey } = await this.#api.post('/auth/passkeys/register/start', {});
     const credential = await createPasskey(publicKey);

@@ -1,7 +1,7 @@
 import type { Api } from '#lib/api/client.ts';
 import type { TotpSetup } from '../api.ts';
 
-/** Codes of an authenticator app, asked for after the password. */
+/** Authenticator app as second factor. */
 export class SecondFactorStore {
   /** Being set up: not on before its first code. */
   setup = $state.raw<TotpSetup | null>(null);
@@ -31,7 +31,7 @@ export class SecondFactorStore {
     await this.#changed();
   }
 
-  /** Nothing secret stays in the page. */
+  /** Removes the secret from memory. */
   clearSetup(): void {
     this.setup = null;
     this.recoveryCodes = [];

@@ -1,10 +1,10 @@
-/** What admins are told of payments, in words. */
+/** Labels of payments in the console. */
 import type { AdminPayment, PaymentStatus } from '../api.ts';
 import { money } from '../logic/amounts.ts';
 import { methodGroupName } from '../logic/payment-methods.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-/** All there are, those that ask for somebody first. */
+/** Statuses; those that need action first. */
 export const STATUSES: readonly PaymentStatus[] = [
   'quarantined',
   'disputed',
@@ -17,7 +17,7 @@ export const STATUSES: readonly PaymentStatus[] = [
   'expired'
 ];
 
-/** What is asked for instead of a state: payments with a refund that an admin has to end. */
+/** Filter value: payments with a refund that needs a decision. */
 export const STUCK = 'stuck' as const;
 
 /** Why a payment is in quarantine. */
@@ -45,7 +45,7 @@ export function quarantineReason(payment: AdminPayment): string {
   return m.admin_payment_quar_other({ reason: payment.quarantine ?? '' });
 }
 
-/** How much of it can still be given back. */
+/** Refundable amount. */
 export function refundable({ status, amount, refunded_amount }: AdminPayment): number {
   return status === 'paid' || status === 'partly_refunded' ? amount - refunded_amount : 0;
 }

@@ -1,4 +1,4 @@
-/** What admins type of a plan, and what the server takes. */
+/** Plan form: conversion and validation. */
 import type { Plan, PlanDefinition, Price, QuotaMetric } from '../api.ts';
 import { editable, microOf } from '#lib/i18n/amounts.ts';
 import { editablePrice, minorOf } from '../logic/amounts.ts';
@@ -11,7 +11,7 @@ const GIGABYTE = 1_024 ** 3;
 
 export type PlanField = 'name' | 'credits' | 'features' | 'trial_days' | QuotaMetric;
 
-/** One price as it is typed. */
+/** Price as typed. */
 export interface PriceLine {
   currency: string;
   text: string;
@@ -50,7 +50,7 @@ export const problems: Record<PlanField, (value: string) => string | undefined> 
   members: limit
 };
 
-/** What is wrong with the prices. */
+/** Validates the prices. */
 export function priceProblem(lines: readonly PriceLine[]): string | undefined {
   if (lines.length === 0) return m.admin_plan_prices_none();
   return lines.every(({ text, currency }) => (minorOf(text, currency) ?? 0) > 0)

@@ -1,4 +1,4 @@
-/** What stands in an account, and how payments ended, in words. */
+/** Labels of ledger entries and payment statuses. */
 import type { PaymentStatus } from '../api.ts';
 import { badgeIn } from '#lib/util/enum-lookup.ts';
 import { m } from '#lib/paraglide/messages.js';
@@ -19,7 +19,7 @@ const ENTRIES: Record<string, () => string> = {
   take: m.money_entry_take
 };
 
-/** A newer server may book what this app does not know yet. */
+/** Unknown kinds of newer servers are shown as they are. */
 export function entryName(kind: string): string {
   return ENTRIES[kind]?.() ?? kind;
 }

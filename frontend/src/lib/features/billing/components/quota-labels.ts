@@ -1,7 +1,7 @@
 import type { DailyMetric } from '../api.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-/** What a plan limits in a day. */
+/** Daily quota labels. */
 export function quotaName(metric: DailyMetric): string {
   switch (metric) {
     case 'answers':

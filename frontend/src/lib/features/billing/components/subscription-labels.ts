@@ -1,4 +1,4 @@
-/** How a subscription stands, in words. */
+/** Subscription labels. */
 import type { PaymentMethod, Subscription } from '../api.ts';
 import { shortDate } from '#lib/i18n/dates.ts';
 import { money } from '../logic/amounts.ts';
@@ -30,7 +30,7 @@ export function termsOf(subscription: Subscription): string {
   return facts.join(', ');
 }
 
-/** Whether a card is past its last month. */
+/** Whether a card has expired. */
 export function isExpired({ exp_month, exp_year }: PaymentMethod, now = new Date()): boolean {
   if (exp_month === null || exp_year === null) return false;
   return now >= new Date(exp_year, exp_month, 1);

@@ -22,15 +22,15 @@ function digitsOf(format: Intl.NumberFormat): number {
   return format.resolvedOptions().maximumFractionDigits ?? 2;
 }
 
-/** How many decimals an amount of that currency has: none of dong and yen. */
+/** Decimals of a currency; 0 for VND and JPY. */
 export function decimalsOf(currency: string): number {
   return digitsOf(new Intl.NumberFormat('en', { style: 'currency', currency }));
 }
 
-/** What was typed for an amount of money, in the currency’s smallest unit; null where it is none. */
+/** Parses an amount to minor units; null if invalid. */
 export function minorOf(text: string, currency: string): number | null {
   const decimals = decimalsOf(currency);
-  // In whole units a dot or comma can only part the thousands.
+  // Without decimals, separators can only group thousands.
   const plain = decimals === 0 ? text.replace(/(?<=\d)[., \u00a0](?=\d{3})/g, '') : text.replace(',', '.');
   const found = /^(\d{1,12})(?:\.(\d+))?$/.exec(plain.trim());
   const [, whole = '', rest = ''] = found ?? [];
@@ -59,7 +59,7 @@ const CURRENCY_OF: Record<string, string> = {
 };
 const EURO = new Set('AT BE BG CY DE EE ES FI FR GR HR IE IT LT LU LV MT NL PT SI SK'.split(' '));
 
-/** What is paid with where the reader lives. */
+/** Currency of the reader's region. */
 export function localCurrency(languages: readonly string[] = navigator.languages): string | undefined {
   for (const language of languages) {
     const region = regionOf(language);

@@ -1,4 +1,4 @@
-/** How something can be paid: by which gateway, in which currency. */
+/** Payment options: gateway and currency. */
 import type { PaymentGateway, PaymentMethod, Plan, Price } from '../api.ts';
 import { m } from '#lib/paraglide/messages.js';
 import known from '../gateways.json';
@@ -7,7 +7,7 @@ export interface MethodGroup {
   readonly gateway: string;
   readonly price: Price;
   readonly isDemo: boolean;
-  /** What was saved; left out, it is given anew. */
+  /** Saved method; absent for a new one. */
   readonly method?: PaymentMethod;
 }
 
@@ -15,7 +15,7 @@ export function keyOf({ gateway, method }: MethodGroup): string {
   return method?.id ?? gateway;
 }
 
-/** The gateways that take the plan: in the currency asked for where they can, else in one that they take. */
+/** Gateways for a plan, in the preferred currency if possible. */
 export function methodGroupsFor(
   plan: Plan,
   gateways: readonly PaymentGateway[],
@@ -30,17 +30,17 @@ export function methodGroupsFor(
     });
 }
 
-/** As the server describes them: for what is known by its gateway’s name only, such as payments of the past. */
+/** Fallback labels, for gateways of past payments. */
 const GATEWAYS: Record<string, { label: string; saves_methods: boolean } | undefined> = known;
 
-/** What a payment method is called. */
+/** Display name of a payment method. */
 export function methodGroupName(gateway: string): string {
   if (gateway === 'stripe') return m.money_card();
   if (gateway === 'demo') return m.money_demo();
   return gatewayName(gateway);
 }
 
-/** What a gateway calls itself: for those who have an account there. */
+/** Gateway name for account holders. */
 export function gatewayName(gateway: string): string {
   return GATEWAYS[gateway]?.label ?? gateway;
 }
@@ -50,7 +50,7 @@ export function renewsByItself(gateway: string): boolean {
   return GATEWAYS[gateway]?.saves_methods ?? false;
 }
 
-/** What one has to expect of it. */
+/** Hint about the payment process. */
 export function methodGroupHint(gateway: string): string {
   switch (gateway) {
     case 'stripe':

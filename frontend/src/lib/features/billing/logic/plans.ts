@@ -1,11 +1,11 @@
-/** Plans as they are offered: in their order, and what each says of itself. */
+/** Sorting and features of plans. */
 import type { Plan } from '../api.ts';
 import { priceIn } from './amounts.ts';
 
 const MICRO = 1_000_000;
 const INTERVALS = ['month', 'year'];
 
-/** Months before years, the cheapest first; packs by what one gets. What has no price in that currency comes last. */
+/** Monthly before yearly, then by price; packs by credits. Plans without a price in the currency come last. */
 export function inOrder(plans: readonly Plan[], currency: string | undefined): Plan[] {
   const keysOf = (plan: Plan) => {
     const price = priceIn(plan, currency);
@@ -22,7 +22,7 @@ export function inOrder(plans: readonly Plan[], currency: string | undefined): P
     .map(({ plan }) => plan);
 }
 
-/** Its features, without those that say once more how many credits it has. */
+/** Features except the number of credits. */
 export function furtherFeatures({ features, credits }: Pick<Plan, 'features' | 'credits'>): string[] {
   const amount = new RegExp(`(?<![\\d.,])${credits / MICRO}(?![\\d.,]*\\d)`);
   return [...new Set(features)].filter(

@@ -24,7 +24,7 @@ const PAGE_SIZE = 50;
 
 export type PaymentFilter = FilterOf<'/admin/payments'>;
 
-/** Everybody’s payments. */
+/** Payments of all accounts. */
 export class AdminPaymentsStore {
   readonly list: PagedResource<AdminPayment>;
   readonly #api: Api;
@@ -37,18 +37,17 @@ export class AdminPaymentsStore {
     );
   }
 
-  /** Only these. */
   find(filter: PaymentFilter): void {
     this.#filter = filter;
     void this.list.load();
   }
 
-  /** How many are in quarantine. */
+  /** Number of quarantined payments. */
   quarantined(): Promise<number> {
     return this.#count({ status: 'quarantined' });
   }
 
-  /** How many have a refund that an admin has to end. */
+  /** Number of payments with a stuck refund. */
   stuck(): Promise<number> {
     return this.#count({ refund: 'stuck' });
   }
@@ -59,7 +58,7 @@ export class AdminPaymentsStore {
   }
 }
 
-/** One payment, with what its gateway has told. */
+/** Payment with its gateway events. */
 export class AdminPaymentStore {
   readonly payment: Resource<PaymentDetails>;
   readonly #api: Api;
@@ -71,7 +70,7 @@ export class AdminPaymentStore {
     this.payment = new Resource(() => api.get(this.#path));
   }
 
-  /** In the currency’s smallest unit. */
+  /** Refunds an amount in minor units. */
   async refund(amount: number, reason: string): Promise<void> {
     await this.#api.post(`${this.#path}/refund`, { amount, reason });
     await this.payment.load();
@@ -82,19 +81,19 @@ export class AdminPaymentStore {
     await this.payment.load();
   }
 
-  /** Ends a refund that is under way, or has its gateway asked again. */
+  /** Decides a pending refund. */
   async decide(refundId: Id, decision: RefundDecision, reason: string): Promise<void> {
     const path = `${this.#path}/refunds/${refundId}/decide` as const;
     try {
       this.payment.set(await this.#api.post(path, { decision, reason }));
     } catch (error) {
-      // It has ended meanwhile: what is shown is no longer so.
+      // Already decided: reload.
       if (error instanceof ApiError && error.status === 409) void this.payment.load();
       throw error;
     }
   }
 
-  /** Asks its gateway what became of it. */
+  /** Queries the gateway. */
   async reconcile(): Promise<void> {
     await this.#api.post(`${this.#path}/reconcile`);
     await this.payment.load();
@@ -109,13 +108,13 @@ export class GiftsStore {
     this.#api = api;
   }
 
-  /** In micro-credits; less than nothing takes them away. */
+  /** Amount in micro-credits; negative deducts. */
   grant(userId: Id, amount: number, reason: string): Promise<Credits> {
     return this.#api.post('/admin/credits', { user_id: userId, amount, reason });
   }
 }
 
-/** The account of somebody. */
+/** Ledger of an account. */
 export class AdminLedgerStore {
   readonly list: PagedResource<LedgerEntry>;
 
@@ -124,12 +123,11 @@ export class AdminLedgerStore {
   }
 }
 
-/** Which plans are shown. */
+/** Filter of plans. */
 export type PlanView = 'offered' | 'withdrawn' | 'all';
 
 /** All plans, those that are no longer offered too. */
 export class AdminPlansStore {
-  /** Those that are shown. */
   readonly list: PagedResource<Plan>;
   all = $state.raw<readonly Plan[]>([]);
   readonly #api: Api;
@@ -156,7 +154,7 @@ export class AdminPlansStore {
     await this.list.load();
   }
 
-  /** One that was sold stays as it is; the answer is what takes its place. */
+  /** Changes a plan. Sold plans are immutable, so the response is the replacement. */
   async change(id: Id, plan: PlanDefinition): Promise<Plan> {
     const changed = await this.#api.patch(`/admin/pricing_plans/${id}`, plan);
     await this.list.load();
@@ -172,7 +170,7 @@ export class AdminPlansStore {
 /** The payment methods. */
 export class AdminGatewaysStore {
   readonly list: PagedResource<AdminPaymentGateway>;
-  /** What the last test of each has shown. */
+  /** Test results by gateway. */
   tests = $state.raw<Record<string, ProviderTest | 'under way'>>({});
   readonly #api: Api;
 
@@ -201,7 +199,7 @@ export class AdminGatewaysStore {
   }
 }
 
-/** Everybody’s subscriptions. */
+/** Subscriptions of all accounts. */
 export class AdminSubscriptionsStore {
   readonly list: PagedResource<AdminSubscription>;
   #status: SubscriptionStatus | undefined;
@@ -212,14 +210,13 @@ export class AdminSubscriptionsStore {
     );
   }
 
-  /** Only these. */
   find(status: SubscriptionStatus | undefined): void {
     this.#status = status;
     void this.list.load();
   }
 }
 
-/** Where what the gateways have isn’t what is here. */
+/** Differences between gateways and the database. */
 export class PaymentDifferencesStore {
   readonly list: PagedResource<PaymentDifference>;
   readonly #api: Api;

@@ -3,7 +3,7 @@ import type { CreditSettings, TopUpInput } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
 import { Resource } from '#lib/api/resource.svelte.ts';
 
-/** How an account of credits is watched and filled: one’s own, or a workspace’s. */
+/** Low-balance warning and auto top-up of a user or workspace. */
 export class CreditSettingsStore {
   readonly asked: Resource<CreditSettings>;
   readonly #api: Api;
@@ -15,7 +15,7 @@ export class CreditSettingsStore {
     this.asked = new Resource(() => api.get('/credit_settings', this.#payer));
   }
 
-  /** In micro-credits. Null: a tenth of what came last; 0: never. */
+  /** Threshold in micro-credits. Null: a tenth of the last purchase; 0: never. */
   async warnBelow(threshold: number | null): Promise<void> {
     await this.#api.put('/credit_settings/low_balance', { threshold, ...this.#payer });
     await this.asked.load();

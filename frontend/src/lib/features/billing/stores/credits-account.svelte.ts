@@ -15,10 +15,10 @@ export interface Seats {
   seats?: number;
 }
 
-/** By a gateway, or by what was saved. */
+/** Gateway or saved method. */
 export type PaymentRoute = { gateway: string } | { payment_method_id: Id };
 
-/** The account: what one may use, what can be bought, and what was. */
+/** Credits account: entitlements, plans, payments. */
 export class CreditsAccountStore {
   readonly entitlements: Resource<Entitlements>;
   readonly plans: PagedResource<Plan>;
@@ -27,7 +27,7 @@ export class CreditsAccountStore {
   readonly ledger: PagedResource<LedgerEntry>;
   readonly #api: Api;
   #payer: Id | undefined;
-  /** The same order, asked for again because its answer got lost, is one payment. */
+  /** Idempotency keys by order, for retries. */
   readonly #keys = new Map<string, string>();
 
   constructor(api: Api) {
@@ -41,12 +41,12 @@ export class CreditsAccountStore {
     this.ledger = new PagedResource(async (page) => {
       const query = { workspace_id: this.#payer, page, page_size: PAGE_SIZE };
       const found = await api.get('/ledger', query);
-      // What is held and let go again leaves the balance as it is.
+      // Reservations that were released don't change the balance.
       return { ...found, items: found.items.filter(({ kind }) => kind !== 'hold' && kind !== 'release') };
     });
   }
 
-  /** Keeps what one may use as the server tells it; answers how to stop that. */
+  /** Applies events; returns a function that stops it. */
   follow(live: LiveUpdates): () => void {
     const leave = live.on((frame) => {
       if (frame.type === 'quota.updated') this.entitlements.set(frame.payload);
@@ -58,25 +58,25 @@ export class CreditsAccountStore {
     };
   }
 
-  /** What a workspace has paid; undefined: oneself. */
+  /** Selects payments of a workspace; undefined for own ones. */
   bought(workspaceId: Id | undefined): void {
     this.#payer = workspaceId;
     void this.payments.load();
   }
 
-  /** The account of a workspace; undefined: one’s own. */
+  /** Selects the account of a workspace; undefined for the own one. */
   paidBy(workspaceId: Id | undefined): void {
     this.bought(workspaceId);
     void this.ledger.load();
   }
 
-  /** Whether anything is charged here; null while that isn’t known. */
+  /** Whether this server charges; null until known. */
   get isCharging(): boolean | null {
     const { value } = this.entitlements;
     return value === null ? null : value.credits !== null;
   }
 
-  /** `price`: as it is shown, seats counted. `seats`: for a workspace; left out, for oneself. */
+  /** `price`: the displayed total. `seats`: for workspace plans. */
   async startPayment(planId: Id, way: PaymentRoute, price: Price, seats?: Seats): Promise<StartedPayment> {
     const order = JSON.stringify([planId, way, price, seats]);
     const key = this.#keys.get(order) ?? newId();
@@ -88,7 +88,7 @@ export class CreditsAccountStore {
     );
   }
 
-  /** Where no real money is asked for, the payer says how it ends. `paid_once`: what it was paid with is declined later. */
+  /** Finishes a demo payment. `paid_once`: renewals will be declined. */
   finishDemo(id: Id, outcome: DemoOutcome): Promise<Payment> {
     return this.#api.post(`/payments/${id}/demo`, { outcome });
   }

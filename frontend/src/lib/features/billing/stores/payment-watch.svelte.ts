@@ -1,4 +1,4 @@
-/** Waits until it is certain what became of a payment: by what the server tells, and by asking now and then. */
+/** Waits for the outcome of a payment by events and polling. */
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Payment, PaymentStatus } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
@@ -27,7 +27,7 @@ export class PaymentWatchStore {
   /** Answers how to stop. */
   follow(live: LiveUpdates): () => void {
     const leave = live.on((frame) => {
-      // What one may use has changed: most likely by this payment.
+      // A quota change is most likely caused by this payment.
       if (frame.type === 'quota.updated' && this.#isWaiting) void this.poll();
     });
     void this.poll();

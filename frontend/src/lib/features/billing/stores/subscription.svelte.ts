@@ -12,12 +12,12 @@ import type { Id } from '#lib/api/types.ts';
 import { Resource } from '#lib/api/resource.svelte.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
-/** A plan that is paid for again and again: one’s own, or a workspace’s. */
+/** Subscription of a user or workspace. */
 export class SubscriptionStore {
   readonly asked: Resource<{ subscription: Subscription | null }>;
   readonly #api: Api;
   readonly #payer: { workspace_id?: Id };
-  /** Undefined: one’s own. */
+  /** Undefined for an own subscription. */
   readonly workspaceId: Id | undefined;
 
   constructor(api: Api, workspaceId?: Id) {
@@ -45,12 +45,12 @@ export class SubscriptionStore {
     return this.#set(await this.#api.post('/subscription/trial', { plan_id: planId }));
   }
 
-  /** What a change would mean. */
+  /** Preview of a plan change. */
   preview(planId: Id, seats?: number): Promise<ChangePreview> {
     return this.#api.post('/subscription/change/preview', { plan_id: planId, seats, ...this.#payer });
   }
 
-  /** `price`: what a period costs, as it is shown. */
+  /** `price`: the displayed price per period. */
   async change(planId: Id, seats?: number, price?: Price): Promise<PlanChange> {
     const input = { plan_id: planId, seats, price, ...this.#payer };
     const done = await this.#api.post('/subscription/change', input);
@@ -83,7 +83,7 @@ export class PaymentMethodsStore {
     this.list = new PagedResource(() => api.get('/payment_methods', this.#payer));
   }
 
-  /** Begins to save one; answers where the payer gives it. */
+  /** Starts saving a method; returns the gateway's URL. */
   async setUp(gateway: string): Promise<string> {
     const query = new URLSearchParams(this.#payer as Record<string, string>).toString();
     const input = { gateway, return_url: query ? `/plans/billing?${query}` : undefined, ...this.#payer };
@@ -101,7 +101,7 @@ export class PaymentMethodsStore {
   }
 }
 
-/** What stands on receipts. */
+/** Billing details. */
 export class BillingDetailsStore {
   readonly asked: Resource<BillingDetails>;
   readonly #api: Api;

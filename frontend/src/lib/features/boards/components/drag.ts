@@ -1,4 +1,4 @@
-/** Dragging tasks by mouse or finger, by what browsers have for it. */
+/** Drag and drop of tasks. */
 import {
   attachClosestEdge,
   extractClosestEdge,
@@ -18,7 +18,7 @@ const both =
   () =>
     ends.forEach((end) => end());
 
-/** A card that is dragged, and beside which others are dropped. */
+/** Draggable card and drop target. */
 export function card(view: BoardView, id: Id): Attachment<HTMLElement> {
   return (element) => {
     const mark = (edge: Edge | null) => {
@@ -43,7 +43,7 @@ export function card(view: BoardView, id: Id): Attachment<HTMLElement> {
   };
 }
 
-/** A column that takes what is dropped beside its cards. */
+/** Drop target of a column. */
 export function column(id: Id): Attachment<HTMLElement> {
   return (element) => {
     const mark = (isOver: boolean) => (element.dataset.over = isOver ? 'true' : '');
@@ -58,7 +58,7 @@ export function column(id: Id): Attachment<HTMLElement> {
   };
 }
 
-/** Hears where something was dropped: the column, and the place among its other tasks. */
+/** Reports a drop with its column and index. */
 export function drops(view: BoardView, ondrop: (taskId: Id, columnId: Id, at: number) => void): () => void {
   return monitorForElements({
     canMonitor: ({ source }) => typeof source.data.task === 'string',

@@ -69,7 +69,7 @@ async function dropTask(view: BoardView): Promise<void> {
   await attempt(() => view.board.saveMove(carried));
 }
 
-/** Also where the focus goes elsewhere. */
+/** Also when the focus leaves. */
 export async function cancelMove(view: BoardView): Promise<void> {
   const { carried } = view;
   if (!carried) return;

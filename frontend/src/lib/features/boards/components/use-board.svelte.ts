@@ -5,7 +5,7 @@ import { BoardView, setBoardView } from '../logic/board-view.svelte.ts';
 import { closedBy } from '#lib/features/conversations/kinds.ts';
 import { BoardStore } from '../stores/board.svelte.ts';
 
-/** The board of a conversation, for the component that shows it and all within: read, and kept as it is told. */
+/** Provides the board of a conversation to its components. */
 export function useBoard(conversationId: () => Id): BoardView {
   const { api, connection, conversations, session, workspaces } = useApp();
   const id = untrack(conversationId);

@@ -1,4 +1,4 @@
-/** A board as somebody looks at it: what is filtered, which task is open, which one is carried by the keyboard. */
+/** View state of a board: filters, open task, keyboard move. */
 import { createContext } from 'svelte';
 import type { Task } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
@@ -7,7 +7,7 @@ import { isLate } from './due.ts';
 
 export type TaskFilter = 'all' | 'mine' | 'late';
 
-/** What a dialog is about: a task, or one that is to be added to that column. */
+/** Task or column of the dialog. */
 export type Opened = { task: Task } | { columnId: Id };
 
 export const [useBoardView, setBoardView] = createContext<BoardView>();
@@ -15,22 +15,22 @@ export const [useBoardView, setBoardView] = createContext<BoardView>();
 export class BoardView {
   filter = $state<TaskFilter>('all');
   opened = $state.raw<Opened | null>(null);
-  /** The task whose places are shown on a phone. */
+  /** Task of the move sheet. */
   held = $state.raw<Task | null>(null);
   /** The column that is shown where there is room for one only. */
   #shown = $state<Id | null>(null);
-  /** What is carried by the keyboard, as it was before. */
+  /** Task being moved by keyboard, with its original position. */
   carried = $state.raw<Task | null>(null);
-  /** What is dragged by the pointer. */
+  /** Id of the dragged task. */
   dragged = $state<Id | null>(null);
-  /** What a screen reader says. */
+  /** Screen reader announcement. */
   announced = $state('');
 
   constructor(
     readonly board: BoardStore,
     readonly conversationId: Id,
     readonly me: () => Id | undefined,
-    /** Whether one may change it. */
+    /** Whether the user may edit. */
     readonly mayChange: () => boolean
   ) {}
 
@@ -49,7 +49,7 @@ export class BoardView {
     return true;
   }
 
-  /** What is done is never late. */
+  /** Completed tasks are never overdue. */
   isLate(task: Task): boolean {
     return isLate(task.due_at) && !this.board.column(task.column_id)?.done;
   }
@@ -68,7 +68,7 @@ export class BoardView {
     ).length;
   }
 
-  /** Its place among those of its column, from 0. */
+  /** Index within its column. */
   placeOf(task: Task): number {
     return this.board.in(task.column_id).findIndex(({ id }) => id === task.id);
   }

@@ -1,7 +1,7 @@
 import { clock, dateFormat, daysBetween, regional } from '#lib/i18n/dates.ts';
 import { thisMinute } from '#lib/util/clock.ts';
 
-/** When something is due, as short as a card needs it: “Today, 17:00”, “Tomorrow, 09:00”, “Fri, 09:00”, “24 Nov”. */
+/** Short due date: “Today, 17:00”, “Tomorrow, 09:00”, “Fri, 09:00”, “24 Nov”. */
 export function dueLabel(timestamp: string, now = new Date()): string {
   const at = new Date(timestamp);
   const locale = regional();
@@ -20,7 +20,7 @@ export function isLate(timestamp: string | null, now = thisMinute().getTime()): 
   return timestamp !== null && Date.parse(timestamp) < now;
 }
 
-/** For a field of date and time, in the reader’s own time. */
+/** Value of a datetime-local field. */
 export function toField(timestamp: string | null): string {
   if (timestamp === null) return '';
   const at = new Date(timestamp);
@@ -29,7 +29,7 @@ export function toField(timestamp: string | null): string {
   return `${date}T${two(at.getHours())}:${two(at.getMinutes())}`;
 }
 
-/** What stands in such a field; null where nothing does. */
+/** Parses a datetime-local field; null if empty. */
 export function fromField(value: string): string | null {
   const at = new Date(value);
   return Number.isNaN(at.getTime()) ? null : at.toISOString();

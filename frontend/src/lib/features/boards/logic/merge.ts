@@ -1,21 +1,21 @@
-/** A task that two people change at once: what only one of them touched is taken over, what both touched is asked about. */
+/** Three-way merge of tasks: one-sided changes are taken, conflicts reported. */
 import type { Task, TaskChange } from '../api.ts';
 
 const FIELDS = ['title', 'column_id', 'due_at', 'assignee_ids', 'labels', 'description'] as const;
 
 export type TaskField = (typeof FIELDS)[number];
 
-/** What a dialog writes of a task. */
+/** Editable fields of a task. */
 export type TaskText = Pick<Task, TaskField>;
 
 export interface Merged {
-  /** What only the other one has changed. */
+  /** Remotely changed fields. */
   taken: TaskField[];
-  /** What both have changed, each to something else. */
+  /** Conflicting fields. */
   clashes: TaskField[];
 }
 
-/** What was changed of a task since it looked like that; everything else is left to others. */
+/** Fields changed from the base version. */
 export function changesOf(base: TaskText, mine: TaskText): TaskChange {
   const changed = FIELDS.filter((field) => !isSame(field, base, mine));
   return Object.fromEntries(changed.map((field) => [field, mine[field]])) as TaskChange;

@@ -3,11 +3,11 @@
  * of whatever digits and letters others make theirs.
  */
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-/** What is put at an end counts by the first digits, so that positions stay short however many are put there. */
+/** Digits of positions at the ends; keeps them short. */
 const COUNTED = 4;
 const FIRST = 'V000';
 
-/** In the order of their bytes. */
+/** Byte order. */
 export function before(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
@@ -20,7 +20,7 @@ export function between(after: string | null, before: string | null): string {
 
 const undefined = (digit: string | undefined) => Math.max(0, DIGITS.indexOf(digit ?? '0'));
 
-/** One more or one less in the first digits; null where they go no further. */
+/** Next or previous position by the leading digits; null at the limit. */
 function step(from: string, by: 1 | -1): string | null {
   let number = by as number;
   for (let at = 0; at < COUNTED; at++) number += undefined(from[at]) * DIGITS.length ** (COUNTED - 1 - at);
@@ -30,7 +30,7 @@ function step(from: string, by: 1 | -1): string | null {
     text = (DIGITS[number % DIGITS.length] ?? '0') + text;
     number = Math.floor(number / DIGITS.length);
   }
-  // All of the same length, so that whoever puts a letter behind one is before the next.
+  // Equal lengths make later insertions sort correctly.
   return text;
 }
 
@@ -56,7 +56,7 @@ function middle(after: string, before: string | null): string {
     }
     low = low.slice(1);
   }
-  // They are in the wrong order, or differ by nothing but zeros: the server finds a free one from here on.
+  // Invalid neighbours: the server finds a free position.
   return trimmed(`${text}${low}V`);
 }
 

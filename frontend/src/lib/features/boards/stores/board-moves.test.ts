@@ -8,7 +8,7 @@ import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 const COLUMNS = ['a', 'b', 'c'].map((id, at) => ({ id, name: id, position: `V${at}`, done: false }) as BoardColumn);
 const CARDS = Array.from({ length: 10 }, (_, at) => `t${at}`);
 
-/** A server with one board, whose events come late and in any order. */
+/** Server with one board whose events arrive late and out of order. */
 class Server {
   version = 0;
   readonly tasks = new Map(
@@ -44,7 +44,7 @@ class Server {
     }
   } as never;
 
-  /** One of those that wait, not always the first. */
+  /** Delivers a waiting event, not always the first. */
   tell(to: number, which: number): void {
     const queue = this.waiting[to] ?? [];
     const [frame] = queue.splice(which % Math.max(1, queue.length), 1);
@@ -75,7 +75,7 @@ it('ends the same for two people who move cards at once 500 times, however late 
     for (const { who, card, column, at, told } of steps) {
       for (const [to, which] of told) server.tell(to, which);
       moving.push(boards[who]?.move(CARDS[card] ?? '', COLUMNS[column]?.id ?? '', at));
-      // Some wait for the answer, others move the next one right away.
+      // Some moves wait for the response, others don't.
       if (told.length % 2 === 1) await Promise.all(moving);
     }
     await Promise.all(moving);

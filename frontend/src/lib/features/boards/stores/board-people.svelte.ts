@@ -4,7 +4,7 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
-/** Whom a task can be given to: the members of its conversation, by their names. */
+/** Members that tasks can be assigned to. */
 export class BoardPeopleStore {
   readonly list: PagedResource<Member>;
   #query = '';

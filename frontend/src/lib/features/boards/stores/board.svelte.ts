@@ -5,18 +5,18 @@ import { renamed } from '#lib/realtime/renamed.ts';
 import { before, between } from '../logic/position.ts';
 
 const PAGE_SIZE = 200;
-/** Several gaps at once are one reason to read it anew. */
+/** Delay that combines several gaps, in milliseconds. */
 const RELOAD_DELAY = 200;
-/** So many tasks are archived by one request. */
+/** Maximum number of tasks per archive request. */
 const MAX_ARCHIVED = 500;
 
-/** The part of the connection that tells what changed. */
+/** Part of the connection used here. */
 export interface BoardUpdates {
   on(handler: (frame: ServerFrame) => void): () => void;
   onConnect(handler: (hello: HelloPayload) => void): () => void;
 }
 
-/** The board of one conversation: read once, then as it is told; read anew where the version shows that something was missed. */
+/** Board of a conversation: loaded once, updated by events, reloaded after gaps in its version. */
 export class BoardStore {
   columns = $state.raw<readonly BoardColumn[]>([]);
   #tasks = $state.raw<ReadonlyMap<Id, Task>>(new Map());
@@ -28,18 +28,18 @@ export class BoardStore {
   readonly #filter: { from_message?: true };
   #version = 0;
   #turn = 0;
-  /** What is told while it is being read. */
+  /** Events received while loading. */
   #early: BoardFrame[] | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `onlyFromMessages`: other tasks are read only as they are told. */
+  /** `onlyFromMessages`: loads only tasks created from messages. */
   constructor(api: Pick<Api, 'get' | 'post' | 'patch' | 'delete'>, id: Id, { onlyFromMessages = false } = {}) {
     this.#api = api;
     this.#id = id;
     this.#filter = onlyFromMessages ? { from_message: true } : {};
   }
 
-  /** Each column’s tasks, in their order. */
+  /** Tasks by column, in order. */
   readonly #ordered = $derived.by(() => {
     const columns = new Map<Id, Task[]>(this.columns.map(({ id }) => [id, []]));
     for (const task of this.#tasks.values()) columns.get(task.column_id)?.push(task);
@@ -94,12 +94,11 @@ export class BoardStore {
     }
   }
 
-  /** What is asked for again where it failed. */
   retry(): Promise<void> {
     return this.load();
   }
 
-  /** Takes up what is told of it; answers how to stop that. */
+  /** Follows events; returns a function that stops it. */
   follow(live: BoardUpdates): () => void {
     const leave = live.on((frame) => {
       if (frame.type === 'resync') {
@@ -144,7 +143,7 @@ export class BoardStore {
     this.columns = this.columns.filter((column) => column.id !== id);
   }
 
-  /** Puts away what stands in a column, and answers how many tasks that were. */
+  /** Archives the tasks of a column; returns their number. */
   async archiveColumn(id: Id): Promise<number> {
     let count = 0;
     for (;;) {
@@ -160,7 +159,7 @@ export class BoardStore {
     return task;
   }
 
-  /** Changes what one has seen; where somebody was faster that is shown, and the change refused. */
+  /** Changes a task; rejected and reloaded if `seen` is stale. */
   async change(seen: Task, input: TaskChange): Promise<Task> {
     try {
       const task = await this.#api.patch(`/tasks/${seen.id}`, { ...input, version: seen.version });
@@ -173,18 +172,18 @@ export class BoardStore {
     }
   }
 
-  /** Brings back what was archived, whatever was changed of it since. */
+  /** Restores an archived task. */
   async restore(id: Id): Promise<void> {
     this.#upsertTask(await this.#api.patch(`/tasks/${id}`, { archived: false }));
   }
 
-  /** To the place `at` among the others of that column. It is there at once; where that is refused it goes back. */
+  /** Moves a task optimistically to index `at` of the column. */
   async move(id: Id, columnId: Id, at: number): Promise<void> {
     const before = this.place(id, columnId, at);
     if (before) await this.saveMove(before);
   }
 
-  /** Shows it at that place, and nobody else; answers what it was. */
+  /** Moves a task locally; returns the previous version. */
   place(id: Id, columnId: Id, at: number): Task | undefined {
     const task = this.#tasks.get(id);
     if (!task) return undefined;
@@ -194,7 +193,7 @@ export class BoardStore {
     return task;
   }
 
-  /** Where it is shown now is where it stands from now on. */
+  /** Saves the current local position. */
   async saveMove(before: Task): Promise<void> {
     const now = this.#tasks.get(before.id);
     if (!now || (now.column_id === before.column_id && now.position === before.position)) return;
@@ -207,7 +206,7 @@ export class BoardStore {
     }
   }
 
-  /** To where it was, unless something newer was told meanwhile. */
+  /** Reverts a local move unless an event changed the task. */
   revertMove(before: Task): void {
     if (this.#tasks.get(before.id)?.version === before.version) this.#set(before);
   }
@@ -233,7 +232,7 @@ export class BoardStore {
   #applyFrame(frame: BoardFrame): void {
     const { board_version } = frame.payload;
     if (board_version <= this.#version) return;
-    // One before it was missed, or is late: applied all the same, and looked after.
+    // Gap or late event: apply it and schedule a reload.
     if (board_version > this.#version + 1) this.#scheduleReload();
     else this.#version = board_version;
     switch (frame.type) {

@@ -11,7 +11,7 @@ const WEEK = 7 * 86_400_000;
 
 export type DueFilter = 'late' | 'week';
 
-/** Which of one’s tasks are looked at; the address has it. */
+/** Filter in the URL. */
 export interface OwnTaskFilter {
   /** Done ones, in place of the others. */
   readonly isDone: boolean;
@@ -39,11 +39,11 @@ export function addressOf({ isDone, conversationId, label, due }: OwnTaskFilter)
   return params.size > 0 ? `/tasks?${params}` : '/tasks';
 }
 
-/** What one is to do, on all boards. */
+/** Own tasks of all boards. */
 export class OwnTasksStore {
   filter = $state.raw<OwnTaskFilter>(filterOf(new URLSearchParams()));
   readonly list: PagedResource<OwnTask>;
-  /** What was seen, also where a filter hides it now: to choose from. */
+  /** Conversations seen so far, as filter options. */
   places = $state.raw<ReadonlyMap<Id, OwnTask>>(new Map());
   labels = $state.raw<readonly string[]>([]);
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -75,7 +75,7 @@ export class OwnTasksStore {
     return this.list.load();
   }
 
-  /** Takes up what is told of them; answers how to stop that. */
+  /** Follows events; returns a function that stops it. */
   follow(live: LiveUpdates): () => void {
     const leave = live.on(({ type }: { type: string }) => {
       if (type === 'tasks.own' || type === 'resync') this.#scheduleReload();

@@ -5,7 +5,7 @@ import { renamed } from '#lib/realtime/renamed.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
-/** As many as a conversation can have. */
+/** Maximum number of pins per conversation. */
 const MAX_ITEMS = 100;
 
 export class PinsStore {
@@ -41,7 +41,7 @@ export class PinsStore {
     };
   }
 
-  /** One of them has another text. */
+  /** The text has changed. */
   #update(message: Message): void {
     const isSame = ({ id }: Message) => id === message.id;
     if (this.list.items.some(isSame)) this.list.upsert(message, isSame);

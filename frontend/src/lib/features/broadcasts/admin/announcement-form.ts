@@ -1,7 +1,7 @@
 import type { Audience, Broadcast, BroadcastInput } from '../api.ts';
 import type { Id, Timestamp } from '#lib/api/types.ts';
 
-/** What is chosen of an audience; each narrows it, and nothing chosen lets all through. */
+/** Audience filters; empty filters match everyone. */
 export interface AnnouncementChoice {
   isEveryone: boolean;
   workspaces: Id[];
@@ -10,7 +10,7 @@ export interface AnnouncementChoice {
   people: Id[];
 }
 
-/** Null: nobody is chosen. */
+/** Null without a choice. */
 export function audienceOf({ isEveryone, workspaces, roles, plans, people }: AnnouncementChoice): Audience | null {
   if (isEveryone) return { all: true };
   const audience: Audience = {
@@ -44,7 +44,7 @@ export function momentOf(local: string): Timestamp | null {
   return local === '' || Number.isNaN(at.getTime()) ? null : at.toISOString();
 }
 
-/** What is sent of a change: what has begun keeps its audience, its channels and its beginning. */
+/** Changed fields; audience, channels and start are fixed once it has begun. */
 export function changeOf(before: Broadcast, input: BroadcastInput): Partial<BroadcastInput> {
   const { title, body, severity, dismissible, ends_at, audience, channels, starts_at } = input;
   const always = { title, body, severity, dismissible, ends_at };

@@ -21,7 +21,7 @@ export const ways = (): { value: BroadcastChannel; label: string; about: string 
   { value: 'mail', label: m.channel_mail(), about: m.channel_mail_about() }
 ];
 
-/** Whom one is for, in a few words. */
+/** Short description of an audience. */
 export function audienceWords(audience: Audience): string {
   if (audience.all) return m.audience_everyone();
   const parts = [

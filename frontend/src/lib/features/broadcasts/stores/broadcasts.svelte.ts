@@ -6,7 +6,7 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
-/** Which announcements are looked for. */
+/** Filter of broadcasts. */
 export type BroadcastQuery = FilterOf<'/broadcasts'>;
 
 /** The announcements that were written, as admins see them. */
@@ -20,7 +20,6 @@ export class BroadcastsStore {
     this.list = new PagedResource((page) => api.get('/broadcasts', { ...this.#sought, page, page_size: PAGE_SIZE }));
   }
 
-  /** Only these. */
   find(sought: BroadcastQuery): void {
     this.#sought = sought;
     void this.list.load();
@@ -30,7 +29,7 @@ export class BroadcastsStore {
     return this.#api.get(`/broadcasts/${id}`);
   }
 
-  /** How many an audience has, and how many of them are here. */
+  /** Audience size and the number currently online. */
   reach(audience: Audience): Promise<Reach> {
     return this.#api.post('/broadcasts/preview', { audience });
   }

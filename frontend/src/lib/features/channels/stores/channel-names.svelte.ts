@@ -1,4 +1,4 @@
-/** What channels are called that a text leads to, also those that the reader is not in. */
+/** Names of linked channels, including those the user has not joined. */
 import { SvelteMap } from 'svelte/reactivity';
 import type { App } from '#lib/app/app.ts';
 import type { Conversation, Id } from '#lib/api/types.ts';
@@ -6,7 +6,7 @@ import { isChannel } from '#lib/features/conversations/kinds.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
 export class ChannelNamesStore {
-  /** Of those the reader is not in, once they were asked for. */
+  /** Channels that were looked up. */
   readonly #others = new SvelteMap<Id, Conversation>();
   readonly #asked = new Set<Id>();
   readonly #api: Pick<App['api'], 'get'>;
@@ -30,10 +30,10 @@ export class ChannelNamesStore {
     try {
       this.#others.set(id, await this.#api.get(`/conversations/${id}`));
     } catch {
-      // The words that were written say enough.
+      // The written text remains.
     }
   }
 }
 
-/** Those of whoever is signed in. */
+/** Channel names of the current account. */
 export const channelNamesOf = perAccount((app) => new ChannelNamesStore(app));

@@ -105,12 +105,12 @@ const SUBJECTS: Record<string, () => string> = {
   payment: m.money_payments
 };
 
-/** A newer server may record what this app does not know yet. */
+/** Unknown actions of newer servers are shown as they are. */
 export function actionName(action: string): string {
   return nameIn(NAMES, action as AuditAction);
 }
 
-/** What one can choose from, by what it is about. */
+/** Actions grouped by subject. */
 export function actionOptions(): { value: string; label: string; group?: string }[] {
   const known = Object.keys(NAMES).map((value) => ({
     value,

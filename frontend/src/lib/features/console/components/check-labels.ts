@@ -18,7 +18,7 @@ const NAMES: Record<CheckAbout, () => string> = {
   jobs: m.check_jobs
 };
 
-/** A newer server may look at what this app doesn’t know yet. */
+/** Unknown checks of newer servers are shown as they are. */
 export function checkName(about: CheckAbout): string {
   return nameIn(NAMES, about);
 }

@@ -1,4 +1,4 @@
-/** What the figures of the console are called, and how they are written. */
+/** Labels and formats of console metrics. */
 import type { FigureName, Figures, FiguresRange, Incident, IncidentKind } from '../api.ts';
 import { clock, dateFormat } from '#lib/i18n/dates.ts';
 import { credits } from '#lib/i18n/credits.ts';
@@ -9,7 +9,7 @@ import { m } from '#lib/paraglide/messages.js';
 interface FigureStyle {
   name: () => string;
   format: (value: number) => string;
-  /** What a time longer than a step has: their sum, or the most of it. */
+  /** Aggregation over longer steps. */
   union: 'sum' | 'most';
 }
 
@@ -42,7 +42,7 @@ const LABELS: Record<FiguresRange, (time: Date) => string> = {
   '30d': (time) => dateFormat({ day: 'numeric', month: 'short', timeZone: 'UTC' }).format(time)
 };
 
-/** When each value begins. */
+/** Start of each step. */
 export function timesOf({ from, step_seconds, range, series }: Figures): { key: string; label: string }[] {
   return (series[0]?.values ?? []).map((_, at) => {
     const time = new Date(Date.parse(from) + at * step_seconds * 1_000);
@@ -60,7 +60,7 @@ const INCIDENTS: Record<IncidentKind, { what: (of: { name: string }) => string; 
   instance: { what: m.incident_instance, next: () => '' }
 };
 
-/** A newer server may notice what this app doesn’t know yet. */
+/** Unknown incidents of newer servers are shown as they are. */
 export function incidentWords({ kind, detail }: Incident): { what: string; next: string } {
   const words = known(INCIDENTS, kind);
   return words ? { what: words.what({ name: detail ?? '' }), next: words.next() } : { what: kind, next: '' };
@@ -93,7 +93,7 @@ const amountOf = (value: number): Amount => ({ count: value, amount: count(value
 /** Impact of an incident, if it was counted. */
 export function impactWords({ kind, impact, people, instances }: Incident): string {
   const words = known(INCIDENT_SEVERITY, kind);
-  // Where one instance alone was without Redis there was nobody to tell late.
+  // Without Redis on a single instance no delivery was affected.
   if (!words || typeof impact !== 'number' || (kind === 'redis' && instances < 2)) return '';
   if (impact === 0) return words.none();
   const concerned = people && words.people ? words.people(amountOf(people)) : '';

@@ -29,7 +29,6 @@ export class AccountsStore {
     this.list = new PagedResource((page) => api.get('/admin/users', { ...this.#filter, page, page_size: PAGE_SIZE }));
   }
 
-  /** Only these. */
   find(filter: AccountFilter): void {
     this.#filter = filter;
     void this.list.load();
@@ -64,7 +63,7 @@ export class AccountsStore {
     await this.#again();
   }
 
-  /** Does it to each of these; what is refused holds no other back. */
+  /** Applies an action to several accounts; failures don't affect the others. */
   async several(ids: Id[], action: AccountsAction, reason?: string): Promise<ChangedAccounts> {
     const done = await this.#api.post('/admin/users/batch', {
       ids,

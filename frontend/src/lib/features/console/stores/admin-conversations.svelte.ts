@@ -10,7 +10,7 @@ const PAGE_SIZE = 50;
 
 export type AdminConversationFilter = FilterOf<'/admin/conversations'>;
 
-/** All conversations of the installation, for its admins: how much is in them, never what. Nobody counts them: a page begins where the last one ended. */
+/** Conversations of the installation, for admins; without content. Uses cursors, because there is no total. */
 export class AdminConversationsStore extends AdminResource<AdminConversation> {
   readonly list: PagedResource<AdminConversation>;
   #filter: AdminConversationFilter = {};
@@ -30,7 +30,6 @@ export class AdminConversationsStore extends AdminResource<AdminConversation> {
     });
   }
 
-  /** Only these. */
   find(filter: AdminConversationFilter): void {
     this.#filter = filter;
     this.#ends = [];

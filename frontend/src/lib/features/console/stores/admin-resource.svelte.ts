@@ -6,7 +6,7 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 type Path = '/admin/conversations' | '/admin/workspaces';
 
-/** What has an owner and members and is seen by the installation’s admins, whether or not they are in it. */
+/** Resource with owner and members, visible to admins regardless of membership. */
 export abstract class AdminResource<One> {
   abstract readonly list: PagedResource<One>;
   protected readonly api: Api;
@@ -21,7 +21,7 @@ export abstract class AdminResource<One> {
     return new Resource(() => this.api.get(`${this.#path}/${id}`) as Promise<One>);
   }
 
-  /** Who is in it, by name; `text` says whom to look for. */
+  /** Members filtered by `text`. */
   members(id: Id, text: () => string): PagedResource<AdminMember> {
     return new PagedResource((page) =>
       this.api.get(`${this.#path}/${id}/members`, { q: text() || undefined, page, page_size: 20 })
@@ -33,7 +33,7 @@ export abstract class AdminResource<One> {
     await this.#again();
   }
 
-  /** `name` is what it is called, or its id where that isn’t shown. */
+  /** Deletes after confirmation by `name` (or id). */
   async delete(id: Id, name: string): Promise<void> {
     await this.api.delete(`${this.#path}/${id}`, { name });
     await this.#again();

@@ -9,7 +9,7 @@ const PAGE_SIZE = 50;
 
 export type AdminWorkspaceFilter = FilterOf<'/admin/workspaces'>;
 
-/** All workspaces of the installation, for its admins: how much is in them, never what. */
+/** Workspaces of the installation, for admins; without content. */
 export class AdminWorkspacesStore extends AdminResource<AdminWorkspace> {
   readonly list: PagedResource<AdminWorkspace>;
   #filter: AdminWorkspaceFilter = {};
@@ -19,7 +19,6 @@ export class AdminWorkspacesStore extends AdminResource<AdminWorkspace> {
     this.list = new PagedResource((page) => api.get(PATH, { ...this.#filter, page, page_size: PAGE_SIZE }));
   }
 
-  /** Only these. */
   find(filter: AdminWorkspaceFilter): void {
     this.#filter = filter;
     void this.list.load();

@@ -6,10 +6,10 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
-/** Which bans; empty: all. */
+/** Filter of bans. */
 export type BanFilter = FilterOf<'/admin/bans'>;
 
-/** Addresses that are kept out. */
+/** Banned addresses. */
 export class BansStore {
   readonly list: PagedResource<Ban>;
   readonly #api: Api;
@@ -20,7 +20,6 @@ export class BansStore {
     this.list = new PagedResource((page) => api.get('/admin/bans', { ...this.#filter, page, page_size: PAGE_SIZE }));
   }
 
-  /** Only these. */
   find(filter: BanFilter): void {
     this.#filter = filter;
     void this.list.load();
@@ -37,10 +36,10 @@ export class BansStore {
   }
 }
 
-/** Which lines of the log; empty: all. */
+/** Filter of the audit log. */
 export type AuditFilter = FilterOf<'/admin/audit_log'>;
 
-/** Who did what to whom, newest first. */
+/** Audit log, newest first. */
 export class AuditLogStore {
   readonly list: PagedResource<AuditEntry>;
   #filter: AuditFilter = {};
@@ -51,13 +50,12 @@ export class AuditLogStore {
     );
   }
 
-  /** Only these. */
   find(filter: AuditFilter): void {
     this.#filter = filter;
     void this.list.load();
   }
 
-  /** Where the same is had as a table. */
+  /** URL of the CSV export. */
   get path(): string {
     const given = Object.entries(this.#filter).filter((entry): entry is [string, string] => !!entry[1]);
     return `/admin/audit_log/export?${new URLSearchParams(given)}`;

@@ -6,7 +6,7 @@ export interface InstanceFilter {
   /** A part of the host’s name, or of the id. */
   text: string;
   version: string;
-  /** Only those that have what they need, or only those that don’t. */
+  /** Filter by health. */
   state: 'fine' | 'wrong' | '';
 }
 
@@ -14,10 +14,10 @@ export function isFine({ database, redis }: Instance): boolean {
   return database && redis !== false;
 }
 
-/** The programs that serve this installation. They are few: the server tells all of them, and what is shown is chosen here. */
+/** Instances of the server; filtered client-side, because there are few. */
 export class InstancesStore {
   readonly list: PagedResource<Instance>;
-  /** Of all of them, whatever is shown. */
+  /** Versions of all instances. */
   versions = $state.raw<string[]>([]);
   #filter: InstanceFilter = { text: '', version: '', state: '' };
 
@@ -30,7 +30,6 @@ export class InstancesStore {
     });
   }
 
-  /** Only these. */
   find(filter: InstanceFilter): void {
     this.#filter = filter;
     void this.list.load();

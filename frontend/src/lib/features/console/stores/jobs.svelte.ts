@@ -6,10 +6,10 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
-/** Work that waits, and what was given up. */
+/** Pending and dead jobs. */
 export class JobsStore {
   readonly list: PagedResource<Job>;
-  /** Of which there are any. */
+  /** Kinds with jobs. */
   readonly kinds: Resource<JobKind[]>;
   readonly #api: Api;
   #status: JobStatus | undefined;
@@ -23,7 +23,6 @@ export class JobsStore {
     );
   }
 
-  /** Only these. */
   find(status: JobStatus | undefined, kind: string | undefined): void {
     this.#status = status;
     this.#kind = kind;

@@ -3,10 +3,10 @@ import type { MailTest, QuestionTest, Setup } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
 import { Resource } from '#lib/api/resource.svelte.ts';
 
-/** Somebody may pass a link on; that many come by it. */
+/** Uses of the invitation link. */
 const MAX_ITEMS = 50;
 
-/** The first hour of an installation: what it still needs. */
+/** Set-up state of the installation. */
 export class SetupStore {
   readonly asked: Resource<Setup>;
   mail = $state.raw<MailTest | null>(null);

@@ -2,7 +2,7 @@ import type { Account } from '../api.ts';
 import type { WorkspaceRole } from '#lib/api/types.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-/** The one thing that matters about an account, as a badge. */
+/** Most important status of an account, as a badge. */
 export function stateOf(account: Account): { look: string; words: string } {
   if (account.status === 'suspended') return { look: 'bad', words: m.user_suspended() };
   if (!account.email_verified) return { look: 'warn', words: m.user_unverified() };

@@ -11,12 +11,12 @@ export const CONVERSATION_KINDS: Record<ConversationKind, () => string> = {
   assistant: m.kind_assistant
 };
 
-/** What it is called here: one without a title is what it is. */
+/** Title, or the kind of conversation. */
 export function conversationName({ title, kind }: AdminConversation): string {
   return title ?? nameIn(CONVERSATION_KINDS, kind);
 }
 
-/** What stands below its name. */
+/** Secondary line. */
 export function conversationAbout({ title, kind, id }: AdminConversation): string {
   return title === null ? id : nameIn(CONVERSATION_KINDS, kind);
 }

@@ -1,4 +1,4 @@
-/** What one needs soon after one has begun to read a conversation: it comes together, but for where one writes. */
+/** Components needed soon after a conversation is shown; bundled together, except the composer. */
 export { actionsOf } from '../logic/actions.ts';
 export { longPress } from '#lib/ui/long-press.ts';
 export { GrowingMarkdown } from '#lib/features/markdown/streaming.ts';

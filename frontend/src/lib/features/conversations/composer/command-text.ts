@@ -1,9 +1,9 @@
-/** What stands behind a command. */
+/** Parsers for the arguments of slash commands. */
 import { clock, shortDate } from '#lib/i18n/dates.ts';
 
 const MINUTE = 60_000;
 const UNITS: Readonly<Record<string, number>> = { m: MINUTE, h: 60 * MINUTE, d: 1_440 * MINUTE };
-/** A year: nobody means more. */
+/** One year, in milliseconds. */
 export const MAX_DURATION = 366 * 1_440 * MINUTE;
 const EMOJI = /^(\p{RGI_Emoji})\s*([\s\S]*)$/v;
 

@@ -89,7 +89,7 @@ export class ComposerState {
       for (const name of drafts.meantIn(key)) directory.remember(name);
     });
 
-    // Another device has changed the draft.
+    // The draft was changed on another device.
     $effect(() => {
       const { told } = drafts;
       if (told?.key !== key || target.editing) return;
@@ -325,7 +325,7 @@ export class ComposerState {
     return /\S$/.test(this.text.slice(0, start)) ? ' ' : '';
   }
 
-  /** Inserts an emoji at the caret; a custom one is a word. */
+  /** Inserts an emoji at the caret; a custom one is separated by spaces. */
   async insertEmoji(emoji: string): Promise<void> {
     this.isPickingEmoji = false;
     // The picker returns the focus first.

@@ -18,7 +18,6 @@ export class ComposerSuggestions {
   chosen = $state(0);
   /** Emoji or channel that is being typed. */
   completing = $state.raw<Completing | null>(null);
-  /** Query typed after a `/` that begins the text. */
   #slashed = $state<string | null>(null);
   /** Whether all prompts are listed because their button was pressed. */
   isBrowsing = $state(false);

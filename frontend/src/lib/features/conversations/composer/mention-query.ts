@@ -1,11 +1,11 @@
-/** Naming somebody as one writes, and writing it in another way: what is brought along with the field. */
+/** Mention parsing while typing; loaded with the composer. */
 import type { Mention } from '#lib/api/types.ts';
 import { fold } from '#lib/util/fold.ts';
 import { calledIn, cutMentions, mayBegin, piecesOf, type Name } from '../mentions.ts';
 
-/** Whom a text calls that says something else than before. Those called before whose names aren’t known stay: who can say that they are not in it. */
+/** Mentions of an edited text. Earlier mentions whose names are unknown are kept. */
 export function mentionsAfterEdit(text: string, names: readonly Name[], before: readonly Mention[]): Mention[] {
-  // Of several with one name, whoever was called is meant.
+  // Earlier mentions win among people with the same name.
   const first = names.filter(({ id }) => id && before.some((mention) => mention.id === id));
   const called = calledIn(text, [...first, ...names]);
   const isUnknown = ({ id }: Mention) => id != null && !names.some((name) => name.id === id);
@@ -26,18 +26,18 @@ export function withHere(text: string, names: readonly Name[]): string {
 }
 
 export interface MentionQuery {
-  /** Where the `@` stands. */
+  /** Index of the `@`. */
   readonly at: number;
   readonly query: string;
 }
 
-/** Signs that would be marks in a name; a line between letters is none. */
+/** Markdown characters in a name; an underscore inside a word is none. */
 const MARKS = /[\\`*~\]<$|]|&(?=[#\w]+;)|(?<![\p{L}\p{N}]_*)_|_(?!_*[\p{L}\p{N}])/gu;
 
-/** How a name is written, so that it is read as it is. */
+/** Escapes Markdown in a name. */
 export const escapeName = (name: string): string => name.replace(MARKS, String.raw`\$&`);
 
-/** What is being typed after an `@` right before the caret, if anything is. */
+/** Mention query at the caret; null if there is none. */
 export function mentionQueryAt(text: string, caret: number): MentionQuery | null {
   const at = Math.max(text.lastIndexOf('@', caret - 1), text.lastIndexOf('＠', caret - 1));
   if (at === -1 || !mayBegin(text, at, '@')) return null;
@@ -45,7 +45,7 @@ export function mentionQueryAt(text: string, caret: number): MentionQuery | null
   return query.length > 30 || /[\n@＠]|\s{2}|^\s/.test(query) ? null : { at, query };
 }
 
-/** The names that fit what is being typed, those that begin with it first. */
+/** Names matching the query; prefix matches first. */
 export function matching(names: readonly Name[], query: string, most = 6): Name[] {
   const wanted = fold(query);
   const rank = ({ name }: Name) => {
@@ -57,7 +57,7 @@ export function matching(names: readonly Name[], query: string, most = 6): Name[
     .filter((name) => name.kind !== 'me' && rank(name) < 2)
     .toSorted((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
   if (query !== '') return found.slice(0, most);
-  // At the bare sign all of them fit: those that mean many shall not be lost behind the people.
+  // With an empty query all match: keep `@all` and `@here` visible.
   const many = found.filter(({ kind }) => kind === 'all' || kind === 'here');
   return [...found.filter((name) => !many.includes(name)).slice(0, most - many.length), ...many];
 }

@@ -41,7 +41,7 @@ export class MentionSearch {
       const found = await this.#conversationView.directory.findPeople(query, MAX_ITEMS);
       if (turn === this.#turn) this.#found = found.map(({ id, name }) => ({ id, name, kind: 'person' as const }));
     } catch {
-      // Those who are known are offered all the same.
+      // Known members are still offered.
     }
   }
 }

@@ -1,6 +1,6 @@
-/** How long a message may be. The server counts characters, not code units: “👍” is one. */
+/** Message length. The server counts code points, so “👍” is one. */
 
-/** From this part of the limit on it is said how many are left. */
+/** Share of the limit from which the remaining count is shown. */
 const SAID_FROM = 0.9;
 
 export function characters(text: string): number {
@@ -9,7 +9,7 @@ export function characters(text: string): number {
   return count;
 }
 
-/** How many characters are left of `most`, when that begins to matter; negative when there are too many. */
+/** Remaining characters, once that is worth showing; negative if the text is too long. */
 export function remaining(text: string, most: number): number | null {
   const from = most * SAID_FROM;
   // Code units are never fewer than characters: most texts need not be counted.

@@ -17,7 +17,7 @@ export function tableFrom(html: string): string | null {
   return [line(head), line(Array.from({ length: columns }, () => '---')), ...body.map(line)].join('\n');
 }
 
-/** One that goes over several columns leaves the others empty. */
+/** A cell that spans columns leaves the others empty. */
 function cellsOf(cell: HTMLTableCellElement): string[] {
   const text = cell.textContent.trim().replace(/\s+/g, ' ').replaceAll('|', '\\|');
   return [text, ...Array.from({ length: Math.min(cell.colSpan, 50) - 1 }, () => '')];

@@ -1,4 +1,4 @@
-/** What can be done with somebody in a conversation. Called from a menu, which is gone by the time an answer comes. */
+/** Member actions. Called from a menu that is closed before the response arrives. */
 import { goto } from '#lib/util/navigation.ts';
 import type { Conversation, Member } from '#lib/api/types.ts';
 import { attempt } from '#lib/ui/attempt.ts';

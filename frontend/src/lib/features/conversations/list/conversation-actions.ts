@@ -1,4 +1,4 @@
-/** What can be done with a conversation as a whole, from its menu and from its details. */
+/** Actions on whole conversations, for their menu and details. */
 import { page } from '$app/state';
 import { goto } from '#lib/util/navigation.ts';
 import type { Conversation, WorkspaceRole } from '#lib/api/types.ts';
@@ -21,7 +21,7 @@ export const mayDelete = (conversation: Conversation): boolean =>
 /** A group of so few is its members’ own. */
 const SMALL_GROUP = 20;
 
-/** As the server: a channel, and a large group, is taken along by those who manage it and are in it. */
+/** Same rule as the server's: channels and large groups are exported by managers who are members. */
 export function mayExport(conversation: Conversation, workspaceRole?: WorkspaceRole): boolean {
   const isEverybodys = !isChannel(conversation) && conversation.member_count <= SMALL_GROUP;
   return conversation.own !== null && (isEverybodys || mayManage(conversation, workspaceRole));
@@ -52,7 +52,7 @@ export async function deleteConversation(app: Parts, conversation: Conversation)
   if (isDone) await away(app, conversation);
 }
 
-/** Where it was open, there is nothing to see any more. */
+/** Navigates away if the conversation was open. */
 async function away({ shell }: Parts, { id }: Conversation): Promise<void> {
   if (page.params.id !== id) return;
   shell.closePanel();

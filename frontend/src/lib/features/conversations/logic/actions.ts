@@ -25,13 +25,13 @@ export type Action =
   | 'report'
   | 'delete';
 
-/** What the reader may do in the conversation. */
+/** Permissions and features in this conversation. */
 export interface Rights {
   readonly canWrite: boolean;
   readonly canReact?: boolean;
   /** Messages may be answered in threads. */
   readonly hasThreads?: boolean;
-  /** Messages may be passed on, kept, pinned, and linked to. */
+  /** Whether messages can be forwarded, saved, pinned and linked. */
   readonly hasMarks?: boolean;
   /** Others' messages, too. */
   readonly canDelete: boolean;
@@ -39,13 +39,13 @@ export interface Rights {
   readonly canMarkUnread?: boolean;
   /** Aloud: this browser has a voice. */
   readonly canRead?: boolean;
-  /** An answer may be asked of another model. */
+  /** Whether another model can answer. */
   readonly canChooseModel?: boolean;
-  /** The answer before it is kept as a version. */
+  /** Whether earlier answers are kept as versions. */
   readonly canCompare?: boolean;
 }
 
-/** What stands behind “More”, where there is room for a few buttons only. */
+/** Actions in the “More” menu where space is limited. */
 export const BEHIND: ReadonlySet<Action> = new Set([
   'reactors',
   'compare',
@@ -58,7 +58,7 @@ export const BEHIND: ReadonlySet<Action> = new Set([
   'link'
 ]);
 
-/** What can be done with a message, in the order in which it is shown. */
+/** Available actions of a message in display order. */
 export function actionsOf(view: MessageView, rights: Rights): Action[] {
   if (view.isHidden) return view.own || rights.canDelete ? ['delete'] : [];
   const actions = possible(view, rights);

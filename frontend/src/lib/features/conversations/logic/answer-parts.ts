@@ -1,13 +1,13 @@
-/** An answer that calls tools is text, then calls, then text again. */
+/** Splits an answer at its tool calls. */
 import type { ToolCall } from '#lib/api/tools.ts';
 
 export interface Part {
   readonly text: string;
-  /** What was called after it. */
+  /** Tool calls after this text. */
   readonly calls: readonly ToolCall[];
 }
 
-/** Cuts a text where tools were called: the parts that end with calls, and what is written after the last of them. */
+/** Splits a text at tool calls; the last part has the text after the last call. */
 export function partsOf(text: string, calls: readonly ToolCall[]): readonly [parts: readonly Part[], last: string] {
   const parts: Part[] = [];
   let from = 0;

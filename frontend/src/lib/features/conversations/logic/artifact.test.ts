@@ -38,7 +38,7 @@ describe('what stands for itself', () => {
     expect(versions.map(({ text }) => text)).toEqual([page('Menu', 'one'), page('Menu', 'two')]);
     const nameless = artifactOf({ language: 'html', text: '<p>a</p>' });
     expect(versionsOf(nameless, [nameless, artifactOf({ language: 'html', text: '<p>b</p>' })])).toEqual([nameless]);
-    // What is no longer in the conversation is still there.
+    // Kept although it is no longer in the conversation.
     expect(versionsOf(nameless, [])).toEqual([nameless]);
   });
 

@@ -1,4 +1,4 @@
-/** What of answers stands for itself: pages, drawings, documents and longer code, with its name and its versions. */
+/** Artifacts of answers: pages, drawings, documents and longer code, with title and versions. */
 import { parse } from '#lib/features/markdown/parse.ts';
 import type { Block as MarkdownBlock } from '#lib/features/markdown/tree.ts';
 import { standsForItself, type Block } from '../artifact-context.ts';
@@ -6,7 +6,7 @@ import { standsForItself, type Block } from '../artifact-context.ts';
 export interface Artifact {
   readonly kind: 'html' | 'svg' | 'markdown' | 'code';
   readonly language: string | null;
-  /** What it calls itself; empty where it doesn’t. */
+  /** Title given by the model; empty without one. */
   readonly title: string;
   readonly text: string;
 }
@@ -32,12 +32,12 @@ export function artifactOf({ language, info, text }: Block): Artifact {
   return { kind, language, title: titleOf(kind, info ?? '', text).slice(0, MAX_TITLE), text };
 }
 
-/** All that stands for itself in an answer. */
+/** Artifacts of an answer. */
 export function artifactsIn(answer: string): Artifact[] {
   return codeIn(parse(answer)).filter(standsForItself).map(artifactOf);
 }
 
-/** All versions of it, the oldest first; what has no name has none but itself. */
+/** Versions of an artifact, oldest first; untitled artifacts have one. */
 export function versionsOf(artifact: Artifact, all: readonly Artifact[]): readonly Artifact[] {
   const same = all.filter(
     ({ kind, language, title, text }) =>
@@ -88,7 +88,7 @@ function titleOf(kind: Artifact['kind'], info: string, text: string): string {
   if (kind === 'markdown') return plain(/^#{1,6}\s+(.+?)\s*#*$/m.exec(text)?.[1]);
   if (kind !== 'code') return plain((/<title[^>]*>([^<]*)</i.exec(text) ?? /<h1[^>]*>([^<]*)</i.exec(text))?.[1]);
   const named = info.split(/\s+/).find((word) => FILE_NAME.test(word));
-  // Models write the name of the file into the first line.
+  // Models write the file name into the first line.
   const first = /^\s*(?:\/\/|#|--|;|\/\*|<!--)\s*([\w./-]+)\s*(?:\*\/|-->)?\s*$/.exec(
     text.split('\n', 1)[0] ?? ''
   )?.[1];

@@ -7,7 +7,7 @@ export interface Said {
   readonly hidden_at?: string | null;
 }
 
-/** What a message without words carries. */
+/** Preview text of a message without text. */
 export function attachmentSummary(attachments: Said['attachments']): string {
   const [first] = attachments;
   if (!first) return '';

@@ -5,7 +5,7 @@ import { m } from '#lib/paraglide/messages.js';
 
 type Place = Pick<Citation, 'file_name' | 'page' | 'heading' | 'line'>;
 
-/** Where in its file a piece is, as far as that is known. */
+/** Location of a passage in its file, as far as known. */
 export function spotOf({ page, heading, line }: Place): string {
   const place = page ? m.source_page({ page }) : line && !heading ? m.source_line({ line: number(line) }) : '';
   return [place, isolated(heading)].filter(Boolean).join(', ');
@@ -20,9 +20,9 @@ export function isPdf(fileName: string): boolean {
   return fileName.toLowerCase().endsWith('.pdf');
 }
 
-/** Rows of tables are known by their line, but aren’t written as they are read; a drawing is no text to whoever opens it. */
+/** Formats whose extracted text differs from the file: text fragments don't match. */
 const WRITTEN_OTHERWISE = /\.(csv|tsv|svg)$/i;
-/** A longer line is found by its beginning, in characters. */
+/** Maximum length of a quoted line, in characters. */
 const MAX_QUOTE = 120;
 const HAS_WORDS = /[\p{L}\p{N}]/u;
 
@@ -31,8 +31,8 @@ export function isWrittenSo(fileName: string): boolean {
 }
 
 /**
- * The fragment of an address by which a browser finds a passage in a text: its first line that says something, and what stands behind that, for
- * a line alone may stand elsewhere, too. Browsers that don’t know it open the text at its beginning.
+ * Text fragment (`#:~:text=`) for the first line of a passage with context, because a line may occur more than once. Browsers without support open
+ * the file at its start.
  */
 export function fragmentOf(passage: string): string {
   const lines = passage
@@ -60,7 +60,7 @@ function inFragment(text: string): string {
   return encodeURIComponent(text).replaceAll('-', '%2D');
 }
 
-/** The end of the first is the beginning of the second: so many letters. What is cut overlaps, so that no sentence is lost. */
+/** Length of the overlap of two consecutive chunks, in characters. */
 export function overlapOf(first: string, second: string): number {
   for (let length = Math.min(first.length, second.length); length > 0; length -= 1)
     if (first.endsWith(second.slice(0, length))) return length;

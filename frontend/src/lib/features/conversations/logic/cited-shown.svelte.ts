@@ -1,18 +1,18 @@
-/** The sources of an answer, and the one that is looked at. */
+/** Sources of an answer and the open one. */
 import { createContext } from 'svelte';
 import type { Citation } from '#lib/features/assistants/api.ts';
 
 export interface Shown {
   readonly messageId: string;
   readonly n: number;
-  /** What was pressed to see it. */
+  /** Element that opened it. */
   readonly anchor: HTMLElement;
 }
 
-/** One at a time in the whole page. */
+/** Open citation; one per page. */
 export const source = $state<{ shown: Shown | null }>({ shown: null });
 
-/** What the marks in a text stand for. */
+/** Citations that marks refer to. */
 export interface Citing {
   readonly messageId: string;
   readonly citations: readonly Citation[];

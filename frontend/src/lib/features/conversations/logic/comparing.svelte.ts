@@ -1,23 +1,23 @@
 import type { MessageView } from '../rows.ts';
 
-/** Two answers to one question that are shown beside each other: the second is asked for as soon as the first has begun. */
+/** Comparison of two answers; the second is requested when the first has started. */
 export interface Compared {
   readonly conversationId: string;
-  /** Who answers second. */
+  /** Model of the second answer. */
   readonly model: string;
   /** The answer that is there; null: the one to `question`. */
   readonly first: MessageView | null;
-  /** One’s own message, by what it was sent as. */
+  /** Client id of the prompt. */
   readonly question: string | null;
 }
 
-/** Which question two models answer. */
+/** Comparison of two models. */
 export class ComparisonStore {
-  /** Who answers one’s next question as well; null: nobody. */
+  /** Second model for the next prompt; null if none. */
   model = $state<string | null>(null);
   shown = $state.raw<Compared | null>(null);
 
-  /** A question was asked: where somebody else is to answer it as well, both answers are shown. */
+  /** Starts a comparison if a second model is set. */
   start(conversationId: string, question: string): void {
     if (this.model === null) return;
     this.shown = { conversationId, model: this.model, first: null, question };

@@ -1,9 +1,9 @@
-/** What a durable event changes in a conversation as the list shows it. */
+/** Effect of durable events on a conversation in the list. */
 import type { Conversation, DurableFrame, Id, MemberFrame, Message, Own } from '#lib/api/types.ts';
 import { capabilitiesAs } from '../kinds.ts';
 import { isCalled } from '../is-called.ts';
 
-/** `gone`: it is not the reader's any more. `isUnsure`: the server has to be asked how it is now. */
+/** `gone`: no longer a member. `isUnsure`: must be reloaded. */
 export type Change = 'gone' | { readonly conversation: Conversation; readonly isUnsure: boolean };
 
 export function changedBy(frame: DurableFrame, conversation: Conversation, me: Id | undefined): Change {
@@ -78,7 +78,7 @@ export function changedBy(frame: DurableFrame, conversation: Conversation, me: I
 /** The server names so many people of a conversation. */
 const MAX_NAMED = 20;
 
-/** Who is in it, after somebody came, went, or has another role. */
+/** Conversation after a membership change. */
 export function withMember(frame: MemberFrame, conversation: Conversation, me: Id | undefined): Partial<Conversation> {
   const known = conversation.members ?? [];
   const { payload, type } = frame;
@@ -95,15 +95,15 @@ export function withMember(frame: MemberFrame, conversation: Conversation, me: I
   const isNew = type === 'member.added' && rest.length === known.length;
   const isOwn = member.user_id === me && conversation.own !== null;
   return {
-    // Of a large channel only the first are known by name.
+    // Large channels list only the first members.
     members: isLogged || rest.length < MAX_NAMED ? [...rest, member] : known,
-    // Elsewhere the count is told by itself.
+    // Otherwise the count comes with its own event.
     ...(isLogged && isNew && { member_count: conversation.member_count + 1 }),
     ...(isOwn && { own: { ...conversation.own, role: member.role } as Own })
   };
 }
 
-/** Whether an edit may have called the reader, or called them back, in what they have not read. */
+/** Whether an edit may have changed mentions in unread messages. */
 function mayCount(message: Message, { own, read_seq }: Conversation, me: Id | undefined): boolean {
   const isInMainLine = !message.thread_id || message.also_to_conversation === true;
   if (!own || !isInMainLine || message.seq <= read_seq || message.sender.id === me) return false;
@@ -117,7 +117,7 @@ function withMessage(conversation: Conversation, message: Message, me: Id | unde
   return {
     last_message: message,
     last_activity_at: message.created_at,
-    // Who writes has read what came before.
+    // Sending marks earlier messages as read.
     ...(isOwn && { read_seq: Math.max(conversation.read_seq, message.seq) }),
     unread: isOwn ? 0 : conversation.unread + 1,
     own: own && {

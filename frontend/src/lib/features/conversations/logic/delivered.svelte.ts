@@ -1,7 +1,7 @@
 import type { ConversationsStore } from '../conversations.svelte.ts';
 import type { MessagesStore } from '../stores/messages.svelte.ts';
 
-/** What the list of conversations shows has reached this device, and is said to have. */
+/** Reports delivery of messages shown in the list. */
 export function useDelivered(me: string, conversations: ConversationsStore, messages: MessagesStore): void {
   $effect(() => {
     for (const { id, last_message, members } of conversations.in(undefined)) {

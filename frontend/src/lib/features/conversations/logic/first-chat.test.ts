@@ -4,7 +4,7 @@ import { FirstChat } from './first-chat.ts';
 
 const WISH: NewConversation = { kind: 'assistant', assistant_id: 'ada' };
 
-/** A server that makes one conversation for each `client_id`, and loses the answers that it is told to lose. */
+/** Server that creates one conversation per `client_id` and loses selected responses. */
 class Server {
   readonly made = new Map<string, Conversation>();
   loses = 0;

@@ -6,15 +6,12 @@ type TabStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 const STORAGE_KEY = 'natter.first-chat';
 
 interface StartedConversation {
-  /** For which wish. */
+  /** Key of the request. */
   of: string;
   id: string;
 }
 
-/**
- * The chat that a first question makes. However often that is tried it is one, until the question is handed over to be
- * sent there; also where the page is loaded anew in between.
- */
+/** Conversation created by a first question. Retries reuse it, also after a reload, until the question is handed to the outbox. */
 export class FirstChat {
   #begun: StartedConversation | null;
   readonly #storage: TabStorage | undefined;
@@ -27,12 +24,12 @@ export class FirstChat {
   async make(input: NewConversation, create: (input: NewConversation) => Promise<Conversation>): Promise<Conversation> {
     const made = await create({ ...input, client_id: this.#idOf(input) });
     if (made.last_message === null) return made;
-    // Found in the list meanwhile, and written in: what is asked now is another chat.
+    // Already used, as the list shows: create another one.
     this.done();
     return create({ ...input, client_id: this.#idOf(input) });
   }
 
-  /** The question is on its way. */
+  /** Handed to the outbox. */
   done(): void {
     this.#begun = null;
     this.#storage?.removeItem(STORAGE_KEY);
@@ -56,7 +53,7 @@ function parsed(text: string | null | undefined): StartedConversation | null {
   }
 }
 
-/** What this tab remembers; a browser may forbid that. */
+/** Session storage; undefined if the browser blocks it. */
 export function tabStorage(): Storage | undefined {
   try {
     return sessionStorage;

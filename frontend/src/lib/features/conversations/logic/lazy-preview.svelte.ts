@@ -1,11 +1,11 @@
-/** A message in one line on every page: what reads markdown is too much for a first load, and comes right behind it. */
+/** One-line previews on every page; the Markdown parser is loaded after the first paint. */
 import { m } from '#lib/paraglide/messages.js';
 import { attachmentSummary, type Said } from './attachment-summary.ts';
 
 let previewOf = $state.raw<((said: Said) => string) | null>(null);
 let isComing = false;
 
-/** As `lineOf` in `message-preview.ts`; until that is there, without the commonest marks. */
+/** Preview like `messagePreview`; strips only common Markdown until the parser has loaded. */
 export function loadPreview(said: Said): string {
   if (previewOf) return previewOf(said);
   if (!isComing) {

@@ -1,4 +1,4 @@
-/** What one does with a message beside answering it: keeping it, noting it, pinning it, taking its address. */
+/** Message actions: save, copy to notes, pin, copy link. */
 import { wholeAddress } from '#lib/util/address.ts';
 import { goto } from '#lib/util/navigation.ts';
 import type { App } from '#lib/app/app.ts';
@@ -13,7 +13,7 @@ import type { MessageView } from '../rows.ts';
 
 type Marked = Pick<MessageView, 'id' | 'isPinned' | 'content' | 'sender' | 'time'>;
 
-/** The address of a message; whoever may read it finds it there. */
+/** URL of a message. */
 export function linkTo(conversationId: string, messageId: string): string {
   return wholeAddress(`/c/${conversationId}/m/${messageId}`);
 }

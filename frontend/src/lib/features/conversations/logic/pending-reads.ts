@@ -7,8 +7,8 @@ interface Read {
 }
 
 /**
- * Requests for conversations that await their answers. An answer may be older than changes that were applied meanwhile, and not every
- * change has a sequence number to tell, so these changes are applied again after it.
+ * Reads in flight. Their responses may be older than changes applied meanwhile, and not all changes have sequence numbers, so these changes are
+ * applied again to the response.
  */
 export class PendingReads {
   readonly #reads = new Set<Read>();
@@ -28,7 +28,7 @@ export class PendingReads {
     }
   }
 
-  /** Applies a change of a conversation, of all (null) or of an unknown one (undefined), and again after the answers to come. */
+  /** Applies a change to one conversation, all (null) or an unknown one (undefined), and repeats it after pending responses. */
   change(id: Id | null | undefined, change: () => void): void {
     for (const read of this.#reads) if (id === undefined || read.id === null || read.id === id) read.since.push(change);
     change();

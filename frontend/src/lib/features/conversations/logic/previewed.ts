@@ -1,8 +1,8 @@
-/** Which links of a text are previewed, as the server finds them. */
+/** Links that get a preview; same rules as the server's. */
 
 const MAX_ITEMS = 3;
 const LINK = /(?<![\p{L}\p{N}])https?:\/\/[^\s<>"]+/gu;
-/** Of the sentence around it. */
+/** Punctuation after a URL. */
 const BEHIND = /[.,;:!?'*_~)\]]+$/;
 
 /** The sites of the first links, each once, without those in code. */
@@ -16,9 +16,9 @@ export function previewedSites(text: string): string[] {
   return [...new Set(found.values())];
 }
 
-/** Those whose host is whole: who is still typing one is not told of each letter. */
+/** Links with a complete host, so that typing doesn't flicker. */
 function linksIn(line: string): URL[] {
-  // Every second part stands between backticks.
+  // Odd parts are inside backticks.
   const parts = line.split('`').filter((_, at) => at % 2 === 0);
   const links = parts.flatMap((part) => [...part.matchAll(LINK)]);
   return links.flatMap(([link]) => {

@@ -1,18 +1,15 @@
-/**
- * About how high messages will be, from what they say. Until they are measured as many are drawn as seem to be in view: those that are too
- * many would be drawn to be taken away again, and on a phone most of them take two lines.
- */
+/** Estimated row heights before measuring; a bad estimate draws too many rows, which is slow on phones. */
 import { carries, type Row } from '../rows.ts';
 
-/** In pixels. */
+/** Line height, in pixels. */
 const LINE = 24;
 const BETWEEN = 16;
 const NAME = 24;
 const MORE = 80;
-/** In letters. */
+/** Characters per line. */
 const WIDE = 85;
 const NARROW = 38;
-/** So many are looked at: a screen of them. */
+/** Number of rows for the estimate. */
 const COUNTED = 16;
 
 export function likelyHeight(rows: readonly Row[], isNarrow: boolean): number {

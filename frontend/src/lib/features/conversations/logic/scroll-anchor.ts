@@ -1,7 +1,4 @@
-/**
- * Where the reader is. At the end the view follows what is new; anywhere else it stays where it is, counts what has
- * come, and says so.
- */
+/** Scroll anchor: at the end the view follows new messages; elsewhere it keeps its position and counts them. */
 export interface Metrics {
   readonly offset: number;
   readonly viewport: number;
@@ -12,7 +9,7 @@ export interface Metrics {
 const SLACK = 4;
 /** Close enough to the end to mean it. */
 const END_WITHIN = 32;
-/** Older messages are asked for this many screens before their end is reached. */
+/** Screens before the end at which older messages are loaded. */
 const ASK_AHEAD = 2;
 
 export class ScrollAnchor {
@@ -38,18 +35,17 @@ export class ScrollAnchor {
     this.#offset = offset;
   }
 
-  /** Messages were added below. One's own takes the reader to the end. */
+  /** Messages were appended. Own messages scroll to the end. */
   appended(count: number, own: boolean): void {
     if (own) this.#arrive();
     else if (!this.#follows) this.#missed += count;
   }
 
-  /** The reader asked for a place that is not the end. */
+  /** Scrolled to a position other than the end. */
   release(): void {
     this.#follows = false;
   }
 
-  /** The reader asked for the end. */
   scrollToEnd(): void {
     this.#arrive();
   }

@@ -3,20 +3,20 @@ import type { Message, ServerFrame } from '#lib/api/types.ts';
 
 type Delta = Extract<ServerFrame, { type: 'message.delta' }>['payload'];
 
-/** Another model’s answer beside one that is shown. It stands in no conversation, so what is told of it is put together here. */
+/** Second answer of a comparison. It is in no conversation, so its events are collected here. */
 export class SecondAnswer {
-  /** As it is now; null: it has not begun. */
+  /** Current state; null before the start. */
   message = $state.raw<Message | null>(null);
   /** The version of the other answer that it has become; null: one of them is still written. */
   version = $state.raw<number | null>(null);
   /** The tools that it calls. */
   calls = $state.raw<readonly ToolCall[]>([]);
-  /** What came before it was known which answer this is. */
+  /** Events before the id of the answer is known. */
   #early: ServerFrame[] = [];
-  /** Pieces before which something is missing. The answer’s end has all of it. */
+  /** Deltas after a gap; the finished answer has the full text. */
   #ahead: Delta[] = [];
 
-  /** The server has begun it. */
+  /** The server has started the answer. */
   start(message: Message): void {
     this.message = message;
     const early = this.#early;

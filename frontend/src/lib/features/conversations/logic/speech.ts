@@ -6,7 +6,7 @@ const VIETNAMESE = /[ăđơưạảấầẩẫậắằẳẵặẹẻẽếề
 
 export const canSpeak = typeof speechSynthesis !== 'undefined';
 
-/** What is worth hearing of a text: its words, without the marks of markdown, code and addresses. */
+/** Text to read aloud: without Markdown, code and URLs. */
 export function spoken(markdown: string): string {
   return markdown
     .replace(/^\s*```[^\n]*\n[\s\S]*?(?:^\s*```\s*$|$(?![\s\S]))/gm, '\n')
@@ -24,7 +24,7 @@ export function spoken(markdown: string): string {
     .trim();
 }
 
-/** Cuts a text where one draws breath: at lines, else at sentences, else at words. */
+/** Splits a text at lines, sentences or words. */
 export function speechChunks(text: string, most = MAX_AT_ONCE): string[] {
   const pieces: string[] = [];
   for (const line of text.split('\n')) {
@@ -47,7 +47,7 @@ export function languageOf(text: string): string | undefined {
   return VIETNAMESE.test(text) ? 'vi' : undefined;
 }
 
-/** Begins to read in place of what is being read. `ended` is called once, by the last word, by a failure and by `silence`. */
+/** Reads a text aloud, replacing the current one. `ended` is called once: at the end, on failure or on stop. */
 export function speak(markdown: string, ended: () => void): void {
   stopSpeaking();
   const pieces = speechChunks(spoken(markdown));

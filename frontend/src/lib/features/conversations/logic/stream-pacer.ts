@@ -1,9 +1,6 @@
-/**
- * Shows an answer at an even speed. A provider sends its text in lumps; the reader sees it flow, never more than a
- * moment behind what has arrived.
- */
+/** Reveals a streaming answer at an even speed, because providers send text in bursts. The lag stays below `CATCH_UP_SECONDS`. */
 const SLOWEST_PER_SECOND = 90;
-/** What waits to be shown is shown within about this time. */
+/** Target time to reveal the buffered text, in seconds. */
 const CATCH_UP_SECONDS = 0.35;
 
 export class Pacer {
@@ -11,7 +8,7 @@ export class Pacer {
   #exact: number;
   #last: number | null = null;
 
-  /** What is there at the beginning is not played again. */
+  /** Text present at the start is not animated. */
   constructor(shown: number) {
     this.#shown = shown;
     this.#exact = shown;
@@ -21,11 +18,11 @@ export class Pacer {
     return this.#shown;
   }
 
-  /** How much of `text` to show at the time `now` (milliseconds); call it once for each frame. */
+  /** Returns the length of `text` to show at `now` (milliseconds); call it once per frame. */
   advance(now: number, text: string): number {
     const seconds = this.#last === null ? 0 : Math.min((now - this.#last) / 1_000, 0.25);
     this.#last = now;
-    // A text that has become shorter was started again.
+    // A shorter text was restarted.
     this.#exact = Math.min(this.#exact, text.length);
     const speed = Math.max(SLOWEST_PER_SECOND, (text.length - this.#exact) / CATCH_UP_SECONDS);
     this.#exact = Math.min(text.length, this.#exact + speed * seconds);
@@ -33,7 +30,7 @@ export class Pacer {
     return this.#shown;
   }
 
-  /** Nothing is left to show: the next text starts the clock again. */
+  /** Stops the clock when everything is shown. */
   rest(): void {
     this.#last = null;
   }

@@ -1,14 +1,14 @@
-/** What a model thinks before it answers, as far as it was told here. */
+/** Streamed reasoning of a model. */
 import type { Delta } from '#lib/realtime/state.ts';
 
 export interface Thoughts {
   readonly text: string;
-  /** How much it has thought, in UTF-16 code units; more than `text` has where somebody came later. */
+  /** Length of the reasoning in UTF-16 units; longer than `text` if the reader joined later. */
   readonly end: number;
   readonly since: number;
 }
 
-/** With the next piece. One from the beginning begins anew: another worker goes on with the answer, or it is given again. */
+/** Appends a delta. Offset 0 restarts: another worker took over, or the answer is repeated. */
 export function grown(have: Thoughts | undefined, { offset, text }: Delta, now = Date.now()): Thoughts {
   const end = offset + text.length;
   if (!have || offset === 0) return { text: offset > 0 ? `…${text}` : text, end, since: now };

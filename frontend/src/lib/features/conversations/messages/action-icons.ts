@@ -80,7 +80,7 @@ const WORDS: Record<Action, (view: MessageView) => string> = {
   delete: () => m.chat_delete()
 };
 
-/** How an action looks, and what it is called; what is being read aloud can be stopped. */
+/** Icon and label of a message action; reading aloud becomes “stop”. */
 export function actionStyle(
   action: Action,
   view: MessageView,

@@ -13,7 +13,7 @@ const MAX_WATCHED = 500;
 const RANK: Partial<Record<MemberRole, number>> = { owner: 0, admin: 1, member: 2 };
 const rankOf = (role: MemberRole) => RANK[role] ?? 3;
 
-/** The people in one conversation, page by page, looked for by name; live. */
+/** Members of a conversation: paged, searchable, live. */
 export class ConversationMembersStore {
   readonly list: PagedResource<Member>;
   #query = $state('');
@@ -41,17 +41,17 @@ export class ConversationMembersStore {
         presence.add(found.items);
         return found;
       },
-      // Somebody may come or go while pages are read: the next one begins elsewhere.
+      // Deduplicated, because members may change between pages.
       ({ user_id }) => user_id
     );
     this.#leave = [
       connection.on((frame) => this.#apply(frame)),
-      // Who came and who went meanwhile is in no log.
+      // Membership changes are in no log.
       connection.onStale(this.list, () => void this.list.refresh())
     ];
   }
 
-  /** A part of a name; empty: everybody. */
+  /** Name filter; empty for everyone. */
   get query(): string {
     return this.#query;
   }
@@ -61,7 +61,7 @@ export class ConversationMembersStore {
     return this.list.load();
   }
 
-  /** Only those with that role; null: whatever theirs is. */
+  /** Role filter; null for all roles. */
   get role(): MemberRole | null {
     return this.#role;
   }
@@ -71,13 +71,13 @@ export class ConversationMembersStore {
     return this.list.load();
   }
 
-  /** Everybody, whatever was looked for. */
+  /** Clears the filters. */
   showAll(): Promise<void> {
     this.#query = '';
     return this.pick(null);
   }
 
-  /** How many of those in the list have that role; null while not all of them have come. */
+  /** Number of members with a role; null while the list is incomplete. */
   countOf(role: MemberRole): number | null {
     const { items, total, hasMore, isKnown } = this.list;
     if (!isKnown) return null;
@@ -85,12 +85,12 @@ export class ConversationMembersStore {
     if (!hasMore) return loaded;
     const last = items.at(-1)?.role;
     if (last === undefined) return null;
-    // They come in the order of their roles: those before the last one's are complete, and of the lowest are all the rest.
+    // Members are ordered by role, so groups before the last loaded one are complete.
     if (rankOf(role) < rankOf(last)) return loaded;
     return role === 'member' && last === 'member' ? total - (items.length - loaded) : null;
   }
 
-  /** In large conversations the presence of those on the screen has to be asked for. */
+  /** Large conversations send presence only for watched members. */
   watch(shown: readonly Member[]): void {
     const user_ids = shown.slice(0, MAX_WATCHED).map(({ user_id }) => user_id);
     this.#connection.notify('presence.watch', { user_ids });
@@ -132,7 +132,7 @@ export class ConversationMembersStore {
   }
 }
 
-/** As the server orders them. */
+/** Same order as the server's. */
 function byRoleAndName(a: Member, b: Member): number {
   return rankOf(a.role) - rankOf(b.role) || a.display_name.localeCompare(b.display_name);
 }

@@ -55,7 +55,7 @@ export class MessageRequests {
     return this.#api.get(`/messages/${messageId}/tool_calls/${callId}`);
   }
 
-  /** Requests another answer, of another model where one is given. */
+  /** Requests another answer, optionally of another model. */
   async regenerate(id: string, model?: string): Promise<void> {
     await this.#api.post(`/messages/${id}/regenerate`, model === undefined ? undefined : { model });
   }

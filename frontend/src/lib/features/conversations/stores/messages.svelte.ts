@@ -1,7 +1,4 @@
-/**
- * The conversations that were opened last, fed by the one connection. After each hello and each resync every log asks
- * for what came after its cursor, in one question.
- */
+/** Logs of the recently opened conversations. After each hello or resync one request asks for the events after every cursor. */
 import { ApiError, type Api } from '#lib/api/client.ts';
 import { isDurable } from '#lib/realtime/frames.ts';
 import type { AckPayload, DurableFrame, HelloPayload, Message, Sender, ServerFrame } from '#lib/api/types.ts';
@@ -13,7 +10,7 @@ import type { ThreadLog } from '#lib/features/threads/thread-log.svelte.ts';
 import type { PeopleStore } from '#lib/features/people/people.svelte.ts';
 import { OutboxStore, type OutboxChannel, type OutboxConnection } from './outbox.svelte.ts';
 
-/** What of the connection is used here. */
+/** Part of the connection used here. */
 export interface MessageUpdates extends OutboxConnection {
   on(handler: (frame: ServerFrame) => void): () => void;
   onConnect(handler: (hello: HelloPayload) => void): () => void;
@@ -23,25 +20,25 @@ export interface MessageUpdates extends OutboxConnection {
 
 /** Why one conversation of a sync is refused; the others are answered all the same. */
 const SAID_AGAIN = new Set(['cursor_expired', 'not_found']);
-/** A log that missed more than this is read anew rather than caught up event by event. */
+/** Logs that missed more events than this are reloaded instead. */
 const WORTH_CATCHING_UP = 1_000;
-/** Events of two instances may arrive in the wrong order: such a gap closes by itself. */
+/** Grace period for events of two instances that arrive out of order, in milliseconds. */
 const REORDER_WITHIN = 150;
 const FIRST_PAUSE = 500;
 const MAX_PAUSE = 30_000;
-/** “Delivered” is told this long after the last message came, once for all of them. */
+/** Debounce of delivery receipts, in milliseconds. */
 const DELIVERED_AFTER = 400;
-/** So many conversations stay as they were read. */
+/** Maximum number of loaded conversations. */
 const MAX_LOADED = 10;
 const NOBODY: Sender = { kind: 'user', id: null, name: '' };
 
 export class MessagesStore {
   readonly outbox: OutboxStore;
-  /** Those that were shown last come last. */
+  /** Least recently shown first. */
   readonly #logs = new Map<string, ConversationLog>();
-  /** Those that are on the screen; one may come before it has gone, as at another address. */
+  /** Visible conversations; a new one may mount before the old one unmounts. */
   readonly #shown = new Set<{ readonly id: string }>();
-  /** Whether something is begun in a conversation: that stays loaded. */
+  /** Whether a conversation has a draft, which keeps it loaded. */
   isBegun: (conversationId: string) => boolean = () => false;
   /** Threads that are shown, by the message that they belong to. */
   readonly #threads = new Map<string, ThreadLog>();
@@ -55,7 +52,7 @@ export class MessagesStore {
   #syncTimer: ReturnType<typeof setTimeout> | undefined;
   #isSyncing = false;
   #pauses = 0;
-  /** Logs that are to be asked for although they know of nothing that they miss. */
+  /** Logs to resync although no gap is known. */
   readonly #doubtful = new Set<string>();
 
   constructor(
@@ -86,7 +83,7 @@ export class MessagesStore {
     this.#leave = [live.on((frame) => this.#handleFrame(frame)), live.onConnect((hello) => this.#greet(hello))];
   }
 
-  /** Somebody has signed in. */
+  /** Starts after sign-in. */
   open(me: Sender): void {
     this.#me = me;
     if (me.id) void this.outbox.open(me.id);
@@ -117,7 +114,7 @@ export class MessagesStore {
     return log;
   }
 
-  /** It is on the screen from now on; answers how to say that it no longer is. */
+  /** Marks the conversation visible; returns a function that ends it. */
   show(id: string): () => void {
     const shownLast = () => {
       const log = this.#logs.get(id);
@@ -146,7 +143,7 @@ export class MessagesStore {
     }
   }
 
-  /** The thread of a message, with that message before its replies. What it is made of comes with what shows it. */
+  /** Log of a thread; its code is loaded with the thread panel. */
   thread(conversationId: string, rootId: string, Made: typeof ThreadLog): ThreadLog {
     let log = this.#threads.get(rootId);
     if (!log) {
@@ -158,7 +155,6 @@ export class MessagesStore {
     return log;
   }
 
-  /** It is no longer shown. */
   closeThread(rootId: string): void {
     this.#threads.get(rootId)?.close();
     this.#threads.delete(rootId);
@@ -169,14 +165,14 @@ export class MessagesStore {
     yield* this.#threads.values();
   }
 
-  /** What is known of a conversation: its main line and its threads. */
+  /** Logs of the conversation and its open threads. */
   #linesOf(id: string): ConversationLog[] {
     const main = this.#logs.get(id);
     const threads = [...this.#threads.values()].filter((thread) => thread.id === id);
     return main ? [main, ...threads] : threads;
   }
 
-  /** What one wants to say is shown where it is to stand. */
+  /** Shows an outgoing message in its log. */
   #place(id: string, input: LogInput): void {
     const main = this.conversation(id);
     if (input.kind !== 'queued') for (const line of this.#linesOf(id)) line.apply(input);
@@ -273,7 +269,7 @@ export class MessagesStore {
       for (const line of this.#linesOf(id)) line.noteLatestSeq(last_seq);
     for (const log of this.#all()) {
       log.repeatRead();
-      // What could not be loaded heals with the connection.
+      // Failed loads are retried after a reconnect.
       if (log.error !== null) void log.load();
     }
     this.#reportDelivered();
@@ -282,7 +278,7 @@ export class MessagesStore {
     this.outbox.resume();
   }
 
-  /** This device has what was said in a conversation up to here. */
+  /** Reports delivery up to `seq`. */
   received(conversationId: string, seq: number): void {
     if (seq <= (this.#delivered.get(conversationId) ?? 0)) return;
     this.#delivered.set(conversationId, seq);
@@ -292,7 +288,7 @@ export class MessagesStore {
 
   #reportDelivered(): void {
     this.#deliveredTimer = undefined;
-    // What is said without a connection is not heard; the next hello says it.
+    // The next hello reports it.
     if (!this.#live.ready) return;
     for (const conversation_id of this.#undelivered) {
       this.#live.notify('receipt', { conversation_id, seq: this.#delivered.get(conversation_id), state: 'delivered' });
@@ -319,12 +315,12 @@ export class MessagesStore {
     if (near.length === 0) return;
     this.#isSyncing = true;
     try {
-      // A conversation and its threads are read on from the one that is furthest behind: the others know the rest.
+      // A conversation and its threads resume at the oldest of their cursors.
       const cursors = new Map<string, number>();
       for (const { id, cursor } of near) cursors.set(id, Math.min(cursor, cursors.get(id) ?? cursor));
       await this.#live.request('sync', { cursors: Object.fromEntries(cursors) });
     } catch (error) {
-      // Without a connection the next hello asks again.
+      // The next hello retries.
       if (!this.#live.ready) return;
       // A refusal that names no conversation is followed by `sync.done`, which does; where no answer came nothing is known.
       const isSaidAgain = error instanceof ApiError && SAID_AGAIN.has(error.code);

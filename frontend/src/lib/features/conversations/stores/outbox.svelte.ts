@@ -1,7 +1,6 @@
 /**
- * What one wants to say goes through here. A message is kept until the server has confirmed it, goes out in the order
- * in which it was written, one at a time for each conversation, and may be sent again without harm: the server knows
- * it by its `client_id`.
+ * Outbox: stores messages until the server confirms them and sends them in order, one at a time per conversation. Sending is idempotent by
+ * `client_id`.
  */
 import { ApiError, newId } from '#lib/api/client.ts';
 import type { AckPayload, Mention } from '#lib/api/types.ts';
@@ -15,7 +14,7 @@ import type { OutgoingFiles } from '#lib/features/files/attachments.svelte.ts';
 /** A frame of the connection has a limit (64 KiB), which a text of more code units than this might reach. */
 const LONG = 8_000;
 
-/** How a long message goes out. */
+/** Sends a long message by REST. */
 export type Post = (conversationId: string, message: ReturnType<typeof asSent>) => Promise<{ seq: number }>;
 
 export interface OutboxConnection {
@@ -23,31 +22,31 @@ export interface OutboxConnection {
   request(type: string, payload: unknown): Promise<AckPayload>;
 }
 
-/** Tells the other tabs, which may have taken up the same messages. */
+/** Notifies other tabs, which may have loaded the same messages. */
 export type OutboxChannel = Pick<BroadcastChannel, 'postMessage' | 'addEventListener'>;
 
-/** What becomes of a message in one tab. One that was taken back is told by its id alone. */
+/** Change in another tab; a plain id means discarded. */
 type TabMessage = string | { readonly sent: string; readonly seq: number } | { readonly changed: Outgoing };
 
-/** A message that the server fails at so often is given back: those behind it shall not wait for ever. */
+/** Server errors before a message fails, so that later ones aren't blocked. */
 const MAX_TRIES = 5;
 const FIRST_PAUSE = 1_000;
 const MAX_PAUSE = 30_000;
 
 export class OutboxStore {
   #queue = $state.raw<readonly Outgoing[]>([]);
-  /** Until when the server asked us to slow down (milliseconds since 1970), or 0. */
+  /** End of the server's rate limit (milliseconds since 1970), or 0. */
   #slowedUntil = $state(0);
   #userId: string | null = null;
   #lastTime = 0;
   #pauses = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #busy = new Set<string>();
-  /** How often the server has failed at a message. */
+  /** Server errors by message. */
   readonly #tries = new Map<string, number>();
-  /** Who waits for what becomes of a message. */
+  /** Callers waiting for the outcome of a message. */
   readonly #waiters = new Map<string, (failure: Failure | null) => void>();
-  /** Conversations that wait before their first message is tried again. */
+  /** Conversations whose next attempt is delayed. */
   readonly #held = new Map<string, ReturnType<typeof setTimeout>>();
   readonly #live: OutboxConnection;
   readonly #storage: OutboxStorage;
@@ -71,7 +70,7 @@ export class OutboxStore {
     this.#notify = (conversationId, input) => {
       tell(conversationId, input);
       if (input.kind === 'refused') this.#resolveWaiter(input.client_id, input.failure);
-      // It is out, or in nobody's way until the line is back.
+      // Sent, or waiting for the connection.
       else if (input.kind === 'acked' || input.kind === 'waiting' || input.kind === 'discarded')
         this.#resolveWaiter(input.client_id, null);
     };
@@ -84,7 +83,7 @@ export class OutboxStore {
     return this.#queue.filter((outgoing) => outgoing.state !== 'failed').length;
   }
 
-  /** What is to be said in a thread. */
+  /** Unsent replies of a thread. */
   inThread(rootId: string): readonly Outgoing[] {
     return this.#queue.filter(({ thread_id }) => thread_id === rootId);
   }
@@ -93,7 +92,7 @@ export class OutboxStore {
     return this.#slowedUntil;
   }
 
-  /** Takes up what this user left unsent, and sends it. */
+  /** Loads and sends unsent messages of the user. */
   async open(userId: string): Promise<void> {
     this.close();
     this.#userId = userId;
@@ -128,7 +127,7 @@ export class OutboxStore {
     files: readonly AttachedFile[] = [],
     placed: Placed = {}
   ): string {
-    // The order in which they are kept is the order of their times.
+    // Stored messages are ordered by time.
     this.#lastTime = Math.max(Date.now(), this.#lastTime + 1);
     const outgoing: Outgoing = {
       client_id: newId(),
@@ -146,7 +145,7 @@ export class OutboxStore {
     this.#queue = [...this.#queue, outgoing];
     this.#notify(conversationId, { kind: 'queued', outgoing });
     const kept = this.#persist(outgoing);
-    // Whoever closes the page before the line is back has sent it all the same.
+    // Registers a background sync, in case the page closes first.
     if (!this.#live.ready) void kept.then(() => this.#storage.wake());
     void this.#pump(conversationId);
     return outgoing.client_id;
@@ -160,7 +159,7 @@ export class OutboxStore {
     return new Promise((resolve) => this.#waiters.set(clientId, resolve));
   }
 
-  /** Once more; where it calls many and had to be confirmed, that is what this does. */
+  /** Sends the message again; confirms it if it notifies many people. */
   retry(clientId: string): void {
     const outgoing = this.#find(clientId);
     if (outgoing?.state !== 'failed') return;
@@ -170,7 +169,7 @@ export class OutboxStore {
     void this.#pump(outgoing.conversation_id);
   }
 
-  /** Says it in other words, and once more: what had to be confirmed of those before is not confirmed by that. */
+  /** Replaces the text and sends again; an earlier confirmation doesn't apply. */
   reword(clientId: string, content: string, mentions: readonly Mention[]): void {
     const outgoing = this.#find(clientId);
     if (outgoing?.state !== 'failed') return;
@@ -183,7 +182,7 @@ export class OutboxStore {
     this.#files.release(this.withdraw(clientId));
   }
 
-  /** It won't be sent. Its files are the caller's. */
+  /** Removes an unsent message and returns its attachments to the caller. */
   withdraw(clientId: string): readonly AttachedFile[] {
     const outgoing = this.#find(clientId);
     if (!outgoing) return [];
@@ -192,7 +191,7 @@ export class OutboxStore {
     return outgoing.files ?? [];
   }
 
-  /** What was taken back or sent there is not sent from here; what is tried again there has not failed here either. */
+  /** Applies changes of other tabs. */
   #handleTabMessage(told: TabMessage): void {
     if (typeof told === 'string') this.#removeDiscarded(told);
     else if ('sent' in told) this.acknowledge(told.sent, told.seq);
@@ -238,7 +237,7 @@ export class OutboxStore {
     this.retry(clientId);
   }
 
-  /** The connection stands (again). */
+  /** Sends waiting messages after a connect. */
   resume(): void {
     for (const id of new Set(this.#queue.map((outgoing) => outgoing.conversation_id))) void this.#pump(id);
   }
@@ -261,7 +260,7 @@ export class OutboxStore {
     return this.#live.ready && this.#slowedUntil <= Date.now() && !this.#held.has(conversationId);
   }
 
-  /** True where the next one may go. */
+  /** Returns whether the next message may be sent. */
   async #deliver(outgoing: Outgoing): Promise<boolean> {
     const { client_id, conversation_id, content, forward_of, files = [] } = outgoing;
     this.#notify(conversation_id, { kind: 'sending', client_id });
@@ -281,12 +280,12 @@ export class OutboxStore {
       this.#channel?.postMessage({ sent: client_id, seq } satisfies TabMessage);
       return true;
     } catch (error) {
-      // It may have been discarded, or another account may be here by now.
+      // Discarded, or another account is signed in.
       if (!this.#find(client_id)) return true;
       if (!(error instanceof ApiError)) {
         this.#notify(conversation_id, { kind: 'waiting', client_id });
         this.#storage.wake();
-        // Only the answer is missing: no hello comes that would go on with it.
+        // Only the response is missing, so no hello will resume it.
         if (this.#live.ready) this.#resumeAfter(conversation_id, FIRST_PAUSE);
         return false;
       }
@@ -300,7 +299,7 @@ export class OutboxStore {
       this.#tries.delete(client_id);
       if (isPassing(error)) {
         this.#notify(conversation_id, { kind: 'waiting', client_id });
-        // Of a channel with slow mode, its own messages wait.
+        // Slow mode delays only its channel.
         if (error.code === 'slow_mode') this.#resumeAfter(conversation_id, (error.retryAfter ?? 1) * 1_000);
         else this.#pause(error.retryAfter);
         return false;

@@ -10,7 +10,7 @@ export class ResyncSchedule {
   readonly #read: (stale: ReadonlySet<Id> | 'all') => void;
   readonly #pending: () => Promise<void> | undefined;
 
-  /** `pending` is the read under way, which may have begun before what was missed and is awaited. */
+  /** `pending` is the read in progress, which may be stale and is awaited first. */
   constructor(read: (stale: ReadonlySet<Id> | 'all') => void, pending: () => Promise<void> | undefined) {
     this.#read = read;
     this.#pending = pending;

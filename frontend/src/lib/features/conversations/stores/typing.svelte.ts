@@ -9,7 +9,7 @@ interface TypingConnection {
 const SAY_EVERY = 3_000;
 const EXPIRES_AFTER = 6_000;
 
-/** Who writes where, and telling the others that one does. */
+/** Typing indicators: who types where, and own typing. */
 export class TypingStore {
   readonly #writers = new SvelteMap<string, readonly string[]>();
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
@@ -52,7 +52,7 @@ export class TypingStore {
     this.clear();
   }
 
-  /** Without a connection nobody is known to write. */
+  /** Typing is unknown while disconnected. */
   clear(): void {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();

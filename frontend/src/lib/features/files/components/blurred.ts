@@ -3,7 +3,7 @@ import { thumbHashToDataURL } from 'thumbhash';
 const made = new Map<string, string | null>();
 const MAX_CACHED = 300;
 
-/** The picture that a hash stands for, as an address; null where it is none. */
+/** Data URL of a ThumbHash; null if invalid. */
 export function blurred(hash: string): string | null {
   let url = made.get(hash);
   if (url === undefined) {

@@ -1,9 +1,9 @@
-/** How large pictures stand in a message, known before they have come. */
+/** Layout of pictures before they load. */
 
 const WIDEST = 420;
 const HIGHEST = 320;
 const NARROWEST = 80;
-/** So many stand in a grid; the last one says how many more there are. */
+/** Maximum number of pictures in a grid. */
 export const MAX_SHOWN = 4;
 
 export interface Frame {
@@ -11,7 +11,7 @@ export interface Frame {
   readonly ratio: number;
 }
 
-/** The frame of a picture that stands alone; never larger than the picture, nor too thin to be clicked. */
+/** Frame of a single picture; not enlarged and not too thin to click. */
 export function frameOf(width: number, height: number): Frame {
   const ratio = width / height;
   const wide = Math.max(NARROWEST, Math.min(width, WIDEST, HIGHEST * ratio));

@@ -1,14 +1,14 @@
 import { dateFormat } from '#lib/i18n/dates.ts';
 import type { SentFile } from '#lib/api/files.ts';
 
-/** The name of a month, or what stands beside each other below it. */
+/** Month heading or row of files. */
 export interface PanelLine {
   readonly key: string;
   readonly month: string | null;
   readonly files: readonly SentFile[];
 }
 
-/** The newest first, month by month, so many beside each other. */
+/** Rows by month, newest first. */
 export function linesOf(files: readonly SentFile[], columns: number): PanelLine[] {
   const format = dateFormat({ month: 'long', year: 'numeric' });
   const months = Map.groupBy(files, ({ created_at }) => format.format(Date.parse(created_at)));

@@ -1,4 +1,4 @@
-/** Something that can be heard: one at a time on the whole page. */
+/** Audio player; one at a time per page. */
 export const SPEEDS = [1, 1.5, 2] as const;
 
 let current: HTMLAudioElement | null = null;
@@ -7,7 +7,7 @@ export class Playing {
   isPlaying = $state(false);
   hasFailed = $state(false);
   speed = $state<(typeof SPEEDS)[number]>(1);
-  /** In seconds. */
+  /** Position in seconds. */
   at = $state(0);
   #known = $state(0);
   #audio: HTMLAudioElement | undefined;

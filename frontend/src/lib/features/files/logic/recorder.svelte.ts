@@ -1,14 +1,14 @@
-/** Records what is said: asks for the microphone, measures the level, and gives back a file with its wave form. */
+/** Voice recorder: microphone, level meter, file with waveform. */
 import type { ChosenFile } from '../attachments.svelte.ts';
 import { peaksOf } from './waveform.ts';
 
-/** What plays in every browser comes first. */
+/** Preferred: MP4, which plays in every browser. */
 const TYPES = ['audio/mp4;codecs=mp4a.40.2', 'audio/webm;codecs=opus', 'audio/mp4'];
 const LEVEL_EVERY = 50;
-/** So many of the last levels are shown. */
+/** Number of levels shown. */
 const MAX_LEVELS = 60;
 export const MAX_RECORDING_MS = 10 * 60 * 1_000;
-/** Nobody said anything in less. */
+/** Minimum duration, in milliseconds. */
 const SHORTEST = 500;
 
 export type Refusal = 'denied' | 'missing' | 'failed';
@@ -37,7 +37,7 @@ export class Recorder {
 
   async start(): Promise<void> {
     try {
-      // There is none on plain http outside localhost.
+      // Requires HTTPS or localhost.
       if (!navigator.mediaDevices) return this.#refuse('missing');
       const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
       this.#stream = stream;
@@ -56,7 +56,7 @@ export class Recorder {
     if (this.#recorder?.state === 'recording') this.#recorder.stop();
   }
 
-  /** What was recorded, once it is complete; null where that was nothing. */
+  /** Finished recording; null if too short. */
   async finish(): Promise<ChosenFile | null> {
     if (this.state === 'recording') {
       const ended = new Promise<void>((resolve) => this.#recorder?.addEventListener('stop', () => resolve()));
@@ -66,7 +66,7 @@ export class Recorder {
     return this.recording;
   }
 
-  /** For whoever sends it: however often that is pressed, it is given once. */
+  /** Finished recording for sending; returned once. */
   async takeRecording(): Promise<ChosenFile | null> {
     const recording = await this.finish();
     if (!recording || this.#isTaken) return null;

@@ -1,4 +1,4 @@
-/** Brings chosen files to the server: a few at once, again after a lost connection, and never twice. */
+/** Uploads attachments: a few in parallel, resumed after a disconnect, never twice. */
 import { ApiError, newId, type Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
 import { upload as send, type Request } from '#lib/api/upload.ts';
@@ -13,12 +13,12 @@ import { formatBytes } from '#lib/i18n/bytes.ts';
 const AT_ONCE = 3;
 const FIRST_PAUSE = 1_000;
 const MAX_PAUSE = 30_000;
-/** A server that fails at a file so often is not asked again by itself. */
+/** Server errors before automatic retries stop. */
 const MAX_TRIES = 4;
 const USUAL_MOST = 100 * 1024 * 1024;
-/** The server forgets what no message has taken after a day. */
+/** The server deletes unused uploads after a day. */
 const FORGOTTEN_AFTER = 23 * 60 * 60 * 1_000;
-/** Of the pictures that were sent from here so many need not be loaded. */
+/** Number of local previews kept. */
 const MAX_PREVIEWS = 40;
 /** Pictures that every browser can draw. */
 const DRAWN = /^image\/(png|jpeg|gif|webp|avif|svg\+xml|bmp)$/;
@@ -62,7 +62,7 @@ export class Uploader {
     this.#transport = transport;
   }
 
-  /** Takes up what was chosen before the page was loaded. */
+  /** Restores files of an earlier visit. */
   async restore(): Promise<void> {
     for (const { taken, conversationId, blob, upload, keptAt, begunAt } of await this.#storage.load(this.#userId)) {
       const isForgotten = upload !== null && Date.now() - keptAt > FORGOTTEN_AFTER;
@@ -148,7 +148,7 @@ export class Uploader {
   }
 
   /** A message has them now. */
-  /** To the outbox, or back to where a message is written. */
+  /** Moves files to the outbox, or back to the composer. */
   handOver(taken: readonly AttachedFile[], conversationId: string | null = null): void {
     for (const { key } of taken) {
       const job = this.#jobs.get(key);
@@ -162,15 +162,15 @@ export class Uploader {
     const begunAt = this.#jobs.get(key)?.begunAt;
     this.#removeJob(key);
     if (attached?.preview) URL.revokeObjectURL(attached.preview);
-    // What is left of it goes after a day anyway.
+    // The server deletes it after a day anyway.
     const id = attached?.upload?.id ?? begunAt?.slice(begunAt.lastIndexOf('/') + 1);
     if (id) this.#api.delete(`/uploads/${id}`).catch(() => undefined);
   }
 
-  /** A message of another tab has taken them, or they were removed there: they are no longer begun here. */
+  /** Removes files that another tab sent or removed. */
   releaseTaken(keys: readonly string[]): void {
     for (const key of keys) {
-      // What a message of this tab waits for stays.
+      // Files of this tab's outbox stay.
       if (this.#jobs.get(key)?.conversationId == null) continue;
       const preview = this.#files.all.get(key)?.preview;
       this.#cancelJob(key);

@@ -1,9 +1,9 @@
-/** The wave form of a recording: as many bars as the server keeps, of what was heard. */
+/** Waveform with the number of bars that the server stores. */
 
 const BARS = 64;
 const MAX_ITEMS = 255;
 
-/** From levels between 0 and 1, however many there are; the loudest one fills its bar. */
+/** Resamples levels from 0 to 1 and normalises them to the loudest. */
 export function peaksOf(levels: readonly number[]): number[] {
   const bars = Array.from({ length: BARS }, (_, bar) => {
     const from = Math.floor((bar * levels.length) / BARS);

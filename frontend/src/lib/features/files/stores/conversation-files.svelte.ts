@@ -1,4 +1,4 @@
-/** What was sent in one conversation besides words: pictures, or other files; the newest first, page by page. */
+/** Files of a conversation: pictures or others, newest first, paged. */
 import type { Api } from '#lib/api/client.ts';
 import type { SentFile } from '#lib/api/files.ts';
 import type { Cursor, Id, Page } from '#lib/api/types.ts';
@@ -6,10 +6,10 @@ import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 export type FilesKind = 'picture' | 'file';
-/** Which files, where they aren’t pictures. */
+/** Filter of other files. */
 export type FilesType = 'file' | 'document' | 'audio' | 'video' | 'other';
 
-/** So many messages with files at once. */
+/** Messages per page. */
 const PAGE_SIZE = 60;
 /** Several messages that come at once are one reason to look. */
 const REFRESH_DELAY = 500;
@@ -19,7 +19,7 @@ export class ConversationFilesStore {
   type = $state<FilesType>('file');
   /** A part of the name. */
   query = $state('');
-  /** Of one person only; empty: of everyone. */
+  /** Author filter; empty for everyone. */
   author = $state('');
   readonly list: PagedResource<SentFile>;
 
@@ -33,7 +33,7 @@ export class ConversationFilesStore {
     this.list = new PagedResource(async (page): Promise<Page<SentFile>> => {
       const known = page > 1 ? this.list.items : [];
       const { items, has_more } = await this.#request(known.at(-1)?.seq);
-      // How many there are is not known: only whether there are more.
+      // The API has no total, only `has_more`.
       return { items, page, page_size: PAGE_SIZE, total: known.length + items.length + (has_more ? 1 : 0) };
     }, keyOf);
   }
@@ -64,7 +64,7 @@ export class ConversationFilesStore {
     return this.query !== '' || this.author !== '' || (this.kind === 'file' && this.type !== 'file');
   }
 
-  /** Other ones are looked for: what is there is none of them. */
+  /** Changes the filter. */
   show({
     kind = this.kind,
     type = this.type,
@@ -89,7 +89,7 @@ export class ConversationFilesStore {
     if (query.trim() !== this.query) void this.show({ query: query.trim() });
   }
 
-  /** Takes up what comes and what is deleted; answers how to stop that. */
+  /** Follows new and deleted messages; returns a function that stops it. */
   follow(live: LiveUpdates): () => void {
     const leave = live.on((frame) => {
       if (frame.type === 'message.created') {
@@ -119,17 +119,17 @@ export class ConversationFilesStore {
     this.#timer = setTimeout(() => void this.#loadNewFiles(), REFRESH_DELAY);
   }
 
-  /** Puts what is new in front of what was read: whoever looks at older ones stays there. */
+  /** Prepends new files; the scroll position stays. */
   async #loadNewFiles(): Promise<void> {
     const { list } = this;
     if (!list.isKnown) return list.load();
     const wanted = JSON.stringify(this.#wanted);
     const found = await this.#request().catch(() => null);
-    // The next one that is sent, or the next connection, looks again; other ones are wanted by now.
+    // Stale: the filter has changed or the request failed.
     if (!found || wanted !== JSON.stringify(this.#wanted)) return;
     const known = new Set(list.items.map(keyOf));
     const fresh = found.items.filter((file) => !known.has(keyOf(file)));
-    // More has come than a page: what lies between is not known.
+    // More than a page of new files: reload, because the gap is unknown.
     if (found.has_more && fresh.length === found.items.length) return list.load();
     for (const file of fresh.toReversed()) list.upsert(file, (other) => keyOf(other) === keyOf(file));
   }

@@ -10,7 +10,7 @@ const MAX_CACHED = 200;
 
 export class LinkedMessagesStore {
   readonly #known = new SvelteMap<Id, Message>();
-  /** Of which it was asked for, and when. */
+  /** Request times, by message. */
   readonly #asked = new Map<Id, number>();
   readonly #api: Pick<Api, 'get'>;
 
@@ -21,11 +21,11 @@ export class LinkedMessagesStore {
         this.#known.set(frame.payload.message.id, frame.payload.message);
       else if (frame.type === 'message.deleted') this.#known.delete(frame.payload.message_id);
     });
-    // It may have been edited, or taken away, while nothing was heard.
+    // Invalidated after a reconnect: messages may have been edited or deleted.
     live.onStale(this, () => this.#asked.clear());
   }
 
-  /** When the first of them was asked for; null: none yet. */
+  /** Time of the first request; null if none. */
   get requestedAt(): number | null {
     return this.#asked.values().next().value ?? null;
   }
@@ -46,7 +46,7 @@ export class LinkedMessagesStore {
       this.#evict();
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) this.#known.delete(id);
-      // What is shown next asks again.
+      // Retried by the next view.
       else this.#asked.delete(id);
     }
   }
@@ -59,5 +59,5 @@ export class LinkedMessagesStore {
   }
 }
 
-/** Those of whoever is signed in, made when the first one is shown. */
+/** Linked messages of the current account, created on first use. */
 export const linkedMessagesOf = perAccount(({ api, connection }) => new LinkedMessagesStore(api, connection));

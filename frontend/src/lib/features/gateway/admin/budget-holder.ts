@@ -1,6 +1,6 @@
 import type { Id } from '#lib/api/types.ts';
 
-/** Whom something is set for; nobody was chosen yet where there is no id. */
+/** User or workspace; without id if none is chosen. */
 export interface Holder {
   scope: 'user' | 'workspace';
   id: Id | undefined;

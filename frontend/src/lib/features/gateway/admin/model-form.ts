@@ -1,4 +1,4 @@
-/** What an admin types about a model, and what the server takes. */
+/** Model form: conversion and validation. */
 import type { GatewayModel, ModelCapabilities, ModelDefinition, ModelDeployment, ModelParams } from '../api.ts';
 import { count, editable, microOf } from '#lib/i18n/amounts.ts';
 import { m } from '#lib/paraglide/messages.js';
@@ -31,7 +31,7 @@ export const abilityNames: Record<Ability, () => string> = {
   reasoning: m.admin_model_reasoning
 };
 
-/** How a model can be asked to think; empty: as the server knows. Some are followed by efforts, some by numbers of tokens. */
+/** Thinking modes; empty uses the server's table. Some take efforts, some token budgets. */
 export const THINKING = ['', 'none', 'any', 'efforts', 'adaptive', 'levels', 'budget', 'budget_off'] as const;
 export type Thinking = (typeof THINKING)[number];
 
@@ -67,7 +67,7 @@ export const thoughtsNames: Record<Thoughts, () => string> = {
   always: m.admin_model_thoughts_always
 };
 
-/** What is picked rather than typed. */
+/** Values of the pickers. */
 export interface Picked {
   abilities: readonly Ability[];
   thinking: Thinking;
@@ -100,7 +100,7 @@ function thinkingText(thinking: Thinking, values: Record<ModelField, string>): s
   return thinking === 'budget_off' ? `${range},off` : range;
 }
 
-/** What is wrong with what stands beside a way of thinking. */
+/** Validates the options of a thinking mode. */
 export function thinkingProblem(
   thinking: Thinking,
   field: 'efforts' | 'least' | 'most',
@@ -193,11 +193,11 @@ export function definitionOf(
   };
 }
 
-/** None where neither is said: then the server's own table holds. */
+/** Undefined if neither price is set: the server's table applies. */
 function priceOf(values: Record<ModelField, string>, before: GatewayModel | null): ModelDefinition['price'] {
   const [input, output] = [microOf(values.input), microOf(values.output)];
   if (input === null && output === null) return null;
-  // What the form doesn’t ask for stays: what is written to a cache, sound, long input.
+  // Keeps prices that the form doesn't show: cache writes, audio, long context.
   return {
     ...before?.price,
     input: input ?? 0,
@@ -206,7 +206,7 @@ function priceOf(values: Record<ModelField, string>, before: GatewayModel | null
   };
 }
 
-/** What stands between the commas, each once. */
+/** Distinct comma-separated names. */
 function names(text: string): string[] {
   const parts = text.split(',').map((part) => part.trim());
   return [...new Set(parts.filter((part) => part !== ''))];

@@ -1,20 +1,20 @@
 import { m } from '#lib/paraglide/messages.js';
 
-/** What the server takes as a name: it stands in addresses, and before the slash in the names of models. */
+/** Provider name: part of URLs and of model names. */
 const NAME = /^[a-z\d_-]{1,40}$/;
 
 export function nameProblem(value: string): string | undefined {
   return NAME.test(value.trim()) ? undefined : m.provider_name_wrong();
 }
 
-/** Nothing is the kind’s public service. */
+/** Empty means the default URL of the kind. */
 export function baseUrlProblem(value: string): string | undefined {
   if (value.trim() === '') return undefined;
   const url = URL.parse(value.trim());
   return url && ['https:', 'http:'].includes(url.protocol) ? undefined : m.provider_url_wrong();
 }
 
-/** The models that stand in a text, one to a line or with commas between. */
+/** Models separated by lines or commas. */
 export function modelsOf(text: string): string[] {
   const names = text.split(/[\n,]/).map((name) => name.trim());
   return [...new Set(names.filter((name) => name !== ''))];

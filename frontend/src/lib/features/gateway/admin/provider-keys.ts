@@ -2,12 +2,12 @@ import type { ProviderKey } from '../api.ts';
 
 type KeySuffix = Pick<ProviderKey, 'has_key' | 'tail'>;
 
-/** By what an operator knows a key: its last characters; dots for one that is too short to show any; a dash where none is needed. */
+/** Identification of a key: its last characters, dots if it is too short, a dash if none is needed. */
 export function tailOf({ has_key, tail }: KeySuffix): string {
   return tail ?? (has_key ? '••••' : '–');
 }
 
-/** The same where nothing beside it says that it is the end of a key. */
+/** The same with a prefix that marks it as a suffix. */
 export function keySuffix(key: KeySuffix): string {
   return key.tail === null ? tailOf(key) : `…${key.tail}`;
 }

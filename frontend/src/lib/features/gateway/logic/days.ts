@@ -22,7 +22,7 @@ export function after(day: Day): Day {
   return dayOf(Date.parse(day) + DAY);
 }
 
-/** One group for each day, also for those on which nothing was used. */
+/** Fills the days without usage. */
 export function filled(days: readonly Day[], groups: readonly UsageGroup[]): UsageGroup[] {
   const known = new Map(groups.map((group) => [group.key, group]));
   return days.map((day) => known.get(day) ?? { ...NOTHING, key: day });

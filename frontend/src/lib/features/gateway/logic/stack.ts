@@ -1,15 +1,15 @@
-/** What each day cost, split by the models that cost the most. */
+/** Cost per day, split by the most expensive models. */
 import type { UsageGroup } from '../api.ts';
 import type { ModelDays } from '../stores/usage.svelte.ts';
 
 export interface Stack {
   /** Null: all the others. */
   readonly models: readonly (string | null)[];
-  /** For each day, what each of them cost. */
+  /** Cost per day and model. */
   readonly days: readonly (readonly number[])[];
 }
 
-/** The parts of a day always come to what the day cost. */
+/** The parts of a day add up to its total. */
 export function stackOf(days: readonly UsageGroup[], models: readonly ModelDays[]): Stack {
   const known = models.map((one) => new Map(one.days.map(({ key, cost }) => [key, cost])));
   const parts = days.map(({ key, cost }) => {

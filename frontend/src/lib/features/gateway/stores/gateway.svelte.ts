@@ -20,7 +20,7 @@ export type ModelRow = GatewayModel & { id: string };
 /** The models of the gateway: those of the server's settings, and those that admins define. */
 export class GatewayModelsStore {
   readonly list: PagedResource<ModelRow>;
-  /** Of all of them, whatever is shown. */
+  /** Names of all models, unfiltered. */
   readonly names: Resource<readonly string[]>;
   readonly #api: Api;
   #sought: string | undefined;
@@ -42,7 +42,7 @@ export class GatewayModelsStore {
     });
   }
 
-  /** Only those with this in their names, or in where they are had. */
+  /** Filters by model or provider name. */
   find(text: string): void {
     this.#sought = text || undefined;
     void this.list.load();
@@ -53,7 +53,7 @@ export class GatewayModelsStore {
     await this.#again();
   }
 
-  /** Where the settings know it, too, it is again as they say. */
+  /** Deletes the override; a configured model returns to its configuration. */
   async remove(name: string): Promise<void> {
     await this.#api.delete(path(name));
     await this.#again();
@@ -84,12 +84,12 @@ export interface KeyFilter {
   state: ProviderKey['state'] | '';
 }
 
-/** Providers of models, and how their keys are. They are few: the server tells all of them, and what is shown is chosen here. */
+/** Providers with the state of their keys; filtered client-side, because there are few. */
 export class ProvidersStore {
   readonly list: PagedResource<KeyRow>;
-  /** Of all of them, whatever is shown. */
+  /** Names of all providers, unfiltered. */
   names = $state.raw<string[]>([]);
-  /** What the last test of each has shown. */
+  /** Test results by provider. */
   tests = $state.raw<Record<string, ProviderTest | 'under way'>>({});
   readonly #api: Api;
   #filter: KeyFilter = { provider: '', state: '' };
@@ -104,7 +104,6 @@ export class ProvidersStore {
     });
   }
 
-  /** Only these. */
   find(filter: KeyFilter): void {
     this.#filter = filter;
     void this.list.load();
@@ -135,7 +134,7 @@ export class ProvidersStore {
     await this.list.load();
   }
 
-  /** Not asked for so many seconds. */
+  /** Pauses a key for the given number of seconds. */
   async rest(provider: string, key: string, seconds: number): Promise<void> {
     await this.#api.post(`${keyPath(provider, key)}/rest`, { seconds });
     await this.list.load();

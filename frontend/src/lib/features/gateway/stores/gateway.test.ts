@@ -10,7 +10,7 @@ interface Query {
   page_size: number;
 }
 
-/** The server’s list, by the page. */
+/** Paged list of the server. */
 function get(_path: string, { q = '', page, page_size }: Query) {
   const found = all.filter(({ name }) => name.includes(q));
   const items = found.slice((page - 1) * page_size, page * page_size);

@@ -7,23 +7,23 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const MAX_GROUPS = 100;
 const PAGE_SIZE = 50;
-/** So many models have a colour of their own; the others are one. */
+/** Number of models with their own colour. */
 const MAX_MODELS = 4;
 
-/** What one model cost, by day. */
+/** Cost of a model by day. */
 export interface ModelDays {
   readonly model: string;
   readonly days: readonly UsageGroup[];
 }
 
-/** What one has used of the models: by day, and by model or key. */
+/** Own usage by day, model or key. */
 export class UsageStore {
-  /** By day: what the chart shows. */
+  /** Data of the chart's totals. */
   readonly days: PagedResource<UsageGroup>;
-  /** By what the table is split. */
+  /** Groups of the table. */
   readonly groups: PagedResource<UsageGroup>;
   readonly requests: PagedResource<UsageRequest>;
-  /** The models that cost the most, each by day: what the chart is made of. */
+  /** Most expensive models by day, for the chart. */
   readonly models: Resource<readonly ModelDays[]>;
   #range = $state<Range>('days');
   #split = $state<Exclude<UsageGrouping, 'day'>>('model');
@@ -68,7 +68,7 @@ export class UsageStore {
     void this.groups.load();
   }
 
-  /** Only of this key; null: of all, and of answers in chats. */
+  /** Key filter; null for all keys and chat answers. */
   get keyId(): Id | null {
     return this.#keyId;
   }
@@ -90,12 +90,12 @@ export class UsageStore {
     return daysOf(this.#range, this.#now());
   }
 
-  /** One group for each day of the range. */
+  /** Usage of each day in the range. */
   get byDay(): UsageGroup[] {
     return filled(this.span, this.days.items);
   }
 
-  /** Nobody named: for admins everybody’s. */
+  /** Without a user, admins get everyone's usage. */
   #query(): Record<'from' | 'to' | 'key_id' | 'user_id', string | undefined> {
     const days = this.span;
     const [first, last] = [days[0] as Day, days.at(-1) as Day];

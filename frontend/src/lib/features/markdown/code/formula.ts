@@ -2,7 +2,7 @@
 import katex from 'katex';
 import 'katex/dist/katex.min.css';
 
-/** What a stranger writes is drawn: no links, no pictures, no styles, and an end to macros and sizes. */
+/** Untrusted input: no links, images or styles; bounded macros and sizes. */
 const BOUNDED = { trust: false, strict: 'ignore', maxExpand: 200, maxSize: 20, throwOnError: true } as const;
 
 /** Puts the formula into `element`; one that can't be drawn stays there as it was written. */

@@ -1,7 +1,4 @@
-/**
- * Colours for code. The highlighter and each language are loaded when a block of it is first seen; what comes back is
- * a tree of spans, never markup.
- */
+/** Code highlighting. The library and languages are loaded on demand; the result is a tree of spans, never markup. */
 import type { LanguageFn } from 'highlight.js';
 import type { createLowlight } from 'lowlight';
 import type { ElementContent, Root } from 'hast';
@@ -72,9 +69,9 @@ const ALIASES: Record<string, string> = {
   zsh: 'bash'
 };
 
-/** More than this is shown plain: nobody reads it in colour, and everybody would wait for it. */
+/** Longer code is shown plain, in characters. */
 const MAX_CHARS = 30_000;
-/** So is code of which each sign has a colour of its own: the page would be full of elements. */
+/** Limits the number of elements. */
 const MAX_SPANS = 6_000;
 
 let highlighter: Promise<ReturnType<typeof createLowlight>> | undefined;

@@ -1,4 +1,4 @@
-/** Colours code beside the page: a text that is slow to read holds up nobody, and is given up from outside. */
+/** Worker that highlights code; it can be terminated. */
 import { highlight, type Span } from './highlight.ts';
 
 export interface Job {

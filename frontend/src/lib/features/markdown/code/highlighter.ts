@@ -3,7 +3,7 @@ import '../../../../styles/code.css';
 import type { Span } from './highlight.ts';
 import type { Job, Report } from './highlight.worker.ts';
 
-/** What takes longer is given up: that code stays plain, and a new worker takes the next. */
+/** Slow code stays plain; a new worker takes the next, in milliseconds. */
 const HIGHLIGHT_TIMEOUT = 1_000;
 
 type Line = Pick<Worker, 'postMessage' | 'terminate'> & {

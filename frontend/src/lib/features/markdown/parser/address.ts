@@ -1,25 +1,22 @@
-/**
- * How far an address reaches that stands in a text by itself. Where words are written without spaces it is followed by
- * them, or by a full stop that is none of ASCII, without anything between.
- */
+/** Extent of a bare URL. Text in scripts without spaces may follow it directly, as may their punctuation. */
 
 import { lazily } from '#lib/util/lazy.ts';
 import { UNSPACED } from './unspaced.ts';
 
-/** An address of the web, and all that follows it without a space or a sign that stands in none. */
+/** URL and all following characters up to a space or a character that is invalid in URLs. */
 const BEGUN = /^(?:(?:https?|ftp):\/\/[\p{L}\p{N}-]|www\.[a-z\d-])[^\s<>"`]*/iu;
-/** Punctuation beyond ASCII, and what can't be seen. */
+/** Non-ASCII punctuation and invisible characters. */
 const MARK = String.raw`(?!\p{ASCII})[\p{P}\p{Cf}\uff00-\uffef]`;
-/** What follows an address without being a part of it: such writing, and pictures. */
+/** Characters that end a URL: unspaced scripts and pictographs. */
 const UNJOINED = String.raw`(?:${UNSPACED}|[\p{Extended_Pictographic}\p{Emoji_Modifier}\p{Regional_Indicator}])`;
 const NEXT = String.raw`https?:\/\/`;
-/** The host, which ends where such letters come; one that begins with them has an end that tells it from what follows. */
+/** Host; ends at unspaced scripts unless it starts with them. */
 const hostAtStart = lazily(() => {
   const joined = String.raw`^(?:\w+:\/\/)?(?:(?!${MARK}|${UNJOINED}|${NEXT})[^/?#,;'()|*])+`;
   const ended = String.raw`^\w+:\/\/(?:[\p{L}\p{N}-]+\.)+(?:[a-z]{2,}|\p{L}{2,}(?=[/?#:]|$))(?::\d+)?`;
   return new RegExp(`${joined}|${ended}`, 'iu');
 });
-/** Behind the host such letters are a part of the address where they begin a name: `/wiki/北京`, but not `/docs에서`. */
+/** Unspaced letters belong to the path at the start of a segment: `/wiki/北京`, but not `/docs에서`. */
 const restAtStart = lazily(() => {
   const rest = String.raw`^(?:(?!${MARK}|${UNJOINED}|[,;|]+${NEXT}).|(?<=[/=?&#_-])(?:(?!${MARK})${UNJOINED})+)*`;
   return new RegExp(rest, 'iu');
@@ -27,10 +24,10 @@ const restAtStart = lazily(() => {
 
 const STOPS = '?!.,:;*_\'"~|\\';
 const OPENED_BY: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' };
-/** Of an entity such as `&hellip;`. */
+/** Maximum length of an entity name such as `&hellip;`. */
 const MAX_ENTITY_NAME = 32;
 
-/** The address that a text begins with; null where it begins with none. */
+/** URL at the start of a text; null if there is none. */
 export function addressAt(text: string): string | null {
   const begun = BEGUN.exec(text)?.[0];
   if (begun === undefined) return null;
@@ -40,7 +37,7 @@ export function addressAt(text: string): string | null {
   return withoutTail(/^[/?#]/.test(rest) ? host + (restAtStart().exec(rest)?.[0] ?? '') : host);
 }
 
-/** Without the stops of the sentence that it is in, and the brackets that it is in: those that it opened are its own. */
+/** Removes trailing punctuation and unbalanced brackets. */
 function withoutTail(address: string): string {
   const open = new Map<string, number>();
   for (const sign of address) {
@@ -61,7 +58,7 @@ function withoutTail(address: string): string {
   return address.slice(0, end);
 }
 
-/** How long the entity is that ends there; 1 where it is only its semicolon. */
+/** Length of the entity that ends at `end`; 1 for a plain semicolon. */
 function entityBefore(text: string, end: number): number {
   return /&[a-z\d]+;$/i.exec(text.slice(Math.max(0, end - MAX_ENTITY_NAME), end))?.[0].length ?? 1;
 }

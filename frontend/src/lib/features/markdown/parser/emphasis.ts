@@ -1,7 +1,6 @@
 /**
- * Emphasis beside writing without spaces. CommonMark looks for a space between a mark and punctuation on its other side,
- * which such writing does not have: `**重要。**次` would show its stars. So punctuation that is only written with it
- * counts as a letter, and any other does where such writing stands on the other side of the mark.
+ * Emphasis in scripts without spaces. CommonMark needs a space between a delimiter and punctuation, which these scripts lack: `**重要。**次` would show
+ * its asterisks. So their punctuation counts as letters, and other punctuation does next to such text.
  */
 import { lazily } from '#lib/util/lazy.ts';
 import { mayBeUnspaced, UNSPACED, WIDE_MARK } from './unspaced.ts';
@@ -15,19 +14,19 @@ const asLetters = lazily(() => {
 });
 const LETTER = 'a';
 
-/** Whether the stars are those of a sum, such as `2*3*4` and `x**2 + y**2`. */
+/** Whether the asterisks are operators, as in `2*3*4` and `x**2 + y**2`. */
 export function isProduct(raw: string, before = '', after = ''): boolean {
   const [, first = '', last = ''] = /^\*+([a-z\d(])(?:.*([a-z\d)]))?\*+$/is.exec(raw) ?? [];
   const beside = before + first + (last || first) + after;
   return first !== '' && /^[a-z\d)][a-z\d(][a-z\d)][a-z\d(]$/i.test(beside) && /[\d()]/.test(beside);
 }
 
-/** Whether single marks stand between numbers or words, as in `10~20, 30~40`. */
+/** Whether single delimiters join numbers or words, as in `10~20, 30~40`. */
 export function isRange(raw: string, before = '', after = ''): boolean {
   return !raw.startsWith('~~') && (/[\p{L}\p{N}]/u.test(before) || /\p{N}/u.test(after));
 }
 
-/** Whether the marks are those of a face, such as `*_*`, or of a name that programs have, such as `__init__.py`. */
+/** Whether the delimiters are an emoticon (`*_*`) or part of a name (`__init__.py`). */
 export function isFace(raw: string, after: string): boolean {
   return (
     // No face has a letter; to know all signs takes a browser a while.
@@ -36,13 +35,13 @@ export function isFace(raw: string, after: string): boolean {
   );
 }
 
-/** The text in which `marked` looks for what ends an emphasis, with letters for such punctuation. */
+/** Input for `marked` with such punctuation masked as letters. */
 export function maskBeside(masked: string): string {
   if (!/[*~]/.test(masked) || !mayBeUnspaced(masked)) return masked;
   return masked.replace(asLetters(), (mark) => LETTER.repeat(mark.length));
 }
 
-/** Whether the marks that `src` begins with may open although punctuation stands behind them: masked, it is a letter. */
+/** Whether the delimiters at the start of `src` may open before masked punctuation. */
 export function opensBeside(src: string, masked: string): boolean {
   const [marks = ''] = /^(?:\*+|~+)/.exec(src) ?? [];
   if (marks === '') return false;

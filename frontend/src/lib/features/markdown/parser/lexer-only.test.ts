@@ -8,7 +8,7 @@ import { MARKS } from './testing.ts';
 
 const OURS = { gfm: true, breaks: true };
 
-/** What the build makes of the package, loaded as it is; by another name once more. */
+/** The package as the build transforms it, importable under several names. */
 async function built(name = '') {
   const code = lexerOnly(readFileSync(createRequire(import.meta.url).resolve('marked'), 'utf8'));
   const url = `data:text/javascript;base64,${Buffer.from(code).toString('base64')}#${name}`;

@@ -1,7 +1,6 @@
 /**
- * The grammar: CommonMark with GitHub's additions, as `marked` reads it, with formulas, and with bounds. `marked` goes
- * into nested quotes, lists and emphasis by recursion, and so does the page that draws them; a text of two hundred
- * signs could exhaust either.
+ * Grammar: CommonMark and GitHub extensions by `marked`, formulas, and bounds. `marked` and the renderer recurse into nested structures, so short
+ * inputs could exhaust either.
  */
 import { Lexer, Tokenizer, type MarkedOptions, type Token, type Tokens } from 'marked';
 import { addressAt } from './address.ts';
@@ -9,16 +8,16 @@ import { isFace, isProduct, isRange, maskBeside, opensBeside } from './emphasis.
 import { CHANNEL, safeHref } from './links.ts';
 import { MATH } from './math.ts';
 
-/** Quotes and lists in each other, and likewise emphasis and links. What is deeper is plain text. */
+/** Maximum nesting of blocks and of inline markup; deeper text is plain. */
 export const MAX_DEPTH = 16;
-/** A head of many columns makes every line below it a row of as many cells, however short the line is. */
+/** Maximum number of table cells, because every line has as many cells as the head. */
 export const MAX_TABLE_CELLS = 3_000;
 
 /** Numbers of a date, such as the Korean `2026. 1. 5.`, which are no lists in each other. */
 const DATE = /^ {0,3}\d{1,9}[.)] +\d{1,9}[.)](?:\s|$)/;
-/** More than a number, or a face: `>= 5`, `>90%`, `>_<`. */
+/** Comparison or emoticon, no quote: `>= 5`, `>90%`, `>_<`. */
 const MORE = /^ {0,3}>(?:=|[$€£¥]?\d(?!\d*[.)]\s)|[._~]{1,2}[<>]|[:;]-?[()DPO3/\\|])/;
-/** What its backslashes belong to: a shrug, however well it was escaped, and a folder of another machine. */
+/** Backslashes that are no escapes: a shrug and a UNC path. */
 const SHRUG = /^\\{1,3}_\(ツ\)\\?_\/¯/;
 const SHARE = /^\\\\[\w.$-]+(?=\\[\w$])/;
 /** A drive, and a path on it, in which stars and lines are no marks. */
@@ -38,7 +37,7 @@ export function lex(source: string): Token[] {
   return tokens;
 }
 
-/** The same of a text that is one paragraph and has no formula: what only blocks are read with is not needed for it. */
+/** Parses a single paragraph without formulas, which needs no block rules. */
 export function lexParagraph(text: string): Tokens.Paragraph {
   const tokens = new Lexer(optionsWith(new BoundedTokenizer())).inlineTokens(text);
   return { type: 'paragraph', raw: text, text, tokens };
@@ -72,7 +71,7 @@ class BoundedTokenizer extends Tokenizer {
     return DATE.test(src) ? undefined : this.#inBlock(() => super.list(src));
   }
 
-  /** A sign or two below a line are none: the `--` before a name, a list that is begun. */
+  /** Short underlines are text: the `--` of a signature, a started list. */
   override lheading(src: string): Tokens.Heading | undefined {
     const heading = super.lheading(src);
     return heading && /(?:===|---)\s*$/.test(heading.raw) ? heading : undefined;
@@ -132,7 +131,7 @@ class BoundedTokenizer extends Tokenizer {
 
   override reflink(src: string, links: Tokenizer['lexer']['tokens']['links']) {
     const token = this.#inInline(() => super.reflink(src, links));
-    // One that can't be followed is shown as it was written, and so is its address.
+    // Unsafe links are shown as source.
     if (token && token.type !== 'text' && (CHANNEL.test(token.href) || safeHref(token.href))) {
       const [, words = '', label] = /^!?\[((?:\\.|[^\\])*?)\](?:\[([^\]]*)\])?$/s.exec(token.raw) ?? [];
       this.used.add((label || words).toLowerCase().replaceAll(/\s+/g, ' '));
@@ -159,7 +158,7 @@ class BoundedTokenizer extends Tokenizer {
 
 const asText = (raw: string) => ({ type: 'text', raw, text: raw }) as Tokens.Generic as Tokens.Em;
 
-/** The cells of a line as `marked` parts them: a bar behind a backslash is text. */
+/** Splits a table row like `marked`; escaped bars are text. */
 function cellsOf(line: string): string[] {
   const cells = [''];
   for (const [part] of line.matchAll(/\\[\s\S]|[^\\]/g)) {

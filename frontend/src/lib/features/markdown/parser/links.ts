@@ -1,4 +1,4 @@
-/** Where a link leads, and what of that its text may say. */
+/** Checks link targets and their labels. */
 import { lazily } from '#lib/util/lazy.ts';
 import type { Inline } from '../tree.ts';
 
@@ -6,17 +6,17 @@ const SAFE_SCHEMES = new Set(['http:', 'https:', 'mailto:', 'tel:']);
 /** Signs that can't be seen, or that turn the text around. */
 const unseen = lazily(() => /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]/gu);
 const HOST = String.raw`(?:[\p{L}\p{N}_-]+\.)+[\p{L}\p{N}-]{2,}|\d{1,3}(?:\.\d{1,3}){3}|\[(?=[^\]]*:)[\da-f:.]+\]`;
-/** An address with its scheme, or as one begins. */
+/** URL with a scheme, or a start of one. */
 const addresses = lazily(
   () => new RegExp(String.raw`(?:\p{L}[\p{L}\p{N}+.-]*:[\\/]+(?:[^\s/@]*@)?|\bwww\.)(${HOST}|[\p{L}\p{N}_-]+)`, 'giu')
 );
-/** A host without a scheme, alone or with what may stand behind it; an address of mail. */
+/** Bare host with an optional path, or an email address. */
 const bareAddress = lazily(() => new RegExp(String.raw`^(?:[^\s@]+@)?(${HOST})(?::\d+)?(?:[/?#]\S*)?$`, 'iu'));
 
 /** A conversation of this installation, as those who write link it (`channels/channel-links.ts`). */
 export const CHANNEL = /^\/c\/([\da-f-]{36})$/i;
 
-/** Only an address that can't run anything is a link; anything else stays the text that it was. */
+/** Returns a safe href; undefined for other schemes. */
 export function safeHref(href: string): string | null {
   try {
     const url = new URL(href);
@@ -26,10 +26,7 @@ export function safeHref(href: string): string | null {
   }
 }
 
-/**
- * What a link shows. A text that reads like the address of another site gives way to the real one; one that may be a
- * name as well (`main.rs`) has the real site behind it.
- */
+/** Label of a link. A text that looks like another site is replaced by the real one; an ambiguous name (`main.rs`) gets the real host appended. */
 export function labelled(href: string, children: Inline[]): Inline[] {
   const label = wordsOf(children)
     .normalize('NFKC')
@@ -61,7 +58,7 @@ function isSame(name: string, host: string): boolean {
   return plain(name) === plain(host);
 }
 
-/** As the address line has it: in small letters, other scripts in their ASCII form. */
+/** Host in lower case and Punycode. */
 function plain(host: string): string {
   try {
     return new URL(`http://${host}`).hostname.replace(/^www\./, '');

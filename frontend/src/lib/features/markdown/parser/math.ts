@@ -1,4 +1,4 @@
-/** Formulas: `$…$` and `\(…\)` in a line, `$$…$$` and `\[…\]` on their own. */
+/** Formulas: inline `$…$` and `\(…\)`, block `$$…$$` and `\[…\]`. */
 import type { MarkedOptions, Token, TokenizerThis, Tokens } from 'marked';
 import { lazily } from '#lib/util/lazy.ts';
 
@@ -9,15 +9,15 @@ export interface MathToken extends Tokens.Generic {
   display: boolean;
 }
 
-/** A longer one is shown as it was written. */
+/** Longer formulas are shown as source, in characters. */
 const MAX_FORMULA = 2_000;
-/** What ends a piece of plain text in `marked` anyway. */
+/** Characters that end plain text in `marked`. */
 const SPECIAL = /[$\\<![\]`*~_\n]/;
-/** Not a price: no space inside the signs, no letter or figure right behind them. */
+/** Excludes prices: no inner spaces, no letter or digit after it. */
 const inDollars = lazily(
   () => new RegExp(`^\\$(?![\\s$])((?:\\\\[^\\n]|[^\\\\$\\n]){1,${MAX_FORMULA}}?)(?<!\\s)\\$(?![\\p{L}\\p{N}$])`, 'u')
 );
-/** “$5 or 6$” holds figures and words, and nothing that only a formula has. */
+/** “$5 or 6$” has only numbers and words. */
 const PRICE = /^[\d.,]+\s+[^\\^_=+*/<>{}|]*$/;
 
 export const MATH: NonNullable<MarkedOptions['extensions']> = {
@@ -35,7 +35,7 @@ function block(this: TokenizerThis, src: string): MathToken | undefined {
   if (!token) return undefined;
   const raw = indent + token.raw;
   const rest = /^[ \t]*(?:\n+|$)/.exec(src.slice(raw.length))?.[0];
-  // With text behind it on the line it is a part of a paragraph.
+  // Followed by text, it is inline.
   return rest === undefined ? undefined : { ...token, raw: raw + rest };
 }
 
@@ -62,7 +62,7 @@ function between(src: string, open: string, close: string, display: boolean): Ma
   return { type: 'math', raw: open + text + close, text: text.trim(), display };
 }
 
-/** Where in a paragraph one begins that stands on its own. */
+/** Start of a block formula in a paragraph. */
 function startOfBlock(this: TokenizerThis, src: string): number {
   const end = src.indexOf('\n\n');
   return (end === -1 ? src : src.slice(0, end)).search(/(?<=\n {0,3})(?:\$\$|\\\[)/);

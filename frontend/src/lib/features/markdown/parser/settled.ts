@@ -1,7 +1,6 @@
 /**
- * How much of a text that is still being written can be shown without showing marks that are about to become something
- * else: the head of a table, half a link, an emphasis that has only begun. It is a guess by the line, not a parser:
- * what it takes for unfinished and isn't comes a moment later.
+ * Stable prefix of streaming Markdown: excludes markup that may change its meaning, such as table heads, partial links and open emphasis. A line-
+ * based heuristic; at worst text appears a moment later.
  */
 
 import { UNSPACED, WIDE_MARK } from './unspaced.ts';
@@ -13,15 +12,15 @@ const MAX_SPAN = 240;
 const MAX_ADDRESS = 2_000;
 const MAX_FORMULA = 2_000;
 
-/** What may stand before a block inside quotes and lists. */
+/** Prefix of blocks in quotes and lists. */
 const INSIDE = String.raw`[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*`;
 const FENCE = new RegExp(`^${INSIDE}(\`{3,}|~{3,})(.*)$`);
-/** Only marks so far: a bullet, a heading, a rule, a fence, a number, the box of a task. */
+/** Only markup so far: bullet, heading, rule, fence, number, task box. */
 const ONLY_MARKS = new RegExp(`^${INSIDE}(?:[-*+_=~\`#>|]+|\\d{1,9}[.)]?|\\[[ xX]?\\]?)?[ \\t]*$`);
 const TABLE_HEAD = new RegExp(`^${INSIDE}\\|`);
 const DELIMITERS = /^[ \t>]*\|?[ \t]*:?-[-:| \t]*$/;
 
-/** `open` begins with a block: what stands before it has ended. */
+/** `open` starts with a block. */
 export function settled(open: string): number {
   const lines = open.split('\n');
   const last = lines.at(-1) ?? '';
@@ -36,7 +35,7 @@ export function settled(open: string): number {
   return from + settledSpans(open.slice(from));
 }
 
-/** The fence of the code block that the text ends in; a fence in the last line may still be growing. */
+/** Open code fence; the last line may be incomplete. */
 function openFence(lines: readonly string[]): string | null {
   let fence: string | null = null;
   for (const line of lines.slice(0, -1)) {
@@ -47,7 +46,7 @@ function openFence(lines: readonly string[]): string | null {
   return fence;
 }
 
-/** Where a table begins of which the line below the head is not whole yet. */
+/** Start of a table whose delimiter row is incomplete. */
 function unfinishedTable(lines: readonly string[]): number | null {
   const last = lines.at(-1) ?? '';
   const before = lines.at(-2) ?? '';
@@ -65,7 +64,7 @@ interface Opener {
   readonly at: number;
 }
 
-/** Up to where the marks inside of lines mean what they mean, whatever follows. */
+/** End of the text whose inline markup is final. */
 function settledSpans(text: string): number {
   const openers: Opener[] = [];
   const end = text.length;
@@ -100,7 +99,7 @@ function settledSpans(text: string): number {
   return oldest(openers, end);
 }
 
-/** Where the first emphasis begins that is still open, as far as one can still be expected to close. */
+/** First open emphasis that may still close. */
 function oldest(openers: readonly Opener[], end: number): number {
   return openers.find(({ at }) => end - at <= MAX_SPAN)?.at ?? end;
 }
@@ -121,7 +120,7 @@ function closing(text: string, marks: string, from: number): number {
   return -1;
 }
 
-/** Behind a formula, or a sign that begins none; `null` while one is unfinished. */
+/** End of a formula, or of a plain dollar; null while it is open. */
 function formula(text: string, at: number): number | null {
   const rest = text.length - at;
   for (const [open, close] of [
@@ -135,7 +134,7 @@ function formula(text: string, at: number): number | null {
     return rest > MAX_FORMULA ? at + open.length : null;
   }
   if (rest === 1) return null;
-  // A figure behind it makes it a price far more often than a formula.
+  // Followed by a digit it is most likely a price.
   if (text[at] !== '$' || /[\s\d]/.test(text[at + 1] ?? '')) return at + 1;
   const line = text.indexOf('\n', at);
   const end = text.indexOf('$', at + 1);
@@ -143,7 +142,7 @@ function formula(text: string, at: number): number | null {
   return line !== -1 || rest > MAX_SPAN ? at + 1 : null;
 }
 
-/** Behind a link, or into brackets that are none; `null` while one is unfinished. */
+/** End of a link, or of plain brackets; null while it is open. */
 function link(text: string, at: number): number | null {
   const rest = text.length - at;
   const label = text.indexOf(']', at);
@@ -155,7 +154,7 @@ function link(text: string, at: number): number | null {
   return rest > MAX_ADDRESS || /\n/.test(text.slice(label)) ? at + 1 : null;
 }
 
-/** Opens or closes an emphasis, by CommonMark's rule of what stands beside the signs, and that of `emphasis.ts`. */
+/** Opens or closes emphasis by CommonMark's flanking rules and those of `emphasis.ts`. */
 function emphasis(text: string, at: number, openers: Opener[]): number {
   const marks = run(text, at);
   const next = at + marks.length;

@@ -1,4 +1,4 @@
-/** A text that is read without the grammar, or with that of a line alone, reads as with all of it. */
+/** The fast paths produce the same tree as the full grammar. */
 import fc from '#lib/util/property-testing.ts';
 import { expect, it } from 'vitest';
 import { HOSTILE } from '../hostile.ts';

@@ -1,24 +1,23 @@
 /**
- * What most messages are: paragraphs, and often no mark in them. To read these takes none of the grammar, or only that of
- * what stands within a line; to get all of it ready keeps a phone busy that is to show them. Where in doubt a text is not
- * simple: `simple.test.ts` holds both ways of reading to the same tree.
+ * Fast path for simple messages: plain paragraphs need no grammar and inline markup needs only a part, because setting up the whole is slow on
+ * phones. Unclear cases use the full grammar; `simple.test.ts` compares both.
  */
 
-/** What a line begins with that is of no paragraph, or may not be. */
+/** Line starts that are not or may not be paragraphs. */
 const BEGINS = [
-  // A space: code, or a line that goes on with a list.
+  // Indentation: code or a list continuation.
   /[^\S\n]/,
-  // A heading, a quote, what underlines one or parts the columns of a table, the address of a link.
+  // Heading, quote, setext underline, table delimiter, link definition.
   /#{1,6}(?:\s|$)|[>=|[-]|:-/,
   // An item of a list.
   /(?:[*+]|\d{1,9}[.)])(?:\s|$)/,
   // A rule, a fence.
   /(?:\*[* \t]*|_[_ \t]*)(?:\n|$)|```|~~~/
 ];
-/** What is read with the whole: HTML, formulas, ends of lines that are none to everybody. */
+/** Needs the full grammar: HTML, formulas, unusual line breaks. */
 const ANYWHERE = /[<$\r\v\f\u2028\u2029]|\\[([]/;
 const MORE = new RegExp(`(?:^|\\n)(?:${BEGINS.map(({ source }) => source).join('|')})|${ANYWHERE.source}`);
-/** What may be something else than itself within a line: a mark, an entity, an address, spaces before its end. */
+/** Inline markup: delimiters, entities, URLs, trailing spaces. */
 const MARK = /[\\`*_~[&]|:\/\/|www\.|\S@|[^\S\n]\n/i;
 
 /** The paragraphs of a text that has nothing else; `null` of any other. */
@@ -28,7 +27,7 @@ export function paragraphsOf(source: string): string[] | null {
   return texts.filter((text) => text !== '');
 }
 
-/** Whether a paragraph may be more than its words. */
+/** Whether a paragraph may contain markup. */
 export function mayHoldMarks(paragraph: string): boolean {
   return MARK.test(paragraph);
 }

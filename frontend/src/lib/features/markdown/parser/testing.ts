@@ -1,7 +1,7 @@
-/** A letter of each kind of writing. */
+/** One letter of each script. */
 export const SCRIPTS = ['w', 'É', 'đ', 'ж', 'ع', 'ש', '词', 'の', '한', 'ก', 'क', '😀'];
 
-/** All marks that a text may have, and what is like one, for tests that write them in any order. */
+/** Markup and look-alikes for random tests. */
 export const MARKS = [
   ...[' ', ' ', '\n', '\n', '\n\n', '\n    ', '\t', '  \n'],
   ...[

@@ -1,11 +1,11 @@
-/** Writing that puts no spaces between its words, as parts of regular expressions (flag `u`). */
+/** Scripts without spaces between words, as regular expression sources (flag `u`). */
 
-/** Its letters, and those of hangul, whose endings follow a word. */
+/** Their letters, and Hangul, whose particles follow a word directly. */
 export const UNSPACED = String.raw`[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{scx=Hang}\p{scx=Yiii}\p{scx=Thai}\p{scx=Laoo}\p{scx=Khmr}\p{scx=Mymr}\p{scx=Tibt}]`;
 /** The punctuation that is only written with it. */
 export const WIDE_MARK = String.raw`(?=[\u3001-\u303f\ufe10-\ufe1f\ufe30-\ufe4f\uff00-\uffef])[\p{P}\p{S}]`;
 
-/** Whether any sign of a text may be of either. To know them all takes a browser a while; most texts have none that is near. */
+/** Fast check without Unicode classes, which are slow to compile. */
 export function mayBeUnspaced(text: string): boolean {
   return /[\u00b7\u02bc-\u1dff\u2e80-\uffff]/.test(text);
 }

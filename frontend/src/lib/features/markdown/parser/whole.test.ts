@@ -1,4 +1,4 @@
-/** Whatever is written can be read: no text is shown as nothing, and no word of it is lost. */
+/** Any input is readable: no text disappears. */
 import fc from '#lib/util/property-testing.ts';
 import { describe, expect, it } from 'vitest';
 import { isBlank } from '../blank-text.ts';
@@ -9,18 +9,18 @@ import { MARKS, SCRIPTS } from './testing.ts';
 
 const values = (node: unknown): [string, unknown][] => (typeof node === 'object' && node ? Object.entries(node) : []);
 
-/** What is drawn of a tree, in letters. */
+/** Rendered text of a tree. */
 function drawn(node: unknown): string {
   if (Array.isArray(node)) return node.map(drawn).join('');
   const { type, language, text } = { type: '', language: undefined, text: undefined, ...(node as object) };
   const letters = values(node).map(([key, value]) =>
     ['text', 'mark', 'info', 'language'].includes(key) ? String(value ?? '') : drawn(value)
   );
-  // A rule, and the frame of code that is still to come.
+  // Rule or unfinished code block.
   return (type === 'rule' || (language !== undefined && text === '') ? '-' : '') + letters.join('');
 }
 
-/** Where its links lead, and what they say when they are pointed at. */
+/** Link targets and titles. */
 function behind(node: unknown): string {
   if (Array.isArray(node)) return node.map(behind).join(' ');
   return values(node)
@@ -30,7 +30,7 @@ function behind(node: unknown): string {
     .join(' ');
 }
 
-/** A text of marks and words in any order, and the words. */
+/** Random markup and words. */
 const written = fc
   .array(
     fc.oneof(
@@ -182,7 +182,7 @@ describe('emphasis beside writing without spaces', () => {
   ])('is read: %s', (text, words) => {
     if (words !== null) expect(strong(text)).toEqual([words]);
     expect(drawn(parse(text))).not.toContain('*');
-    // While it is written no star is shown either.
+    // Streaming shows no asterisks either.
     const growing = new GrowingMarkdown();
     for (let end = 1; end <= text.length; end++) expect(drawn(growing.write(text.slice(0, end)))).not.toContain('*');
   });

@@ -11,11 +11,11 @@ interface Ability {
   readonly id: Capability | 'files';
   readonly icon: typeof Brain;
   readonly label: () => string;
-  /** Beside its sign. */
+  /** Short label. */
   readonly short: () => string;
 }
 
-/** What models can do besides reading and writing text, always in the same order. */
+/** Capabilities in display order. */
 export const LOOKS: readonly Ability[] = [
   { id: 'images', icon: Image, label: m.model_reads_images, short: m.model_short_images },
   { id: 'pdf', icon: FileScan, label: m.model_reads_pdf, short: m.model_short_pdf },

@@ -3,7 +3,7 @@ import type { Model } from '#lib/api/assistants.ts';
 import type { Id } from '#lib/api/types.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
-/** The models that one may ask, in a workspace where one is named. */
+/** Models available to the user, optionally in a workspace. */
 export class ModelsStore {
   readonly list: PagedResource<Model>;
 

@@ -11,12 +11,12 @@ export const STATUSES: Record<ReportStatus, { look: string; name: () => string }
 
 const DEEDS: Record<ReportAction, () => string> = { hide: m.report_did_hide, warn: m.report_did_warn };
 
-/** What became of it. */
+/** Outcome of a report. */
 export function outcomeOf({ actions }: Report): string {
   return actions.length === 0 ? m.report_did_dismiss() : actions.map((action) => nameIn(DEEDS, action)).join(', ');
 }
 
-/** Where it was said: a channel by its name, anything else by what it is. */
+/** Channel name or kind of conversation. */
 export function placeOf({ place }: Report): string {
   if (!place) return m.report_place_gone();
   if (isChannel(place)) return `#${place.title ?? ''}`;

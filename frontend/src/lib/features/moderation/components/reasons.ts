@@ -13,7 +13,7 @@ const NAMES: Record<ReportReason, () => string> = {
   other: m.report_other
 };
 
-/** What somebody may find wrong with a message, as people call it. */
+/** Label of a report reason. */
 export function reasonName(reason: ReportReason): string {
   return nameIn(NAMES, reason);
 }

@@ -20,7 +20,6 @@ export class ReportsStore {
     this.list = new PagedResource((page) => api.get('/admin/reports', { ...this.#filter, page, page_size: PAGE_SIZE }));
   }
 
-  /** Only these. */
   find(filter: ReportFilter): void {
     this.#filter = filter;
     void this.list.load();
@@ -40,13 +39,13 @@ export class ReportsStore {
     await this.#again();
   }
 
-  /** Without actions the report is dismissed. */
+  /** Resolves a report; without actions it is dismissed. */
   async resolve(id: Id, actions: readonly ReportAction[], words: string): Promise<void> {
     await this.#api.post(`/admin/reports/${id}/resolve`, { actions, words: words === '' ? undefined : words });
     await this.#again();
   }
 
-  /** Hides a message, or shows it again. */
+  /** Hides or shows a message. */
   async hide(messageId: Id, isHidden: boolean): Promise<void> {
     await this.#api.post(`/admin/messages/${messageId}/${isHidden ? 'hide' : 'restore'}`, {});
     await this.#again();

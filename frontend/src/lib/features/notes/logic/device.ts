@@ -1,6 +1,6 @@
 import { m } from '#lib/paraglide/messages.js';
 
-/** What one calls the device that one sits at. */
+/** Name of this device for conflict copies. */
 export function deviceName(agent = navigator.userAgent): string {
   if (/iPad|Tablet|Android(?!.*Mobi)/i.test(agent)) return m.note_device_tablet();
   return /Mobi|iPhone/i.test(agent) ? m.note_device_phone() : m.note_device_computer();

@@ -1,11 +1,11 @@
-/** What the buttons above a note do with the text of a field: marks go around what is selected, or in front of its lines. */
+/** Editor commands: inline markup around the selection or prefixes of its lines. */
 export interface Selected {
   text: string;
   start: number;
   end: number;
 }
 
-/** Around what is selected; once more takes them away. */
+/** Toggles markup around the selection. */
 export function around({ text, start, end }: Selected, mark: string): Selected {
   const inner = text.slice(start, end);
   const hasIt = text.slice(start - mark.length, start) === mark && text.slice(end, end + mark.length) === mark;
@@ -22,7 +22,7 @@ export function around({ text, start, end }: Selected, mark: string): Selected {
   };
 }
 
-/** In front of each line that is touched; once more takes it away. */
+/** Toggles a prefix of the selected lines. */
 export function before({ text, start, end }: Selected, mark: string): Selected {
   const from = text.lastIndexOf('\n', start - 1) + 1;
   const next = text.indexOf('\n', end);
@@ -38,7 +38,7 @@ export function before({ text, start, end }: Selected, mark: string): Selected {
   };
 }
 
-/** Enter in a list begins its next line; in an empty one it ends the list. Null: nothing special. */
+/** Continues a list on Enter; ends it on an empty item. Null for default behaviour. */
 export function nextLine({ text, start, end }: Selected): Selected | null {
   if (start !== end) return null;
   const from = text.lastIndexOf('\n', start - 1) + 1;

@@ -12,7 +12,7 @@ export function asMarkdown({ title, content }: Written): string {
   return `${name ? `# ${name}\n\n` : ''}${content.trimEnd()}\n`;
 }
 
-/** What every system takes of a title. */
+/** File name that is valid on every system. */
 export function fileName({ title }: Written, untitled: string): string {
   const plain = title.replace(/[\p{Cc}/\\:*?"<>|]/gu, ' ').replace(/\s+/g, ' ');
   const name = [...plain]
@@ -22,7 +22,7 @@ export function fileName({ title }: Written, untitled: string): string {
   return `${name || untitled}.md`;
 }
 
-/** Each with a name of its own: “Call.md”, “Call (2).md”. */
+/** Distinct file names: “Call.md”, “Call (2).md”. */
 export function filesOf(notes: readonly Written[], untitled: string): { name: string; text: string; time: Date }[] {
   const taken = new Set<string>();
   return notes.map((note) => {

@@ -1,4 +1,4 @@
-/** A zip file of texts, as they are: notes are small, and what is stored every program can open. */
+/** Uncompressed ZIP files of texts. */
 export interface ZipEntry {
   readonly name: string;
   readonly text: string;
@@ -45,7 +45,7 @@ export function zip(entries: readonly ZipEntry[]): Uint8Array<ArrayBuffer>[] {
   return [...local, ...central, end];
 }
 
-/** Its bytes, and what stands in them. */
+/** Size in bytes and value. */
 type Field = readonly [size: 2 | 4, value: number];
 
 function packed(...fields: readonly Field[]): Uint8Array<ArrayBuffer> {
@@ -65,7 +65,7 @@ function crc(bytes: Uint8Array): number {
   return (value ^ 0xffffffff) >>> 0;
 }
 
-/** In one’s own time, to two seconds, from 1980 on. */
+/** Local DOS time with two-second precision, from 1980 on. */
 function dosTime(time: Date): number {
   const date = (Math.max(0, time.getFullYear() - 1980) << 9) | ((time.getMonth() + 1) << 5) | time.getDate();
   const clock = (time.getHours() << 11) | (time.getMinutes() << 5) | (time.getSeconds() >> 1);

@@ -6,7 +6,7 @@ import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
 type Deed = 'create' | 'write' | 'pin' | 'remove' | 'turn' | 'rest' | 'reload';
 
-/** One of somebody’s devices, which may be without a connection. */
+/** Device that may be offline. */
 class Device {
   readonly #server: NotesServer;
   readonly #storage = new MemoryNotes();
@@ -19,7 +19,7 @@ class Device {
     this.#notes = this.#open();
   }
 
-  /** The page is loaded, with what this browser has kept. */
+  /** Loads the page with the stored notes. */
   #open(): NotesStore {
     this.#close();
     const { ready } = this.#live;
@@ -62,7 +62,7 @@ class Device {
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** Has two devices do these things, gives both a connection, and answers what everybody has in the end. */
+/** Runs actions on two devices, connects both, and returns the final state. */
 async function play(deeds: readonly { at: number; deed: Deed; place: number }[]) {
   const server = new NotesServer();
   const devices = [new Device(server), new Device(server)];

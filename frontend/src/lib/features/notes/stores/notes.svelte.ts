@@ -8,10 +8,10 @@ import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
 /** Keys that rest so long are sent. */
 const SEND_AFTER = 700;
-/** What could not be sent is tried again. */
+/** Retry delay, in milliseconds. */
 const RETRY_AFTER = 8000;
 
-/** How a note stands: everything is stored; on its way; on this device only; refused. */
+/** Sync state: stored on the server, uploading, local only, rejected. */
 export type SaveState = 'saved' | 'saving' | 'local' | 'refused';
 
 interface Options {
@@ -19,12 +19,12 @@ interface Options {
   live: LiveUpdates & { readonly ready: boolean };
   storage: NoteStorage;
   userId: Id;
-  /** How a copy is called: “Call (copy from phone)”. */
+  /** Title of a copy: “Call (copy from phone)”. */
   copied: (title: string) => string;
   now?: () => Date;
 }
 
-/** One’s own notes: kept on this device first, then on the server. Nothing that was written is ever replaced. */
+/** Own notes: stored locally first, then synchronised. Conflicts create copies, so no text is lost. */
 export class NotesStore {
   readonly #notes = new SvelteMap<Id, StoredNote>();
   readonly #problems = new SvelteMap<Id, string>();
@@ -32,7 +32,7 @@ export class NotesStore {
   error = $state<unknown>(null);
   isSyncing = $state(false);
   syncedAt = $state<Date | null>(null);
-  /** This browser forbids to keep anything: what isn’t sent goes with the page. */
+  /** Local storage is unavailable: unsent changes are lost with the page. */
   isForgetful = $state(false);
   /** A note that is being written became a copy under another id. */
   onCopied: (from: Id, to: Id) => void = () => undefined;
@@ -50,16 +50,16 @@ export class NotesStore {
     this.#now = options.now ?? (() => new Date());
   }
 
-  /** Pinned ones first, then what was written last. */
+  /** Pinned first, then by time of change. */
   readonly items = $derived.by(() =>
     [...this.#notes.values()]
       .filter(({ isGone }) => !isGone)
       .sort((a, b) => Number(b.pinned) - Number(a.pinned) || (a.edited_at < b.edited_at ? 1 : -1))
   );
-  /** How many the server has yet to hear of. */
+  /** Notes with unsent changes. */
   readonly waiting = $derived.by(() => [...this.#notes.values()].filter(({ isDirty }) => isDirty).length);
 
-  /** When the server was asked last; null: never yet, -Infinity: in vain. */
+  /** Time of the last sync; null if never, -Infinity if it failed. */
   get requestedAt(): number | null {
     return this.#requestedAt;
   }
@@ -79,7 +79,7 @@ export class NotesStore {
     return this.#problems.get(id);
   }
 
-  /** Shows what this device has, then asks the server. Answers how to stop. */
+  /** Loads local notes, then syncs; returns a function that stops it. */
   open(): () => void {
     const { live, storage, userId } = this.#options;
     void storage.load(userId).then(({ notes, since }) => {
@@ -125,7 +125,7 @@ export class NotesStore {
     }
   }
 
-  /** Brings back what was deleted a moment ago. */
+  /** Restores a note deleted a moment ago. */
   restore(note: StoredNote): void {
     const base = this.#notes.get(note.id)?.base ?? 0;
     const id = base === 0 ? newId() : note.id;
@@ -133,7 +133,7 @@ export class NotesStore {
     void this.sync();
   }
 
-  /** Both are kept: it is a note like any other from now on. */
+  /** Resolves a conflict by keeping both notes. */
   settle(id: Id): void {
     const note = this.#notes.get(id);
     if (!note) return;
@@ -145,7 +145,7 @@ export class NotesStore {
     return this.sync();
   }
 
-  /** Takes what the server has, and gives it what this device has. */
+  /** Synchronises with the server in both directions. */
   async sync(): Promise<void> {
     if (this.isSyncing) {
       this.#again = true;
@@ -194,7 +194,7 @@ export class NotesStore {
       }
       this.#since = last.updated_at;
     }
-    // What was deleted longer ago than the server remembers.
+    // Deletions older than the server's tombstones.
     if (isWhole) {
       const gone = [...this.#notes.values()].filter(({ id, base, isDirty }) => base > 0 && !isDirty && !seen.has(id));
       await this.#remove(gone.map(({ id }) => id));
@@ -202,7 +202,7 @@ export class NotesStore {
     if (!this.#isClosed) await storage.setSince(userId, this.#since);
   }
 
-  /** What the server has of a note. */
+  /** Merges a note of the server. */
   #applyServerNote(note: Note): void {
     const have = this.#notes.get(note.id);
     if (have && note.version <= have.base) return;
@@ -210,10 +210,10 @@ export class NotesStore {
       if (note.deleted_at) void this.#remove([note.id]);
       else this.#store(fromServer(note, have));
     } else if (note.deleted_at) {
-      // Deleted elsewhere, written here: what was written stays.
+      // Deleted remotely, changed locally: the local version wins.
       this.#store({ ...have, base: note.version });
     } else if (have.isGone || isSame(have, note)) {
-      // Written elsewhere, deleted here: what was written stays, too.
+      // Changed remotely, deleted locally: the remote version wins.
       this.#store(fromServer(note, have));
     } else if (have.content === note.content && have.title === note.title) {
       this.#store({ ...have, base: note.version });
@@ -242,7 +242,7 @@ export class NotesStore {
         if (error.code === 'stale') this.#again = true;
         else if (error.status === 404) this.#recreate(note);
         else if (error.status === 422 || error.status === 413) this.#problems.set(id, errorMessage(error));
-        // The server fails at this very note: the others don't wait for it.
+        // A server error at one note doesn't block the others.
         else if (error.status === 500) failure = error;
         else throw error;
       }
@@ -256,7 +256,7 @@ export class NotesStore {
     const stored = await this.#options.api.put(`/notes/${id}`, body);
     const now = this.#notes.get(id);
     if (!now) return;
-    // What was typed meanwhile is sent next.
+    // Later changes are sent next.
     const isSent = now.title === title && now.content === content && now.pinned === pinned && !now.isGone;
     this.#store({ ...now, base: stored.version, isDirty: !isSent });
     if (!isSent) this.#later(SEND_AFTER);
@@ -267,13 +267,13 @@ export class NotesStore {
     await this.#removePurged(id);
   }
 
-  /** The server has it no more. What was brought back meanwhile stays, and is written anew. */
+  /** Removes a purged note; one restored meanwhile is created again. */
   async #removePurged(id: Id): Promise<void> {
     if (this.#notes.get(id)?.isGone) await this.#remove([id]);
     else this.#again = true;
   }
 
-  /** The server knows nothing of it any more. */
+  /** Creates the note again after the server has purged it. */
   #recreate(note: StoredNote): void {
     if (note.isGone) void this.#removePurged(note.id);
     else {
@@ -289,7 +289,7 @@ export class NotesStore {
 
   #store(note: StoredNote): void {
     this.#notes.set(note.id, note);
-    // Whose they are has gone.
+    // Signed out.
     if (this.#isClosed) return;
     const { storage, userId } = this.#options;
     void storage.put(userId, note).then((isKept) => (this.isForgetful = !isKept));

@@ -1,4 +1,4 @@
-/** A server with the notes of one person, and a browser that keeps them, for the tests of the store. */
+/** Server and browser storage with the notes of one account. */
 import { ApiError } from '#lib/api/client.ts';
 import type { Note } from '../api.ts';
 import type { StoredNotes, StoredNote, NoteStorage } from '../storage.ts';
@@ -15,9 +15,9 @@ export class MemoryNotes implements NoteStorage {
 export class NotesServer {
   readonly notes = new Map<string, Note>();
   isAway = false;
-  /** How long the answer to a deletion is on its way. */
+  /** Delay of the response to a deletion. */
   answering: Promise<void> = Promise.resolve();
-  /** Hears of each change. */
+  /** Called on each change. */
   onchange: () => void = () => undefined;
   #moment = 0;
 
@@ -43,7 +43,7 @@ export class NotesServer {
 
   readonly api = this.apiFor(() => true);
 
-  /** As somebody asks it who may be without a connection. */
+  /** API client of a device that may be offline. */
   apiFor(isConnected: () => boolean): never {
     const answer = () => {
       if (this.isAway || !isConnected()) throw new ApiError(0, 'network', 'away');

@@ -3,10 +3,10 @@ import type { Notification } from '../api.ts';
 import { browserEnvironment, DesktopNotifications, type DesktopNotification } from '../logic/desktop-notifications.ts';
 import { actionText, destination } from './notification-labels.ts';
 
-/** Of this tab, whoever is signed in. */
+/** Notifier of this tab. */
 let desktop: DesktopNotifications | null | undefined;
 
-/** Nothing is shown in passing where the browser can’t. */
+/** Undefined if the browser doesn't support notifications. */
 export function desktopNotifications(): DesktopNotifications | null {
   if (desktop !== undefined) return desktop;
   const around = browserEnvironment();
@@ -19,7 +19,7 @@ export function desktopNotifications(): DesktopNotifications | null {
   return desktop;
 }
 
-/** Nobody looks at the app: the system says what has come. */
+/** Shows a system notification while the app isn't visible. */
 export function pass(notification: Notification, api: Pick<Api, 'get'>): void {
   void desktopNotifications()?.show(() => describe(notification, api));
 }
@@ -32,14 +32,14 @@ async function describe(notification: Notification, api: Pick<Api, 'get'>): Prom
     tag: conversation_id ?? id,
     title: kind === 'reminder' ? `⏰ ${title}` : title,
     body: (hasText && text) || actionText(notification),
-    // What was made is downloaded by whoever presses it there.
+    // Exports have no destination in the app.
     path: (!upload_id && destination(notification)) || '/activity',
     conversationId: conversation_id ?? null,
     messageId: message_id ?? null
   };
 }
 
-/** As on devices that are woken; whoever can’t be asked shows none. */
+/** Same privacy setting as for push; without it, no text. */
 async function isTextShown(api: Pick<Api, 'get'>): Promise<boolean> {
   try {
     const { show_text } = await api.get('/notifications/settings');

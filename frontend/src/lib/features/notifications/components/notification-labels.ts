@@ -2,13 +2,13 @@ import type { Notification } from '../api.ts';
 import { momentOf } from '#lib/features/scheduling/schedule.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-/** What stands first: who did it, or what it is about. */
+/** Heading: actor or subject. */
 export function heading({ kind, actor, title }: Notification): string {
   if (kind === 'reminder' && actor) return m.activity_reminder();
   return actor?.name ?? title;
 }
 
-/** What has happened, after the name of who did it: “mentioned you”. Who else did it is not known, but between two people. */
+/** Action after the actor's name: “mentioned you”. Other actors are known in direct conversations only. */
 export function actionText({ kind, count, detail, actor }: Notification, isPair = false): string {
   switch (kind) {
     case 'mention':
@@ -34,7 +34,7 @@ export function actionText({ kind, count, detail, actor }: Notification, isPair 
   }
 }
 
-/** Where it leads: a conversation at a message, a board, a file; nothing where there is nothing to see. */
+/** Path of the notification; null if there is nothing to open. */
 export function destination({ kind, actor, conversation_id, message_id, upload_id }: Notification): string | null {
   if (upload_id) return `/files/${upload_id}/export`;
   if (!conversation_id) return null;

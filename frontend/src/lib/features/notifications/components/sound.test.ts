@@ -4,7 +4,7 @@ const NOW = Date.parse('2026-11-24T10:00:00Z');
 let played = 0;
 const kept = new Map<string, string>();
 
-/** One more tab of the same browser. */
+/** Opens another tab. */
 async function tab(hasBeenActive = true): Promise<() => void> {
   vi.resetModules();
   const { chime } = await import('./sound.ts');

@@ -11,7 +11,7 @@ export type Sound = 'none' | 'drop' | 'chime' | 'knock';
 
 export const SOUND_NAMES: readonly Sound[] = ['none', 'drop', 'chime', 'knock'];
 
-/** When one was heard last, in whatever tab, and what a tab holds that looks. */
+/** Storage key of the last sound, shared by tabs. */
 const HEARD = 'natter.sounded';
 /** Sounds in a row are one. */
 const APART = 1_500;
@@ -32,11 +32,11 @@ export function chooseSound(sound: Sound): void {
   try {
     localStorage.setItem(STORAGE_KEY, sound);
   } catch {
-    // It is as it was with the next page.
+    // Without storage, not remembered.
   }
 }
 
-/** Makes it heard that something has come, in one of the tabs; a browser lets a page be heard once somebody has used it. */
+/** Plays the sound in one tab. Browsers allow sound after a user interaction. */
 export function chime(): void {
   const now = Date.now();
   if (now - last < APART) return;
@@ -45,18 +45,18 @@ export function chime(): void {
   const once = () => {
     if (isFirst(Date.now())) play(chosenSound());
   };
-  // All tabs are told at the same moment.
+  // All tabs receive the event at the same time.
   if ('locks' in navigator) navigator.locks.request(HEARD, once).catch(() => undefined);
   else once();
 }
 
-/** Whether no tab was heard just now; then this one is. */
+/** Whether no tab has played recently; claims the sound. */
 function isFirst(now: number): boolean {
   try {
     if (Math.abs(now - Number(localStorage.getItem(HEARD))) < APART) return false;
     localStorage.setItem(HEARD, String(now));
   } catch {
-    // What can't be told to other tabs is heard in each.
+    // Without storage every tab plays.
   }
   return true;
 }
@@ -68,7 +68,7 @@ export function play(sound: Sound): void {
     void context.resume();
     SOUNDS[sound].forEach((frequency, at) => playNote(context as AudioContext, frequency, at * NOTE));
   } catch {
-    // There is nothing to play it on.
+    // Audio is unavailable.
   }
 }
 

@@ -6,7 +6,7 @@ import { chime } from './sound.ts';
 
 const known = new WeakMap<object, { account: string | undefined; notifications: NotificationsStore }>();
 
-/** Those of whoever is signed in. */
+/** Notifications of the current account. */
 export function notificationsOf({ api, connection, conversations, session }: App): NotificationsStore {
   const account = session.account?.id;
   const found = known.get(connection);
@@ -20,22 +20,22 @@ export function notificationsOf({ api, connection, conversations, session }: App
   notifications.onArrival = (notification) => {
     chime();
     passing(({ pass }) => pass(notification, api));
-    // They asked to hear of it at this moment, whatever they do.
+    // Reminders are always shown.
     if (notification.kind === 'reminder')
       import('./announce.ts').then(
         ({ announce }) => announce(notification),
-        // It stands in the list all the same.
+        // The notification is in the list anyway.
         () => undefined
       );
   };
   notifications.onGone = (isGone) => passing(({ desktopNotifications: inPassing }) => void inPassing()?.close(isGone));
-  // From the beginning: the tabs of a browser agree on who tells, and know whether one of them is looked at.
+  // Started early, because tabs elect a notifier and track visibility.
   passing(({ desktopNotifications: inPassing }) => void inPassing());
   known.set(connection, { account, notifications });
   return notifications;
 }
 
-/** What the system shows while nobody looks. Without it, all stands in the list. */
+/** Loads desktop notifications on demand. */
 function passing(then: (module: typeof Pass) => void): void {
   import('./desktop-notifier.ts').then(then).catch(() => undefined);
 }

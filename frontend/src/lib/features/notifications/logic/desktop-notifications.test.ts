@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { DesktopNotifications, type DesktopNotification, type Environment } from './desktop-notifications.ts';
 
-/** The locks of one browser, for all of its tabs. */
+/** Locks shared by all tabs of a browser. */
 class FakeLocks {
   readonly #held: { name: string; mode: LockMode }[] = [];
   readonly #waiting: (() => void)[] = [];

@@ -1,21 +1,21 @@
-/** Notifications of the system while the app is open in a tab, and nobody looks at it: what push does for a device that is woken. */
+/** System notifications while the app is open but not visible; the counterpart of push. */
 import { base } from '#lib/util/address.ts';
 import { isPageVisible } from '#lib/ui/page-visibility.ts';
 
 const STORAGE_KEY = 'natter.in-passing';
-/** Held by the one tab that tells, of all that are open in this browser. */
+/** Lock of the tab that shows notifications. */
 const NOTIFIER_LOCK = 'natter.teller';
-/** Shared by the tabs that somebody has before them. */
+/** Shared lock of visible tabs. */
 const VISIBLE_LOCK = 'natter.looked-at';
 
 export interface DesktopNotification {
-  /** Of what one is told of. */
+  /** Id of the notification. */
   readonly id: string;
-  /** What comes later with the same one takes the place of what is there. */
+  /** A notification with the same tag is replaced. */
   readonly tag: string;
   readonly title: string;
   readonly body: string;
-  /** What is opened by whoever presses it. */
+  /** Path to open on click. */
   readonly path: string;
   readonly conversationId: string | null;
   readonly messageId: string | null;
@@ -34,7 +34,7 @@ export interface Environment {
   readonly isVisible: () => boolean;
 }
 
-/** What a browser has; null where it can show nothing: on plain http, and in some that are old. */
+/** Browser APIs; null if notifications are unsupported (plain HTTP, old browsers). */
 export function browserEnvironment(): Environment | null {
   if (!('Notification' in window) || !('serviceWorker' in navigator) || !('locks' in navigator)) return null;
   return {
@@ -46,7 +46,7 @@ export function browserEnvironment(): Environment | null {
   };
 }
 
-/** Whether this browser is to show any; it is, until somebody says otherwise. */
+/** Whether desktop notifications are enabled in this browser; on by default. */
 export function isDesktopNotificationsOn(): boolean {
   try {
     return localStorage.getItem(STORAGE_KEY) !== 'off';
@@ -59,7 +59,7 @@ export function setDesktopNotifications(isWanted: boolean): void {
   try {
     localStorage.setItem(STORAGE_KEY, isWanted ? 'on' : 'off');
   } catch {
-    // It is as it was with the next page.
+    // Without storage, not remembered.
   }
 }
 
@@ -67,12 +67,12 @@ export class DesktopNotifications {
   readonly #environment: Environment;
   #isNotifier = false;
   #releaseVisible: (() => void) | undefined;
-  /** One after another, so that nothing is taken back before it is shown. */
+  /** Serialises operations, so that closing follows showing. */
   #last: Promise<void> = Promise.resolve();
 
   constructor(around: Environment) {
     this.#environment = around;
-    // Held until the page is gone; then the next tab has its turn.
+    // Held until the tab closes; then the next tab takes over.
     this.#holdLock(NOTIFIER_LOCK, 'exclusive', () => {
       this.#isNotifier = true;
       return new Promise(() => undefined);
@@ -80,7 +80,7 @@ export class DesktopNotifications {
     this.updateVisibility();
   }
 
-  /** Somebody looks at this tab from now on, or no longer. */
+  /** Updates the visibility lock. */
   updateVisibility(): void {
     const isSeen = this.#environment.isVisible();
     if (isSeen && !this.#releaseVisible) {
@@ -92,13 +92,13 @@ export class DesktopNotifications {
     }
   }
 
-  /** `describe` is asked only where it is going to be shown. */
+  /** Shows a notification; `describe` is called only if needed. */
   show(describe: () => DesktopNotification | Promise<DesktopNotification>): Promise<void> {
     return this.#enqueue(async () => {
       const { isAllowed, isWanted, registration } = this.#environment;
       if (!this.#isNotifier || !isAllowed() || !isWanted() || (await this.#isAnyTabVisible())) return;
       const worker = await registration();
-      // A device that is woken is told by its push.
+      // Push shows it.
       if (!worker || (await worker.pushManager?.getSubscription())) return;
       const { id, tag, title, body, path, conversationId, messageId } = await describe();
       await worker.showNotification(title, {
@@ -113,7 +113,7 @@ export class DesktopNotifications {
     });
   }
 
-  /** It was read, or is no more. */
+  /** Closes notifications that were read or deleted. */
   close(isGone: (id: string) => boolean): Promise<void> {
     return this.#enqueue(async () => {
       if (!this.#environment.isAllowed()) return;
@@ -132,7 +132,7 @@ export class DesktopNotifications {
   }
 
   #enqueue(deed: () => Promise<void>): Promise<void> {
-    // It stands in the list all the same.
+    // The notification is in the list anyway.
     this.#last = this.#last.then(deed).catch(() => undefined);
     return this.#last;
   }

@@ -14,10 +14,10 @@ export async function markTab(mark: Mark): Promise<void> {
   plain ??= link.href;
   try {
     const icon = mark === 'none' ? plain : marked(await (drawn ??= read(plain)), mark);
-    // Another one may be wanted by now.
+    // The mark has changed meanwhile.
     if (wanted === mark) link.href = icon;
   } catch {
-    // It stays as it is, until there is something else to show.
+    // Redrawn on the next change.
     drawn = undefined;
   }
 }

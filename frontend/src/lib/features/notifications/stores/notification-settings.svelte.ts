@@ -2,7 +2,7 @@ import type { Api } from '#lib/api/client.ts';
 import type { NotificationSettings } from '../api.ts';
 import { Resource } from '#lib/api/resource.svelte.ts';
 
-/** What one wants to be told of. A change is shown at once, and taken back where the server refuses it. */
+/** Notification settings with optimistic changes. */
 export class NotificationSettingsStore {
   readonly settings: Resource<NotificationSettings>;
   readonly #api: Pick<Api, 'get' | 'patch'>;
@@ -21,7 +21,7 @@ export class NotificationSettingsStore {
     const turn = this.#turn;
     try {
       const now = await this.#api.patch('/notifications/settings', change);
-      // Else the answer to a later change is the one to show.
+      // A later change is in flight.
       if (turn === this.#turn) this.settings.set(now);
     } catch (error) {
       if (turn === this.#turn) this.settings.set(before);

@@ -17,21 +17,21 @@ interface NotificationUpdates {
   onConnect(handler: () => void): () => void;
 }
 
-/** What one is told of: how much of it is unread, and the list that is on the screen. */
+/** Notifications: unread count and visible list. */
 export class NotificationsStore {
   #unread = $state(0);
-  /** Of those that count, which are known: a frame may tell of one again. */
+  /** Counted ids; frames may repeat a notification. */
   readonly #counted = new Set<Id>();
   readonly #api: Pick<Api, 'get' | 'post'>;
   #shown: PagedResource<Notification> | undefined;
   #filter: ActivityFilter = 'all';
   #turn = 0;
 
-  /** Something has just come, for whoever makes it heard. */
+  /** Called for new notifications. */
   onArrival: (notification: Notification) => void = () => undefined;
-  /** Some of it was read or is no more, for whoever shows it elsewhere. */
+  /** Called when notifications were read or deleted. */
   onGone: (isGone: (id: Id) => boolean) => void = () => undefined;
-  /** Whether its conversation is before somebody’s eyes: then it is read as it comes. */
+  /** Whether the conversation is visible, which marks the notification read. */
   isSeen: (notification: Notification) => boolean = () => false;
 
   constructor(api: Pick<Api, 'get' | 'post'>, live: NotificationUpdates) {
@@ -44,7 +44,7 @@ export class NotificationsStore {
     return this.#unread;
   }
 
-  /** Asks how much is unread; the list on the screen is read anew as well. */
+  /** Loads the unread count and refreshes the visible list. */
   async load(): Promise<void> {
     this.#turn += 1;
     const turn = this.#turn;
@@ -57,7 +57,7 @@ export class NotificationsStore {
       if (page.total <= page.items.length) this.onGone((id) => !this.#counted.has(id));
       if (this.#shown?.isKnown) void this.#shown.refresh();
     } catch {
-      // The next hello asks again.
+      // The next hello retries.
     }
   }
 

@@ -1,4 +1,4 @@
-/** What the palette offers for what is typed. */
+/** Options of the command palette. */
 import type { Component } from 'svelte';
 import type { App } from '#lib/app/app.ts';
 import { isAssistantChat, isPair } from '#lib/features/conversations/kinds.ts';
@@ -38,12 +38,12 @@ export type Option =
   | (Entry & { readonly group: 'do'; readonly icon: Component; readonly run: () => unknown })
   | (Entry & { readonly group: 'ask' })
   | (Entry & { readonly group: 'files'; readonly hit: SearchHit; readonly file: Upload })
-  /** Without a hit: the way to all of them. */
+  /** Without a hit: opens the search page. */
   | (Entry & { readonly group: 'messages'; readonly hit?: SearchHit });
 
 export const GROUPS = ['narrow', 'recent', 'go', 'browse', 'people', 'do', 'files', 'messages', 'ask'] as const;
 
-/** So many are asked for, as some of them may be one's own already. */
+/** Requested results; some may be own conversations. */
 const OTHERS = 20;
 const OTHERS_SHOWN = 5;
 const PEOPLE_SHOWN = 6;
@@ -76,7 +76,7 @@ export class PaletteOptions {
   readonly options = $derived.by<readonly Option[]>(() => {
     if (this.#asking.pending) return this.#narrowing();
     const files = this.#files();
-    // What is narrowed is a search for messages and files.
+    // With filters, only messages and files are searched.
     if (this.#asking.chips.length > 0) return [...files, ...this.#messages(files)];
     const text = this.#asking.text.trim();
     if (text === '') return [...this.#searches(), ...this.#own('', 6), ...this.#does('')];
@@ -172,7 +172,7 @@ export class PaletteOptions {
     const { conversations, presence, session, workspaces } = this.#app;
     const found = await workspaces.findPeople(workspaceId, q);
     presence.add(found.items);
-    // Those one already talks to stand above, as conversations.
+    // Existing conversations are listed above.
     const known = new Set(
       conversations
         .in(workspaceId)
@@ -243,7 +243,7 @@ export class PaletteOptions {
     }));
   }
 
-  /** Files that go by what is typed, or say it. Where only the words beside one fit, its message is enough. */
+  /** Files whose name or text matches; otherwise their message is listed. */
   #files(): Option[] {
     const { words } = this.#asking;
     if (words === '') return [];
@@ -267,7 +267,7 @@ export class PaletteOptions {
     const found = this.#found?.items ?? [];
     const hits = found.flatMap((hit): Option[] => {
       const { message } = hit;
-      // Its words have nothing to do with what was found, which stands among the files.
+      // Shown among the files already.
       if (!message || (shown.has(message.id) && (hit.file || message.content === ''))) return [];
       return [
         { group: 'messages', key: message.id, label: messagePreview(message), about: this.#whereabouts(hit), hit }
@@ -282,7 +282,7 @@ export class PaletteOptions {
   }
 }
 
-/** Conversations with the same assistant are told apart by their time. */
+/** Distinguishes chats with the same assistant by time. */
 function aboutOf(conversation: Conversation): string {
   const { kind, assistants, last_activity_at } = conversation;
   if (!isAssistantChat(conversation)) return nameIn(KINDS, kind);

@@ -5,10 +5,10 @@ vi.stubGlobal('navigator', { languages: ['en-GB'] });
 
 const NOW = new Date('2026-11-25T17:05:00Z');
 
-/** A zone so many hours ahead of UTC as the test's machine and these. */
+/** Zone with an offset from UTC. */
 function zone(hours: number): string {
   const ahead = hours - NOW.getTimezoneOffset() / 60;
-  // Their signs are the other way round.
+  // Their signs are inverted.
   return ahead === 0 ? 'Etc/GMT' : `Etc/GMT${ahead > 0 ? '-' : '+'}${Math.abs(ahead)}`;
 }
 

@@ -2,12 +2,12 @@ import { clock } from '#lib/i18n/dates.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { minutesAhead } from '../timezones.ts';
 
-/** What a clock shows there: “15:40”. */
+/** Local time: “15:40”. */
 export function clockIn(zone: string, now: Date): string {
   return clock(now, zone);
 }
 
-/** “15:40 local time (2 h ahead of you)”, for oneself without the difference; undefined where this browser does not know the zone. */
+/** “15:40 local time (2 h ahead of you)”, without the difference for oneself; undefined for unknown zones. */
 export function localTime(zone: string, now: Date, isOwn = false): string | undefined {
   const ahead = minutesAhead(zone, now);
   if (ahead === undefined) return undefined;

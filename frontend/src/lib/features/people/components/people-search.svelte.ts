@@ -5,16 +5,16 @@ import type { WorkspacesStore } from '#lib/features/workspaces/workspaces.svelte
 
 const TYPING_PAUSE = 150;
 
-/** People of the current workspace who fit what is typed; oneself is not among them. */
+/** Search for people of the workspace, except oneself. */
 export class PeopleSearch {
   query = $state('');
   error = $state<unknown>(null);
 
-  /** Who came back, and for what; nothing has come before the first time. */
+  /** Last response and its query; null before the first. */
   #found = $state.raw<{ items: readonly User[]; query: string | null }>({ items: [], query: null });
   readonly #isWaiting = $derived(this.#found.query !== this.query.trim());
 
-  /** Until the answer to what is typed is here, those of before who fit it: then nobody moves under a finger when it comes. */
+  /** Until the response arrives, filters the previous results, so that rows don't move. */
   readonly items: readonly User[] = $derived.by(() => {
     if (!this.#isWaiting) return this.#found.items;
     return this.#found.items.filter((user) => rank(user.display_name, this.query) !== undefined);
@@ -26,7 +26,7 @@ export class PeopleSearch {
   readonly #ownId: Id | undefined;
   #turn = 0;
 
-  /** To be made in a component's initialisation: it follows `query` from there. */
+  /** Must be constructed during component initialisation. */
   constructor(workspaces: WorkspacesStore, presence: PresenceStore, ownId: Id | undefined) {
     this.#workspaces = workspaces;
     this.#presence = presence;

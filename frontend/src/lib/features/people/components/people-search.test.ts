@@ -28,7 +28,7 @@ test('until the answer is here, those of before who fit are shown, and nobody el
     [true, ['Bén']],
     [false, ['Bén', 'Benedikt']]
   ]);
-  // Whether there is anybody is not known before the answer.
+  // Unknown before the response.
   expect(await typed('zoe')).toEqual([
     [true, []],
     [false, []]

@@ -2,7 +2,7 @@
 
 const SIDE = 256;
 
-/** The middle of it; null where it is no picture that can be shown. */
+/** Crops to the centre; null if the file is no image. */
 export async function asFace(file: Blob): Promise<Blob | null> {
   const bitmap = await createImageBitmap(file).catch(() => null);
   if (!bitmap) return null;

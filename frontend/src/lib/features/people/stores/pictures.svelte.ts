@@ -4,13 +4,13 @@ import type { Id, UserChanged } from '#lib/api/types.ts';
 import type { App } from '#lib/app/app.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
-/** Who comes into view at the same moment is asked about at once. */
+/** Batches people who come into view together, in milliseconds. */
 const BATCH_DELAY = 50;
 const MAX_BATCH = 50;
-/** While nothing is connected nobody tells of new pictures: they are asked for again when their people are drawn anew after so long. */
+/** Pictures are reloaded after this time, because events may be missed while disconnected, in milliseconds. */
 const MAX_AGE = 10 * 60_000;
 
-/** What people look like, asked for as they are drawn. */
+/** Profile pictures, loaded when rendered. */
 export class PicturesStore {
   readonly #api: Pick<Api, 'get' | 'put' | 'delete'>;
   readonly #now: () => number;
@@ -23,12 +23,12 @@ export class PicturesStore {
     this.#now = now;
   }
 
-  /** The upload that shows somebody; undefined where there is none, or it is not known yet. */
+  /** Upload id of a picture; undefined if none or unknown. */
   of(id: Id): Id | undefined {
     return this.#known.get(id);
   }
 
-  /** Somebody is drawn. */
+  /** Requests a picture for rendering. */
   request(id: Id): void {
     if (this.#now() - (this.#asked.get(id) ?? -Infinity) < MAX_AGE) return;
     this.#asked.set(id, this.#now());
@@ -36,18 +36,18 @@ export class PicturesStore {
     this.#waiting.add(id);
   }
 
-  /** Somebody who was drawn may look different now. */
+  /** Invalidates a picture. */
   again(id: Id): void {
     if (this.#asked.delete(id)) this.request(id);
   }
 
-  /** Somebody has another picture, or none any more. */
+  /** Applies a picture change. */
   applyChange({ user_id, picture }: UserChanged): void {
     if (picture) this.#known.set(user_id, picture);
     else this.#known.delete(user_id);
   }
 
-  /** Takes what was uploaded for one's own. */
+  /** Sets an upload as the own picture. */
   async choose(uploadId: Id): Promise<void> {
     const { user_id, upload_id } = await this.#api.put('/users/me/picture', { upload_id: uploadId });
     this.#known.set(user_id, upload_id);
@@ -74,7 +74,7 @@ export class PicturesStore {
         else this.#known.delete(id);
       }
     } catch {
-      // People have their initials; whoever is drawn next asks again.
+      // Retried at the next rendering.
       for (const id of ids) this.#asked.delete(id);
     }
   }

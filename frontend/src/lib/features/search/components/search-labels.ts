@@ -1,4 +1,4 @@
-/** How searches are written for people. */
+/** Labels of searches. */
 import { nameIn } from '#lib/util/enum-lookup.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { regional } from '#lib/i18n/dates.ts';
@@ -19,7 +19,7 @@ const IS: readonly (readonly [string, () => string])[] = [
 
 export const hasWord = (has: SearchHas): string => nameIn(HAS, has);
 
-/** What an operator takes. */
+/** Hint for operator values. */
 export const operatorHint: Record<Operator, () => string> = {
   from: m.search_hint_person,
   in: m.search_hint_place,

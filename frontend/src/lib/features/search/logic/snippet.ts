@@ -6,7 +6,7 @@ export interface Piece {
   readonly isFound: boolean;
 }
 
-/** Of private use: no text that is shown has them. */
+/** Private-use characters, which visible text doesn't contain. */
 const [OPEN, CLOSE] = ['\uE000', '\uE001'];
 const BEFORE = 90;
 const MAX_SNIPPET = 300;
@@ -39,7 +39,7 @@ function pieces(text: string): Piece[] {
   const add = (part: string, isFound: boolean) => part !== '' && found.push({ text: part, isFound });
   for (const [index, part] of text.split(OPEN).entries()) {
     const [inside = '', ...rest] = part.split(CLOSE);
-    // Without its end it was cut off there; the first part stands before all of them.
+    // A missing end mark means truncation.
     add(inside, index > 0);
     add(rest.join(''), false);
   }

@@ -2,7 +2,7 @@ import type { SearchDayFacet } from '../api.ts';
 
 const DAY = 86_400_000;
 const MAX_ITEMS = 12;
-/** So many days a bar can be long: a day, a week, about a month, a quarter, a year. */
+/** Bar lengths in days: day, week, month, quarter, year, five years. */
 const LENGTHS = [1, 7, 30, 91, 365, 1826];
 
 /** The day of a moment on this device, counted from 1970. */
@@ -11,7 +11,7 @@ function dayOf(moment: number): number {
   return Math.round(Date.UTC(local.getFullYear(), local.getMonth(), local.getDate()) / DAY);
 }
 
-/** From the first day on which there is something to now, in a dozen bars or fewer. */
+/** Date ranges from the first hit until now, at most a dozen. */
 export function spans(days: readonly SearchDayFacet[], now = Date.now()): { from: number; count: number }[] {
   const counted = days.map(({ begins_at, count }) => ({ day: dayOf(Date.parse(begins_at)), count }));
   const first = counted[0]?.day;

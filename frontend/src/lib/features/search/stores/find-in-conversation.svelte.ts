@@ -6,18 +6,17 @@ import { namedZone } from '#lib/features/people/timezones.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
 const PAGE = 50;
-/** So many pages in a row may have nothing that one may read. */
+/** Maximum number of consecutive pages without readable hits. */
 const MAX_EMPTY_PAGES = 5;
 
-/** What is looked for in one conversation, and which of the messages with it is looked at: the newest first. */
+/** Search in one conversation and the current match, newest first. */
 export class FindInConversationStore {
-  /** What is typed. */
   text = $state('');
   found = $state.raw<readonly Message[]>([]);
-  /** Which of them is looked at; -1: none yet. */
+  /** Index of the current match; -1 for none. */
   at = $state(-1);
   total = $state.raw<SearchTotal | null>(null);
-  /** It was answered. */
+  /** Whether a response has arrived. */
   isKnown = $state(false);
   isLoading = $state(false);
   error = $state.raw<unknown>(null);
@@ -35,19 +34,19 @@ export class FindInConversationStore {
     this.#api = api;
   }
 
-  /** How many there are, as far as that is known. */
+  /** Number of matches, as far as known. */
   get count(): number {
     return Math.max(this.total?.count ?? 0, this.found.length);
   }
 
-  /** Asks for what is typed, unless that is what was asked for last. */
+  /** Searches the current text unless it is unchanged. */
   search(): Promise<void> {
     const q = this.text.trim();
     if (q !== this.#searchedText || this.error !== null) this.#searching = this.#start(q);
     return this.#searching;
   }
 
-  /** To the one before in time; from the oldest to the newest. */
+  /** Moves to the older match; wraps around. */
   async older(): Promise<Message | undefined> {
     await this.search();
     const end = this.found.length - 1;
@@ -61,7 +60,7 @@ export class FindInConversationStore {
     return this.#next === null ? this.#select(0) : undefined;
   }
 
-  /** To the one after in time; from the newest to the oldest, where that is known. */
+  /** Moves to the newer match; wraps around if all are loaded. */
   async newer(): Promise<Message | undefined> {
     await this.search();
     if (this.at > 0) return this.#select(this.at - 1);
@@ -100,7 +99,7 @@ export class FindInConversationStore {
           limit: PAGE,
           cursor: after ?? undefined
         });
-        // Something else is looked for meanwhile.
+        // A newer search has started.
         if (turn !== this.#turn) return;
         const before = after === null ? [] : this.found;
         const known = new Set(before.map(({ id }) => id));
@@ -127,14 +126,14 @@ export class FindInConversationStore {
 
 const kept = perAccount(() => ({ find: null as FindInConversationStore | null }));
 
-/** As it was left: on a phone a thread that was found takes the place of its conversation for a while. */
+/** Find state of a conversation. Kept, because on phones an opened thread replaces the conversation. */
 export function findStoreOf(app: App, conversationId: Id): FindInConversationStore {
   const place = kept(app);
   if (place.find?.conversationId !== conversationId) place.find = new FindInConversationStore(app.api, conversationId);
   return place.find;
 }
 
-/** Nothing is looked for any more. */
+/** Clears the search. */
 export function clearFind(app: App): void {
   kept(app).find = null;
 }

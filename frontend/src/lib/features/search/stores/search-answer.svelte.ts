@@ -4,10 +4,10 @@ import { namedZone } from '#lib/features/people/timezones.ts';
 import { asText } from '../query.ts';
 import type { SearchQuery } from '../search.svelte.ts';
 
-/** What an assistant says about messages: what is there, on its way, or went wrong. It is kept nowhere. */
+/** Answer of an assistant with its loading state; not stored. */
 export class AnswerStore<T extends SearchAnswer = SearchAnswer> {
   value = $state.raw<T | null>(null);
-  /** What was asked beside what is read. */
+  /** Follow-up question. */
   question = $state('');
   isLoading = $state(false);
   error = $state.raw<unknown>(null);
@@ -42,7 +42,7 @@ export class AnswerStore<T extends SearchAnswer = SearchAnswer> {
   }
 }
 
-/** About what was found. */
+/** Answer about search results. */
 export class SearchAnswerStore extends AnswerStore {
   readonly #api: Pick<Api, 'post'>;
 

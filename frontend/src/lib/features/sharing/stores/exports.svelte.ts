@@ -12,17 +12,17 @@ type ExportProgress =
   | { type: 'export.progress'; payload: { upload_id: Id; messages: number; of: number } }
   | { type: 'export.ended'; payload: { upload_id: Id; upload: Upload | null } };
 
-/** An export that was asked for: how far it is, and how it ended. */
+/** Export with progress and result. */
 export class ExportStore {
   messages = $state(0);
-  /** How many there are; 0 until it has begun. */
+  /** Total number of messages; 0 before the start. */
   of = $state(0);
   state = $state<'running' | 'ready' | 'failed'>('running');
   #upload: Upload | null = null;
   #isWatched = true;
   #leave: () => void = () => undefined;
 
-  /** Asks for it, and listens from before on: a short one may end before the answer is here. */
+  /** Starts an export. Listens before the request, because short ones finish before the response. */
   static async start(api: Api, live: LiveUpdates, conversationId: Id, input: ExportInput): Promise<ExportStore> {
     const running = new ExportStore();
     let id: Id | undefined;
@@ -33,7 +33,7 @@ export class ExportStore {
       if (id === undefined) early.push(told);
       else if (told.payload.upload_id === id) running.#applyProgress(told);
     });
-    // What was told while there was no connection is asked for.
+    // Polls after a reconnect.
     const unsubscribeStale = live.onStale({ requestedAt: Date.now() }, () => void running.#poll(api, id));
     running.#leave = () => {
       leave();
@@ -50,7 +50,7 @@ export class ExportStore {
     }
   }
 
-  /** Nobody looks at it any more: how it ends is said beside whatever else is looked at. */
+  /** Stops watching; the result is shown as a toast. */
   unwatch(): void {
     this.#isWatched = false;
     if (this.state === 'running') toast(m.export_begun());

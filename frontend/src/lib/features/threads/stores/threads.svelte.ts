@@ -8,7 +8,7 @@ import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 30;
-/** What is new in several threads at once is asked for once. */
+/** Batches updates, in milliseconds. */
 const BATCH_DELAY = 600;
 
 export class ThreadsStore {
@@ -32,7 +32,7 @@ export class ThreadsStore {
     void this.list.load();
   }
 
-  /** As long as the list is shown; what may have changed it is followed by reading it again. */
+  /** Reloads the list on relevant events while shown. */
   follow(live: LiveUpdates): () => void {
     const leave = [live.on((frame) => this.#handleFrame(frame)), live.onStale(this.list, () => this.#soon())];
     return () => {
@@ -41,7 +41,7 @@ export class ThreadsStore {
     };
   }
 
-  /** Everything that is unread in what is listed is read. */
+  /** Marks all listed threads read. */
   async readAll(): Promise<void> {
     const unread = this.list.items.filter((thread) => thread.unread > 0);
     for (const { root } of unread)

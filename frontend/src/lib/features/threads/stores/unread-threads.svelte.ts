@@ -1,13 +1,13 @@
-/** In how many of the threads that one follows there is something new. */
+/** Number of followed threads with unread replies. */
 import { isDurable } from '#lib/realtime/frames.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { Id, Message, ServerFrame } from '#lib/api/types.ts';
 import { isCalled } from '#lib/features/conversations/is-called.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
-/** Of older ones it is learnt when they are looked at. */
+/** Maximum number of remembered threads. */
 const MAX_REMEMBERED = 50;
-/** What comes at once is asked for once, and not by everybody at the same time. */
+/** Batches updates, with jitter across clients. */
 const BATCH_DELAY = 700;
 const MAX_JITTER = 600;
 
@@ -15,7 +15,7 @@ export class UnreadThreadsStore {
   #unread = $state.raw<ReadonlyMap<Id, number>>(new Map());
   readonly #api: Api;
   readonly #me: () => Id | undefined;
-  /** Whether a message of one's own has that id, as far as one knows. */
+  /** Whether a message is known to be the user's. */
   readonly #isOwn: (conversationId: Id, messageId: Id) => boolean;
   #requestedAt: number | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -32,7 +32,7 @@ export class UnreadThreadsStore {
     return count;
   }
 
-  /** When they were asked for last; null: never yet, -Infinity: in vain. */
+  /** Time of the last request; null if never requested, -Infinity if it failed. */
   get requestedAt(): number | null {
     return this.#requestedAt;
   }
@@ -52,7 +52,7 @@ export class UnreadThreadsStore {
       const { items } = await this.#api.get('/threads', { filter: 'all', page_size: MAX_REMEMBERED });
       this.#unread = new Map(items.map(({ root, unread }) => [root.id, unread]));
     } catch {
-      // The next hello or the next reply asks again.
+      // The next hello or reply retries.
       this.#requestedAt = -Infinity;
     }
   }
@@ -69,7 +69,7 @@ export class UnreadThreadsStore {
     }
   }
 
-  /** One follows the thread, or does so from this reply on. */
+  /** Whether the reply concerns a followed thread. */
   #concerns({ thread_id, conversation_id, mentions, sender }: Message): boolean {
     if (!thread_id) return false;
     const me = this.#me() ?? null;

@@ -13,7 +13,7 @@ export function urlProblem(value: string): string | undefined {
   return url && ['https:', 'http:'].includes(url.protocol) ? undefined : m.mcp_url_wrong();
 }
 
-/** What has to be told of secrets: those that are new or replaced, and null for those that are gone. */
+/** Changed secrets; null deletes one. */
 export function secretsOf(secrets: readonly Secret[], stored: readonly string[]): Record<string, string | null> {
   const input: Record<string, string | null> = {};
   for (const name of stored) input[name] = null;

@@ -11,6 +11,6 @@ it('gives all, some or none of the tools of a server', () => {
   expect(grantOf(grants, 's1')?.tools).toBeNull();
   grants = withGrant(grants, 's1', undefined);
   expect(grantOf(grants, 's1')).toBeUndefined();
-  // Without its last tool it has nothing of the server.
+  // Without its last tool the grant is removed.
   expect(withGrant(grants, 's2', [])).toEqual([]);
 });

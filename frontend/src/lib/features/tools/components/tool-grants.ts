@@ -1,4 +1,4 @@
-/** What an assistant may use of which server. */
+/** Tool grants of an assistant. */
 import type { Tool, ToolGrant } from '#lib/api/tools.ts';
 import type { Id } from '#lib/api/types.ts';
 
@@ -6,7 +6,7 @@ export function grantOf(grants: readonly ToolGrant[], serverId: Id): ToolGrant |
   return grants.find(({ server_id }) => server_id === serverId);
 }
 
-/** With those tools of the server: null for all of them, undefined for none. */
+/** Replaces the grant of a server: null for all tools, undefined for none. */
 export function withGrant(grants: readonly ToolGrant[], serverId: Id, tools: string[] | null | undefined): ToolGrant[] {
   const others = grants.filter(({ server_id }) => server_id !== serverId);
   return tools === undefined || tools?.length === 0 ? others : [...others, { server_id: serverId, tools }];

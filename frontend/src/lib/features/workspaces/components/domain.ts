@@ -1,6 +1,6 @@
 import { m } from '#lib/paraglide/messages.js';
 
-/** People paste addresses and links where a domain is asked for: “anna@Example.com” is meant as “example.com”. */
+/** Normalises pasted input: “anna@Example.com” becomes “example.com”. */
 export function domainOf(text: string): string {
   return text
     .trim()

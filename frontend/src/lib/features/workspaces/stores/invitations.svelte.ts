@@ -11,7 +11,7 @@ const DAY = 86_400_000;
 /** The open ways into one workspace. */
 export class InvitationsStore {
   readonly list: PagedResource<Invitation>;
-  /** The one that was just made: its link can be read only now. */
+  /** Newly created invitation; its link is shown only once. */
   fresh = $state.raw<NewInvitation | null>(null);
   readonly #api: Api;
   readonly #path: `/workspaces/${Id}/invitations`;
