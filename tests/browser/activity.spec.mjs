@@ -2,7 +2,10 @@
 
 import { apiOf, DESKTOP, expect, PHONE, shoot, test } from './people.mjs';
 
-test('what concerns one comes to the activity page, and is read with its conversation', async ({ arrive, server }) => {
+test('lists notifications on the activity page and marks them read with their conversation', async ({
+  arrive,
+  server
+}) => {
   const [anna, ben] = [await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } }), await arrive('Ben')];
   const entry = ben.page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: /^Activity/ });
   await entry.click();
@@ -99,7 +102,7 @@ test('what concerns one comes to the activity page, and is read with its convers
   await expect(ben.page.getByRole('main').getByText(/reacted/)).toBeVisible();
 });
 
-test('one says what one wants to be told of, and it stays', async ({ arrive }) => {
+test('stores notification settings', async ({ arrive }) => {
   const anna = await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } });
   const { page } = anna;
   await page.goto('/settings#notifications');
@@ -139,10 +142,7 @@ test('one says what one wants to be told of, and it stays', async ({ arrive }) =
   await expect(section.getByRole('switch', { name: 'Show the message text' })).not.toBeChecked();
 });
 
-test('conversations that tell of something else are listed, and left to the settings again', async ({
-  arrive,
-  server
-}) => {
+test('lists conversations with their own notification level and resets them', async ({ arrive, server }) => {
   const anna = await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } });
   const { page } = anna;
   const api = await apiOf(server, anna);

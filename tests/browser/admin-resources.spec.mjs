@@ -2,60 +2,56 @@
 
 import { apiOf, DESKTOP, expect, PASSWORD, PHONE, shoot, signInAsAdmin, test } from './people.mjs';
 
-test(
-  'an admin finds somebody, suspends them and lets them in again',
-  { tag: '@gate' },
-  async ({ arrive, browser, server }) => {
-    const anna = await arrive('Anna');
-    const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
-    const admin = await signInAsAdmin(context, server);
-    const { page } = admin;
-    await page.goto('/admin');
-    await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: 'Users' }).click();
-    await expect(page.getByRole('heading', { level: 1, name: 'Users' })).toBeVisible();
-    await page.getByRole('searchbox', { name: 'Name, email or ID' }).fill(anna.email);
-    await expect(page).toHaveURL(/q=/);
-    await expect(page.getByRole('row')).toHaveCount(2);
-    await admin.expectFlawless('the users');
-    await page.getByRole('button', { name: anna.name }).click();
-    const dialog = page.getByRole('dialog', { name: anna.name });
-    await expect(dialog.getByText(anna.email)).toBeVisible();
-    await expect(dialog.getByRole('heading', { name: 'Devices' })).toBeVisible();
-    await expect(dialog.getByRole('button', { name: /^Sign out/ }).first()).toBeVisible();
-    await admin.expectFlawless('somebody');
-    await page.setViewportSize(PHONE.viewport);
-    await admin.expectFlawless('somebody on a phone');
-    await page.setViewportSize(DESKTOP);
+test('suspends and restores an account', { tag: '@gate' }, async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+  const admin = await signInAsAdmin(context, server);
+  const { page } = admin;
+  await page.goto('/admin');
+  await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: 'Users' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Users' })).toBeVisible();
+  await page.getByRole('searchbox', { name: 'Name, email or ID' }).fill(anna.email);
+  await expect(page).toHaveURL(/q=/);
+  await expect(page.getByRole('row')).toHaveCount(2);
+  await admin.expectFlawless('the users');
+  await page.getByRole('button', { name: anna.name }).click();
+  const dialog = page.getByRole('dialog', { name: anna.name });
+  await expect(dialog.getByText(anna.email)).toBeVisible();
+  await expect(dialog.getByRole('heading', { name: 'Devices' })).toBeVisible();
+  await expect(dialog.getByRole('button', { name: /^Sign out/ }).first()).toBeVisible();
+  await admin.expectFlawless('somebody');
+  await page.setViewportSize(PHONE.viewport);
+  await admin.expectFlawless('somebody on a phone');
+  await page.setViewportSize(DESKTOP);
 
-    await dialog.getByRole('button', { name: 'Suspend…' }).click();
-    const asking = page.getByRole('dialog', { name: /^Suspend/ });
-    await asking.getByLabel('Reason').fill('Sends spam');
-    await admin.expectFlawless('the question before a suspension');
-    await asking.getByRole('button', { name: 'Suspend', exact: true }).click();
-    await expect(dialog.getByText('Sends spam')).toBeVisible();
-    // At once, without a reload of theirs.
-    await expect(anna.page.getByRole('button', { name: 'Sign in', exact: true })).toBeVisible();
-    await anna.fillSignIn();
-    await expect(anna.page.getByText('This account is suspended.')).toBeVisible();
-    await page.keyboard.press('Escape');
-    await page.getByRole('combobox', { name: 'Filter by state' }).selectOption('suspended');
-    await expect(page).toHaveURL(/status=suspended/);
-    await expect(page.getByRole('row').filter({ hasText: anna.email })).toContainText('Suspended');
+  await dialog.getByRole('button', { name: 'Suspend…' }).click();
+  const asking = page.getByRole('dialog', { name: /^Suspend/ });
+  await asking.getByLabel('Reason').fill('Sends spam');
+  await admin.expectFlawless('the question before a suspension');
+  await asking.getByRole('button', { name: 'Suspend', exact: true }).click();
+  await expect(dialog.getByText('Sends spam')).toBeVisible();
+  // At once, without a reload of theirs.
+  await expect(anna.page.getByRole('button', { name: 'Sign in', exact: true })).toBeVisible();
+  await anna.fillSignIn();
+  await expect(anna.page.getByText('This account is suspended.')).toBeVisible();
+  await page.keyboard.press('Escape');
+  await page.getByRole('combobox', { name: 'Filter by state' }).selectOption('suspended');
+  await expect(page).toHaveURL(/status=suspended/);
+  await expect(page.getByRole('row').filter({ hasText: anna.email })).toContainText('Suspended');
 
-    await page.getByRole('button', { name: anna.name }).click();
-    await dialog.getByRole('button', { name: 'Restore' }).click();
-    await page.getByRole('alertdialog').getByRole('button', { name: 'Restore' }).click();
-    await expect(dialog.getByText('Sends spam')).toHaveCount(0);
-    await anna.page.reload();
-    await anna.signIn();
-    await dialog.getByRole('link', { name: 'Their actions in the audit log' }).click();
-    await expect(page).toHaveURL(/actor=/);
-    await expect(page.getByRole('table')).toBeVisible();
-    await context.close();
-  }
-);
+  await page.getByRole('button', { name: anna.name }).click();
+  await dialog.getByRole('button', { name: 'Restore' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Restore' }).click();
+  await expect(dialog.getByText('Sends spam')).toHaveCount(0);
+  await anna.page.reload();
+  await anna.signIn();
+  await dialog.getByRole('link', { name: 'Their actions in the audit log' }).click();
+  await expect(page).toHaveURL(/actor=/);
+  await expect(page.getByRole('table')).toBeVisible();
+  await context.close();
+});
 
-test('several who were idle are suspended and restored at once', async ({ arrive, browser, server }) => {
+test('suspends and restores idle accounts in bulk', async ({ arrive, browser, server }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);
@@ -95,7 +91,7 @@ test('several who were idle are suspended and restored at once', async ({ arrive
   await context.close();
 });
 
-test('an account is made for somebody, who chooses their password', async ({ browser, server }) => {
+test('invites an account that chooses its password', async ({ browser, server }) => {
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
@@ -134,7 +130,7 @@ test('an account is made for somebody, who chooses their password', async ({ bro
   await context.close();
 });
 
-test('a workspace is given to somebody else, and deleted with its name typed', async ({ arrive, browser, server }) => {
+test('transfers and deletes a workspace', async ({ arrive, browser, server }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   const [annas, bens] = [await apiOf(server, anna), await apiOf(server, ben)];
   const name = 'Harbour and Quay';
@@ -165,11 +161,7 @@ test('a workspace is given to somebody else, and deleted with its name typed', a
   await context.close();
 });
 
-test('conversations are found by where they are, and nothing that is said in them is shown', async ({
-  arrive,
-  browser,
-  server
-}) => {
+test('lists conversations by place without their content', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const annas = await apiOf(server, anna);
   const { id } = await annas.call('POST', '/r1/workspaces', { name: 'Quayside' });
@@ -216,7 +208,7 @@ test('conversations are found by where they are, and nothing that is said in the
   await context.close();
 });
 
-test('a channel is given to another member, and deleted with its name typed', async ({ arrive, browser, server }) => {
+test('transfers and deletes a channel', async ({ arrive, browser, server }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   const [annas, bens] = [await apiOf(server, anna), await apiOf(server, ben)];
   const title = `slipway-${anna.name.toLowerCase()}`.replaceAll(' ', '-');
@@ -251,7 +243,7 @@ test('a channel is given to another member, and deleted with its name typed', as
   await context.close();
 });
 
-test('a new installation is set up, left and come back to', { tag: '@gate' }, async ({ browser, server }) => {
+test('sets up a new installation in several visits', { tag: '@gate' }, async ({ browser, server }) => {
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
@@ -278,7 +270,7 @@ test('a new installation is set up, left and come back to', { tag: '@gate' }, as
   await context.close();
 });
 
-test('the configuration says where it comes from', async ({ browser, server }) => {
+test('shows settings with their sources', async ({ browser, server }) => {
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
@@ -297,7 +289,7 @@ for (const { name, options } of [
   { name: 'desktop, dark', options: { viewport: DESKTOP, colorScheme: 'dark' } },
   { name: 'phone, light', options: { ...PHONE, colorScheme: 'light' } }
 ]) {
-  test(`every page of the console (${name})`, async ({ browser, server }) => {
+  test(`console pages are accessible (${name})`, async ({ browser, server }) => {
     test.slow();
     const context = await browser.newContext({ baseURL: server.url, ...options });
     const admin = await signInAsAdmin(context, server);
@@ -320,7 +312,7 @@ for (const { name, options } of [
   });
 }
 
-test('what can’t be loaded of it says so', async ({ browser, server }) => {
+test('reports failed console pages', async ({ browser, server }) => {
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;

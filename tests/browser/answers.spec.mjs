@@ -21,7 +21,7 @@ const silentVoices = () => {
 
 const spoken = (page) => page.evaluate(() => window.speechSynthesis.said.map(({ text }) => text));
 
-test('an answer is read aloud until that is stopped', async ({ arrive, upstream }) => {
+test('reads an answer aloud until it is stopped', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await page.addInitScript(silentVoices);
@@ -45,7 +45,7 @@ test('an answer is read aloud until that is stopped', async ({ arrive, upstream 
   await expect.poll(() => spoken(page)).toHaveLength(0);
 });
 
-test('what a model thinks is shown while it thinks, and stays where it is', async ({ arrive, upstream }) => {
+test('shows reasoning while it streams without moving it', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   await anna.openAssistant();
   upstream.next({ thoughts: ['Let me count', ' them.'], words: ['Eight', ' connections.'], step: true });
@@ -95,10 +95,7 @@ for (const [size, options] of [
   ['a large screen', {}],
   ['a phone', PHONE]
 ])
-  test(`nothing jumps while an answer comes, and while its chat is opened, on ${size}`, async ({
-    arrive,
-    upstream
-  }) => {
+  test(`causes no layout shift while an answer streams or its chat opens, on ${size}`, async ({ arrive, upstream }) => {
     const anna = await arrive('Anna', options);
     const { page } = anna;
     const expectStill = async (what) => {
@@ -128,7 +125,7 @@ for (const [size, options] of [
     await expectStill('an answer that comes');
   });
 
-test('two models answer one question beside each other, and the chosen one goes on', async ({ arrive, upstream }) => {
+test('compares two models and continues with the chosen one', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await anna.openAssistant();
@@ -162,7 +159,7 @@ test('two models answer one question beside each other, and the chosen one goes 
   await anna.sees('Large words.');
 });
 
-test('a question is asked of two models, which answer at the same time', async ({ arrive, upstream }) => {
+test('asks two models in parallel', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await anna.openAssistant();
@@ -194,7 +191,7 @@ test('a question is asked of two models, which answer at the same time', async (
   await anna.sees('Small words');
 });
 
-test('another model gives an answer again, and goes on with the chat', async ({ arrive, upstream }) => {
+test('regenerates an answer with another model and continues with it', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await anna.openAssistant();
@@ -227,7 +224,7 @@ test('another model gives an answer again, and goes on with the chat', async ({ 
   await expect(page.getByRole('button', { name: 'Model: large' })).toBeVisible();
 });
 
-test('what an answer took is told, on a phone, too', async ({ arrive, upstream }) => {
+test('shows the cost of an answer on all screen sizes', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna', PHONE);
   const { page } = anna;
   await anna.openAssistant();
@@ -247,7 +244,7 @@ test('what an answer took is told, on a phone, too', async ({ arrive, upstream }
   await expect(facts).toHaveCount(0);
 });
 
-test('a page of an answer opens beside the chat, and reaches nothing', async ({ arrive, upstream }) => {
+test('opens an HTML artifact in a sandbox without network', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await anna.openAssistant();

@@ -2,55 +2,51 @@
 
 import { expect, PHONE, test, Visitor } from './people.mjs';
 
-test(
-  'a group is made, renamed, handed over and left, and everybody sees it at once',
-  { tag: '@gate' },
-  async ({ arrive }) => {
-    const anna = await arrive('Anna');
-    const ben = await arrive('Ben');
-    const cleo = await arrive('Cleo', PHONE);
+test('creates, renames, hands over and leaves a group live', { tag: '@gate' }, async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  const cleo = await arrive('Cleo', PHONE);
 
-    await anna.page.getByRole('button', { name: 'New conversation' }).first().click();
-    const dialog = anna.page.getByRole('dialog');
-    await dialog.getByRole('tab', { name: 'Group' }).click();
-    await dialog.getByLabel('Group name').fill('Night crew');
-    await expect(dialog.getByRole('button', { name: 'Create group' })).toBeDisabled();
-    for (const { name } of [ben, cleo]) {
-      await dialog.getByRole('searchbox').fill(name);
-      await dialog.getByRole('button', { name, pressed: false }).click();
-    }
-    await dialog.getByRole('button', { name: 'Create group' }).click();
-    await expect(anna.page.getByRole('heading', { name: 'Night crew' })).toBeVisible();
-    await anna.write('who is awake?');
-    await expect(cleo.page.getByRole('link', { name: 'Night crew' })).toBeVisible();
-    await expect(ben.page.getByText('1 unread').first()).toBeAttached();
-
-    await anna.page.getByRole('button', { name: 'Members and details' }).click();
-    await anna.page.getByRole('button', { name: 'Rename' }).click();
-    await anna.page.getByLabel('Name', { exact: true }).fill('Early birds');
-    await anna.page.getByRole('button', { name: 'Save', exact: true }).click();
-    await expect(ben.page.getByRole('link', { name: 'Early birds' })).toBeVisible();
-    await anna.expectFlawless('the details of a group');
-
-    await anna.page.getByRole('button', { name: `Actions for ${ben.name}` }).click();
-    await anna.page.getByRole('menuitem', { name: 'Make owner' }).click();
-    await anna.page.getByRole('alertdialog').getByRole('button', { name: 'Make owner' }).click();
-    await anna.page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
-    await anna.page.getByRole('menuitem', { name: 'Leave conversation' }).click();
-    const leaving = anna.page.getByRole('alertdialog', { name: 'Leave “Early birds”?' });
-    await leaving.getByRole('button', { name: 'Leave conversation' }).click();
-    await expect(anna.page.getByRole('link', { name: 'Early birds' })).toHaveCount(0);
-
-    await ben.openConversation('Early birds');
-    await ben.page.getByRole('button', { name: 'Members and details' }).click();
-    await ben.page.getByRole('button', { name: `Actions for ${cleo.name}` }).click();
-    await ben.page.getByRole('menuitem', { name: 'Remove' }).click();
-    await ben.page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
-    await expect(cleo.page.getByRole('link', { name: 'Early birds' })).toHaveCount(0);
+  await anna.page.getByRole('button', { name: 'New conversation' }).first().click();
+  const dialog = anna.page.getByRole('dialog');
+  await dialog.getByRole('tab', { name: 'Group' }).click();
+  await dialog.getByLabel('Group name').fill('Night crew');
+  await expect(dialog.getByRole('button', { name: 'Create group' })).toBeDisabled();
+  for (const { name } of [ben, cleo]) {
+    await dialog.getByRole('searchbox').fill(name);
+    await dialog.getByRole('button', { name, pressed: false }).click();
   }
-);
+  await dialog.getByRole('button', { name: 'Create group' }).click();
+  await expect(anna.page.getByRole('heading', { name: 'Night crew' })).toBeVisible();
+  await anna.write('who is awake?');
+  await expect(cleo.page.getByRole('link', { name: 'Night crew' })).toBeVisible();
+  await expect(ben.page.getByText('1 unread').first()).toBeAttached();
 
-test('a workspace is made, filled by e-mail, and closed to everybody else', async ({ arrive }) => {
+  await anna.page.getByRole('button', { name: 'Members and details' }).click();
+  await anna.page.getByRole('button', { name: 'Rename' }).click();
+  await anna.page.getByLabel('Name', { exact: true }).fill('Early birds');
+  await anna.page.getByRole('button', { name: 'Save', exact: true }).click();
+  await expect(ben.page.getByRole('link', { name: 'Early birds' })).toBeVisible();
+  await anna.expectFlawless('the details of a group');
+
+  await anna.page.getByRole('button', { name: `Actions for ${ben.name}` }).click();
+  await anna.page.getByRole('menuitem', { name: 'Make owner' }).click();
+  await anna.page.getByRole('alertdialog').getByRole('button', { name: 'Make owner' }).click();
+  await anna.page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
+  await anna.page.getByRole('menuitem', { name: 'Leave conversation' }).click();
+  const leaving = anna.page.getByRole('alertdialog', { name: 'Leave “Early birds”?' });
+  await leaving.getByRole('button', { name: 'Leave conversation' }).click();
+  await expect(anna.page.getByRole('link', { name: 'Early birds' })).toHaveCount(0);
+
+  await ben.openConversation('Early birds');
+  await ben.page.getByRole('button', { name: 'Members and details' }).click();
+  await ben.page.getByRole('button', { name: `Actions for ${cleo.name}` }).click();
+  await ben.page.getByRole('menuitem', { name: 'Remove' }).click();
+  await ben.page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
+  await expect(cleo.page.getByRole('link', { name: 'Early birds' })).toHaveCount(0);
+});
+
+test('creates a private workspace and adds people by email', async ({ arrive }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const cleo = await arrive('Cleo');
@@ -82,7 +78,7 @@ test('a workspace is made, filled by e-mail, and closed to everybody else', asyn
   await ben.sees('only in here');
 });
 
-test('everything can be reached by the keyboard', async ({ arrive }) => {
+test('reaches all pages by keyboard', async ({ arrive }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   await anna.openChatWith(ben);
@@ -112,44 +108,40 @@ test('everything can be reached by the keyboard', async ({ arrive }) => {
   await expect(anna.page.getByRole('dialog')).toHaveCount(0);
 });
 
-test(
-  'settings are kept, and another device can be signed out',
-  { tag: '@gate' },
-  async ({ arrive, browser, server }) => {
-    const anna = await arrive('Anna');
-    await anna.page.goto('/settings');
-    await anna.page.getByLabel('Display name').fill(`${anna.name} Voss`);
-    await anna.page.locator('#profile').getByRole('button', { name: 'Save', exact: true }).click();
-    await expect(anna.page.getByText('Saved.')).toBeVisible();
-    await anna.page.getByRole('radio', { name: 'Dark' }).click();
-    await anna.page.getByRole('radio', { name: 'Compact' }).click();
-    await anna.page.reload();
-    await expect(anna.page.locator('html')).toHaveAttribute('data-theme', 'dark');
-    await expect(anna.page.getByRole('radio', { name: 'Compact' })).toBeChecked();
-    await expect(anna.page.getByLabel('Display name')).toHaveValue(`${anna.name} Voss`);
+test('stores settings and signs out another device', { tag: '@gate' }, async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  await anna.page.goto('/settings');
+  await anna.page.getByLabel('Display name').fill(`${anna.name} Voss`);
+  await anna.page.locator('#profile').getByRole('button', { name: 'Save', exact: true }).click();
+  await expect(anna.page.getByText('Saved.')).toBeVisible();
+  await anna.page.getByRole('radio', { name: 'Dark' }).click();
+  await anna.page.getByRole('radio', { name: 'Compact' }).click();
+  await anna.page.reload();
+  await expect(anna.page.locator('html')).toHaveAttribute('data-theme', 'dark');
+  await expect(anna.page.getByRole('radio', { name: 'Compact' })).toBeChecked();
+  await expect(anna.page.getByLabel('Display name')).toHaveValue(`${anna.name} Voss`);
 
-    await anna.page.getByLabel('Current password').fill('not it');
-    await anna.page.getByLabel('New password').fill('Correct-Horse-10-Battery');
-    await anna.page.getByRole('button', { name: 'Change password' }).click();
-    await expect(anna.page.getByText('That’s not your current password.')).toBeVisible();
+  await anna.page.getByLabel('Current password').fill('not it');
+  await anna.page.getByLabel('New password').fill('Correct-Horse-10-Battery');
+  await anna.page.getByRole('button', { name: 'Change password' }).click();
+  await expect(anna.page.getByText('That’s not your current password.')).toBeVisible();
 
-    const context = await browser.newContext({ baseURL: server.url });
-    const elsewhere = new Visitor(await context.newPage(), 'Elsewhere');
-    elsewhere.email = anna.email;
-    await elsewhere.page.goto('/sign-in');
-    await elsewhere.signIn();
-    await anna.page.reload();
-    await anna.page.getByRole('button', { name: /^Sign out Chrome/ }).click();
-    await expect(elsewhere.page.getByText('You were signed out')).toBeVisible();
-    await context.close();
+  const context = await browser.newContext({ baseURL: server.url });
+  const elsewhere = new Visitor(await context.newPage(), 'Elsewhere');
+  elsewhere.email = anna.email;
+  await elsewhere.page.goto('/sign-in');
+  await elsewhere.signIn();
+  await anna.page.reload();
+  await anna.page.getByRole('button', { name: /^Sign out Chrome/ }).click();
+  await expect(elsewhere.page.getByText('You were signed out')).toBeVisible();
+  await context.close();
 
-    await anna.page.getByLabel('Language', { exact: true }).selectOption({ label: 'Tiếng Việt' });
-    await expect(anna.page.getByRole('heading', { name: 'Hồ sơ' })).toBeVisible();
-    await anna.expectFlawless('the settings in Vietnamese');
-  }
-);
+  await anna.page.getByLabel('Language', { exact: true }).selectOption({ label: 'Tiếng Việt' });
+  await expect(anna.page.getByRole('heading', { name: 'Hồ sơ' })).toBeVisible();
+  await anna.expectFlawless('the settings in Vietnamese');
+});
 
-test('tabs share a session: it is renewed once, and ends in all of them', async ({ arrive }) => {
+test('shares the session among tabs', async ({ arrive }) => {
   const anna = await arrive('Anna');
   const second = await anna.page.context().newPage();
   await second.goto('/settings');
@@ -164,7 +156,7 @@ test('tabs share a session: it is renewed once, and ends in all of them', async 
   await expect(anna.page.getByRole('button', { name: 'Sign in' })).toBeVisible();
 });
 
-test('wrong input is told at its field, and nothing typed is lost', async ({ arrive, page, server }) => {
+test('shows errors at their fields and keeps the input', async ({ arrive, page, server }) => {
   const anna = await arrive('Anna');
   await page.goto(`${server.url}/sign-up`);
   await page.getByRole('button', { name: 'Create account' }).click();
@@ -188,7 +180,7 @@ test('wrong input is told at its field, and nothing typed is lost', async ({ arr
   await expect(page.getByLabel('Email')).toHaveValue(anna.email);
 });
 
-test('an address without a page says so, and loads once', async ({ arrive, browser, server }) => {
+test('shows a 404 page without reloading', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const stranger = await (await browser.newContext({ baseURL: server.url, ...PHONE })).newPage();
   for (const page of [anna.page, stranger]) {
@@ -212,7 +204,7 @@ test('an address without a page says so, and loads once', async ({ arrive, brows
   await stranger.context().close();
 });
 
-test('a page that opens asks for each thing once', async ({ arrive }) => {
+test('requests each resource once at page load', async ({ arrive }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   await anna.openChatWith(ben);
@@ -235,7 +227,7 @@ test('a page that opens asks for each thing once', async ({ arrive }) => {
   expect(asked.filter((path, at) => asked.indexOf(path) !== at)).toEqual([]);
 });
 
-test('the first steps are ticked as they are taken, and stay away once they are hidden', async ({ arrive }) => {
+test('completes and dismisses the first steps', async ({ arrive }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   const steps = page.getByRole('region', { name: /^Welcome/ });

@@ -14,7 +14,7 @@ for (const [size, options] of [
   ['a large screen', { viewport: { width: 1440, height: 900 } }],
   ['a phone', PHONE]
 ])
-  test(`an assistant is made, asked by a prompt with a picture, uses a tool, is asked in another way, and by another model, on ${size}`, async ({
+  test(`completes a chat with a prompt, picture, tool, edit and model change, on ${size}`, async ({
     arrive,
     server,
     upstream
@@ -89,7 +89,7 @@ for (const [size, options] of [
     tools.stop();
   });
 
-test('a budget that has run out says so at the question, and what to do', async ({ arrive, server }) => {
+test('reports an exhausted budget at the composer', async ({ arrive, server }) => {
   const admin = await apiOf(server, server.admin);
   await admin.call('PUT', '/r1/admin/models/dear', {
     deployments: [{ provider: 'fake', model: 'small', weight: 1, priority: 0 }],

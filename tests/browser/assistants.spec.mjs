@@ -7,7 +7,7 @@ const conversations = async (server, visitor) =>
     ({ kind }) => kind === 'assistant'
   );
 
-test('a look at an assistant makes nothing; a question makes one conversation', async ({ arrive, server }) => {
+test('creates a conversation with the first question only', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   for (let look = 0; look < 3; look += 1) {
     await anna.page.getByRole('link', { name: 'Ask a question' }).click();
@@ -24,7 +24,7 @@ test('a look at an assistant makes nothing; a question makes one conversation', 
   await expect(anna.page).not.toHaveURL(/\/c\/new/);
 });
 
-test('it is renamed from its header and from its row, and deleted', async ({ arrive, server }) => {
+test('renames and deletes an assistant chat', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   await anna.openAssistant();
   await anna.write('What is a port?');
@@ -55,7 +55,7 @@ test('it is renamed from its header and from its row, and deleted', async ({ arr
   expect(await conversations(server, anna)).toEqual([]);
 });
 
-test('on a phone its details and its menu are in the header', async ({ arrive }) => {
+test('shows details and menu in the header on phones', async ({ arrive }) => {
   const anna = await arrive('Anna', PHONE);
   await anna.openAssistant();
   await anna.expectFlawless('a first question on a phone');
@@ -66,7 +66,7 @@ test('on a phone its details and its menu are in the header', async ({ arrive })
   await anna.expectFlawless('the details of an assistant on a phone');
 });
 
-test('an edited prompt is asked again, and both courses can be leafed through', async ({ arrive, upstream }) => {
+test('asks an edited prompt again and switches between its versions', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   await anna.openAssistant();
   upstream.next({ words: ['About', ' ports.'] });
@@ -104,7 +104,7 @@ test('an edited prompt is asked again, and both courses can be leafed through', 
   await anna.sees('About hosts.');
 });
 
-test('an answer to what one asked elsewhere is no new message', async ({ arrive, server, upstream }) => {
+test('doesn’t count answers to own prompts as unread', async ({ arrive, server, upstream }) => {
   const anna = await arrive('Anna');
   const { page, log } = anna;
   await anna.openAssistant();
@@ -128,7 +128,7 @@ test('an answer to what one asked elsewhere is no new message', async ({ arrive,
   await expect(page.getByRole('button', { name: /new message/ })).toHaveCount(0);
 });
 
-test('a chat is named after its first answer, and the name is told', async ({ arrive, upstream }) => {
+test('titles a chat after its first answer', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   await anna.openAssistant();
   upstream.next({ words: ['A', ' port', ' is', ' a', ' number.'] });
@@ -138,7 +138,7 @@ test('a chat is named after its first answer, and the name is told', async ({ ar
   await expect(anna.page).toHaveTitle(/What is a port\?/);
 });
 
-test('a chat is read by a colleague with its link, until it is shared no longer', async ({ arrive, upstream }) => {
+test('shares a chat by link until sharing stops', async ({ arrive, upstream }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openAssistant();
   upstream.next({ words: ['About', ' ports', ' and **hosts**.'] });

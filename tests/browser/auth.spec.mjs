@@ -26,7 +26,7 @@ async function endSessionOf(server, visitor) {
   for (const { id, current } of items) if (!current) await api.call('DELETE', `/r1/usersessions/${id}`);
 }
 
-test('an address is confirmed by the link in the mail', { tag: '@gate' }, async ({ arrive, server }) => {
+test('verifies an email address by the link in the mail', { tag: '@gate' }, async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const note = anna.page.getByRole('region', { name: 'Verify your email' });
   await expect(note).toContainText(anna.email);
@@ -55,11 +55,7 @@ test('an address is confirmed by the link in the mail', { tag: '@gate' }, async 
   await expect(note).toHaveCount(0);
 });
 
-test('on another device the link in the mail asks for the password and signs nobody out', async ({
-  arrive,
-  browser,
-  server
-}) => {
+test('asks for the password when verifying on another device', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const link = await linkTo(server, anna.email, 'verify-email');
@@ -80,7 +76,7 @@ test('on another device the link in the mail asks for the password and signs nob
   await expect(anna.page.getByRole('region', { name: 'Verify your email' })).toHaveCount(0);
 });
 
-test('where no mail is sent nobody is told to wait for it, and the admin learns what to set', async ({ browser }) => {
+test('announces no mail without email delivery and tells the admin what to configure', async ({ browser }) => {
   const server = await startServer({ AUTH__SETUP_TOKEN: 'from the log' });
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = new Visitor(await context.newPage(), 'Admin');
@@ -116,16 +112,14 @@ test('where no mail is sent nobody is told to wait for it, and the admin learns 
   await server.stop();
 });
 
-test('whoever is signed in and comes back from a provider with nothing is told so, and goes on', async ({ arrive }) => {
+test('reports a failed provider sign-in to a signed-in user', async ({ arrive }) => {
   const anna = await arrive('Anna');
   await anna.page.goto('/login?error=oauth_denied');
   await expect(anna.page.getByText('Sign-in wasn’t completed. Try again, or use another method.')).toHaveCount(1);
   await expect(anna.page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
 });
 
-test('whoever is signed in and could not sign in as somebody else is led to where accounts are linked', async ({
-  arrive
-}) => {
+test('leads a signed-in user to account linking', async ({ arrive }) => {
   const anna = await arrive('Anna');
   await anna.page.goto('/login?error=link_required');
   await expect(anna.page.getByText('link the provider here')).toHaveCount(1);
@@ -135,7 +129,7 @@ test('whoever is signed in and could not sign in as somebody else is led to wher
   await expect(anna.page.getByRole('heading', { name: 'API keys' })).toBeInViewport();
 });
 
-test('a forgotten password is replaced by the link in the mail', async ({ arrive, browser, server }) => {
+test('resets a password by the link in the mail', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna', PHONE);
   const other = await stranger(browser, server, PHONE);
   await other.page.goto('/sign-in');
@@ -171,7 +165,7 @@ test('a forgotten password is replaced by the link in the mail', async ({ arrive
   await other.page.context().close();
 });
 
-test('a session that ends in the middle of writing costs nothing that was typed', async ({ arrive, server }) => {
+test('keeps drafts when a session expires', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   await anna.openChatWith(ben);
@@ -205,7 +199,7 @@ test('a session that ends in the middle of writing costs nothing that was typed'
   expect(await anna.page.evaluate(() => window.isSamePage)).toBe(true);
 });
 
-test('somebody else who signs in over it begins with a page of their own', async ({ arrive, server }) => {
+test('starts a new page when another account signs in after expiry', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   await anna.openChatWith(ben);
@@ -223,7 +217,7 @@ test('somebody else who signs in over it begins with a page of their own', async
   await expect(anna.composer).toHaveValue('');
 });
 
-test('a second step asks for the code of the app, or a recovery code', async ({ arrive, browser, server }) => {
+test('asks for a TOTP or recovery code', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const api = await apiOf(server, anna);
   const { secret } = await api.call('POST', '/r1/auth/totp', { password: PASSWORD });
@@ -264,10 +258,7 @@ test('a second step asks for the code of the app, or a recovery code', async ({ 
   await other.page.context().close();
 });
 
-test('what a provider’s answer says is told in our words, and leaves no trace in the address', async ({
-  page,
-  server
-}) => {
+test('translates provider errors and removes them from the URL', async ({ page, server }) => {
   await page.goto(`${server.url}/login?error=oauth_denied&next=/settings`);
   await expect(page.getByRole('alert')).toHaveText('Sign-in wasn’t completed. Try again, or use another method.');
   await expect(page.getByRole('link', { name: 'Create an account' })).toHaveAttribute(
@@ -282,7 +273,7 @@ test('what a provider’s answer says is told in our words, and leaves no trace 
   await expect(page).toHaveURL(`${server.url}/sign-in?next=%2Fsettings`);
 });
 
-test('what the server refuses at the door is said in the reader’s language', async ({ browser, server }) => {
+test('localises sign-in errors', async ({ browser, server }) => {
   const { page } = await stranger(browser, server, { locale: 'vi-VN' });
   await page.goto('/sign-up', { waitUntil: 'networkidle' });
   await page.getByLabel('Tên hiển thị').fill('Lan');
@@ -294,7 +285,7 @@ test('what the server refuses at the door is said in the reader’s language', a
   await page.context().close();
 });
 
-test('a passkey signs in without a name or a password', async ({ browser, server }) => {
+test('signs in with a passkey', async ({ browser, server }) => {
   const anna = await stranger(browser, server);
   await giveAuthenticator(anna.page);
   await anna.signUp();
@@ -328,44 +319,40 @@ test('a passkey signs in without a name or a password', async ({ browser, server
   await anna.page.context().close();
 });
 
-test(
-  'an invitation is looked at, and taken up after signing up',
-  { tag: '@gate' },
-  async ({ arrive, browser, server }) => {
-    const anna = await arrive('Anna');
-    const api = await apiOf(server, anna);
-    const workspace = await api.call('POST', '/r1/workspaces', {
-      name: 'Laboratory of things with a rather long name'
-    });
-    const invitation = await api.call('POST', `/r1/workspaces/${workspace.id}/invitations`, { max_uses: 2 });
-    const link = `/invite?token=${encodeURIComponent(invitation.token)}`;
+test('previews an invitation and accepts it after sign-up', { tag: '@gate' }, async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  const api = await apiOf(server, anna);
+  const workspace = await api.call('POST', '/r1/workspaces', {
+    name: 'Laboratory of things with a rather long name'
+  });
+  const invitation = await api.call('POST', `/r1/workspaces/${workspace.id}/invitations`, { max_uses: 2 });
+  const link = `/invite?token=${encodeURIComponent(invitation.token)}`;
 
-    const other = await stranger(browser, server, PHONE);
-    await other.page.goto(link);
-    await expect(other.page.getByRole('heading', { name: /^Join Laboratory/ })).toBeVisible();
-    await expect(other.page.getByText(`${anna.name} invited you as a member.`)).toBeVisible();
-    await other.expectFlawless('an invitation');
-    await other.page.getByRole('link', { name: 'Create an account and join' }).click();
-    await other.fillSignUp();
-    await expect(other.page.getByText('You joined Laboratory')).toBeVisible();
-    await expect(other.page.getByRole('button', { name: /^Workspace: Laboratory/ }).first()).toBeVisible();
+  const other = await stranger(browser, server, PHONE);
+  await other.page.goto(link);
+  await expect(other.page.getByRole('heading', { name: /^Join Laboratory/ })).toBeVisible();
+  await expect(other.page.getByText(`${anna.name} invited you as a member.`)).toBeVisible();
+  await other.expectFlawless('an invitation');
+  await other.page.getByRole('link', { name: 'Create an account and join' }).click();
+  await other.fillSignUp();
+  await expect(other.page.getByText('You joined Laboratory')).toBeVisible();
+  await expect(other.page.getByRole('button', { name: /^Workspace: Laboratory/ }).first()).toBeVisible();
 
-    const ben = await arrive('Ben');
-    await ben.page.goto(link);
-    await expect(ben.page.getByText(ben.email)).toBeVisible();
-    await ben.page.getByRole('button', { name: /^Join Laboratory/ }).click();
-    await expect(ben.page.getByText('You joined Laboratory')).toBeVisible();
+  const ben = await arrive('Ben');
+  await ben.page.goto(link);
+  await expect(ben.page.getByText(ben.email)).toBeVisible();
+  await ben.page.getByRole('button', { name: /^Join Laboratory/ }).click();
+  await expect(ben.page.getByText('You joined Laboratory')).toBeVisible();
 
-    const late = await stranger(browser, server);
-    await late.page.goto(link);
-    await expect(late.page.getByRole('heading', { name: 'This invitation is no longer valid' })).toBeVisible();
-    await late.expectFlawless('an invitation that is over');
-    await other.page.context().close();
-    await late.page.context().close();
-  }
-);
+  const late = await stranger(browser, server);
+  await late.page.goto(link);
+  await expect(late.page.getByRole('heading', { name: 'This invitation is no longer valid' })).toBeVisible();
+  await late.expectFlawless('an invitation that is over');
+  await other.page.context().close();
+  await late.page.context().close();
+});
 
-test('an invitation for another address says so', async ({ arrive, server }) => {
+test('rejects an invitation for another address', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const dora = await arrive('Dora');
@@ -393,7 +380,7 @@ test('an invitation for another address says so', async ({ arrive, server }) => 
   expect(await ben.page.evaluate(() => window.isBens)).toBeUndefined();
 });
 
-test.describe('a server with rules of its own', () => {
+test.describe('a server with its own policy', () => {
   let server;
   test.beforeAll(async () => {
     server = await startServer({
@@ -407,7 +394,7 @@ test.describe('a server with rules of its own', () => {
   });
   test.afterAll(() => server.stop());
 
-  test('takes newcomers by invitation only, and its own passwords', async ({ browser }) => {
+  test('enforces invitation-only sign-up and password rules', async ({ browser }) => {
     const nobody = await stranger(browser, server);
     await nobody.page.goto('/sign-up');
     await expect(nobody.page.getByRole('heading', { name: 'By invitation only' })).toBeVisible();
@@ -419,7 +406,7 @@ test.describe('a server with rules of its own', () => {
     await nobody.page.context().close();
   });
 
-  test('makes whoever guesses wait, and says how long', async ({ browser }) => {
+  test('rate-limits password guesses with a countdown', async ({ browser }) => {
     const nobody = await stranger(browser, server);
     await nobody.page.goto('/sign-in');
     const button = nobody.page.getByRole('button', { name: 'Sign in', exact: true });

@@ -2,7 +2,7 @@
 
 import { apiOf, expect, PHONE, SIDEWAYS, test } from './people.mjs';
 
-test('Back closes what is on top, and only then leaves the page', async ({ arrive, server }) => {
+test('closes the top layer with Back before leaving the page', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna', PHONE), await arrive('Ben')];
   const [annasApi, bensApi] = [await apiOf(server, anna), await apiOf(server, ben)];
   const id = await annasApi.openSingle(bensApi);
@@ -60,7 +60,7 @@ test('Back closes what is on top, and only then leaves the page', async ({ arriv
   expect(anna.problems).toEqual([]);
 });
 
-test('a phone that is held sideways shows one column at a time', async ({ arrive, server }) => {
+test('shows one column on a phone in landscape', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna', SIDEWAYS), await arrive('Ben', { viewport: SIDEWAYS.viewport })];
   const id = await (await apiOf(server, anna)).openSingle(await apiOf(server, ben));
   const { page } = anna;

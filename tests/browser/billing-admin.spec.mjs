@@ -32,41 +32,37 @@ async function adminOf(browser, server) {
   return { admin: await signInAsAdmin(context, server), context };
 }
 
-test(
-  'an admin finds payments by filters that stand in the address',
-  { tag: '@gate' },
-  async ({ arrive, browser, server }) => {
-    const anna = await arrive('Anna');
-    await buy(server, anna, isPack, 'paid', 'VND');
-    await buy(server, anna, isPack, 'failed');
-    const { admin, context } = await adminOf(browser, server);
-    const { page } = admin;
-    await page.goto('/admin');
-    await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: 'Payments' }).click();
-    const rows = page.getByRole('table', { name: 'Payments' }).getByRole('row');
-    await expect(rows.filter({ hasText: anna.name })).toHaveCount(2);
-    // Whole dong.
-    await expect(rows.filter({ hasText: 'Paid' }).filter({ hasText: anna.name })).toContainText(/₫\d{3},000/);
-    await admin.expectFlawless('the payments');
-    await page.getByLabel('Filter by state').selectOption({ label: 'Failed' });
-    await expect(page).toHaveURL(/status=failed/);
-    await expect(rows.filter({ hasText: anna.name })).toHaveCount(1);
-    await page.getByLabel('Filter by state').selectOption({ label: 'Disputed' });
-    await expect(page.getByText('No payments match.')).toBeVisible();
-    await page.goBack();
-    await expect(page.getByLabel('Filter by state')).toHaveValue('failed');
-    await expect(rows.filter({ hasText: anna.name })).toHaveCount(1);
-    await page.reload();
-    await expect(rows.filter({ hasText: anna.name })).toHaveCount(1);
-    await page.setViewportSize(PHONE.viewport);
-    await admin.expectFlawless('the payments on a phone');
-    await page.route(/\/r1\/admin\/payments/, (route) => route.abort());
-    await page.reload();
-    await expect(page.getByRole('heading', { name: 'Couldn’t load the payments' })).toBeVisible();
-    await admin.expectFlawless('payments that failed to load');
-    await context.close();
-  }
-);
+test('filters payments by URL', { tag: '@gate' }, async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  await buy(server, anna, isPack, 'paid', 'VND');
+  await buy(server, anna, isPack, 'failed');
+  const { admin, context } = await adminOf(browser, server);
+  const { page } = admin;
+  await page.goto('/admin');
+  await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: 'Payments' }).click();
+  const rows = page.getByRole('table', { name: 'Payments' }).getByRole('row');
+  await expect(rows.filter({ hasText: anna.name })).toHaveCount(2);
+  // Whole dong.
+  await expect(rows.filter({ hasText: 'Paid' }).filter({ hasText: anna.name })).toContainText(/₫\d{3},000/);
+  await admin.expectFlawless('the payments');
+  await page.getByLabel('Filter by state').selectOption({ label: 'Failed' });
+  await expect(page).toHaveURL(/status=failed/);
+  await expect(rows.filter({ hasText: anna.name })).toHaveCount(1);
+  await page.getByLabel('Filter by state').selectOption({ label: 'Disputed' });
+  await expect(page.getByText('No payments match.')).toBeVisible();
+  await page.goBack();
+  await expect(page.getByLabel('Filter by state')).toHaveValue('failed');
+  await expect(rows.filter({ hasText: anna.name })).toHaveCount(1);
+  await page.reload();
+  await expect(rows.filter({ hasText: anna.name })).toHaveCount(1);
+  await page.setViewportSize(PHONE.viewport);
+  await admin.expectFlawless('the payments on a phone');
+  await page.route(/\/r1\/admin\/payments/, (route) => route.abort());
+  await page.reload();
+  await expect(page.getByRole('heading', { name: 'Couldn’t load the payments' })).toBeVisible();
+  await admin.expectFlawless('payments that failed to load');
+  await context.close();
+});
 
 /** Has a payment's refunds be as after a week in which their gateway has said nothing: the demo gateway answers at once. */
 function leaveUnanswered(server, paymentId) {
@@ -83,7 +79,7 @@ function leaveUnanswered(server, paymentId) {
   database.close();
 }
 
-test('an admin decides refunds that a gateway never answered', async ({ arrive, browser, server }) => {
+test('decides refunds without a gateway response', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const bought = await buy(server, anna, isPack);
   const { admin, context } = await adminOf(browser, server);
@@ -157,7 +153,7 @@ function disputeInEuros(server, paymentId) {
   database.close();
 }
 
-test('an admin looks at a dispute that does not fit its payment', async ({ arrive, browser, server }) => {
+test('shows a dispute that doesn’t match its payment', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const bought = await buy(server, anna, isPack);
   disputeInEuros(server, bought);
@@ -183,7 +179,7 @@ test('an admin looks at a dispute that does not fit its payment', async ({ arriv
   await context.close();
 });
 
-test('an admin grants credits', async ({ arrive, browser, server }) => {
+test('grants credits', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const { admin, context } = await adminOf(browser, server);
   const { page } = admin;
@@ -205,7 +201,7 @@ test('an admin grants credits', async ({ arrive, browser, server }) => {
   await context.close();
 });
 
-test('an admin adds a plan, changes it after it was sold, and withdraws it', async ({ arrive, browser, server }) => {
+test('adds, replaces and withdraws a sold plan', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const { admin, context } = await adminOf(browser, server);
   const { page } = admin;
@@ -252,7 +248,7 @@ test('an admin adds a plan, changes it after it was sold, and withdraws it', asy
   await context.close();
 });
 
-test('an admin turns a way to pay off and on', async ({ arrive, browser, server }) => {
+test('disables and enables a gateway', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const { admin, context } = await adminOf(browser, server);
   const { page } = admin;

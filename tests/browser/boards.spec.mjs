@@ -8,7 +8,7 @@ const cards = (page, name) =>
     .getByRole('listitem')
     .filter({ has: page.locator('[id^="task-"]') });
 
-test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' }, async ({ arrive, server }) => {
+test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async ({ arrive, server }) => {
   const anna = await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } });
   const ben = await arrive('Ben', { viewport: { ...DESKTOP, width: 1440 } });
   await anna.openChatWith(ben);
@@ -191,7 +191,7 @@ test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' },
   await expect(ben.page.getByRole('dialog', { name: 'Task' }).getByLabel('Task title')).toHaveValue('Ask for a quote');
 });
 
-test('on a phone a board shows one column, and a long press asks where a task is to go', async ({ arrive, server }) => {
+test('moves tasks by long press on phones', async ({ arrive, server }) => {
   const anna = await arrive('Anna', PHONE);
   const ben = await arrive('Ben', PHONE);
   await anna.openChatWith(ben);
@@ -233,10 +233,7 @@ test('on a phone a board shows one column, and a long press asks where a task is
   await expect(cards(page, 'Doing')).toHaveCount(2);
 });
 
-test('a board of a thousand tasks draws those near the view, and the others as one comes to them', async ({
-  arrive,
-  server
-}) => {
+test('virtualises a board of a thousand tasks', async ({ arrive, server }) => {
   const anna = await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } });
   const ben = await arrive('Ben');
   await anna.openChatWith(ben);

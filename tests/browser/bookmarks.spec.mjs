@@ -11,7 +11,7 @@ async function more(visitor, text, action) {
   await visitor.page.getByRole('menuitem', { name: action, exact: true }).click();
 }
 
-test('people pin, save and pass on messages, and send links to them', async ({ arrive, server }) => {
+test('pins, saves, forwards and links messages', async ({ arrive, server }) => {
   const [anna, ben, carl] = [await arrive('Anna'), await arrive('Ben'), await arrive('Carl')];
   await anna.openChatWith(ben);
   await anna.write('The door code is 4711');
@@ -99,7 +99,7 @@ test('people pin, save and pass on messages, and send links to them', async ({ a
   await carl.expectFlawless('a message that one can’t see');
 });
 
-test('what was begun is found again, in conversations and in threads', async ({ arrive }) => {
+test('lists drafts of conversations and threads', async ({ arrive }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openChatWith(ben);
   await anna.write('Where do we eat?');

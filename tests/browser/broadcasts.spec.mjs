@@ -10,7 +10,7 @@ test.afterEach(async ({ server }) => {
 });
 
 test(
-  'an announcement is written with its preview, and shown to everyone until they put it away or it is withdrawn',
+  'publishes an announcement until it is dismissed or withdrawn',
   { tag: '@gate' },
   async ({ arrive, browser, server }) => {
     const anna = await arrive('Anna');
@@ -133,7 +133,7 @@ test(
   }
 );
 
-test('an announcement is tried on oneself before anybody else gets it', async ({ arrive, browser, server }) => {
+test('sends a test announcement to its author only', async ({ arrive, browser, server }) => {
   const ben = await arrive('Ben');
   const context = await browser.newContext({ baseURL: server.url, viewport: { ...DESKTOP, width: 1440 } });
   const admin = await signInAsAdmin(context, server);
@@ -157,7 +157,7 @@ test('an announcement is tried on oneself before anybody else gets it', async ({
   await context.close();
 });
 
-test('what is critical interrupts and stays; what matters less is a press away', async ({ arrive, server }) => {
+test('shows critical announcements first and keeps others accessible', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const api = await apiOf(server, server.admin);
   const audience = { all: true };

@@ -6,7 +6,7 @@ for (const [size, options] of [
   ['1440', { viewport: { width: 1440, height: 900 } }],
   ['390', PHONE]
 ])
-  test(`one is told what one has missed: ${size}`, async ({ arrive, server, upstream }) => {
+  test(`summarises missed messages: ${size}`, async ({ arrive, server, upstream }) => {
     const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
     await anna.openChatWith(ben);
     const id = new URL(anna.page.url()).pathname.split('/').at(-1);

@@ -33,83 +33,76 @@ async function openMenu(page, name) {
   await expect(page.getByRole('menu')).toBeVisible();
 }
 
-test(
-  'a channel is created, browsed, previewed, joined, and two talk in it',
-  { tag: '@gate' },
-  async ({ arrive, server }) => {
-    const anna = await arrive('Anna');
-    const ben = await arrive('Ben');
-    const { id: workspace } = await workspaceOf(server, 'Harbour', anna, ben);
-    const { page } = anna;
+test('creates, browses, previews and joins a channel', { tag: '@gate' }, async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  const { id: workspace } = await workspaceOf(server, 'Harbour', anna, ben);
+  const { page } = anna;
 
-    await page.goto('/channels');
-    await expect(page.getByRole('heading', { level: 1, name: 'Channels' })).toBeVisible();
-    await page.getByRole('button', { name: 'New channel' }).click();
-    const dialog = page.getByRole('dialog');
-    await dialog.getByRole('button', { name: 'Create channel' }).click();
-    await expect(dialog.getByText('Enter a channel name.')).toBeVisible();
-    await dialog.getByLabel('Channel name').fill('General');
-    await dialog.getByLabel('Topic').fill('What customers said');
-    await anna.expectFlawless('the form for a channel');
-    // There is one of that name in every workspace.
-    await dialog.getByRole('button', { name: 'Create channel' }).click();
-    await expect(dialog.getByText('A channel with this name already exists.')).toBeVisible();
-    await dialog.getByLabel('Channel name').fill('field-notes');
-    await dialog.getByRole('button', { name: 'Create channel' }).click();
-    await expect(page.getByRole('heading', { level: 1, name: 'field-notes' })).toBeVisible();
-    await anna.write('They stopped writing emails');
-    await anna.sees('They stopped writing emails');
-    await anna.expectFlawless('a channel');
+  await page.goto('/channels');
+  await expect(page.getByRole('heading', { level: 1, name: 'Channels' })).toBeVisible();
+  await page.getByRole('button', { name: 'New channel' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Create channel' }).click();
+  await expect(dialog.getByText('Enter a channel name.')).toBeVisible();
+  await dialog.getByLabel('Channel name').fill('General');
+  await dialog.getByLabel('Topic').fill('What customers said');
+  await anna.expectFlawless('the form for a channel');
+  // There is one of that name in every workspace.
+  await dialog.getByRole('button', { name: 'Create channel' }).click();
+  await expect(dialog.getByText('A channel with this name already exists.')).toBeVisible();
+  await dialog.getByLabel('Channel name').fill('field-notes');
+  await dialog.getByRole('button', { name: 'Create channel' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'field-notes' })).toBeVisible();
+  await anna.write('They stopped writing emails');
+  await anna.sees('They stopped writing emails');
+  await anna.expectFlawless('a channel');
 
-    await ben.page.goto('/channels');
-    const found = ben.page.getByRole('main').getByRole('listitem');
-    await expect(found.filter({ hasText: 'general' })).toContainText('Joined');
-    await expect(found.first()).toContainText('general');
-    await ben.page.getByRole('searchbox', { name: 'Search channels' }).fill('field');
-    await expect(found).toHaveCount(1);
-    await ben.page.getByRole('link', { name: 'field-notes' }).click();
-    const preview = ben.page.getByRole('complementary', {
-      name: 'Preview of field-notes'
-    });
-    await expect(preview.getByText('They stopped writing emails')).toBeVisible();
-    await expect(preview.getByRole('button', { name: 'Join field-notes' })).toHaveAccessibleDescription(/in your list/);
-    await ben.expectFlawless('channels, and the preview of one');
-    await expect(LIST(ben.page).getByRole('link', { name: 'field-notes' })).toHaveCount(0);
+  await ben.page.goto('/channels');
+  const found = ben.page.getByRole('main').getByRole('listitem');
+  await expect(found.filter({ hasText: 'general' })).toContainText('Joined');
+  await expect(found.first()).toContainText('general');
+  await ben.page.getByRole('searchbox', { name: 'Search channels' }).fill('field');
+  await expect(found).toHaveCount(1);
+  await ben.page.getByRole('link', { name: 'field-notes' }).click();
+  const preview = ben.page.getByRole('complementary', {
+    name: 'Preview of field-notes'
+  });
+  await expect(preview.getByText('They stopped writing emails')).toBeVisible();
+  await expect(preview.getByRole('button', { name: 'Join field-notes' })).toHaveAccessibleDescription(/in your list/);
+  await ben.expectFlawless('channels, and the preview of one');
+  await expect(LIST(ben.page).getByRole('link', { name: 'field-notes' })).toHaveCount(0);
 
-    // All of it can be read without joining, and nothing written.
-    await preview.getByRole('link', { name: 'Read all messages' }).click();
-    await ben.sees('They stopped writing emails');
-    await expect(ben.composer).toHaveCount(0);
-    await ben.expectFlawless('a channel that one hasn’t joined');
-    await ben.page.getByRole('button', { name: 'Join field-notes' }).click();
-    await expect(ben.composer).toBeVisible();
-    await expect(LIST(ben.page).getByRole('link', { name: 'field-notes' })).toBeVisible();
-    await ben.write('It took a week');
-    await anna.sees('It took a week');
-    await anna.write('Until nobody missed them');
-    await ben.sees('Until nobody missed them');
+  // All of it can be read without joining, and nothing written.
+  await preview.getByRole('link', { name: 'Read all messages' }).click();
+  await ben.sees('They stopped writing emails');
+  await expect(ben.composer).toHaveCount(0);
+  await ben.expectFlawless('a channel that one hasn’t joined');
+  await ben.page.getByRole('button', { name: 'Join field-notes' }).click();
+  await expect(ben.composer).toBeVisible();
+  await expect(LIST(ben.page).getByRole('link', { name: 'field-notes' })).toBeVisible();
+  await ben.write('It took a week');
+  await anna.sees('It took a week');
+  await anna.write('Until nobody missed them');
+  await ben.sees('Until nobody missed them');
 
-    await ben.page.goto('/channels');
-    await ben.page.getByRole('button', { name: 'Not joined' }).click();
-    await expect(ben.page.getByText('You’re in every channel')).toBeVisible();
-    await ben.page.getByRole('searchbox', { name: 'Search channels' }).fill('zzz');
-    await expect(ben.page.getByText('No results for “zzz”')).toBeVisible();
-    await ben.expectFlawless('no channels');
+  await ben.page.goto('/channels');
+  await ben.page.getByRole('button', { name: 'Not joined' }).click();
+  await expect(ben.page.getByText('You’re in every channel')).toBeVisible();
+  await ben.page.getByRole('searchbox', { name: 'Search channels' }).fill('zzz');
+  await expect(ben.page.getByText('No results for “zzz”')).toBeVisible();
+  await ben.expectFlawless('no channels');
 
-    // The palette knows those one isn't in.
-    const bikes = await makeChannel(await apiOf(server, anna), workspace, 'bikes', { topic: 'Thursday rides' });
-    await ben.page.keyboard.press('ControlOrMeta+k');
-    await ben.page.getByRole('combobox').fill('bikes');
-    await ben.page.getByRole('option', { name: /Browse: bikes/ }).click();
-    await expect(ben.page).toHaveURL(new RegExp(`/c/${bikes.id}$`));
-    await expect(ben.page.getByRole('button', { name: 'Join bikes' })).toBeVisible();
-  }
-);
+  // The palette knows those one isn't in.
+  const bikes = await makeChannel(await apiOf(server, anna), workspace, 'bikes', { topic: 'Thursday rides' });
+  await ben.page.keyboard.press('ControlOrMeta+k');
+  await ben.page.getByRole('combobox').fill('bikes');
+  await ben.page.getByRole('option', { name: /Browse: bikes/ }).click();
+  await expect(ben.page).toHaveURL(new RegExp(`/c/${bikes.id}$`));
+  await expect(ben.page.getByRole('button', { name: 'Join bikes' })).toBeVisible();
+});
 
-test('what is unread, muted, pinned and in a section stands where it belongs, all by keyboard', async ({
-  arrive,
-  server
-}) => {
+test('organises the sidebar by keyboard', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const { id: workspace, apis } = await workspaceOf(server, 'Harbour', anna, ben);
@@ -183,7 +176,7 @@ test('what is unread, muted, pinned and in a section stands where it belongs, al
   expect((await benApi.call('GET', `/r1/conversations/${secret.id}`)).own.pinned).toBe(true);
 });
 
-test('a channel is set up, kept to its admins, archived, and left', async ({ arrive, server }) => {
+test('configures, restricts, archives and leaves a channel', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const { id: workspace, apis } = await workspaceOf(server, 'Harbour', anna, ben);
@@ -252,7 +245,7 @@ const LOOKS = [
 ];
 
 for (const { name, tag = [], options } of LOOKS) {
-  test(`every screen of channels (${name})`, { tag }, async ({ arrive, server }) => {
+  test(`channel screens are accessible (${name})`, { tag }, async ({ arrive, server }) => {
     const anna = await arrive('Anna', options);
     const { id: workspace, apis } = await workspaceOf(server, 'Harbour', anna);
     const ben = await Person.signUp(server.url, 'Ben');
@@ -295,10 +288,7 @@ for (const { name, tag = [], options } of LOOKS) {
   });
 }
 
-test('a private channel that keeps its past from those who come later, and @all for its admins', async ({
-  arrive,
-  server
-}) => {
+test('hides history from new members and restricts @all to admins', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const { apis } = await workspaceOf(server, 'Harbour', anna, ben);

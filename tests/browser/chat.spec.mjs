@@ -2,7 +2,7 @@
 
 import { apiOf, expect, PHONE, test } from './people.mjs';
 
-test('two people talk, one on a desktop and one on a phone', { tag: '@gate' }, async ({ arrive }) => {
+test('exchanges messages between desktop and phone', { tag: '@gate' }, async ({ arrive }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben', PHONE);
 
@@ -28,27 +28,23 @@ test('two people talk, one on a desktop and one on a phone', { tag: '@gate' }, a
   await ben.expectFlawless('a conversation on a phone');
 });
 
-test(
-  'an answer streams, survives a reload in mid-stream, and is whole at the end',
-  { tag: '@gate' },
-  async ({ arrive, upstream }) => {
-    const anna = await arrive('Anna');
-    upstream.next({ words: ['One', ' two', ' three', ' four', ' five.'], step: true });
-    await anna.openAssistant();
-    await anna.write('Count to five.');
-    upstream.release(2);
-    await anna.sees('One two');
-    await anna.page.reload();
-    await anna.sees('One two');
-    await expect(anna.page.getByRole('button', { name: 'Stop', exact: true }).first()).toBeVisible();
-    upstream.release(3);
-    await anna.sees('One two three four five.');
-    await expect(anna.page.getByRole('button', { name: 'Stop', exact: true })).toHaveCount(0);
-    await anna.expectFlawless('an answer');
-  }
-);
+test('resumes a streaming answer after a reload', { tag: '@gate' }, async ({ arrive, upstream }) => {
+  const anna = await arrive('Anna');
+  upstream.next({ words: ['One', ' two', ' three', ' four', ' five.'], step: true });
+  await anna.openAssistant();
+  await anna.write('Count to five.');
+  upstream.release(2);
+  await anna.sees('One two');
+  await anna.page.reload();
+  await anna.sees('One two');
+  await expect(anna.page.getByRole('button', { name: 'Stop', exact: true }).first()).toBeVisible();
+  upstream.release(3);
+  await anna.sees('One two three four five.');
+  await expect(anna.page.getByRole('button', { name: 'Stop', exact: true })).toHaveCount(0);
+  await anna.expectFlawless('an answer');
+});
 
-test('an answer can be stopped', async ({ arrive, upstream }) => {
+test('stops an answer', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   upstream.next({ words: ['Never', ' ending', ' story'], step: true });
   await anna.openAssistant();
@@ -63,7 +59,7 @@ test('an answer can be stopped', async ({ arrive, upstream }) => {
   await expect(anna.log.getByText('story', { exact: false }).filter({ hasText: 'ending story' })).toHaveCount(0);
 });
 
-test('a failed answer says why, and trying again answers', async ({ arrive, upstream }) => {
+test('reports a failed answer and retries it', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   // Refused in a way that is not tried again by itself.
   upstream.next({ status: 400 });
@@ -75,7 +71,7 @@ test('a failed answer says why, and trying again answers', async ({ arrive, upst
   await anna.sees('Hello there.');
 });
 
-test('what is written offline goes out once and in order', { tag: '@gate' }, async ({ arrive, server }) => {
+test('sends offline messages once and in order', { tag: '@gate' }, async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   await anna.openChatWith(ben);
@@ -111,7 +107,7 @@ test('what is written offline goes out once and in order', { tag: '@gate' }, asy
   expect(contents).toHaveLength(4);
 });
 
-test('without a connection the list stays where it is', async ({ arrive }) => {
+test('keeps the list in place while disconnected', async ({ arrive }) => {
   const { page } = await arrive('Anna');
   const list = page.getByRole('navigation', { name: 'Conversations' });
   const said = page.getByText('Your messages will be sent when you’re back online.');
@@ -125,7 +121,7 @@ test('without a connection the list stays where it is', async ({ arrive }) => {
   await expect(said).toHaveCount(0);
 });
 
-test('the app reconnects by itself when the server is killed and started again', async ({ arrive, server }) => {
+test('reconnects after a server restart', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   await anna.openChatWith(ben);
@@ -137,7 +133,7 @@ test('the app reconnects by itself when the server is killed and started again',
   await ben.sees('after the crash');
 });
 
-test('an own message can be edited by the arrow up', async ({ arrive }) => {
+test('edits the last own message by arrow up', async ({ arrive }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   await anna.openChatWith(ben);
@@ -157,7 +153,7 @@ test('an own message can be edited by the arrow up', async ({ arrive }) => {
   await ben.sees('edited');
 });
 
-test('a conversation of more than a thousand messages scrolls to both ends', async ({ arrive, server }) => {
+test('scrolls a thousand messages to both ends', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   await anna.openChatWith(ben);

@@ -2,7 +2,7 @@
 
 import { apiOf, DESKTOP, expect, shoot, test } from './people.mjs';
 
-test('emoji and channels are completed as one types', async ({ arrive, server }) => {
+test('completes emoji and channels while typing', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openChatWith(ben);
   const { page, composer } = anna;
@@ -41,7 +41,7 @@ test('emoji and channels are completed as one types', async ({ arrive, server })
   await expect(page).toHaveURL(new RegExp(channel.id));
 });
 
-test('an emoji behind a plus is a reaction, and a long text can go as a file', async ({ arrive }) => {
+test('reacts by +emoji and sends a long text as a file', async ({ arrive }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openChatWith(ben);
   const { page, composer } = anna;
@@ -85,7 +85,7 @@ test('an emoji behind a plus is a reaction, and a long text can go as a file', a
   await expect(composer).toHaveValue(trace);
 });
 
-test('a name calls in plain text, also between words without spaces, and not in code', async ({ arrive, server }) => {
+test('mentions people in plain text, not in code', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const carla = await arrive('Carla');
@@ -109,10 +109,7 @@ test('a name calls in plain text, also between words without spaces, and not in 
   await expect(anna.page.getByRole('option', { name: ben.name })).toBeVisible();
 });
 
-test('a name with marks in it is chosen from the list and called, and of two of one name the chosen one', async ({
-  arrive,
-  server
-}) => {
+test('mentions names with markup characters and ambiguous names', async ({ arrive, server }) => {
   const [anna, ben, carla] = [await arrive('Anna'), await arrive('Ben'), await arrive('Carla')];
   const [annas, bens, carlas] = [await apiOf(server, anna), await apiOf(server, ben), await apiOf(server, carla)];
   for (const api of [bens, carlas]) await api.call('PATCH', '/r1/users/me', { display_name: '*Star_B*' });
@@ -142,7 +139,7 @@ test('a name with marks in it is chosen from the list and called, and of two of 
   await expect.poll(mentions).toEqual([1, 1]);
 });
 
-test('what shows nothing is no message', async ({ arrive }) => {
+test('rejects messages without visible characters', async ({ arrive }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   await anna.openChatWith(ben);
@@ -157,7 +154,7 @@ test('what shows nothing is no message', async ({ arrive }) => {
   await expect(anna.log.getByRole('article')).toHaveCount(1);
 });
 
-test('another text for a message is kept when the page goes away, and given up by Escape', async ({ arrive }) => {
+test('keeps an unsaved edit across reloads and discards it by Escape', async ({ arrive }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openChatWith(ben);
   const { page, composer } = anna;
@@ -186,7 +183,7 @@ test('another text for a message is kept when the page goes away, and given up b
   await edits('Lunch at one?');
 });
 
-test('what is being answered stays with the draft', async ({ arrive }) => {
+test('keeps the reply target with the draft', async ({ arrive }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openChatWith(ben);
   const { page, composer } = anna;
@@ -208,7 +205,7 @@ test('what is being answered stays with the draft', async ({ arrive }) => {
   await expect(answer.getByText('Lunch at twelve?')).toBeVisible();
 });
 
-test('a channel that a message names is followed when it is renamed', async ({ arrive, server }) => {
+test('keeps channel links valid after a rename', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } }), await arrive('Ben')];
   const api = await apiOf(server, anna);
   const open = await api.call('POST', '/r1/conversations', { kind: 'public_channel', title: 'Quay three' });
@@ -272,7 +269,7 @@ test('a channel that a message names is followed when it is renamed', async ({ a
   await expect(waiting.getByRole('link', { name: '#Quay four' })).toBeVisible();
 });
 
-test('a slash does things: status, do not disturb, mute, topic, search', async ({ arrive }) => {
+test('runs slash commands', async ({ arrive }) => {
   const [anna, ben, carl] = [await arrive('Anna'), await arrive('Ben'), await arrive('Carl')];
   await anna.openChatWith(ben);
   const { page, composer } = anna;
@@ -320,7 +317,7 @@ test('a slash does things: status, do not disturb, mute, topic, search', async (
   expect(carl.problems).toEqual([]);
 });
 
-test('an emoji is put where the caret is', { tag: '@gate' }, async ({ arrive }) => {
+test('inserts an emoji at the caret', { tag: '@gate' }, async ({ arrive }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openChatWith(ben);
   const { page, composer } = anna;

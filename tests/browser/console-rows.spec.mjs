@@ -80,7 +80,7 @@ async function walk(browser, server, amount) {
   await context.close();
 }
 
-test('every section of the console with no rows', async ({ browser, server }) => {
+test('console sections are accessible without rows', async ({ browser, server }) => {
   test.setTimeout(900_000);
   await walk(browser, server, 'no');
 });
@@ -114,7 +114,7 @@ async function makeOne(server, anna) {
   await expect(async () => expect(await dead()).toBeGreaterThan(0)).toPass();
 }
 
-test('every section of the console with one row', async ({ arrive, browser, server }) => {
+test('console sections are accessible with one row', async ({ arrive, browser, server }) => {
   test.setTimeout(900_000);
   const anna = await arrive('Anna');
   await makeOne(server, anna);
@@ -132,7 +132,7 @@ function copies(database, table, where, change) {
   }
 }
 
-test('every section of the console with thousands of rows', async ({ browser, server }) => {
+test('console sections are accessible with thousands of rows', async ({ browser, server }) => {
   test.setTimeout(900_000);
   const database = new DatabaseSync(join(server.folder, 'natter.db'), { timeout: 10_000 });
   database.exec('BEGIN IMMEDIATE');
@@ -156,7 +156,7 @@ test('every section of the console with thousands of rows', async ({ browser, se
   await walk(browser, server, 'thousands of');
 });
 
-test('every section of the console says so where it can’t be loaded', async ({ browser, server }) => {
+test('console sections report load failures', async ({ browser, server }) => {
   test.setTimeout(300_000);
   const context = await browser.newContext({ baseURL: server.url, viewport: WIDE });
   const admin = await signInAsAdmin(context, server);

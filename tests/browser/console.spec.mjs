@@ -3,7 +3,7 @@
 import { apiOf, DESKTOP, expect, PHONE, shoot, signInAsAdmin, test } from './people.mjs';
 
 test(
-  'an admin sees what happens, how it was, and what is shown stands in the address',
+  'shows metrics, incidents and health with their filters in the URL',
   { tag: '@gate' },
   async ({ arrive, browser, server }) => {
     const anna = await arrive('Anna');
@@ -144,7 +144,7 @@ test(
   }
 );
 
-test('an admin finds failed jobs, puts them back and deletes them', async ({ browser, server }) => {
+test('finds, requeues and deletes dead jobs', async ({ browser, server }) => {
   const api = await apiOf(server, server.admin);
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);

@@ -16,7 +16,7 @@ for (const [size, options] of [
   ['wide', { viewport: DESKTOP }],
   ['phone', PHONE]
 ])
-  test(`a card is saved, paid with, and charged by itself when credits run low: ${size}`, async ({ arrive }) => {
+  test(`saves a card, pays with it and tops up automatically: ${size}`, async ({ arrive }) => {
     const anna = await arrive('Anna', options);
     const { page } = anna;
     await page.goto('/plans/billing');
@@ -68,7 +68,7 @@ for (const [size, options] of [
     expect((await readFile(await download.path(), 'utf8')).split('\n').length).toBeGreaterThan(2);
   });
 
-test('a workspace has credits of its own', async ({ arrive, server }) => {
+test('manages credits of a workspace', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   const api = await apiOf(server, anna);
@@ -91,11 +91,7 @@ test('a workspace has credits of its own', async ({ arrive, server }) => {
   await expect(page.getByRole('region', { name: 'Credits', exact: true })).not.toContainText('500');
 });
 
-test('prices stand as they are written where they are paid, and so do limits and revenue', async ({
-  arrive,
-  browser,
-  server
-}) => {
+test('formats prices, limits and revenue by currency', async ({ arrive, browser, server }) => {
   const admin = await apiOf(server, server.admin);
   await admin.call('POST', '/r1/admin/pricing_plans', {
     kind: 'credits',

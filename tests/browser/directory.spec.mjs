@@ -7,7 +7,7 @@ for (const [size, options] of [
   ['wide', {}],
   ['phone', PHONE]
 ])
-  test(`people are found in the directory and written to: ${size}`, async ({ arrive, server }) => {
+  test(`finds and messages people in the directory: ${size}`, async ({ arrive, server }) => {
     test.setTimeout(180_000);
     const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
     for (let at = 0; at < 55; at += 1)
@@ -58,7 +58,7 @@ for (const [size, options] of [
   ['wide', {}],
   ['phone', PHONE]
 ])
-  test(`others see what time it is for somebody until they say no: ${size}`, async ({ arrive }) => {
+  test(`shows local times unless they are hidden: ${size}`, async ({ arrive }) => {
     test.setTimeout(120_000);
     // Neither of the two ever changes its clocks.
     const anna = await arrive('Anna', { ...options, timezoneId: 'Asia/Ho_Chi_Minh' });
@@ -116,7 +116,7 @@ for (const [size, options] of [
     await expect(row).not.toContainText('local time');
   });
 
-test('a local time goes on while one looks at it', async ({ arrive }) => {
+test('updates a local time while it is visible', async ({ arrive }) => {
   const anna = await arrive('Anna', { timezoneId: 'Asia/Dubai' });
   await expect.poll(async () => (await accountOf(anna)).timezone).toBe('Asia/Dubai');
   const ben = await arrive('Ben', { timezoneId: 'UTC' });
@@ -133,7 +133,7 @@ test('a local time goes on while one looks at it', async ({ arrive }) => {
   await expect(card).toContainText('14:00 local time (4 h ahead of you)');
 });
 
-test('a profile opens from a message and from a mention', { tag: '@gate' }, async ({ arrive, server }) => {
+test('opens a profile from a message and from a mention', { tag: '@gate' }, async ({ arrive, server }) => {
   const [anna, ben, carla] = [await arrive('Anna'), await arrive('Ben'), await arrive('Carla')];
   const [hers, his, others] = [await apiOf(server, anna), await apiOf(server, ben), await apiOf(server, carla)];
   const group = await hers.openGroup('Harbour', his, others);
@@ -172,7 +172,7 @@ test('a profile opens from a message and from a mention', { tag: '@gate' }, asyn
   await anna.expectFlawless('messages whose authors can be looked at');
 });
 
-test('one’s own new name, given elsewhere, stands in a list that is open', async ({ arrive, server }) => {
+test('applies a rename from another device to open lists', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await page.goto('/people');

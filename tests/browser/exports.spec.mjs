@@ -25,7 +25,7 @@ function unzip(bytes) {
 const RUNS = '<script>document.title = "run"</script><img src=x onerror="document.title = \'run\'">';
 
 test(
-  'an export opens without the server, says what was said, and runs nothing',
+  'exports a conversation that opens offline and runs no scripts',
   { tag: '@gate' },
   async ({ arrive, browser, server }) => {
     const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];

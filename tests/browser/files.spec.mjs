@@ -51,50 +51,43 @@ async function annaWithBen(arrive, server, options = {}) {
   return { anna, ben, id, bensApi };
 }
 
-test(
-  'pictures and a file go with a message, and are looked at, zoomed and saved',
-  { tag: '@gate' },
-  async ({ arrive, server }) => {
-    const { anna, ben } = await annaWithBen(arrive, server);
-    await attach(anna, png('harbour.png', 640, 480, [40, 90, 160]), png('wall.png', 300, 500, [200, 180, 90]));
-    await attach(anna, text('notes.md', 'what we decided'));
-    await anna.write('From the workshop');
-    await expect(tray(anna)).toHaveCount(0);
-    await ben.sees('From the workshop');
-    for (const name of ['harbour.png', 'wall.png']) {
-      const picture = ben.log.getByRole('img', { name });
-      await expect.poll(() => picture.evaluate((image) => image.naturalWidth)).toBeGreaterThan(0);
-    }
-    await ben.expectFlawless('a message with files');
-
-    const saving = ben.page.waitForEvent('download');
-    await ben.log.getByRole('link', { name: 'Download notes.md' }).click();
-    const saved = await saving;
-    expect(saved.suggestedFilename()).toBe('notes.md');
-    expect(await readFile(await saved.path(), 'utf8')).toBe('what we decided');
-
-    const thumbnail = ben.log.getByRole('button', { name: 'harbour.png, open' });
-    await thumbnail.focus();
-    await ben.page.keyboard.press('Enter');
-    const viewer = ben.page.getByRole('dialog', { name: 'harbour.png' });
-    await expect(viewer.getByText('1 of 2')).toBeVisible();
-    await ben.expectFlawless('the viewer');
-    await ben.page.keyboard.press('+');
-    await expect(viewer.getByRole('button', { name: 'Zoom out' })).toBeEnabled();
-    await ben.page.keyboard.press('-');
-    await expect(viewer.getByRole('button', { name: 'Zoom out' })).toBeDisabled();
-    await ben.page.keyboard.press('ArrowRight');
-    await expect(ben.page.getByRole('dialog', { name: 'wall.png' }).getByText('2 of 2')).toBeVisible();
-    await ben.page.keyboard.press('Escape');
-    await expect(ben.page.getByRole('dialog')).toHaveCount(0);
-    await expect(thumbnail).toBeFocused();
+test('sends, views, zooms and saves attachments', { tag: '@gate' }, async ({ arrive, server }) => {
+  const { anna, ben } = await annaWithBen(arrive, server);
+  await attach(anna, png('harbour.png', 640, 480, [40, 90, 160]), png('wall.png', 300, 500, [200, 180, 90]));
+  await attach(anna, text('notes.md', 'what we decided'));
+  await anna.write('From the workshop');
+  await expect(tray(anna)).toHaveCount(0);
+  await ben.sees('From the workshop');
+  for (const name of ['harbour.png', 'wall.png']) {
+    const picture = ben.log.getByRole('img', { name });
+    await expect.poll(() => picture.evaluate((image) => image.naturalWidth)).toBeGreaterThan(0);
   }
-);
+  await ben.expectFlawless('a message with files');
 
-test('what is attached stays through another conversation and a reload, and goes up meanwhile', async ({
-  arrive,
-  server
-}) => {
+  const saving = ben.page.waitForEvent('download');
+  await ben.log.getByRole('link', { name: 'Download notes.md' }).click();
+  const saved = await saving;
+  expect(saved.suggestedFilename()).toBe('notes.md');
+  expect(await readFile(await saved.path(), 'utf8')).toBe('what we decided');
+
+  const thumbnail = ben.log.getByRole('button', { name: 'harbour.png, open' });
+  await thumbnail.focus();
+  await ben.page.keyboard.press('Enter');
+  const viewer = ben.page.getByRole('dialog', { name: 'harbour.png' });
+  await expect(viewer.getByText('1 of 2')).toBeVisible();
+  await ben.expectFlawless('the viewer');
+  await ben.page.keyboard.press('+');
+  await expect(viewer.getByRole('button', { name: 'Zoom out' })).toBeEnabled();
+  await ben.page.keyboard.press('-');
+  await expect(viewer.getByRole('button', { name: 'Zoom out' })).toBeDisabled();
+  await ben.page.keyboard.press('ArrowRight');
+  await expect(ben.page.getByRole('dialog', { name: 'wall.png' }).getByText('2 of 2')).toBeVisible();
+  await ben.page.keyboard.press('Escape');
+  await expect(ben.page.getByRole('dialog')).toHaveCount(0);
+  await expect(thumbnail).toBeFocused();
+});
+
+test('keeps attachments across conversations and reloads', async ({ arrive, server }) => {
   const { anna, ben, id } = await annaWithBen(arrive, server);
   const { page, composer } = anna;
   let release;
@@ -116,10 +109,7 @@ test('what is attached stays through another conversation and a reload, and goes
   await expect(ben.log.getByRole('link', { name: 'Download plan.txt' })).toBeVisible();
 });
 
-test('a message waits for its files, and those behind it for it; what is refused can be left out', async ({
-  arrive,
-  server
-}) => {
+test('sends messages in order after their uploads and omits rejected files', async ({ arrive, server }) => {
   const { anna, ben } = await annaWithBen(arrive, server);
   const { page } = anna;
   let answer;
@@ -143,7 +133,7 @@ test('a message waits for its files, and those behind it for it; what is refused
   await expect(anna.log.getByText('Not sent')).toHaveCount(0);
 });
 
-test('what was chosen offline is sent when the connection is back', async ({ arrive, server }) => {
+test('sends attachments chosen offline', async ({ arrive, server }) => {
   const { anna, ben } = await annaWithBen(arrive, server);
   await anna.page.context().setOffline(true);
   await expect(anna.page.getByText('Offline:')).toBeVisible();
@@ -155,7 +145,7 @@ test('what was chosen offline is sent when the connection is back', async ({ arr
   await ben.sees('from the train');
 });
 
-test('whoever signs out is asked where a message is not sent, and leaves none of it', async ({ arrive, server }) => {
+test('warns about unsent messages at sign-out and clears them', async ({ arrive, server }) => {
   const { anna, ben, id, bensApi } = await annaWithBen(arrive, server);
   const { page } = anna;
   let release;
@@ -214,7 +204,7 @@ test('whoever signs out is asked where a message is not sent, and leaves none of
   await expect(ben.log.getByText('with the plan')).toHaveCount(0);
 });
 
-test('a large file goes on after a lost connection where it was', async ({ arrive, server }) => {
+test('resumes a large upload after a disconnect', async ({ arrive, server }) => {
   const { anna, ben } = await annaWithBen(arrive, server);
   const asked = [];
   let lost = 1;
@@ -235,10 +225,7 @@ test('a large file goes on after a lost connection where it was', async ({ arriv
   expect(saved.equals(large.buffer)).toBe(true);
 });
 
-test('a file is dropped, pictures and tables are pasted, and limits are said before sending', async ({
-  arrive,
-  server
-}) => {
+test('accepts dropped and pasted files and checks limits before sending', async ({ arrive, server }) => {
   const { anna, ben } = await annaWithBen(arrive, server);
   const { page, composer } = anna;
   await expect(async () => {
@@ -288,7 +275,7 @@ for (const [size, options] of [
   ['a desk', {}],
   ['a phone', PHONE]
 ])
-  test(`a voice message is recorded, heard before it is sent, and played, on ${size}`, async ({ arrive, server }) => {
+  test(`records, previews and plays a voice message, on ${size}`, async ({ arrive, server }) => {
     const { anna, ben } = await annaWithBen(arrive, server, { permissions: ['microphone'], ...options });
     const { page } = anna;
     await anna.composer.fill('a text that stays');
@@ -310,7 +297,7 @@ for (const [size, options] of [
     await ben.expectFlawless('a voice message');
   });
 
-test('what is said is written down where one writes', async ({ arrive, server }) => {
+test('transcribes speech into the composer', async ({ arrive, server }) => {
   const { anna } = await annaWithBen(arrive, server, { permissions: ['microphone'] });
   const { page, composer } = anna;
   await page.route('**/r1/auth/policy', async (route) => {
@@ -338,7 +325,7 @@ test('what is said is written down where one writes', async ({ arrive, server })
   await expect(composer).toBeFocused();
 });
 
-test('a recording is discarded, and a microphone that is refused says how to allow it', async ({ arrive, server }) => {
+test('discards a recording and explains a denied microphone', async ({ arrive, server }) => {
   const { anna } = await annaWithBen(arrive, server);
   const { page, composer } = anna;
   const record = page.getByRole('button', { name: 'Record voice message' });
@@ -357,7 +344,7 @@ test('a recording is discarded, and a microphone that is refused says how to all
   await expect(composer).toBeFocused();
 });
 
-test('a chat whose model can’t see pictures says so before they are sent', async ({ arrive }) => {
+test('warns before sending pictures to a model without vision', async ({ arrive }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await page.route('**/r1/models?*', async (route) => {
@@ -385,10 +372,7 @@ for (const [size, options] of [
   ['a large screen', { viewport: { width: 1440, height: 900 } }],
   ['a phone', PHONE]
 ])
-  test(`pictures and files of a conversation are found in its panel, and lead to their messages, on ${size}`, async ({
-    arrive,
-    server
-  }) => {
+  test(`lists files of a conversation in its panel, on ${size}`, async ({ arrive, server }) => {
     const { anna, id, bensApi } = await annaWithBen(arrive, server, options);
     const { page } = anna;
     await attach(anna, png('harbour.png', 640, 480, [40, 90, 160]), png('wall.png', 300, 500, [200, 180, 90]));
@@ -437,7 +421,7 @@ for (const [size, options] of [
     await expect(anna.log.getByRole('link', { name: 'Download notes.md' })).toBeInViewport();
   });
 
-test('a picture that the model can’t see is told at the answer', async ({ arrive, upstream }) => {
+test('reports pictures the model couldn’t see', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   await anna.openAssistant();
   await attach(anna, png('graph.png', 320, 200, [30, 140, 90]), text('notes.md', 'what we decided'));
@@ -470,7 +454,7 @@ function scan(name) {
   return { name, mimeType: 'application/pdf', buffer: Buffer.from(file) };
 }
 
-test('of a scanned document it is said that it has no text, and which model sees it', async ({ arrive, upstream }) => {
+test('reports scanned documents without text and a suitable model', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   await anna.page.route('**/r1/models?*', async (route) => {
     const answer = await route.fetch();
@@ -495,10 +479,7 @@ test('of a scanned document it is said that it has no text, and which model sees
   await anna.expectFlawless('a scanned document that was not read');
 });
 
-test('ten thousand files are scrolled through with a few rows on the page, and found by name', async ({
-  arrive,
-  server
-}) => {
+test('virtualises and searches ten thousand files', async ({ arrive, server }) => {
   test.setTimeout(300_000);
   const { anna } = await annaWithBen(arrive, server);
   const { page } = anna;
@@ -549,10 +530,7 @@ test('ten thousand files are scrolled through with a few rows on the page, and f
   await expect(rows).toHaveCount(11);
 });
 
-test('whoever goes through pictures one by one comes to the oldest, however many there are', async ({
-  arrive,
-  server
-}) => {
+test('pages through all pictures in the viewer', async ({ arrive, server }) => {
   const { anna } = await annaWithBen(arrive, server);
   const { page } = anna;
   const COUNT = 130;

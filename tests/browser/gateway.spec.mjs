@@ -18,7 +18,7 @@ async function useModel(server, api) {
   await expect.poll(async () => (await api.call('GET', '/r1/usage/requests')).total).toBeGreaterThan(0);
 }
 
-test('what one has used is shown by day, model and key, and goes out as a table', async ({ arrive, server }) => {
+test('shows usage by day, model and key and exports it as CSV', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await page.getByRole('link', { name: 'Usage' }).click();
@@ -49,7 +49,7 @@ test('what one has used is shown by day, model and key, and goes out as a table'
   await anna.expectFlawless('usage on a phone');
 });
 
-test('usage that can not be loaded says so, and comes when it is tried again', async ({ arrive }) => {
+test('reports failed usage requests and loads them on retry', async ({ arrive }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await page.route(/\/r1\/usage/, (route) => route.abort());
@@ -61,7 +61,7 @@ test('usage that can not be loaded says so, and comes when it is tried again', a
   await expect(page.getByRole('heading', { name: 'No usage yet' })).toBeVisible();
 });
 
-test('a key is limited, changed and rotated while its old secret goes on', async ({ arrive, server }) => {
+test('limits, changes and rotates an API key with a grace period', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await page.goto('/settings#api-keys');
@@ -120,7 +120,7 @@ test('a key is limited, changed and rotated while its old secret goes on', async
   await anna.expectFlawless('keys on a phone');
 });
 
-test('an admin adds a model, changes it, and removes it', { tag: '@gate' }, async ({ browser, server }) => {
+test('adds, changes and removes a model', { tag: '@gate' }, async ({ browser, server }) => {
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
@@ -174,7 +174,7 @@ test('an admin adds a model, changes it, and removes it', { tag: '@gate' }, asyn
   await context.close();
 });
 
-test('an admin pauses a provider’s key and resumes it', async ({ browser, server }) => {
+test('pauses and resumes a provider key', async ({ browser, server }) => {
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
@@ -213,7 +213,7 @@ test('an admin pauses a provider’s key and resumes it', async ({ browser, serv
   await context.close();
 });
 
-test('an admin adds a provider, changes it and removes it', async ({ browser, server }) => {
+test('adds, changes and removes a provider', async ({ browser, server }) => {
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
@@ -251,7 +251,7 @@ test('an admin adds a provider, changes it and removes it', async ({ browser, se
   await context.close();
 });
 
-test('an admin sees what everyone has used, and sets a budget', async ({ arrive, browser, server }) => {
+test('shows total usage and sets a budget', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   await useModel(server, await apiOf(server, anna));
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
@@ -298,7 +298,7 @@ test('an admin sees what everyone has used, and sets a budget', async ({ arrive,
   await context.close();
 });
 
-test('where one may use no model the choice says what to do', async ({ arrive, browser, server }) => {
+test('explains an empty model picker', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);
@@ -323,7 +323,7 @@ test('where one may use no model the choice says what to do', async ({ arrive, b
   await context.close();
 });
 
-test('an admin limits a person to some models, and takes that back', async ({ arrive, browser, server }) => {
+test('sets and removes a model allow-list', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const api = await apiOf(server, anna);
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });

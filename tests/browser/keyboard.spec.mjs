@@ -23,7 +23,7 @@ async function openAndLeave(page, button, dialog) {
   await expect(button).toBeFocused();
 }
 
-test('from signing in to the settings of a workspace, without a mouse', async ({ arrive, browser, server }) => {
+test('signs in and opens workspace settings by keyboard', async ({ arrive, browser, server }) => {
   const someone = await arrive('Anna');
   const api = await apiOf(server, someone);
   await api.call('POST', '/r1/workspaces', { name: 'Harbour' });

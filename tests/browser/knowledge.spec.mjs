@@ -24,10 +24,7 @@ for (const [size, options] of [
   ['a large screen', { viewport: { width: 1440, height: 900 } }],
   ['a phone', PHONE]
 ])
-  test(`files are given to an assistant, read, cited in an answer, and removed, on ${size}`, async ({
-    arrive,
-    upstream
-  }) => {
+  test(`adds, cites and removes knowledge files, on ${size}`, async ({ arrive, upstream }) => {
     const anna = await arrive('Anna', options);
     const { page } = anna;
     await page.goto('/assistants/new');
@@ -91,7 +88,7 @@ for (const [size, options] of [
     await expect(source).toContainText('eight warm connections');
   });
 
-test('a project gives its chats instructions and files', async ({ arrive, upstream }) => {
+test('applies instructions and files of a project', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await anna.openAssistant();
@@ -133,7 +130,7 @@ test('a project gives its chats instructions and files', async ({ arrive, upstre
   await expect(project.getByText('handbook.md')).toBeVisible();
 });
 
-test('a workspace gives files to all its assistants', async ({ arrive, server, upstream }) => {
+test('applies workspace files to all assistants', async ({ arrive, server, upstream }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   const api = await apiOf(server, anna);
@@ -155,7 +152,7 @@ test('a workspace gives files to all its assistants', async ({ arrive, server, u
   await expect(anna.log.getByRole('button', { name: /^Source 1: handbook\.md/ }).first()).toBeVisible();
 });
 
-test('a source in a PDF opens at its page', async ({ arrive, server, upstream }) => {
+test('opens a PDF citation at its page', async ({ arrive, server, upstream }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   const printer = await page.context().newPage();

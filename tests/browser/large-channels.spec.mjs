@@ -46,7 +46,7 @@ function fill(file, workspace, channel, count) {
   database.close();
 }
 
-test('a workspace of hundreds with a channel of ten thousand people', async ({ arrive, server }) => {
+test('handles a channel of ten thousand members', async ({ arrive, server }) => {
   test.setTimeout(240_000);
   const anna = await arrive('Anna');
   const api = await apiOf(server, anna);

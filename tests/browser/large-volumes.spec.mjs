@@ -11,10 +11,7 @@ const FACES = Array.from({ length: 50 }, (_, at) => String.fromCodePoint(0x1f600
 /** What is wider than the page is cut off, or scrolls sideways. */
 const isTooWide = (page) => page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
 
-test('a message with fifty reactions, a hundred pins, hundreds of threads and of saved messages', async ({
-  arrive,
-  server
-}) => {
+test('handles fifty reactions, a hundred pins and hundreds of threads and bookmarks', async ({ arrive, server }) => {
   test.setTimeout(240_000);
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben', PHONE)];
   await anna.openChatWith(ben);

@@ -18,7 +18,7 @@ async function makeGroup(server, admin, other) {
   return { id, owner, unheard };
 }
 
-test('a group of sixty people', async ({ arrive, server }) => {
+test('manages a group of sixty people', async ({ arrive, server }) => {
   test.setTimeout(240_000);
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');

@@ -9,9 +9,7 @@ const press = (page, target) => keys.press(page, target, { isLookedAt: false });
 
 const articleOf = (visitor, text) => visitor.log.getByRole('article').filter({ hasText: text });
 
-test('a message is reacted to, kept, answered in a thread, passed on, pinned and voted on by the keyboard', async ({
-  arrive
-}) => {
+test('performs message actions by keyboard', async ({ arrive }) => {
   const [anna, ben, carl] = [await arrive('Anna'), await arrive('Ben'), await arrive('Carl')];
   await carl.openChatWith(anna);
   await carl.write('Hello Anna');
@@ -130,9 +128,7 @@ test('a message is reacted to, kept, answered in a thread, passed on, pinned and
   await anna.expectFlawless('a conversation after all that');
 });
 
-test('a message is reacted to, kept, answered in a thread, passed on, pinned and voted on by a finger', async ({
-  arrive
-}) => {
+test('performs message actions by touch', async ({ arrive }) => {
   const [anna, ben, carl] = [await arrive('Anna', PHONE), await arrive('Ben'), await arrive('Carl')];
   await carl.openChatWith(anna);
   await carl.write('Hello Anna');
@@ -218,7 +214,7 @@ test('a message is reacted to, kept, answered in a thread, passed on, pinned and
   await anna.expectFlawless('a message that was kept, on a phone');
 });
 
-test('files of a conversation, an export of it and a note by the keyboard', async ({ arrive }) => {
+test('uses files, export and notes by keyboard', async ({ arrive }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openChatWith(ben);
   const { page } = anna;

@@ -15,7 +15,7 @@ async function annaWithBen(arrive, server, options) {
   return { anna, ben };
 }
 
-test('messages are reached, acted on and left by keys alone', { tag: '@gate' }, async ({ arrive, server }) => {
+test('navigates and acts on messages by keyboard', { tag: '@gate' }, async ({ arrive, server }) => {
   const { anna } = await annaWithBen(arrive, server);
   const { page, composer } = anna;
   const article = (text) => page.getByRole('article').filter({ hasText: text });
@@ -72,10 +72,7 @@ test('messages are reached, acted on and left by keys alone', { tag: '@gate' }, 
   await anna.expectFlawless('messages by keys');
 });
 
-test('the finger that opened the actions of a message does not take one of them when it is lifted', async ({
-  arrive,
-  server
-}) => {
+test('ignores the release of the long press that opened the action sheet', async ({ arrive, server }) => {
   const { anna, ben } = await annaWithBen(arrive, server, PHONE);
   const { page } = anna;
   const target = page.getByRole('article').filter({ hasText: 'second of Anna' });
@@ -105,7 +102,7 @@ test('the finger that opened the actions of a message does not take one of them 
   await ben.sees('second of Anna');
 });
 
-test('the open conversation keeps its place in the list, and the tab has its name', async ({ arrive, server }) => {
+test('keeps the open conversation’s place in the list and titles the tab', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const cleo = await arrive('Cleo');
@@ -132,7 +129,7 @@ test('the open conversation keeps its place in the list, and the tab has its nam
   expect(await order()).toEqual([cleo.name, ben.name]);
 });
 
-test('a message that was deleted before it was read is unread no longer', async ({ arrive, server }) => {
+test('doesn’t count deleted messages as unread', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const carl = await arrive('Carl');
@@ -183,7 +180,7 @@ test('a message that was deleted before it was read is unread no longer', async 
   await expect(list.getByText('1 unread')).toHaveCount(0);
 });
 
-test('a message that is marked as unread stays so until one comes back to it', async ({ arrive, server }) => {
+test('keeps a manual unread mark until the next visit', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const [annas, bens] = [await apiOf(server, anna), await apiOf(server, ben)];
@@ -235,10 +232,7 @@ test('a message that is marked as unread stays so until one comes back to it', a
   expect(await unread()).toBe(0);
 });
 
-test('in a group of more than twenty everybody is counted, listed and can be called; admins are made there', async ({
-  arrive,
-  server
-}) => {
+test('counts, lists and mentions members of a large group and appoints admins', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const api = await apiOf(server, anna);
   const { Person } = await import('../clients/server.mjs');
@@ -280,7 +274,7 @@ test('in a group of more than twenty everybody is counted, listed and can be cal
   await anna.expectFlawless('the details of a large group');
 });
 
-test('a link to a message is copied, and opens its conversation at it', async ({ arrive, server }) => {
+test('copies a message link and opens it', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   const [annas, bens] = [await apiOf(server, anna), await apiOf(server, ben)];
   const { id: chat } = await bens.call('POST', '/r1/conversations', { kind: 'single', member_ids: [annas.id] });

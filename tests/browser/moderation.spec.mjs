@@ -20,7 +20,7 @@ for (const [size, options] of [
   ['wide', {}],
   ['phone', PHONE]
 ])
-  test(`a message is reported, hidden, and its author warned: ${size}`, async ({ arrive, browser, server }) => {
+  test(`reports and hides a message and warns its author: ${size}`, async ({ arrive, browser, server }) => {
     const [anna, ben] = [await arrive('Anna'), await arrive('Ben', options)];
     await channelOf(server, 'Launch week', anna, ben);
     await ben.write('You are all fools');
@@ -89,7 +89,7 @@ for (const [size, options] of [
   ['wide', {}],
   ['phone', PHONE]
 ])
-  test(`a channel has slow mode and unwanted words: ${size}`, async ({ arrive, server }) => {
+  test(`applies slow mode and the word filter: ${size}`, async ({ arrive, server }) => {
     const [anna, ben] = [await arrive('Anna'), await arrive('Ben', options)];
     const { id, apis } = await channelOf(server, 'Calm', anna, ben);
     await anna.page.getByRole('link', { name: 'Calm', exact: true }).first().click({ button: 'right' });

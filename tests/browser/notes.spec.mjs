@@ -3,130 +3,126 @@
 import { readFile } from 'node:fs/promises';
 import { apiOf, DESKTOP, expect, PASSWORD, PHONE, shoot, test } from './people.mjs';
 
-test(
-  'a note is written, survives a lost connection and a reload, and is sent',
-  { tag: '@gate' },
-  async ({ arrive, server }) => {
-    const anna = await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } });
-    const ben = await arrive('Ben');
-    await anna.openChatWith(ben);
-    const { page } = anna;
-    await page.getByRole('link', { name: 'Notes' }).click();
-    await expect(page.getByRole('heading', { name: 'No notes yet' })).toBeVisible();
-    await expect(page.getByText('Notes are private')).toHaveCount(1);
-    await anna.expectFlawless('no notes');
-    await shoot(page, 'notes-empty-1440');
-    await page.getByRole('button', { name: 'New note' }).first().click();
-    const title = page.getByRole('textbox', { name: 'Title' });
-    await expect(title).toBeFocused();
-    await page.keyboard.type('Monday call');
-    await page.keyboard.press('Enter');
-    await page.keyboard.type('Eleven o’clock, **Mai** and Jonas.\n\n- [x] Read the notes\nAsk Priya');
-    const text = page.getByRole('textbox', { name: 'Text' });
-    await expect(text).toHaveValue(/- \[ \] Ask Priya$/);
-    await expect(page.getByRole('status').filter({ hasText: 'Saved' })).toBeVisible();
-    await expect(page.getByRole('link', { name: /Monday call/ })).toContainText('1 of 2');
-    await anna.expectFlawless('a note');
-    await shoot(page, 'notes-1440');
-    // Where there is room, what is written is shown beside it.
-    await page.getByRole('button', { name: 'Preview' }).click();
-    await expect(page.getByRole('region', { name: 'Preview' }).getByText('Mai', { exact: true })).toHaveCSS(
-      'font-weight',
-      /[67]\d\d/
-    );
-    await expect(text).toBeVisible();
-    await anna.expectFlawless('a note as it is shown');
-    await shoot(page, 'notes-preview-1440');
-    await page.getByRole('button', { name: 'Write' }).click();
+test('keeps a note across a disconnect and a reload and sends it', { tag: '@gate' }, async ({ arrive, server }) => {
+  const anna = await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } });
+  const ben = await arrive('Ben');
+  await anna.openChatWith(ben);
+  const { page } = anna;
+  await page.getByRole('link', { name: 'Notes' }).click();
+  await expect(page.getByRole('heading', { name: 'No notes yet' })).toBeVisible();
+  await expect(page.getByText('Notes are private')).toHaveCount(1);
+  await anna.expectFlawless('no notes');
+  await shoot(page, 'notes-empty-1440');
+  await page.getByRole('button', { name: 'New note' }).first().click();
+  const title = page.getByRole('textbox', { name: 'Title' });
+  await expect(title).toBeFocused();
+  await page.keyboard.type('Monday call');
+  await page.keyboard.press('Enter');
+  await page.keyboard.type('Eleven o’clock, **Mai** and Jonas.\n\n- [x] Read the notes\nAsk Priya');
+  const text = page.getByRole('textbox', { name: 'Text' });
+  await expect(text).toHaveValue(/- \[ \] Ask Priya$/);
+  await expect(page.getByRole('status').filter({ hasText: 'Saved' })).toBeVisible();
+  await expect(page.getByRole('link', { name: /Monday call/ })).toContainText('1 of 2');
+  await anna.expectFlawless('a note');
+  await shoot(page, 'notes-1440');
+  // Where there is room, what is written is shown beside it.
+  await page.getByRole('button', { name: 'Preview' }).click();
+  await expect(page.getByRole('region', { name: 'Preview' }).getByText('Mai', { exact: true })).toHaveCSS(
+    'font-weight',
+    /[67]\d\d/
+  );
+  await expect(text).toBeVisible();
+  await anna.expectFlawless('a note as it is shown');
+  await shoot(page, 'notes-preview-1440');
+  await page.getByRole('button', { name: 'Write' }).click();
 
-    // Without a connection it is kept here, through a reload too.
-    const api = await apiOf(server, anna);
-    await page.route('**/r1/notes**', (route) => route.abort());
-    await text.press('End');
-    await text.pressSequentially(' by noon');
-    await expect(page.getByText('Couldn’t sync. Retrying…')).toBeVisible({ timeout: 15_000 });
-    await page.reload();
-    await expect(text).toHaveValue(/by noon$/);
-    await page.unroute('**/r1/notes**');
-    await expect(page.getByText('All notes synced')).toBeVisible({ timeout: 20_000 });
-    const id = new URL(page.url()).pathname.split('/').pop();
-    await expect.poll(async () => (await api.call('GET', `/r1/notes/${id}`)).content).toMatch(/by noon$/);
+  // Without a connection it is kept here, through a reload too.
+  const api = await apiOf(server, anna);
+  await page.route('**/r1/notes**', (route) => route.abort());
+  await text.press('End');
+  await text.pressSequentially(' by noon');
+  await expect(page.getByText('Couldn’t sync. Retrying…')).toBeVisible({ timeout: 15_000 });
+  await page.reload();
+  await expect(text).toHaveValue(/by noon$/);
+  await page.unroute('**/r1/notes**');
+  await expect(page.getByText('All notes synced')).toBeVisible({ timeout: 20_000 });
+  const id = new URL(page.url()).pathname.split('/').pop();
+  await expect.poll(async () => (await api.call('GET', `/r1/notes/${id}`)).content).toMatch(/by noon$/);
 
-    // It is sent whatever page is looked at once the connection is back.
-    await page.route('**/r1/notes**', (route) => route.abort());
-    await text.press('End');
-    await text.pressSequentially(', at the latest');
-    await expect(page.getByText('Couldn’t sync. Retrying…')).toBeVisible({ timeout: 15_000 });
-    await page.goto('/');
-    await page.unroute('**/r1/notes**');
-    await expect
-      .poll(async () => (await api.call('GET', `/r1/notes/${id}`)).content, { timeout: 20_000 })
-      .toMatch(/at the latest$/);
-    await page.goto(`/notes/${id}`);
+  // It is sent whatever page is looked at once the connection is back.
+  await page.route('**/r1/notes**', (route) => route.abort());
+  await text.press('End');
+  await text.pressSequentially(', at the latest');
+  await expect(page.getByText('Couldn’t sync. Retrying…')).toBeVisible({ timeout: 15_000 });
+  await page.goto('/');
+  await page.unroute('**/r1/notes**');
+  await expect
+    .poll(async () => (await api.call('GET', `/r1/notes/${id}`)).content, { timeout: 20_000 })
+    .toMatch(/at the latest$/);
+  await page.goto(`/notes/${id}`);
 
-    // Another device writes: it is seen here; and where both write, both are kept.
-    const { version } = await api.call('GET', `/r1/notes/${id}`);
-    await api.call('PUT', `/r1/notes/${id}`, { title: 'Monday call', content: 'From the other device', version });
-    await expect(text).toHaveValue('From the other device');
-    await page.route('**/r1/notes**', (route) => route.abort());
-    await text.fill('Written here');
-    await api.call('PUT', `/r1/notes/${id}`, { title: 'Monday call', content: 'Written there', version: version + 1 });
-    await page.unroute('**/r1/notes**');
-    await expect(page.getByText(/“Monday call” was changed on two devices/)).toBeVisible({ timeout: 20_000 });
-    await expect(title).toHaveValue('Monday call (copy from computer)');
-    await expect(text).toHaveValue('Written here');
-    await anna.expectFlawless('a copy');
-    await page.getByRole('link', { name: 'Compare', exact: true }).click();
-    await expect(page.getByRole('region', { name: 'From the other device' })).toContainText('Written there');
-    await anna.expectFlawless('two versions');
-    await shoot(page, 'notes-compare-1440');
-    await page.getByRole('region', { name: 'Written here' }).getByRole('button', { name: 'Keep this one' }).click();
-    await expect(title).toHaveValue('Monday call');
-    await expect(page.getByRole('link', { name: /Monday call/ })).toHaveCount(1);
+  // Another device writes: it is seen here; and where both write, both are kept.
+  const { version } = await api.call('GET', `/r1/notes/${id}`);
+  await api.call('PUT', `/r1/notes/${id}`, { title: 'Monday call', content: 'From the other device', version });
+  await expect(text).toHaveValue('From the other device');
+  await page.route('**/r1/notes**', (route) => route.abort());
+  await text.fill('Written here');
+  await api.call('PUT', `/r1/notes/${id}`, { title: 'Monday call', content: 'Written there', version: version + 1 });
+  await page.unroute('**/r1/notes**');
+  await expect(page.getByText(/“Monday call” was changed on two devices/)).toBeVisible({ timeout: 20_000 });
+  await expect(title).toHaveValue('Monday call (copy from computer)');
+  await expect(text).toHaveValue('Written here');
+  await anna.expectFlawless('a copy');
+  await page.getByRole('link', { name: 'Compare', exact: true }).click();
+  await expect(page.getByRole('region', { name: 'From the other device' })).toContainText('Written there');
+  await anna.expectFlawless('two versions');
+  await shoot(page, 'notes-compare-1440');
+  await page.getByRole('region', { name: 'Written here' }).getByRole('button', { name: 'Keep this one' }).click();
+  await expect(title).toHaveValue('Monday call');
+  await expect(page.getByRole('link', { name: /Monday call/ })).toHaveCount(1);
 
-    // Deleted, and back.
-    await page.getByRole('button', { name: 'Delete note' }).click();
-    await page.getByRole('button', { name: 'Undo' }).last().click();
-    await page.getByRole('link', { name: /Monday call/ }).click();
-    await expect(text).toHaveValue('Written here');
+  // Deleted, and back.
+  await page.getByRole('button', { name: 'Delete note' }).click();
+  await page.getByRole('button', { name: 'Undo' }).last().click();
+  await page.getByRole('link', { name: /Monday call/ }).click();
+  await expect(text).toHaveValue('Written here');
 
-    // Sent by oneself.
-    await page.getByRole('button', { name: 'Send to chat' }).click();
-    await anna.expectFlawless('where a note is sent to');
-    await page.getByRole('dialog').getByRole('button', { name: ben.name }).click();
-    await expect(anna.composer).toHaveValue('**Monday call**\n\nWritten here');
-    await anna.composer.press('Enter');
-    await ben.openConversation(anna.name);
-    await ben.sees('Written here');
-    // A message becomes a note, with the way back to it.
-    await ben.log.getByText('Written here').hover();
-    await ben.log.getByRole('button', { name: 'More actions' }).click();
-    await ben.page.getByRole('menuitem', { name: 'Create note' }).click();
-    await expect(ben.page.getByText('Note created.')).toBeVisible();
-    await ben.page.getByRole('button', { name: 'Open', exact: true }).click();
-    await expect(ben.page.getByRole('textbox', { name: 'Title' })).toHaveValue('Monday call');
-    await expect(ben.page.getByRole('textbox', { name: 'Text' })).toHaveValue(
-      /^> \*\*Monday call\*\*\n>\n> Written here\n\n\[.+\]\(http.+\/c\/.+\/m\/.+\)/
-    );
-    // Notes leave as files.
-    const [one] = await Promise.all([
-      ben.page.waitForEvent('download'),
-      ben.page.getByRole('button', { name: 'Download as Markdown' }).click()
-    ]);
-    expect(one.suggestedFilename()).toBe('Monday call.md');
-    expect(await readFile(await one.path(), 'utf8')).toMatch(/^# Monday call\n\n> /);
-    const [all] = await Promise.all([
-      ben.page.waitForEvent('download'),
-      ben.page.getByRole('button', { name: 'Download all notes' }).click()
-    ]);
-    expect((await readFile(await all.path())).subarray(0, 2).toString()).toBe('PK');
-    // Nobody else sees notes.
-    await ben.page.goto(`/notes/${id}`);
-    await expect(ben.page.getByRole('heading', { name: 'Note not found' })).toBeVisible();
-  }
-);
+  // Sent by oneself.
+  await page.getByRole('button', { name: 'Send to chat' }).click();
+  await anna.expectFlawless('where a note is sent to');
+  await page.getByRole('dialog').getByRole('button', { name: ben.name }).click();
+  await expect(anna.composer).toHaveValue('**Monday call**\n\nWritten here');
+  await anna.composer.press('Enter');
+  await ben.openConversation(anna.name);
+  await ben.sees('Written here');
+  // A message becomes a note, with the way back to it.
+  await ben.log.getByText('Written here').hover();
+  await ben.log.getByRole('button', { name: 'More actions' }).click();
+  await ben.page.getByRole('menuitem', { name: 'Create note' }).click();
+  await expect(ben.page.getByText('Note created.')).toBeVisible();
+  await ben.page.getByRole('button', { name: 'Open', exact: true }).click();
+  await expect(ben.page.getByRole('textbox', { name: 'Title' })).toHaveValue('Monday call');
+  await expect(ben.page.getByRole('textbox', { name: 'Text' })).toHaveValue(
+    /^> \*\*Monday call\*\*\n>\n> Written here\n\n\[.+\]\(http.+\/c\/.+\/m\/.+\)/
+  );
+  // Notes leave as files.
+  const [one] = await Promise.all([
+    ben.page.waitForEvent('download'),
+    ben.page.getByRole('button', { name: 'Download as Markdown' }).click()
+  ]);
+  expect(one.suggestedFilename()).toBe('Monday call.md');
+  expect(await readFile(await one.path(), 'utf8')).toMatch(/^# Monday call\n\n> /);
+  const [all] = await Promise.all([
+    ben.page.waitForEvent('download'),
+    ben.page.getByRole('button', { name: 'Download all notes' }).click()
+  ]);
+  expect((await readFile(await all.path())).subarray(0, 2).toString()).toBe('PK');
+  // Nobody else sees notes.
+  await ben.page.goto(`/notes/${id}`);
+  await expect(ben.page.getByRole('heading', { name: 'Note not found' })).toBeVisible();
+});
 
-test('notes on a phone are a list and a page', async ({ arrive }) => {
+test('shows notes on phones as list and page', async ({ arrive }) => {
   const anna = await arrive('Anna', PHONE);
   const { page } = anna;
   await page.getByRole('link', { name: 'Notes' }).click();
@@ -149,7 +145,7 @@ test('notes on a phone are a list and a page', async ({ arrive }) => {
   await shoot(page, 'notes-390');
 });
 
-test('two devices without a connection write in one note, and both keep both', async ({ arrive, browser, server }) => {
+test('keeps both versions of a note changed offline on two devices', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   try {
@@ -193,10 +189,7 @@ test('two devices without a connection write in one note, and both keep both', a
   }
 });
 
-test('of a thousand notes those near the view are drawn, and the oldest is reached and found', async ({
-  arrive,
-  server
-}) => {
+test('virtualises and searches a thousand notes', async ({ arrive, server }) => {
   test.setTimeout(120_000);
   const anna = await arrive('Anna');
   const { page } = anna;

@@ -27,7 +27,7 @@ async function drawn(page) {
   return Buffer.from(url.split(',')[1], 'base64');
 }
 
-test('a workspace has emoji of its own', async ({ arrive, server }) => {
+test('manages custom emoji of a workspace', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna', { viewport: { width: 1440, height: 900 } }), await arrive('Ben', PHONE)];
   await anna.openChatWith(ben);
   await anna.write('Shall we ship it?');

@@ -70,7 +70,7 @@ async function signIn(key) {
   return { body, answer: await key.call('POST', '/r1/auth/passkeys/signin/finish', body) };
 }
 
-test('a passkey signs in without a name, once for each question', async ({ browser, server }) => {
+test('signs in with a passkey and rejects a replay', async ({ browser, server }) => {
   const key = await arriveWithKey(browser, server);
   const ada = await key.signUp();
   const made = await register(key, ada.access_token, 'My telephone');
@@ -93,10 +93,7 @@ test('a passkey signs in without a name, once for each question', async ({ brows
   await key.context.close();
 });
 
-test('a passkey that has seen the person is asked for no second factor; one that has not is refused', async ({
-  browser,
-  server
-}) => {
+test('requires user verification of passkeys', async ({ browser, server }) => {
   const key = await arriveWithKey(browser, server);
   const ada = await key.signUp();
   await register(key, ada.access_token);
@@ -109,7 +106,7 @@ test('a passkey that has seen the person is asked for no second factor; one that
   await key.context.close();
 });
 
-test('a forged answer, a copied passkey and somebody else’s question are refused', async ({ browser, server }) => {
+test('rejects forged assertions, cloned passkeys and foreign challenges', async ({ browser, server }) => {
   const key = await arriveWithKey(browser, server);
   const ada = await key.signUp();
   const ben = await key.signUp();

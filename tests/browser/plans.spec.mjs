@@ -4,65 +4,61 @@ import { apiOf, expect, PHONE, test } from './people.mjs';
 
 test.use({ settings: { PAYMENT__DEMO__ENABLED: 'true' } });
 
-test(
-  'credits are bought: chosen, paid, waited for, and found in the account',
-  { tag: '@gate' },
-  async ({ arrive, server }) => {
-    const anna = await arrive('Anna');
-    const { page } = anna;
-    await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Plans' }).click();
-    await expect(page.getByRole('heading', { level: 1, name: 'Plans and credits' })).toBeVisible();
-    const team = page.getByRole('article', { name: 'Team' });
-    await expect(team).toContainText('$24');
-    await expect(team.getByRole('listitem')).toHaveText(['2,000 credits a month', 'API keys']);
-    await anna.expectFlawless('the plans');
+test('buys credits and books them', { tag: '@gate' }, async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Plans' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Plans and credits' })).toBeVisible();
+  const team = page.getByRole('article', { name: 'Team' });
+  await expect(team).toContainText('$24');
+  await expect(team.getByRole('listitem')).toHaveText(['2,000 credits a month', 'API keys']);
+  await anna.expectFlawless('the plans');
 
-    // By the year, and in whole dong.
-    await page.getByRole('button', { name: 'Yearly' }).click();
-    await page.getByLabel('Currency').selectOption('VND');
-    await expect(team).toContainText('5,900,000');
-    await expect(team).not.toContainText('.00');
-    await page.getByLabel('Currency').selectOption('USD');
+  // By the year, and in whole dong.
+  await page.getByRole('button', { name: 'Yearly' }).click();
+  await page.getByLabel('Currency').selectOption('VND');
+  await expect(team).toContainText('5,900,000');
+  await expect(team).not.toContainText('.00');
+  await page.getByLabel('Currency').selectOption('USD');
 
-    await page.getByRole('link', { name: 'Buy 1,000 credits' }).click();
-    await expect(page.getByRole('heading', { level: 1, name: 'Choose how to pay' })).toBeVisible();
-    await expect(page.getByRole('radio')).toHaveCount(1);
-    await expect(page.getByRole('radio', { name: /Demo payment/ })).toBeChecked();
-    await anna.expectFlawless('how to pay');
-    await page.getByRole('button', { name: 'Pay $11.00' }).click();
+  await page.getByRole('link', { name: 'Buy 1,000 credits' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Choose how to pay' })).toBeVisible();
+  await expect(page.getByRole('radio')).toHaveCount(1);
+  await expect(page.getByRole('radio', { name: /Demo payment/ })).toBeChecked();
+  await anna.expectFlawless('how to pay');
+  await page.getByRole('button', { name: 'Pay $11.00' }).click();
 
-    // In place of the gateway's own page. Nothing is decided yet, and the page of the result says so.
-    await expect(page.getByRole('heading', { level: 1, name: 'Demo payment' })).toBeVisible();
-    await expect(page.getByText('No real money.')).toBeVisible();
-    await anna.expectFlawless('the demo gateway');
-    const payment = new URL(page.url()).searchParams.get('payment');
-    await page.getByRole('link', { name: 'Decide later' }).click();
-    await expect(page.getByRole('heading', { level: 1, name: 'Waiting for Demo payment' })).toBeVisible();
-    await anna.expectFlawless('a payment that is waited for');
+  // In place of the gateway's own page. Nothing is decided yet, and the page of the result says so.
+  await expect(page.getByRole('heading', { level: 1, name: 'Demo payment' })).toBeVisible();
+  await expect(page.getByText('No real money.')).toBeVisible();
+  await anna.expectFlawless('the demo gateway');
+  const payment = new URL(page.url()).searchParams.get('payment');
+  await page.getByRole('link', { name: 'Decide later' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Waiting for Demo payment' })).toBeVisible();
+  await anna.expectFlawless('a payment that is waited for');
 
-    // The plans say so too, until it is paid.
-    await page.goto('/plans');
-    const waiting = page.getByRole('status').filter({ hasText: 'Waiting for Demo payment.' });
-    await expect(waiting).toContainText('You get 1,000 credits as soon as $11.00 is confirmed.');
-    await anna.expectFlawless('plans with a payment that is waited for');
-    await waiting.getByRole('link', { name: 'Continue' }).click();
-    await expect(page.getByRole('heading', { level: 1, name: 'Waiting for Demo payment' })).toBeVisible();
+  // The plans say so too, until it is paid.
+  await page.goto('/plans');
+  const waiting = page.getByRole('status').filter({ hasText: 'Waiting for Demo payment.' });
+  await expect(waiting).toContainText('You get 1,000 credits as soon as $11.00 is confirmed.');
+  await anna.expectFlawless('plans with a payment that is waited for');
+  await waiting.getByRole('link', { name: 'Continue' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Waiting for Demo payment' })).toBeVisible();
 
-    // It is paid elsewhere: this page learns of it by itself.
-    const api = await apiOf(server, anna);
-    await api.call('POST', `/r1/payments/${payment}/demo`, { outcome: 'paid' });
-    await expect(page.getByRole('heading', { level: 1, name: '1,000 credits: paid' })).toBeVisible();
-    await expect(page.getByText('Credits remaining:')).toContainText('1,000');
-    await anna.expectFlawless('a payment that was made');
+  // It is paid elsewhere: this page learns of it by itself.
+  const api = await apiOf(server, anna);
+  await api.call('POST', `/r1/payments/${payment}/demo`, { outcome: 'paid' });
+  await expect(page.getByRole('heading', { level: 1, name: '1,000 credits: paid' })).toBeVisible();
+  await expect(page.getByText('Credits remaining:')).toContainText('1,000');
+  await anna.expectFlawless('a payment that was made');
 
-    await page.getByRole('main').getByRole('link', { name: 'Billing' }).click();
-    await expect(page.getByRole('row').filter({ hasText: 'Demo payment' })).toContainText('Paid');
-    await expect(page.getByRole('row').filter({ hasText: 'Credits bought' })).toContainText('+1,000');
-    await anna.expectFlawless('billing');
-  }
-);
+  await page.getByRole('main').getByRole('link', { name: 'Billing' }).click();
+  await expect(page.getByRole('row').filter({ hasText: 'Demo payment' })).toContainText('Paid');
+  await expect(page.getByRole('row').filter({ hasText: 'Credits bought' })).toContainText('+1,000');
+  await anna.expectFlawless('billing');
+});
 
-test('who reads Vietnamese is shown dong, without decimals', async ({ arrive, browser, server }) => {
+test('shows prices in VND without decimals to Vietnamese readers', async ({ arrive, browser, server }) => {
   const anna = await arrive('Lan');
   // Signed in, in a browser that has chosen no language yet.
   const { cookies } = await anna.page.context().storageState();
@@ -83,7 +79,7 @@ test('who reads Vietnamese is shown dong, without decimals', async ({ arrive, br
   await context.close();
 });
 
-test('a payment that fails is begun again', async ({ arrive }) => {
+test('restarts a failed payment', async ({ arrive }) => {
   const anna = await arrive('Anna', PHONE);
   const { page } = anna;
   await page.goto('/plans');
@@ -114,11 +110,7 @@ test('a payment that fails is begun again', async ({ arrive }) => {
   await expect(page.getByRole('heading', { level: 1, name: 'Payment not found' })).toBeVisible();
 });
 
-test('one who has no credits left is told where they ask, and goes on as soon as there are some', async ({
-  arrive,
-  server,
-  upstream
-}) => {
+test('reports exhausted credits at the composer and resumes after a purchase', async ({ arrive, server, upstream }) => {
   const admin = await apiOf(server, server.admin);
   await admin.call('PUT', '/r1/admin/models/small', {
     deployments: [{ provider: 'fake', model: 'small', weight: 1, priority: 0 }],
@@ -165,11 +157,7 @@ test('one who has no credits left is told where they ask, and goes on as soon as
   await anna.sees('Fine, thanks.');
 });
 
-test('a model without a price is asked without credits, and nothing says otherwise', async ({
-  arrive,
-  server,
-  upstream
-}) => {
+test('uses a free model without credits', async ({ arrive, server, upstream }) => {
   const admin = await apiOf(server, server.admin);
   const deployments = [{ provider: 'fake', model: 'small', weight: 1, priority: 0 }];
   await admin.call('PUT', '/r1/admin/models/small', { deployments });
@@ -189,7 +177,7 @@ test('a model without a price is asked without credits, and nothing says otherwi
   await expect(strip).toBeVisible();
 });
 
-test('usage, plans and billing have their titles at one place', async ({ arrive }) => {
+test('aligns the titles of usage, plans and billing', async ({ arrive }) => {
   const { page } = await arrive('Anna');
   const tabs = page.getByRole('navigation', { name: 'Usage, plans and billing' });
   const topOf = async (name) => {

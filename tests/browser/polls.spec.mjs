@@ -6,7 +6,7 @@ for (const [size, options] of [
   ['wide', {}],
   ['phone', PHONE]
 ])
-  test(`a poll is asked, voted in, and closed: ${size}`, async ({ arrive }) => {
+  test(`creates, votes in and closes a poll: ${size}`, async ({ arrive }) => {
     const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
     await anna.openChatWith(ben);
     await anna.write('/poll When do we go?');
@@ -50,7 +50,7 @@ for (const [size, options] of [
     await expect(his.getByRole('button', { name: 'Close poll' })).toHaveCount(0);
   });
 
-test('a poll that was closed by mistake opens again as it was', async ({ arrive }) => {
+test('restores a poll dialog after an accidental close', async ({ arrive }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openChatWith(ben);
   await anna.write('/poll When do we go?');
@@ -77,7 +77,7 @@ test('a poll that was closed by mistake opens again as it was', async ({ arrive 
   await expect(dialog.getByLabel('Question')).toHaveValue('');
 });
 
-test('an anonymous poll with several choices names nobody', async ({ arrive }) => {
+test('keeps voters of an anonymous poll hidden', async ({ arrive }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openChatWith(ben);
   await anna.write('/poll');

@@ -27,7 +27,7 @@ const test = base.extend({
   ]
 });
 
-test('a link shows its page', async ({ arrive, server, site }) => {
+test('previews a link', async ({ arrive, server, site }) => {
   const [anna, ben] = [await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } }), await arrive('Ben')];
   await anna.openChatWith(ben);
   await anna.write(`Look at this: ${site}/plans`);
@@ -70,7 +70,7 @@ test('a link shows its page', async ({ arrive, server, site }) => {
   await expect(cards(ben).getByRole('link')).toHaveAttribute('href', `${site}/shown`);
 });
 
-test('a preview is left out before the message is sent', async ({ arrive, server, site }) => {
+test('omits a preview before sending', async ({ arrive, server, site }) => {
   const [anna, ben] = [await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } }), await arrive('Ben')];
   await anna.openChatWith(ben);
   const { page, composer } = anna;

@@ -13,7 +13,7 @@ async function keep(visitor, { command, title, text }) {
   await expect(dialog).toHaveCount(0);
 }
 
-test('a prompt is kept, found by a slash, filled in and asked', async ({ arrive }) => {
+test('saves, finds, fills and sends a prompt', async ({ arrive }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await page.goto('/prompts');
@@ -65,7 +65,7 @@ test('a prompt is kept, found by a slash, filled in and asked', async ({ arrive 
   await expect(anna.composer).toHaveValue('What did I do yesterday?\n\nIn three lines.');
 });
 
-test('a slash that means something else is sent, and Escape puts the prompts away', async ({ arrive }) => {
+test('sends other slashes as text and closes prompts by Escape', async ({ arrive }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await page.goto('/prompts');
@@ -87,7 +87,7 @@ test('a slash that means something else is sent, and Escape puts the prompts awa
   await anna.sees('/usr');
 });
 
-test('prompts are changed and deleted, on a phone, too', async ({ arrive }) => {
+test('changes and deletes prompts on all screen sizes', async ({ arrive }) => {
   const anna = await arrive('Anna', PHONE);
   const { page } = anna;
   await page.goto('/prompts');

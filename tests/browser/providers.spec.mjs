@@ -48,7 +48,7 @@ async function signInThere(page, sub) {
   await page.locator('button[type="submit"]').click();
 }
 
-test('a newcomer comes in by the provider, to where they wanted to go', async ({ browser }) => {
+test('signs up with a provider and returns to the requested page', async ({ browser }) => {
   const mai = await visit(browser, 'Mai');
   await mai.page.goto('/sign-in?next=/settings');
   await mai.expectFlawless('sign-in with a provider');
@@ -59,7 +59,7 @@ test('a newcomer comes in by the provider, to where they wanted to go', async ({
   await mai.page.context().close();
 });
 
-test('whoever changes their mind at the provider is back at the door', async ({ browser }) => {
+test('returns to the sign-in page after cancelling at the provider', async ({ browser }) => {
   const nobody = await visit(browser, 'Nobody');
   await nobody.page.goto('/sign-up');
   await nobody.page.getByRole('link', { name: 'Continue with Harbour' }).click();
@@ -70,7 +70,7 @@ test('whoever changes their mind at the provider is back at the door', async ({ 
   await nobody.page.context().close();
 });
 
-test('an account that is there is signed in to first, and the provider added to it', async ({ browser }) => {
+test('links a provider to an existing account after sign-in', async ({ browser }) => {
   const elena = await visit(browser, 'Elena');
   elena.email = 'elena@idp.test';
   await elena.signUp();
@@ -86,7 +86,7 @@ test('an account that is there is signed in to first, and the provider added to 
   await elena.page.context().close();
 });
 
-test('a session that ended goes on by the provider, in a window of its own', async ({ browser }) => {
+test('renews an expired session with a provider popup', async ({ browser }) => {
   const tam = await visit(browser, 'Tam');
   await tam.page.goto('/sign-in');
   await tam.page.getByRole('link', { name: 'Continue with Harbour' }).click();
@@ -119,7 +119,7 @@ test('a session that ended goes on by the provider, in a window of its own', asy
   await tam.page.context().close();
 });
 
-test('settings link a provider, unlink it, and keep the last way in', async ({ browser }) => {
+test('links and unlinks a provider but keeps the last sign-in method', async ({ browser }) => {
   const lena = await visit(browser, 'Lena');
   await lena.signUp();
   await lena.page.goto('/settings');

@@ -50,7 +50,7 @@ async function startProxy(port, server) {
   return { state, stop };
 }
 
-test('a new version waits until somebody wants it, and keeps what was typed', async ({ browser }) => {
+test('updates on request and keeps drafts', async ({ browser }) => {
   const [port, shown] = [await freePort(), await freePort()];
   const url = `http://localhost:${shown}`;
   const server = await startServer({ SERVER__PORT: port, SERVER__PUBLIC_URL: url });

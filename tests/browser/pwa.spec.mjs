@@ -32,9 +32,7 @@ async function workerOf(page) {
   return { send: (command, what) => devtools.send(command, { ...where, ...what }) };
 }
 
-test('the app opens without a network, shows what was read, and sends what was written meanwhile', async ({
-  arrive
-}) => {
+test('opens offline, shows cached messages and sends the outbox when online', async ({ arrive }) => {
   const [anna, ben] = [await arrive('Anna', { serviceWorkers: 'allow' }), await arrive('Ben')];
   await controlled(anna.page);
   await anna.openChatWith(ben);
@@ -55,10 +53,7 @@ test('the app opens without a network, shows what was read, and sends what was w
   await ben.sees('from the tunnel');
 });
 
-test('what was written without a network goes out after the app was closed, in order and once', async ({
-  arrive,
-  server
-}) => {
+test('sends the outbox by background sync in order and once', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna', { serviceWorkers: 'allow' }), await arrive('Ben')];
   await controlled(anna.page);
   await anna.openChatWith(ben);
@@ -110,7 +105,7 @@ test('what was written without a network goes out after the app was closed, in o
   await expect(again.getByRole('main').getByRole('log').getByText('second')).toHaveCount(1);
 });
 
-test('pictures are seen without a network, and signing out leaves nothing of what was read', async ({ arrive }) => {
+test('shows cached pictures offline and clears the cache at sign-out', async ({ arrive }) => {
   const [anna, ben] = [await arrive('Anna', { serviceWorkers: 'allow' }), await arrive('Ben')];
   await controlled(anna.page);
   await anna.openChatWith(ben);
@@ -146,7 +141,7 @@ test('pictures are seen without a network, and signing out leaves nothing of wha
   await expect.poll(kept).toEqual({ answers: 0, pictures: 0 });
 });
 
-test('it can be installed, and something can be shared with it', async ({ arrive }) => {
+test('is installable and a share target', async ({ arrive }) => {
   const [anna, ben] = [await arrive('Anna', { serviceWorkers: 'allow' }), await arrive('Ben')];
   await anna.openChatWith(ben);
   const manifest = await anna.page.evaluate(async () => {
@@ -183,7 +178,7 @@ test('it can be installed, and something can be shared with it', async ({ arrive
   await expect(anna.composer).toHaveValue(/A page\nhttps:\/\/example\.org\//);
 });
 
-test('a push is shown, and opens its message', async ({ arrive }) => {
+test('shows a push notification and opens its message', async ({ arrive }) => {
   const anna = await arrive('Anna', {
     serviceWorkers: 'allow',
     permissions: ['notifications']

@@ -11,7 +11,7 @@ async function newcomer(browser, server, name, options = {}) {
   return visitor;
 }
 
-test.describe('an address that is kept out', () => {
+test.describe('a banned address', () => {
   let server;
   let admin;
   const browsersAddress = '127.0.0.1';
@@ -44,7 +44,7 @@ test.describe('an address that is kept out', () => {
   });
   test.afterAll(() => server.stop());
 
-  test('sees how long, keeps what was typed, and goes on by itself when the ban is lifted', async ({ browser }) => {
+  test('shows the remaining time, keeps input and resumes when the ban is lifted', async ({ browser }) => {
     const anna = await newcomer(browser, server, 'Anna');
     await anna.openAssistant();
     await anna.composer.fill('half a thought');
@@ -65,7 +65,7 @@ test.describe('an address that is kept out', () => {
     await anna.page.context().close();
   });
 
-  test('gets a page that says so, which goes on by itself when the time is over', async ({ browser }) => {
+  test('gets a ban page that resumes when the ban ends', async ({ browser }) => {
     const looks = [{ colorScheme: 'light' }, { ...PHONE, colorScheme: 'dark' }];
     const pages = [];
     for (const look of looks) pages.push(await (await browser.newContext({ baseURL: server.url, ...look })).newPage());
@@ -93,7 +93,7 @@ test.afterEach(async () => {
   own = undefined;
 });
 
-test('what is read waits as long as the server says, says so, and comes', async ({ browser }) => {
+test('delays and repeats rate-limited reads', async ({ browser }) => {
   const server = await ownServer({
     RATE_LIMIT__ENABLED: 'true',
     FIREWALL__VIOLATIONS_TO_BAN: '0',
@@ -120,7 +120,7 @@ test('what is read waits as long as the server says, says so, and comes', async 
   await page.context().close();
 });
 
-test('what is written too fast waits, goes out by itself, all of it, once and in order', async ({ browser }) => {
+test('delays rate-limited messages and sends them once and in order', async ({ browser }) => {
   const server = await ownServer({
     RATE_LIMIT__ENABLED: 'true',
     // Not a fixed window: whoever writes slowly has two of one and two of the next.

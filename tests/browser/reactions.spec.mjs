@@ -24,7 +24,7 @@ for (const [size, options] of [
   ['wide', {}],
   ['phone', PHONE]
 ])
-  test(`people answer with an emoji, and see each other's: ${size}`, async ({ arrive }) => {
+  test(`adds and shows reactions: ${size}`, async ({ arrive }) => {
     const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
     await anna.openChatWith(ben);
     await anna.write('Dinner at eight?');

@@ -2,7 +2,7 @@
 
 import { apiOf, expect, test } from './people.mjs';
 
-test('where no WebSocket gets through, messages come and go all the same', async ({ arrive, server }) => {
+test('exchanges messages without WebSockets', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openChatWith(ben);
   await anna.write('by a socket');
@@ -33,7 +33,7 @@ test('where no WebSocket gets through, messages come and go all the same', async
   await expect.poll(unread).toBe(0);
 });
 
-test('where answers come only when they are whole, messages come all the same', async ({ arrive }) => {
+test('receives messages behind a buffering proxy', async ({ arrive }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openChatWith(ben);
   await anna.write('by a socket');

@@ -4,7 +4,7 @@ import { apiOf, DESKTOP, expect, PHONE, shoot, test } from './people.mjs';
 
 const articleOf = (visitor, text) => visitor.log.getByRole('article').filter({ hasText: text });
 
-test('somebody is reminded of a message', async ({ arrive, server }) => {
+test('reminds of a message', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben', { viewport: { ...DESKTOP, width: 1440 } })];
   await anna.openChatWith(ben);
   await anna.write('Pay the invoice by Friday');
@@ -58,7 +58,7 @@ test('somebody is reminded of a message', async ({ arrive, server }) => {
   await expect(articleOf(ben, 'Pay the invoice')).toHaveClass(/found/);
 });
 
-test('somebody asks to be reminded by /remind', async ({ arrive }) => {
+test('creates a reminder by /remind', async ({ arrive }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben', { viewport: { ...DESKTOP, width: 1440 } })];
   await anna.openChatWith(ben);
   await ben.openConversation(anna.name);

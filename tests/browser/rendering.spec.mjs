@@ -16,7 +16,7 @@ async function conversation(arrive, server, options) {
   return { anna, ben, api, id: items[0].id };
 }
 
-test('no text breaks the conversation for those who read it', async ({ arrive, server }) => {
+test('renders hostile texts safely', async ({ arrive, server }) => {
   test.setTimeout(300_000);
   const { anna, api, id } = await conversation(arrive, server);
   for (const [at, { text }] of HOSTILE.entries()) {
@@ -42,7 +42,7 @@ test('no text breaks the conversation for those who read it', async ({ arrive, s
   expect(await anna.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
 });
 
-test('a message that cannot be drawn shows its text and takes nothing else with it', async ({ arrive, server }) => {
+test('falls back to plain text when a message can’t be rendered', async ({ arrive, server }) => {
   const { anna, api, id } = await conversation(arrive, server);
   // As if the drawing of this one message had a fault.
   await anna.page.evaluate(() => {
@@ -61,7 +61,7 @@ test('a message that cannot be drawn shows its text and takes nothing else with 
   await anna.sees('and an answer');
 });
 
-test('formulas are drawn, and prices are not formulas', async ({ arrive, server }) => {
+test('renders formulas but not prices', async ({ arrive, server }) => {
   const { anna, api, id } = await conversation(arrive, server);
   await api.send(id, 'It is $5 and $10.');
   await api.send(id, 'Euler: $e^{i\\pi}+1=0$, and\n\n$$\\sum_{k=1}^n k = \\frac{n(n+1)}{2}$$\n\n\\(x\\) or \\[y\\]');
@@ -74,14 +74,14 @@ test('formulas are drawn, and prices are not formulas', async ({ arrive, server 
   await anna.expectFlawless('formulas');
 });
 
-test('a link does not show the address of another site', async ({ arrive, server }) => {
+test('shows the real target of a misleading link', async ({ arrive, server }) => {
   const { anna, api, id } = await conversation(arrive, server);
   await api.send(id, '[https://bank.example](https://evil.example/login)');
   await expect(anna.log.getByRole('link')).toHaveText('https://evil.example/login');
   await expect(anna.log.getByText('bank.example')).toHaveCount(0);
 });
 
-test('half of a table or a link is not shown while an answer is written', async ({ arrive, upstream }) => {
+test('hides incomplete markup while streaming', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   upstream.next({
     words: [
@@ -109,7 +109,7 @@ test('half of a table or a link is not shown while an answer is written', async 
   await expect(anna.page.getByText('Answering…')).toHaveCount(0);
 });
 
-test('the looks of messages', async ({ arrive, server }) => {
+test('renders message styles', async ({ arrive, server }) => {
   const { anna, ben, api, id } = await conversation(arrive, server, PHONE);
   await api.send(id, '🚢🌊🎉');
   await expect(anna.log.locator('.jumbo, .msg').filter({ hasText: '🚢' }).first()).toBeVisible();
@@ -119,7 +119,7 @@ test('the looks of messages', async ({ arrive, server }) => {
   await expect(ben.log.locator('.hljs-keyword')).toHaveText('const');
 });
 
-test('what is written from right to left is, and code in it is not', async ({ arrive, server }) => {
+test('renders right-to-left text with left-to-right code', async ({ arrive, server }) => {
   const { anna, api, id } = await conversation(arrive, server, PHONE);
   const text = [
     'مرحبا بكم',
@@ -187,7 +187,7 @@ test('what is written from right to left is, and code in it is not', async ({ ar
   expect(order).toBe(true);
 });
 
-test('what is written from right to left is read in its order wherever it is repeated', async ({ arrive, server }) => {
+test('isolates right-to-left names in previews and titles', async ({ arrive, server }) => {
   const { anna, ben, api, id } = await conversation(arrive, server);
   await api.call('PATCH', '/r1/users/me', { display_name: 'נועה לוי' });
   await api.send(id, '| الاسم | n |\n|---|---|\n| Anna | 1 |\n| فاطمة الزهراء | 2 |');
@@ -242,7 +242,7 @@ test('what is written from right to left is read in its order wherever it is rep
   expect(await words(page.getByRole('main').locator('[data-hit] .bidi'))).toEqual(inOrder);
 });
 
-test('a long name stays in the message that calls it, on a phone', async ({ arrive, server }) => {
+test('wraps a long mention inside its message, on a phone', async ({ arrive, server }) => {
   const { anna, api, id } = await conversation(arrive, server, PHONE);
   const name = 'Wolfeschlegelsteinhausenbergerdorff-Königsberg von und zu Hohenlohe-Langenburg';
   await api.call('PATCH', '/r1/users/me', { display_name: name });

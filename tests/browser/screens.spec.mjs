@@ -21,7 +21,7 @@ const DOORS = [
 ];
 
 for (const { name, tag = [], options } of LOOKS) {
-  test(`before signing in (${name})`, { tag }, async ({ browser, server }) => {
+  test(`signed-out screens are accessible (${name})`, { tag }, async ({ browser, server }) => {
     const context = await browser.newContext({ baseURL: server.url, ...options });
     const nobody = new Visitor(await context.newPage(), 'Nobody');
     await nobody.page.goto('/');
@@ -41,7 +41,7 @@ for (const { name, tag = [], options } of LOOKS) {
     await context.close();
   });
 
-  test(`inside (${name})`, { tag }, async ({ arrive, server }) => {
+  test(`signed-in screens are accessible (${name})`, { tag }, async ({ arrive, server }) => {
     const anna = await arrive('Anna', options);
     await anna.expectFlawless('the start');
     await anna.page.getByRole('button', { name: 'New conversation' }).first().click();

@@ -16,7 +16,7 @@ for (const [size, options] of [
   ['wide', {}],
   ['phone', PHONE]
 ])
-  test(`messages are found, narrowed, and opened where they stand: ${size}`, async ({ arrive, server }) => {
+  test(`finds, filters and opens messages: ${size}`, async ({ arrive, server }) => {
     const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
     await anna.openChatWith(ben);
     const id = new URL(anna.page.url()).pathname.split('/').at(-1);
@@ -97,7 +97,7 @@ for (const [size, options] of [
     await expect(results.getByRole('link')).toHaveCount(0);
   });
 
-test('people, conversations and files are found on the same page', { tag: '@gate' }, async ({ arrive, server }) => {
+test('finds people, conversations and files', { tag: '@gate' }, async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openChatWith(ben);
   const id = new URL(anna.page.url()).pathname.split('/').at(-1);
@@ -124,7 +124,7 @@ test('people, conversations and files are found on the same page', { tag: '@gate
   await expect(results.getByRole('listitem').first()).toBeVisible();
 });
 
-test('words are found in the open conversation, one after another', { tag: '@gate' }, async ({ arrive, server }) => {
+test('steps through matches in a conversation', { tag: '@gate' }, async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   const { page } = anna;
   await anna.openChatWith(ben);
@@ -179,7 +179,7 @@ test('words are found in the open conversation, one after another', { tag: '@gat
   await expect(anna.composer).toBeFocused();
 });
 
-test('on a phone the menu of a conversation finds words in it', async ({ arrive, server }) => {
+test('opens the find bar from the menu on phones', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna', PHONE), await arrive('Ben')];
   const { page } = anna;
   await anna.openChatWith(ben);
@@ -204,7 +204,7 @@ test('on a phone the menu of a conversation finds words in it', async ({ arrive,
   await expect(anna.log.getByText('opens at nine')).toBeVisible();
 });
 
-test('an assistant answers about what was found', async ({ arrive, server, upstream }) => {
+test('answers questions about search results', async ({ arrive, server, upstream }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   const { page } = anna;
   await anna.openChatWith(ben);
@@ -241,7 +241,7 @@ test('an assistant answers about what was found', async ({ arrive, server, upstr
   await expect(anna.log.getByText('likes the pond')).toBeInViewport();
 });
 
-test('what a file says is found, and shown where it was found', async ({ arrive, server }) => {
+test('finds text in files', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   const { page } = anna;
   await anna.openChatWith(ben);
@@ -282,7 +282,7 @@ test('what a file says is found, and shown where it was found', async ({ arrive,
   await expect(anna.log.getByText('From last night')).toBeInViewport();
 });
 
-test('a reply that is found opens in its thread', async ({ arrive, server }) => {
+test('opens a found reply in its thread', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   const { page } = anna;
   await anna.openChatWith(ben);
@@ -310,7 +310,7 @@ for (const [size, options] of [
   ['1440', { viewport: { width: 1440, height: 900 } }],
   ['390', PHONE]
 ])
-  test(`no result, one and more than a thousand: ${size}`, async ({ arrive, server }) => {
+  test(`handles no result, one and more than a thousand: ${size}`, async ({ arrive, server }) => {
     test.setTimeout(240_000);
     const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
     const { page } = anna;

@@ -21,7 +21,7 @@ function signIn(server, { email }) {
   });
 }
 
-test('two-step sign-in is set up with an app, asked for, and switched off', async ({ arrive, server }) => {
+test('sets up, requires and disables two-factor sign-in', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const page = await settingsOf(anna);
   const section = SECTION(page, 'Two-step verification');
@@ -63,7 +63,7 @@ test('two-step sign-in is set up with an app, asked for, and switched off', asyn
   expect((await signIn(server, anna)).status).toBe(200);
 });
 
-test('a passkey is added, named, renamed and removed', async ({ arrive }) => {
+test('adds, renames and removes a passkey', async ({ arrive }) => {
   const anna = await arrive('Anna');
   await giveAuthenticator(anna.page);
   const page = await settingsOf(anna);
@@ -87,7 +87,7 @@ test('a passkey is added, named, renamed and removed', async ({ arrive }) => {
   await expect(section.getByText(/No passkeys yet/)).toBeVisible();
 });
 
-test('an API key is shown once, works, and is revoked', { tag: '@gate' }, async ({ arrive, server }) => {
+test('shows an API key once and revokes it', { tag: '@gate' }, async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const page = await settingsOf(anna);
   const section = SECTION(page, 'API keys');
@@ -118,7 +118,7 @@ test('an API key is shown once, works, and is revoked', { tag: '@gate' }, async 
   expect((await ask()).status).toBe(401);
 });
 
-test('other devices are listed and signed out', async ({ arrive, server }) => {
+test('lists and signs out other devices', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const [one, two] = [await apiOf(server, anna), await apiOf(server, anna)];
   const page = await settingsOf(anna);
@@ -136,7 +136,7 @@ test('other devices are listed and signed out', async ({ arrive, server }) => {
   for (const ended of [one, two]) await expect(ended.call('GET', '/r1/users/me')).rejects.toThrow('401');
 });
 
-test('an account is exported, then deleted; what it wrote stays', { tag: '@gate' }, async ({ arrive, server }) => {
+test('exports and deletes an account but keeps its messages', { tag: '@gate' }, async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   await anna.openChatWith(ben);
@@ -186,7 +186,7 @@ test('an account is exported, then deleted; what it wrote stays', { tag: '@gate'
   await expect(listed).toHaveText(['general']);
 });
 
-test('the server writes mail in the language that one chooses', async ({ arrive, server }) => {
+test('sends mail in the chosen language', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const page = await settingsOf(anna);
   const language = page.getByRole('combobox', { name: 'Email language' });
@@ -198,7 +198,7 @@ test('the server writes mail in the language that one chooses', async ({ arrive,
   expect((await (await apiOf(server, anna)).call('GET', '/r1/users/me')).language).toBe('vi');
 });
 
-test('what can not be loaded says so, and comes when it is tried again', async ({ arrive }) => {
+test('reports failed settings requests and loads them on retry', async ({ arrive }) => {
   const anna = await arrive('Anna');
   const lists = /\/r1\/(api_keys|usersessions|auth\/passkeys)/;
   await anna.page.route(lists, (route) => route.abort());
@@ -229,7 +229,7 @@ test('what can not be loaded says so, and comes when it is tried again', async (
   await expect(page.getByRole('dialog', { name: 'New API key' })).toBeVisible();
 });
 
-test.describe('a server that soon wants to know again who sits there', () => {
+test.describe('a server with a short confirmation period', () => {
   let server;
   test.beforeAll(async () => {
     server = await startServer({ AUTH__FRESH_FOR: '4', SERVER__TRUSTED_PROXIES: '127.0.0.1' });
@@ -250,7 +250,7 @@ test.describe('a server that soon wants to know again who sits there', () => {
     return { section, form };
   };
 
-  test('asks for the password, then does what was asked for', async ({ browser }) => {
+  test('asks for the password and continues the action', async ({ browser }) => {
     // As a proxy in Germany would hand it on.
     const extraHTTPHeaders = { 'X-Forwarded-For': '203.0.113.9', 'CF-IPCountry': 'DE' };
     const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP, extraHTTPHeaders });
@@ -278,7 +278,7 @@ test.describe('a server that soon wants to know again who sits there', () => {
     await context.close();
   });
 
-  test('takes a passkey for it', async ({ browser }) => {
+  test('accepts a passkey as confirmation', async ({ browser }) => {
     // Passkeys are for a site with a name.
     const baseURL = server.url.replace('127.0.0.1', 'localhost');
     const context = await browser.newContext({ baseURL, viewport: DESKTOP });
@@ -304,7 +304,7 @@ test.describe('a server that soon wants to know again who sits there', () => {
   });
 });
 
-test('one’s own picture is shown to others until it is removed', { tag: '@gate' }, async ({ arrive, server }) => {
+test('shows and removes a profile picture', { tag: '@gate' }, async ({ arrive, server }) => {
   const [anna, ben, carl] = [await arrive('Anna'), await arrive('Ben'), await arrive('Carl')];
   const page = await settingsOf(anna);
   const section = SECTION(page, 'Profile');
@@ -344,7 +344,7 @@ test('one’s own picture is shown to others until it is removed', { tag: '@gate
   await expect(ben.log.locator('.av img')).toHaveCount(0);
 });
 
-test('instructions of one’s own are kept, changed and taken back', async ({ arrive }) => {
+test('stores, changes and removes custom instructions', async ({ arrive }) => {
   const anna = await arrive('Anna');
   const page = await settingsOf(anna);
   const section = SECTION(page, 'Your instructions');

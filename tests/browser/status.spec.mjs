@@ -6,7 +6,7 @@ for (const [size, options] of [
   ['wide', {}],
   ['phone', PHONE]
 ])
-  test(`a status is set, seen by others, and cleared: ${size}`, async ({ arrive }) => {
+  test(`sets, shows and clears a custom status: ${size}`, async ({ arrive }) => {
     const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
     await ben.openChatWith(anna);
     await ben.write('Are you there?');
@@ -50,11 +50,7 @@ for (const [size, options] of [
     await expect(ben.page.getByText('By the sea')).toHaveCount(0);
   });
 
-test('presence that is chosen on one device holds on another, and is taken back there', async ({
-  arrive,
-  browser,
-  server
-}) => {
+test('synchronises the chosen presence between devices', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const context = await browser.newContext({ baseURL: server.url });
   const elsewhere = new Visitor(await context.newPage(), 'Elsewhere');

@@ -3,7 +3,7 @@
 import { freePort, PASSWORD, Person, startServer } from '../clients/server.mjs';
 import { DESKTOP, expect, test, Visitor } from './people.mjs';
 
-test('below a path of a host the app works, and asks for nothing beside it', async ({ browser }) => {
+test('works below a base path without requests outside it', async ({ browser }) => {
   const port = await freePort();
   const url = `http://localhost:${port}/chat`;
   const server = await startServer({ SERVER__PORT: port, SERVER__PUBLIC_URL: url });

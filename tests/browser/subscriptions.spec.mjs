@@ -30,7 +30,7 @@ for (const [size, options] of [
   ['wide', WIDE],
   ['phone', PHONE]
 ])
-  test(`credits run out and are topped up; a plan is bought, changed, canceled and resumed: ${size}`, async ({
+  test(`tops up credits and buys, changes, cancels and resumes a plan: ${size}`, async ({
     arrive,
     server,
     upstream
@@ -103,7 +103,7 @@ for (const [size, options] of [
     await expect(plan.getByRole('button', { name: 'Cancel plan' })).toBeVisible();
   });
 
-test('an admin refunds a part of a payment, and the payer sees it', async ({ arrive, browser, server }) => {
+test('refunds a payment partially', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await page.goto('/plans');
@@ -140,7 +140,7 @@ test('an admin refunds a part of a payment, and the payer sees it', async ({ arr
   await expect(page.getByRole('row').filter({ hasText: 'Refunded' }).last()).toContainText('−500');
 });
 
-test('a receipt opens, with what is to stand on it', async ({ arrive }) => {
+test('opens a receipt with billing details', async ({ arrive }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await page.goto('/plans/billing');
@@ -165,7 +165,7 @@ test('a receipt opens, with what is to stand on it', async ({ arrive }) => {
   expect((await readFile(await download.path())).subarray(0, 5).toString()).toBe('%PDF-');
 });
 
-test('a renewal that is declined says so, and what to do', async ({ arrive }) => {
+test('reports a declined renewal with the next step', async ({ arrive }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await page.goto('/plans');
@@ -194,7 +194,7 @@ test('a renewal that is declined says so, and what to do', async ({ arrive }) =>
   await expect(note).toBeVisible();
 });
 
-test('a plan is tried for some days without paying', async ({ arrive, browser, server }) => {
+test('starts a trial', async ({ arrive, browser, server }) => {
   const context = await browser.newContext({ baseURL: server.url, ...WIDE });
   const admin = await signInAsAdmin(context, server);
   await admin.page.goto('/admin/plans');

@@ -22,7 +22,7 @@ async function say(visitor, text) {
   await composer.press('Enter');
 }
 
-test('people answer in threads, follow them, and find them again', { tag: '@gate' }, async ({ arrive }) => {
+test('replies in, follows and finds threads', { tag: '@gate' }, async ({ arrive }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openChatWith(ben);
   await anna.write('Where do we eat?');
@@ -108,7 +108,7 @@ test('people answer in threads, follow them, and find them again', { tag: '@gate
   await expect(anna.page.getByText('No threads yet')).toBeVisible();
 });
 
-test('a thread on a phone is a page', async ({ arrive }) => {
+test('opens a thread as a page on phones', async ({ arrive }) => {
   const [anna, ben] = [await arrive('Anna', PHONE), await arrive('Ben')];
   await ben.openChatWith(anna);
   await ben.write('A question');

@@ -6,95 +6,87 @@ import { startTools } from './tool-server.mjs';
 
 test.use({ settings: { OUTGOING__ALLOW: '127.0.0.1' } });
 
-test(
-  'tools are added, given to an assistant, called, and asked about first',
-  { tag: '@gate' },
-  async ({ arrive, browser, server, upstream }) => {
-    const tools = await startTools();
-    const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
-    const admin = await signInAsAdmin(context, server);
-    const { page } = admin;
-    await page.goto('/admin/tools');
-    await expect(page.getByText('No tool servers yet.')).toBeVisible();
-    await page.getByRole('button', { name: 'Add tool server' }).click();
-    const dialog = page.getByRole('dialog');
-    await dialog.getByRole('button', { name: 'Add tool server' }).click();
-    await expect(dialog.getByText('Enter a name.')).toBeVisible();
-    await dialog.getByLabel('Name', { exact: true }).first().fill('Forge');
-    await dialog.getByLabel('Address').fill(tools.url);
-    await dialog.getByLabel('Who can add it to assistants').selectOption('Everyone');
-    await admin.expectFlawless('the form for a server of tools');
-    await dialog.getByRole('button', { name: 'Add tool server' }).click();
-    const card = page.getByRole('region', { name: 'Forge' });
-    await expect(card.getByText('Ready')).toBeVisible();
-    await expect(card.getByText('Read-only')).toBeVisible();
-    await expect(card.getByLabel('When an assistant wants to use Find issues')).toHaveValue('ask');
-    await card.getByLabel('When an assistant wants to use Find issues').selectOption('auto');
-    await expect(card.getByLabel('When an assistant wants to use Close an issue')).toHaveValue('ask');
-    await admin.expectFlawless('a server of tools');
+test('adds, grants, approves and calls tools', { tag: '@gate' }, async ({ arrive, browser, server, upstream }) => {
+  const tools = await startTools();
+  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+  const admin = await signInAsAdmin(context, server);
+  const { page } = admin;
+  await page.goto('/admin/tools');
+  await expect(page.getByText('No tool servers yet.')).toBeVisible();
+  await page.getByRole('button', { name: 'Add tool server' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Add tool server' }).click();
+  await expect(dialog.getByText('Enter a name.')).toBeVisible();
+  await dialog.getByLabel('Name', { exact: true }).first().fill('Forge');
+  await dialog.getByLabel('Address').fill(tools.url);
+  await dialog.getByLabel('Who can add it to assistants').selectOption('Everyone');
+  await admin.expectFlawless('the form for a server of tools');
+  await dialog.getByRole('button', { name: 'Add tool server' }).click();
+  const card = page.getByRole('region', { name: 'Forge' });
+  await expect(card.getByText('Ready')).toBeVisible();
+  await expect(card.getByText('Read-only')).toBeVisible();
+  await expect(card.getByLabel('When an assistant wants to use Find issues')).toHaveValue('ask');
+  await card.getByLabel('When an assistant wants to use Find issues').selectOption('auto');
+  await expect(card.getByLabel('When an assistant wants to use Close an issue')).toHaveValue('ask');
+  await admin.expectFlawless('a server of tools');
 
-    const anna = await arrive('Anna');
-    await anna.page.goto('/assistants/new');
-    await anna.page.getByLabel('Name', { exact: true }).fill('Smith');
-    await anna.page.getByRole('switch', { name: 'Allow tools' }).click();
-    await anna.page.getByRole('checkbox', { name: 'Forge' }).check();
-    await anna.page.getByRole('checkbox', { name: 'All tools' }).uncheck();
-    await expect(anna.page.getByRole('checkbox', { name: /Close an issue/ })).toBeChecked();
-    await anna.expectFlawless('the tools of an assistant');
-    await anna.page.getByRole('button', { name: 'Create assistant' }).click();
-    await anna.page.getByRole('link', { name: 'Ask Smith' }).click();
+  const anna = await arrive('Anna');
+  await anna.page.goto('/assistants/new');
+  await anna.page.getByLabel('Name', { exact: true }).fill('Smith');
+  await anna.page.getByRole('switch', { name: 'Allow tools' }).click();
+  await anna.page.getByRole('checkbox', { name: 'Forge' }).check();
+  await anna.page.getByRole('checkbox', { name: 'All tools' }).uncheck();
+  await expect(anna.page.getByRole('checkbox', { name: /Close an issue/ })).toBeChecked();
+  await anna.expectFlawless('the tools of an assistant');
+  await anna.page.getByRole('button', { name: 'Create assistant' }).click();
+  await anna.page.getByRole('link', { name: 'Ask Smith' }).click();
 
-    upstream.next({
-      words: ['Let me look.'],
-      calls: [
-        { name: 'Forge__find_issues', given: { query: 'pool' } },
-        { name: 'Forge__close_issue', given: { number: 482 } }
-      ]
-    });
-    upstream.next({ words: ['It', ' is', ' closed.'] });
-    await anna.write('Close the issue about the pool');
-    const ask = anna.log.getByRole('region').filter({ hasText: 'Close an issue' });
-    await expect(ask).toContainText('482');
-    await expect(ask.getByRole('alert')).toContainText('wants to use a tool');
-    // What only reads doesn't wait for it.
-    await expect.poll(() => tools.called).toEqual(['find_issues']);
-    await anna.expectFlawless('a tool that asks first');
-    await ask.getByRole('button', { name: 'Allow Close an issue' }).press('Enter');
-    await anna.sees('It is closed.');
-    expect(tools.called.toSorted()).toEqual(['close_issue', 'find_issues']);
+  upstream.next({
+    words: ['Let me look.'],
+    calls: [
+      { name: 'Forge__find_issues', given: { query: 'pool' } },
+      { name: 'Forge__close_issue', given: { number: 482 } }
+    ]
+  });
+  upstream.next({ words: ['It', ' is', ' closed.'] });
+  await anna.write('Close the issue about the pool');
+  const ask = anna.log.getByRole('region').filter({ hasText: 'Close an issue' });
+  await expect(ask).toContainText('482');
+  await expect(ask.getByRole('alert')).toContainText('wants to use a tool');
+  // What only reads doesn't wait for it.
+  await expect.poll(() => tools.called).toEqual(['find_issues']);
+  await anna.expectFlawless('a tool that asks first');
+  await ask.getByRole('button', { name: 'Allow Close an issue' }).press('Enter');
+  await anna.sees('It is closed.');
+  expect(tools.called.toSorted()).toEqual(['close_issue', 'find_issues']);
 
-    // What it was given and what came of it can be looked at, now and later.
-    await anna.page.reload();
-    const steps = anna.log.getByRole('list', { name: 'Tools used' });
-    await expect(steps.getByRole('listitem')).toHaveCount(2);
-    await steps.getByText('Find issues').click();
-    await expect(steps.getByText('find_issues has worked')).toBeVisible();
-    await anna.expectFlawless('tools that were used');
-    await anna.page.setViewportSize(PHONE.viewport);
-    await anna.expectFlawless('tools that were used, on a phone');
+  // What it was given and what came of it can be looked at, now and later.
+  await anna.page.reload();
+  const steps = anna.log.getByRole('list', { name: 'Tools used' });
+  await expect(steps.getByRole('listitem')).toHaveCount(2);
+  await steps.getByText('Find issues').click();
+  await expect(steps.getByText('find_issues has worked')).toBeVisible();
+  await anna.expectFlawless('tools that were used');
+  await anna.page.setViewportSize(PHONE.viewport);
+  await anna.expectFlawless('tools that were used, on a phone');
 
-    // Denied, it isn't called; the answer goes on without.
-    upstream.next({ calls: [{ name: 'Forge__close_issue', given: { number: 483 } }] });
-    upstream.next({ words: ['Then', ' not.'] });
-    await anna.write('And the other one');
-    await ask.getByRole('button', { name: 'Deny Close an issue' }).click();
-    await anna.sees('Then not.');
-    await expect(anna.log.getByText('Denied', { exact: true })).toBeVisible();
-    expect(tools.called.filter((name) => name === 'close_issue')).toHaveLength(1);
+  // Denied, it isn't called; the answer goes on without.
+  upstream.next({ calls: [{ name: 'Forge__close_issue', given: { number: 483 } }] });
+  upstream.next({ words: ['Then', ' not.'] });
+  await anna.write('And the other one');
+  await ask.getByRole('button', { name: 'Deny Close an issue' }).click();
+  await anna.sees('Then not.');
+  await expect(anna.log.getByText('Denied', { exact: true })).toBeVisible();
+  expect(tools.called.filter((name) => name === 'close_issue')).toHaveLength(1);
 
-    await page.getByRole('button', { name: 'Remove Forge' }).click();
-    await page.getByRole('alertdialog').getByRole('button', { name: 'Remove tool server' }).click();
-    await expect(card).toHaveCount(0);
-    await context.close();
-    tools.stop();
-  }
-);
+  await page.getByRole('button', { name: 'Remove Forge' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Remove tool server' }).click();
+  await expect(card).toHaveCount(0);
+  await context.close();
+  tools.stop();
+});
 
-test('what a tool is given is changed first, and a tool is allowed for good until that is taken back', async ({
-  arrive,
-  server,
-  upstream
-}) => {
+test('edits tool arguments and saves and revokes an approval', async ({ arrive, server, upstream }) => {
   const tools = await startTools();
   const admin = await apiOf(server, server.admin);
   const forge = await admin.call('POST', '/r1/admin/mcp_servers', {
@@ -169,11 +161,7 @@ test('what a tool is given is changed first, and a tool is allowed for good unti
   tools.stop();
 });
 
-test('Natter’s own tools are allowed by a workspace’s admin, given to an assistant, and used', async ({
-  arrive,
-  server,
-  upstream
-}) => {
+test('enables and uses built-in tools', async ({ arrive, server, upstream }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   const api = await apiOf(server, anna);
@@ -212,10 +200,7 @@ test('Natter’s own tools are allowed by a workspace’s admin, given to an ass
   await expect(steps.getByText('18446744073709551615')).toBeVisible();
 });
 
-test('a server’s prompt is found behind the slash, filled in, and looked at before it is sent', async ({
-  arrive,
-  server
-}) => {
+test('uses a prompt of a tool server', async ({ arrive, server }) => {
   const tools = await startTools();
   const admin = await apiOf(server, server.admin);
   const forge = await admin.call('POST', '/r1/admin/mcp_servers', {
@@ -241,7 +226,7 @@ test('a server’s prompt is found behind the slash, filled in, and looked at be
   tools.stop();
 });
 
-test('an account is connected where a tool needs it, is signed in to again, and is taken back', async ({
+test('connects, reconnects and disconnects an account of a tool server', async ({
   arrive,
   browser,
   server,

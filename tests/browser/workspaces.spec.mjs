@@ -6,7 +6,7 @@ import { apiOf, expect, test } from './people.mjs';
 
 const SECTION = (page, name) => page.getByRole('region', { name, exact: true });
 
-test('a workspace is made, filled, handed over and left', { tag: '@gate' }, async ({ arrive, server }) => {
+test('creates, fills, transfers and leaves a workspace', { tag: '@gate' }, async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const { page } = anna;
@@ -85,10 +85,7 @@ test('a workspace is made, filled, handed over and left', { tag: '@gate' }, asyn
   expect(await names(benApi)).not.toContain('Harbour');
 });
 
-test('whoever is added, sees a new name, and is removed while looking at it hears of each at once', async ({
-  arrive,
-  server
-}) => {
+test('applies added, renamed and removed workspaces live', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const api = await apiOf(server, anna);
@@ -119,7 +116,7 @@ test('whoever is added, sees a new name, and is removed while looking at it hear
   expect(await ben.page.evaluate(() => window.isSamePage)).toBe(true);
 });
 
-test('who writes in a workspace as it is deleted is told, and is somewhere else', async ({ arrive, server }) => {
+test('leaves a workspace that is deleted while writing', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const [api, benApi] = [await apiOf(server, anna), await apiOf(server, ben)];
@@ -145,7 +142,7 @@ async function verify(server, { page, email }) {
   expect(answer.status()).toBe(200);
 }
 
-test('whoever has an address at its domain joins by themselves', async ({ arrive, server }) => {
+test('joins a workspace by email domain', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   await verify(server, anna);
@@ -175,7 +172,7 @@ test('whoever has an address at its domain joins by themselves', async ({ arrive
   await expect(general.getByRole('listitem')).toHaveCount(0);
 });
 
-test('people are invited from the menu of the workspace', async ({ arrive, server }) => {
+test('invites people from the workspace menu', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   const menu = page.getByRole('button', { name: /^Workspace:/ });
