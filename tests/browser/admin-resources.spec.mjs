@@ -1,4 +1,4 @@
-// The console: people, workspaces, configuration and set-up; and every page of it.
+// Console: accounts, workspaces, configuration, set-up, and all its pages.
 
 import { apiOf, DESKTOP, expect, PASSWORD, PHONE, shoot, signInAsAdmin, test } from './people.mjs';
 
@@ -30,7 +30,7 @@ test('suspends and restores an account', { tag: '@gate' }, async ({ arrive, brow
   await admin.expectFlawless('the question before a suspension');
   await asking.getByRole('button', { name: 'Suspend', exact: true }).click();
   await expect(dialog.getByText('Sends spam')).toBeVisible();
-  // At once, without a reload of theirs.
+  // Live, without a reload.
   await expect(anna.page.getByRole('button', { name: 'Sign in', exact: true })).toBeVisible();
   await anna.fillSignIn();
   await expect(anna.page.getByText('This account is suspended.')).toBeVisible();
@@ -81,7 +81,7 @@ test('suspends and restores idle accounts in bulk', async ({ arrive, browser, se
       ).toBe(true)
     ).toPass();
   }
-  // All of the page: one's own account stays as it is, and it says so.
+  // The own account in the selection is skipped, with a note.
   await page.getByRole('combobox', { name: 'Filter by state' }).selectOption('suspended');
   await page.getByRole('checkbox', { name: 'Select all on this page' }).check();
   await page.getByRole('button', { name: 'Restore' }).click();

@@ -1,8 +1,8 @@
-// What can be done with an answer: heard, given again by another model, looked into.
+// Answers: reading aloud, regeneration, comparison, details, artifacts.
 
 import { expect, PHONE, test } from './people.mjs';
 
-/** Voices that say nothing and never end, as far as the page can tell. */
+/** Silent voices that never finish. */
 const silentVoices = () => {
   const said = [];
   window.SpeechSynthesisUtterance = class {
@@ -32,13 +32,13 @@ test('reads an answer aloud until it is stopped', async ({ arrive, upstream }) =
   await anna.sees('connections.');
   await page.getByRole('button', { name: 'Read aloud' }).click();
   expect(await spoken(page)).toEqual(['Eight connections.']);
-  // Its end is in sight, wherever the pointer is.
+  // The stop button is visible without hover.
   await anna.composer.hover();
   await anna.expectFlawless('an answer that is read aloud');
   await page.getByRole('button', { name: 'Stop reading' }).click();
   await expect.poll(() => spoken(page)).toEqual([]);
   await expect(page.getByRole('button', { name: 'Read aloud' })).toBeVisible();
-  // Whoever leaves listens no more.
+  // Leaving the page stops the voice.
   await page.getByRole('button', { name: 'Read aloud' }).click();
   await expect.poll(() => spoken(page)).toHaveLength(1);
   await page.getByRole('link', { name: 'Chats' }).first().click();
@@ -76,9 +76,8 @@ test('shows reasoning while it streams without moving it', async ({ arrive, upst
 });
 
 /**
- * Adds up how far what is in sight jumps by itself (Layout Instability: entries of `layout-shift`). For half a second
- * after a key the browser excuses what moves; on a quick machine a whole answer comes in that time: while one comes
- * nothing is excused.
+ * Sums up layout shifts (Layout Instability API). Browsers exclude shifts within half a second after input, in which a fast machine completes a
+ * whole answer, so input is not excluded while one streams.
  */
 const watchShifts = () => {
   window.shifted = { sum: 0, by: [] };
@@ -180,7 +179,7 @@ test('asks two models in parallel', async ({ arrive, upstream }) => {
   upstream.release(2);
   await expect(small.getByText('Small words')).toBeVisible();
   await expect(small.getByRole('button', { name: 'Stop' })).toBeVisible();
-  // Whoever has chosen waits for the other one no longer.
+  // Choosing ends the comparison.
   await large.getByRole('button', { name: 'Continue with this answer' }).click();
   await expect(sides).toHaveCount(0);
   await anna.sees('Large words.');
@@ -267,7 +266,7 @@ fetch('/health', { mode: 'no-cors' })
   await expect(frame.getByRole('heading', { name: 'Monday' })).toBeVisible();
   await expect(frame.getByText('Reached: nothing')).toBeVisible();
 
-  // What comes later is another version of it.
+  // A later answer becomes another version.
   upstream.next({ words: [written('Tuesday')] });
   await anna.write('And for Tuesday?');
   await expect(panel.getByText('1 of 2')).toBeVisible();

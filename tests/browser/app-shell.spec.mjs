@@ -1,4 +1,4 @@
-// What stands around the conversations: groups, workspaces, the palette, settings, devices.
+// App frame: groups, workspaces, palette, settings, devices.
 
 import { expect, PHONE, test, Visitor } from './people.mjs';
 
@@ -146,7 +146,7 @@ test('shares the session among tabs', async ({ arrive }) => {
   const second = await anna.page.context().newPage();
   await second.goto('/settings');
   await expect(second.getByRole('heading', { name: 'Profile' })).toBeVisible();
-  // Only the access token is gone: both tabs have to renew, and a refresh token works once.
+  // Only the access token is gone: both tabs refresh with a single-use refresh token.
   await anna.page.context().clearCookies({ name: 'natter_access' });
   await Promise.all([anna.page.reload(), second.reload()]);
   await expect(anna.page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
@@ -214,7 +214,7 @@ test('requests each resource once at page load', async ({ arrive }) => {
   anna.page.on('request', (request) => {
     const { pathname, search } = new URL(request.url());
     if (!pathname.startsWith('/r1/') || request.resourceType() !== 'fetch') return;
-    // Whose faces come later than the others' are asked for later; nobody's twice.
+    // Pictures that appear later are requested later, none twice.
     asked.push(
       ...(pathname === '/r1/users/pictures' ? new URLSearchParams(search).get('user_id').split(',') : [pathname])
     );

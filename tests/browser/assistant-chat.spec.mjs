@@ -1,4 +1,4 @@
-// One chat with an assistant, from its making on: a prompt, a picture, a tool, another course, another model; and a budget that runs out.
+// A complete chat with an assistant (prompt, picture, tool, edit, model change) and an exhausted budget.
 
 import { apiOf, expect, PHONE, test } from './people.mjs';
 import { startTools } from './tool-server.mjs';

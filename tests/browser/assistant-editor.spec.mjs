@@ -1,4 +1,4 @@
-// Assistants that people make: written, asked, changed, deleted.
+// Assistant editor.
 
 import { expect, PHONE, test } from './people.mjs';
 

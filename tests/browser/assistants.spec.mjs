@@ -1,4 +1,4 @@
-// Conversations with an assistant: made by asking, named, renamed, deleted.
+// Assistant chats: creation, title, rename, deletion.
 
 import { apiOf, expect, PHONE, test } from './people.mjs';
 
@@ -38,7 +38,7 @@ test('renames and deletes an assistant chat', async ({ arrive, server }) => {
   await expect(anna.page.getByRole('heading', { name: 'Ports and hosts' })).toBeVisible();
   await expect(anna.page).toHaveTitle(/Ports and hosts/);
 
-  // By a right click, by the keyboard, and by its button.
+  // By right click, keyboard and button.
   const row = anna.page
     .getByRole('navigation', { name: 'Conversations' })
     .getByRole('link', { name: 'Ports and hosts' });
@@ -117,7 +117,7 @@ test('doesn’t count answers to own prompts as unread', async ({ arrive, server
   await page.mouse.wheel(0, -2_000);
   const toEnd = page.getByRole('button', { name: 'Jump to latest message' });
   await expect(toEnd).toBeVisible();
-  // On another device, while one reads here what was before.
+  // From another device while this page shows the old state.
   upstream.next({ words: ['Some', ' networks.'] });
   const api = await apiOf(server, anna);
   const chat = /[^/]+$/.exec(page.url())[0];

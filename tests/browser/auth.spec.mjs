@@ -1,4 +1,4 @@
-// The ways in: confirming, forgetting, a second step, passkeys, invitations, and signing in again over one's work.
+// Sign-in: verification, password reset, second factor, passkeys, invitations, expired sessions.
 
 import * as OTPAuth from 'otpauth';
 import { startServer } from '../clients/server.mjs';
@@ -7,13 +7,13 @@ import { apiOf, DESKTOP, expect, giveAuthenticator, PASSWORD, PHONE, test, Visit
 
 const NEW_PASSWORD = 'Better-Horse-10-Battery';
 
-/** What an authenticator app shows for a secret, at this moment or some seconds later. */
+/** TOTP code of a secret, now or some seconds later. */
 function codeOf(secret, later = 0) {
   const totp = new OTPAuth.TOTP({ secret: OTPAuth.Secret.fromBase32(secret) });
   return totp.generate({ timestamp: Date.now() + later * 1000 });
 }
 
-/** Somebody who is not signed in, on a page of their own. */
+/** Signed-out visitor with a page. */
 async function stranger(browser, server, options = {}) {
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP, ...options });
   return new Visitor(await context.newPage(), 'Stranger');
@@ -152,7 +152,7 @@ test('resets a password by the link in the mail', async ({ arrive, browser, serv
   await other.page.getByRole('button', { name: 'Save password' }).click();
   await expect(other.page.getByRole('heading', { name: 'Password changed' })).toBeFocused();
 
-  // Whoever was signed in is not any more, and the link has done its work.
+  // All sessions have ended, and the link is used up.
   await expect(anna.page.getByRole('dialog', { name: 'Sign in again' })).toBeVisible();
   await other.page.getByRole('link', { name: 'Sign in' }).click();
   other.email = anna.email;
@@ -184,7 +184,7 @@ test('keeps drafts when a session expires', async ({ arrive, server }) => {
   await dialog.getByLabel('Password', { exact: true }).fill('Wrong-Horse-9-Battery');
   await dialog.getByRole('button', { name: 'Sign in', exact: true }).click();
   await expect(dialog.getByRole('alert')).toContainText('Wrong email or password');
-  // While she is away, somebody writes.
+  // A message arrives while the session is expired.
   await ben.openConversation(anna.name);
   await ben.write('are you there?');
   await ben.sees('are you there?');
@@ -232,7 +232,7 @@ test('asks for a TOTP or recovery code', async ({ arrive, browser, server }) => 
   await code.fill(codeOf(secret, 600));
   await expect(other.page.getByText('That code is wrong or was already used. Try another one.')).toBeVisible();
   await expect(code).toHaveValue('');
-  // Six digits are enough, nobody has to press.
+  // Submits after six digits.
   await code.fill(codeOf(secret, 30));
   await expect(other.page.getByRole('heading', { name: 'Profile' })).toBeVisible();
 
@@ -277,7 +277,7 @@ test('localises sign-in errors', async ({ browser, server }) => {
   const { page } = await stranger(browser, server, { locale: 'vi-VN' });
   await page.goto('/sign-up', { waitUntil: 'networkidle' });
   await page.getByLabel('Tên hiển thị').fill('Lan');
-  // Longer than any server takes, which only the server knows.
+  // Longer than the server's limit, which only the server checks.
   await page.getByLabel('Email').fill(`${'lan.'.repeat(15)}lan@${'example.'.repeat(30)}com`);
   await page.getByLabel('Mật khẩu', { exact: true }).fill(PASSWORD);
   await page.getByRole('button', { name: 'Tạo tài khoản' }).click();
@@ -306,7 +306,7 @@ test('signs in with a passkey', async ({ browser, server }) => {
   });
   const isIn = anna.page.getByRole('button', { name: new RegExp(`You: ${anna.name}`) }).first();
   await anna.signOut();
-  // The browser offers it where the name is filled in, and this one's person takes it at once.
+  // The browser offers the passkey in autofill; this authenticator accepts at once.
   await expect(isIn).toBeVisible();
 
   await anna.page.addInitScript(() => {
@@ -373,7 +373,7 @@ test('rejects an invitation for another address', async ({ arrive, server }) => 
   await ben.page.getByRole('button', { name: 'Use another account' }).click();
   await expect(ben.page.getByRole('heading', { name: 'Welcome back' })).toBeVisible();
   expect(await ben.page.evaluate(() => window.isBens)).toBe(true);
-  // Whoever comes next is led to the invitation, on a page that has nothing of the one before.
+  // The next visitor gets the invitation on a fresh page.
   await ben.fillSignIn(dora.email);
   await expect(ben.page.getByText(`(${dora.email})`)).toBeVisible();
   await expect(ben.page.getByRole('alert')).toContainText('for a different email');

@@ -1,4 +1,4 @@
-// Back on a phone: it closes what lies over the page, one at a time, and only then leaves it. A phone that is held sideways is one, too.
+// Back button on phones, also in landscape: closes one layer at a time before leaving the page.
 
 import { apiOf, expect, PHONE, SIDEWAYS, test } from './people.mjs';
 
@@ -10,14 +10,14 @@ test('closes the top layer with Back before leaving the page', async ({ arrive, 
   const dialog = page.getByRole('dialog');
   await page.goto('/');
 
-  // A dialog over the list: the list stays.
+  // Dialog above the list.
   await page.getByRole('button', { name: 'New conversation' }).first().click();
   await expect(dialog).toBeVisible();
   await page.goBack();
   await expect(dialog).toHaveCount(0);
   await expect(page).toHaveURL(`${server.url}/`);
 
-  // One that is closed by its own button, on the way to a conversation, costs no Back afterwards.
+  // A layer closed by its own button leaves no extra history entry.
   await page.getByRole('button', { name: 'New conversation' }).first().click();
   await dialog.getByRole('button', { name: 'Close' }).click();
   await expect(dialog).toHaveCount(0);
@@ -25,7 +25,7 @@ test('closes the top layer with Back before leaving the page', async ({ arrive, 
   await anna.write('A question');
   await anna.sees('A question');
 
-  // The side panel, and a dialog over it.
+  // Side panel with a dialog.
   const details = page.getByRole('heading', { name: 'Details' });
   await page.getByRole('button', { name: 'Details', exact: true }).click();
   await expect(details).toBeVisible();
@@ -38,7 +38,7 @@ test('closes the top layer with Back before leaving the page', async ({ arrive, 
   await expect(details).toHaveCount(0);
   await expect(anna.composer).toBeVisible();
 
-  // What can be done with a message, and the dialog that it leads to.
+  // Action sheet and the dialog it opens.
   const sheet = page.getByRole('dialog', { name: 'Message actions' });
   const devtools = await page.context().newCDPSession(page);
   const box = await page.getByRole('article').filter({ hasText: 'A question' }).boundingBox();
@@ -53,7 +53,7 @@ test('closes the top layer with Back before leaving the page', async ({ arrive, 
   await expect(dialog).toHaveCount(0);
   await expect(page).toHaveURL(`${server.url}/c/${id}`);
 
-  // Nothing lies over it: Back leaves it.
+  // Without layers Back leaves the page.
   await page.goBack();
   await expect(page).toHaveURL(`${server.url}/`);
   await expect(page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
@@ -66,13 +66,13 @@ test('shows one column on a phone in landscape', async ({ arrive, server }) => {
   const { page } = anna;
   const [list, panel, tabbar] = ['.app > .list', '.app > .panel', '.app > .tabbar'].map((part) => page.locator(part));
 
-  // The list has the whole width.
+  // The list fills the width.
   await page.goto('/');
   await expect(page.getByRole('link', { name: ben.name }).first()).toBeVisible();
   await expect(tabbar).toBeVisible();
   await expect.poll(async () => (await list.boundingBox())?.width).toBe(SIDEWAYS.viewport.width);
 
-  // So has a conversation, and what is written is in sight with where it is written.
+  // So does a conversation, with messages and composer visible.
   await anna.openConversation(ben.name);
   await expect(list).toBeHidden();
   await expect(tabbar).toBeHidden();
@@ -90,7 +90,7 @@ test('shows one column on a phone in landscape', async ({ arrive, server }) => {
   await page.goBack();
   await expect(anna.composer).toBeVisible();
 
-  // All that can be done with a message can be reached, though that is higher than the screen.
+  // All actions are reachable although the sheet is higher than the screen.
   const devtools = await page.context().newCDPSession(page);
   const box = await message.boundingBox();
   const touchPoints = [{ x: box.x + box.width / 2, y: box.y + box.height / 2 }];
@@ -107,7 +107,7 @@ test('shows one column on a phone in landscape', async ({ arrive, server }) => {
   await expect(page).toHaveURL(`${server.url}/c/${id}`);
   expect(anna.problems).toEqual([]);
 
-  // A window that is as low, with a mouse, has its columns.
+  // A low desktop window keeps its columns.
   await ben.openConversation(anna.name);
   for (const part of ['.app > .rail', '.app > .list']) await expect(ben.page.locator(part)).toBeVisible();
 });

@@ -1,4 +1,4 @@
-// What is sold, as admins see it: payments, plans, ways to pay. All by the demo gateway: no real money.
+// Sales in the console: payments, plans, gateways. Uses the demo gateway.
 
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -6,7 +6,7 @@ import { apiOf, DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs
 
 test.use({ settings: { PAYMENT__DEMO__ENABLED: 'true' } });
 
-/** Somebody buys something, and it ends as asked. */
+/** Makes a purchase with the given outcome. */
 async function buy(server, visitor, what, outcome = 'paid', currency = 'USD') {
   const api = await apiOf(server, visitor);
   const plans = (await api.call('GET', '/r1/pricing_plans')).items;
@@ -42,7 +42,7 @@ test('filters payments by URL', { tag: '@gate' }, async ({ arrive, browser, serv
   await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: 'Payments' }).click();
   const rows = page.getByRole('table', { name: 'Payments' }).getByRole('row');
   await expect(rows.filter({ hasText: anna.name })).toHaveCount(2);
-  // Whole dong.
+  // VND has no decimals.
   await expect(rows.filter({ hasText: 'Paid' }).filter({ hasText: anna.name })).toContainText(/₫\d{3},000/);
   await admin.expectFlawless('the payments');
   await page.getByLabel('Filter by state').selectOption({ label: 'Failed' });
@@ -64,7 +64,7 @@ test('filters payments by URL', { tag: '@gate' }, async ({ arrive, browser, serv
   await context.close();
 });
 
-/** Has a payment's refunds be as after a week in which their gateway has said nothing: the demo gateway answers at once. */
+/** Makes the refunds of a payment look a week old without a response; the demo gateway answers at once. */
 function leaveUnanswered(server, paymentId) {
   const database = new DatabaseSync(join(server.folder, 'natter.db'), { timeout: 10_000 });
   const id = Buffer.from(paymentId.replaceAll('-', ''), 'hex');
@@ -123,7 +123,7 @@ test('decides refunds without a gateway response', async ({ arrive, browser, ser
   await dialog.getByLabel('Reason').fill('It is not there');
   await dialog.getByRole('button', { name: 'Mark as failed' }).click();
   await expect(second).toContainText('Failed');
-  // Asked again, the demo gateway knows it.
+  // Queried again, the demo gateway knows it.
   await third.getByRole('button', { name: 'Decide the refund of $2.50' }).click();
   await dialog.getByLabel('Reason').fill('It answers again');
   await dialog.getByRole('button', { name: 'Ask again' }).click();
@@ -139,7 +139,7 @@ test('decides refunds without a gateway response', async ({ arrive, browser, ser
   await context.close();
 });
 
-/** Has a payment disputed in another currency, which the demo gateway doesn't do. */
+/** Creates a dispute in another currency, which the demo gateway can't. */
 function disputeInEuros(server, paymentId) {
   const database = new DatabaseSync(join(server.folder, 'natter.db'), { timeout: 10_000 });
   const id = Buffer.from(paymentId.replaceAll('-', ''), 'hex');

@@ -1,4 +1,4 @@
-// The board of a conversation: begun, filled from a message, moved by mouse, keyboard and finger, seen live by the other, and what one is to do on all of them.
+// Board of a conversation: creation, tasks from messages, moves by mouse, keyboard and touch, live updates, own tasks.
 
 import { apiOf, DESKTOP, expect, PHONE, shoot, test } from './people.mjs';
 
@@ -17,7 +17,7 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   const { page } = anna;
   const chat = new URL(page.url()).pathname.split('/').pop();
 
-  // From nothing: the board is offered.
+  // Empty state.
   await ben.page.goto(`/tasks/${chat}`);
   await expect(ben.page.getByRole('heading', { name: 'No board yet' })).toBeVisible();
   await ben.expectFlawless('no board');
@@ -38,7 +38,7 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await expect(page.getByText('Task added.')).toBeVisible();
   await expect(anna.log.getByRole('link', { name: 'Task: Upgrade notes' })).toBeVisible();
   await anna.expectFlawless('a message that became a task');
-  // Ben sees it come, by itself.
+  // Ben sees it live.
   await expect(cards(ben.page, 'To do')).toHaveCount(1);
   await expect(cards(ben.page, 'To do').first()).toContainText('Overdue');
 
@@ -55,12 +55,12 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await anna.expectFlawless('a board');
   await shoot(page, 'board-1440');
 
-  // By the mouse, into another column.
+  // By mouse into another column.
   await cards(page, 'To do').filter({ hasText: 'First' }).dragTo(column(page, 'Doing').getByRole('list'));
   await expect(cards(page, 'Doing')).toHaveText(/First/);
   await expect(cards(ben.page, 'Doing')).toHaveText(/First/);
 
-  // By the keyboard: up, across, put down; and put back.
+  // By keyboard: pick up, move, drop, cancel.
   const second = page.getByRole('link', { name: 'Second' });
   await second.focus();
   await page.keyboard.press('Space');
@@ -77,7 +77,7 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await page.keyboard.press('Space');
   await expect(cards(ben.page, 'Done')).toHaveText(/Second/);
 
-  // What is filtered, and what is changed by both.
+  // Filters and concurrent changes.
   await ben.page.getByRole('button', { name: /^Mine/ }).click();
   await expect(cards(ben.page, 'To do')).toHaveCount(1);
   await expect(cards(ben.page, 'Doing')).toHaveCount(0);
@@ -88,14 +88,14 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await page.getByRole('dialog').getByLabel('Description').fill('Also what changes for *operators*.');
   await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
   await expect(page.getByRole('dialog')).toHaveCount(0);
-  // What only one of them has changed stays as they left it.
+  // One-sided changes are merged.
   await bens.getByLabel('Task title').fill('Upgrade notes, all of them');
   await bens.getByRole('button', { name: 'Save' }).click();
   await expect(bens).toHaveCount(0);
   for (const person of [page, ben.page]) await person.getByRole('link', { name: 'Upgrade notes, all of them' }).click();
   await expect(bens.getByText('operators', { exact: true })).toHaveCSS('font-style', 'italic');
   await anna.expectFlawless('a task with a description');
-  // What both have changed is asked about.
+  // Conflicts are asked about.
   const annas = page.getByRole('dialog', { name: 'Task' });
   for (const [dialog, text] of [
     [annas, 'What Anna wrote'],
@@ -115,7 +115,7 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await bens.getByRole('button', { name: 'Save' }).click();
   await expect(bens).toHaveCount(0);
 
-  // A reload and a lost line end in the same state.
+  // After a reload and a disconnect the state is the same.
   await ben.page.context().setOffline(true);
   await cards(page, 'To do').first().dragTo(column(page, 'Done').getByRole('list'));
   await expect(cards(page, 'Done')).toHaveCount(2);
@@ -123,7 +123,7 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await ben.page.getByRole('button', { name: 'All' }).click();
   await expect(cards(ben.page, 'Done')).toHaveCount(2);
 
-  // The columns themselves.
+  // Columns.
   await page.getByRole('button', { name: 'New column' }).click();
   await page.getByRole('dialog').getByLabel('Column name').fill('Review');
   await page.getByRole('dialog').getByRole('button', { name: 'Add' }).click();
@@ -134,7 +134,7 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await page.getByRole('menuitem', { name: 'Delete column' }).click();
   await expect(column(ben.page, 'Review')).toHaveCount(0);
 
-  // What is done is put away, and brought back.
+  // Archive and restore.
   await page.getByRole('button', { name: 'Column Done' }).click();
   await page.getByRole('menuitem', { name: 'Archive all tasks here' }).click();
   await expect(page.getByText('2 tasks archived.')).toBeVisible();
@@ -149,7 +149,7 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await expect(cards(ben.page, 'Done')).toHaveText(/Second/);
   await page.keyboard.press('Escape');
 
-  // Beside the conversation, whose messages say what became of them.
+  // Beside the conversation, with task states at messages.
   await page.goto(`/c/${chat}`);
   await page.getByRole('button', { name: 'Details' }).click();
   await page.getByRole('button', { name: 'Board', exact: true }).click();
@@ -157,13 +157,13 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await anna.expectFlawless('a board beside its conversation');
   await shoot(page, 'board-panel-1440');
 
-  // What cannot be read says so.
+  // Load failure.
   await page.route(/\/board$/, (route) => route.abort());
   await page.goto(`/tasks/${chat}`);
   await expect(page.getByRole('heading', { name: 'Couldn’t load the board' })).toBeVisible();
   await shoot(page, 'board-failed-1440');
 
-  // Ben's own, over all boards.
+  // Own tasks of all boards.
   const api = await apiOf(server, anna);
   const board = await api.call('GET', `/r1/conversations/${chat}/board`);
   const id = (await apiOf(server, ben)).id ?? (await (await apiOf(server, ben)).call('GET', '/r1/users/me')).id;
@@ -181,7 +181,7 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await expect(ben.page.getByRole('link', { name: /Ask for a quote/ })).toContainText('Tomorrow');
   await ben.expectFlawless('tasks of one’s own');
   await shoot(ben.page, 'tasks-1440');
-  // Filters are in the address.
+  // Filters are in the URL.
   await ben.page.getByRole('combobox', { name: 'Due' }).selectOption('Overdue');
   await expect(ben.page).toHaveURL(/\/tasks\?due=late$/);
   await expect(ben.page.getByText('No tasks match these filters')).toBeVisible();
@@ -283,7 +283,7 @@ test('virtualises a board of a thousand tasks', async ({ arrive, server }) => {
   expect(await cards(page, 'Waiting').count()).toBeLessThanOrEqual(100);
   await anna.expectFlawless('a board of a thousand tasks');
   await shoot(page, 'board-thousand-1440');
-  // By the keyboard across the end of what is drawn.
+  // By keyboard beyond the rendered cards.
   const fifty = page.getByRole('link', { name: 'Step 50', exact: true });
   await fifty.focus();
   await page.keyboard.press('Space');
@@ -291,7 +291,7 @@ test('virtualises a board of a thousand tasks', async ({ arrive, server }) => {
   await expect(page.getByText('Waiting, 53 of 1000')).toBeAttached();
   await expect(fifty).toBeFocused();
   await page.keyboard.press('Escape');
-  // To the last one.
+  // To the last card.
   await expect
     .poll(
       async () => {

@@ -1,4 +1,4 @@
-// Messages that are pinned, saved, passed on and linked to.
+// Pinned, saved, forwarded and linked messages.
 
 import { apiOf, expect, test } from './people.mjs';
 
@@ -18,7 +18,7 @@ test('pins, saves, forwards and links messages', async ({ arrive, server }) => {
   await ben.openConversation(anna.name);
   await ben.sees('The door code is 4711');
 
-  // Pinned for both, found in the panel, and no longer.
+  // Pinned for both, listed in the panel, unpinned.
   await more(ben, 'The door code', 'Pin');
   await expect(articleOf(anna, 'The door code').getByText('Pinned')).toBeVisible();
   await more(ben, 'The door code', 'Save for later');
@@ -35,7 +35,7 @@ test('pins, saves, forwards and links messages', async ({ arrive, server }) => {
   await expect(panel.getByText('No pinned messages')).toBeVisible();
   await expect(articleOf(anna, 'The door code').getByText('Pinned')).toHaveCount(0);
 
-  // Saved ones have a page, with what is scheduled and what one is to be reminded of, and go from there to their place.
+  // The saved page lists messages, scheduled messages and reminders, with links to them.
   await ben.page.getByRole('link', { name: 'Later', exact: true }).click();
   await expect(ben.page.getByRole('heading', { name: 'Later', level: 1 })).toBeVisible();
   await ben.expectFlawless('saved messages');
@@ -56,7 +56,7 @@ test('pins, saves, forwards and links messages', async ({ arrive, server }) => {
   await ben.page.getByRole('button', { name: /The door code/ }).click();
   await expect(articleOf(ben, 'The door code')).toHaveClass(/found/);
 
-  // Passed on: whoever may not read the original is told so.
+  // Forwarded messages hide their source from those without access.
   await anna.openChatWith(carl);
   await anna.page.getByRole('link', { name: ben.name }).first().click();
   await anna.sees('The door code');
@@ -74,7 +74,7 @@ test('pins, saves, forwards and links messages', async ({ arrive, server }) => {
   await expect(articleOf(anna, 'For tomorrow').getByText('The door code is 4711')).toBeVisible();
   await anna.expectFlawless('a message that was passed on');
 
-  // What a message links to is shown below it, to those who may read it, and opens in the app.
+  // Linked messages are previewed for readers with access and open in the app.
   const api = await apiOf(server, anna);
   const { items } = await api.call('GET', '/r1/conversations');
   const chat = items.find(({ last_message }) => last_message?.content === 'The door code is 4711');
@@ -91,7 +91,7 @@ test('pins, saves, forwards and links messages', async ({ arrive, server }) => {
   await expect(articleOf(anna, 'The door code').first()).toHaveClass(/found/);
   expect(anna.page.context().pages()).toHaveLength(1);
 
-  // A link opens at its message, also far back; and says so where one can't see it.
+  // Links open old messages in context and report missing access.
   await ben.page.goto(link);
   await expect(articleOf(ben, 'The door code')).toHaveClass(/found/);
   await carl.page.goto(link);
@@ -117,12 +117,12 @@ test('lists drafts of conversations and threads', async ({ arrive }) => {
   const drafts = page.getByRole('list', { name: 'Drafts' }).getByRole('listitem');
   await expect(drafts).toHaveText([/By the way/, /In a thread.*At the harb/s]);
   await anna.expectFlawless('drafts');
-  // One is given up, and brought back.
+  // Discard and undo.
   await drafts.first().getByRole('button', { name: 'Discard draft' }).click();
   await expect(drafts).toHaveCount(1);
   await page.getByRole('button', { name: 'Undo' }).last().click();
   await expect(drafts).toHaveCount(2);
-  // Each leads to where it is written on.
+  // Each draft opens its conversation.
   await drafts
     .last()
     .getByRole('button', { name: /At the harb/ })

@@ -1,4 +1,4 @@
-// Two people and an assistant.
+// Chats of two people and with an assistant.
 
 import { apiOf, expect, PHONE, test } from './people.mjs';
 
@@ -61,7 +61,7 @@ test('stops an answer', async ({ arrive, upstream }) => {
 
 test('reports a failed answer and retries it', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
-  // Refused in a way that is not tried again by itself.
+  // Rejected with an error that is not retried.
   upstream.next({ status: 400 });
   await anna.openAssistant();
   await anna.write('Will this work?');
@@ -87,7 +87,7 @@ test('sends offline messages once and in order', { tag: '@gate' }, async ({ arri
   await anna.page.context().setOffline(true);
   await expect(anna.page.getByText('Offline').first()).toBeVisible();
   expect(await pane.boundingBox(), 'what says it pushes no message up').toEqual(before);
-  // Whether Ben is here is not known any more.
+  // Ben's presence is unknown.
   await expect(here).toHaveText('');
   await anna.write('first');
   await anna.write('second');
@@ -139,7 +139,7 @@ test('edits the last own message by arrow up', async ({ arrive }) => {
   await anna.openChatWith(ben);
   await anna.write('a tpyo');
   await anna.sees('a tpyo');
-  // Until the server has it there is nothing to edit.
+  // Editable once the server has it.
   await anna.sees(/^(Sent|Delivered)$/);
   await anna.composer.press('ArrowUp');
   await expect(anna.page.getByText('Editing message')).toBeVisible();
@@ -168,12 +168,12 @@ test('scrolls a thousand messages to both ends', async ({ arrive, server }) => {
   }
   await api.send(conversation.id, 'the very last');
   await anna.page.reload();
-  // It opens where she stopped reading.
+  // Opens at the unread marker.
   await anna.sees(/^line \d+$/);
   const toEnd = anna.page.getByRole('button', { name: /newest message|new messages/ });
   if (await toEnd.isVisible()) await toEnd.click();
   await anna.sees('the very last');
-  // A virtual list keeps only what can be seen.
+  // The virtual list renders visible rows only.
   expect(await anna.log.getByText(/^line \d+$/).count()).toBeLessThan(200);
   await anna.log.hover();
   const first = anna.log.getByText('the very first');

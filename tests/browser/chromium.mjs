@@ -1,4 +1,4 @@
-// The browsers of Debian; Playwright's own can't be fetched everywhere.
+// Debian's browsers, because Playwright's can't be downloaded everywhere.
 import { existsSync } from 'node:fs';
 
 const FULL = ['chromium', 'chromium-browser', 'google-chrome'];
@@ -8,8 +8,8 @@ const launchOptions = (...names) => ({
   args: ['--no-sandbox', '--disable-dev-shm-usage']
 });
 
-/** Draws the same pages as Chromium with less of the processor. */
+/** Headless shell: same rendering with less CPU. */
 export const headlessShell = launchOptions('chromium-headless-shell', ...FULL);
 
-/** Shows notifications, which the headless shell does not. */
+/** Full browser: supports notifications, unlike the headless shell. */
 export const chromium = launchOptions(...FULL);

@@ -1,4 +1,4 @@
-// What the composer completes and does by itself: emoji, channels, commands.
+// Composer: completions, reactions, mentions, drafts, commands.
 
 import { apiOf, DESKTOP, expect, shoot, test } from './people.mjs';
 
@@ -8,14 +8,14 @@ test('completes emoji and channels while typing', async ({ arrive, server }) => 
   const { page, composer } = anna;
   const list = page.getByRole('listbox', { name: 'Emoji' });
 
-  // By its short name, with the keyboard.
+  // By short code, with the keyboard.
   await composer.pressSequentially('Well done :tad');
   await expect(list.getByRole('option').first()).toHaveText(/:tada:/);
   await anna.expectFlawless('the emoji that are offered');
   await composer.press('Enter');
   await expect(composer).toHaveValue('Well done 🎉 ');
   await expect(list).toHaveCount(0);
-  // By its second colon; and what is no emoji stays.
+  // By the closing colon; unknown codes stay text.
   await composer.pressSequentially('at 12:30 :smile:');
   await expect(composer).toHaveValue('Well done 🎉 at 12:30 😄');
   await composer.pressSequentially(' :smi');
@@ -27,7 +27,7 @@ test('completes emoji and channels while typing', async ({ arrive, server }) => 
   await composer.press('Enter');
   await anna.sees('Well done 🎉 at 12:30 😄 :smi');
 
-  // A channel: named, and a way to it.
+  // Channel link.
   const api = await apiOf(server, anna);
   const channel = await api.call('POST', '/r1/conversations', { kind: 'public_channel', title: 'Harbour works' });
   await expect(page.getByRole('link', { name: 'Harbour works' }).first()).toBeVisible();
@@ -56,7 +56,7 @@ test('reacts by +emoji and sends a long text as a file', async ({ arrive }) => {
   await sees(anna.log.getByRole('article').filter({ hasText: 'Shipped!' }), /^🎉 1/);
   await ben.write('+👀');
   await sees(anna.log.getByRole('article').filter({ hasText: 'Shipped!' }), /^👀 1/);
-  // What is no emoji is a message.
+  // Unknown emoji stay text.
   await ben.write('+1 for that');
   await anna.sees('+1 for that');
   await ben.write('+:nosuchemoji:');
@@ -78,7 +78,7 @@ test('reacts by +emoji and sends a long text as a file', async ({ arrive }) => {
   await ben.sees('What is wrong here?');
   await expect(ben.log.getByRole('link', { name: /^Download pasted\.txt/ })).toBeVisible();
 
-  // Kept as it is.
+  // Stays as typed.
   await composer.press('ControlOrMeta+v');
   await page.getByRole('button', { name: 'Keep it as text' }).click();
   await expect(page.getByText('This message is long.')).toHaveCount(0);
@@ -104,7 +104,7 @@ test('mentions people in plain text, not in code', async ({ arrive, server }) =>
   };
   await expect.poll(seen).toEqual({ mentions: 1, unread: 4 });
 
-  // The list of names opens behind such a word, too.
+  // Mention suggestions also open after such a word.
   await anna.composer.pressSequentially(`请@${ben.name.slice(0, 3)}`);
   await expect(anna.page.getByRole('option', { name: ben.name })).toBeVisible();
 });
@@ -124,12 +124,12 @@ test('mentions names with markup characters and ambiguous names', async ({ arriv
     await anna.composer.pressSequentially('@*St');
     const options = anna.page.getByRole('option', { name: '*Star_B*' });
     await expect(options).toHaveCount(2);
-    // Beside the name, which says nothing here.
+    // Beside the name, which is ambiguous.
     await expect(options.nth(at)).toContainText('Online');
     await options.nth(at).click();
     await expect(anna.composer).toHaveValue(String.raw`@\*Star_B\* `);
     await anna.composer.pressSequentially(`number ${at}`);
-    // Who was chosen stays with the draft.
+    // The chosen mention is kept with the draft.
     await anna.page.reload();
     await expect(anna.composer).toHaveValue(String.raw`@\*Star_B\* number ${at}`);
     await anna.composer.press('Enter');
@@ -158,7 +158,7 @@ test('keeps an unsaved edit across reloads and discards it by Escape', async ({ 
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openChatWith(ben);
   const { page, composer } = anna;
-  // The message can be edited once the server has it.
+  // Editable once the server has the message.
   const edits = (text) =>
     expect(async () => {
       await composer.press('ArrowUp');
@@ -188,7 +188,7 @@ test('keeps the reply target with the draft', async ({ arrive }) => {
   await anna.openChatWith(ben);
   const { page, composer } = anna;
   await anna.write('Lunch at twelve?');
-  // Until the server has it, it can't be answered.
+  // Replies need the server's message.
   await anna.sees(/^(Sent|Delivered)$/);
   const asked = anna.log.getByRole('article').filter({ hasText: 'Lunch at twelve?' });
   await asked.hover();
@@ -224,7 +224,7 @@ test('keeps channel links valid after a rename', async ({ arrive, server }) => {
   await composer.press('Enter');
   await expect(anna.log.getByRole('link', { name: '#Quay secrets' })).toBeVisible();
 
-  // Ben is in neither: one he may see, of the other he reads the words. The list of conversations has words alone.
+  // Ben has joined neither: one he may see, of the other he sees the text. List previews show text only.
   await expect(ben.page.getByText('From #Quay three to #Quay secrets')).toBeVisible();
   await ben.openConversation(anna.name);
   await expect(ben.log.getByRole('link', { name: '#Quay three' })).toBeVisible();
@@ -232,7 +232,7 @@ test('keeps channel links valid after a rename', async ({ arrive, server }) => {
   await expect(ben.log.getByRole('link', { name: '#Quay secrets' })).toHaveCount(0);
   await ben.expectFlawless('channels that a message names');
 
-  // Renamed, it is still the same: where it is read, and where it is edited.
+  // After the rename it is current in messages and in the editor.
   await api.call('PATCH', `/r1/conversations/${open.id}`, { title: 'Quay four' });
   await expect(anna.log.getByRole('link', { name: '#Quay four' })).toHaveAttribute('href', `/c/${open.id}`);
   await shoot(page, 'channel-links-1440');
@@ -252,7 +252,7 @@ test('keeps channel links valid after a rename', async ({ arrive, server }) => {
     `From [#Quay four](/c/${open.id}) to [#Quay secrets](/c/${closed.id}), quickly`
   );
 
-  // So it is where what is sent later is changed.
+  // Also in scheduled messages.
   await api.call('POST', `/r1/conversations/${chat.id}/messages`, {
     client_id: crypto.randomUUID(),
     content: `Soon [#Quay three](/c/${open.id})`,
@@ -302,7 +302,7 @@ test('runs slash commands', async ({ arrive }) => {
   await composer.press('Enter');
   await expect(page.getByText('Muted. Mentions still show.')).toBeVisible();
 
-  // What is no command is said; and so is what one begins with, in another form.
+  // Unknown commands are text, and so is an escaped slash.
   await composer.fill('/usr/bin is a folder');
   await composer.press('Enter');
   await anna.sees('/usr/bin is a folder');
@@ -323,7 +323,7 @@ test('inserts an emoji at the caret', { tag: '@gate' }, async ({ arrive }) => {
   const { page, composer } = anna;
   await composer.fill('Hello world');
   await composer.evaluate((field) => field.setSelectionRange(5, 5));
-  // By the keyboard, from the field.
+  // By keyboard from the field.
   const button = page.getByRole('button', { name: 'Insert emoji' });
   await button.focus();
   await page.keyboard.press('Enter');
@@ -336,7 +336,7 @@ test('inserts an emoji at the caret', { tag: '@gate' }, async ({ arrive }) => {
   await expect(composer).toHaveValue(/^Hello👍\uFE0F? world$/u);
   await page.keyboard.type('!');
   await expect(composer).toHaveValue(/^Hello👍\uFE0F?! world$/u);
-  // What was used last comes first.
+  // Recently used first.
   await button.click();
   await expect(picker.getByRole('group').first().getByRole('button').first()).toHaveText(/^👍\uFE0F?$/u);
   await page.keyboard.press('Escape');

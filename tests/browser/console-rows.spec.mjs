@@ -1,4 +1,4 @@
-// Every section of the console with nothing in it, with one row and with thousands: both sizes, both themes.
+// Console sections empty, with one row and with thousands, in both sizes and themes.
 
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -8,18 +8,18 @@ import { apiOf, expect, PHONE, shoot, signInAsAdmin, test } from './people.mjs';
 test.use({
   settings: {
     PAYMENT__DEMO__ENABLED: 'true',
-    // Nobody answers there, so that letters are given up.
+    // Unreachable mail server, so that mail jobs die.
     MAIL__SMTP_URL: 'smtp://127.0.0.1:9',
     JOBS__MAX_ATTEMPTS: '1'
   }
 });
-// What the first leaves behind is there for the next.
+// Serial: later tests use the data of earlier ones.
 test.describe.configure({ mode: 'serial' });
 
 const ROWS = 3_000;
 const WIDE = { width: 1440, height: 900 };
 
-/** Where nothing is found, and what the section is called in pictures. */
+/** Search without matches, and the screenshot name of the section. */
 const NOTHING = 'q=nothing-like-this';
 const SECTIONS = [
   { path: '', name: 'overview' },
@@ -47,7 +47,7 @@ const SECTIONS = [
   { path: 'setup' }
 ];
 
-/** Goes through all of them. */
+/** Visits all sections. */
 async function walk(browser, server, amount) {
   const context = await browser.newContext({ baseURL: server.url, viewport: WIDE });
   const admin = await signInAsAdmin(context, server);
@@ -85,7 +85,7 @@ test('console sections are accessible without rows', async ({ browser, server })
   await walk(browser, server, 'no');
 });
 
-/** One of everything. */
+/** Creates one of each. */
 async function makeOne(server, anna) {
   const api = await apiOf(server, server.admin);
   const { id: told } = await api.call('POST', '/r1/broadcasts', {
@@ -121,7 +121,7 @@ test('console sections are accessible with one row', async ({ arrive, browser, s
   await walk(browser, server, 'one');
 });
 
-/** So many copies of a table’s last row of this kind, each changed by what makes it another one. */
+/** Copies the last row of a table `count` times with changed fields. */
 function copies(database, table, where, change) {
   const row = database.prepare(`SELECT * FROM ${table} WHERE ${where} ORDER BY created_at DESC LIMIT 1`).get();
   const names = Object.keys(row).map((name) => `"${name}"`);
@@ -162,7 +162,7 @@ test('console sections report load failures', async ({ browser, server }) => {
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
   await page.route(/\/r1\/(admin\/|broadcasts\?|usage)/, (route) => route.abort());
-  // What is written there needs nothing of the server yet.
+  // Needs no request yet.
   for (const { path, name = path } of SECTIONS.filter(({ name }) => name !== 'announcement')) {
     await page.setViewportSize(WIDE);
     await page.goto(`/admin/${path}`);

@@ -1,11 +1,11 @@
-// What is kept to pay with, warnings and purchases by themselves, credits of workspaces. All by the demo gateway: no real money.
+// Saved cards, warnings, auto top-up, workspace credits. Uses the demo gateway.
 
 import { readFile } from 'node:fs/promises';
 import { apiOf, DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs';
 
 test.use({ settings: { PAYMENT__DEMO__ENABLED: 'true' } });
 
-/** Saves a card on the page of billing. */
+/** Saves a card on the billing page. */
 async function saveCard(page, outcome = 'Save the card') {
   await page.locator('#methods').getByRole('button', { name: 'Add' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'Demo card' })).toBeVisible();
@@ -31,7 +31,7 @@ for (const [size, options] of [
     const methods = page.getByRole('list', { name: 'Payment methods' }).getByRole('listitem');
     await expect(methods).toHaveCount(1);
 
-    // It is offered first, and charged without another page.
+    // The saved card is preselected and charged without a redirect.
     await page.goto('/plans');
     await page.getByRole('link', { name: 'Buy 500 credits' }).click();
     await expect(page.getByRole('radio')).toHaveCount(2);
@@ -49,7 +49,7 @@ for (const [size, options] of [
     await settings.getByLabel(/^Monthly limit/).fill('100');
     await anna.expectFlawless('purchases by themselves');
     await settings.getByRole('button', { name: 'Turn on' }).click();
-    // There are fewer already: some are bought at once, and shown as they come.
+    // Below the threshold: a top-up runs and appears.
     await expect(settings.getByText(/of \$100\.00 spent this month/)).toContainText(/\$[1-9]/);
     await expect(page.getByRole('row').filter({ hasText: 'Credits bought' })).toHaveCount(2);
     await settings.getByLabel('Warn me below').fill('50');
@@ -140,7 +140,7 @@ test('formats prices, limits and revenue by currency', async ({ arrive, browser,
   await page.getByRole('main').getByRole('button', { name: 'Pay ¥980' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'Roomy: paid' })).toBeVisible();
   await page.goto('/plans/billing');
-  // What is kept doesn't begin anew.
+  // Stored values survive.
   const credits = page.getByRole('region', { name: 'Credits', exact: true });
   await expect(credits).toContainText('of 5 GB');
   await expect(credits.getByText(/^Renews /)).toHaveCount(1);
@@ -156,7 +156,7 @@ test('formats prices, limits and revenue by currency', async ({ arrive, browser,
   await expect(seller.page).toHaveURL(/by=day/);
   await seller.page.setViewportSize(PHONE.viewport);
   await seller.expectFlawless('the revenue on a phone');
-  // What a plan allows outlives an edit.
+  // Quotas of a plan survive an edit.
   await seller.page.setViewportSize(DESKTOP);
   await seller.page.goto('/admin/plans');
   await seller.page.getByRole('button', { name: 'Edit Roomy' }).first().click();

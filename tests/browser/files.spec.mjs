@@ -1,4 +1,4 @@
-// Files in messages: choosing, dropping, pasting, uploading, looking at them, and voice.
+// Attachments: choose, drop, paste, upload, view; voice messages.
 
 import { readFile } from 'node:fs/promises';
 import { crc32, deflateSync } from 'node:zlib';
@@ -11,7 +11,7 @@ test.use({
   }
 });
 
-/** A picture of one colour. */
+/** Picture of one colour. */
 function png(name, width, height, colour) {
   const piece = (type, data) => {
     const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
@@ -94,7 +94,7 @@ test('keeps attachments across conversations and reloads', async ({ arrive, serv
   const held = new Promise((resolve) => (release = resolve));
   await page.route('**/r1/uploads', async (route) => {
     await held;
-    await route.continue().catch(() => {}); // The page was loaded anew.
+    await route.continue().catch(() => {}); // The page was reloaded.
   });
   await attach(anna, text('plan.txt', 'the plan'));
   await composer.fill('half a sentence');
@@ -152,7 +152,7 @@ test('warns about unsent messages at sign-out and clears them', async ({ arrive,
   const held = new Promise((resolve) => (release = resolve));
   await page.route('**/r1/uploads', async (route) => {
     await held;
-    await route.abort().catch(() => {}); // The page is another one.
+    await route.abort().catch(() => {}); // The page has changed.
   });
   await attach(anna, text('plan.txt', 'the plan'));
   await anna.write('with the plan');
@@ -176,14 +176,14 @@ test('warns about unsent messages at sign-out and clears them', async ({ arrive,
       }
       return keys;
     });
-  // The message, and two files.
+  // The message and two files.
   await expect.poll(async () => (await kept()).filter((key) => !key.startsWith('natter.')).length).toBe(3);
   await page.goto('/settings');
   const signOut = page.getByRole('button', { name: 'Sign out', exact: true });
   const asked = page.getByRole('alertdialog', { name: 'Sign out anyway?' });
   await signOut.click();
   await expect(asked).toContainText(`A message isn’t sent in ${ben.name}.`);
-  // The file that no message has taken.
+  // The unused file.
   await expect(asked).toContainText('A draft is only on this device.');
   await asked.getByRole('button', { name: 'Cancel' }).click();
   await expect(asked).toHaveCount(0);
@@ -359,7 +359,7 @@ test('warns before sending pictures to a model without vision', async ({ arrive 
   await page.getByRole('button', { name: 'Choose another model' }).click();
   await expect(page.getByRole('dialog').getByRole('option').first()).toBeVisible();
   await page.keyboard.press('Escape');
-  // It stays through a reload, though there is no conversation yet.
+  // Survives a reload before the conversation exists.
   await page.reload();
   await expect(page.getByText('can’t see pictures')).toBeVisible();
   await tray(anna).getByRole('button', { name: 'Remove graph.png' }).click();
@@ -433,7 +433,7 @@ test('reports pictures the model couldn’t see', async ({ arrive, upstream }) =
   await anna.expectFlawless('what an answer was written without');
 });
 
-/** A document of one page on which nothing is written, as a scanner makes them. */
+/** Blank one-page document, as from a scanner. */
 function scan(name) {
   const objects = [
     '<< /Type /Catalog /Pages 2 0 R >>',

@@ -1,11 +1,11 @@
-// The gateway in the app: what was used, what a key may use, and for admins models and providers.
+// Gateway: usage, API keys, and for admins models and providers.
 
 import { readFile } from 'node:fs/promises';
 import { apiOf, DESKTOP, expect, PHONE, shoot, signInAsAdmin, test } from './people.mjs';
 
 const KEYS = (page) => page.locator('#api-keys');
 
-/** Asks the fake provider by a new key; what it cost is known a moment later. */
+/** Calls the fake provider with a new key; its cost is recorded a moment later. */
 async function useModel(server, api) {
   const { key } = await api.call('POST', '/r1/api_keys', { name: 'laptop', scopes: ['gateway'] });
   const answer = await fetch(`${server.url}/v1/chat/completions`, {
@@ -114,7 +114,7 @@ test('limits, changes and rotates an API key with a grace period', async ({ arri
   const second = await section.locator('.fresh code').innerText();
   expect(second).not.toBe(first);
   const models = (key) => fetch(`${server.url}/r1/models`, { headers: { authorization: `Bearer ${key}` } });
-  // Both are known to the server, whatever else they may do there.
+  // Both keys are accepted.
   expect([(await models(first)).status, (await models(second)).status]).not.toContain(401);
   await page.setViewportSize(PHONE.viewport);
   await anna.expectFlawless('keys on a phone');
@@ -179,14 +179,14 @@ test('pauses and resumes a provider key', async ({ browser, server }) => {
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
   await page.goto('/admin/providers');
-  // Its key is too short for a part of it to be shown.
+  // The key is too short to show a suffix.
   const key = page.getByRole('row').filter({ hasText: 'fake' });
   await expect(key).toContainText('Healthy');
   await admin.expectFlawless('the providers');
   await key.getByRole('button', { name: /^Pause key/ }).press('Enter');
   await page.getByRole('menuitem', { name: '30 min' }).press('Enter');
   await expect(key).toContainText('Paused');
-  // What is shown stands in the address.
+  // The filter is in the URL.
   await page.getByRole('combobox', { name: 'Filter by state' }).selectOption({ label: 'Healthy' });
   await expect(page).toHaveURL(/status=ready/);
   await expect(page.getByText('No key matches.')).toBeVisible();
@@ -263,7 +263,7 @@ test('shows total usage and sets a budget', async ({ arrive, browser, server }) 
   ).toBeVisible();
   await expect(page.getByText('No budgets yet')).toBeVisible();
   await admin.expectFlawless('what everyone has used');
-  // What is shown stands in the address.
+  // The filter is in the URL.
   await page.getByRole('button', { name: 'By model' }).click();
   await page.getByRole('button', { name: '7 days' }).click();
   await expect(page).toHaveURL(/by=model/);
@@ -345,7 +345,7 @@ test('sets and removes a model allow-list', async ({ arrive, browser, server }) 
   await expect(row).toContainText('large');
   await admin.expectFlawless('who can use which models');
 
-  // Anna's picker has nothing else, and a question to the usual model says why it isn't sent.
+  // Anna's picker is empty, and a question to the default model explains why it isn't sent.
   expect((await api.call('GET', '/r1/models')).items.map(({ name }) => name)).toEqual(['large']);
   await anna.openAssistant();
   await anna.write('Hello?');

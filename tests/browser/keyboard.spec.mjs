@@ -1,9 +1,9 @@
-// Everything by the keyboard alone: where the focus is can be seen, dialogs keep it, and give it back.
+// Keyboard navigation: visible focus, focus traps, restored focus.
 
 import { choose, press, tabTo } from './keys.mjs';
 import { apiOf, DESKTOP, expect, PASSWORD, test, Visitor } from './people.mjs';
 
-/** However often one goes on, one stays inside. */
+/** Tab stays inside the dialog. */
 async function expectTrap(page, dialog) {
   await expect(dialog).toBeVisible();
   const isInside = () => dialog.evaluate((element) => element.contains(document.activeElement));
@@ -14,7 +14,7 @@ async function expectTrap(page, dialog) {
   }
 }
 
-/** Opens a dialog by its button, closes it, and is back at the button. */
+/** Opens a dialog by its button, closes it and checks the restored focus. */
 async function openAndLeave(page, button, dialog) {
   await press(page, button);
   await expectTrap(page, dialog);
@@ -43,7 +43,7 @@ test('signs in and opens workspace settings by keyboard', async ({ arrive, brows
   await expect(self).toBeVisible();
   await press(page, self);
   await expect(page.getByRole('menu')).toBeVisible();
-  // As from somebody whose next key comes before the menu has taken the focus.
+  // A fast second key press before the menu has the focus.
   await self.dispatchEvent('keydown', { key: 'ArrowDown' });
   await expect(page.getByRole('menu')).toBeVisible();
   await page.keyboard.press('Escape');
@@ -76,7 +76,7 @@ test('signs in and opens workspace settings by keyboard', async ({ arrive, brows
   await page.getByRole('alertdialog').waitFor();
   await press(page, page.getByRole('alertdialog').getByRole('button', { name: 'Revoke' }));
   await expect(actions).toHaveCount(0);
-  // The row is gone with its button: whoever goes on does so from there, and not from the top of the page.
+  // The focused row was removed: the focus stays nearby.
   await expect.poll(() => page.evaluate(() => document.activeElement === document.body)).toBe(false);
 
   await press(page, page.getByRole('link', { name: 'Chats' }).first());

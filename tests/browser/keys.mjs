@@ -1,10 +1,10 @@
-// What somebody does who has a keyboard only.
+// Keyboard helpers.
 
 import { expect } from './people.mjs';
 
 const MOST_STEPS = 80;
 
-/** Tab until it has the focus; each stop on the way can be seen, unless that is looked at elsewhere. */
+/** Presses Tab until the target has the focus; checks that each stop is visible unless disabled. */
 export async function tabTo(page, target, { isLookedAt = true } = {}) {
   for (let step = 0; step < MOST_STEPS; step += 1) {
     if (await target.evaluate((element) => element === document.activeElement).catch(() => false)) return;
@@ -17,7 +17,7 @@ export async function tabTo(page, target, { isLookedAt = true } = {}) {
         const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(marked);
         return (outlineStyle !== 'none' && outlineWidth !== '0px') || boxShadow !== 'none';
       };
-      // A field may wear its mark on the frame around it.
+      // The focus ring may be on the field's frame.
       const frame = element.closest('label') ?? element;
       const { width, height } = element.getBoundingClientRect();
       return (isMarked(element) || isMarked(frame)) && width > 0 && height > 0 ? null : element.outerHTML.slice(0, 200);
@@ -27,13 +27,13 @@ export async function tabTo(page, target, { isLookedAt = true } = {}) {
   await expect(target, `reached by ${MOST_STEPS} steps`).toBeFocused();
 }
 
-/** Goes there, and presses Enter. */
+/** Tabs to the target and presses Enter. */
 export async function press(page, target, options) {
   await tabTo(page, target, options);
   await page.keyboard.press('Enter');
 }
 
-/** Goes down an open menu to the item, and takes it. */
+/** Moves down an open menu to an item and selects it. */
 export async function choose(page, name) {
   const item = page.getByRole('menuitem', { name });
   for (let step = 0; step < 20 && !(await item.evaluate((element) => element === document.activeElement)); step += 1)

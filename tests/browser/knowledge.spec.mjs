@@ -1,4 +1,4 @@
-// Files that an assistant answers from: given, read, cited, removed.
+// Knowledge files of assistants, projects and workspaces.
 
 import { apiOf, expect, PHONE, test } from './people.mjs';
 
@@ -176,7 +176,7 @@ test('opens a PDF citation at its page', async ({ arrive, server, upstream }) =>
     workspace_id: workspace.id
   });
   await page.goto(`/c/${chat.id}`);
-  // The nearest piece is the first.
+  // The best match is first.
   upstream.next({ words: ['Eight', ' [1].'] });
   await anna.write('A pool keeps how many warm connections?');
   await anna.log

@@ -1,4 +1,4 @@
-// Forty channels, one of them of ten thousand people: in both sizes and themes.
+// Forty channels, one with ten thousand members, in both sizes and themes.
 
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -8,10 +8,10 @@ import { apiOf, expect, PHONE, test } from './people.mjs';
 const CHANNELS = 40;
 const MEMBERS = 10_000;
 
-/** An id as the database has it. */
+/** Id in the database format. */
 const stored = (id) => Buffer.from(id.replaceAll('-', ''), 'hex');
 
-/** People who never sign in, as members of a workspace and of a channel: each like the member that is there, but for id and name. */
+/** Inserts members of a workspace and channel as copies of the existing member, with new ids and names. */
 function fill(file, workspace, channel, count) {
   const database = new DatabaseSync(file, { timeout: 10_000 });
   const only = (table, column, id) => database.prepare(`SELECT * FROM ${table} WHERE ${column} = ? LIMIT 1`).get(id);
@@ -63,8 +63,7 @@ test('handles a channel of ten thousand members', async ({ arrive, server }) => 
   fill(join(server.folder, 'natter.db'), workspace, hall, MEMBERS - 1);
   await api.send(hall, 'Good morning, everybody');
 
-  // All channels are in the list, and nothing was asked for each of them.
-  // What the page that was open asks for of the channels that were just made is not meant.
+  // All channels are listed without a request for each. Requests of the open page for new channels don't count.
   await page.goto('about:blank');
   const asked = [];
   page.on('request', (request) => asked.push(new URL(request.url()).pathname));
@@ -80,7 +79,7 @@ test('handles a channel of ten thousand members', async ({ arrive, server }) => 
   await expect(rows.first()).toHaveAttribute('aria-setsize', String(MEMBERS));
   expect(await rows.count()).toBeLessThan(45);
 
-  // The server looks for names, and the list goes on by its pages.
+  // The server searches, and the list is paged.
   const search = panel.getByRole('searchbox', { name: 'Search members' });
   await search.fill('crowd 09999');
   await expect(rows).toHaveCount(1);

@@ -1,4 +1,4 @@
-// As much as there can be of what people add to messages: fifty kinds of reactions, a hundred pins, hundreds of threads and of saved messages.
+// Large numbers of reactions, pins, threads and saved messages.
 
 import { randomUUID } from 'node:crypto';
 import { apiOf, expect, PHONE, shoot, test } from './people.mjs';
@@ -8,7 +8,7 @@ const PINS = 100;
 /** 😀 to 😱. */
 const FACES = Array.from({ length: 50 }, (_, at) => String.fromCodePoint(0x1f600 + at));
 
-/** What is wider than the page is cut off, or scrolls sideways. */
+/** Whether the page overflows horizontally. */
 const isTooWide = (page) => page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
 
 test('handles fifty reactions, a hundred pins and hundreds of threads and bookmarks', async ({ arrive, server }) => {
@@ -37,7 +37,7 @@ test('handles fifty reactions, a hundred pins and hundreds of threads and bookma
   const last = await hers.send(chat.id, 'Any face will do');
   for (const face of FACES) await his.call('PUT', `/r1/messages/${last.id}/reactions/${encodeURIComponent(face)}`, {});
 
-  // Fifty kinds stand in their lines, wide and on a phone; there is no fifty-first, and it says why.
+  // Fifty reactions wrap on all sizes; the fifty-first is rejected with a reason.
   for (const [visitor, size] of [
     [anna, 'wide'],
     [ben, 'phone']
@@ -54,7 +54,7 @@ test('handles fifty reactions, a hundred pins and hundreds of threads and bookma
   await anna.write('+🦊');
   await expect(page.getByText('A message can have up to 50 different reactions.').first()).toBeVisible();
 
-  // A hundred pins are listed, and one more is refused with the way on.
+  // A hundred pins are listed; one more is rejected with a hint.
   await page.getByRole('button', { name: 'Details' }).click();
   await page.getByRole('button', { name: 'Pinned and saved' }).click();
   const panel = page.getByRole('complementary', { name: 'Pinned and saved' });
@@ -69,7 +69,7 @@ test('handles fifty reactions, a hundred pins and hundreds of threads and bookma
     page.getByText('A conversation can have up to 100 pinned messages. Unpin one first.').first()
   ).toBeVisible();
 
-  // Of hundreds of threads those are on the page that can be seen, down to the oldest.
+  // Of hundreds of threads only visible ones are rendered, down to the oldest.
   await page.goto('/threads');
   const threads = page.getByRole('main').getByRole('button', { name: /question/ });
   await expect(threads.first()).toBeVisible();
@@ -85,7 +85,7 @@ test('handles fifty reactions, a hundred pins and hundreds of threads and bookma
   await oldest.click();
   await expect(page.getByRole('complementary', { name: 'Thread' }).getByText('To the oldest question')).toBeVisible();
 
-  // Of hundreds of saved messages a page is there, and the next one when it is asked for.
+  // Saved messages are paged.
   await page.goto('/saved');
   const saved = page.getByRole('list', { name: 'Saved' }).getByRole('listitem');
   await expect(saved).toHaveCount(50);
@@ -94,7 +94,7 @@ test('handles fifty reactions, a hundred pins and hundreds of threads and bookma
   await page.getByRole('button', { name: 'Show more' }).click();
   await expect(saved).toHaveCount(100);
 
-  // One that is far down in that list is known as saved where it stands.
+  // A message far down the list shows its saved state.
   await page.goto(`/c/${chat.id}/m/${early.id}`);
   const first = anna.log.getByRole('article').filter({ hasText: 'question 0' });
   await first.hover();

@@ -1,11 +1,11 @@
-// What the server sent.
+// Test mail server.
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect } from '@playwright/test';
 
-/** Takes mail over SMTP; `mails` is what has come so far. */
+/** Receives mail over SMTP into `mails`. */
 export async function startMail() {
   const folder = fileURLToPath(new URL('../mail', import.meta.url));
   const child = spawn('node', ['server.mjs'], { cwd: folder, stdio: ['pipe', 'pipe', 'inherit'] });
@@ -21,7 +21,7 @@ export async function startMail() {
   return { url: `smtp://127.0.0.1:${port}`, mails, stop: () => child.kill() };
 }
 
-/** The newest link to that page of ours among the mails to somebody; `after` mails that are known already. */
+/** Latest link to a page in the mails to an address; skips those in `after`. */
 export async function linkTo(server, email, page, { after = 0 } = {}) {
   let link;
   await expect
@@ -31,12 +31,12 @@ export async function linkTo(server, email, page, { after = 0 } = {}) {
       return links.length;
     }, `a mail to ${email} with a link to ${page}`)
     .toBeGreaterThan(after);
-  // Whatever name the server goes by, it is this one.
+  // Replaces the public host by the test server.
   const { pathname, search } = new URL(link);
   return pathname + search;
 }
 
-/** The links to that page in all mails to somebody, the oldest first. */
+/** Links to a page in all mails to an address, oldest first. */
 export function linksTo({ mails }, email, page) {
   const link = new RegExp(`https?://[^\\s"<>]+/${page}\\?token=[\\w.~%-]+`);
   return mails.filter(({ to }) => to.includes(email)).flatMap(({ text }) => text.match(link) ?? []);

@@ -1,4 +1,4 @@
-// What people do every hour, without a mouse: by the keyboard alone, and by a finger.
+// Message actions by keyboard and touch.
 
 import * as keys from './keys.mjs';
 import { expect, PHONE, test } from './people.mjs';
@@ -21,13 +21,13 @@ test('performs message actions by keyboard', async ({ arrive }) => {
   const article = articleOf(anna, 'Dinner at eight?');
   const goToLast = async (last) => {
     await anna.composer.focus();
-    // To what can be pressed in the last message, or to the list where there is nothing.
+    // To the actions of the last message, or to the list without any.
     await page.keyboard.press('Shift+Tab');
     await page.keyboard.press('End');
     await expect(last).toBeFocused();
   };
 
-  // Its letters are among the shortcuts.
+  // Listed among the shortcuts.
   await goToLast(article);
   await page.keyboard.press('?');
   const shortcuts = page.getByRole('dialog', { name: 'Keyboard shortcuts' });
@@ -36,7 +36,7 @@ test('performs message actions by keyboard', async ({ arrive }) => {
   await page.keyboard.press('Escape');
   await expect(shortcuts).toHaveCount(0);
 
-  // What is typed once the picker is there looks for an emoji.
+  // Typing searches the picker.
   await goToLast(article);
   await page.keyboard.press('+');
   const picker = page.getByRole('dialog', { name: 'Pick an emoji' });
@@ -44,7 +44,7 @@ test('performs message actions by keyboard', async ({ arrive }) => {
   await page.keyboard.type('party pop');
   await page.keyboard.press('Enter');
   await expect(picker).toHaveCount(0);
-  // From what stands at a message the keys lead back to it, and from it to the composer.
+  // Escape leads back from the actions to the message and then to the composer.
   await goToLast(article);
   await page.keyboard.press('Tab');
   await expect(article.getByRole('list', { name: 'Reactions' }).getByRole('button').first()).toBeFocused();
@@ -91,13 +91,13 @@ test('performs message actions by keyboard', async ({ arrive }) => {
   await expect(forwarding).toHaveCount(0);
   await carl.sees('Will you come?');
 
-  // What has no letter is behind “More”.
+  // Actions without a shortcut are in the “More” menu.
   await goToLast(article);
   await press(page, article.getByRole('button', { name: 'More actions' }));
   await choose(page, 'Pin');
   await expect(articleOf(ben, 'Dinner at eight?').getByText('Pinned')).toBeVisible();
 
-  // A poll is asked for by its command, and voted in from its message.
+  // Poll by command, vote at the message.
   await anna.composer.focus();
   await page.keyboard.insertText('/poll Where?');
   await page.keyboard.press('Enter');
@@ -117,7 +117,7 @@ test('performs message actions by keyboard', async ({ arrive }) => {
   await tabTo(page, poll.getByRole('radio', { name: /Harbour/ }));
   await page.keyboard.press('Space');
   await expect(options.filter({ hasText: 'Harbour' })).toContainText(anna.name);
-  // The focus stays where it is, so that one goes on from there.
+  // The focus stays.
   await page.keyboard.press('ArrowDown');
   await expect(poll.getByRole('radio', { name: /Hill/ })).toBeFocused();
   await expect(options.filter({ hasText: 'Hill' })).toContainText(anna.name);
@@ -142,10 +142,10 @@ test('performs message actions by touch', async ({ arrive }) => {
   const devtools = await page.context().newCDPSession(page);
   const touch = (type, touchPoints) => devtools.send('Input.dispatchTouchEvent', { type, touchPoints });
   const sheet = page.getByRole('dialog', { name: 'Message actions' });
-  /** Holds the message until its sheet is there, and takes that of it. */
+  /** Long-presses a message and taps an action of its sheet. */
   const hold = async (action) => {
     const words = article.getByText('Dinner at eight?');
-    // Where it has come to rest, and nothing lies over it that says what was done before.
+    // Not moving and not covered by a toast.
     await words.tap({ trial: true });
     const box = await words.boundingBox();
     await touch('touchStart', [{ x: box.x + box.width / 2, y: box.y + box.height / 2 }]);
@@ -207,7 +207,7 @@ test('performs message actions by touch', async ({ arrive }) => {
   await anna.log.getByRole('group', { name: 'Poll: Where?' }).getByRole('radio', { name: /Hill/ }).tap();
   await expect(ben.log.getByRole('group', { name: 'Poll: Where?' }).getByText('1 vote')).toBeVisible();
 
-  // What was kept is found again.
+  // The saved message is listed.
   await page.goto('/saved');
   await page.getByRole('button', { name: /Dinner at eight/ }).tap();
   await expect(articleOf(anna, 'Dinner at eight?')).toHaveClass(/found/);
@@ -227,7 +227,7 @@ test('uses files, export and notes by keyboard', async ({ arrive }) => {
   await expect(anna.log.getByRole('link', { name: /agenda\.md/ })).toBeVisible();
   const menu = page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' });
 
-  // A file is found in the panel, and its message from there.
+  // File in the panel, and its message.
   await press(page, menu);
   await expect(page.getByRole('menu')).toBeVisible();
   await choose(page, 'Pictures and files');
@@ -239,7 +239,7 @@ test('uses files, export and notes by keyboard', async ({ arrive }) => {
   await press(page, panel.getByRole('button', { name: /agenda\.md/ }));
   await expect(articleOf(anna, 'For Monday')).toHaveClass(/found/);
 
-  // All of it is taken along.
+  // Full export.
   await press(page, menu);
   await expect(page.getByRole('menu')).toBeVisible();
   await choose(page, 'Export…');
@@ -254,7 +254,7 @@ test('uses files, export and notes by keyboard', async ({ arrive }) => {
   ]);
   expect(download.suggestedFilename()).toMatch(/^conversation-.+\.zip$/);
 
-  // A note is written, pinned and sent.
+  // Note: write, pin, send.
   await press(page, page.getByRole('link', { name: 'Notes' }));
   await press(page, page.getByRole('button', { name: 'New note' }).first());
   await expect(page.getByRole('textbox', { name: 'Title' })).toBeFocused();

@@ -1,8 +1,8 @@
-// What one does with a message by keys, by touch and by the clipboard; and where its conversation stands in the list.
+// Messages by keyboard, touch and clipboard; order of the list.
 
 import { apiOf, expect, PHONE, test } from './people.mjs';
 
-/** Anna with a conversation in which both have said something. */
+/** Anna in a conversation with messages of both. */
 async function annaWithBen(arrive, server, options) {
   const anna = await arrive('Anna', options);
   const ben = await arrive('Ben');
@@ -26,7 +26,7 @@ test('navigates and acts on messages by keyboard', { tag: '@gate' }, async ({ ar
   await page.keyboard.press('ArrowUp');
   await expect(article('first of Anna')).toBeFocused();
 
-  // Tab goes into its toolbar and stays there; Esc leads back to the message, and from there to the composer.
+  // Tab enters the toolbar, Esc leads back to the message and then to the composer.
   const tools = article('first of Anna').getByRole('toolbar');
   await page.keyboard.press('Tab');
   await expect(tools.getByRole('button', { name: 'React' })).toBeFocused();
@@ -37,7 +37,7 @@ test('navigates and acts on messages by keyboard', { tag: '@gate' }, async ({ ar
   await page.keyboard.press('Escape');
   await expect(composer).toBeFocused();
 
-  // Enter acts.
+  // Enter activates.
   await page.keyboard.press('Shift+Tab');
   await page.keyboard.press('ArrowUp');
   await expect(article('second of Anna')).toBeFocused();
@@ -51,7 +51,7 @@ test('navigates and acts on messages by keyboard', { tag: '@gate' }, async ({ ar
   await expect(page.getByText(/^Replying to/)).toBeVisible();
   await page.keyboard.press('Escape');
 
-  // A letter acts without the toolbar.
+  // Shortcuts work without the toolbar.
   await page.keyboard.press('Shift+Tab');
   await page.keyboard.press('ArrowUp');
   await expect(article('second of Anna')).toBeFocused();
@@ -84,7 +84,7 @@ test('ignores the release of the long press that opened the action sheet', async
   await touch('touchStart', [point]);
   await expect(sheet).toBeVisible();
   await touch('touchEnd', []);
-  // The click that a browser makes of the lifted finger, on each of the actions that may lie beneath it.
+  // The synthetic click after the release, on each action that may be below the finger.
   for (const name of ['Reply', 'Edit', 'Copy', 'Delete'])
     await sheet.getByRole('button', { name, exact: true }).evaluate((button) => {
       button.dispatchEvent(
@@ -138,7 +138,7 @@ test('doesn’t count deleted messages as unread', async ({ arrive, server }) =>
   const list = page.getByRole('navigation', { name: 'Conversations' });
   const unread = async (chat) => (await annas.call('GET', `/r1/conversations/${chat}`)).unread;
 
-  /** Ben says something and takes it back: what is left of it is a number. */
+  /** Ben sends and deletes a message, which leaves a sequence number. */
   async function sayAndDelete(chat) {
     const { id } = await bens.call('POST', `/r1/conversations/${chat}/messages`, {
       client_id: crypto.randomUUID(),
@@ -148,7 +148,7 @@ test('doesn’t count deleted messages as unread', async ({ arrive, server }) =>
     expect(await unread(chat)).toBe(1);
   }
 
-  // Behind other messages.
+  // After other messages.
   const { id: chat } = await bens.call('POST', '/r1/conversations', {
     kind: 'single',
     member_ids: [annas.id]
@@ -164,7 +164,7 @@ test('doesn’t count deleted messages as unread', async ({ arrive, server }) =>
   await anna.sees('hello');
   await expect.poll(() => unread(chat)).toBe(0);
 
-  // Where nothing else was ever said.
+  // In an otherwise empty conversation.
   const { id: empty } = await bens.call('POST', '/r1/conversations', {
     kind: 'group',
     title: 'Slips',
@@ -207,7 +207,7 @@ test('keeps a manual unread mark until the next visit', async ({ arrive, server 
   await page.getByRole('menuitem', { name: 'Mark as unread' }).click();
   await expect(list.getByText('2 unread')).toBeVisible();
   await expect(anna.log.getByText(/^New since/)).toBeVisible();
-  // It is in view, and another message comes: still unread, here and on the server.
+  // Visible, and another message arrives: still unread, here and on the server.
   await bens.call('POST', `/r1/conversations/${chat}/messages`, {
     client_id: crypto.randomUUID(),
     content: 'One more'
@@ -217,7 +217,7 @@ test('keeps a manual unread mark until the next visit', async ({ arrive, server 
   expect(await unread()).toBe(3);
   await anna.expectFlawless('a conversation with messages that were marked as unread');
 
-  // Who comes back reads it; from the conversation's menu the last message is unread again.
+  // The next visit reads it; the conversation's menu marks the last message unread.
   await page.goto('/');
   await expect(list.getByText('3 unread')).toBeVisible();
   await anna.openConversation(ben.name);
@@ -225,7 +225,7 @@ test('keeps a manual unread mark until the next visit', async ({ arrive, server 
   await page.getByRole('main').getByRole('button', { name: 'More actions' }).first().click();
   await page.getByRole('menuitem', { name: 'Mark as unread' }).click();
   await expect(list.getByText('1 unread')).toBeVisible();
-  // Who answers has read.
+  // Replying marks it read.
   await anna.write('Paid');
   await anna.sees('Paid');
   await expect(list.getByText('1 unread')).toHaveCount(0);
@@ -256,10 +256,10 @@ test('counts, lists and mentions members of a large group and appoints admins', 
   await row.getByRole('button', { name: 'Actions for Crew xx' }).click();
   await page.getByRole('menuitem', { name: 'Make admin' }).click();
   await expect(row.getByText('Admin', { exact: true })).toBeVisible();
-  // It is among the admins now, and its menu at hand.
+  // Listed as admin, with its menu open.
   await expect(row).toHaveAttribute('aria-posinset', '2');
   await row.getByRole('button', { name: 'Actions for Crew xx' }).click();
-  // What is said elsewhere moves the row; its menu stays open, and knows.
+  // Role changes move the row; its menu stays open and updates.
   const crew = others.find(({ name }) => name === 'Crew xx');
   await api.call('PATCH', `/r1/conversations/${id}/members/${crew.id}`, {
     role: 'member'

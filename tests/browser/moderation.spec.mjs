@@ -1,8 +1,8 @@
-// Moderation: a message is reported, hidden and its author warned; slow mode and unwanted words in a channel.
+// Reports, hidden messages, warnings; slow mode and word filter.
 
 import { apiOf, DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs';
 
-/** A channel in a workspace of these people; the first one owns both. */
+/** Channel in a workspace of these people, owned by the first. */
 async function channelOf(server, title, ...visitors) {
   const apis = await Promise.all(visitors.map((visitor) => apiOf(server, visitor)));
   const { id: workspace_id } = await apis[0].call('POST', '/r1/workspaces', { name: 'Harbour' });
@@ -60,7 +60,7 @@ for (const [size, options] of [
     await expect(report).toContainText('message hidden, author warned');
     await admin.expectFlawless('a closed report');
 
-    // At once, to both.
+    // Live for both.
     await expect(anna.log.getByText('Hidden by a moderator')).toBeVisible();
     await expect(said(anna, 'You are all fools')).toHaveCount(0);
     const warning = ben.page.getByRole('dialog', { name: 'A message from the moderators' });

@@ -1,11 +1,11 @@
-// Passkeys against Chromium's own authenticator: what the server asks is what a browser understands, and the other way round.
+// Passkeys with Chromium's virtual authenticator: request and response formats match the browser's.
 
 import { startServer } from '../clients/server.mjs';
 import { expect, giveAuthenticator, test as base } from './people.mjs';
 
 const PASSWORD = 'Correct-Horse-9-Battery';
 
-// Passkeys are for a site with a name, so the server is called by one.
+// Passkeys need a host name.
 const test = base.extend({
   server: [
     async ({}, use) => {
@@ -17,15 +17,15 @@ const test = base.extend({
   ]
 });
 
-/** A page of the server, with an authenticator that has a person at hand. */
+/** Page of the server with a user-verifying authenticator. */
 async function arriveWithKey(browser, server) {
   const url = server.url.replace('127.0.0.1', 'localhost');
   const context = await browser.newContext();
   const page = await context.newPage();
-  // Where the app itself asks for no passkey: the page for signing in waits for one, and there is one question at a time.
+  // The sign-in page itself waits for a passkey, and only one request may be open, so use a page without.
   await page.goto(`${url}/sign-up`);
   const { devtools, authenticatorId } = await giveAuthenticator(page);
-  /** A request of the page's; the answer with its status. */
+  /** Request from the page; returns status and body. */
   const call = (method, path, body, token) =>
     page.evaluate(
       async ([method, path, body, token]) => {
@@ -41,13 +41,13 @@ async function arriveWithKey(browser, server) {
     const { data } = await call('POST', '/r1/auth/signup', body);
     return { email, ...data };
   };
-  /** Has the authenticator make a passkey, as the server asks for it. */
+  /** Creates a passkey with the server's options. */
   const create = (publicKey) =>
     page.evaluate(async (json) => {
       const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(json);
       return (await navigator.credentials.create({ publicKey })).toJSON();
     }, publicKey);
-  /** Has it sign. */
+  /** Signs with a passkey. */
   const get = (publicKey) =>
     page.evaluate(async (json) => {
       const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(json);
@@ -56,7 +56,7 @@ async function arriveWithKey(browser, server) {
   return { page, context, devtools, authenticatorId, call, signUp, create, get };
 }
 
-/** Makes a passkey for somebody, all the way. */
+/** Registers a passkey for an account. */
 async function register(key, token, name) {
   const { data } = await key.call('POST', '/r1/auth/passkeys/register/start', undefined, token);
   const credential = await key.create(data.publicKey);
@@ -99,7 +99,7 @@ test('requires user verification of passkeys', async ({ browser, server }) => {
   await register(key, ada.access_token);
   await key.devtools.send('WebAuthn.setUserVerified', { authenticatorId: key.authenticatorId, isUserVerified: false });
   const { data } = await key.call('POST', '/r1/auth/passkeys/signin/start');
-  // The browser keeps to what it is asked, so a page that asks for less stands for a thief.
+  // The browser obeys its options, so relaxed options simulate an attacker.
   const credential = await key.get({ ...data.publicKey, userVerification: 'discouraged' });
   const body = { challenge_id: data.challenge_id, credential };
   expect((await key.call('POST', '/r1/auth/passkeys/signin/finish', body)).status).toBe(401);
@@ -124,7 +124,7 @@ test('rejects forged assertions, cloned passkeys and foreign challenges', async 
     'one answer for each question'
   ).toBe(422);
 
-  // A copy of the authenticator counts from where it was copied.
+  // A cloned authenticator continues its own counter.
   const { credentials } = await key.devtools.send('WebAuthn.getCredentials', { authenticatorId: key.authenticatorId });
   await key.devtools.send('WebAuthn.clearCredentials', { authenticatorId: key.authenticatorId });
   const copy = credentials.find(({ signCount }) => signCount > 1) ?? credentials[0];

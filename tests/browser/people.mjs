@@ -1,4 +1,4 @@
-// People in front of a browser, with verbs; and the server they talk over.
+// Fixtures: visitors with high-level actions, and the server.
 
 import { setTimeout } from 'node:timers/promises';
 import { AxeBuilder } from '@axe-core/playwright';
@@ -9,14 +9,14 @@ import { startUpstream } from './upstream.mjs';
 
 export { expect, PASSWORD };
 
-/** Each script comes so much later, as over a slow line: what a test forgets to wait for shows itself. */
+/** Delay of each script, in milliseconds: slow loading reveals missing waits. */
 const SCRIPTS_LATE_MS = Number(process.env.SCRIPTS_LATE_MS ?? 0);
 
 async function late(context) {
   if (SCRIPTS_LATE_MS > 0)
     await context.route('**/*.js', async (route) => {
       await setTimeout(SCRIPTS_LATE_MS);
-      await route.continue().catch(() => {}); // The page is gone.
+      await route.continue().catch(() => {}); // The page is closed.
     });
   return context;
 }
@@ -48,14 +48,14 @@ export const test = base.extend({
     },
     { scope: 'worker' }
   ],
-  /** What a file of tests sets beside the usual. */
+  /** Server settings of a spec file. */
   settings: [{}, { option: true, scope: 'worker' }],
   server: [
     async ({ upstream, mail, settings }, use) => {
       const port = await freePort();
       const server = await startServer({
         SERVER__PORT: port,
-        // By its name: an address has no passkeys.
+        // Host name, because passkeys don't work with an IP address.
         SERVER__PUBLIC_URL: `http://localhost:${port}`,
         MAIL__SMTP_URL: mail.url,
         AI__PROVIDERS__FAKE__KIND: 'openai',
@@ -64,7 +64,7 @@ export const test = base.extend({
         AI__PROVIDERS__FAKE__MODELS: 'small,large',
         ...settings
       });
-      // The first account is the admin, so that nobody else is one by chance.
+      // The first account becomes admin, so that no visitor does.
       const admin = { email: 'admin@example.test', password: PASSWORD, display_name: 'The Admin' };
       await fetch(`${server.url}/r1/auth/signup`, {
         method: 'POST',
@@ -76,7 +76,7 @@ export const test = base.extend({
     },
     { scope: 'worker' }
   ],
-  /** `await arrive('Anna')`: somebody new, signed up without the form, on a page of their own. */
+  /** `await arrive('Anna')`: new account on its own page, signed up by the API. */
   arrive: async ({ browser, server }, use) => {
     const contexts = [];
     await use(async (name, options = {}) => {
@@ -90,7 +90,7 @@ export const test = base.extend({
   }
 });
 
-/** Signed in as the admin, without the form. */
+/** Signed in as admin. */
 export async function signInAsAdmin(context, server) {
   const { email, password } = server.admin;
   await context.request.post(`${server.url}/r1/auth/signin`, {
@@ -100,7 +100,7 @@ export async function signInAsAdmin(context, server) {
   return new Visitor(await context.newPage(), 'Admin');
 }
 
-/** For those who look at the screens: both themes of a page, in the folder that `SHOTS` names. */
+/** Screenshots of a page in both themes, in the folder `SHOTS`. */
 export async function shoot(page, name) {
   if (!process.env.SHOTS) return;
   for (const theme of ['light', 'dark']) {
@@ -118,7 +118,7 @@ export async function shoot(page, name) {
 
 export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
-/** Held so that it is wide. */
+/** Landscape phone. */
 export const SIDEWAYS = { ...PHONE, viewport: { width: 844, height: 390 } };
 
 let count = 0;
@@ -127,7 +127,7 @@ export class Visitor {
   constructor(page, name) {
     this.page = page;
     count += 1;
-    // Names are looked for, whatever their case, so nobody has a name that is part of another's.
+    // Locators match substrings without case, so no name contains another.
     const [first, second] = [Math.floor(count / 26), count % 26].map((at) => String.fromCharCode(65 + at));
     this.name = `${name} ${first}${second}`;
     this.email = `${name.toLowerCase()}${count}-${Date.now()}@example.test`;
@@ -137,7 +137,7 @@ export class Visitor {
     page.on('pageerror', (error) => this.problems.push(error.message));
   }
 
-  /** Signs up by the API: the form is a journey of its own. */
+  /** Signs up by the API; the form has its own journey. */
   async register(server) {
     const answer = await this.page.context().request.post(`${server.url}/r1/auth/signup`, {
       headers: { 'X-Natter-Transport': 'cookie', Origin: server.url },
@@ -169,7 +169,7 @@ export class Visitor {
 
   async fillSignIn(email = this.email, password = PASSWORD) {
     const { page } = this;
-    // The page behind, where it asks to sign in again, may speak of email, too.
+    // Scoped, because the page behind a session dialog may mention email too.
     await page.getByRole('textbox', { name: 'Email' }).fill(email);
     await page.getByLabel('Password', { exact: true }).fill(password);
     await page.getByRole('button', { name: 'Sign in', exact: true }).click();
@@ -181,14 +181,14 @@ export class Visitor {
     await expect(page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
   }
 
-  /** As if the browser had been closed and its cookies lost: at the door again. */
+  /** Simulates a closed browser with lost cookies: the sign-in page. */
   async signOut() {
     await this.page.context().clearCookies();
     await this.page.evaluate(() => localStorage.clear());
     await this.page.goto('/sign-in');
   }
 
-  /** Starts a chat with a person by the picker. */
+  /** Starts a direct conversation with the people picker. */
   async openChatWith(other) {
     await this.page.getByRole('button', { name: 'New conversation' }).first().click();
     const dialog = this.page.getByRole('dialog');
@@ -219,9 +219,9 @@ export class Visitor {
     await expect(this.log.getByText(text).first()).toBeVisible();
   }
 
-  /** The page has no error of its own, and axe finds nothing on it. */
+  /** Checks for page errors and axe violations. */
   async expectFlawless(what) {
-    // Before it is drawn there is nothing to find.
+    // Waits for the first paint.
     await expect(this.page.locator('h1').first(), what).toBeAttached();
     const { violations } = await new AxeBuilder({ page: this.page }).analyze();
     const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`);
@@ -231,7 +231,7 @@ export class Visitor {
   }
 }
 
-/** What the foot of a dialog lies over, though all of the dialog is in sight. */
+/** Elements covered by a dialog's footer although the dialog fits the screen. */
 function overlapping(feet) {
   return feet
     .filter(({ parentElement: body }) => body.scrollHeight <= body.clientHeight)
@@ -239,7 +239,7 @@ function overlapping(feet) {
     .map((foot) => foot.previousElementSibling.outerHTML.slice(0, 200));
 }
 
-/** An authenticator with a person at hand; answers what it is called by, and through what. */
+/** Virtual authenticator; returns its id and session. */
 export async function giveAuthenticator(page) {
   const devtools = await page.context().newCDPSession(page);
   await devtools.send('WebAuthn.enable');
@@ -256,7 +256,7 @@ export async function giveAuthenticator(page) {
   return { devtools, authenticatorId };
 }
 
-/** The same account, spoken for by the API: to fill a conversation quickly. */
+/** API client of the same account, for fast setup. */
 export async function apiOf(server, visitor) {
   const answer = await fetch(`${server.url}/r1/auth/signin`, {
     method: 'POST',

@@ -1,4 +1,4 @@
-// Plans and credits, bought by the demo gateway: no real money.
+// Plans and credits. Uses the demo gateway.
 
 import { apiOf, expect, PHONE, test } from './people.mjs';
 
@@ -14,7 +14,7 @@ test('buys credits and books them', { tag: '@gate' }, async ({ arrive, server })
   await expect(team.getByRole('listitem')).toHaveText(['2,000 credits a month', 'API keys']);
   await anna.expectFlawless('the plans');
 
-  // By the year, and in whole dong.
+  // Yearly, in whole VND.
   await page.getByRole('button', { name: 'Yearly' }).click();
   await page.getByLabel('Currency').selectOption('VND');
   await expect(team).toContainText('5,900,000');
@@ -28,7 +28,7 @@ test('buys credits and books them', { tag: '@gate' }, async ({ arrive, server })
   await anna.expectFlawless('how to pay');
   await page.getByRole('button', { name: 'Pay $11.00' }).click();
 
-  // In place of the gateway's own page. Nothing is decided yet, and the page of the result says so.
+  // Demo payment page. Still undecided, as the result page shows.
   await expect(page.getByRole('heading', { level: 1, name: 'Demo payment' })).toBeVisible();
   await expect(page.getByText('No real money.')).toBeVisible();
   await anna.expectFlawless('the demo gateway');
@@ -37,7 +37,7 @@ test('buys credits and books them', { tag: '@gate' }, async ({ arrive, server })
   await expect(page.getByRole('heading', { level: 1, name: 'Waiting for Demo payment' })).toBeVisible();
   await anna.expectFlawless('a payment that is waited for');
 
-  // The plans say so too, until it is paid.
+  // The plans page shows the pending payment.
   await page.goto('/plans');
   const waiting = page.getByRole('status').filter({ hasText: 'Waiting for Demo payment.' });
   await expect(waiting).toContainText('You get 1,000 credits as soon as $11.00 is confirmed.');
@@ -45,7 +45,7 @@ test('buys credits and books them', { tag: '@gate' }, async ({ arrive, server })
   await waiting.getByRole('link', { name: 'Continue' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'Waiting for Demo payment' })).toBeVisible();
 
-  // It is paid elsewhere: this page learns of it by itself.
+  // Paid elsewhere: this page updates live.
   const api = await apiOf(server, anna);
   await api.call('POST', `/r1/payments/${payment}/demo`, { outcome: 'paid' });
   await expect(page.getByRole('heading', { level: 1, name: '1,000 credits: paid' })).toBeVisible();
@@ -60,7 +60,7 @@ test('buys credits and books them', { tag: '@gate' }, async ({ arrive, server })
 
 test('shows prices in VND without decimals to Vietnamese readers', async ({ arrive, browser, server }) => {
   const anna = await arrive('Lan');
-  // Signed in, in a browser that has chosen no language yet.
+  // Signed in, in a browser without a chosen language.
   const { cookies } = await anna.page.context().storageState();
   const context = await browser.newContext({
     baseURL: server.url,
@@ -87,7 +87,7 @@ test('restarts a failed payment', async ({ arrive }) => {
   await page.getByRole('link', { name: 'Choose Team' }).click();
   await expect(page.getByText('Renews every month until you cancel.')).toBeVisible();
   await anna.expectFlawless('how to pay on a phone');
-  // What was asked for with a line that is cut is one payment, whenever the line is back.
+  // Retries after a disconnect create one payment.
   await page.context().setOffline(true);
   await page.getByRole('button', { name: /^Pay/ }).click();
   await expect(page.getByRole('alert')).toContainText('You weren’t charged');
@@ -125,7 +125,7 @@ test('reports exhausted credits at the composer and resumes after a purchase', a
   await anna.expectFlawless('a composer without credits');
   upstream.next({ words: ['Fine, thanks.'] });
   await anna.write('How are you?');
-  // The question comes back to where it was written, and no empty chat is left.
+  // The question returns to the composer, and no empty chat remains.
   const refusal = page.getByRole('alert').filter({ hasText: 'Not sent: you’re out of credits.' });
   await expect(refusal).toBeVisible();
   await expect(page).toHaveURL(/\/c\/new\?/);
@@ -139,7 +139,7 @@ test('reports exhausted credits at the composer and resumes after a purchase', a
   await expect(strip).toBeVisible();
   await anna.expectFlawless('a composer without credits on a phone');
 
-  // They are bought in another tab: this one learns of it by itself.
+  // Bought in another tab: this one updates live.
   const pack = (await api.call('GET', '/r1/pricing_plans')).items.find(({ kind }) => kind === 'credits');
   const answer = await fetch(`${server.url}/r1/payments/checkout`, {
     method: 'POST',

@@ -1,7 +1,7 @@
 import { defineConfig } from '@playwright/test';
 import { headlessShell } from './chromium.mjs';
 
-// Which journeys: see scripts/test.
+// Selection of journeys: see scripts/test.
 const isGate = process.env.NATTER_TEST_SIZE === 'gate';
 const isLong = Boolean(process.env.NATTER_TEST_LONG);
 const report = process.env.NATTER_TEST_REPORT;
@@ -11,13 +11,13 @@ export default defineConfig({
   testMatch: '*.spec.mjs',
   outputDir: 'results',
   grep: isGate ? /@gate/ : undefined,
-  // Of journeys that go through two sizes, the phone's only in a long run.
+  // Journeys with two sizes run the phone size in a long run only.
   grepInvert: isLong ? undefined : /@long|(: |, on a )phone$/,
   workers: 2,
-  // A browser beside a server on two busy cores may miss a limit. What passes then is named as flaky at the end of the run.
+  // Timeouts happen on two busy cores; retries are reported as flaky.
   retries: 2,
   timeout: 90_000,
-  // The gate takes seven minutes of this where it is quiet. A run that hangs ends and says so.
+  // The gate takes seven minutes on an idle machine; a hanging run is ended.
   globalTimeout: isGate ? 45 * 60_000 : 0,
   expect: { timeout: 15_000 },
   reporter: [['list'], ...(report ? [['json', { outputFile: report }]] : [])],
@@ -25,10 +25,10 @@ export default defineConfig({
     locale: 'en-GB',
     timezoneId: 'Europe/Berlin',
     actionTimeout: 15_000,
-    // A trace records every step with pictures, which takes time. A failed journey is run again, and traced then.
+    // Traces are slow, so only retries record them.
     trace: 'on-first-retry',
     screenshot: 'only-on-failure',
-    // What a service worker asks for is not seen by `page.route`; the tests of the installed app let it in.
+    // `page.route` doesn't see requests of service workers; the PWA tests enable them.
     serviceWorkers: 'block',
     launchOptions: headlessShell
   }

@@ -1,4 +1,4 @@
-// Polls: asked by a command, voted in live, named or not, closed by whoever asked.
+// Polls: command, live votes, anonymity, closing.
 
 import { expect, PHONE, test } from './people.mjs';
 
@@ -26,7 +26,7 @@ for (const [size, options] of [
     await expect(dialog).toHaveCount(0);
     await expect(anna.composer).toHaveValue('');
 
-    // Ben votes, changes his mind, and Anna sees it.
+    // Ben changes his vote, and Anna sees it live.
     await ben.openConversation(anna.name);
     const [hers, his] = [anna, ben].map(({ log }) => log.getByRole('group', { name: 'Poll: When do we go?' }));
     await his.getByRole('radio', { name: /Friday/ }).check();
@@ -41,7 +41,7 @@ for (const [size, options] of [
     await his.getByRole('button', { name: 'Remove my vote' }).click();
     await expect(hers.getByText('1 vote')).toBeVisible();
 
-    // It is so after a reload, too; and closed, nobody votes.
+    // The same after a reload; closed polls accept no votes.
     await anna.page.reload();
     await expect(hers.getByRole('radio', { name: /Monday/ })).toBeChecked();
     await hers.getByRole('button', { name: 'Close poll' }).click();
@@ -66,10 +66,10 @@ test('restores a poll dialog after an accidental close', async ({ arrive }) => {
   await expect(dialog.getByLabel('Anonymous')).toBeChecked();
   await dialog.getByRole('button', { name: 'Create poll' }).click();
   await expect(dialog).toHaveCount(0);
-  // What was asked is not offered again.
+  // Submitted polls are not restored.
   await anna.write('/poll');
   await expect(dialog.getByLabel('Question')).toHaveValue('');
-  // Nor is what was cancelled.
+  // Nor are cancelled ones.
   await dialog.getByLabel('Question').fill('Whether at all?');
   await dialog.getByRole('button', { name: 'Cancel' }).click();
   await expect(dialog).toHaveCount(0);

@@ -1,4 +1,4 @@
-// What a link leads to is shown below its message, until its author takes it away; and not where it was left out or turned off.
+// Link previews: display, removal, settings.
 
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -10,7 +10,7 @@ const HEAD = `<title>x</title><meta property="og:title" content="Harbour plans f
 
 const test = base.extend({
   settings: [{ OUTGOING__ALLOW: '127.0.0.1' }, { scope: 'worker' }],
-  /** A site on this machine. */
+  /** Local website. */
   site: [
     async ({}, use) => {
       const picture = await readFile(new URL('../../frontend/static/icon-512.png', import.meta.url));
@@ -42,14 +42,14 @@ test('previews a link', async ({ arrive, server, site }) => {
   await ben.page.setViewportSize(PHONE.viewport);
   await shoot(ben.page, 'preview-390');
 
-  // Only its author takes it away, for both.
+  // Only the author can remove it, for both.
   await expect(cards(ben).getByRole('button')).toHaveCount(0);
   await cards(anna).hover();
   await cards(anna).getByRole('button', { name: 'Remove previews' }).click();
   await expect(cards(anna)).toHaveCount(0);
   await expect(cards(ben)).toHaveCount(0);
 
-  // Turned off, what one writes from then on has none; the next one’s has.
+  // With the setting off own links have none; those of others do.
   await anna.page.goto('/settings#appearance');
   const choice = anna.page.getByRole('switch', { name: 'Link previews' });
   await expect(choice).toHaveAttribute('aria-checked', 'true');
@@ -85,7 +85,7 @@ test('omits a preview before sending', async ({ arrive, server, site }) => {
   await anna.expectFlawless('a link that is being written');
   await shoot(page, 'preview-before-1440');
 
-  // With the keyboard; and it is remembered with the draft.
+  // By keyboard, and stored with the draft.
   await composer.press('Tab');
   await expect(form.getByRole('button', { name: 'Hide preview' })).toBeFocused();
   await page.keyboard.press('Enter');
@@ -100,7 +100,7 @@ test('omits a preview before sending', async ({ arrive, server, site }) => {
   await composer.press('Enter');
   await anna.sees(`${site}/two`);
 
-  // The next message has one, unless that is said again; here it was, and taken back.
+  // The next message has one again; the choice can be reverted.
   await composer.fill(`${site}/three`);
   await form.getByRole('button', { name: 'Hide preview' }).click();
   await form.getByRole('button', { name: 'Show preview' }).click();
@@ -109,7 +109,7 @@ test('omits a preview before sending', async ({ arrive, server, site }) => {
   await expect(cards).toHaveCount(1);
   await expect(cards.getByRole('link')).toHaveAttribute('href', `${site}/three`);
 
-  // Where previews are turned off there is nothing to leave out.
+  // With previews disabled the option is hidden.
   const annas = await apiOf(server, anna);
   await annas.call('PUT', '/r1/users/me/previews', { is_on: false });
   await page.reload();

@@ -1,4 +1,4 @@
-// Prompts: kept, found by a slash, and asked for what they leave open.
+// Prompts: saving, search by slash, variables.
 
 import { expect, PHONE, test } from './people.mjs';
 
@@ -58,7 +58,7 @@ test('saves, finds, fills and sends a prompt', async ({ arrive }) => {
   await anna.composer.press('Enter');
   await anna.sees('Hello there.');
 
-  // One that asks for nothing is there at once; what was written before stays.
+  // Prompts without variables are inserted at once; the text before stays.
   await anna.composer.fill('In three lines.');
   await page.getByRole('button', { name: 'Prompts' }).click();
   await offers.getByRole('option', { name: '/standup' }).click();

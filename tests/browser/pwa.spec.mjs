@@ -1,11 +1,11 @@
-// The installable app: opens without a network and shows what was read, is woken by push, and doesn't load itself anew.
+// Installed app: offline start, cached messages, push, no forced reloads.
 
 import { chromium } from './chromium.mjs';
 import { apiOf, expect, test } from './people.mjs';
 
 test.use({ serviceWorkers: 'allow', launchOptions: chromium });
 
-/** The service worker is there, and has this page. */
+/** The service worker controls the page. */
 async function controlled(page) {
   await page.evaluate(async () => {
     await navigator.serviceWorker.ready;
@@ -18,7 +18,7 @@ async function controlled(page) {
   });
 }
 
-/** Tells the service worker what the browser would, by the developer tools of a page of its origin. */
+/** Sends service worker events by the DevTools protocol of a page of its origin. */
 async function workerOf(page) {
   const devtools = await page.context().newCDPSession(page);
   const registered = new Promise((resolve) => {
@@ -39,7 +39,7 @@ test('opens offline, shows cached messages and sends the outbox when online', as
   await anna.write('before the tunnel');
   await anna.sees('before the tunnel');
   const address = anna.page.url();
-  // What a page asks for is kept once it was asked for through the worker.
+  // Responses are cached after a request through the worker.
   await anna.page.reload();
   await anna.sees('before the tunnel');
   await anna.page.context().setOffline(true);
@@ -61,7 +61,7 @@ test('sends the outbox by background sync in order and once', async ({ arrive, s
   await anna.sees('before');
   await ben.openConversation(anna.name);
   const [context, address] = [anna.page.context(), anna.page.url()];
-  // A page of the same origin that is not the app.
+  // Page of the same origin outside the app.
   const beside = await context.newPage();
   await beside.goto('/health');
   const worker = await workerOf(beside);
@@ -88,7 +88,7 @@ test('sends the outbox by background sync in order and once', async ({ arrive, s
   await expect.poll(kept).toBe(2);
   await anna.page.close();
 
-  // Long enough for the session to need a new token.
+  // The access token has expired.
   await context.clearCookies({ name: 'natter_access' });
   await context.setOffline(false);
   await worker.send('ServiceWorker.dispatchSyncEvent', { tag: 'natter-outbox', lastChance: false });
@@ -99,7 +99,7 @@ test('sends the outbox by background sync in order and once', async ({ arrive, s
     .filter(({ type }) => type === 'message.created')
     .map(({ payload }) => payload.message.content);
   expect(contents).toEqual(['before', 'first', 'second']);
-  // And the session goes on.
+  // The session continues.
   const again = await context.newPage();
   await again.goto(address);
   await expect(again.getByRole('main').getByRole('log').getByText('second')).toHaveCount(1);
@@ -115,13 +115,13 @@ test('shows cached pictures offline and clears the cache at sign-out', async ({ 
   await anna.sees('our new sign');
   const picture = anna.log.getByRole('img', { name: 'icon-192.png' });
   const width = () => picture.evaluate((image) => image.naturalWidth);
-  /** How much is kept of what was read, by what it is. */
+  /** Number of cached responses by kind. */
   const kept = () =>
     anna.page.evaluate(async () => {
       const count = async (name) => (await (await caches.open(name)).keys()).length;
       return { answers: await count('natter-read-2'), pictures: await count('natter-pictures-1') };
     });
-  // With the first page of whoever sent it, it is still the file itself.
+  // The sender's first page still has the local file.
   await expect
     .poll(async () => {
       await anna.page.reload();
@@ -153,14 +153,13 @@ test('is installable and a share target', async ({ arrive }) => {
     };
   });
   expect(manifest.type).toMatch(/manifest\+json/);
-  // What browsers ask for before they offer to install it.
-  // Its addresses begin where it is itself.
+  // Criteria of browsers for installation.
   expect(manifest).toMatchObject({ name: 'Natter', short_name: 'Natter', start_url: './', display: 'standalone' });
   expect(manifest.icons.map(({ sizes, purpose }) => `${sizes} ${purpose}`)).toEqual(
     expect.arrayContaining(['192x192 any', '512x512 any', '512x512 maskable'])
   );
   for (const { src } of manifest.icons) expect((await anna.page.request.get(`/${src}`)).status()).toBe(200);
-  // What the browser itself has against it. The windows of tests are never offered it.
+  // The browser's own list of problems. Test windows are never offered installation.
   const devtools = await anna.page.context().newCDPSession(anna.page);
   const { installabilityErrors } = await devtools.send('Page.getInstallabilityErrors');
   expect(installabilityErrors.filter(({ errorId }) => errorId !== 'in-incognito')).toEqual([]);
@@ -206,13 +205,13 @@ test('shows a push notification and opens its message', async ({ arrive }) => {
   };
   await push(pushed);
   await expect.poll(shown).toEqual([{ title: ben.name, body: 'see you', tag: conversation }]);
-  // The next one of the conversation takes its place.
+  // A later message of the conversation replaces it.
   await push({ ...pushed, id: crypto.randomUUID(), text: 'at nine' });
   await expect.poll(shown).toEqual([{ title: ben.name, body: 'at nine', tag: conversation }]);
-  // Read elsewhere: nothing of it is unread.
+  // Read elsewhere: the notification is closed.
   await push('');
   await expect.poll(shown).toEqual([]);
-  // What is pressed opens in the window that is there.
+  // A click opens the existing window.
   await anna.page.evaluate((conversation_id) => {
     navigator.serviceWorker.dispatchEvent(
       new MessageEvent('message', {

@@ -1,8 +1,8 @@
-// Reactions: picked, seen by others at once, taken back.
+// Reactions: add, live updates, remove.
 
 import { expect, PHONE, test } from './people.mjs';
 
-/** Has it shown who reacted: by the message's menu, or on a phone by its sheet. */
+/** Opens the list of people who reacted: by the menu, or the sheet on phones. */
 async function askWho({ page }, article, isPhone) {
   if (!isPhone) {
     await article.hover();
@@ -46,7 +46,7 @@ for (const [size, options] of [
     await picker.getByRole('searchbox').press('Enter');
     await expect(picker).toHaveCount(0);
 
-    // Both see it, and one's own is marked.
+    // Visible to both; the own one is highlighted.
     const annas = anna.log.getByRole('article').filter({ hasText: 'Dinner at eight?' });
     const chip = (article) => article.getByRole('list', { name: 'Reactions' }).getByRole('button', { name: /^🎉/ });
     await expect(chip(bens)).toHaveAttribute('aria-pressed', 'true');
@@ -57,7 +57,7 @@ for (const [size, options] of [
     await expect(chip(annas)).toHaveAttribute('aria-pressed', 'true');
     await anna.expectFlawless('a message with reactions');
 
-    // Who it was, from the message's menu, or its sheet on a phone.
+    // People who reacted.
     await askWho(anna, annas, size === 'phone');
     const dialog = anna.page.getByRole('dialog', { name: 'Who reacted' });
     const party = dialog.getByRole('region', { name: '🎉 2' });
@@ -67,7 +67,7 @@ for (const [size, options] of [
     await anna.page.keyboard.press('Escape');
     await expect(dialog).toHaveCount(0);
 
-    // Another one, by the keyboard: the first of those used last.
+    // Another by keyboard: the most recent one.
     await annas.getByRole('button', { name: 'Add a reaction' }).click();
     const hers = anna.page.getByRole('dialog', { name: 'Pick an emoji' });
     await hers.getByRole('searchbox').press('Tab');
@@ -80,7 +80,7 @@ for (const [size, options] of [
     await chip(bens).click();
     await expect(chip(annas)).toHaveCount(0);
 
-    // What is picked is the very emoji that is told: it stands there once, and is taken back by the same press.
+    // Picker and event use the same canonical emoji: one reaction, removed by the same button.
     const thumb = (article) => article.getByRole('list', { name: 'Reactions' }).getByRole('button', { name: /^👍/ });
     await bens.getByRole('button', { name: 'Add a reaction' }).click();
     await picker.getByRole('searchbox').fill('thumbs up');
@@ -91,17 +91,17 @@ for (const [size, options] of [
     await expect(thumb(annas)).toHaveCount(0);
     await expect(thumb(bens)).toHaveCount(0);
 
-    // What was said is still so after a reload.
+    // The same after a reload.
     await ben.page.reload();
     await expect(bens.getByRole('list', { name: 'Reactions' }).getByRole('listitem')).toHaveCount(2);
-    // Nor is one counted again with what is said next.
+    // No double count with later events.
     const first = bens.getByRole('list', { name: 'Reactions' }).getByRole('button').first();
     await expect(first).toHaveAccessibleName(/ 1: /);
     await anna.write('Or at nine?');
     await ben.sees('Or at nine?');
     await expect(first).toHaveAccessibleName(/ 1: /);
 
-    // It is shown before the server has answered, and undone where that can't be reached.
+    // Optimistic, and reverted without a connection.
     const [onItsWay, arrived] = [Promise.withResolvers(), Promise.withResolvers()];
     await ben.page.route(/\/reactions\//, async (route) => {
       onItsWay.resolve();

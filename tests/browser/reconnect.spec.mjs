@@ -1,4 +1,4 @@
-// The line between the app and the server, where it is not what one expects.
+// Connection problems: blocked WebSockets and buffering proxies.
 
 import { apiOf, expect, test } from './people.mjs';
 
@@ -9,7 +9,7 @@ test('exchanges messages without WebSockets', async ({ arrive, server }) => {
   await ben.openConversation(anna.name);
   await ben.sees('by a socket');
 
-  // As a proxy does that knows nothing of WebSockets.
+  // Simulates a proxy without WebSocket support.
   const tried = [];
   await anna.page.routeWebSocket(/\/r1\/websocket/, (socket) => {
     tried.push(socket.url());
@@ -24,7 +24,7 @@ test('exchanges messages without WebSockets', async ({ arrive, server }) => {
   await anna.sees('that arrived');
   expect(tried.length).toBeGreaterThan(0);
   await expect(anna.page.getByText(/Reconnecting/)).toHaveCount(0);
-  // What was read there is known.
+  // The read position has arrived.
   const annas = await apiOf(server, anna);
   const unread = async () => {
     const { items } = await annas.call('GET', '/r1/conversations');
@@ -42,9 +42,9 @@ test('receives messages behind a buffering proxy', async ({ arrive }) => {
 
   await anna.page.routeWebSocket(/\/r1\/websocket/, (socket) => void socket.close({ code: 1011 }));
   await anna.page.route(/\/r1\/events/, async (route) => {
-    // One that doesn't end is held for ever.
+    // Simulates a buffering proxy: endless responses never arrive.
     if (!route.request().url().includes('wait=')) return;
-    // The page may have let go of it meanwhile.
+    // The page may have aborted it.
     const hand = async () => route.fulfill({ response: await route.fetch({ timeout: 60_000 }) });
     await hand().catch(() => undefined);
   });

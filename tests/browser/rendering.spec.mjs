@@ -1,4 +1,4 @@
-// What people and models write: whatever it is, the page stays whole.
+// Rendering of hostile, malformed and right-to-left texts.
 
 import { HOSTILE } from '../../frontend/src/lib/features/markdown/hostile.ts';
 import { apiOf, expect, PHONE, test } from './people.mjs';
@@ -20,7 +20,7 @@ test('renders hostile texts safely', async ({ arrive, server }) => {
   test.setTimeout(300_000);
   const { anna, api, id } = await conversation(arrive, server);
   for (const [at, { text }] of HOSTILE.entries()) {
-    // A text may be refused; what is taken must be shown.
+    // Texts may be rejected; accepted ones must be rendered.
     await api.send(id, text).catch(() => undefined);
     await api.send(id, `after ${at}.`);
     await anna.sees(`after ${at}.`);
@@ -31,20 +31,20 @@ test('renders hostile texts safely', async ({ arrive, server }) => {
   if (await toEnd.isVisible()) await toEnd.click();
   await anna.write('still here');
   await anna.sees('still here');
-  // Each of them is drawn on the way to the first.
+  // Scrolling to the first renders each.
   await anna.log.hover();
   await expect(async () => {
     await anna.page.mouse.wheel(0, -600);
     await expect(anna.log.getByText('the very first')).toBeVisible({ timeout: 100 });
   }).toPass({ timeout: 120_000, intervals: [0] });
   expect(anna.problems).toEqual([]);
-  // Nothing was wider than the page.
+  // Nothing overflowed.
   expect(await anna.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
 });
 
 test('falls back to plain text when a message can’t be rendered', async ({ arrive, server }) => {
   const { anna, api, id } = await conversation(arrive, server);
-  // As if the drawing of this one message had a fault.
+  // Simulates a rendering error in one message.
   await anna.page.evaluate(() => {
     const { test } = RegExp.prototype;
     RegExp.prototype.test = function (text) {
@@ -132,7 +132,7 @@ test('renders right-to-left text with left-to-right code', async ({ arrive, serv
   await api.send(id, text.join('\n\n'));
   await anna.sees('مرحبا بكم');
   const prose = anna.log.locator('.prose').filter({ hasText: 'مرحبا بكم' });
-  /** Where the words of something begin, and the room that it has. */
+  /** Text start and row bounds of an element. */
   const begins = (selector, words) =>
     prose
       .locator(selector)
@@ -162,7 +162,7 @@ test('renders right-to-left text with left-to-right code', async ({ arrive, serv
     '2px',
     '0px'
   ]);
-  // Behind words from left to right each has its own side.
+  // After left-to-right text each is isolated.
   await api.send(id, 'Two of these\n\n- one\n- أولا\n- [ ] ثانيا\n\n> قال\n\n| أ | ب |\n|---|---|\n| ج | د |');
   const mixed = anna.log.locator('.prose').filter({ hasText: 'Two of these' });
   const directions = mixed.locator('li, blockquote, table');
@@ -174,7 +174,7 @@ test('renders right-to-left text with left-to-right code', async ({ arrive, serv
     'rtl',
     'rtl'
   ]);
-  // The brackets stand behind the name, as in code they do.
+  // Brackets follow the name, as in code.
   const order = await prose.locator(':not(pre) > code').evaluate((element) => {
     const at = (start, end) => {
       const range = document.createRange();
@@ -209,18 +209,18 @@ test('isolates right-to-left names in previews and titles', async ({ arrive, ser
       }
       return parts.sort((one, other) => other.left - one.left).map(({ text }) => text);
     });
-  // From its right end on, as in the message itself: here, in the list of conversations, and where it is found.
+  // Aligned right, as in the message.
   const inOrder = ['العربية', 'أولاً،', 'words', 'then'];
   expect(await words(anna.log.getByText('then words'))).toEqual(inOrder);
   const row = page.getByRole('complementary').getByRole('link', { name: 'נועה לוי' }).locator('xpath=ancestor::div[1]');
   expect(await words(row.getByText('then words'))).toEqual(inOrder);
-  // A sentence of ours stays one though it begins with such a name.
+  // An app message stays left-to-right although it starts with a right-to-left name.
   await ben.composer.pressSequentially('a');
   const typing = page.getByText('is typing');
   await expect(typing).toBeVisible();
   const said = (await words(typing)).map((word) => word.replace(/[\u2068\u2069]/g, ''));
   expect(said).toEqual(['typing', 'is', 'נועה', 'לוי']);
-  // Names stand beside the pictures that they belong to, and the cells of a column below each other.
+  // Names are beside their avatars.
   const edge = (locator, side) =>
     locator.evaluate((element, side) => {
       const range = new Range();
@@ -234,7 +234,7 @@ test('isolates right-to-left names in previews and titles', async ({ arrive, ser
   expect(await edge(cells.filter({ hasText: 'Anna' }), 'right')).toBe(
     await edge(cells.filter({ hasText: 'فاطمة الزهراء' }), 'right')
   );
-  // A tick lies within its box.
+  // The check mark is inside its box.
   const [box, mark] = [anna.log.locator('.tick.done'), anna.log.locator('.tick.done svg')];
   const [around, within] = [await box.boundingBox(), await mark.boundingBox()];
   expect(Math.abs(around.y + around.height / 2 - within.y - within.height / 2)).toBeLessThan(1);
@@ -251,6 +251,6 @@ test('wraps a long mention inside its message, on a phone', async ({ arrive, ser
   await anna.sees('wrote this.');
   const { x, width } = await anna.log.locator('.at').boundingBox();
   expect(x + width).toBeLessThanOrEqual(PHONE.viewport.width);
-  // Above it each line of it begins at its left.
+  // Lines above it are aligned left.
   await expect(anna.log.locator('.who').last()).toHaveCSS('text-align', 'start');
 });

@@ -1,9 +1,9 @@
-// Searching: the palette and the page, narrowing, typos, what to do where there is nothing, the way to the message.
+// Search: palette, page, filters, typos, empty results, opening hits.
 
 import { randomUUID } from 'node:crypto';
 import { apiOf, expect, PHONE, shoot, test } from './people.mjs';
 
-/** What is written is found a moment later. */
+/** Indexed a moment later. */
 async function findable(person, q, count) {
   await expect
     .poll(async () => (await person.call('GET', `/r1/search?q=${encodeURIComponent(q)}`)).total.count, {
@@ -26,7 +26,7 @@ for (const [size, options] of [
     await her.send(id, 'The dashboard latency is back: https://example.org/charts');
     await findable(her, 'dashboard', 2);
 
-    // The palette finds messages beside what it finds otherwise, and leads to all of them.
+    // The palette lists messages and links to all results.
     await anna.page.goto('/');
     const search = anna.page.getByRole('button', { name: /^Search/ }).first();
     await search.click();
@@ -35,7 +35,7 @@ for (const [size, options] of [
     await input.fill('dashb');
     await expect(palette.getByRole('group', { name: 'Messages' }).getByRole('option')).toHaveCount(3);
     await anna.expectFlawless('the palette with messages');
-    // Operators become chips as they are typed, and go again.
+    // Operators become removable chips.
     await input.fill('from:me dash');
     await expect(palette.getByRole('list', { name: 'Filters' }).getByRole('listitem')).toHaveText(/from:.*You/);
     await expect(palette.getByRole('group', { name: 'Messages' }).getByRole('option')).toHaveCount(2);
@@ -43,7 +43,7 @@ for (const [size, options] of [
     await input.fill('dashbord');
     await input.press('Control+Enter');
 
-    // A typo is said, and can be undone.
+    // Typo correction and its undo.
     await expect(anna.page).toHaveURL(/\/search\?q=dashbord/);
     const results = anna.page.getByRole('region', { name: 'Results' });
     const hits = results.getByRole('listitem').filter({ has: anna.page.getByRole('link') });
@@ -55,7 +55,7 @@ for (const [size, options] of [
     await expect(results.getByRole('heading', { name: 'No results for “dashbord”' })).toBeVisible();
     await expect(anna.page).toHaveURL(/exact=true/);
 
-    // Typed on the page, narrowed by a facet, which stands in the address.
+    // On the page, narrowed by a facet in the URL.
     const bar = anna.page.getByRole('combobox', { name: 'Search' });
     await bar.fill('dashboard');
     await expect(hits).toHaveCount(2);
@@ -71,7 +71,7 @@ for (const [size, options] of [
     await expect(hits).toHaveCount(1);
     await expect(anna.page.getByRole('list', { name: 'Filters' }).getByRole('listitem')).toContainText(ben.name);
 
-    // Nothing: the filter that costs most is named first.
+    // No results: suggests the most restrictive filter first.
     await bar.press('End');
     await bar.pressSequentially(' has:link ');
     await expect(results.getByRole('heading', { name: 'No results for “dashboard”' })).toBeVisible();
@@ -82,14 +82,14 @@ for (const [size, options] of [
     await anna.page.getByRole('button', { name: /^Remove has/ }).click();
     await expect(hits).toHaveCount(2);
 
-    // By the keyboard to a hit, which opens where it stands.
+    // By keyboard to a hit, which opens in context.
     await bar.press('ArrowDown');
     await bar.page().keyboard.press('ArrowDown');
     await expect(hits.nth(1).getByRole('link')).toBeFocused();
     await hits.filter({ hasText: 'since noon' }).getByRole('link').click();
     await expect(anna.log.getByText('takes a second longer')).toBeInViewport();
 
-    // It is remembered among the last searches.
+    // Stored as a recent search.
     await anna.page.goto('/search');
     await expect(results.getByRole('link', { name: /dashboard/ })).toBeVisible();
     await anna.expectFlawless('the last searches');
@@ -112,7 +112,7 @@ test('finds people, conversations and files', { tag: '@gate' }, async ({ arrive,
   await anna.expectFlawless('conversations that were found');
   await anna.page.goto('/search?type=file');
   await expect(results.getByRole('heading', { name: 'No results' })).toBeVisible();
-  // A server that fails says so, and is asked again.
+  // Failure and retry.
   await anna.page.route(/\/r1\/search/, (route) =>
     route.fulfill({ status: 500, json: { code: 'internal', message: 'x' } })
   );
@@ -146,7 +146,7 @@ test('steps through matches in a conversation', { tag: '@gate' }, async ({ arriv
   await expect(field).toBeFocused();
   await field.fill('lighthouse');
   await expect(said).toHaveText(/^(2 matches|1 of 2)$/);
-  // The newest first, then older ones, and round.
+  // Newest first, then older, then around.
   await expect(async () => {
     if ((await said.textContent()) !== '1 of 2') await field.press('Enter');
     await expect(said).toHaveText('1 of 2', { timeout: 500 });
@@ -166,7 +166,7 @@ test('steps through matches in a conversation', { tag: '@gate' }, async ({ arriv
   await field.fill('zeppelin');
   await expect(said).toHaveText('No matches');
 
-  // From elsewhere back into the field; there the key is the browser's own.
+  // The shortcut refocuses the field; pressed there it opens the browser's search.
   await anna.composer.focus();
   await page.keyboard.press('Control+f');
   await expect(field).toBeFocused();
@@ -215,7 +215,7 @@ test('answers questions about search results', async ({ arrive, server, upstream
   await findable(his, 'heron', 2);
   await page.goto('/search?q=heron');
   const results = page.getByRole('region', { name: 'Results' });
-  // The newest is the first of them; what has no such number is no source.
+  // Citations are numbered from the newest; other numbers are no citations.
   upstream.next({ words: ['It arrives on **Friday**.[2]', ' Nobody says when.[9]'] });
   await results.getByRole('button', { name: 'Ask about these results' }).click();
   const answer = page.getByRole('region', { name: 'Answer about the results' });
@@ -224,7 +224,7 @@ test('answers questions about search results', async ({ arrive, server, upstream
   await expect(answer.getByRole('link', { name: /^Source 9: / })).toHaveCount(0);
   await anna.expectFlawless('an answer about what was found');
 
-  // What is asked further is asked of the same messages.
+  // Follow-up questions use the same messages.
   const followUp = answer.getByRole('textbox', { name: 'Ask a follow-up' });
   await page.route(/\/r1\/search\/answer$/, (route) =>
     route.fulfill({ status: 503, json: { status: 'error', code: 'unavailable', message: 'No.' } })
@@ -264,7 +264,7 @@ test('finds text in files', async ({ arrive, server }) => {
   await expect(results.getByRole('listitem').first()).toContainText('the bittern booms at dusk');
   await results.getByRole('link', { name: /bittern/ }).click();
   await expect(anna.log.getByText('From last night')).toBeInViewport();
-  // The palette has it by its name, and by what it says.
+  // The palette finds it by name and by content.
   await page.goto('/');
   await page
     .getByRole('button', { name: /^Search/ })
@@ -338,7 +338,7 @@ for (const [size, options] of [
     await page.goto('/search?q=sandpiper');
     await expect(results.getByText(/^More than 500 results/)).toBeVisible();
     await looksRight('thousands of results');
-    // Further ones come before their place is reached.
+    // Further results load before they are reached.
     await hits.nth(19).scrollIntoViewIfNeeded();
     await expect(hits.nth(39)).toBeAttached();
   });

@@ -1,4 +1,4 @@
-// What somebody can do about their own account.
+// Account settings.
 
 import { readFile } from 'node:fs/promises';
 import * as OTPAuth from 'otpauth';
@@ -56,7 +56,7 @@ test('sets up, requires and disables two-factor sign-in', async ({ arrive, serve
   expect((await signIn(server, anna)).status).toBe(202);
 
   await section.getByRole('button', { name: 'Turn off' }).click();
-  // A code works once; the next one is taken as well as the present one.
+  // Codes are single-use; the next one is accepted early.
   await dialog.getByLabel('Code from your authenticator app').fill(totp.generate({ timestamp: Date.now() + 30_000 }));
   await dialog.getByRole('button', { name: 'Turn off' }).click();
   await expect(section.getByRole('button', { name: 'Set up' })).toBeVisible();
@@ -168,7 +168,7 @@ test('exports and deletes an account but keeps its messages', { tag: '@gate' }, 
   await anna.expectFlawless('the question before deleting');
   await dialog.getByLabel('Current password').fill(PASSWORD);
   await go.click();
-  // Both tabs are at the door; what else is named after email (its language, a notice to verify it) does not count.
+  // Both tabs show the sign-in page; other labels with “email” don't count.
   for (const tab of [page, other]) {
     await expect(tab).toHaveURL(/\/sign-in$/);
     await expect(tab.getByRole('textbox', { name: 'Email' })).toBeVisible();
@@ -179,7 +179,7 @@ test('exports and deletes an account but keeps its messages', { tag: '@gate' }, 
   await ben.openConversation('Deleted user');
   await ben.sees('Remember me.');
 
-  // The address is free again, and begins with nothing.
+  // The address is available again for a new account.
   await page.getByRole('link', { name: 'Create an account' }).click();
   await anna.fillSignUp();
   const listed = page.getByRole('navigation', { name: 'Conversations' }).getByRole('link');
@@ -214,13 +214,13 @@ test('reports failed settings requests and loads them on retry', async ({ arrive
   await page.unroute(lists);
   await SECTION(page, 'Devices').getByRole('button', { name: 'Try again' }).click();
   await expect(SECTION(page, 'Devices').getByText('This device')).toBeVisible();
-  // The others come by themselves when the connection is back.
+  // The others load after a reconnect.
   await page.context().setOffline(true);
   await page.context().setOffline(false);
   await expect(SECTION(page, 'API keys').getByText(/No API keys yet/)).toBeVisible();
   await expect(SECTION(page, 'Passkeys').getByText(/No passkeys yet/)).toBeVisible();
 
-  // A dialog comes over the wire, too.
+  // Dialogs are loaded on demand too.
   await page.route(/\/_app\//, (route) => route.abort());
   await SECTION(page, 'API keys').getByRole('button', { name: 'New API key' }).click();
   await expect(page.getByText('Couldn’t load this. Check your connection, then try again.')).toBeVisible();
@@ -233,7 +233,7 @@ test.describe('a server with a short confirmation period', () => {
   let server;
   test.beforeAll(async () => {
     server = await startServer({ AUTH__FRESH_FOR: '4', SERVER__TRUSTED_PROXIES: '127.0.0.1' });
-    // The first account is made at this machine; those who come through a proxy would need the setup token.
+    // The first account is created locally; through a proxy it needs the set-up token.
     await Person.signUp(server.url, 'First');
   });
   test.afterAll(() => server.stop());
@@ -251,7 +251,7 @@ test.describe('a server with a short confirmation period', () => {
   };
 
   test('asks for the password and continues the action', async ({ browser }) => {
-    // As a proxy in Germany would hand it on.
+    // Forwarded by a proxy in Germany.
     const extraHTTPHeaders = { 'X-Forwarded-For': '203.0.113.9', 'CF-IPCountry': 'DE' };
     const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP, extraHTTPHeaders });
     const anna = new Visitor(await context.newPage(), 'Anna');
@@ -279,7 +279,7 @@ test.describe('a server with a short confirmation period', () => {
   });
 
   test('accepts a passkey as confirmation', async ({ browser }) => {
-    // Passkeys are for a site with a name.
+    // Passkeys need a host name.
     const baseURL = server.url.replace('127.0.0.1', 'localhost');
     const context = await browser.newContext({ baseURL, viewport: DESKTOP });
     const anna = new Visitor(await context.newPage(), 'Anna');
@@ -329,7 +329,7 @@ test('shows and removes a profile picture', { tag: '@gate' }, async ({ arrive, s
   const [her, his, third] = [await apiOf(server, anna), await apiOf(server, ben), await apiOf(server, carl)];
   await her.send(await her.openGroup('Faces', his, third), 'What do you think?');
   await ben.openConversation('Faces');
-  // Whoever was drawn before is asked for again a while later.
+  // Cached pictures are refreshed after a while.
   await ben.page.reload();
   await ben.sees('What do you think?');
   const face = ben.log.getByRole('article').filter({ hasText: 'What do you think?' }).locator('.av img').first();

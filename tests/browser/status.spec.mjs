@@ -1,4 +1,4 @@
-// What people say of themselves for a while: set with a preset or by hand, seen beside their names, taken away again. And what they are shown as.
+// Custom status and presence.
 
 import { expect, PHONE, test, Visitor } from './people.mjs';
 
@@ -25,7 +25,7 @@ for (const [size, options] of [
     await expect(dialog).toHaveCount(0);
     await expect(page.getByRole('button', { name: 'In a meeting' })).toBeVisible();
 
-    // Ben sees it: in the list, above the conversation, and among its people.
+    // Ben sees it in the list, the header and the members.
     await expect(
       ben.page.getByRole('banner').or(ben.page.locator('header.bar')).getByText('📅 In a meeting').first()
     ).toBeVisible();
@@ -35,7 +35,7 @@ for (const [size, options] of [
     await expect(panel.getByText('In a meeting')).toBeVisible();
     await ben.expectFlawless('the people with a status');
 
-    // Another emoji, out of all of them.
+    // Another emoji from the full picker.
     await page.getByRole('button', { name: 'In a meeting' }).click();
     await dialog.getByRole('button', { name: 'Pick an emoji' }).click();
     await dialog.getByRole('searchbox').fill('palm tree');

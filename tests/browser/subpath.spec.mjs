@@ -1,4 +1,4 @@
-// The app below a path of a host that shows other things, too.
+// App below a base path of a host.
 
 import { freePort, PASSWORD, Person, startServer } from '../clients/server.mjs';
 import { DESKTOP, expect, test, Visitor } from './people.mjs';
@@ -14,7 +14,7 @@ test('works below a base path without requests outside it', async ({ browser }) 
     if (host === `localhost:${port}` && !pathname.startsWith('/chat/')) astray.push(pathname);
   });
   try {
-    // The first account is the admin's.
+    // The first account is the admin.
     await fetch(`${url}/r1/auth/signup`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -46,7 +46,7 @@ test('works below a base path without requests outside it', async ({ browser }) 
     await page.reload();
     await anna.sees('A word below a path');
 
-    // A link to a message: opened by itself, and in the app where it stands in a text.
+    // Link to a message: opened directly and from a text.
     const { items } = await ben.call('GET', '/r1/conversations');
     const chat = items.find(({ last_message }) => last_message?.content === 'A word below a path');
     const link = `${url}/c/${chat.id}/m/${chat.last_message.id}`;
@@ -57,7 +57,7 @@ test('works below a base path without requests outside it', async ({ browser }) 
     await expect(page).toHaveURL(`${url}/c/${chat.id}`);
     expect(context.pages()).toHaveLength(1);
 
-    // What it is installed by, and what it has without a network.
+    // Manifest and offline page.
     expect(await page.evaluate(async () => (await navigator.serviceWorker.ready).scope)).toBe(`${url}/`);
     await expect.poll(() => page.evaluate(async () => !!(await caches.match('/chat/')))).toBe(true);
     const devtools = await context.newCDPSession(page);

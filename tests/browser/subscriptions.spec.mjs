@@ -1,4 +1,4 @@
-// A plan from being bought to being refunded. All by the demo gateway: no real money.
+// Plan from purchase to refund. Uses the demo gateway.
 
 import { readFile } from 'node:fs/promises';
 import { apiOf, expect, PHONE, signInAsAdmin, test } from './people.mjs';
@@ -7,7 +7,7 @@ test.use({ settings: { PAYMENT__DEMO__ENABLED: 'true' } });
 
 const WIDE = { viewport: { width: 1440, height: 900 } };
 
-/** An answer costs some credits, and a balance of a few is soon used up. */
+/** Answers cost credits, so a small balance runs out. */
 async function priceModel(server) {
   const admin = await apiOf(server, server.admin);
   await admin.call('PUT', '/r1/admin/models/small', {
@@ -63,7 +63,7 @@ for (const [size, options] of [
     await anna.sees('Fine.');
     await expect(strip).toHaveCount(0);
 
-    // A plan: it renews by itself with what it was paid with.
+    // Plan with automatic renewal by the same method.
     await page.goto('/plans');
     await page.getByRole('link', { name: 'Choose Team' }).click();
     await expect(page.getByText('Renews every month until you cancel.')).toBeVisible();
@@ -76,7 +76,7 @@ for (const [size, options] of [
     await expect(page.getByRole('list', { name: 'Payment methods' }).getByRole('listitem')).toHaveCount(1);
     await anna.expectFlawless('billing with a plan');
 
-    // Another one: its price is shown before it is confirmed.
+    // Upgrade with a price preview.
     await plan.getByRole('link', { name: 'Change plan' }).click();
     await page.getByRole('button', { name: 'Switch to Studio' }).click();
     const dialog = page.getByRole('dialog', { name: 'Switch to Studio' });
@@ -87,7 +87,7 @@ for (const [size, options] of [
     await expect(page.getByText('You’re on Studio now.')).toBeVisible();
     await expect(page.getByRole('article', { name: 'Studio' }).getByRole('link', { name: 'Manage' })).toBeVisible();
 
-    // A smaller one waits for the end of what is paid.
+    // A downgrade waits for the end of the period.
     await page.getByRole('button', { name: 'Switch to Team' }).click();
     await expect(page.getByRole('dialog')).toContainText('Until then you keep Studio.');
     await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
@@ -172,7 +172,7 @@ test('reports a declined renewal with the next step', async ({ arrive }) => {
   await page.getByRole('link', { name: 'Choose Team' }).click();
   await pay(page);
   await expect(page.getByRole('heading', { level: 1, name: 'Team: paid' })).toBeVisible();
-  // Nobody waits a month: the answer is as it will be then.
+  // The renewal response is mocked.
   await page.route('**/r1/subscription', async (route) => {
     const answer = await route.fetch();
     const body = await answer.json();

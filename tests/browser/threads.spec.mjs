@@ -1,8 +1,8 @@
-// Threads: replies beside a conversation, seen by others at once; followed, solved, found again.
+// Threads: live replies, following, solved state, drafts.
 
 import { expect, PHONE, test } from './people.mjs';
 
-/** The thread beside the conversation; on a phone it is the page. */
+/** Thread panel; on phones the page. */
 const threadOf = (visitor) =>
   visitor.page.getByRole('complementary', { name: 'Thread' }).or(visitor.page.getByRole('main', { name: 'Thread' }));
 const articleOf = (visitor, text) => visitor.page.getByRole('main').getByRole('article').filter({ hasText: text });
@@ -29,7 +29,7 @@ test('replies in, follows and finds threads', { tag: '@gate' }, async ({ arrive 
   await ben.openConversation(anna.name);
   await ben.sees('Where do we eat?');
 
-  // Said beside the conversation, seen at once, and counted under the message.
+  // Reply in the panel, live, and counted at the message.
   await replyTo(ben, 'Where do we eat?');
   const bens = threadOf(ben);
   await expect(bens.getByText('No replies yet')).toBeVisible();
@@ -39,7 +39,7 @@ test('replies in, follows and finds threads', { tag: '@gate' }, async ({ arrive 
   await expect(ben.log.getByText('At the harbour')).toHaveCount(0);
   const link = articleOf(anna, 'Where do we eat?').getByRole('button', { name: /1 reply/ });
   await expect(link).toBeVisible();
-  // Who wrote the message follows its thread.
+  // The author of the root follows the thread.
   const entry = anna.page.getByRole('link', { name: /^Threads/ });
   await expect(entry).toHaveAccessibleName(/1/);
   await anna.expectFlawless('a message with a thread');
@@ -52,7 +52,7 @@ test('replies in, follows and finds threads', { tag: '@gate' }, async ({ arrive 
   await expect(articleOf(anna, 'Where do we eat?').getByRole('button', { name: /2 replies/ })).toBeVisible();
   await anna.expectFlawless('a thread');
 
-  // Also in the main line, from where one gets back.
+  // Also sent to the conversation, with a link back.
   await annas.getByRole('checkbox', { name: `Also send to ${ben.name}` }).check();
   await say(anna, 'The hill it is');
   await expect(annas.getByText(`Also sent to ${ben.name}`)).toBeVisible();
@@ -62,7 +62,7 @@ test('replies in, follows and finds threads', { tag: '@gate' }, async ({ arrive 
   await articleOf(ben, 'The hill it is').getByRole('button', { name: 'In a thread' }).click();
   await expect(said(bens, 'Or on the hill')).toBeVisible();
 
-  // What is written without a connection goes out later, once.
+  // Offline replies are sent once.
   await ben.page.context().setOffline(true);
   await say(ben, 'Written in a tunnel');
   await expect(said(bens, 'Written in a tunnel')).toBeVisible();
@@ -72,7 +72,7 @@ test('replies in, follows and finds threads', { tag: '@gate' }, async ({ arrive 
   await expect(said(annas, 'Written in a tunnel')).toHaveCount(1);
   await expect(articleOf(ben, 'Where do we eat?').getByRole('button', { name: /5 replies/ })).toBeVisible();
 
-  // A draft stays with its thread.
+  // Drafts belong to their thread.
   const draft = bens.getByRole('textbox', { name: 'Reply to thread' });
   await draft.fill('half a thought');
   await bens.getByRole('button', { name: 'Close thread' }).click();
@@ -83,7 +83,7 @@ test('replies in, follows and finds threads', { tag: '@gate' }, async ({ arrive 
   await expect(draft).toHaveValue('half a thought');
   await draft.fill('');
 
-  // Solved, seen by both; no longer followed.
+  // Solved for both; unfollowed.
   await annas.getByRole('button', { name: 'Mark as solved' }).click();
   await expect(bens.getByRole('button', { name: 'Mark as open' })).toBeVisible();
   await expect(articleOf(ben, 'Where do we eat?').getByText('Solved')).toBeVisible();
@@ -95,7 +95,7 @@ test('replies in, follows and finds threads', { tag: '@gate' }, async ({ arrive 
   const row = anna.page.getByRole('main').getByRole('button', { name: /Where do we eat\?/ });
   await expect(row).toBeVisible();
   await anna.page.getByRole('main').getByRole('button', { name: 'Unread' }).click();
-  // What is open is read.
+  // An open thread is read.
   await annas.getByRole('button', { name: 'Close thread' }).click();
   await say(ben, 'One more thing');
   await expect(row).toContainText('1');

@@ -1,4 +1,4 @@
-// A server of tools, as assistants call it.
+// Fake MCP server.
 
 import { createServer } from 'node:http';
 
@@ -25,7 +25,7 @@ const TOOLS = [
   }
 ];
 
-/** A server of tools that answers each question at once. */
+/** MCP server that answers at once. */
 export async function startTools() {
   const called = [];
   const given = [];

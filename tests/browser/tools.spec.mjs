@@ -1,4 +1,4 @@
-// Tools of assistants: an admin adds a server of tools, an assistant gets some of them, and the asker has the last word.
+// Tools: an admin adds a server, an assistant gets tools, the user approves calls.
 
 import { apiOf, DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs';
 import { startSignedIn } from '../mcp/signed-in.mjs';
@@ -53,14 +53,14 @@ test('adds, grants, approves and calls tools', { tag: '@gate' }, async ({ arrive
   const ask = anna.log.getByRole('region').filter({ hasText: 'Close an issue' });
   await expect(ask).toContainText('482');
   await expect(ask.getByRole('alert')).toContainText('wants to use a tool');
-  // What only reads doesn't wait for it.
+  // Read-only tools run without approval.
   await expect.poll(() => tools.called).toEqual(['find_issues']);
   await anna.expectFlawless('a tool that asks first');
   await ask.getByRole('button', { name: 'Allow Close an issue' }).press('Enter');
   await anna.sees('It is closed.');
   expect(tools.called.toSorted()).toEqual(['close_issue', 'find_issues']);
 
-  // What it was given and what came of it can be looked at, now and later.
+  // Arguments and results stay viewable.
   await anna.page.reload();
   const steps = anna.log.getByRole('list', { name: 'Tools used' });
   await expect(steps.getByRole('listitem')).toHaveCount(2);
@@ -70,7 +70,7 @@ test('adds, grants, approves and calls tools', { tag: '@gate' }, async ({ arrive
   await anna.page.setViewportSize(PHONE.viewport);
   await anna.expectFlawless('tools that were used, on a phone');
 
-  // Denied, it isn't called; the answer goes on without.
+  // Denied: not called, and the answer continues.
   upstream.next({ calls: [{ name: 'Forge__close_issue', given: { number: 483 } }] });
   upstream.next({ words: ['Then', ' not.'] });
   await anna.write('And the other one');
@@ -281,7 +281,7 @@ test('connects, reconnects and disconnects an account of a tool server', async (
   await anna.sees('That is Anna.');
   expect(box.seen.called).toEqual(['anna']);
 
-  // Where the sign-in has expired, that is said.
+  // An expired connection is reported.
   box.forget();
   asks('Not any longer.');
   await anna.write('And still');
@@ -301,7 +301,7 @@ test('connects, reconnects and disconnects an account of a tool server', async (
   await expect(accounts).toContainText('Not connected');
   expect([box.seen.revoked, box.seen.problems]).toEqual([1, []]);
 
-  // Turned back, one is told so.
+  // A cancelled connection is reported.
   box.orders.denies = true;
   await accounts.getByRole('button', { name: 'Connect your Box account' }).click();
   await expect(page.getByRole('heading', { name: 'Your account isn’t connected' })).toBeVisible();

@@ -1,11 +1,11 @@
-// An OpenAI-compatible provider that streams one word each time the test lets it.
+// Fake OpenAI-compatible provider that streams one word at a time under the test's control.
 
 import { EventEmitter, once } from 'node:events';
 import { createServer } from 'node:http';
 
 const DIMENSIONS = 64;
 
-/** Texts with the same words are near each other. */
+/** Embeddings: texts with common words are close. */
 function embeddings({ input, model, encoding_format }) {
   const data = [input].flat().map((text, index) => {
     const vector = new Float32Array(DIMENSIONS);
@@ -52,7 +52,7 @@ export async function startUpstream() {
     for (const thought of next.thoughts ?? []) write({ reasoning_content: thought });
     for (const word of next.words ?? []) {
       while (next.step && allowed === 0) await once(released, 'words');
-      // Who has gone away takes none from those who come later.
+      // An aborted request must not consume words of later ones.
       if (response.destroyed) return;
       if (next.step) allowed -= 1;
       write({ content: word });
@@ -76,9 +76,9 @@ export async function startUpstream() {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}/v1`,
-    /** What the next request gets; with `model`, the next one of that model. */
+    /** Response to the next request, optionally of a model. */
     next: (behaviour) => plan.push(behaviour),
-    /** Lets that many words more go out. */
+    /** Releases the given number of words. */
     release: (words) => {
       allowed += words;
       released.emit('words');

@@ -1,4 +1,4 @@
-// A workspace from its first day to its last.
+// Lifecycle of a workspace.
 
 import { Person } from '../clients/server.mjs';
 import { linkTo } from './mail.mjs';
@@ -70,7 +70,7 @@ test('creates, fills, transfers and leaves a workspace', { tag: '@gate' }, async
   const names = async (api) => (await api.call('GET', '/r1/workspaces')).items.map(({ name }) => name);
   expect(await names(await apiOf(server, anna))).not.toContain('Harbour');
 
-  // Its new owner deletes it.
+  // The new owner deletes it.
   const workspace = (await benApi.call('GET', '/r1/workspaces')).items.find(({ name }) => name === 'Harbour');
   await ben.page.goto(`/workspaces/${workspace.id}`);
   await SECTION(ben.page, 'Leave or delete').getByRole('button', { name: 'Delete…' }).click();
@@ -134,7 +134,7 @@ test('leaves a workspace that is deleted while writing', async ({ arrive, server
   await expect(ben.page.getByRole('button', { name: 'Workspace: Home' })).toBeVisible();
 });
 
-/** Their address is theirs: by the link in the mail, opened where they are signed in. */
+/** Verifies the email address by the mailed link. */
 async function verify(server, { page, email }) {
   const token = new URL(await linkTo(server, email, 'verify-email'), server.url).searchParams.get('token');
   const headers = { 'X-Natter-Transport': 'cookie', Origin: server.url };
@@ -155,7 +155,7 @@ test('joins a workspace by email domain', async ({ arrive, server }) => {
   await expect(general.getByText('Enter a domain, such as example.com.')).toBeVisible();
   await general.getByLabel('Email domains that can join').fill('elsewhere.example');
   await general.getByRole('button', { name: 'Add' }).click();
-  // Only for a domain of which one has a verified address oneself.
+  // Requires a verified address at the domain.
   await expect(general.locator('.error')).toBeVisible();
   await general.getByLabel('Email domains that can join').fill(anna.email);
   await general.getByRole('button', { name: 'Add' }).click();
