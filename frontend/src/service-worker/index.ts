@@ -14,7 +14,7 @@ import { replaceDevice } from '#lib/features/notifications/push-device.ts';
 import { changesAccount, OfflineCache, PICTURE_CACHE, READ_CACHE } from '#lib/features/offline/asset-cache.ts';
 import { sendPending } from '#lib/features/offline/background-sync.ts';
 
-/** The page itself, as every address gets it. */
+/** App page, served at every path. */
 const PAGE_URL = `${base}/`;
 const SHELL_CACHE = `natter-shell-${version}`;
 /** Time before the cached page is used, in milliseconds. */
@@ -24,7 +24,7 @@ const CACHED_PATHS =
   /^\/r1\/(users\/me|users\/pictures|workspaces|workspaces\/[\w-]+\/emoji|sections|conversations|conversations\/[\w-]+|conversations\/[\w-]+\/(messages|members|pins)|notifications|messages\/[\w-]+\/thread)$/;
 /** Maximum number of parallel downloads. */
 const MAX_PARALLEL = 4;
-/** Opened by few, and large. */
+/** Large and rarely needed. */
 const LAZY_ASSETS = /KaTeX_|\/emoji|languages?-|\.(woff2?|ttf)$/;
 
 const cachedPage = new OfflineCache(caches);
@@ -84,7 +84,7 @@ async function activate(): Promise<void> {
 function answer(event: FetchEvent): void {
   const { request } = event;
   const url = new URL(request.url);
-  // Others may stand on the same host.
+  // The host may serve other apps.
   if (url.origin !== location.origin || !isBelow(url.pathname)) return;
   const path = pathOf(url);
   if (request.method !== 'GET') {
@@ -116,7 +116,7 @@ async function file(request: Request): Promise<Response> {
   return (await caches.match(request)) ?? fetch(request);
 }
 
-/** A file never changes. */
+/** Immutable file. */
 async function picture(event: FetchEvent): Promise<Response> {
   const { request } = event;
   const known = await cachedPage.find(PICTURE_CACHE, request.url);
@@ -198,7 +198,7 @@ async function closeNotifications(): Promise<void> {
     if (!unread.has((notification.data as About | null)?.id ?? '')) notification.close();
 }
 
-/** Opens the message that it is about: in the app where that is open, else in a new window. */
+/** Opens the notification's target in an existing window or a new one. */
 async function open(notification: Notification): Promise<void> {
   notification.close();
   const about = notification.data as About;

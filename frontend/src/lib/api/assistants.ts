@@ -20,7 +20,7 @@ export type Assistant = Always<
   tools?: ToolGrant[];
 };
 
-/** An icon or an emoji, and a colour. */
+/** Icon or emoji on a colour. */
 export type Picture = Described.Picture;
 
 export type AssistantInput = Pick<

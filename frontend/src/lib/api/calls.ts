@@ -6,7 +6,7 @@ import type { Calls } from './generated/calls.gen.ts';
 
 export type Method = keyof Calls;
 
-/** A path as it may be written: with anything where the description has `{}`. */
+/** Path pattern with placeholders for `{}`. */
 type Written<Path> = Path extends `${infer Before}{}${infer After}` ? `${Before}${string}${Written<After>}` : Path;
 
 /** Paths that accept the method. */
@@ -19,7 +19,7 @@ type AskedBy<M extends Method> = {
 
 type PartOf<Part extends string> = string extends Part ? '{}' : `${number}` extends Part ? '{}' : Part;
 
-/** A path as the description has it. */
+/** Path as in the description. */
 type Described<Path extends string> = Path extends `${infer Part}/${infer Rest}`
   ? `${PartOf<Part>}/${Described<Rest>}`
   : PartOf<Path>;
@@ -27,7 +27,7 @@ type Described<Path extends string> = Path extends `${infer Part}/${infer Rest}`
 type At<M extends Method, Path extends string> =
   Described<Path> extends infer Key extends keyof Calls[M] ? Calls[M][Key] : never;
 
-/** `never`: the description has no such call. */
+/** `never` if the description has no such call. */
 type Call<M extends Method, Path extends string> = Path extends `${infer Plain}?${infer Name}=${string}`
   ? Extract<At<M, Plain>, { query?: { [Key in Name]?: unknown } }>
   : At<M, Path>;

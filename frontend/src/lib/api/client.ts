@@ -17,7 +17,7 @@ export class ApiError extends Error {
   override readonly name = 'ApiError';
 
   constructor(
-    /** The HTTP status; 0 when the server could not be reached. */
+    /** HTTP status; 0 if the server could not be reached. */
     readonly status: number,
     readonly code: string,
     message: string,
@@ -48,7 +48,7 @@ interface Envelope {
   details?: Details | null;
 }
 
-/** The part of `navigator.locks` that is needed; absent on plain http outside localhost. */
+/** Subset of `navigator.locks`; absent on plain HTTP outside localhost. */
 export interface Locks {
   request<T>(name: string, run: () => Promise<T>): Promise<T>;
 }
@@ -63,7 +63,7 @@ export interface Renewal {
 export interface ApiOptions {
   fetch?: typeof fetch;
   locks?: Locks | undefined;
-  /** Remembers for all tabs when the cookies were last renewed. */
+  /** Stores for all tabs when the cookies were last refreshed. */
   storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | undefined;
   renewal?: Renewal | undefined;
   wait?: (milliseconds: number) => Promise<void>;
@@ -82,11 +82,11 @@ const SIGN_IN_PATHS = ['/auth/signin', '/auth/passkeys/signin'];
 /** Timeout of reads, in milliseconds. */
 const READ_TIMEOUT = 30_000;
 /** A request older than this when the device wakes up belongs to a dead connection, in milliseconds. */
-const EARLY_REQUEST_MAX_AGE = 5_000;
+const STALE_REQUEST_AGE = 5_000;
 /** Requests without a timeout: exports, checks and long polls. */
 const LONG_RUNNING = /\/(?:export|checks|profile)(?:\?|$)|[?&]wait=/;
-/** The server knows each of these by an id of its own, and does it once. */
-const NEVER_REPEATED = /^POST \/(?:auth\/refresh|conversations(?:\/[\w-]+\/messages)?)$/;
+/** Requests that the server deduplicates by an id or key. */
+const DEDUPLICATED = /^POST \/(?:auth\/refresh|conversations(?:\/[\w-]+\/messages)?)$/;
 /** Requests that may be repeated and don't depend on order. */
 const IDEMPOTENT = /^(?:PUT \/|DELETE \/notes\/)/;
 const MAX_WAIT_RETRIES = 5;
@@ -94,13 +94,13 @@ const MAX_WAIT_RETRIES = 5;
 const MAX_RETRY_AFTER = 30;
 
 export class Api {
-  /** Called when the server has refused to renew the session: it has ended. */
+  /** Called when the session could not be refreshed and has ended. */
   onSignedOut: (() => void) | undefined;
-  /** Called when the server wants us to slow down and a reading waits so many seconds for that. */
+  /** Called when a rate-limited read waits, with the delay in seconds. */
   onSlowed: ((seconds: number) => void) | undefined;
   /** Called when the server requires a recent confirmation of identity; resolves to true after a confirmation. */
   onStale: (() => Promise<boolean>) | undefined;
-  /** Called when the server refuses this network altogether, for so many seconds. */
+  /** Called when this network is banned, with the duration in seconds. */
   onBanned: ((seconds: number) => void) | undefined;
 
   /** Tail of the queue of rate-limited requests. */
@@ -155,7 +155,7 @@ export class Api {
     return this.#call('DELETE', path, body);
   }
 
-  /** Renews the session's cookies; every caller in this tab shares one attempt. */
+  /** Refreshes the session's cookies; callers in this tab share one attempt. */
   refresh(): Promise<void> {
     this.#refreshing ??= this.#refreshInTurn(this.#renewedAt()).finally(() => {
       this.#refreshing = undefined;
@@ -170,7 +170,7 @@ export class Api {
 
   /** Restarts requests in progress after sleep or a network change. */
   resume(): void {
-    for (const again of this.#reads) again(Date.now() - EARLY_REQUEST_MAX_AGE);
+    for (const again of this.#reads) again(Date.now() - STALE_REQUEST_AGE);
   }
 
   #call<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
@@ -304,7 +304,7 @@ export class Api {
       }
     };
     const what = `${method} ${path}`;
-    const mayBeginAnew = method === 'GET' ? !LONG_RUNNING.test(path) : NEVER_REPEATED.test(what);
+    const mayBeginAnew = method === 'GET' ? !LONG_RUNNING.test(path) : DEDUPLICATED.test(what);
     const { response, text } = await (mayBeginAnew || IDEMPOTENT.test(what) ? this.#inTime(ask, mayBeginAnew) : ask());
     const envelope = readEnvelope(text);
     if (response.ok && envelope) return envelope.data as T;
@@ -313,7 +313,7 @@ export class Api {
     throw error;
   }
 
-  /** An answer, or that none came in time. */
+  /** Response or timeout. */
   #inTime<T>(ask: (signal: AbortSignal) => Promise<T>, mayBeginAnew: boolean): Promise<T> {
     return new Promise((resolve, reject) => {
       let attempt = new AbortController();
@@ -368,7 +368,7 @@ export function failureOf(
   text: string | undefined,
   header: (name: string) => string | null
 ): ApiError {
-  // A proxy before the server may answer with a page instead of the envelope, or with JSON of its own.
+  // A proxy may answer with HTML or with its own JSON instead of the envelope.
   const read = readEnvelope(text);
   const envelope = typeof read?.code === 'string' ? read : undefined;
   // An endpoint with its own sign-in says nothing about our session.
@@ -394,7 +394,7 @@ function search(query: Query | undefined): string {
   return `?${new URLSearchParams(entries.map(([name, value]) => [name, String(value)]))}`;
 }
 
-/** A random UUID, also on plain http, where `crypto.randomUUID` is missing. */
+/** Random UUID; also works on plain HTTP, where `crypto.randomUUID` is missing. */
 export function newId(): string {
   if (typeof crypto.randomUUID === 'function') return crypto.randomUUID();
   const bytes = crypto.getRandomValues(new Uint8Array(16));

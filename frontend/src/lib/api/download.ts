@@ -1,7 +1,7 @@
 import { ApiError, failureOf, type Api } from './client.ts';
 import { base } from '#lib/util/address.ts';
 
-/** A file that the server answers as it is, for keeping. */
+/** Downloads a file as it is. */
 export async function fetchFile(api: Api, path: string): Promise<Blob> {
   const ask = async () => {
     try {

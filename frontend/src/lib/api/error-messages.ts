@@ -79,7 +79,7 @@ export function errorMessage(error: unknown): string {
 /** Error message for a rejection that was stored without its status. */
 export function translated(refused: Refused): string {
   const { code, message, fields } = refused;
-  // A question, say, is no form with fields of its own.
+  // Some requests, such as questions, have no form with fields.
   const said = getLocale() === 'en' ? undefined : (TRANSLATED[code]?.() ?? (fields?.[0] && inWords(fields[0])));
   return OWN[code]?.(refused) ?? said ?? message;
 }

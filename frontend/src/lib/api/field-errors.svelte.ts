@@ -7,5 +7,5 @@ let sentenceOf = $state.raw<SentenceOf>();
 
 export const provideErrorMessages = (given: SentenceOf) => (sentenceOf = given);
 
-/** Why a field is refused, in the reader’s language where that is known. */
+/** Field error in the reader’s language, if there is a translation. */
 export const inWords: SentenceOf = (refused) => sentenceOf?.(refused);

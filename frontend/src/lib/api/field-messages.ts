@@ -34,7 +34,7 @@ const SENTENCES: Record<string, (message: string) => string> = {
   'forward_of.not_found': m.refused_message
 };
 
-/** Why the server refuses a field, in the reader’s language; undefined: only the server knows. */
+/** Translated field error; undefined if only the server has a text. */
 function sentenceOf({ field, code, message }: FieldError): string | undefined {
   return (SENTENCES[`${field}.${code}`] ?? SENTENCES[code])?.(message);
 }

@@ -6,7 +6,7 @@ import { base } from '#lib/util/address.ts';
 /** Some fields are unknown during the upload. */
 export type Upload = Omit<Described.Upload, Later | 'peaks'> &
   Partial<Pick<Described.Upload, Later>> & {
-    /** 64 numbers from 0 to 255, for its wave form. */
+    /** 64 values from 0 to 255 for the waveform. */
     peaks?: readonly number[] | null;
   };
 type Later = 'kind' | 'created_at';

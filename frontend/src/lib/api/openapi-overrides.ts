@@ -1,4 +1,4 @@
-/** The types of the server's description, and in place of some of them the app's: it knows more, such as which fields are always there. */
+/** API types: those of the description, partly overridden by the app's, which know more, such as required fields. */
 import type { Setting } from '#lib/features/console/api.ts';
 import type { AiProvider } from '#lib/features/gateway/api.ts';
 import type { Challenge, Message, Tokens } from './types.ts';

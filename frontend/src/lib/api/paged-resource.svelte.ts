@@ -7,7 +7,7 @@ const MAX_REREADS = 2;
 export class PagedResource<T> {
   items = $state.raw<T[]>([]);
   total = $state(0);
-  /** The page shown last; 0 while nothing has come yet. */
+  /** Last loaded page; 0 before the first response. */
   page = $state(0);
   isLoading = $state(false);
   error = $state<unknown>(null);
@@ -15,7 +15,7 @@ export class PagedResource<T> {
   readonly #request: (page: number) => Promise<Page<T>>;
   readonly #keyOf: ((item: T) => unknown) | undefined;
   #requestedAt: number | null = null;
-  /** The first of the pages that are there. */
+  /** First loaded page. */
   #first = 1;
   #turn = 0;
   /** Number of local changes; a response requested before the last change is stale. */
@@ -60,7 +60,7 @@ export class PagedResource<T> {
     return this.#loadPages(this.#first, this.page, (items) => items);
   }
 
-  /** Adds the next page at the end. */
+  /** Appends the next page. */
   more(): Promise<void> {
     this.#again = () => this.more();
     const next = this.page + 1;

@@ -5,7 +5,7 @@ export class Repeatable {
   #asked = '';
   #id = '';
 
-  /** The same id for the same thing, until that is done. */
+  /** Same id for the same input until `done`. */
   idOf(thing: unknown): string {
     const asked = JSON.stringify(thing);
     if (asked !== this.#asked) [this.#asked, this.#id] = [asked, newId()];

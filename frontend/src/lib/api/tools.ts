@@ -12,13 +12,13 @@ export type ToolTransport = Described.McpTransport;
 /** `secrets`: shared credentials entered by an admin; `oauth`: each person connects an account. */
 export type ToolAuth = Described.McpAuth;
 
-/** `GET /r1/admin/mcp_servers`: of its secrets the names alone. */
+/** `GET /r1/admin/mcp_servers`: secrets by name only. */
 export type ToolServer = Omit<
   Always<Described.McpServer, 'description' | 'url' | 'command' | 'client_id' | 'checked_at' | 'error'>,
   'tools' | 'prompts'
 > & {
   tools: Tool[];
-  /** Texts to begin with that it makes. */
+  /** Prompts that it offers. */
   prompts?: ServerPrompt[];
 };
 

@@ -43,9 +43,9 @@ export type Account = User & { email: string; chosen_presence?: Exclude<Describe
 /** With cookie transport both tokens are null: the browser keeps them out of reach of scripts. */
 export type Tokens = Omit<Always<Described.Tokens, 'access_token' | 'refresh_token'>, 'user'> & { user: Account };
 
-/** A password was right, and a second proof is due. */
+/** Password accepted; a second factor is required. */
 export type Challenge = Omit<Described.SecondFactorChallenge, 'expires_at'> & {
-  /** Null: it came by way of a page that is not ours. */
+  /** Null after a cross-site redirect. */
   expires_at: Timestamp | null;
 };
 
@@ -80,7 +80,7 @@ export interface Page<T> extends Described.Page {
   items: T[];
 }
 
-/** History and the event log are read by cursor, oldest first. */
+/** History and event log are paged by cursor, oldest first. */
 export interface Cursor<T> {
   items: T[];
   /** Whether there are more items in the requested direction. */
@@ -98,7 +98,7 @@ export type Place = Described.Place;
 /** Language of mail from the server. */
 export type MailLanguage = Described.Language;
 
-/** `picture`: of an assistant; left out, it has the usual face. */
+/** `picture`: of an assistant; default if absent. */
 export type Sender = Always<Described.Sender, 'id'> & { picture?: Picture | null };
 
 export type Reaction = Described.Reaction;
@@ -121,7 +121,7 @@ export type Message = Omit<
   versions?: Versions | null;
   /** Statistics of a finished answer. */
   answer?: AnswerFacts | null;
-  /** Tools that an answer has called, in order. */
+  /** Tool calls of an answer, in order. */
   tool_calls?: ToolCall[];
 };
 
@@ -153,7 +153,7 @@ export type ConversationChange = Described.ChangeConversationRequest;
 /** `POST /r1/conversations/{id}/export` */
 export type ExportInput = Described.ExportConversationRequest;
 
-/** An event as the log of its conversation has it. */
+/** Event in the log of a conversation. */
 export type LoggedEvent = Described.LoggedEvent;
 
 // Frames of the WebSocket, generated from the server's description.

@@ -18,7 +18,7 @@ export interface Request {
   readonly signal: AbortSignal;
 }
 
-/** A file of which the server has so many bytes, and where. */
+/** Partial upload: offset and URL. */
 interface Part {
   readonly at: string;
   readonly offset: number;
@@ -102,7 +102,7 @@ async function startTusUpload({ blob, name, mediaType, onbegun, signal }: Reques
   return { at, offset: 0 };
 }
 
-/** Null where there is nothing to go on with: nothing has come, or the server has forgotten it. */
+/** Null if there is no partial upload or the server has deleted it. */
 async function resumeTusUpload({ onbegun, signal }: Request, begunAt: string | null): Promise<Part | null> {
   if (begunAt === null) return null;
   try {

@@ -17,7 +17,7 @@ import { withBase } from '#lib/util/address.ts';
 import { painted } from '#lib/util/first-paint.ts';
 import { onResume } from '#lib/util/resume.ts';
 
-/** Everything that lives as long as the page. */
+/** Stores that live as long as the page. */
 export interface App {
   api: Api;
   session: SessionStore;
@@ -92,7 +92,7 @@ export function createApp(): App {
   return app;
 }
 
-/** A browser may forbid storage; then nothing is remembered, and all else works. */
+/** Local storage; undefined if the browser blocks it, in which case nothing is remembered. */
 export function safeStorage(): Storage | undefined {
   try {
     localStorage.getItem('natter.theme');

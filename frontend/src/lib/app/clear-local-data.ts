@@ -60,7 +60,7 @@ const keysOf = (storage: DraftStorage) =>
 const editsOf = (storage: DraftStorage, userId: Id) =>
   keysOf(storage).filter((key) => key.startsWith(`${EDIT}${userId}.`));
 
-/** Most have none, and bring nothing of them. */
+/** Loaded only if there are notes. */
 const NOTES: LocalStores['notes'] = {
   unsent: async (userId) => {
     if (!(await hasStoredNotes())) return 0;

@@ -1,10 +1,10 @@
-/** Amounts of AI use, as people read and write them. */
+/** Formatting and parsing of AI usage. */
 import { regional } from '#lib/i18n/dates.ts';
 import { MICRO } from '#lib/i18n/credits.ts';
 import { number } from '#lib/i18n/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-/** Credits in an account book, where nothing is rounded away: “0.000512”, “1,203.4”. */
+/** Exact credits for ledgers: “0.000512”, “1,203.4”. */
 export function booked(micro: number): string {
   return number(micro / MICRO, 6);
 }
@@ -16,7 +16,7 @@ export function microOf(text: string): number | null {
   return Math.round(Number(plain) * MICRO);
 }
 
-/** An amount of credits, to be edited: without separators. */
+/** Credits without separators, for editing. */
 export function editable(micro: number | null | undefined): string {
   return micro === null || micro === undefined ? '' : String(micro / MICRO);
 }

@@ -9,7 +9,7 @@ export function isolated<Value>(value: Value): Value | string {
   return FROM_RIGHT.test(value as string) ? `\u2068${value as string}\u2069` : value;
 }
 
-/** The same of all that a message is given. */
+/** Isolates all parameters of a message. */
 export function isolatedIn(inputs: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const all: Record<string, unknown> = { ...inputs };
   for (const name in all) all[name] = isolated(all[name]);

@@ -3,7 +3,7 @@ import { m } from '#lib/paraglide/messages.js';
 
 const UNITS = ['KB', 'MB', 'GB'] as const;
 
-/** A size as people say it: 656 bytes, 5 KB, 2.1 MB. */
+/** Formats a size: 656 bytes, 5 KB, 2.1 MB. */
 export function formatBytes(size: number): string {
   if (size < 1_024) return size === 1 ? m.bytes_one() : m.bytes({ count: number(size) });
   let unit = 0;

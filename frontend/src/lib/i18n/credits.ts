@@ -1,4 +1,4 @@
-/** Credits, as people read them. The server counts in millionths of one. */
+/** Formatting of credits; the API counts in millionths. */
 import { number } from '#lib/i18n/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 

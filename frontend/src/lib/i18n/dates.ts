@@ -8,13 +8,13 @@ const DAY = 86_400_000;
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-/** The app's language, as it is written where the reader lives: “20 November” in Britain, “November 20” in America. */
+/** App language with the reader's region: “20 November” in Britain, “November 20” in America. */
 export function regional(): string {
   const language = getLocale();
   return navigator.languages.find((tag) => tag === language || tag.startsWith(`${language}-`)) ?? language;
 }
 
-/** Made once for each form: a page writes many. */
+/** Cached, because pages format many dates. */
 export function dateFormat(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   const locale = regional();
   const key = locale + JSON.stringify(options);
@@ -39,12 +39,12 @@ function clockFormat(timeZone?: string): Intl.DateTimeFormat {
   return dateFormat({ hour, minute: '2-digit', hourCycle: cycle, timeZone });
 }
 
-/** The time of day: “09:52”, “9:52 AM”. */
+/** Time: “09:52”, “9:52 AM”. */
 export function clock(time: number | Date, timeZone?: string): string {
   return clockFormat(timeZone).format(time);
 }
 
-/** The time of day where there is no room for more: “09:52”, “9:52”. */
+/** Short time without AM/PM: “09:52”, “9:52”. */
 export function bareClock(time: number): string {
   const parts = clockFormat().formatToParts(time);
   return parts
@@ -83,7 +83,7 @@ export function longTime(timestamp: string, now = nowFor(timestamp)): string {
 /** Updates every minute within the first hour, then daily. */
 const nowFor = (timestamp: string) => (Date.now() - Date.parse(timestamp) < HOUR ? thisMinute() : today());
 
-/** A day with its year where that is not this one: “11 November”. */
+/** Date, with the year if it isn't the current one: “11 November”. */
 export function shortDate(timestamp: string, now = new Date()): string {
   const at = new Date(timestamp);
   const isThisYear = at.getFullYear() === now.getFullYear();
@@ -94,7 +94,7 @@ export function shortDate(timestamp: string, now = new Date()): string {
   });
 }
 
-/** A moment to the second, for those who compare: “20 Nov 2026, 14:52:11”. */
+/** Exact time: “20 Nov 2026, 14:52:11”. */
 export function exactTime(timestamp: string): string {
   return dateFormat({ dateStyle: 'medium', timeStyle: 'medium', hourCycle: hourCycle() }).format(new Date(timestamp));
 }

@@ -1,10 +1,10 @@
-/** Language of the UI: the reader's choice, stored in this browser, else the first that the browser prefers, else English. */
+/** UI language: the stored choice, else the browser's first supported one, else English. */
 
-/** All languages of `messages/`, the fallback first. */
+/** Languages of `messages/`, fallback first. */
 export const locales = ['en', 'vi'] as const;
 export type Locale = (typeof locales)[number];
 
-/** Named by the library that stored it first. `scripts/preload.mjs` reads it, too. */
+/** Cookie and storage key of paraglide; `scripts/preload.mjs` reads it too. */
 const KEY = 'PARAGLIDE_LOCALE';
 
 let current: Locale | undefined;
@@ -17,7 +17,7 @@ export function getLocale(): Locale {
   return current;
 }
 
-/** Stores the language and reloads the page if it is another one. */
+/** Stores the language and reloads the page if it changed. */
 export function setLocale(locale: Locale): void {
   const isOther = locale !== getLocale();
   localStorage.setItem(KEY, locale);
@@ -42,9 +42,9 @@ function preferred(): Locale {
   return locales[0];
 }
 
-/** The plural category of a number: `one`, `other`, … */
+/** Plural category of a number: `one`, `other`, … */
 export const plural = (locale: Locale, input: unknown): Intl.LDMLPluralRule =>
   new Intl.PluralRules(locale).select(Number(input));
 
-/** A number as the language writes it. */
+/** Formats a number in the language. */
 export const number = (locale: Locale, input: unknown): string => new Intl.NumberFormat(locale).format(Number(input));

@@ -2,7 +2,7 @@ import { regional } from '#lib/i18n/dates.ts';
 
 const formats = new Map<string, Intl.NumberFormat>();
 
-/** A number as people read it, in the app's language and as it is written where the reader lives: “1,204”, “0.35”. */
+/** Formats a number with the reader's region: “1,204”, “0.35”. */
 export function number(value: number, digits = 0): string {
   // Fast path without Intl, whose initialisation is slow on phones.
   if (Number.isInteger(value) && value >= 0 && value < 1_000) return String(value);

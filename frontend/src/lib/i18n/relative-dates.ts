@@ -2,7 +2,7 @@ import { dateFormat, daysBetween, hourCycle } from '#lib/i18n/dates.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { today } from '#lib/util/today.ts';
 
-/** “Today, Friday 20 November”, and with its year when that is another one. */
+/** “Today, Friday 20 November”, with the year if it isn't the current one. */
 export function dayLabel(time: number, now = today().getTime()): string {
   const isThisYear = new Date(time).getFullYear() === new Date(now).getFullYear();
   const date = dateFormat({
@@ -27,7 +27,7 @@ export function fullTime(time: number): string {
   return dateFormat({ dateStyle: 'full', timeStyle: 'medium', hourCycle: hourCycle() }).format(time);
 }
 
-/** A date for a machine, where the reader is. */
+/** Local date in ISO format. */
 export function isoDay(time: number): string {
   const at = new Date(time);
   return [at.getFullYear(), at.getMonth() + 1, at.getDate()].map((part) => String(part).padStart(2, '0')).join('-');

@@ -10,7 +10,7 @@ interface ConnectionOptions {
   open?: () => Socket;
   /** Loads the fallback transport for networks without WebSocket. */
   bringOther?: () => Promise<(api: Api) => Socket>;
-  /** A number in 0..1: the jitter. */
+  /** Random number in 0..1 for jitter. */
   random?: () => number;
   isOnline?: () => boolean;
 }
@@ -18,7 +18,7 @@ interface ConnectionOptions {
 /** Delay before a lost connection is shown, in milliseconds. */
 const OFFLINE_NOTICE_DELAY = 2000;
 /** A longer gap than a server restart means that this device was away, in milliseconds. */
-const STABLE_AFTER = 60_000;
+const AWAY_THRESHOLD = 60_000;
 const MIN_BACKOFF = 500;
 const MAX_BACKOFF = 20_000;
 const OPEN_TIMEOUT = 10_000;
@@ -43,9 +43,9 @@ export class Connection {
   readonly #requests = new PendingRequests();
 
   #socket: Socket | undefined;
-  /** Taken where plain calls get through and a WebSocket does not, until the network is another. */
+  /** Fallback transport, used until the network changes. */
   #openOther: ((api: Api) => Socket) | undefined;
-  /** A WebSocket has got through on this network. */
+  /** Whether a WebSocket has worked on this network. */
   #hasBeenOnline = false;
   #wanted = false;
   #hellos = 0;
@@ -75,7 +75,7 @@ export class Connection {
     return this.#state;
   }
 
-  /** The socket is open and has said hello, right now. */
+  /** Whether the socket is open and has received its hello. */
   get ready(): boolean {
     return this.#ready;
   }
@@ -85,7 +85,7 @@ export class Connection {
     return this.#state !== 'online' && (this.#state !== 'connecting' || this.#hellos > 0);
   }
 
-  /** The latest hello ended a loss that was said. */
+  /** Whether the last hello ended a reported loss. */
   get wasLost(): boolean {
     return this.#wasLost;
   }
@@ -158,7 +158,7 @@ export class Connection {
     this.#wasLost = this.#wasAway = false;
   }
 
-  /** The browser lost or found its network. */
+  /** Handles online and offline events. */
   networkChanged(): void {
     if (!this.#wanted) return;
     if (this.#isOnline()) {
@@ -229,7 +229,7 @@ export class Connection {
   }
 
   #greeted(hello: HelloPayload, silence: number): void {
-    this.#wasAway = this.#hellos > 0 && silence > STABLE_AFTER;
+    this.#wasAway = this.#hellos > 0 && silence > AWAY_THRESHOLD;
     const serverTime = Date.parse(hello.server_time);
     if (Number.isFinite(serverTime)) this.#ahead = serverTime - Date.now();
     clearTimeout(this.#openTimer);
@@ -248,7 +248,7 @@ export class Connection {
   #closed(socket: Socket, code: number): void {
     if (this.#socket !== socket) return;
     const greeted = this.#ready;
-    // Perhaps a WebSocket gets through by now.
+    // WebSockets may work now.
     if (greeted) this.#openOther = undefined;
     this.#disconnect();
     if (!this.#wanted) return;
@@ -260,7 +260,7 @@ export class Connection {
     if (code === CREDENTIALS_ENDED) void this.#renew();
     else if (code === RESTARTING) this.#later(200 + this.#random() * 2800);
     else if (code === TOO_MANY_FRAMES || code === WRONG_ORIGIN) this.#later(5000 + this.#random() * 5000);
-    // A refused upgrade does not say why: ask a plain call, which also renews the session where that is all it needs.
+    // A rejected upgrade has no reason, so ask by REST, which also refreshes the session.
     else if (!greeted && this.#attempt > 0) void this.#checkRefusal();
     else this.#later(this.#backoff());
   }
@@ -312,7 +312,7 @@ export class Connection {
     }, OFFLINE_NOTICE_DELAY);
   }
 
-  /** Pings of the protocol are invisible here: after a silence as long as the heartbeat, ask for a sign of life. */
+  /** Protocol pings are invisible to scripts, so probe after a silent heartbeat interval. */
   #watch(): void {
     clearTimeout(this.#watchTimer);
     this.#watchTimer = setTimeout(

@@ -5,7 +5,7 @@ import type { AttachedFile } from './pending-attachments.ts';
 
 export interface StoredFile {
   readonly taken: AttachedFile;
-  /** Null once a message has taken it. */
+  /** Null while a message owns it. */
   readonly conversationId: string | null;
   /** Null after the upload. */
   readonly blob: Blob | null;

@@ -50,7 +50,7 @@ function without(known: ReadonlyMap<string, boolean>, key: string): ReadonlyMap<
   return rest;
 }
 
-/** Null: it is so already. */
+/** Null without a change. */
 function changedBy(
   reactions: Message['reactions'],
   { emoji, user_id, isAdded }: ReactionChange,

@@ -7,7 +7,7 @@ export interface PickedFile {
   readonly name: string;
   readonly media_type: string;
   readonly size: number;
-  /** A recording made here. */
+  /** Voice recording. */
   readonly voice?: { readonly peaks: readonly number[]; readonly duration_ms: number };
 }
 
@@ -17,7 +17,7 @@ export interface AttachedFile extends PickedFile {
 }
 
 export interface Attachment extends AttachedFile {
-  /** `waiting`: for its turn, or for a connection. */
+  /** `waiting`: for a free slot or the connection. */
   readonly state: 'waiting' | 'uploading' | 'ready' | 'failed';
   /** Upload progress, from 0 to 1. */
   readonly share: number;
@@ -29,5 +29,5 @@ export interface Attachment extends AttachedFile {
   readonly upload: Upload | null;
 }
 
-/** A message may have so many. */
+/** Maximum number of files per message. */
 export const MAX_FILES = 10;

@@ -112,13 +112,13 @@ export function reduce(state: LogState, input: LogInput): LogState {
   }
 }
 
-// ── history ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── History ──
 
 function applyPage(state: LogState, page: Extract<LogInput, { kind: 'page' }>): LogState {
   if (page.part === 'older' && !state.loaded) return state;
   const newest = page.items.at(-1)?.seq ?? 0;
   const oldest = page.items[0]?.seq ?? 0;
-  // The answer was read in one snapshot: it reflects everything up to its own newest message.
+  // The page is a snapshot and reflects all events up to its newest message.
   const basis = Math.max(page.basis, page.part === 'latest' ? newest : 0);
   const loadedFrom = state.entries[0]?.message.seq ?? Number.POSITIVE_INFINITY;
 
@@ -180,7 +180,7 @@ function applyMessage(state: LogState, message: Message, basis: number): LogStat
   return mend(next, message.id);
 }
 
-// ── events ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Events ──
 
 function applyDurableFrame(state: LogState, frame: DurableFrame): LogState {
   const { seq } = frame.payload;
@@ -321,7 +321,7 @@ function remove(state: LogState, id: string): LogState {
   };
 }
 
-// ── streaming ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Streaming ──
 
 function applyDelta(state: LogState, delta: Delta): LogState {
   const index = findIndexById(state.entries, delta.message_id);
@@ -364,7 +364,7 @@ const STAGE: Partial<Record<ToolCallStatus, number>> = {
   stopped: 3
 };
 
-/** Puts the pieces that were held back onto a text that has grown, and forgets the hole when it is closed. */
+/** Appends held-back deltas to a text that has grown; removes the gap when it is closed. */
 function mend(state: LogState, id: string): LogState {
   const held = state.gaps.get(id);
   if (!held) return state;

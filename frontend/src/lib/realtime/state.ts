@@ -14,7 +14,7 @@ export interface Entry {
   readonly reason: string | null;
 }
 
-/** A piece of a streaming answer; `offset` counts UTF-16 code units, as JavaScript does. */
+/** Delta of a streaming answer; `offset` counts UTF-16 code units. */
 export interface Delta {
   readonly message_id: string;
   readonly offset: number;
@@ -44,7 +44,7 @@ export interface Outgoing {
   readonly reply_to: string | null;
   /** Mentions; absent in data stored by older versions of the app. */
   readonly mentions?: readonly Mention[];
-  /** Files that it takes along. */
+  /** Attachments. */
   readonly files?: readonly AttachedFile[];
   /** Confirms that the message may notify many people. */
   readonly confirm?: boolean;
@@ -52,37 +52,37 @@ export interface Outgoing {
   readonly thread_id?: string;
   /** Also shown in the conversation. */
   readonly also_to_conversation?: boolean;
-  /** The message that it passes on. */
+  /** Forwarded message. */
   readonly forward_of?: string;
   /** False if link previews are disabled. */
   readonly previews?: false;
   readonly created_at: string;
   readonly state: OutgoingState;
   readonly failure: Failure | null;
-  /** Known once the server has answered. */
+  /** Known after the response. */
   readonly seq: number | null;
 }
 
 export interface LogState {
   /** Root message of the thread; null for the conversation itself. */
   readonly line: string | null;
-  /** Loaded messages without a hole between them, by `seq`. */
+  /** Loaded messages without gaps, by `seq`. */
   readonly entries: readonly Entry[];
   readonly loaded: boolean;
   readonly loading: boolean;
   readonly hasOlder: boolean;
   /** Durable events up to this number are reflected in `entries`. */
   readonly cursor: number;
-  /** The newest durable event that is known to exist. Where it is beyond the cursor, something was missed. */
+  /** Newest known durable event; beyond the cursor it means a gap. */
   readonly known: number;
-  /** Events beyond a gap, by `seq`; they are applied when the gap is closed. */
+  /** Events after a gap, by `seq`; applied when it is closed. */
   readonly early: readonly DurableFrame[];
-  /** Newest versions of messages that are not loaded: an older page that was read before may still bring a stale one. */
+  /** Latest versions of messages that aren't loaded, because an older page may be stale. */
   readonly unseen: ReadonlyMap<string, Entry>;
   readonly deletedIds: ReadonlySet<string>;
   /** Pending reactions of the reader (true: added), keyed by message, emoji and person. */
   readonly reacting: ReadonlyMap<string, boolean>;
-  /** Answers with a hole in their text, and the pieces that wait beyond it. */
+  /** Answers with missing deltas and the deltas after them. */
   readonly gaps: ReadonlyMap<string, readonly Delta[]>;
   readonly outbox: readonly Outgoing[];
   /** Branch to load: messages after `after` were replaced by event `at`. */

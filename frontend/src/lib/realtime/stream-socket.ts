@@ -22,11 +22,11 @@ const VIEW_DELAY = 500;
 const SILENCE_TIMEOUT = 40_000;
 /** The hello is sent at once; if it is late, a proxy buffers the response. The connection waits twice as long. */
 const HELLO_TIMEOUT = 5_000;
-/** Seconds for which an answer that ends waits for something to tell. */
+/** Long-poll timeout, in seconds. */
 const WAIT = 20;
 /** Pause between polls, in milliseconds. */
 const PAUSE = 2_000;
-/** Session key: the fallback was logged in this tab. */
+/** Session key: the notice was shown in this tab. */
 const BLOCKED_KEY = 'natter.live-blocked';
 
 export class StreamSocket implements Socket {
@@ -147,24 +147,24 @@ export class StreamSocket implements Socket {
     }
     // A resumed stream repeats neither hello nor resync.
     if (data === '' || (goesOn && (type === 'hello' || type === 'sync.done'))) return;
-    if (type === 'hello') this.#logBlocked();
+    if (type === 'hello') this.#notifyBlocked();
     this.onmessage?.({ data });
   }
 
-  /** Logs once per tab why updates are slow. */
-  #logBlocked(): void {
+  /** Tells once per tab why updates are slow. */
+  #notifyBlocked(): void {
     if (StreamSocket.#isSaid) return;
     StreamSocket.#isSaid = true;
     try {
       if (sessionStorage.getItem(BLOCKED_KEY)) return;
       sessionStorage.setItem(BLOCKED_KEY, '1');
     } catch {
-      // Without storage it is logged again after a reload.
+      // Without storage it is shown again after a reload.
     }
     toast(m.live_blocked());
   }
 
-  /** Passing events of larger conversations come for those that are shown: that is said with the request. */
+  /** Transient events of large conversations are sent for viewed ones only, so the request names them. */
   #show(view: string): void {
     if (view === this.#view) return;
     this.#view = view;

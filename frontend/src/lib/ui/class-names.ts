@@ -1,7 +1,7 @@
 import { clsx, type ClassValue } from 'clsx';
 import { twMerge } from 'tailwind-merge';
 
-/** Classes, later Tailwind utilities winning over earlier ones. */
+/** Merges classes; later Tailwind utilities win. */
 export function cn(...inputs: ClassValue[]): string {
   return twMerge(clsx(inputs));
 }

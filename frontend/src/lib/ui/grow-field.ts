@@ -1,4 +1,4 @@
-/** A text of so many code units fills the field, however its lines break: its height need not be measured. */
+/** Longer texts always fill the field and need no measuring, in code units. */
 export const MAX_GROWN_CHARS = 6_000;
 
 /** Resizes a text area to its content. */

@@ -1,7 +1,7 @@
 import type { Place } from '#lib/api/types.ts';
 import { getLocale } from '#lib/i18n/locale.ts';
 
-/** “Berlin, Germany”, as far as it is known, in the reader's language. */
+/** “Berlin, Germany”, localised, as far as known. */
 export function locationName(place: Place | null | undefined, locale: string = getLocale()): string | undefined {
   if (!place) return undefined;
   return [place.city, countryInWords(place.country, locale)].filter(Boolean).join(', ') || undefined;

@@ -1,7 +1,7 @@
 import type { Attachment } from 'svelte/attachments';
 
 const PRESS_MS = 450;
-/** A finger that moves further scrolls. */
+/** Larger movements are scrolling, in pixels. */
 const MOVE_TOLERANCE = 8;
 
 /** Swallows the click of the finger that is still down when a sheet appears. Keyboard clicks have no pointer event and pass. */
@@ -32,7 +32,7 @@ export function longPress(act: () => void, except = IGNORED_TARGETS): Attachment
       if (!touch || event.touches.length > 1 || (event.target as Element).closest(except)) return;
       start = { x: touch.clientX, y: touch.clientY };
       timer = setTimeout(() => {
-        // A page that was not touched before may not, and browsers complain.
+        // Vibration needs a previous interaction.
         if (navigator.userActivation.hasBeenActive) navigator.vibrate?.(10);
         swallowClick();
         act();

@@ -1,8 +1,8 @@
-/** Lets the browser save something as a file. */
+/** Saves content as a file. */
 export function saveFile(name: string, content: Blob): void {
   const url = URL.createObjectURL(content);
   Object.assign(document.createElement('a'), { href: url, download: name }).click();
-  // The browser reads it after the click, so it stays for a moment.
+  // The browser reads the URL after the click.
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 

@@ -9,12 +9,12 @@ const around = globalThis as { readonly natterBase?: string; readonly registrati
 export const base: string =
   around.natterBase ?? (around.registration ? location.pathname.slice(0, location.pathname.lastIndexOf('/')) : '');
 
-/** The address of a path of ours, on this host. */
+/** URL path with the base path. */
 export function withBase(path: string): string {
   return base + path;
 }
 
-/** The address of a path of ours with the host: to be copied, and to be entered elsewhere. */
+/** Absolute URL, for copying. */
 export function wholeAddress(path: string): string {
   return location.origin + base + path;
 }
@@ -24,7 +24,7 @@ export function isBelow(pathname: string): boolean {
   return pathname === base || pathname.startsWith(`${base}/`);
 }
 
-/** The path of ours that an address leads to. */
+/** App path of a URL. */
 export function pathOf({ pathname }: Pick<URL, 'pathname'>): string {
   return isBelow(pathname) ? pathname.slice(base.length) || '/' : pathname;
 }

@@ -4,7 +4,7 @@ const MINUTE = 60_000;
 
 const listeners = new Set<() => void>();
 let timer: ReturnType<typeof setTimeout> | undefined;
-/** The minute that they know of. */
+/** Last reported minute. */
 let told = 0;
 
 const current = () => Math.floor(Date.now() / MINUTE);

@@ -1,4 +1,4 @@
-/** An input method is putting a character together: its keys are not ours. Of the one that ends it Safari says so by the code alone. */
+/** Whether an input method is composing. Safari reports the final key by its code only. */
 export function isComposing({ isComposing, keyCode }: Pick<KeyboardEvent, 'isComposing' | 'keyCode'>): boolean {
   return isComposing || keyCode === 229;
 }

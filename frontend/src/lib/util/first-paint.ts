@@ -11,7 +11,7 @@ export function markPainted(): void {
   tell();
 }
 
-/** The page that is opened says itself when it is seen. */
+/** Delays background work until the page calls `markPainted`. */
 export function awaitSeen(): void {
   setTimeout(tell, MAX_WAIT);
 }

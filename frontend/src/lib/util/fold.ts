@@ -5,7 +5,7 @@
 const ACCENT =
   // eslint-disable-next-line no-misleading-character-class -- each is meant by itself
   /[\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe2f]/g;
-/** Joiners, marks of direction and the like. */
+/** Joiners, bidirectional marks and similar characters. */
 // eslint-disable-next-line no-misleading-character-class -- each is meant by itself
 const INVISIBLE = /[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\u{e0100}-\u{e01ef}]/gu;
 /** Letters typed as replacements where the keyboard lacks the original. */

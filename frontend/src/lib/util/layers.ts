@@ -5,9 +5,9 @@
  */
 import { tick } from 'svelte';
 
-/** The browser’s history, as far as it is needed. */
+/** Browser history API used here. */
 export interface Entries {
-  /** Adds an entry for the same page. */
+  /** Pushes an entry for the same page. */
   push(layers: string[]): void;
   back(): void;
 }
@@ -17,7 +17,7 @@ interface Layer {
   readonly close: () => void;
 }
 
-/** The layers that are open, and those that the entry of the history knows. */
+/** Open layers and those known to the history entry. */
 export class Layers {
   readonly #entries: Entries;
   readonly #open: Layer[] = [];
@@ -32,7 +32,7 @@ export class Layers {
     this.#entries = entries;
   }
 
-  /** Answers how to say that it is closed. */
+  /** Registers a layer; returns a function that reports its end. */
   add(close: () => void): () => void {
     const layer = { key: this.#spare() ?? this.#push(), close };
     this.#open.push(layer);
@@ -47,7 +47,7 @@ export class Layers {
     this.#known = known;
   }
 
-  /** Back or Forward led to an entry that knows these layers, of the page that was shown before or of another. */
+  /** Handles back and forward to an entry with these layers. */
   async popped(known: string[], isSamePage: boolean): Promise<void> {
     if (!this.#isPassing) this.#isLeaving = isSamePage && this.#spare() !== undefined;
     this.#known = known;
@@ -67,14 +67,14 @@ export class Layers {
     }
   }
 
-  /** The layer on top that the entry knows and that is not open. */
+  /** Top layer of the entry that isn't open. */
   #spare(): string | undefined {
     const top = this.#known.at(-1);
     return this.#open.some(({ key }) => key === top) ? undefined : top;
   }
 
   #push(): string {
-    // Unlike those of an earlier visit, which the history may still have.
+    // Distinguishes layers from those of an earlier visit.
     const key = `${Date.now().toString(36)}-${(this.#count += 1)}`;
     this.#known = [...this.#known, key];
     this.#entries.push(this.#known);

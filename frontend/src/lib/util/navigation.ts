@@ -1,4 +1,4 @@
-/** The router, for paths as they are inside of the app. */
+/** SvelteKit router with app paths. */
 import { goto as go } from '$app/navigation';
 import { base } from './address.ts';
 

@@ -1,7 +1,7 @@
 /** Shorter pauses are no sleep, only a switch of tabs, in milliseconds. */
 const MIN_SLEEP = 5_000;
 
-/** Runs that when the page comes back after a while out of sight, and when the network does; answers how to stop. */
+/** Calls `run` when the page returns after a while or the network is back; returns a function that stops it. */
 export function onResume(run: () => void): () => void {
   let hiddenAt = Infinity;
   const look = () => {

@@ -6,7 +6,7 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 export interface ApiKeyInput {
   name: string;
   scopes: KeyScope[];
-  /** Null: it does not run out. */
+  /** Null if it doesn't expire. */
   days: number | null;
   policy?: KeyPolicy;
 }
@@ -15,7 +15,7 @@ export type KeyChange = { name: string; days?: number | null } & Partial<KeyPoli
 
 const DAY = 86_400_000;
 
-/** Keys by which programs act for this account. */
+/** API keys of the account. */
 export class ApiKeysStore {
   readonly list: PagedResource<ApiKey>;
   /** Newly created key with its secret, which is shown only once. */
@@ -34,7 +34,7 @@ export class ApiKeysStore {
     this.#show(await this.#api.post('/api_keys', { name, scopes, expires_at, ...policy }));
   }
 
-  /** `days` left out: it runs out when it did before. */
+  /** Keeps the expiry if `days` is omitted. */
   async change(id: Id, { days, ...change }: KeyChange): Promise<void> {
     const end = days === undefined ? {} : { expires_at: this.#expiryAfter(days) };
     this.#upsert(await this.#api.patch(`/api_keys/${id}`, { ...change, ...end }));

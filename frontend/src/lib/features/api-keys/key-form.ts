@@ -62,7 +62,7 @@ export function periods(): { value: BudgetPeriod; label: string }[] {
   ];
 }
 
-/** The most that the server takes for a limit. */
+/** Maximum limit accepted by the server. */
 const MAX_LIMIT = 1_000_000_000;
 const MAX_PARALLEL = 100_000;
 

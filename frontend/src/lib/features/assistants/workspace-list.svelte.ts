@@ -69,7 +69,7 @@ export class WorkspaceListStore<T extends Created, Wish extends AssistantInput |
 export type Assistants = WorkspaceListStore<Assistant, AssistantInput>;
 export type Prompts = WorkspaceListStore<Prompt, PromptInput>;
 
-/** The assistants that this account may ask: the usual one first, then by name. */
+/** Assistants available to the account: default first, then by name. */
 export function assistantsOf(api: Api, workspaceId: Id): Assistants {
   return new WorkspaceListStore(api, workspaceId, {
     path: '/assistants',

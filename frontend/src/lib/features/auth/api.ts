@@ -1,10 +1,10 @@
-/** The wire contract of accounts, invitations and the console, as the app sees it. */
+/** API types of accounts, invitations and moderation. */
 
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Budget, GatewayEndpoint, GatewayPass } from '#lib/features/gateway/api.ts';
 import type { Always, Id, Timestamp, Workspace } from '#lib/api/types.ts';
 
-/** An account at a provider that signs this one in. No kind: the settings name that provider no more. */
+/** Linked identity. Without a kind its provider is no longer configured. */
 export type Identity = Always<Described.Identity, 'email' | 'kind'>;
 
 export type Passkey = Always<Described.Passkey, 'last_used_at'>;
@@ -12,7 +12,7 @@ export type Passkey = Always<Described.Passkey, 'last_used_at'>;
 /** WebAuthn messages as JSON. */
 export type PasskeyJson = Described.PasskeyChallenge['publicKey'];
 
-/** A second factor that waits for its first code. */
+/** Second factor before its first code. */
 export type TotpSetup = Described.Authenticator;
 
 export type KeyScope = Described.Scope;
@@ -22,7 +22,7 @@ export type ApiKey = Always<Described.ApiKey, 'expires_at' | 'last_used_at'> & {
   workspace_id: Id | null;
   models: string[];
   endpoints: GatewayEndpoint[];
-  /** Null: all that the provider hands on. */
+  /** Null for all models of the provider. */
   passthrough: GatewayPass[] | null;
   rpm: number | null;
   tpm: number | null;
@@ -37,7 +37,7 @@ export type KeyPolicy = Required<
   Omit<Described.CreateApiKeyRequest, 'name' | 'scopes' | 'expires_at' | 'workspace_id'>
 >;
 
-/** The only answer that has the key itself. */
+/** The only response with the secret. */
 export type NewApiKey = ApiKey & { key: string };
 
 /** `GET /r1/workspaces/joinable` */
@@ -46,7 +46,7 @@ export type JoinableWorkspace = Pick<Workspace, 'id' | 'name'>;
 /** Without an email address it is a link for anyone. */
 export type Invitation = Always<Described.Invitation, 'email'>;
 
-/** The only answer that has the way in. */
+/** The only response with the link. */
 export type NewInvitation = Invitation & Pick<Described.NewInvitation, 'token' | 'url'>;
 
 /** Without a creator it was created by the firewall. */

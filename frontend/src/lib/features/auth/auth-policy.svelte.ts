@@ -16,7 +16,7 @@ export class AuthPolicyStore {
   #providers = $state.raw<Provider[]>([]);
   #policy = $state.raw<Policy>(DEFAULT_POLICY);
 
-  /** The address typed at one of its forms, for the next: from signing up to signing in, say. */
+  /** Email address carried from one form to the next. */
   email = '';
 
   readonly #api: Api;

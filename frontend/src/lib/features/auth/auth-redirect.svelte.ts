@@ -16,7 +16,7 @@ export class AuthRedirect {
   readonly error = page.url.searchParams.get('error');
   readonly oauthReturn = loadOAuthReturn();
   readonly next = localPath(page.url.searchParams.get('next') ?? this.oauthReturn?.next);
-  /** The provider that is to be added to the account that signs in now. */
+  /** Provider to link after this sign-in. */
   readonly linking = this.error === 'link_required' ? (this.oauthReturn?.provider ?? null) : null;
 
   constructor() {

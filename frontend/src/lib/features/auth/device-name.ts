@@ -17,7 +17,7 @@ const SYSTEMS: [RegExp, string][] = [
 ];
 
 export interface DeviceName {
-  /** “Firefox”, or the name that a program gives itself. */
+  /** Browser name, or the name of another client. */
   program: string | undefined;
   system: string | undefined;
   kind: 'phone' | 'computer' | 'program';

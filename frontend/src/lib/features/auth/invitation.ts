@@ -1,6 +1,6 @@
 const KEY = 'natter.joining';
 
-/** The page of an invitation. */
+/** URL of an invitation. */
 export function invitationPath(token: string): string {
   return `/invite?${new URLSearchParams({ token })}`;
 }
@@ -11,7 +11,7 @@ export function invitationIn(path: string): string | null {
   return url.pathname === '/invite' ? url.searchParams.get('token') : null;
 }
 
-/** The person pressed “join” and has to sign in first: it need not be pressed twice. */
+/** Remembers that joining was requested before sign-in. */
 export function rememberJoining(token: string): void {
   try {
     sessionStorage.setItem(KEY, token);

@@ -12,7 +12,7 @@ export function saveOAuthReturn(oauthReturn: OAuthReturn): void {
   try {
     sessionStorage.setItem(KEY, JSON.stringify(oauthReturn));
   } catch {
-    // Forgotten: the person arrives at the start.
+    // Without storage the user returns to the start page.
   }
 }
 

@@ -7,7 +7,7 @@ export type SessionState = 'unknown' | 'signed-in' | 'ended' | 'signed-out' | 'u
 
 const HINT = 'natter.session';
 /** Age after which a sign-out message means that this tab was asleep, in milliseconds. */
-const SIGN_OUT_WINDOW = 10_000;
+const SLEEP_THRESHOLD = 10_000;
 
 /** Broadcast to other tabs at sign-out. */
 interface SignedOutMessage {
@@ -32,7 +32,7 @@ export class SessionStore {
   /** Last known account while `unknown`; owner of the page while `ended`. */
   account = $state<Account | null>(null);
   sessionId = $state<string | null>(null);
-  /** The session was ended by someone else than the person at this tab. */
+  /** Whether the session was ended from elsewhere. */
   ended = $state(false);
   /** Whether the user is signing out. */
   isSigningOut = $state(false);
@@ -90,7 +90,7 @@ export class SessionStore {
     return this.state === 'signed-in' || this.state === 'ended' || isLikely;
   }
 
-  /** True where this browser has signed in before and not out since. */
+  /** Whether this browser was signed in last time. */
   get isLikely(): boolean {
     return this.account !== null;
   }
@@ -157,7 +157,7 @@ export class SessionStore {
     this.#welcome(await this.#api.post('/auth/passkeys/signin/finish', finish));
   }
 
-  /** The person signed in at a page that is not ours: this tab and the others learn who it is. */
+  /** Loads the account after a sign-in on another page and notifies other tabs. */
   async resumeFromOAuth(): Promise<void> {
     // The account may differ.
     this.#forgetRead();
@@ -257,7 +257,7 @@ export class SessionStore {
   /** Every tab clears its data, because it might write unsaved state later. */
   #applySignOut({ left, at }: SignedOutMessage): void {
     // The user has signed in again: keep the new data.
-    const isBack = Date.now() - at > SIGN_OUT_WINDOW && parseAccount(this.#storage?.getItem(HINT))?.id === left;
+    const isBack = Date.now() - at > SLEEP_THRESHOLD && parseAccount(this.#storage?.getItem(HINT))?.id === left;
     this.#clear();
     if (!isBack) this.#clearLocalData(left);
   }
@@ -289,7 +289,7 @@ export class SessionStore {
   }
 }
 
-/** A network that is refused for a while says nothing about who is signed in, and neither does a proxy. */
+/** Bans and proxy errors say nothing about the session. */
 function isRefused(error: unknown): boolean {
   if (!(error instanceof ApiError) || /^(?:address_banned$|http_)/.test(error.code)) return false;
   return error.status === 401 || error.status === 403;

@@ -1,7 +1,7 @@
-/** The browser's part of signing in by passkey: options from the server in, the authenticator's answer out. */
+/** WebAuthn in the browser: converts the server's options and the authenticator's responses. */
 import type { PasskeyJson as Json } from './api.ts';
 
-/** Passkeys need a secure page under a name, for they belong to names, and a browser that reads the server's JSON. */
+/** Passkeys need a secure context, a host name and JSON support. */
 export function canPasskey(): boolean {
   const isName = !/^[\d.]+$|^\[/.test(location.hostname);
   return (
@@ -26,7 +26,7 @@ export async function createPasskey(options: Json): Promise<Json> {
 }
 
 interface UseOptions {
-  /** Waits, without a dialog, until the person picks a passkey where the browser fills in names. */
+  /** Waits for a passkey chosen from autofill. */
   conditional?: boolean;
   signal?: AbortSignal | undefined;
 }
@@ -48,7 +48,7 @@ function answered(credential: Credential | null): PublicKeyCredential {
   throw new DOMException('no passkey came', 'NotAllowedError');
 }
 
-/** The person closed the browser's dialog, or let it run out: nothing to complain about. */
+/** Cancelled or timed out. */
 export function isPasskeyDismissed(error: unknown): boolean {
   return error instanceof DOMException && ['NotAllowedError', 'AbortError'].includes(error.name);
 }

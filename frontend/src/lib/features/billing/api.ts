@@ -1,4 +1,4 @@
-/** The wire contract of plans, credits and payments. Credits are millionths, money is a currency’s smallest unit. */
+/** API types of plans, credits and payments. Credits are in millionths, money in minor units. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Always, Id } from '#lib/api/types.ts';
 import type { Api } from '#lib/api/client.ts';
@@ -24,7 +24,7 @@ export type PlanInterval = Described.PlanInterval;
 
 export type Plan = Omit<Described.PricingPlan, 'quotas'> & { quotas: Partial<Record<QuotaMetric, number>> };
 
-/** A payment method. */
+/** Payment method. */
 export type PaymentGateway = Described.PaymentGateway;
 
 /** `GET /r1/admin/gateways`: includes health data. */
@@ -44,7 +44,7 @@ export type CreditSettings = Described.CreditSettings;
 
 export type StoppedTopUp = Described.StoppedTopUp;
 
-/** Credits that are bought when few are left. */
+/** Automatic top-up. */
 export type TopUp = Described.TopUp;
 
 /** Editable fields. */
@@ -75,7 +75,7 @@ export type BillingDetails = Described.BillingDetails;
 /** Receipt of a refund. */
 export type CreditNote = Described.CreditNote;
 
-/** A payment as admins see it. */
+/** Payment for admins. */
 export type AdminPayment = Described.AdminPayment;
 
 /** Event of a gateway. */
@@ -102,7 +102,7 @@ export type Release = Described.ReleaseAs;
 /** Plan fields set by admins. */
 export type PlanDefinition = Pick<Plan, 'name' | 'prices' | 'credits' | 'quotas' | 'features' | 'trial_days'>;
 
-/** A subscription as admins see it. */
+/** Subscription for admins. */
 export type AdminSubscription = Subscription & Pick<Described.AdminSubscription, 'user_id'>;
 
 export type DifferenceState = Described.DifferenceState;
@@ -118,12 +118,12 @@ export type RevenueSum = Described.RevenueSum;
 /** `GET /r1/admin/revenue` */
 export type Revenue = Described.Revenue;
 
-/** Fetches how much storage the account uses. */
+/** Fetches the storage usage of the account. */
 export const fetchStorageUse = (api: Api) => api.get('/users/me/storage');
 
 export const fetchMethodSetup = (api: Api, id: Id) => api.get(`/payment_methods/setups/${encodeURIComponent(id)}`);
 
-/** Ends the set-up of a payment method at the demo gateway. */
+/** Finishes the set-up of a payment method at the demo gateway. */
 export const finishDemoSetup = (api: Api, id: Id, outcome: string) =>
   api.post(`/payment_methods/setups/${encodeURIComponent(id)}/demo`, { outcome });
 
@@ -134,5 +134,5 @@ export const fetchWorkspaceEntitlements = (api: Api, workspaceId: Id) =>
 
 export const fetchRevenue = (api: Api, group: 'day' | 'month') => api.get('/admin/revenue', { group });
 
-/** Fetches the plans, for admins. */
+/** Fetches all plans, for admins. */
 export const fetchPlans = (api: Api) => api.get('/admin/pricing_plans');

@@ -1,4 +1,4 @@
-/** Everything that a plan limits. */
+/** All limits of a plan. */
 import type { QuotaMetric, StorageUse } from './api.ts';
 import { formatBytes } from '#lib/i18n/bytes.ts';
 import { count } from '#lib/i18n/amounts.ts';
@@ -16,7 +16,7 @@ export function limitAmount(metric: QuotaMetric, amount: number): string {
   return metric === 'storage' ? formatBytes(amount) : count(amount);
 }
 
-/** Storage used by a person, with its limit where there is one: “3.2 MB of 10 GB”. */
+/** Storage usage with its limit: “3.2 MB of 10 GB”. */
 export function storageLabel({ bytes, quota_bytes }: StorageUse): string {
   const used = formatBytes(bytes);
   return quota_bytes === null ? used : m.storage_of({ used, limit: formatBytes(quota_bytes) });

@@ -1,4 +1,4 @@
-/** The wire contract of boards. */
+/** API types of boards. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { Id } from '#lib/api/types.ts';

@@ -49,7 +49,7 @@ export class BookmarksStore {
     return this.#told.get(id) ?? this.#ids.has(id);
   }
 
-  /** Finds out of one that may be beyond the pages that were read. */
+  /** Loads the saved state of a message that may be beyond the loaded pages. */
   async loadState(id: Id): Promise<void> {
     const isWhole = this.list.isKnown && !this.list.hasMore;
     if (isWhole || this.has(id) || this.#told.has(id)) return;
@@ -69,10 +69,10 @@ export class BookmarksStore {
   }
 
   #applyChange(id: Id, isSaved: boolean): void {
-    if (!isSaved) return this.#removeFromList(id);
+    if (!isSaved) return this.#markUnsaved(id);
     if (this.has(id)) return;
     this.#told.set(id, true);
-    // The message itself is read with the list.
+    // The message is loaded with the list.
     void this.list.refresh();
   }
 
@@ -82,18 +82,18 @@ export class BookmarksStore {
     if (have) this.list.upsert({ ...have, message }, (one) => one === have);
   }
 
-  #removeFromList(id: Id): void {
+  #markUnsaved(id: Id): void {
     this.#told.set(id, false);
-    this.#loadMessage(id);
+    this.#removeFromList(id);
   }
 
   /** The message was deleted. */
   #remove(id: Id): void {
     this.#told.delete(id);
-    this.#loadMessage(id);
+    this.#removeFromList(id);
   }
 
-  #loadMessage(id: Id): void {
+  #removeFromList(id: Id): void {
     this.#ids.delete(id);
     this.list.remove(({ message }) => message.id === id);
   }

@@ -5,7 +5,7 @@ import { known } from '#lib/util/enum-lookup.ts';
 
 const WEIGHT: Record<Severity, number> = { critical: 0, warning: 1, info: 2 };
 const weightOf = ({ severity }: Announcement) => known(WEIGHT, severity) ?? WEIGHT.info;
-/** A timer can’t wait longer. */
+/** Maximum delay of a timer. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
 
 /** Announcements for the current account, reloaded at each hello and updated by events. */
@@ -14,7 +14,7 @@ export class AnnouncementsStore {
   readonly #api: Pick<Api, 'get' | 'post'>;
   /** Last change by id; the later one wins regardless of arrival. */
   readonly #heard = new Map<Id, string>();
-  /** Put away on this device or another one. */
+  /** Dismissed here or on another device. */
   readonly #dismissed = new Set<Id>();
   readonly #seen = new Set<Id>();
   #timer: ReturnType<typeof setTimeout> | undefined;

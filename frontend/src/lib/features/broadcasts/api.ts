@@ -1,4 +1,4 @@
-/** The wire contract of announcements. */
+/** API types of announcements. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 
 export type Severity = Described.Severity;

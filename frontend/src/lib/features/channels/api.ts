@@ -8,5 +8,5 @@ export type OwnChange = Partial<Omit<OwnSettings, 'notify' | 'notify_chosen'>> &
 
 export type ChannelChange = Omit<ChangeConversationRequest, 'model'>;
 
-/** A mute without an end. */
+/** Mute without an end. */
 export const FOREVER: Timestamp = '9999-12-31T00:00:00.000Z';

@@ -9,7 +9,7 @@ export type ChannelFilter = 'all' | 'not_joined' | 'archived';
 /** Preview of a channel. */
 export interface Preview {
   channel: Conversation;
-  /** The first few, owners first. */
+  /** The first members, owners first. */
   people: Member[];
   messages: Message[];
 }
@@ -28,7 +28,7 @@ export class ChannelsStore {
     this.#conversations = conversations;
   }
 
-  /** The public channels of a workspace, most members first. */
+  /** Public channels of a workspace by number of members. */
   browse(workspaceId: Id, query: () => { q: string; filter: ChannelFilter }): PagedResource<Conversation> {
     return new PagedResource((page) => {
       const { q, filter } = query();

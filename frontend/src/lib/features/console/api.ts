@@ -1,4 +1,4 @@
-/** The wire contract of the console. */
+/** API types of the console. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Always } from '#lib/api/types.ts';
 import type { Api } from '#lib/api/client.ts';
@@ -51,7 +51,7 @@ export type AccountDetails = Always<
   'suspended_at' | 'suspended_reason' | 'plan' | 'last_active_at' | 'suspended_by_name' | 'credits'
 >;
 
-/** A way in, mailed or to be handed over. */
+/** Sign-in link, mailed or shown. */
 export type SentLink = Always<Described.SentLink, 'url'>;
 
 export type AccountInput = Described.InviteAccountRequest;
@@ -61,7 +61,7 @@ export type InvitedAccount = Account & { link: SentLink };
 /** `GET /r1/admin/workspaces` */
 export type AdminWorkspace = Always<Described.AdminWorkspace, 'owner' | 'last_activity_at'>;
 
-/** `GET /r1/admin/conversations`: a slice, the newest first */
+/** `GET /r1/admin/conversations`: a page, newest first. */
 export type AdminConversation = Described.AdminConversation;
 
 /** `GET /r1/admin/workspaces/{id}/members`, `GET /r1/admin/conversations/{id}/members`: without guests. */
@@ -84,7 +84,7 @@ export type MailTest = Always<Described.MailTest, 'error'>;
 /** `POST /r1/admin/setup/question` */
 export type QuestionTest = Always<Described.QuestionTest, 'model' | 'answer' | 'error'>;
 
-/** Fetches the settings of the instance that answers, with their sources. */
+/** Fetches the effective settings with their sources. */
 export const fetchSettings = (api: Api) => api.get('/admin/settings');
 
 /** Fetches the results of the health checks. */

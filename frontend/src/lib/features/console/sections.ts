@@ -1,4 +1,4 @@
-/** The pages of the console, in the order of its menu. One route for all of them: each route is named in the first load of every page. */
+/** Console pages in menu order. They share one route, because every route adds to the first load. */
 import Activity from '@lucide/svelte/icons/activity';
 import type { LucideProps } from '@lucide/svelte';
 import Boxes from '@lucide/svelte/icons/boxes';

@@ -5,11 +5,11 @@ import type { Block, Inline } from '#lib/features/markdown/tree.ts';
 const MARKS = /\[\d{1,3}(?:\s*,\s*\d{1,3})*\]/g;
 
 /** Component that draws a mark. */
-type CitationStyle = Component<{ n: number }>;
+type CitationComponent = Component<{ n: number }>;
 type Cites = (n: number) => boolean;
 
-/** The same blocks with a mark for each number that `cites` knows; every other number stays text. */
-export function markCitations(blocks: readonly Block[], cites: Cites, look: CitationStyle): Block[] {
+/** Replaces numbers known to `cites` by marks. */
+export function markCitations(blocks: readonly Block[], cites: Cites, look: CitationComponent): Block[] {
   const toCells = (cells: Inline[][]) => cells.map((cell) => inInlines(cell, cites, look));
   return blocks.map((block): Block => {
     switch (block.type) {
@@ -32,17 +32,17 @@ export function markCitations(blocks: readonly Block[], cites: Cites, look: Cita
   });
 }
 
-function inInlines(inlines: readonly Inline[], cites: Cites, look: CitationStyle): Inline[] {
+function inInlines(inlines: readonly Inline[], cites: Cites, look: CitationComponent): Inline[] {
   return inlines.flatMap((inline): Inline[] => {
     if (inline.type === 'text') return inText(inline.text, cites, look);
-    // A link in a link is none.
+    // Links can't be nested.
     if ('children' in inline && inline.type !== 'link')
       return [{ ...inline, children: inInlines(inline.children, cites, look) }];
     return [inline];
   });
 }
 
-function inText(text: string, cites: Cites, look: CitationStyle): Inline[] {
+function inText(text: string, cites: Cites, look: CitationComponent): Inline[] {
   const made: Inline[] = [];
   let from = 0;
   const say = (words: string) => {

@@ -38,7 +38,7 @@ export interface Command {
 
 /** Default duration of “do not disturb”, in milliseconds. */
 const USUAL_REST = 3_600_000;
-/** The longest note of a reminder, in characters. */
+/** Maximum length of a reminder's note, in characters. */
 const MAX_NOTE = 200;
 
 const end = (isDone: boolean): CommandEnd => (isDone ? 'done' : 'kept');
@@ -160,7 +160,7 @@ export const COMMANDS: readonly Command[] = [
   }
 ];
 
-/** The newest message that the server has, as far as it is loaded. */
+/** Newest loaded message that the server has. */
 const newestIn = ({ log }: ConversationView) => log.items.findLast(({ view }) => view.id !== null)?.view.id ?? null;
 
 /** Applies to the message being replied to, otherwise to the newest one. */

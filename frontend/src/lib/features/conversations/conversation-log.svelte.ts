@@ -127,7 +127,7 @@ export class ConversationLog {
     return isBehind(this.#state);
   }
 
-  /** The newest event that is known to exist. */
+  /** Newest known event. */
   get known(): number {
     return this.#state.known;
   }
@@ -150,7 +150,7 @@ export class ConversationLog {
     return this.#state.known - this.#state.cursor;
   }
 
-  /** The answers that are being written here. */
+  /** Streaming answers of this log. */
   get streaming(): readonly Message[] {
     return this.#state.entries.slice(-20).flatMap(({ message }) => (message.status === 'streaming' ? [message] : []));
   }
@@ -167,7 +167,7 @@ export class ConversationLog {
     return asked?.kind !== 'user' || asked.id !== this.host.me().id;
   }
 
-  /** The number of the message at that place in the log, among the messages. */
+  /** Message number of a log position. */
   noOf(seq: number): number | undefined {
     const at = this.#state.entries[findIndexBySeq(this.#state.entries, seq)]?.message;
     return at?.seq === seq ? at.no : undefined;
@@ -177,7 +177,7 @@ export class ConversationLog {
     return this.#state.deletedIds.has(id);
   }
 
-  // ── history ──────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── History ──
 
   /** Opens the log at the read position `read`; unread messages are loaded up to one page. */
   async open(read: number, last: number): Promise<void> {

@@ -34,7 +34,7 @@ const MAX_SINGLE_READS = 10;
 /** Group size up to which all members and read positions are loaded. */
 export const MAX_LOADED = 100;
 
-/** All conversations of the account: names, last messages, unread counts; live. */
+/** Conversations of the account with names, last messages and unread counts, live. */
 export class ConversationsStore {
   isLoaded = $state(false);
   error = $state<unknown>(null);
@@ -48,7 +48,7 @@ export class ConversationsStore {
   readonly #session: SessionStore;
   readonly #presence: PresenceStore;
   #loading: Promise<void> | undefined;
-  /** A hello that came while the list was being read. */
+  /** Hello received while loading the list. */
   #early: HelloPayload | undefined;
   readonly #resync = new ResyncSchedule(
     (stale) => this.#readStale(stale),
@@ -89,7 +89,7 @@ export class ConversationsStore {
       .sort((a, b) => (a.last_activity_at < b.last_activity_at ? 1 : a.last_activity_at > b.last_activity_at ? -1 : 0));
   }
 
-  /** The open conversation had something for the reader when it was opened: it stays among those until one leaves it. */
+  /** An unread conversation stays in that section until it is left. */
   get isOpenAmongUnread(): boolean {
     return this.#isOpenAmongUnread;
   }
@@ -109,7 +109,7 @@ export class ConversationsStore {
     return othersIn(conversation, this.#session.account?.id);
   }
 
-  /** The conversation on the screen. */
+  /** Id of the visible conversation. */
   open(id: Id | null): void {
     if (id === this.#openId) return;
     // Previewed channels send no events.
@@ -121,7 +121,7 @@ export class ConversationsStore {
     this.#isOpenAmongUnread = conversation !== undefined && isWaiting(conversation, Date.now());
   }
 
-  /** The account has read up to here: the list says so before the server does. `no` is the number of the message there. */
+  /** Applies a read position before the server confirms it. `no` is the message number there. */
   seen(id: Id, seq: number, no?: number): void {
     this.#reads.change(id, () => this.#update(id, (conversation) => readUpTo(conversation, seq, no)));
   }
@@ -283,12 +283,12 @@ export class ConversationsStore {
   #upsert(conversation: Conversation): void {
     this.#presence.add(conversation.members ?? []);
     const known = this.#items.get(conversation.id);
-    // An answer that left the server before an event arrived must not undo it.
+    // A response must not undo a later event.
     if (known && known.last_seq > conversation.last_seq) {
       this.#items.set(conversation.id, { ...conversation, ...known, members: conversation.members ?? known.members });
       return;
     }
-    // Opened by a link, before the list was there.
+    // Opened by link before the list was loaded.
     if (!known && conversation.id === this.#openId) this.#isOpenAmongUnread = isWaiting(conversation, Date.now());
     const hasAll = known && knowsEverybody(known) && known.member_count === conversation.member_count;
     const members = hasAll && !knowsEverybody(conversation) ? known.members : (conversation.members ?? known?.members);
@@ -298,7 +298,7 @@ export class ConversationsStore {
 
   /** Handles a hello: compares the list with the server's. */
   #greet(hello: HelloPayload): void {
-    // The answer may be from before it, and may fail without it.
+    // The response may be stale or an error.
     if (this.#loading) this.#early = hello;
     // Reading on another device changes no log.
     else if (this.isLoaded && this.#connection.wasAway) void this.load();
@@ -363,7 +363,7 @@ export class ConversationsStore {
     } else if (conversation) this.#items.set(id, { ...conversation, ...withMember(frame, conversation, me) });
   }
 
-  /** Applies a durable event once: one that is already in the list changes nothing. */
+  /** Applies a durable event once. */
   #change(frame: DurableFrame): void {
     const { conversation_id: id, seq } = frame.payload;
     const conversation = this.#items.get(id);

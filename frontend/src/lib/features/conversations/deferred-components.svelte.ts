@@ -70,7 +70,7 @@ interface DeferredComponents {
   ReceiptColumn: ReceiptColumn | null;
   Strips: Strips | null;
   Versions: Versions | null;
-  /** Reads an answer that is still being written. */
+  /** Parser of streaming answers. */
   GrowingMarkdown: typeof GrowingMarkdown | null;
   /** For message shortcuts. */
   actionsOf: typeof actionsOf | null;

@@ -15,9 +15,9 @@ export interface DraftUpdates {
 interface SyncState {
   /** Server time of the last change, in milliseconds since 1970. */
   readonly at: number;
-  /** The server hasn't got it yet. */
+  /** Not uploaded yet. */
   readonly isDirty: boolean;
-  /** The server has had it: when it is not there any more, it was sent or taken away elsewhere. */
+  /** Uploaded once: if it is missing now, it was sent or deleted elsewhere. */
   readonly isStored: boolean;
 }
 
@@ -28,7 +28,7 @@ const REST = 900;
 /** Delay before a failed upload is retried, in milliseconds. */
 const RETRY_DELAY = 15_000;
 /** Uploads later than this state their time of writing, in milliseconds. */
-const UPLOAD_TIMEOUT = 5_000;
+const LATE_UPLOAD_AGE = 5_000;
 const MAX_DRAFTS = 200;
 /** Sent drafts older than this are no longer synchronised, in milliseconds. */
 const SETTLED = 60 * 60_000;
@@ -138,7 +138,7 @@ export class DraftSync {
     const [conversationId = '', thread_id] = key.split('/');
     const content = this.#drafts.get(key);
     const reply_to = content === '' ? null : this.#drafts.replyOf(key);
-    const isLate = this.#now() - known.at > UPLOAD_TIMEOUT;
+    const isLate = this.#now() - known.at > LATE_UPLOAD_AGE;
     try {
       const stored = await this.#api.put(`/conversations/${conversationId}/draft`, {
         content,

@@ -8,7 +8,7 @@ const BARE = 'natter.bare.';
 export const EDIT = 'natter.edit.';
 const REPLY = 'natter.reply.';
 const MEANT = 'natter.meant.';
-/** A long text is not written to the disk with each key, but as often as this. */
+/** Interval of disk writes for long texts, in milliseconds. */
 const LONG = 4_000;
 const REST = 400;
 
@@ -140,7 +140,7 @@ export class DraftsStore {
     return this.#storage?.getItem(this.#editPrefix + messageId) ?? null;
   }
 
-  /** Null: it was said, or given up. */
+  /** Null after sending or discarding. */
   setEdit(messageId: string, text: string | null): void {
     this.#persist(this.#editPrefix + messageId, text);
   }

@@ -2,13 +2,13 @@
 import type { Conversation, ConversationCapabilities, ConversationKind, WorkspaceRole } from '#lib/api/types.ts';
 import known from './kinds.json';
 
-/** A conversation, or a place that is known by its kind only. */
+/** Conversation, or a place of which only the kind is known. */
 export interface OfKind {
   readonly kind: ConversationKind;
   readonly capabilities?: ConversationCapabilities;
 }
 
-/** As the server says; of what it names by its kind only, by the same table. A kind of a newer server is like a group. */
+/** Capabilities from the server, or from the same table by kind. Unknown kinds count as groups. */
 function capabilitiesOf({ kind, capabilities }: OfKind): ConversationCapabilities {
   return capabilities ?? (known as Partial<typeof known>)[kind] ?? known.group;
 }
@@ -18,16 +18,16 @@ const asked =
   (place: OfKind | undefined): boolean =>
     place !== undefined && capabilitiesOf(place)[capability];
 
-/** Of two people: the other one gives it its name and its face. */
+/** Direct conversation, shown with the other person's name and avatar. */
 export const isPair = asked('is_pair');
 export const isPersonal = asked('is_personal');
-/** Everybody in the workspace but guests finds it. */
+/** Public to all workspace members except guests. */
 export const isPublic = asked('is_open');
 export const isChannel = asked('is_channel');
-/** An assistant answers every message. */
+/** Assistant chat. */
 export const isAssistantChat = asked('asks_every_message');
 
-/** People come and go: they are added, leave, are removed. */
+/** Membership changes over time. */
 export function hasChangingMembers(place: OfKind | undefined): boolean {
   return place !== undefined && !capabilitiesOf(place).fixed_members;
 }
@@ -44,13 +44,13 @@ export function mayCallAll(conversation: Conversation, workspaceRole?: Workspace
   return conversation.mention_all !== 'admins' || mayManage(conversation, workspaceRole);
 }
 
-/** Its owner and admins; in a channel those of the workspace, too. */
+/** Owner and admins; for channels also those of the workspace. */
 export function mayManage(conversation: Conversation, workspaceRole?: WorkspaceRole): boolean {
   const role = conversation.own?.role;
   return role === 'owner' || role === 'admin' || (isChannel(conversation) && isAdmin(workspaceRole));
 }
 
-/** Its owner; in a channel the owner and admins of the workspace, too. */
+/** Owner; for channels also owner and admins of the workspace. */
 export function mayOwn(conversation: Conversation, workspaceRole?: WorkspaceRole): boolean {
   return conversation.own?.role === 'owner' || (isChannel(conversation) && isAdmin(workspaceRole));
 }
@@ -63,17 +63,17 @@ export type Closed = 'archived' | 'not_joined' | 'admins_only' | 'no_assistant';
 export function closedBy(conversation: Conversation, workspaceRole?: WorkspaceRole): Closed | null {
   if (conversation.archived_at) return 'archived';
   if (conversation.own === null) return 'not_joined';
-  // Its assistant was deleted.
+  // The assistant was deleted.
   if (isAssistantChat(conversation) && !conversation.assistants?.length) return 'no_assistant';
   return conversation.posting === 'admins' && !mayManage(conversation, workspaceRole) ? 'admins_only' : null;
 }
 
-/** As the server: it stays muted until that moment. */
+/** Same rule as the server's. */
 export function isMuted({ own }: Conversation, now: number): boolean {
   return !!own?.muted_until && Date.parse(own.muted_until) > now;
 }
 
-/** Something in it waits for the reader: anything new, or, where it is muted, only what names them. */
+/** Whether it counts as unread; muted conversations only with mentions. */
 export function isWaiting(conversation: Conversation, now: number): boolean {
   return isMuted(conversation, now) ? mentionsIn(conversation) > 0 : conversation.unread > 0;
 }

@@ -7,7 +7,7 @@ import type { Inline } from '#lib/features/markdown/tree.ts';
 
 export { isCalled } from './is-called.ts';
 
-/** `all`: every member; `here`: those who are online. A channel is named by `#`, an emoji of the workspace by `:name:`. */
+/** `all`: every member; `here`: online members. Channels use `#`, custom emoji `:name:`. */
 export type MentionKind = 'me' | 'person' | 'assistant' | 'all' | 'here' | 'channel' | 'emoji';
 
 export interface Name {
@@ -21,7 +21,7 @@ export interface Name {
 
 export interface Piece {
   readonly text: string;
-  /** `null` for plain text. */
+  /** Null for plain text. */
   readonly kind: MentionKind | null;
   readonly id?: string | undefined;
 }
@@ -32,7 +32,7 @@ const SIGNS: Partial<Record<MentionKind, string>> = { channel: '#', emoji: ':' }
 const PART = /[\p{Alphabetic}\p{M}\p{N}_]/u;
 const UNSPACED =
   /[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\u{20000}-\u{3ffff}]/u;
-/** A letter with its marks; of hangul, which may be written in parts, all of them. */
+/** Letter with combining marks; for Hangul all its parts. */
 const LETTER = /\P{M}[\p{M}\u1160-\u11ff\uff9e\uff9f]*|\p{M}+/gu;
 
 interface Known {
@@ -94,7 +94,7 @@ export function cutMentions(text: string, names: readonly Name[]): Piece[] {
   return pieces;
 }
 
-/** Letters in one case, form and width, however they were typed. */
+/** Normalises case, form and width. */
 function folded(text: string): string {
   return (text.match(LETTER) ?? []).map(foldedLetter).join('');
 }
@@ -165,7 +165,7 @@ function nameAt(
     if (one.sign !== sign) continue;
     const exact = nameEnd(one.text, text, at + 1);
     const end = exact === -1 ? looseEnd(one.letters, text, at + 1) : exact;
-    // The longest, and of several as long the one that is written with its marks.
+    // Longest first, then those with diacritics.
     const rank = 2 * end + Number(end === exact);
     if (end === -1 || rank < most || !(mayEnd(text, end, sign) || whole.has(end))) continue;
     isClear = rank > most || (isClear && one.text === best?.text);
@@ -175,7 +175,7 @@ function nameAt(
   return best && isClear ? { name: best.name, end: most >> 1 } : null;
 }
 
-/** The name is whole, and no beginning of a path or an address. */
+/** Complete name that doesn't start a path or address. */
 function mayEnd(text: string, end: number, sign: string): boolean {
   const [next = '', behind = ''] = text.slice(end, end + 4);
   if (sign === '@' && /[/\\@＠]/.test(next)) return false;

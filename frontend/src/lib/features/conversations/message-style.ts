@@ -3,7 +3,7 @@ import { lazily } from '#lib/util/lazy.ts';
 import type { Block } from '#lib/features/markdown/tree.ts';
 import { cutMentions, type Name } from './mentions.ts';
 
-/** A text that is longer is folded, and one of more lines. */
+/** Texts above this length or number of lines are folded. */
 const FOLDED_FROM = { length: 8_000, lines: 200 };
 /** Length of the folded text, rounded to a line. */
 const FOLDED_TO = { length: 3_000, lines: 60 };
@@ -24,7 +24,7 @@ export function isJumbo(text: string, own: readonly Name[] = []): boolean {
   return jumbo().test(pieces.map(({ kind, text }) => (kind ? '👍' : text)).join(''));
 }
 
-/** Code or a table alone has a frame of its own. */
+/** A single code block or table has its own frame. */
 export function hasOwnFrame(blocks: readonly Block[]): boolean {
   return blocks.length === 1 && (blocks[0]?.type === 'code' || blocks[0]?.type === 'table');
 }

@@ -1,6 +1,6 @@
 /**
- * Builds display rows from messages, with day separators, unread marker and grouping. Unchanged rows keep their identity, so that a delta re-
- * renders one row only.
+ * Builds display rows from messages, with day separators, unread marker and grouping. Unchanged rows keep their identity, so that a delta updates
+ * one row only.
  */
 import type { AnswerFacts } from '#lib/api/assistants.ts';
 import type { ToolCall } from '#lib/api/tools.ts';
@@ -19,9 +19,9 @@ import type {
 import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { Entry, Failure, Outgoing, OutgoingState } from '#lib/realtime/state.ts';
 
-/** A message as it is shown, whether the server has it or not. */
+/** Message for display, sent or unsent. */
 export interface MessageView {
-  /** The same before and after sending, so that the row on the page stays the same, too. */
+  /** Stable across sending, so that the row is kept. */
   readonly key: string;
   readonly id: string | null;
   readonly seq: number | null;
@@ -32,7 +32,7 @@ export interface MessageView {
   readonly status: MessageStatus;
   /** Delivery state of an own message; null once it is in the log. */
   readonly sending: OutgoingState | null;
-  /** Why it was not sent, or why an answer failed. */
+  /** Reason of a failed send or answer. */
   readonly failure: Failure | null;
   readonly replyTo: string | null;
   /** Mentions stated by the sender. */
@@ -50,7 +50,7 @@ export interface MessageView {
   readonly forwarded: Forwarded | null;
   readonly poll: Poll | null;
   readonly isPinned: boolean;
-  /** Files that go up with it. */
+  /** Uploading files. */
   readonly files: readonly AttachedFile[];
   readonly isEdited: boolean;
   /** Hidden by a moderator. */
@@ -90,11 +90,11 @@ export interface Row {
 
 export interface Reader {
   readonly me: Sender;
-  /** The first message that was unread when the conversation was opened. */
+  /** First unread message at the time of opening. */
   readonly unreadFrom: number | null;
 }
 
-/** Messages of one person join a group while each follows the last within a minute, and for five minutes at most. */
+/** Messages of one sender form a group while less than a minute apart, for at most five minutes. */
 const JOIN_WITHIN = 60_000;
 const GROUP_WITHIN = 5 * 60_000;
 
@@ -121,7 +121,7 @@ export class RowBuilder {
     const viewAt = (at: number) =>
       this.#viewOf(at < entries.length ? entries[at] : outbox[at - entries.length], reader);
 
-    // The row before a change may gain or lose its place in a group.
+    // A change may affect the grouping of the previous row.
     let rows = before.slice(0, Math.max(0, head - 1));
     let start = rows.findLast((row) => row.isHead)?.view;
     let view = viewAt(rows.length);
@@ -283,7 +283,7 @@ function startsUnread(previous: MessageView | undefined, view: MessageView, read
   return previous?.seq == null || previous.seq < reader.unreadFrom;
 }
 
-/** A number that is the same for all times of one day, where the reader is. */
+/** Local day number. */
 function dayOf(time: number): number {
   const date = new Date(time);
   return date.getFullYear() * 1_000 + date.getMonth() * 50 + date.getDate();

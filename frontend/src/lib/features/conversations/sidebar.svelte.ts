@@ -6,7 +6,7 @@ import type { SectionsStore } from './sections.svelte.ts';
 
 const FOLDED = 'natter.folded';
 const UNREAD_ONLY = 'natter.unread-only';
-/** Timers can't wait longer than this. */
+/** Maximum delay of a timer. */
 const MAX_WAIT = 2 ** 31 - 1;
 
 /** Section of the sidebar with its conversations. */
@@ -40,7 +40,7 @@ export class SidebarStore {
     this.#isUnreadOnly = storage?.getItem(UNREAD_ONLY) === 'true';
   }
 
-  /** The moment by which something is muted or no longer is. */
+  /** Time used to evaluate mutes. */
   get now(): number {
     return this.#now;
   }
@@ -89,7 +89,7 @@ export class SidebarStore {
     return parts;
   }
 
-  /** All that can be walked through, from top to bottom. */
+  /** Conversations in display order. */
   order(workspaceId: Id | undefined): Conversation[] {
     return this.parts(workspaceId).flatMap(({ shown }) => shown);
   }
@@ -133,7 +133,7 @@ export class SidebarStore {
     return !archived_at || id === this.#conversations.openId;
   }
 
-  /** Reading doesn't move the open conversation from one part to the other. */
+  /** Reading doesn't move the open conversation between sections. */
   #isAmongUnread(conversation: Conversation): boolean {
     return conversation.id === this.#conversations.openId
       ? this.#conversations.isOpenAmongUnread

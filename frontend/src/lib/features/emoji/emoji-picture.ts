@@ -1,4 +1,4 @@
-/** A picture as an emoji: small enough for the server, and for those who see many of them. */
+/** Converts a picture to a custom emoji of suitable size. */
 
 /** Longer side, in pixels. */
 const SIZE_PX = 128;
@@ -24,7 +24,7 @@ export async function asEmoji(file: Blob): Promise<Blob | PictureProblem> {
   return drawn.size <= MAX_BYTES ? drawn : 'large';
 }
 
-/** “Party Cat.png” is called `party_cat`. */
+/** Derives a name: “Party Cat.png” becomes `party_cat`. */
 export function emojiName(fileName: string): string {
   return fileName
     .replace(/\.[^.]*$/, '')

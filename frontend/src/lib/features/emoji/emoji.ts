@@ -1,4 +1,4 @@
-/** Emoji with their names in the reader’s language, from emojibase-data (CLDR). */
+/** Emoji with localised names from emojibase-data (CLDR). */
 import en from 'emojibase-data/en/compact.json?url';
 import enNames from 'emojibase-data/en/messages.json';
 import vi from 'emojibase-data/vi/compact.json?url';

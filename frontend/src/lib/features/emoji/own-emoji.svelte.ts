@@ -1,4 +1,4 @@
-/** The emoji of a workspace's own, live. */
+/** Custom emoji of a workspace, live. */
 import type { App } from '#lib/app/app.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { WorkspaceEmoji } from './api.ts';
@@ -41,7 +41,7 @@ export class OwnEmojiStore {
     live.onStale(this.list, () => void this.load());
   }
 
-  /** All of them: a text may name any. */
+  /** Loads all, because texts may use any. */
   async load(): Promise<void> {
     await this.list.load();
     while (this.list.hasMore && !this.list.error) await this.list.more();
@@ -91,7 +91,7 @@ export function ownEmojiOf(app: App, workspaceId: Id): OwnEmojiStore {
   return emoji;
 }
 
-/** Has the texts of a conversation show them. */
+/** Enables custom emoji in a conversation's texts. */
 export function showOwnEmoji(app: App, conversationView: ConversationView): void {
   conversationView.directory.emojiIn = (workspaceId) => ownEmojiOf(app, workspaceId).names;
 }

@@ -7,11 +7,11 @@ import type { AuthPolicyStore } from '#lib/features/auth/auth-policy.svelte.ts';
 
 /** Attachment operations used by the outbox. */
 export interface OutgoingFiles {
-  /** Their ids, once the server has them all. */
+  /** Resolves to the upload ids once all are stored. */
   deliver(taken: readonly AttachedFile[]): Promise<string[]>;
-  /** The message is there. */
+  /** Releases files of a sent message. */
   sent(taken: readonly AttachedFile[]): void;
-  /** The message, or only these of its files, won't be sent. */
+  /** Removes files of a message that won't be sent. */
   release(taken: readonly AttachedFile[]): void;
   /** Files whose upload can still succeed. */
   hopeful(taken: readonly AttachedFile[]): Promise<readonly AttachedFile[]>;
@@ -28,11 +28,11 @@ export type FilesChannel = Pick<BroadcastChannel, 'postMessage' | 'addEventListe
 const NONE: readonly Attachment[] = [];
 
 export class AttachmentsStore implements OutgoingFiles {
-  /** All of them, by key. */
+  /** Attachments by key. */
   readonly all = new SvelteMap<string, Attachment>();
   /** Unsent files by conversation. */
   readonly begun = new SvelteMap<string, readonly string[]>();
-  /** Pictures that this browser has sent itself and need not load, by the upload's id. */
+  /** Local previews of uploaded pictures, by upload id. */
   readonly previews = new Map<string, string>();
 
   readonly #api: Api;
@@ -82,7 +82,7 @@ export class AttachmentsStore implements OutgoingFiles {
     return this.#uploader;
   }
 
-  /** The connection is back. */
+  /** Resumes uploads after a reconnect. */
   resume(): void {
     void this.#uploader?.then((uploader) => uploader.resume());
   }
@@ -107,7 +107,7 @@ export class AttachmentsStore implements OutgoingFiles {
     return this.of(conversationId).map(toTaken);
   }
 
-  /** A message has taken these. */
+  /** Takes the attachments for a message. */
   handOver(conversationId: string, taken: readonly AttachedFile[]): void {
     const left = this.begun.get(conversationId)?.filter((key) => !taken.some((one) => one.key === key)) ?? [];
     if (left.length > 0) this.begun.set(conversationId, left);

@@ -1,4 +1,4 @@
-/** Links to messages of this installation, as “Copy link” makes them (`conversations/logic/message-marks.ts`). */
+/** Message links of this installation, as created by “Copy link” (`conversations/logic/message-marks.ts`). */
 import { pathOf } from '#lib/util/address.ts';
 import type { Forwarded } from '#lib/api/types.ts';
 import { ownLines } from '#lib/features/markdown/custom-tokens.ts';
@@ -10,7 +10,7 @@ const PATH = new RegExp(`^/c/(${UUID})/m/(${UUID})/?$`);
 /** Maximum number of linked messages shown. */
 const MAX_ITEMS = 3;
 
-/** The message that an address leads to; null where it leads anywhere else. */
+/** Message of a URL; null for other URLs. */
 export function messageAt(href: string, origin: string = location.origin): Forwarded | null {
   const url = URL.parse(href);
   if (url?.origin !== origin) return null;

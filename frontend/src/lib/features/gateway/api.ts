@@ -1,4 +1,4 @@
-/** The wire contract of the gateway: usage, models, budgets and providers. Amounts are millionths of a credit. */
+/** API types of the gateway: usage, models, budgets, providers. Amounts are in millionths of a credit. */
 
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Always, Id } from '#lib/api/types.ts';
@@ -58,7 +58,7 @@ export type ModelDefinition = Omit<
   parameters: ModelParams;
 };
 
-/** `source`: `admin` where it was defined here. Nothing charged: the price is unknown. */
+/** `source`: `admin` if defined in the console. Without a charge the price is unknown. */
 export type GatewayModel = ModelDefinition &
   Pick<Always<Described.GatewayModel, 'charged'>, 'name' | 'source' | 'charged' | 'price_version'>;
 
@@ -78,5 +78,5 @@ export type ProviderTest = Always<Described.ProviderTest, 'latency_ms' | 'error'
 
 export const fetchProviders = (api: Api) => api.get('/admin/providers');
 
-/** Fetches the models that the account may call. */
+/** Fetches the models available to the account. */
 export const fetchUsableModels = (api: Api) => api.get('/models', { page_size: 200 });

@@ -1,4 +1,4 @@
-/** Spaces, and signs that only take part in others or fill a place: by the same rule as the server's. */
+/** Whitespace and invisible characters; same rule as the server's. */
 const SEEN = /[^\s\p{Default_Ignorable_Code_Point}\u2800]/u;
 
 /** Whether a text has no visible characters. */

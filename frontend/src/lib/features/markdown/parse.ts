@@ -1,4 +1,4 @@
-/** Markdown to the tree of `tree.ts`. The grammar is that of `lexer.ts`. */
+/** Parses Markdown to the tree of `tree.ts`, with the grammar of `lexer.ts`. */
 import type { MarkedToken, Token, Tokens } from 'marked';
 import { isBlank } from './blank-text.ts';
 import { lex, lexParagraph } from './parser/lexer.ts';
@@ -11,7 +11,7 @@ type Known = MarkedToken | MathToken;
 
 const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' };
 
-/** A text that the grammar fails on is shown as it was written. */
+/** Texts that the grammar fails on are shown as source. */
 export function parse(source: string): Block[] {
   try {
     const paragraphs = paragraphsOf(source);
@@ -26,7 +26,7 @@ export function parse(source: string): Block[] {
 const read = new Map<string, Block[]>();
 const MAX_CACHED = 200;
 
-/** The same of a message. */
+/** Parses a message, cached. */
 export function parseOnce(source: string): Block[] {
   let blocks = read.get(source);
   if (!blocks) {
@@ -123,7 +123,7 @@ function toCode(info: string, text: string): Block {
   return info === language ? code : { ...code, info };
 }
 
-/** Numbers stand as they were written; where all are the same one they are counted. */
+/** List numbers are kept as written, unless all are equal. */
 function toList(token: Tokens.List): Block {
   if (!token.ordered) return { type: 'list', start: null, items: token.items.map((item) => toItem(item, null)) };
   const start = Number(token.start);
@@ -144,7 +144,7 @@ function toInlines(tokens: readonly Token[]): Inline[] {
   const inlines: Inline[] = [];
   let last: Inline | undefined;
   for (const token of tokens) {
-    // The box of a task is drawn with its item.
+    // The task box is rendered with its item.
     if (token.type === 'checkbox') continue;
     const inline = toInline(token as Known);
     // Escapes inside a name are merged with its text.
@@ -173,7 +173,7 @@ function toInline(token: Known): Inline {
         ? toAddress(token.href, token.raw)
         : toLink(token.href, token.title ?? null, toInlines(token.tokens ?? []), token.raw);
     case 'image':
-      // A picture from somewhere else would tell that somewhere who reads this: it is a link.
+      // Remote images would reveal the reader, so they become links.
       return toLink(token.href, token.title ?? null, [text(token.text || token.href)], token.raw);
     case 'text':
       return text(decodeEntities(token.text));

@@ -33,7 +33,7 @@ function wordsIn(block: Block): string {
   }
 }
 
-/** The first `length` code units, or one fewer where that would leave half of a character. */
+/** First `length` code units without splitting a character. */
 function wholeCharacters(text: string, length: number): string {
   const last = text.charCodeAt(length - 1);
   return text.slice(0, last >= 0xd800 && last <= 0xdbff ? length - 1 : length);

@@ -10,7 +10,7 @@ import type { Block } from './tree.ts';
 
 export class GrowingMarkdown {
   #source = '';
-  /** Up to here the text has become `#ended` for good. */
+  /** Length of the text in `#ended`. */
   #endedAt = 0;
   #ended: Block[] = [];
   #blocks: Block[] = [];

@@ -18,7 +18,7 @@ export type Align = 'left' | 'center' | 'right' | null;
 export interface Item {
   /** List number as written; null for bullets. */
   mark: string | null;
-  /** `null` where it is no task. */
+  /** Null if it is no task. */
   checked: boolean | null;
   blocks: Block[];
 }

@@ -22,7 +22,7 @@ export type Report = Omit<
 > & {
   author: Sender;
   reporter: Person;
-  /** Null once the conversation is deleted. */
+  /** Null if the conversation was deleted. */
   place: Always<Described.ReportPlace, 'title'> | null;
   assigned_to: Person | null;
   closed_by: Person | null;
@@ -31,7 +31,7 @@ export type Report = Omit<
 /** `GET /r1/admin/reports/{id}` */
 export type ReportDetails = Report & {
   attachments: Upload[];
-  /** The newest other reports on the author. */
+  /** Latest other reports on the author. */
   others: Report[];
   warnings: number;
 };

@@ -1,4 +1,4 @@
-/** The wire contract of notes. */
+/** API types of notes. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 
 /** `GET /r1/notes` */

@@ -3,26 +3,26 @@ import { createStore, delMany, entries, keys, set, type UseStore } from 'idb-key
 import type { Id, Timestamp } from '#lib/api/types.ts';
 import { DATABASE } from './offline-sync.ts';
 
-/** A note as this device has it. */
+/** Note as stored on this device. */
 export interface StoredNote {
   id: Id;
   title: string;
   content: string;
   pinned: boolean;
   edited_at: Timestamp;
-  /** The version on the server that it was written on; 0: the server has none. */
+  /** Server version that the local text is based on; 0 if not uploaded. */
   base: number;
   /** Not uploaded yet. */
   isDirty: boolean;
-  /** Deleted here, of which the server has yet to hear. */
+  /** Deleted locally, not yet on the server. */
   isGone: boolean;
-  /** The note of which it is a copy, because both were changed at once. */
+  /** Original of a conflict copy. */
   copyOf?: Id;
 }
 
 export interface StoredNotes {
   notes: StoredNote[];
-  /** Up to here the server’s changes are known. */
+  /** Sync cursor. */
   since: Timestamp | null;
 }
 

@@ -24,7 +24,7 @@ export class DevicePushStore {
 
   async refresh(): Promise<void> {
     if (!('serviceWorker' in navigator) || !('PushManager' in window) || !('Notification' in window)) {
-      // An iPhone knows it once the app is on the home screen.
+      // iOS supports push only for home screen apps.
       const isApple = /iPhone|iPad/.test(navigator.userAgent);
       this.#state = isApple ? 'home-screen' : 'unsupported';
       return;
@@ -48,7 +48,7 @@ export class DevicePushStore {
     }
   }
 
-  /** Within a press: the browser asks. */
+  /** Must run in a click handler, because the browser prompts. */
   async turnOn(): Promise<void> {
     const allowed = await Notification.requestPermission();
     if (allowed !== 'granted') {

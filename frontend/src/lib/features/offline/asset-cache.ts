@@ -29,7 +29,7 @@ export interface Bounds {
 export class OfflineCache {
   readonly #caches: CacheStorage;
   readonly #bounds: Bounds;
-  /** By address, oldest first. */
+  /** By URL, oldest first. */
   #known: Promise<Map<string, CacheEntry>> | undefined;
   #era = 0;
 
@@ -67,7 +67,7 @@ export class OfflineCache {
       if (era !== this.#era) return;
       const { status, statusText } = response;
       const headers = new Headers(response.headers);
-      // The body is as it is read, and not as it came.
+      // The stored body is decoded.
       for (const name of ['content-encoding', 'content-length']) headers.delete(name);
       headers.set(SIZE_HEADER, String(body.size));
       // Re-inserting makes it the most recent.

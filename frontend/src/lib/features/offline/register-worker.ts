@@ -7,7 +7,7 @@ export function registerWorker(): void {
   if (!('serviceWorker' in navigator)) return;
   const register = () => {
     const path = withBase('/service-worker.js');
-    // A browser may forbid it; then there is no app without a network, and all else works.
+    // Without a service worker only offline use is missing.
     navigator.serviceWorker.register(path, { type: 'module' }).catch(() => undefined);
   };
   const later = () => setTimeout(register, IDLE_MS);

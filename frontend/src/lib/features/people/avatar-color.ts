@@ -23,7 +23,7 @@ function letterOf(word: string): string {
   return (word.match(/[\p{L}\p{N}]/u)?.[0] ?? '?').toLocaleUpperCase();
 }
 
-/** A glyph is the name of an icon, or an emoji. */
+/** Icon name or emoji. */
 export function isIconName(glyph: string): boolean {
   return /^[a-z][a-z0-9-]*$/.test(glyph);
 }

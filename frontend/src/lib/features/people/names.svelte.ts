@@ -13,7 +13,7 @@ export class NamesStore {
     this.#api = api;
   }
 
-  /** Undefined while it isn’t known. */
+  /** Undefined while unknown. */
   of(id: Id): string | null | undefined {
     return this.#names.get(id);
   }

@@ -40,7 +40,7 @@ export class PeopleStore {
     for (const [conversationId, names] of this.#names) if (names.has(id)) this.add(conversationId, { id, name });
   }
 
-  /** Asks for a name that isn't known. */
+  /** Loads an unknown name. */
   async find(conversationId: Id, id: Id): Promise<void> {
     if (this.nameOf(conversationId, id) !== undefined || this.#asked.has(id)) return;
     this.#asked.add(id);

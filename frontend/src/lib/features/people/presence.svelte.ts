@@ -14,7 +14,7 @@ const WATCH_DELAY = 500;
 const WATCH_AGAIN_WITHIN = 4000;
 /** Idle time until a hidden page is away, in milliseconds. */
 const AWAY_AFTER = 5 * 60_000;
-/** A browser's timers are no longer than 24 days. */
+/** Maximum delay of a timer. */
 const MAX_TIMEOUT = 86_400_000;
 
 /** Presence. The own status is the chosen one, or away when hidden for long; the server shows the most active connection. */
@@ -40,7 +40,7 @@ export class PresenceStore {
     this.#session = session;
     connection.on((frame) => this.#handleFrame(frame));
     connection.onConnect(() => {
-      this.#reportActivity();
+      this.#reportStatus();
       if (connection.wasLost) {
         this.#isAsking = this.#watched.size > 0;
         this.#others.clear();
@@ -69,7 +69,7 @@ export class PresenceStore {
     return this.#said.get(userId);
   }
 
-  /** Holds for all devices of the person; shown at once, and taken back where the server doesn't take it. */
+  /** Sets the presence of the account optimistically. */
   async choose(status: OwnStatus): Promise<void> {
     const before = this.#chosen;
     this.follow(status);
@@ -85,10 +85,10 @@ export class PresenceStore {
   follow(chosen: OwnStatus): void {
     if (chosen === this.#chosen) return;
     this.#chosen = chosen;
-    this.#reportActivity();
+    this.#reportStatus();
   }
 
-  /** Answers that name people say who of them is here, too. */
+  /** Applies presence contained in user data. */
   add(people: readonly (User | Member)[]): void {
     for (const person of people) {
       const id = 'user_id' in person ? person.user_id : person.id;
@@ -105,11 +105,11 @@ export class PresenceStore {
     if (!isVisible) {
       this.#idleTimer = setTimeout(() => {
         this.#isIdle = true;
-        this.#reportActivity();
+        this.#reportStatus();
       }, AWAY_AFTER);
     } else if (this.#isIdle) {
       this.#isIdle = false;
-      this.#reportActivity();
+      this.#reportStatus();
     }
   }
 
@@ -169,7 +169,7 @@ export class PresenceStore {
     if (next < Infinity) this.#saidTimer = setTimeout(() => this.#clearExpired(), Math.min(next - now, MAX_TIMEOUT));
   }
 
-  #reportActivity(): void {
+  #reportStatus(): void {
     this.#connection.notify('presence', { status: this.own });
   }
 }

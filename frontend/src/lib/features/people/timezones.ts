@@ -1,8 +1,8 @@
-/** Time zones, by the names of the IANA database. */
+/** Time zones by IANA name. */
 
 const UTC = 'UTC';
 
-/** Names that browsers still give to zones which have been renamed since. */
+/** Old zone names that browsers still report. */
 const RENAMED: Record<string, string> = {
   'Africa/Asmera': 'Africa/Asmara',
   'America/Coral_Harbour': 'America/Atikokan',
@@ -23,12 +23,12 @@ export function deviceZone(): string {
   return present(new Intl.DateTimeFormat().resolvedOptions().timeZone);
 }
 
-/** The zone of this device where it has a name that the server knows: a browser may have none, or only hours. */
+/** Zone of this device, if the server knows its name; browsers may report none or an offset only. */
 export function namedZone(zone = deviceZone()): string | undefined {
   return zone === UTC || (/^[A-Z][\w+-]*(\/[\w+-]+)+$/.test(zone) && zone !== 'Etc/Unknown') ? zone : undefined;
 }
 
-/** All that can be chosen, by their names; `own` among them, whatever it is. */
+/** Selectable zones, including `own`. */
 export function zones(own: string): string[] {
   const all = Intl.supportedValuesOf('timeZone').map(present);
   return [...new Set([...all, UTC, own])].sort();
@@ -50,7 +50,7 @@ export function parts(zone: string): [area: string | undefined, city: string] {
   return at < 0 ? [undefined, name] : [name.slice(0, at), name.slice(at + 1).replaceAll('/', ', ')];
 }
 
-/** By how many minutes clocks there are ahead of those of this device; undefined where this browser does not know the zone. */
+/** Offset to this device, in minutes; undefined for unknown zones. */
 export function minutesAhead(zone: string, at: Date): number | undefined {
   try {
     const format = new Intl.DateTimeFormat('en', { timeZone: zone, timeZoneName: 'longOffset' });

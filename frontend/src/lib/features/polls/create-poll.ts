@@ -1,11 +1,11 @@
-/** Polls, as the dialog for them asks. */
+/** Poll requests. */
 import type { Api } from '#lib/api/client.ts';
 import type { NewPoll } from '#lib/api/types.ts';
 import { calledIn } from '#lib/features/conversations/mentions.ts';
 import type { ConversationView } from '#lib/features/conversations/conversation-view.svelte.ts';
 import type { Repeatable } from '#lib/api/retryable.ts';
 
-/** Asks people to choose. The event that follows shows it. */
+/** Creates a poll; an event shows it. */
 export async function createPoll(
   api: Api,
   { id, directory: { names }, root }: ConversationView,

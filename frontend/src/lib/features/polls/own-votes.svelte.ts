@@ -28,12 +28,12 @@ export class OwnVotesStore {
     return this.#asked.values().next().value ?? null;
   }
 
-  /** Undefined while it isn’t known. */
+  /** Undefined while unknown. */
   of(messageId: Id): readonly number[] | undefined {
     return this.#choices.get(messageId);
   }
 
-  /** Learns it, once for each connection. */
+  /** Loads a vote once per connection. */
   async load(messageId: Id): Promise<void> {
     if (this.#asked.has(messageId)) return;
     this.#asked.set(messageId, Date.now());
@@ -47,7 +47,7 @@ export class OwnVotesStore {
     }
   }
 
-  /** Chooses these instead; shown at once, and taken back where the server refuses it. */
+  /** Votes optimistically. */
   async vote(messageId: Id, choices: readonly number[]): Promise<void> {
     const before = this.#choices.get(messageId);
     this.#set(messageId, choices);

@@ -2,22 +2,22 @@
 
 const VARIABLE = /\{\{ *([\p{L}\p{N}_.-](?:[\p{L}\p{N}_. -]{0,38}[\p{L}\p{N}_.-])?) *\}\}/gu;
 
-/** A prompt as it is used. */
+/** Prompt ready for use. */
 export interface UsablePrompt {
   readonly title: string;
   readonly content: string;
-  /** The variables that have to be filled in; left out, all of them. */
+  /** Variables to fill in; all by default. */
   readonly needed?: readonly string[];
-  /** Makes the text of them, where that is not the content with the variables filled in. */
+  /** Renders the text; by default the template is filled in. */
   readonly make?: (values: Readonly<Record<string, string>>) => Promise<string>;
 }
 
-/** The names of the variables, in the order in which they first stand in the text. */
+/** Variable names in order of appearance. */
 export function variablesOf(template: string): string[] {
   return [...new Set([...template.matchAll(VARIABLE)].map(([, name]) => name as string))];
 }
 
-/** The text with its variables filled in; one that is left empty leaves nothing. */
+/** Fills in the variables; empty ones are removed. */
 export function fill(template: string, values: Readonly<Record<string, string>>): string {
   return template.replace(VARIABLE, (_, name: string) => values[name]?.trim() ?? '').trim();
 }

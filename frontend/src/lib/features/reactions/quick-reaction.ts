@@ -1,4 +1,4 @@
-/** `+:tada:` and `+🎉` by themselves: an emoji for the newest message, in place of a message. */
+/** `+:tada:` and `+🎉` alone react to the newest message. */
 import { getLocale } from '#lib/i18n/locale.ts';
 import { formOf } from '#lib/features/emoji/emoji.ts';
 import { called, loadNames } from '#lib/features/emoji/emoji-names.ts';

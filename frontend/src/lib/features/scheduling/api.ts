@@ -2,10 +2,10 @@
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { WithMessage } from '#lib/api/types.ts';
 
-/** `GET /r1/drafts`: one without content is none. */
+/** `GET /r1/drafts`: without content it is deleted. */
 export type Draft = Described.Draft;
 
-/** A message that is sent later. */
+/** Scheduled message. */
 export type Scheduled = Described.Scheduled;
 
 /** `POST /r1/messages/{id}/reminders` */

@@ -16,7 +16,7 @@ const ME = /^(?:me|tôi|mình)(?=\s|$)/i;
 const BEFORE = /^[\s,:–-]*(?:to|that|about|of|để|rằng|về|là)?(?=\s)\s*/i;
 const BEHIND = /(?:\s+(?:at|on|in|by|vào|lúc))?[\s,:–-]*$/i;
 
-/** Null where no time is said. */
+/** Null without a time. */
 export function parseReminder(text: string, locale: string, now = new Date()): ReminderRequest | null {
   const said = text.trim().replace(ME, '').trim();
   const readers = locale === 'vi' ? [vietnamese, english] : [english, vietnamese];

@@ -1,4 +1,4 @@
-/** Messages that are to be sent later, as the composer asks for them; and the times that are offered. */
+/** Scheduling from the composer and suggested times. */
 import { clock, dateFormat } from '#lib/i18n/dates.ts';
 import { m } from '#lib/paraglide/messages.js';
 import type { OutgoingFiles } from '#lib/features/files/attachments.svelte.ts';
@@ -6,7 +6,7 @@ import { toast } from '#lib/ui/toast/toast.svelte.ts';
 import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { ConversationView } from '#lib/features/conversations/conversation-view.svelte.ts';
 
-/** Hands a message over to be sent at that time; its files go up first. */
+/** Schedules a message after its uploads. */
 export async function later(
   conversationView: ConversationView,
   content: string,

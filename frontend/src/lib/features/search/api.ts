@@ -1,4 +1,4 @@
-/** Searching. */
+/** API types of searches. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Message } from '#lib/api/types.ts';
 

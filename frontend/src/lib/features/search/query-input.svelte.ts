@@ -6,7 +6,7 @@ export class QueryInput {
   chips = $state.raw<readonly Chip[]>([]);
   text = $state('');
 
-  /** The operator that is being typed. */
+  /** Operator being typed. */
   readonly pending = $derived(pendingIn(this.text));
   readonly q = $derived(asText(this.chips, this.text));
   readonly words = $derived(wordsOf(this.text));
@@ -20,7 +20,7 @@ export class QueryInput {
     this.#addChips([...taken.chips, ...chips]);
   }
 
-  /** The people and places that were chosen. */
+  /** Ids of chosen people and places. */
   ids(op: 'from' | 'in'): Id[] {
     return this.chips.flatMap((chip) => (chip.op === op && chip.id ? [chip.id] : []));
   }

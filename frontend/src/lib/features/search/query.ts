@@ -40,7 +40,7 @@ function chipOf(name: string, value: string): Chip | undefined {
   return DATE.test(value) ? { op, value: small } : undefined;
 }
 
-/** `name:value` or `name:"a value"`, at the beginning or after a space. */
+/** `name:value` or `name:"a value"`, at the start or after a space. */
 const OPERATOR = /(^|\s)([a-z]+):("[^"]*"|[^\s"]+)(?=\s|$)/gi;
 
 /** Extracts complete operators. The last one is complete if a space follows or `isWhole` is set. */
@@ -58,7 +58,7 @@ export function extractChips(text: string, isWhole = false): { chips: Chip[]; re
   return { chips, rest: chips.length > 0 ? rest.replace(/\s+/g, ' ').trimStart() : text };
 }
 
-/** The operator that is being typed at the end of the text. */
+/** Operator being typed at the end of the text. */
 export function pendingIn(text: string): { op: Operator; value: string; from: number } | null {
   const found = /(?:^|\s)([a-z]+):("?)([^"]*)$/i.exec(plainMarks(text));
   if (!found) return null;
@@ -73,7 +73,7 @@ export function plainMarks(text: string): string {
   return text.replace(/[“”„‟«»＂]/g, '"').replaceAll('：', ':');
 }
 
-/** A chip as it is typed. */
+/** Text form of a chip. */
 export function written({ op, value }: Chip): string {
   return /\s/.test(value) ? `${op}:"${value}"` : `${op}:${value}`;
 }

@@ -2,7 +2,7 @@ import { asText, type Chip } from './query.ts';
 
 type RecentStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
-/** A search that was made. */
+/** Recent search. */
 export interface Recent {
   readonly chips: readonly Chip[];
   readonly text: string;

@@ -18,13 +18,13 @@ export interface SearchQuery {
   readonly type: SearchType;
   readonly sort: SearchSort;
   readonly isExact: boolean;
-  /** Left out: everywhere. */
+  /** All workspaces if omitted. */
   readonly workspaceId?: Id | undefined;
 }
 
 /** Removable filter and the number of hits without it. */
 export interface Relief {
-  /** Undefined: the quotation marks. */
+  /** Undefined for the quotation marks. */
   readonly chip?: Chip;
   readonly count: number;
 }
@@ -69,7 +69,7 @@ export class SearchStore {
   corrections = $state.raw<SearchCorrection[]>([]);
   isCorrected = $state(false);
   isFilling = $state(false);
-  /** The server reached its time limit: there may be more than was found. */
+  /** The server hit its time limit, so there may be more. */
   timedOut = $state(false);
   tookMs = $state(0);
   searchedTo = $state<Timestamp | null>(null);

@@ -14,7 +14,7 @@ export interface Suggestion {
   readonly conversation?: Conversation;
 }
 
-/** An operator that is offered before anything is typed. */
+/** Operator suggested before typing. */
 export interface OfferedOperator {
   readonly op: Operator;
   readonly hint: string;
@@ -25,7 +25,7 @@ const TYPING_PAUSE = 150;
 
 export const offered = (): OfferedOperator[] => OPERATORS.map((op) => ({ op, hint: operatorHint[op]() }));
 
-/** A date as the server reads it, where the reader is. */
+/** Local date in the server's format. */
 function isoDate(at: Date, parts: 2 | 3): string {
   return [at.getFullYear(), at.getMonth() + 1, at.getDate()]
     .slice(0, parts)

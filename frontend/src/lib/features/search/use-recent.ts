@@ -7,7 +7,7 @@ export function useRecent(): RecentSearchesStore {
   return new RecentSearchesStore(storage(), session.account?.id ?? '');
 }
 
-/** A browser may forbid it. */
+/** Storage may be blocked. */
 function storage(): Storage | undefined {
   try {
     return localStorage;

@@ -1,4 +1,4 @@
-/** Chats with assistants that are shown to others of their workspace. */
+/** API types of shared chats. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Always, Id, Sender } from '#lib/api/types.ts';
 import type { Api } from '#lib/api/client.ts';
@@ -14,7 +14,7 @@ export type SharedMessage = Omit<Always<Described.SharedMessage, 'model'>, 'send
 
 export const fetchShare = (api: Api, conversationId: Id) => api.get(`/conversations/${conversationId}/share`);
 
-/** Shares the chat as it is now. */
+/** Shares the current state of a chat. */
 export const shareChat = (api: Api, conversationId: Id) => api.put(`/conversations/${conversationId}/share`, {});
 
 export const unshareChat = (api: Api, conversationId: Id) => api.delete(`/conversations/${conversationId}/share`);

@@ -3,7 +3,7 @@ export function isBesideChats(pathname: string): boolean {
   return /^\/(settings|workspaces|admin|usage|plans|tasks|notes|search|tools)(\/|$)/.test(pathname);
 }
 
-/** Searching has a page of its own and belongs to the conversations. */
+/** The search page belongs to the conversations. */
 export function isSearch(pathname: string): boolean {
   return pathname === '/search';
 }

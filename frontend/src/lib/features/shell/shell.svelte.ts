@@ -39,7 +39,7 @@ export interface OpenThread {
 /** Artifact beside its conversation. */
 export interface OpenArtifact {
   readonly conversationId: string;
-  /** The thread in which it was said. */
+  /** Thread of the message. */
   readonly rootId: string | null;
   readonly block: Block;
   /** Log with its other versions. */
@@ -57,9 +57,9 @@ export class ShellStore {
   artifact = $state.raw<OpenArtifact | null>(null);
   /** Message shown with its neighbours. */
   around = $state<string | null>(null);
-  /** The reply that is to be shown as soon as its thread is. */
+  /** Reply to show once the thread is loaded. */
   replyTarget = $state<string | null>(null);
-  /** The message that is to be shown as soon as the conversation is. */
+  /** Message to show once the conversation is loaded. */
   target = $state<string | null>(null);
   /** Conversation of the find bar. */
   finding = $state<string | null>(null);
@@ -87,7 +87,7 @@ export class ShellStore {
     this.openPanel('artifact');
   }
 
-  /** Back to the thread that it was opened from. */
+  /** Returns to the thread it was opened from. */
   closeArtifact(): void {
     const { conversationId, rootId = null } = this.artifact ?? {};
     if (conversationId && rootId) this.openThread({ conversationId, rootId });

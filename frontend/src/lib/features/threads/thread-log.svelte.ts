@@ -6,7 +6,7 @@ import type { Placed } from '#lib/realtime/state.ts';
 import { ConversationLog, type LogHost } from '#lib/features/conversations/conversation-log.svelte.ts';
 
 export class ThreadLog extends ConversationLog {
-  /** Null while it isn't known. */
+  /** Null while unknown. */
   own = $state.raw<ThreadOwn | null>(null);
   /** Number of summaries received; older pages are stale. */
   #tellings = 0;
@@ -24,7 +24,7 @@ export class ThreadLog extends ConversationLog {
     return this.find(this.rootId)?.thread ?? null;
   }
 
-  /** The reader comes in; the conversation had come as far as `last` before. */
+  /** Opens the thread at the conversation's event `last`. */
   async enter(last: number): Promise<void> {
     this.noteLatestSeq(last);
     if (this.isLoaded) this.markUnread();
@@ -85,7 +85,7 @@ export class ThreadLog extends ConversationLog {
     );
   }
 
-  /** The server has it already. */
+  /** Already on the server. */
   override repeatRead(): void {}
 
   /** Thread read positions use reply numbers. */

@@ -24,7 +24,7 @@ const LONG = 80;
 const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The arguments of a call; null where they are no JSON object. */
+/** Arguments of a call; null if they are no JSON object. */
 export function readArguments(json: string): Json | null {
   try {
     const value: unknown = JSON.parse(json);
@@ -39,7 +39,7 @@ export function givenOf(given: Json, name: string): unknown {
   return Object.hasOwn(given, name) ? given[name] : undefined;
 }
 
-/** Null where they can only be written as JSON. */
+/** Null if only JSON can express them. */
 export function fieldsOf(schema: unknown, given: Json): ToolField[] | null {
   const known = isObject(schema) && isObject(schema.properties) ? schema.properties : null;
   if (known === null || !isObject(schema)) return null;

@@ -17,10 +17,10 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 100;
 
-/** Servers that offer tools to assistants, as admins see them. */
+/** Tool servers for admins. */
 export class ToolServersStore {
   readonly list: PagedResource<ToolServer>;
-  /** Programs that the server's settings name. */
+  /** Commands from the configuration. */
   readonly commands: PagedResource<ToolCommand>;
   /** Servers being checked. */
   checking = $state.raw<ReadonlySet<Id>>(new Set());
@@ -52,7 +52,7 @@ export class ToolServersStore {
     this.list.remove((server) => server.id === id);
   }
 
-  /** Asks it for its tools; where that fails its `error` says why. */
+  /** Loads the tools of a server; `error` tells why that failed. */
   async check(id: Id): Promise<ToolServer> {
     this.checking = new Set([...this.checking, id]);
     try {
@@ -77,7 +77,7 @@ export function offeredServers(api: Api): PagedResource<OfferedServer> {
   return new PagedResource((page) => api.get('/mcp_servers', { page, page_size: PAGE_SIZE }));
 }
 
-/** A server’s prompt as one of a workspace’s is used: places to fill in, and the text that the server makes of them. */
+/** Adapts a server prompt to a workspace prompt: variables and server-side rendering. */
 export interface RenderedPrompt extends UsablePrompt {
   id: string;
   server: string;

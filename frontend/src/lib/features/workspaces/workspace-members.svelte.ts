@@ -21,7 +21,7 @@ export class WorkspaceMembersStore {
     });
   }
 
-  /** A part of a name, or a whole address; empty: everyone. */
+  /** Part of a name or a complete email address; empty for everyone. */
   get query(): string {
     return this.#query;
   }

@@ -17,7 +17,7 @@ export class WorkspacesStore {
 
   readonly #api: Api;
   readonly #storage: Pick<Storage, 'getItem' | 'setItem'> | undefined;
-  /** Being left or deleted right now, from here. */
+  /** Workspaces being left or deleted by this client. */
   readonly #leaving = new Set<Id>();
   #requestedAt: number | null = null;
   #reading: Promise<void> = Promise.resolve();
@@ -38,7 +38,7 @@ export class WorkspacesStore {
     return this.#requestedAt;
   }
 
-  /** The chosen one; else the shared one, for that is where the others are; else the personal one. */
+  /** Current workspace: chosen, else the shared one, else the personal one. */
   get current(): Workspace | undefined {
     return (
       this.items.find((workspace) => workspace.id === this.#currentId) ??
@@ -125,7 +125,7 @@ export class WorkspacesStore {
     return found.items.toSorted((a, b) => Number(b.is_default) - Number(a.is_default));
   }
 
-  /** People of one workspace by a part of their name; the whole address finds them too. */
+  /** Members of a workspace by part of a name or complete email address. */
   findPeople(id: Id, q: string, { page_size = 50 } = {}): Promise<Page<User>> {
     return this.#api.get('/users', { workspace_id: id, q: q === '' ? undefined : q, page_size });
   }

@@ -14,7 +14,7 @@ interface PendingQuestion extends Question {
 /** Question shown by the confirmation dialog. */
 export const pendingQuestion = $state<{ question: PendingQuestion | null }>({ question: null });
 
-/** Asks before something that cannot be undone: `if (await confirmed({…})) …` */
+/** Confirms an irreversible action: `if (await confirmed({…})) …` */
 export function confirmed(question: Question): Promise<boolean> {
   pendingQuestion.question?.answer(false);
   return new Promise((resolve) => {

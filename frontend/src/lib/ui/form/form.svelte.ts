@@ -35,7 +35,7 @@ export class Form<Field extends string> {
       const problem = this.#problems[field](this.values[field]);
       if (problem) this.errors[field] = problem;
     };
-    // A press on a link or button below must find it where it was: nothing moves until it is over.
+    // Errors appear after the click, so that its target doesn't move.
     if (document.documentElement.matches(':active'))
       addEventListener('pointerup', () => setTimeout(check), { once: true });
     else check();
@@ -46,7 +46,7 @@ export class Form<Field extends string> {
     if (this.errors[field] && !this.#problems[field](this.values[field])) this.errors[field] = undefined;
   }
 
-  /** Runs `send` when all is well; the first field at fault gets the focus. True when it went through. */
+  /** Validates and sends; focuses the first invalid field. Returns whether it succeeded. */
   async submit(element: HTMLFormElement, send: (values: Record<Field, string>) => Promise<unknown>): Promise<boolean> {
     if (this.busy || this.wait > 0) return false;
     this.failure = null;

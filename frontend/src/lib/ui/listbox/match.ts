@@ -30,7 +30,7 @@ export function split(text: string, query: string): { before: string; match: str
   };
 }
 
-/** The items that fit, best first, in their own order where they fit equally. */
+/** Matching items, best first, otherwise in their order. */
 export function best<T>(items: readonly T[], query: string, textOf: (item: T) => string, most: number): T[] {
   return items
     .map((item, index) => ({ item, index, rank: rank(textOf(item), query) }))

@@ -1,4 +1,4 @@
-/** Programs that call the gateway, to be copied: the key is in the environment, not in the text. */
+/** Code examples; the key is read from the environment. */
 
 export interface Example {
   id: string;

@@ -20,7 +20,7 @@ function tokensProblem(value: string): string | undefined {
   return isFit ? undefined : m.assistant_tokens_wrong({ most: number(MAX_ANSWER_TOKENS) });
 }
 
-/** An assistant as it is being written. */
+/** Draft of an assistant. */
 export class AssistantDraft {
   readonly form: Form<Field>;
   picture = $state.raw<Picture | null>(null);
@@ -90,7 +90,7 @@ export class AssistantDraft {
     return JSON.stringify(this.input) !== this.#kept;
   }
 
-  /** The server has it as it is. */
+  /** Marks the draft as saved. */
   markSaved(): void {
     this.#toolsBefore = this.tools;
     this.#kept = JSON.stringify(this.input);

@@ -1,4 +1,4 @@
-/** The files that one assistant answers from, or all of them in a section or a workspace: those that the server has, and those on their way. */
+/** Knowledge files of an assistant, section or workspace: stored and uploading. */
 import { SvelteMap } from 'svelte/reactivity';
 import { ApiError, newId, type Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
@@ -25,7 +25,7 @@ export function ofFolder(files: Iterable<File>): File[] {
   });
 }
 
-/** A file that the server doesn't have yet, or won't take. */
+/** File that is not stored yet or was rejected. */
 export interface Adding {
   readonly key: string;
   readonly name: string;
@@ -33,7 +33,7 @@ export interface Adding {
   readonly size: number;
   /** Upload progress, from 0 to 1. */
   readonly share: number;
-  /** Why it could not be added. */
+  /** Error of the upload. */
   readonly failure: string | null;
   /** Whether the upload failed permanently. */
   readonly isFinal: boolean;
@@ -77,7 +77,7 @@ export class KnowledgeStore {
     this.state = new Resource(() => api.get(this.#path, this.#place));
   }
 
-  /** A section has files in several workspaces. */
+  /** Sections may have files in several workspaces. */
   get #place(): { workspace_id?: Id } {
     return 'section_id' in this.#shelf ? { workspace_id: this.#shelf.workspace_id } : {};
   }
@@ -108,7 +108,7 @@ export class KnowledgeStore {
       if (type !== 'knowledge.changed') return;
       const told = new Map<string, unknown>(Object.entries(payload));
       const own = new Map<string, unknown>(Object.entries(this.#shelf));
-      // An assistant’s and a section’s files are not the workspace’s that they are in.
+      // Files of assistants and sections don't belong to the workspace.
       const keys = ['assistant_id', 'section_id', ...own.keys()];
       if (!keys.every((key) => told.get(key) === own.get(key))) return;
       this.#heard += 1;
@@ -187,7 +187,7 @@ export class KnowledgeStore {
     this.#change(key, { failure, isFinal, share: 0 });
   }
 
-  /** Tries once more to add it. */
+  /** Retries an upload. */
   again(key: string): void {
     this.#change(key, { failure: null });
     this.#startNext();
@@ -211,7 +211,7 @@ export class KnowledgeStore {
     this.#updateFiles((files) => files.filter((file) => file.id !== id));
   }
 
-  /** The page is left. */
+  /** The page was left. */
   close(): void {
     for (const { abort } of this.#jobs.values()) abort.abort();
     this.#jobs.clear();

@@ -1,9 +1,9 @@
-// Large: only ever imported when it is needed.
+// Large: import on demand only.
 import { ZxcvbnFactory } from '@zxcvbn-ts/core';
 import { adjacencyGraphs, dictionary } from '@zxcvbn-ts/language-common';
 import type { Score } from './strength-meter.svelte.ts';
 
-/** Longer ones are strong, or made to keep this busy. */
+/** Longer passwords are strong; the limit also bounds the work. */
 const MAX_CHECKED_CHARS = 64;
 
 const guesser = new ZxcvbnFactory({ dictionary, graphs: adjacencyGraphs, maxLength: MAX_CHECKED_CHARS });

@@ -7,7 +7,7 @@ export interface Rule {
   holds: boolean;
 }
 
-/** The server's rules for a new password, and which of them hold. Its list of common ones is longer than ours. */
+/** Password rules of the server and their state. Its list of common passwords is longer. */
 export function rulesFor(policy: PasswordPolicy, password: string, email: string, isCommon: boolean): Rule[] {
   const has = (what: RegExp) => what.test(password);
   const isTyped = password !== '';

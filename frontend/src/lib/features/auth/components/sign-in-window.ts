@@ -6,7 +6,7 @@ export const SIGNED_IN = '/signed-in';
 
 const WINDOW_FEATURES = 'popup,width=480,height=680';
 
-/** Signs in at a provider in a window of its own, so that this page stays as it is. False where the browser allows none. */
+/** Opens a sign-in popup. Returns false if the browser blocks it. */
 export function signInWindow(provider: string, here: string): boolean {
   const path = (next: string) => `/login?${new URLSearchParams({ with: provider, next })}`;
   if (window.open(withBase(path(SIGNED_IN)), 'natter-sign-in', WINDOW_FEATURES)) return true;

@@ -6,7 +6,7 @@ const AFTER = 120;
 
 /** Password strength; the library is loaded with the first input. */
 export class Strength {
-  /** `null`: nothing typed, or not known yet. */
+  /** Null if empty or not computed yet. */
   score = $state<Score | null>(null);
   isCommon = $state(false);
 

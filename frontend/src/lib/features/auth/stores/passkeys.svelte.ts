@@ -4,7 +4,7 @@ import type { Id } from '#lib/api/types.ts';
 import { createPasskey } from '../webauthn.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
-/** Passkeys that sign this account in. */
+/** Passkeys of the account. */
 export class PasskeysStore {
   readonly list: PagedResource<Passkey>;
   readonly #api: Api;

@@ -3,9 +3,9 @@ import type { TotpSetup } from '../api.ts';
 
 /** Authenticator app as second factor. */
 export class SecondFactorStore {
-  /** Being set up: not on before its first code. */
+  /** Set-up in progress, inactive until the first code. */
   setup = $state.raw<TotpSetup | null>(null);
-  /** Shown once, when it has just been switched on. */
+  /** Recovery codes, shown once after activation. */
   recoveryCodes = $state.raw<string[]>([]);
   readonly #api: Api;
   readonly #changed: () => Promise<void>;

@@ -1,7 +1,7 @@
 /** Labels of payments in the console. */
 import type { AdminPayment, PaymentStatus } from '../api.ts';
 import { money } from '../logic/amounts.ts';
-import { methodGroupName } from '../logic/payment-methods.ts';
+import { paymentMethodName } from '../logic/payment-methods.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 /** Statuses; those that need action first. */
@@ -20,9 +20,9 @@ export const STATUSES: readonly PaymentStatus[] = [
 /** Filter value: payments with a refund that needs a decision. */
 export const STUCK = 'stuck' as const;
 
-/** Why a payment is in quarantine. */
+/** Reason of the quarantine. */
 export function quarantineReason(payment: AdminPayment): string {
-  const way = methodGroupName(payment.gateway);
+  const way = paymentMethodName(payment.gateway);
   const { paid_amount: amount, paid_currency: currency } = payment;
   switch (payment.quarantine) {
     case 'amount':

@@ -6,7 +6,7 @@ import { m } from '#lib/paraglide/messages.js';
 
 export const METRICS: readonly QuotaMetric[] = ['answers', 'gateway_calls', 'tokens', 'storage', 'members'];
 
-/** Storage is typed in gigabytes. */
+/** Storage is entered in gigabytes. */
 const GIGABYTE = 1_024 ** 3;
 
 export type PlanField = 'name' | 'credits' | 'features' | 'trial_days' | QuotaMetric;

@@ -1,14 +1,14 @@
-/** Amounts of money, as people read them where they live. */
+/** Formatting of money. */
 import { regional } from '#lib/i18n/dates.ts';
 import type { Plan, Price } from '../api.ts';
 
-/** “€11.00”, “290.000 ₫”, “¥1,500”: dong and yen have no smaller unit. */
+/** “€11.00”, “290.000 ₫”, “¥1,500”: VND and JPY have no minor unit. */
 export function money({ amount, currency }: Price, locale = regional()): string {
   const format = new Intl.NumberFormat(locale, { style: 'currency', currency, currencyDisplay: 'narrowSymbol' });
   return format.format(amount / 10 ** digitsOf(format));
 }
 
-/** An amount on a price tag: “€11”, but “€11.50”. */
+/** Price without empty decimals: “€11”, “€11.50”. */
 export function tag({ amount, currency }: Price, locale = regional()): string {
   const options = { style: 'currency', currency, currencyDisplay: 'narrowSymbol' } as const;
   const digits = digitsOf(new Intl.NumberFormat(locale, options));
@@ -38,13 +38,13 @@ export function minorOf(text: string, currency: string): number | null {
   return Number(whole + rest.padEnd(decimals, '0'));
 }
 
-/** An amount of money, to be edited: without separators. */
+/** Amount without separators, for editing. */
 export function editablePrice({ amount, currency }: Price): string {
   const decimals = decimalsOf(currency);
   return (amount / 10 ** decimals).toFixed(decimals);
 }
 
-/** Every currency that can be named here. */
+/** All currencies with a known name. */
 export const CURRENCIES = 'USD EUR GBP JPY VND KRW AUD CAD SGD'.split(' ');
 
 const CURRENCY_OF: Record<string, string> = {
@@ -69,7 +69,7 @@ export function localCurrency(languages: readonly string[] = navigator.languages
   return undefined;
 }
 
-/** A language that says no region is taken for that of most who speak it. */
+/** Uses the likely region of a language without one. */
 function regionOf(language: string): string | undefined {
   try {
     return new Intl.Locale(language).maximize().region;
@@ -78,12 +78,12 @@ function regionOf(language: string): string | undefined {
   }
 }
 
-/** Every currency in which something is offered. */
+/** Currencies of the offered plans. */
 export function currenciesOf(plans: readonly Plan[]): string[] {
   return [...new Set(plans.flatMap(({ prices }) => prices.map(({ currency }) => currency)))];
 }
 
-/** The plan’s price in that currency, else the first it has. */
+/** Price in a currency, or the first one. */
 export function priceIn({ prices }: Pick<Plan, 'prices'>, currency: string | undefined): Price | undefined {
   return prices.find((price) => price.currency === currency) ?? prices[0];
 }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { PaymentGateway, Plan } from '../api.ts';
-import { gatewayName, renewsByItself, methodGroupName, methodGroupsFor } from './payment-methods.ts';
+import { gatewayName, renewsByItself, paymentMethodName, paymentOptionsFor } from './payment-methods.ts';
 
 const PLAN: Plan = {
   id: 'p1',
@@ -26,7 +26,7 @@ const gateway = (name: string, currencies: string[], enabled = true): PaymentGat
 });
 
 it('offers what is on and takes one of the plan’s currencies, the chosen one first', () => {
-  const ways = methodGroupsFor(
+  const ways = paymentOptionsFor(
     PLAN,
     [
       gateway('stripe', ['USD', 'VND']),
@@ -44,6 +44,6 @@ it('offers what is on and takes one of the plan’s currencies, the chosen one f
 
 it('knows gateways by the server’s table, and others by their names', () => {
   expect(['stripe', 'momo', 'another'].map(gatewayName)).toEqual(['Stripe', 'MoMo', 'another']);
-  expect(['stripe', 'vnpay'].map(methodGroupName)).toEqual(['Card', 'VNPAY']);
+  expect(['stripe', 'vnpay'].map(paymentMethodName)).toEqual(['Card', 'VNPAY']);
   expect(['demo', 'stripe', 'paypal', 'momo', 'vnpay', 'another'].filter(renewsByItself)).toEqual(['demo', 'stripe']);
 });

@@ -3,7 +3,7 @@ import type { PaymentGateway, PaymentMethod, Plan, Price } from '../api.ts';
 import { m } from '#lib/paraglide/messages.js';
 import known from '../gateways.json';
 
-export interface MethodGroup {
+export interface PaymentOption {
   readonly gateway: string;
   readonly price: Price;
   readonly isDemo: boolean;
@@ -11,16 +11,16 @@ export interface MethodGroup {
   readonly method?: PaymentMethod;
 }
 
-export function keyOf({ gateway, method }: MethodGroup): string {
+export function keyOf({ gateway, method }: PaymentOption): string {
   return method?.id ?? gateway;
 }
 
 /** Gateways for a plan, in the preferred currency if possible. */
-export function methodGroupsFor(
+export function paymentOptionsFor(
   plan: Plan,
   gateways: readonly PaymentGateway[],
   currency: string | undefined
-): MethodGroup[] {
+): PaymentOption[] {
   return gateways
     .filter(({ enabled }) => enabled)
     .flatMap(({ name, currencies, is_demo }) => {
@@ -34,7 +34,7 @@ export function methodGroupsFor(
 const GATEWAYS: Record<string, { label: string; saves_methods: boolean } | undefined> = known;
 
 /** Display name of a payment method. */
-export function methodGroupName(gateway: string): string {
+export function paymentMethodName(gateway: string): string {
   if (gateway === 'stripe') return m.money_card();
   if (gateway === 'demo') return m.money_demo();
   return gatewayName(gateway);
@@ -51,7 +51,7 @@ export function renewsByItself(gateway: string): boolean {
 }
 
 /** Hint about the payment process. */
-export function methodGroupHint(gateway: string): string {
+export function paymentMethodHint(gateway: string): string {
   switch (gateway) {
     case 'stripe':
       return m.money_card_about();
@@ -62,5 +62,5 @@ export function methodGroupHint(gateway: string): string {
     case 'demo':
       return m.money_demo_about();
   }
-  return m.money_continue_at({ name: methodGroupName(gateway) });
+  return m.money_continue_at({ name: paymentMethodName(gateway) });
 }

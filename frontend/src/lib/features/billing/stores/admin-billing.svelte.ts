@@ -100,7 +100,7 @@ export class AdminPaymentStore {
   }
 }
 
-/** Credits that admins give and take. */
+/** Credits granted or deducted by admins. */
 export class GiftsStore {
   readonly #api: Api;
 
@@ -126,7 +126,7 @@ export class AdminLedgerStore {
 /** Filter of plans. */
 export type PlanView = 'offered' | 'withdrawn' | 'all';
 
-/** All plans, those that are no longer offered too. */
+/** All plans, including withdrawn ones. */
 export class AdminPlansStore {
   readonly list: PagedResource<Plan>;
   all = $state.raw<readonly Plan[]>([]);
@@ -167,7 +167,7 @@ export class AdminPlansStore {
   }
 }
 
-/** The payment methods. */
+/** Gateways. */
 export class AdminGatewaysStore {
   readonly list: PagedResource<AdminPaymentGateway>;
   /** Test results by gateway. */

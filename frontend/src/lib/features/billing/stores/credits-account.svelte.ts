@@ -9,7 +9,7 @@ const PAGE_SIZE = 50;
 
 export type DemoOutcome = 'paid' | 'paid_once' | 'failed';
 
-/** A workspace that pays; of a plan one seat for each member. */
+/** Paying workspace with one seat per member. */
 export interface Seats {
   workspace_id: Id;
   seats?: number;

@@ -24,7 +24,7 @@ export class PaymentWatchStore {
     this.payment = new Resource(() => api.get(`/payments/${id}`));
   }
 
-  /** Answers how to stop. */
+  /** Returns a function that stops it. */
   follow(live: LiveUpdates): () => void {
     const leave = live.on((frame) => {
       // A quota change is most likely caused by this payment.

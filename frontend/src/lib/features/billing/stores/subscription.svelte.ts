@@ -27,7 +27,7 @@ export class SubscriptionStore {
     this.asked = new Resource(() => api.get('/subscription', this.#payer));
   }
 
-  /** Null: there is none, or it isn’t known yet. */
+  /** Null if none or unknown. */
   get current(): Subscription | null {
     const found = this.asked.value?.subscription ?? null;
     return found?.status === 'ended' ? null : found;
@@ -58,7 +58,7 @@ export class SubscriptionStore {
     return done;
   }
 
-  /** The next period, by hand. */
+  /** Pays the next period manually. */
   pay(): Promise<StartedPayment> {
     return this.#api.post('/subscription/pay', this.#payer);
   }
@@ -69,7 +69,7 @@ export class SubscriptionStore {
   }
 }
 
-/** Cards and the like that gateways keep. */
+/** Payment methods saved by gateways. */
 export class PaymentMethodsStore {
   readonly list: PagedResource<PaymentMethod>;
   readonly #api: Api;

@@ -1,4 +1,4 @@
-/** Moving tasks by the keyboard: Space picks one up, arrows carry it, Space puts it down, Esc puts it back. */
+/** Keyboard moves: Space picks a task up and drops it, arrows move it, Esc cancels. */
 import { tick } from 'svelte';
 import type { Task } from '../api.ts';
 import type { BoardView } from '../logic/board-view.svelte.ts';
@@ -14,7 +14,7 @@ const STEPS: Record<string, { across: number; down: number }> = {
 
 export const elementOf = (task: Task) => document.getElementById(`task-${task.id}`);
 
-/** A key was pressed on a card. */
+/** Handles a key on a card. */
 export function pressed(event: KeyboardEvent, view: BoardView, task: Task): void {
   if (event.ctrlKey || event.metaKey || event.altKey || !view.mayChange()) return;
   const { carried } = view;

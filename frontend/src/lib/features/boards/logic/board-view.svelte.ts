@@ -17,7 +17,7 @@ export class BoardView {
   opened = $state.raw<Opened | null>(null);
   /** Task of the move sheet. */
   held = $state.raw<Task | null>(null);
-  /** The column that is shown where there is room for one only. */
+  /** Visible column on narrow screens. */
   #shown = $state<Id | null>(null);
   /** Task being moved by keyboard, with its original position. */
   carried = $state.raw<Task | null>(null);

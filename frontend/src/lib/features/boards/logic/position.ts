@@ -12,18 +12,18 @@ export function before(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** A position after `after` and before `before`, each of which may be open. */
+/** A position after `after` and before `before`; either may be open. */
 export function between(after: string | null, before: string | null): string {
   if (!after) return before === null ? FIRST : (step(before, -1) ?? middle('', before));
   return before === null ? (step(after, 1) ?? middle(after, null)) : middle(after, before);
 }
 
-const undefined = (digit: string | undefined) => Math.max(0, DIGITS.indexOf(digit ?? '0'));
+const valueOf = (digit: string | undefined) => Math.max(0, DIGITS.indexOf(digit ?? '0'));
 
 /** Next or previous position by the leading digits; null at the limit. */
 function step(from: string, by: 1 | -1): string | null {
   let number = by as number;
-  for (let at = 0; at < COUNTED; at++) number += undefined(from[at]) * DIGITS.length ** (COUNTED - 1 - at);
+  for (let at = 0; at < COUNTED; at++) number += valueOf(from[at]) * DIGITS.length ** (COUNTED - 1 - at);
   if (number <= 0 || number >= DIGITS.length ** COUNTED) return null;
   let text = '';
   for (let at = 0; at < COUNTED; at++) {
@@ -36,19 +36,19 @@ function step(from: string, by: 1 | -1): string | null {
 
 function middle(after: string, before: string | null): string {
   let text = '';
-  // Zeros at its end make it no other place.
+  // Trailing zeros don't change a position.
   let [low, high] = [after, before === null ? null : trimmed(before)];
   for (;;) {
-    const from = undefined(low[0]);
+    const from = valueOf(low[0]);
     if (high === '') break;
-    const to = high === null ? DIGITS.length : undefined(high[0]);
+    const to = high === null ? DIGITS.length : valueOf(high[0]);
     if (to - from > 1) return trimmed(text + (DIGITS[Math.floor((to + from) / 2)] ?? ''));
     if (high !== null && to < from) break;
     if (high !== null && to === from) {
       text += DIGITS[from] ?? '';
       high = high.slice(1);
     } else if (high !== null && high.length > 1) {
-      // A shorter one lies before it.
+      // A prefix sorts before longer strings.
       return trimmed(text + (high[0] ?? ''));
     } else {
       text += DIGITS[from] ?? '';

@@ -124,7 +124,7 @@ export class BoardStore {
     };
   }
 
-  /** Any task of the board, archived ones too. */
+  /** A task of the board, including archived ones. */
   async find(id: Id): Promise<Task> {
     return this.#tasks.get(id) ?? (await this.#api.get(`/tasks/${id}`));
   }
@@ -253,7 +253,7 @@ export class BoardStore {
     }
   }
 
-  /** Answers and events may cross: the later version counts. */
+  /** Responses and events may cross: the later version wins. */
   #upsertTask(task: Task): void {
     const have = this.#tasks.get(task.id);
     if (have && have.version > task.version) return;

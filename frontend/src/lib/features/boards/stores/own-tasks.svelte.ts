@@ -5,7 +5,7 @@ import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 100;
-/** Several changes at once are one reason to look. */
+/** Combines several changes, in milliseconds. */
 const RELOAD_DELAY = 300;
 const WEEK = 7 * 86_400_000;
 
@@ -13,7 +13,7 @@ export type DueFilter = 'late' | 'week';
 
 /** Filter in the URL. */
 export interface OwnTaskFilter {
-  /** Done ones, in place of the others. */
+  /** Completed tasks instead of open ones. */
   readonly isDone: boolean;
   readonly conversationId: Id | null;
   readonly label: string | null;

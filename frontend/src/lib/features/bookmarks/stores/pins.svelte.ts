@@ -1,4 +1,4 @@
-/** The pinned messages of a conversation, those pinned last first. */
+/** Pinned messages of a conversation, latest pin first. */
 import type { Api } from '#lib/api/client.ts';
 import type { Id, Message } from '#lib/api/types.ts';
 import { renamed } from '#lib/realtime/renamed.ts';
@@ -6,7 +6,7 @@ import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 /** Maximum number of pins per conversation. */
-const MAX_ITEMS = 100;
+const MAX_PINS = 100;
 
 export class PinsStore {
   readonly list: PagedResource<Message>;
@@ -16,7 +16,7 @@ export class PinsStore {
   constructor(api: Api, id: Id) {
     this.#api = api;
     this.#id = id;
-    this.list = new PagedResource((page) => api.get(`/conversations/${id}/pins`, { page, page_size: MAX_ITEMS }));
+    this.list = new PagedResource((page) => api.get(`/conversations/${id}/pins`, { page, page_size: MAX_PINS }));
   }
 
   follow(live: LiveUpdates): () => void {

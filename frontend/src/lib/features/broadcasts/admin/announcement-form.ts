@@ -32,7 +32,7 @@ export function chosenOf(audience: Audience | undefined): AnnouncementChoice {
   };
 }
 
-/** A moment as a field for date and time has it, where the reader lives: `2026-11-24T22:00`. Empty: none. */
+/** Value of a datetime-local field in local time: `2026-11-24T22:00`; empty for none. */
 export function localOf(timestamp: Timestamp | null | undefined): string {
   if (!timestamp) return '';
   const at = new Date(timestamp);

@@ -9,7 +9,7 @@ const PAGE_SIZE = 50;
 /** Filter of broadcasts. */
 export type BroadcastQuery = FilterOf<'/broadcasts'>;
 
-/** The announcements that were written, as admins see them. */
+/** Broadcasts for admins. */
 export class BroadcastsStore {
   readonly list: PagedResource<Broadcast>;
   readonly #api: Api;

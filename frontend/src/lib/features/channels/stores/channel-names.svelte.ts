@@ -17,7 +17,7 @@ export class ChannelNamesStore {
     this.#conversations = conversations;
   }
 
-  /** Undefined where it isn't known yet, is no channel, or is none of the reader's business. */
+  /** Undefined while unknown, for other conversations and without access. */
   nameOf(id: Id): string | undefined {
     const found = this.#conversations.get(id) ?? this.#others.get(id);
     if (!found && this.#conversations.isLoaded) queueMicrotask(() => void this.#load(id));

@@ -2,7 +2,7 @@ import type { AuditAction } from '#lib/features/auth/api.ts';
 import { nameIn } from '#lib/util/enum-lookup.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-/** Every action that is recorded, as people call it. The compiler asks for the name of a new one. */
+/** Labels of all audit actions; exhaustive. */
 const NAMES: Record<AuditAction, () => string> = {
   'auth.signup': m.audit_auth_signup,
   'auth.signin': m.audit_auth_signin,

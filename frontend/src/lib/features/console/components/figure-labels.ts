@@ -28,7 +28,7 @@ export const FIGURES: Record<FigureName, FigureStyle> = {
   failed_sign_ins: { name: m.figure_sign_ins, format: count, union: 'sum' }
 };
 
-/** All of the time in one number. */
+/** Single value of the whole period. */
 export function summary(name: FigureName, values: readonly (number | null)[]): number {
   const there = values.filter((value) => value !== null);
   if (known(FIGURES, name)?.union === 'most') return Math.max(0, ...there);
@@ -38,7 +38,7 @@ export function summary(name: FigureName, values: readonly (number | null)[]): n
 const LABELS: Record<FiguresRange, (time: Date) => string> = {
   '1h': (time) => clock(time),
   '24h': (time) => clock(time),
-  // Days are those of UTC.
+  // Days in UTC.
   '30d': (time) => dateFormat({ day: 'numeric', month: 'short', timeZone: 'UTC' }).format(time)
 };
 
@@ -68,17 +68,17 @@ export function incidentWords({ kind, detail }: Incident): { what: string; next:
 
 interface Amount {
   count: number;
-  /** The count, as it is written. */
+  /** Formatted count. */
   amount: string;
 }
 
-interface IncidentSeverity {
+interface ImpactText {
   some: (impact: Amount) => string;
   none: () => string;
   people?: (people: Amount) => string;
 }
 
-const INCIDENT_SEVERITY: Record<IncidentKind, IncidentSeverity> = {
+const IMPACT_TEXTS: Record<IncidentKind, ImpactText> = {
   database: { some: m.felt_database, none: m.felt_nobody, people: m.felt_people_there },
   redis: { some: m.felt_redis, none: m.felt_nobody_late, people: m.felt_people_there },
   ai: { some: m.felt_ai, none: m.felt_nobody, people: m.felt_people_asked },
@@ -92,7 +92,7 @@ const amountOf = (value: number): Amount => ({ count: value, amount: count(value
 
 /** Impact of an incident, if it was counted. */
 export function impactWords({ kind, impact, people, instances }: Incident): string {
-  const words = known(INCIDENT_SEVERITY, kind);
+  const words = known(IMPACT_TEXTS, kind);
   // Without Redis on a single instance no delivery was affected.
   if (!words || typeof impact !== 'number' || (kind === 'redis' && instances < 2)) return '';
   if (impact === 0) return words.none();

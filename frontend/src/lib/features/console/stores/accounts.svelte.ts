@@ -18,7 +18,7 @@ const PAGE_SIZE = 50;
 
 export type AccountFilter = FilterOf<'/admin/users'>;
 
-/** All accounts of the installation, for its admins. */
+/** Accounts of the installation, for admins. */
 export class AccountsStore {
   readonly list: PagedResource<Account>;
   readonly #api: Api;

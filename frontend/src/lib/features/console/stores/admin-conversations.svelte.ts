@@ -14,7 +14,7 @@ export type AdminConversationFilter = FilterOf<'/admin/conversations'>;
 export class AdminConversationsStore extends AdminResource<AdminConversation> {
   readonly list: PagedResource<AdminConversation>;
   #filter: AdminConversationFilter = {};
-  /** The last one of each page that was seen. */
+  /** Last item of each visited page. */
   #ends: Id[] = [];
 
   constructor(api: Api) {

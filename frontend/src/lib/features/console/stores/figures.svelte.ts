@@ -2,7 +2,7 @@ import type { Api } from '#lib/api/client.ts';
 import type { Figures, FiguresRange } from '../api.ts';
 import { Resource } from '#lib/api/resource.svelte.ts';
 
-/** The installation’s figures. */
+/** Metrics of the installation. */
 export class FiguresStore {
   readonly asked: Resource<Figures>;
   #range: FiguresRange = '1h';

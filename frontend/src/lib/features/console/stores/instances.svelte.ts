@@ -3,7 +3,7 @@ import type { Instance } from '../api.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 export interface InstanceFilter {
-  /** A part of the host’s name, or of the id. */
+  /** Part of the host name or id. */
   text: string;
   version: string;
   /** Filter by health. */

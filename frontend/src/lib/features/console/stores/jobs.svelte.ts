@@ -35,14 +35,14 @@ export class JobsStore {
     await this.#again();
   }
 
-  /** All that were given up, or those of the kind that is shown; answers how many. */
+  /** Requeues all dead jobs, or those of the current kind; returns their number. */
   async requeueAll(): Promise<number> {
     const { requeued } = await this.#api.post('/admin/jobs/requeue', { kind: this.#kind });
     await this.#again();
     return requeued;
   }
 
-  /** Deletes all that were given up, or those of the kind that is shown; answers how many. */
+  /** Deletes all dead jobs, or those of the current kind; returns their number. */
   async discardAll(): Promise<number> {
     const { deleted } = await this.#api.delete('/admin/jobs', { kind: this.#kind });
     await this.#again();

@@ -4,14 +4,14 @@ import type { Id } from '#lib/api/types.ts';
 import { Resource } from '#lib/api/resource.svelte.ts';
 
 /** Uses of the invitation link. */
-const MAX_ITEMS = 50;
+const MAX_INVITES = 50;
 
 /** Set-up state of the installation. */
 export class SetupStore {
   readonly asked: Resource<Setup>;
   mail = $state.raw<MailTest | null>(null);
   question = $state.raw<QuestionTest | null>(null);
-  /** A link for the others, made here. */
+  /** Invitation link created here. */
   link = $state.raw<string | null>(null);
   readonly #api: Api;
 
@@ -37,7 +37,7 @@ export class SetupStore {
 
   async invite(workspaceId: Id): Promise<void> {
     const made = await this.#api.post(`/workspaces/${workspaceId}/invitations`, {
-      max_uses: MAX_ITEMS,
+      max_uses: MAX_INVITES,
       role: 'member'
     });
     this.link = made.url;

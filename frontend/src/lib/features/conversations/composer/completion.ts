@@ -5,7 +5,7 @@ export interface Completing {
   /** Index of the trigger character. */
   readonly at: number;
   readonly query: string;
-  /** The caret. */
+  /** Caret position. */
   readonly end: number;
 }
 

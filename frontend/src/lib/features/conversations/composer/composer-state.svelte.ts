@@ -191,7 +191,7 @@ export class ComposerState {
   async #runAsCommand(): Promise<boolean> {
     const isPlain = this.#view.target.editing || this.attached.length > 0;
     if (isPlain || !/^(?:\/[a-z]+(?:\s|$)|\+[^\s\w]\S*$)/.test(this.text.trim())) return false;
-    // Pressing again must not run it twice.
+    // Prevents a second run.
     this.isSaving = true;
     try {
       return await (await import('../commands.ts')).executed(this.#commandField, this.text);

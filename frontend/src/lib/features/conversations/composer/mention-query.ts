@@ -12,7 +12,7 @@ export function mentionsAfterEdit(text: string, names: readonly Name[], before: 
   return [...called, ...before.filter(isUnknown)];
 }
 
-/** The text with `@here` in place of each `@all` that calls, and of none that is only text. */
+/** Replaces each mention `@all` by `@here`. */
 export function withHere(text: string, names: readonly Name[]): string {
   const pieces = cutMentions(text, names).map(({ kind, text }) => ({ kind, text }));
   const joined = () => pieces.map((piece) => piece.text).join('');

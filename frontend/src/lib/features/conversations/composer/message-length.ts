@@ -12,7 +12,7 @@ export function characters(text: string): number {
 /** Remaining characters, once that is worth showing; negative if the text is too long. */
 export function remaining(text: string, most: number): number | null {
   const from = most * SAID_FROM;
-  // Code units are never fewer than characters: most texts need not be counted.
+  // Fast path: there are never fewer code units than characters.
   if (text.length < from) return null;
   const count = characters(text.trim());
   return count < from ? null : most - count;

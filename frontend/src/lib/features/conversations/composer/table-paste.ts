@@ -1,8 +1,8 @@
-/** A table out of a spreadsheet or a page, as markdown. */
+/** Converts a pasted HTML table to Markdown. */
 
 const MAX_CELLS = 2_000;
 
-/** Null where there is more or less than one table, one of a single cell, or too large a one. */
+/** Null unless there is exactly one table of reasonable size. */
 export function tableFrom(html: string): string | null {
   const { body: page } = new DOMParser().parseFromString(html, 'text/html');
   const table = page.querySelector('table');

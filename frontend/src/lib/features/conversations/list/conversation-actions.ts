@@ -18,7 +18,7 @@ export const mayLeave = (conversation: Conversation): boolean =>
 export const mayDelete = (conversation: Conversation): boolean =>
   !isPair(conversation) && !conversation.is_default && conversation.own?.role === 'owner';
 
-/** A group of so few is its members’ own. */
+/** In small groups every member may manage. */
 const SMALL_GROUP = 20;
 
 /** Same rule as the server's: channels and large groups are exported by managers who are members. */

@@ -29,15 +29,15 @@ export type Action =
 export interface Rights {
   readonly canWrite: boolean;
   readonly canReact?: boolean;
-  /** Messages may be answered in threads. */
+  /** Whether threads are available. */
   readonly hasThreads?: boolean;
   /** Whether messages can be forwarded, saved, pinned and linked. */
   readonly hasMarks?: boolean;
-  /** Others' messages, too. */
+  /** Includes messages of others. */
   readonly canDelete: boolean;
-  /** The reader has a position here that can be moved back. */
+  /** Whether the read position can be moved back. */
   readonly canMarkUnread?: boolean;
-  /** Aloud: this browser has a voice. */
+  /** Whether the browser can read aloud. */
   readonly canRead?: boolean;
   /** Whether another model can answer. */
   readonly canChooseModel?: boolean;

@@ -49,7 +49,7 @@ export function versionsOf(artifact: Artifact, all: readonly Artifact[]): readon
   return versions.some(({ text }) => text === artifact.text) ? versions : [...versions, artifact];
 }
 
-/** The name of the file that it is saved as. */
+/** File name for saving. */
 export function fileNameOf({ kind, language, title }: Artifact, otherwise: string): string {
   if (FILE_NAME.test(title)) return title;
   const name = (title || otherwise)
@@ -62,7 +62,7 @@ export function fileNameOf({ kind, language, title }: Artifact, otherwise: strin
   return `${name || 'file'}.${ending}`;
 }
 
-/** The page that shows it. */
+/** HTML page that shows it. */
 export function pageOf({ kind, text }: Artifact): string {
   if (kind !== 'svg') return text;
   return `<!doctype html><style>html,body{margin:0;min-height:100%}body{display:grid;place-items:center}svg{max-width:100%;height:auto}</style>${text}`;

@@ -15,7 +15,7 @@ export function placeOf(citation: Place): string {
   return [isolated(citation.file_name), spotOf(citation)].filter(Boolean).join(', ');
 }
 
-/** Slides have pages, too, which no browser shows. */
+/** Slides have page numbers, but browsers can't open them. */
 export function isPdf(fileName: string): boolean {
   return fileName.toLowerCase().endsWith('.pdf');
 }
@@ -55,7 +55,7 @@ function startOfLine(line: string): string {
   return end > 0 ? begin.slice(0, end) : begin;
 }
 
-/** Hyphens have a meaning of their own there. */
+/** Hyphens are syntax in text fragments. */
 function inFragment(text: string): string {
   return encodeURIComponent(text).replaceAll('-', '%2D');
 }

@@ -5,7 +5,7 @@ export interface Compared {
   readonly conversationId: string;
   /** Model of the second answer. */
   readonly model: string;
-  /** The answer that is there; null: the one to `question`. */
+  /** Existing answer; null for the answer to `question`. */
   readonly first: MessageView | null;
   /** Client id of the prompt. */
   readonly question: string | null;

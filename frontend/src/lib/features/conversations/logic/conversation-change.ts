@@ -75,7 +75,7 @@ export function changedBy(frame: DurableFrame, conversation: Conversation, me: I
   }
 }
 
-/** The server names so many people of a conversation. */
+/** Number of members listed by the server. */
 const MAX_NAMED = 20;
 
 /** Conversation after a membership change. */

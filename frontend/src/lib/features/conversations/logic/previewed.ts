@@ -5,7 +5,7 @@ const LINK = /(?<![\p{L}\p{N}])https?:\/\/[^\s<>"]+/gu;
 /** Punctuation after a URL. */
 const BEHIND = /[.,;:!?'*_~)\]]+$/;
 
-/** The sites of the first links, each once, without those in code. */
+/** Distinct hosts of the first links outside code. */
 export function previewedSites(text: string): string[] {
   const found = new Map<string, string>();
   let isFenced = false;

@@ -5,9 +5,9 @@ export interface Metrics {
   readonly size: number;
 }
 
-/** A view that shrinks is moved by the browser by so much, and not by its reader. */
+/** Shift caused by a shrinking viewport, not by scrolling. */
 const SLACK = 4;
-/** Close enough to the end to mean it. */
+/** Distance that counts as the end, in pixels. */
 const END_WITHIN = 32;
 /** Screens before the end at which older messages are loaded. */
 const ASK_AHEAD = 2;
@@ -21,12 +21,12 @@ export class ScrollAnchor {
     return this.#follows;
   }
 
-  /** Messages that came while the reader was elsewhere. */
+  /** Messages that arrived while away from the end. */
   get missed(): number {
     return this.#missed;
   }
 
-  /** The view moved. Only a move upwards leaves the end, and only one downwards reaches it: text that grows is no move. */
+  /** Handles scrolling. Only upward moves leave the end and only downward ones reach it. */
   scrolled({ offset, viewport, size }: Metrics): void {
     const distance = size - viewport - offset;
     const isUp = offset < this.#offset - 1;

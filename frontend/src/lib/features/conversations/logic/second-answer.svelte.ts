@@ -7,9 +7,9 @@ type Delta = Extract<ServerFrame, { type: 'message.delta' }>['payload'];
 export class SecondAnswer {
   /** Current state; null before the start. */
   message = $state.raw<Message | null>(null);
-  /** The version of the other answer that it has become; null: one of them is still written. */
+  /** Its version number in the chat; null while either answer streams. */
   version = $state.raw<number | null>(null);
-  /** The tools that it calls. */
+  /** Tool calls. */
   calls = $state.raw<readonly ToolCall[]>([]);
   /** Events before the id of the answer is known. */
   #early: ServerFrame[] = [];

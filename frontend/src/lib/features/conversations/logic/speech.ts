@@ -1,6 +1,6 @@
-/** Reads an answer aloud with the browser's own voices. */
+/** Text-to-speech with the browser's voices. */
 
-/** Browsers fall silent in the middle of a longer piece. */
+/** Browsers stop in the middle of long utterances. */
 const MAX_AT_ONCE = 200;
 const VIETNAMESE = /[ăđơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]/i;
 
@@ -42,7 +42,7 @@ export function speechChunks(text: string, most = MAX_AT_ONCE): string[] {
   return pieces;
 }
 
-/** The language to read a text in; undefined leaves it to the page. */
+/** Language of a text; undefined for that of the page. */
 export function languageOf(text: string): string | undefined {
   return VIETNAMESE.test(text) ? 'vi' : undefined;
 }

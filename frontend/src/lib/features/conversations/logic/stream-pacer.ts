@@ -36,7 +36,7 @@ export class Pacer {
   }
 }
 
-/** Never shows half of a surrogate pair. */
+/** Never splits a surrogate pair. */
 function wholeCharacters(text: string, length: number): number {
   const code = text.charCodeAt(length - 1);
   return length < text.length && code >= 0xd800 && code <= 0xdbff ? length + 1 : length;

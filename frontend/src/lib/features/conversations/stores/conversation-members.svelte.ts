@@ -7,7 +7,7 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 import type { PresenceStore } from '#lib/features/people/presence.svelte.ts';
 
 const PAGE_SIZE = 50;
-/** The server answers for so many at once whether they are here. */
+/** Maximum number of members watched for presence. */
 const MAX_WATCHED = 500;
 
 const RANK: Partial<Record<MemberRole, number>> = { owner: 0, admin: 1, member: 2 };
@@ -126,7 +126,7 @@ export class ConversationMembersStore {
     const isShown = this.list.items.some(isSame);
     if (this.#role !== null && member.role !== this.#role) return this.list.remove(isSame);
     if (!isShown && this.#query !== '') return;
-    // Beyond the pages that are loaded: it comes with its page.
+    // Not loaded yet; it comes with its page.
     if (isShown || !this.list.hasMore) this.list.upsert(member, isSame, byRoleAndName);
     else this.list.total += 1;
   }

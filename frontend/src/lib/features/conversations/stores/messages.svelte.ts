@@ -18,7 +18,7 @@ export interface MessageUpdates extends OutboxConnection {
   notify(type: string, payload: unknown): void;
 }
 
-/** Why one conversation of a sync is refused; the others are answered all the same. */
+/** Error of one conversation in a sync; the others succeed. */
 const SAID_AGAIN = new Set(['cursor_expired', 'not_found']);
 /** Logs that missed more events than this are reloaded instead. */
 const WORTH_CATCHING_UP = 1_000;
@@ -40,7 +40,7 @@ export class MessagesStore {
   readonly #shown = new Set<{ readonly id: string }>();
   /** Whether a conversation has a draft, which keeps it loaded. */
   isBegun: (conversationId: string) => boolean = () => false;
-  /** Threads that are shown, by the message that they belong to. */
+  /** Open threads by root message. */
   readonly #threads = new Map<string, ThreadLog>();
   readonly #live: MessageUpdates;
   readonly #host: LogHost;
@@ -241,7 +241,7 @@ export class MessagesStore {
     }
   }
 
-  /** The log of a conversation could not be read on from its cursor. */
+  /** The log can't be resumed from its cursor. */
   #refused(id: string, code: string): void {
     if (code === 'cursor_expired') for (const line of this.#linesOf(id)) void line.startOver();
     else if (code === 'not_found') this.#evict(id);
@@ -322,7 +322,7 @@ export class MessagesStore {
     } catch (error) {
       // The next hello retries.
       if (!this.#live.ready) return;
-      // A refusal that names no conversation is followed by `sync.done`, which does; where no answer came nothing is known.
+      // An error without a conversation is followed by `sync.done`. Without a response the state is unknown.
       const isSaidAgain = error instanceof ApiError && SAID_AGAIN.has(error.code);
       if (!isSaidAgain) for (const log of near) this.#doubtful.add(log.id);
     } finally {

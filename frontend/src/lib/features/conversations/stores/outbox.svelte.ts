@@ -11,7 +11,7 @@ import { asSent, isFault, isPassing } from '#lib/realtime/sending.ts';
 import type { Failure, Outgoing, Placed } from '#lib/realtime/state.ts';
 import type { OutgoingFiles } from '#lib/features/files/attachments.svelte.ts';
 
-/** A frame of the connection has a limit (64 KiB), which a text of more code units than this might reach. */
+/** Frames are limited to 64 KiB, which longer texts might exceed, in code units. */
 const LONG = 8_000;
 
 /** Sends a long message by REST. */
@@ -78,7 +78,7 @@ export class OutboxStore {
     this.#files = files;
   }
 
-  /** Messages that will be sent when the connection is back. */
+  /** Messages waiting for the connection. */
   get waiting(): number {
     return this.#queue.filter((outgoing) => outgoing.state !== 'failed').length;
   }
@@ -151,7 +151,7 @@ export class OutboxStore {
     return outgoing.client_id;
   }
 
-  /** Why the server refuses a message that was sent just now; null once it is out, or waits. */
+  /** Outcome of a message just sent: the failure, or null if it was sent or waits. */
   outcome(clientId: string): Promise<Failure | null> {
     const outgoing = this.#find(clientId);
     if (!outgoing || outgoing.state === 'failed' || !this.#canSend(outgoing.conversation_id))
@@ -208,7 +208,7 @@ export class OutboxStore {
     else this.#notify(conversation_id, { kind: 'waiting', client_id });
   }
 
-  /** The server has it: from here, from another tab, or from when no page was open. */
+  /** Handles a confirmed message: from here, another tab or the service worker. */
   acknowledge(clientId: string, seq: number): void {
     const outgoing = this.#find(clientId);
     if (!outgoing) return;
@@ -224,7 +224,7 @@ export class OutboxStore {
     this.#notify(outgoing.conversation_id, { kind: 'discarded', client_id: clientId });
   }
 
-  /** Sends it without the files that could not be uploaded. */
+  /** Sends a message without its failed files. */
   async sendWithout(clientId: string): Promise<void> {
     const files = this.#find(clientId)?.files ?? [];
     const hopeful = await this.#files.hopeful(files);
@@ -266,11 +266,11 @@ export class OutboxStore {
     this.#notify(conversation_id, { kind: 'sending', client_id });
     try {
       const attachment_ids = files.length > 0 ? await this.#files.deliver(files) : undefined;
-      // Discarded while its files went up.
+      // Discarded during the upload.
       if (!this.#find(client_id)) return true;
       const message = asSent(outgoing, attachment_ids);
       const ack: { seq?: number | null } =
-        // Frames pass nothing on, and are not that long.
+        // Frames support neither forwarding nor long texts.
         content.length > LONG || forward_of
           ? await this.#post(conversation_id, message)
           : await this.#live.request('message.send', { conversation_id, ...message });

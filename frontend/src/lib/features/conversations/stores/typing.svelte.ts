@@ -28,12 +28,12 @@ export class TypingStore {
     });
   }
 
-  /** The ids of those who write in this conversation. */
+  /** Ids of people typing in a conversation. */
   in(conversationId: string): readonly string[] {
     return this.#writers.get(conversationId) ?? [];
   }
 
-  /** A key was pressed. */
+  /** Reports a key press. */
   reportTyping(conversationId: string): void {
     const now = Date.now();
     if (now - (this.#saidAt.get(conversationId) ?? -Infinity) < SAY_EVERY) return;
@@ -41,7 +41,7 @@ export class TypingStore {
     this.#live.notify('typing', { conversation_id: conversationId, active: true });
   }
 
-  /** The text was sent or taken back. */
+  /** Reports that the text was sent or deleted. */
   stop(conversationId: string): void {
     if (!this.#saidAt.delete(conversationId)) return;
     this.#live.notify('typing', { conversation_id: conversationId, active: false });

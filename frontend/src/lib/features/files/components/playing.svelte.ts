@@ -19,7 +19,7 @@ export class Playing {
     this.#claimed = () => milliseconds() / 1_000;
   }
 
-  /** A recording of a browser says how long it is only at its end. */
+  /** Browser recordings reveal their duration only at the end. */
   get duration(): number {
     return this.#claimed() || this.#known;
   }
@@ -37,7 +37,7 @@ export class Playing {
     if (audio.error) audio.load();
     audio.playbackRate = this.speed;
     audio.play().catch(() => {
-      // A pause that comes before the first sound is no failure.
+      // Pausing before playback starts is no failure.
       if (audio.error) this.hasFailed = true;
     });
   }

@@ -17,7 +17,7 @@ export class Recorder {
   state = $state<'asking' | 'recording' | 'done' | 'refused'>('asking');
   refusal = $state<Refusal>('failed');
   milliseconds = $state(0);
-  /** The last levels, from 0 to 255. */
+  /** Recent levels, from 0 to 255. */
   levels = $state.raw<readonly number[]>([]);
   recording = $state.raw<ChosenFile | null>(null);
 
@@ -97,7 +97,7 @@ export class Recorder {
       analyser.getFloatTimeDomainData(wave);
       const level = Math.sqrt(wave.reduce((sum, value) => sum + value * value, 0) / wave.length);
       this.#all.push(level);
-      // Speech is quiet on this scale: so it fills the meter.
+      // Amplifies speech to fill the meter.
       this.levels = [...this.levels, Math.min(255, Math.round(Math.sqrt(level) * 400))].slice(-MAX_LEVELS);
       this.milliseconds = performance.now() - begun;
       if (this.milliseconds >= MAX_RECORDING_MS) this.stop();

@@ -20,7 +20,7 @@ const USUAL_MOST = 100 * 1024 * 1024;
 const FORGOTTEN_AFTER = 23 * 60 * 60 * 1_000;
 /** Number of local previews kept. */
 const MAX_PREVIEWS = 40;
-/** Pictures that every browser can draw. */
+/** Picture types that all browsers support. */
 const DRAWN = /^image\/(png|jpeg|gif|webp|avif|svg\+xml|bmp)$/;
 
 interface Job {
@@ -85,7 +85,7 @@ export class Uploader {
     for (const tell of waiting) tell();
   }
 
-  /** The most bytes that a file may have here. */
+  /** Maximum file size, in bytes. */
   get #most(): number {
     return this.#authPolicy.uploads?.max_bytes ?? USUAL_MOST;
   }

@@ -11,13 +11,13 @@ export type FilesType = 'file' | 'document' | 'audio' | 'video' | 'other';
 
 /** Messages per page. */
 const PAGE_SIZE = 60;
-/** Several messages that come at once are one reason to look. */
+/** Combines several messages, in milliseconds. */
 const REFRESH_DELAY = 500;
 
 export class ConversationFilesStore {
   kind = $state<FilesKind>('picture');
   type = $state<FilesType>('file');
-  /** A part of the name. */
+  /** Name filter. */
   query = $state('');
   /** Author filter; empty for everyone. */
   author = $state('');
@@ -54,7 +54,7 @@ export class ConversationFilesStore {
     };
   }
 
-  /** Brings older ones, unless all are here. */
+  /** Loads older files, if any. */
   more(): void {
     const { list } = this;
     if (list.isKnown && list.hasMore && !list.isLoading && !list.error) void list.more();

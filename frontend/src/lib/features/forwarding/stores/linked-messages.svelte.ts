@@ -1,11 +1,11 @@
-/** Messages that others lead to, as far as the reader may read them. */
+/** Linked messages, as far as the reader has access. */
 import { SvelteMap } from 'svelte/reactivity';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Id, Message } from '#lib/api/types.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
-/** Beyond so many the oldest are forgotten. */
+/** Maximum number of cached messages. */
 const MAX_CACHED = 200;
 
 export class LinkedMessagesStore {
@@ -30,12 +30,12 @@ export class LinkedMessagesStore {
     return this.#asked.values().next().value ?? null;
   }
 
-  /** Null while it isn’t known, and where there is none for the reader. */
+  /** Null while unknown and without access. */
   of(id: Id): Message | null {
     return this.#known.get(id) ?? null;
   }
 
-  /** Reads it, once for each connection. */
+  /** Loads a message once per connection. */
   async load(id: Id): Promise<void> {
     if (this.#asked.has(id)) return;
     this.#asked.set(id, Date.now());

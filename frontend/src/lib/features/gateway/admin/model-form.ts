@@ -84,7 +84,7 @@ export function pickedOf(model: GatewayModel | null): Picked {
   };
 }
 
-/** `efforts:low,high` and `budget:1024..,off` taken apart. */
+/** Parses `efforts:low,high` and `budget:1024..,off`. */
 function thinkingOf(text: string | null | undefined) {
   const [kind = '', rest = ''] = (text ?? '').split(':');
   const [range = '', off] = rest.split(',off');

@@ -30,7 +30,7 @@ export function limitProblem(value: string): string | undefined {
   return value.trim() === '' || limitOf(value) !== null ? undefined : m.provider_limit_wrong();
 }
 
-/** Null: no limit, or none that can be read. */
+/** Null without a limit or if invalid. */
 export function limitOf(value: string): number | null {
   const limit = Number(value.trim());
   return value.trim() !== '' && Number.isInteger(limit) && limit >= 1 && limit <= 1_000_000 ? limit : null;

@@ -1,4 +1,4 @@
-/** A table as a file that spreadsheets open. */
+/** CSV file for spreadsheets. */
 export function csv(rows: readonly (readonly (string | number)[])[]): string {
   return rows.map((row) => `${row.map(cell).join(',')}\r\n`).join('');
 }

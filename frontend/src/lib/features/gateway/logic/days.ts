@@ -1,4 +1,4 @@
-/** Days as the server counts them: those of UTC. */
+/** UTC days, as the server counts. */
 import type { UsageGroup } from '../api.ts';
 import { regional } from '#lib/i18n/dates.ts';
 
@@ -9,7 +9,7 @@ const DAY = 86_400_000;
 /** `2026-11-23` */
 export type Day = string;
 
-/** The days of a range, up to today. */
+/** Days of a range until today. */
 export function daysOf(range: Range, now = Date.now()): Day[] {
   const today = Math.floor(now / DAY);
   const date = new Date(now);
@@ -17,7 +17,7 @@ export function daysOf(range: Range, now = Date.now()): Day[] {
   return Array.from({ length: count }, (_, at) => dayOf((today - count + 1 + at) * DAY));
 }
 
-/** The day after, at which a range ends. */
+/** Next day: exclusive end of a range. */
 export function after(day: Day): Day {
   return dayOf(Date.parse(day) + DAY);
 }

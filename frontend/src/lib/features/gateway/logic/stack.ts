@@ -3,7 +3,7 @@ import type { UsageGroup } from '../api.ts';
 import type { ModelDays } from '../stores/usage.svelte.ts';
 
 export interface Stack {
-  /** Null: all the others. */
+  /** Null for all other models. */
   readonly models: readonly (string | null)[];
   /** Cost per day and model. */
   readonly days: readonly (readonly number[])[];

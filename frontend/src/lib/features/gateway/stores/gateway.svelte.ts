@@ -14,10 +14,10 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 const PAGE_SIZE = 50;
 const MAX_PAGE_SIZE = 200;
 
-/** A row of a table needs an id. */
+/** Table rows need an id. */
 export type ModelRow = GatewayModel & { id: string };
 
-/** The models of the gateway: those of the server's settings, and those that admins define. */
+/** Models: configured and defined by admins. */
 export class GatewayModelsStore {
   readonly list: PagedResource<ModelRow>;
   /** Names of all models, unfiltered. */
@@ -69,12 +69,12 @@ function path(name: string) {
   return `/admin/models/${encodeURIComponent(name)}` as const;
 }
 
-/** A key of a provider, as a row of a table. */
+/** Key of a provider as a table row. */
 export interface KeyRow {
   id: string;
   provider: string;
   of: AiProvider;
-  /** The first of its provider that is shown. */
+  /** First visible key of its provider. */
   isFirst: boolean;
   key: ProviderKey;
 }

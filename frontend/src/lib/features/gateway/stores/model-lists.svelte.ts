@@ -5,7 +5,7 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
-/** The people and workspaces that may use some models only. */
+/** Model allow-lists of users and workspaces. */
 export class ModelListsStore {
   readonly list: PagedResource<ModelList>;
   readonly #api: Api;

@@ -85,7 +85,7 @@ export class UsageStore {
     void this.requests.load();
   }
 
-  /** The days of the range. */
+  /** Days of the range. */
   get span(): Day[] {
     return daysOf(this.#range, this.#now());
   }

@@ -76,7 +76,7 @@ const MAX_SPANS = 6_000;
 
 let highlighter: Promise<ReturnType<typeof createLowlight>> | undefined;
 
-/** The spans of the code, or `null` where its language is not known. `began` is called when all is loaded. */
+/** Spans of the code; null for unknown languages. `began` is called when the grammar has loaded. */
 export async function highlight(language: string, code: string, began = () => {}): Promise<Span[] | null> {
   const wanted = language.toLowerCase();
   const name = ALIASES[wanted] ?? wanted;

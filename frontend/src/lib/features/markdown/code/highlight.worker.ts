@@ -6,7 +6,7 @@ export interface Job {
   readonly code: string;
 }
 
-/** `began`: the grammar is here, and the time that it takes counts from now. */
+/** `began`: the grammar has loaded, so the timeout starts. */
 export type Report = { readonly kind: 'began' } | { readonly kind: 'done'; readonly spans: Span[] | null };
 
 const report = (message: Report) => self.postMessage(message);
@@ -16,7 +16,7 @@ self.onmessage = async ({ data }: MessageEvent<Job>) => {
   try {
     spans = await highlight(data.language, data.code, () => report({ kind: 'began' }));
   } catch {
-    // A grammar that could not be loaded, or that fails on this text: it stays plain.
+    // The grammar failed: the code stays plain.
   }
   report({ kind: 'done', spans });
 };

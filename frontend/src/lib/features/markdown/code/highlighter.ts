@@ -1,4 +1,4 @@
-/** Has code coloured by a worker, one piece at a time, each within its time. */
+/** Highlights code in a worker, one block at a time, with a timeout. */
 import '../../../../styles/code.css';
 import type { Span } from './highlight.ts';
 import type { Job, Report } from './highlight.worker.ts';
@@ -22,7 +22,7 @@ export class HighlightSession {
     this.#longest = longest;
   }
 
-  /** The spans of the code; `null` where its language is not known, or it took too long. */
+  /** Spans of the code; null for unknown languages and timeouts. */
   colour(language: string, code: string): Promise<Span[] | null> {
     const turn = this.#last.then(() => this.#request({ language, code }));
     this.#last = turn;
@@ -46,7 +46,7 @@ export class HighlightSession {
         this.#worker.onerror = () => end(null, true);
         this.#worker.postMessage(job);
       } catch {
-        // A browser that lets a page have no workers shows code without colours.
+        // Without workers code is not highlighted.
         end(null, true);
       }
     });

@@ -29,7 +29,7 @@ export function isRange(raw: string, before = '', after = ''): boolean {
 /** Whether the delimiters are an emoticon (`*_*`) or part of a name (`__init__.py`). */
 export function isFace(raw: string, after: string): boolean {
   return (
-    // No face has a letter; to know all signs takes a browser a while.
+    // Fast check: emoticons contain no letter.
     (!/[a-z\d]/i.test(raw) && /^([*_~])(?!\1)(?:(?!\p{Emoji_Presentation})[\p{P}\p{S}])+\1$/u.test(raw)) ||
     (/^__[a-z_]+__$/.test(raw) && /^(?:\(|\.[a-z])/.test(after))
   );

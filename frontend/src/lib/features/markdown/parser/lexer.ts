@@ -13,14 +13,14 @@ export const MAX_DEPTH = 16;
 /** Maximum number of table cells, because every line has as many cells as the head. */
 export const MAX_TABLE_CELLS = 3_000;
 
-/** Numbers of a date, such as the Korean `2026. 1. 5.`, which are no lists in each other. */
+/** Dates such as the Korean `2026. 1. 5.` are no nested lists. */
 const DATE = /^ {0,3}\d{1,9}[.)] +\d{1,9}[.)](?:\s|$)/;
 /** Comparison or emoticon, no quote: `>= 5`, `>90%`, `>_<`. */
 const MORE = /^ {0,3}>(?:=|[$€£¥]?\d(?!\d*[.)]\s)|[._~]{1,2}[<>]|[:;]-?[()DPO3/\\|])/;
 /** Backslashes that are no escapes: a shrug and a UNC path. */
 const SHRUG = /^\\{1,3}_\(ツ\)\\?_\/¯/;
 const SHARE = /^\\\\[\w.$-]+(?=\\[\w$])/;
-/** A drive, and a path on it, in which stars and lines are no marks. */
+/** Windows path, whose characters are no markup. */
 const DRIVE = /(?<![\p{L}\p{N}])[a-z]:$/iu;
 const PATH = /^\\[\w.$~*?%-][^\s`"<>|]*/;
 
@@ -58,7 +58,7 @@ function showUnused(tokens: readonly Token[], used: Set<string>, read: (text: st
 }
 
 class BoundedTokenizer extends Tokenizer {
-  /** Labels of addresses that some link has. */
+  /** Labels of used link definitions. */
   readonly used = new Set<string>();
   #blocks = 0;
   #inlines = 0;
@@ -83,7 +83,7 @@ class BoundedTokenizer extends Tokenizer {
     return table;
   }
 
-  /** GitHub leaves out the cells of a row that are more than its head has: here nothing that was written is left out. */
+  /** GitHub drops cells beyond the head; here no text is dropped. */
   #countCells({ raw, header, rows }: Tokens.Table): void {
     const lines = raw.split('\n').slice(2);
     for (const [at, row] of rows.entries()) {

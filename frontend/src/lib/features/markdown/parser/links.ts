@@ -3,7 +3,7 @@ import { lazily } from '#lib/util/lazy.ts';
 import type { Inline } from '../tree.ts';
 
 const SAFE_SCHEMES = new Set(['http:', 'https:', 'mailto:', 'tel:']);
-/** Signs that can't be seen, or that turn the text around. */
+/** Invisible and bidirectional control characters. */
 const unseen = lazily(() => /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]/gu);
 const HOST = String.raw`(?:[\p{L}\p{N}_-]+\.)+[\p{L}\p{N}-]{2,}|\d{1,3}(?:\.\d{1,3}){3}|\[(?=[^\]]*:)[\da-f:.]+\]`;
 /** URL with a scheme, or a start of one. */
@@ -13,7 +13,7 @@ const addresses = lazily(
 /** Bare host with an optional path, or an email address. */
 const bareAddress = lazily(() => new RegExp(String.raw`^(?:[^\s@]+@)?(${HOST})(?::\d+)?(?:[/?#]\S*)?$`, 'iu'));
 
-/** A conversation of this installation, as those who write link it (`channels/channel-links.ts`). */
+/** Conversation link of this installation (`channels/channel-links.ts`). */
 export const CHANNEL = /^\/c\/([\da-f-]{36})$/i;
 
 /** Returns a safe href; undefined for other schemes. */

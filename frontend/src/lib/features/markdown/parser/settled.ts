@@ -1,13 +1,13 @@
 /**
- * Stable prefix of streaming Markdown: excludes markup that may change its meaning, such as table heads, partial links and open emphasis. A line-
- * based heuristic; at worst text appears a moment later.
+ * Stable prefix of streaming Markdown: excludes markup that may change its meaning, such as table heads, partial links and open emphasis. A
+ * heuristic by lines; at worst text appears a moment later.
  */
 
 import { UNSPACED, WIDE_MARK } from './unspaced.ts';
 
 const WIDE = new RegExp(WIDE_MARK, 'u');
 const BESIDE = new RegExp(`${UNSPACED}|${WIDE_MARK}`, 'u');
-/** A construct that has not ended after so much was not one. */
+/** Maximum length of an open construct, in characters. */
 const MAX_SPAN = 240;
 const MAX_ADDRESS = 2_000;
 const MAX_FORMULA = 2_000;
@@ -110,7 +110,7 @@ function run(text: string, at: number): string {
   return text.slice(at, end);
 }
 
-/** Code ends with as many signs as it began with. */
+/** A code span ends with as many backticks as it starts with. */
 function closing(text: string, marks: string, from: number): number {
   for (let at = text.indexOf(marks, from); at !== -1;) {
     const found = run(text, at);

@@ -9,9 +9,9 @@ const BEGINS = [
   /[^\S\n]/,
   // Heading, quote, setext underline, table delimiter, link definition.
   /#{1,6}(?:\s|$)|[>=|[-]|:-/,
-  // An item of a list.
+  // List item.
   /(?:[*+]|\d{1,9}[.)])(?:\s|$)/,
-  // A rule, a fence.
+  // Rule or fence.
   /(?:\*[* \t]*|_[_ \t]*)(?:\n|$)|```|~~~/
 ];
 /** Needs the full grammar: HTML, formulas, unusual line breaks. */
@@ -20,7 +20,7 @@ const MORE = new RegExp(`(?:^|\\n)(?:${BEGINS.map(({ source }) => source).join('
 /** Inline markup: delimiters, entities, URLs, trailing spaces. */
 const MARK = /[\\`*_~[&]|:\/\/|www\.|\S@|[^\S\n]\n/i;
 
-/** The paragraphs of a text that has nothing else; `null` of any other. */
+/** Paragraphs of a text without other blocks; null otherwise. */
 export function paragraphsOf(source: string): string[] | null {
   if (MORE.test(source)) return null;
   const texts = source.split(/\n{2,}/).map((text) => text.replace(/^\n|\n$/g, ''));

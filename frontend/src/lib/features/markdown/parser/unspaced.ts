@@ -2,7 +2,7 @@
 
 /** Their letters, and Hangul, whose particles follow a word directly. */
 export const UNSPACED = String.raw`[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{scx=Hang}\p{scx=Yiii}\p{scx=Thai}\p{scx=Laoo}\p{scx=Khmr}\p{scx=Mymr}\p{scx=Tibt}]`;
-/** The punctuation that is only written with it. */
+/** Their punctuation. */
 export const WIDE_MARK = String.raw`(?=[\u3001-\u303f\ufe10-\ufe1f\ufe30-\ufe4f\uff00-\uffef])[\p{P}\p{S}]`;
 
 /** Fast check without Unicode classes, which are slow to compile. */

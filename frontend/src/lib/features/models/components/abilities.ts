@@ -26,6 +26,6 @@ export const LOOKS: readonly Ability[] = [
 ];
 
 export function abilitiesOf({ capabilities }: Model): readonly Ability[] {
-  // The server takes the text out of files: every model reads them.
+  // The server extracts text from files, so every model can read them.
   return LOOKS.filter(({ id }) => id === 'files' || capabilities?.[id]);
 }

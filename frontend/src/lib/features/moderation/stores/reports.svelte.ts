@@ -9,7 +9,7 @@ const PAGE_SIZE = 50;
 
 export type ReportFilter = FilterOf<'/admin/reports'>;
 
-/** Messages that people have reported. */
+/** Reports of messages. */
 export class ReportsStore {
   readonly list: PagedResource<Report>;
   readonly #api: Api;

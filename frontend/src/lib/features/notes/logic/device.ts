@@ -6,7 +6,7 @@ export function deviceName(agent = navigator.userAgent): string {
   return /Mobi|iPhone/i.test(agent) ? m.note_device_phone() : m.note_device_computer();
 }
 
-/** The title of a copy, no longer than titles may be. */
+/** Title of a copy within the length limit. */
 export function copyTitle(title: string): string {
   const name = title.trim() || m.note_untitled();
   return m.note_copy_title({ title: [...name].slice(0, 160).join(''), device: deviceName() });

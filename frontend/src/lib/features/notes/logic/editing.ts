@@ -64,7 +64,7 @@ export function words(text: string): number {
   return text.match(/[\p{L}\p{N}]+(?:['’-][\p{L}\p{N}]+)*/gu)?.length ?? 0;
 }
 
-/** The lines of one text that the other doesn’t have. */
+/** Lines missing in the other text. */
 export function onlyIn(text: string, other: string): { line: string; isOnly: boolean }[] {
   const known = new Set(other.split('\n').map((line) => line.trim()));
   return text.split('\n').map((line) => ({ line, isOnly: line.trim() !== '' && !known.has(line.trim()) }));

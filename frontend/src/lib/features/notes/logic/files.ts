@@ -1,4 +1,4 @@
-/** Notes as files that other programs read: one as markdown, all of them as a zip. */
+/** Export of notes: Markdown, or a ZIP of all. */
 import { saveFile, saveText } from '#lib/ui/save-file.ts';
 import type { StoredNote } from '../storage.ts';
 import { zip } from './zip.ts';
@@ -28,7 +28,7 @@ export function filesOf(notes: readonly Written[], untitled: string): { name: st
   return notes.map((note) => {
     const wanted = fileName(note, untitled);
     let name = wanted;
-    // Some systems don’t tell capitals apart.
+    // Some file systems are case-insensitive.
     for (let count = 2; taken.has(name.toLowerCase()); count += 1) name = wanted.replace(/\.md$/, ` (${count}).md`);
     taken.add(name.toLowerCase());
     return { name, text: asMarkdown(note), time: new Date(note.edited_at) };

@@ -6,7 +6,7 @@ export interface ZipEntry {
 }
 
 const VERSION = 20;
-/** Names are UTF-8. */
+/** UTF-8 flag of names. */
 const FLAGS = 0x0800;
 
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {

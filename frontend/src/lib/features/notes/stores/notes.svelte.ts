@@ -6,7 +6,7 @@ import { errorMessage } from '#lib/api/error-messages.ts';
 import type { StoredNote, NoteStorage } from '../storage.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
-/** Keys that rest so long are sent. */
+/** Typing pause before an upload, in milliseconds. */
 const SEND_AFTER = 700;
 /** Retry delay, in milliseconds. */
 const RETRY_AFTER = 8000;
@@ -34,7 +34,7 @@ export class NotesStore {
   syncedAt = $state<Date | null>(null);
   /** Local storage is unavailable: unsent changes are lost with the page. */
   isForgetful = $state(false);
-  /** A note that is being written became a copy under another id. */
+  /** Called when the note being edited becomes a copy. */
   onCopied: (from: Id, to: Id) => void = () => undefined;
 
   readonly #options: Options;

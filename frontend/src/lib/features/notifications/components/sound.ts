@@ -1,6 +1,6 @@
 const STORAGE_KEY = 'natter.sound';
 
-/** Frequencies of a sound’s notes, in Hz. */
+/** Note frequencies of the sounds, in Hz. */
 const SOUNDS: Record<Exclude<Sound, 'none'>, readonly number[]> = {
   drop: [880, 587],
   chime: [659, 988],
@@ -13,7 +13,7 @@ export const SOUND_NAMES: readonly Sound[] = ['none', 'drop', 'chime', 'knock'];
 
 /** Storage key of the last sound, shared by tabs. */
 const HEARD = 'natter.sounded';
-/** Sounds in a row are one. */
+/** Sounds in quick succession are merged, in milliseconds. */
 const APART = 1_500;
 const NOTE = 0.11;
 let last = 0;

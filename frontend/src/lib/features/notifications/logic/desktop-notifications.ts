@@ -25,7 +25,7 @@ type Registration = Pick<ServiceWorkerRegistration, 'showNotification' | 'getNot
   readonly pushManager?: { getSubscription(): Promise<unknown> };
 };
 
-/** The browser, as far as it is needed. */
+/** Browser APIs used here. */
 export interface Environment {
   readonly locks: Pick<LockManager, 'request' | 'query'>;
   readonly registration: () => Promise<Registration | undefined>;
@@ -106,7 +106,7 @@ export class DesktopNotifications {
         tag,
         icon: `${base}/icon-192.png`,
         badge: `${base}/badge.png`,
-        // The app has sounds of its own.
+        // The app plays its own sounds.
         silent: true,
         data: { id, path, conversation_id: conversationId, message_id: messageId }
       });

@@ -1,4 +1,4 @@
-/** The icon of the tab: it has a dot while something is unread, and another while something concerns the reader. */
+/** Tab icon with a dot for unread messages, or another for mentions. */
 export type Mark = 'none' | 'unread' | 'concerns';
 
 const COLOURS: Record<Exclude<Mark, 'none'>, string> = { unread: '#f3f9fb', concerns: '#e5484d' };
@@ -22,7 +22,7 @@ export async function markTab(mark: Mark): Promise<void> {
   }
 }
 
-/** The drawing with its dot, as an address. */
+/** Icon with a dot, as a data URL. */
 export function marked(drawing: string, mark: Exclude<Mark, 'none'>): string {
   const dot = `<circle cx="24.5" cy="7.5" r="6.5" fill="${COLOURS[mark]}" stroke="#0c2b37" stroke-width="2"/>`;
   return `data:image/svg+xml,${encodeURIComponent(drawing.replace(/<\/svg>\s*$/, `${dot}</svg>`))}`;

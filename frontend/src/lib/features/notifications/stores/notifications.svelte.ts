@@ -61,7 +61,7 @@ export class NotificationsStore {
     }
   }
 
-  /** The list that is on the screen from now on. */
+  /** Loads the visible list. */
   list(filter: ActivityFilter): PagedResource<Notification> {
     this.#filter = filter;
     const shown = new PagedResource<Notification>(

@@ -68,7 +68,7 @@ export class PaletteOptions {
   readonly #commands: readonly Command[];
   readonly #suggestions: SuggestionsStore;
   #people = $state.raw<User[]>([]);
-  /** Channels that one isn't in. */
+  /** Channels that are not joined. */
   #others = $state.raw<Conversation[]>([]);
   #found = $state.raw<SearchResults | null>(null);
   #foundFiles = $state.raw<readonly SearchHit[]>([]);
@@ -106,7 +106,7 @@ export class PaletteOptions {
     this.#update();
   }
 
-  /** Asks the server as soon as the typing rests. */
+  /** Searches after a typing pause. */
   #update(): void {
     const { workspaces } = this.#app;
     $effect(() => {

@@ -17,7 +17,7 @@ export function localTime(zone: string, now: Date, isOwn = false): string | unde
   return ahead > 0 ? m.local_time_ahead({ time, difference }) : m.local_time_behind({ time, difference });
 }
 
-/** “15:40 local time” for a list, and only where clocks differ from the reader’s. */
+/** “15:40 local time” for lists; omitted if clocks agree. */
 export function localTimeElsewhere(zone: string, now: Date): string | undefined {
   return minutesAhead(zone, now) ? m.local_time({ time: clockIn(zone, now) }) : undefined;
 }

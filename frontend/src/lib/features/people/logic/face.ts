@@ -1,4 +1,4 @@
-/** A picture as that of a person: square, and small enough for those who see many of them. */
+/** Crops a profile picture to a small square. */
 
 const SIDE = 256;
 

@@ -82,7 +82,7 @@ export class PicturesStore {
 
 export const picturesOf = perAccount(({ api, connection }: App) => {
   const pictures = new PicturesStore(api);
-  // Perhaps chosen or removed in another tab.
+  // May have changed in another tab.
   connection.on((frame) => {
     if (frame.type === 'account.own') pictures.again(frame.payload.user_id);
     else if (frame.type === 'user.changed') pictures.applyChange(frame.payload);

@@ -30,7 +30,7 @@ export const operatorHint: Record<Operator, () => string> = {
   on: m.search_hint_date
 };
 
-/** A value as it is read: “1 Nov” and not 2026-11-01. */
+/** Formatted value: “1 Nov” for 2026-11-01. */
 export function valueOf({ op, value }: Chip): string {
   if (op === 'has') return hasWord(value as SearchHas);
   if (op === 'is') return IS.find(([name]) => name === value)?.[1]() ?? value;

@@ -1,4 +1,4 @@
-/** The part of a message that shows why it was found. */
+/** Excerpt of a message around its match. */
 import { plainText } from '#lib/features/markdown/plain.ts';
 
 export interface Piece {

@@ -1,5 +1,5 @@
 import { createContext } from 'svelte';
 import type { SearchSource } from '../api.ts';
 
-/** The messages that the numbers of an answer stand for. */
+/** Messages by citation number. */
 export const [useSources, setSources] = createContext<{ readonly sources: readonly SearchSource[] }>();

@@ -1,11 +1,11 @@
 import type { SearchDayFacet } from '../api.ts';
 
 const DAY = 86_400_000;
-const MAX_ITEMS = 12;
+const MAX_BARS = 12;
 /** Bar lengths in days: day, week, month, quarter, year, five years. */
 const LENGTHS = [1, 7, 30, 91, 365, 1826];
 
-/** The day of a moment on this device, counted from 1970. */
+/** Local day number since 1970. */
 function dayOf(moment: number): number {
   const local = new Date(moment);
   return Math.round(Date.UTC(local.getFullYear(), local.getMonth(), local.getDate()) / DAY);
@@ -18,7 +18,7 @@ export function spans(days: readonly SearchDayFacet[], now = Date.now()): { from
   if (first === undefined) return [];
   const last = Math.max(dayOf(now), counted.at(-1)?.day ?? first);
   const length =
-    LENGTHS.find((one) => (last - first + 1) / one <= MAX_ITEMS) ?? Math.ceil((last - first + 1) / MAX_ITEMS);
+    LENGTHS.find((one) => (last - first + 1) / one <= MAX_BARS) ?? Math.ceil((last - first + 1) / MAX_BARS);
   const bars = Array.from({ length: Math.ceil((last - first + 1) / length) }, (_, index) => ({
     from: new Date(1970, 0, 1 + first + index * length).getTime(),
     count: 0

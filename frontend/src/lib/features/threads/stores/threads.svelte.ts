@@ -1,4 +1,4 @@
-/** The threads that one follows: listed, and counted where there is something new in them. */
+/** Followed threads with unread counts. */
 import { isDurable } from '#lib/realtime/frames.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { FollowedThread, ThreadFilter } from '../api.ts';
@@ -62,7 +62,7 @@ export class ThreadsStore {
     else this.#soon();
   }
 
-  /** A reply, or something about a message that is listed. */
+  /** A reply, or a change of a listed message. */
   #concerns(frame: ServerFrame): boolean {
     switch (frame.type) {
       case 'message.created':

@@ -1,9 +1,9 @@
 import { m } from '#lib/paraglide/messages.js';
 
-/** A header or a variable that only the server knows. */
+/** Secret header or environment variable. */
 export interface Secret {
   name: string;
-  /** Empty: as it is stored. */
+  /** Empty keeps the stored value. */
   value: string;
   isKept: boolean;
 }

@@ -3,7 +3,7 @@ import type { OwnTools, ToolMode } from '#lib/api/tools.ts';
 import type { Id } from '#lib/api/types.ts';
 import { Resource } from '#lib/api/resource.svelte.ts';
 
-/** Natter’s own tools, as a workspace uses them. */
+/** Built-in tools of a workspace. */
 export class WorkspaceToolsStore {
   readonly asked: Resource<OwnTools>;
   readonly #api: Pick<Api, 'get' | 'patch'>;

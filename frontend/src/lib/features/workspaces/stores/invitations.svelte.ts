@@ -8,7 +8,7 @@ export type InvitationInput =
 
 const DAY = 86_400_000;
 
-/** The open ways into one workspace. */
+/** Open invitations of a workspace. */
 export class InvitationsStore {
   readonly list: PagedResource<Invitation>;
   /** Newly created invitation; its link is shown only once. */
