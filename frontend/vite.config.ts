@@ -19,7 +19,7 @@ const server = process.env.NATTER_SERVER ?? 'http://127.0.0.1:8080';
 
 const first = firstLoad();
 /** Pages whose files would come with a conversation for the little that is used there, too: the start is there soon. */
-const LEFT = new Set(['settings', 'doors']);
+const LEFT = new Set(['settings', 'auth']);
 const isOurs = (id: string) => /\/src\/lib\/|@lucide\/svelte|virtual:words$/.test(id);
 
 export default defineConfig({
@@ -45,7 +45,7 @@ export default defineConfig({
                 // by a click stays out of them.
                 {
                   name: 'shared',
-                  test: (id) => isOurs(id) && first.isNeededBy(id, 'doors', 'conversation'),
+                  test: (id) => isOurs(id) && first.isNeededBy(id, 'auth', 'conversation'),
                   priority: 1
                 },
                 {
@@ -55,21 +55,25 @@ export default defineConfig({
                     (first.isNeededBy(id, 'conversation', 'start') || first.isNeededBy(id, 'conversation', 'settings')),
                   priority: 1
                 },
-                // What is said of errors is needed in many places and by no first page but the doors: not a part of their forms.
+                // What is said of errors is needed in many places and by no first page but those before sign-in: not a part of their forms.
                 {
                   name: 'errors',
                   test: /\/lib\/(api\/(error-messages|field-errors\.svelte)\.ts|paraglide\/messages\/(error|auth_rule|password_rule)_\w+\.js)/,
                   priority: 0.9
                 },
-                // The little that the settings or the doors need at first and a conversation soon.
+                // The little that the settings or the sign-in pages need at first and a conversation soon.
                 {
-                  name: (id) => (first.beside(id).includes('doors') ? 'soon-doors' : 'soon-settings'),
+                  name: (id) => (first.beside(id).includes('auth') ? 'soon-auth' : 'soon-settings'),
                   test: (id) =>
                     isOurs(id) && first.beside(id).length > 0 && first.beside(id).every((kind) => LEFT.has(kind)),
                   priority: 0.7
                 },
-                { name: 'doorstep', test: (id) => isOurs(id) && first.isNeededBy(id, 'doors', 'start'), priority: 0.6 },
-                { name: 'form', test: (id) => isOurs(id) && first.isNeededBy(id, 'doors', 'settings'), priority: 0.5 },
+                {
+                  name: 'auth-start',
+                  test: (id) => isOurs(id) && first.isNeededBy(id, 'auth', 'start'),
+                  priority: 0.6
+                },
+                { name: 'form', test: (id) => isOurs(id) && first.isNeededBy(id, 'auth', 'settings'), priority: 0.5 },
                 {
                   name: 'beside',
                   test: (id) => isOurs(id) && first.isNeededBy(id, 'settings', 'start'),
@@ -82,9 +86,9 @@ export default defineConfig({
                 },
                 { name: 'settings', test: (id) => isOurs(id) && first.isNeededBy(id, 'settings'), priority: 0.3 },
                 { name: 'start', test: (id) => isOurs(id) && first.isNeededBy(id, 'start'), priority: 0.3 },
-                { name: 'doors', test: (id) => isOurs(id) && first.isNeededBy(id, 'doors'), priority: 0.3 },
+                { name: 'auth', test: (id) => isOurs(id) && first.isNeededBy(id, 'auth'), priority: 0.3 },
                 // The outbox is read before what else uses it comes.
-                { name: 'kept', test: /node_modules\/idb-keyval\//, priority: 0.25 },
+                { name: 'storage', test: /node_modules\/idb-keyval\//, priority: 0.25 },
                 // What comes by itself right after them: as two files, for in a hundred the asking alone keeps a phone busy for longer
                 // than all that it reads in them.
                 { name: 'frame', test: (id) => first.comesSoon(id, 'frame'), priority: 0.2 },

@@ -11,7 +11,7 @@ const ALL_MESSAGES = /\/lib\/paraglide\/messages(\.js|\/_(index|export)\.js)$/;
 const LARGE = 50_000;
 /** … but for those without which pages of a kind can't be shown, … */
 const NEEDED = {
-  doors: ['zod'],
+  auth: ['zod'],
   conversation: ['virtua'],
   settings: ['zod', 'bits-ui', 'runed', '@internationalized/date', '@lucide/svelte'],
   start: []

@@ -1,11 +1,11 @@
 /** Each page whose first load is looked after, by what its address begins with: its kind, its layouts and itself. */
 export const PAGES = [
-  door('sign-in'),
-  door('sign-up'),
-  door('forgot-password'),
-  door('reset-password'),
-  door('verify-email'),
-  door('invite'),
+  authPage('sign-in'),
+  authPage('sign-up'),
+  authPage('forgot-password'),
+  authPage('reset-password'),
+  authPage('verify-email'),
+  authPage('invite'),
   {
     at: '/c/',
     name: 'a conversation',
@@ -53,11 +53,11 @@ export const SOON = {
   ]
 };
 
-function door(name) {
+function authPage(name) {
   return {
     at: `/${name}`,
     name,
-    kind: 'doors',
+    kind: 'auth',
     files: ['routes/(auth)/+layout.svelte', `routes/(auth)/${name}/+page.svelte`]
   };
 }

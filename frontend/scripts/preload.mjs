@@ -26,7 +26,7 @@ const script = `<script>
       } catch {}
       const words = told[asked.find((one) => told[one]) ?? '${BASE}'];
       for (const [at, scripts, styles] of ${JSON.stringify(pages)}) {
-        if (!here.startsWith(at) || (at === '/' && (!window.natterEarly || window.natterDoor))) continue;
+        if (!here.startsWith(at) || (at === '/' && (!window.natterEarly || window.natterAuthPage))) continue;
         const hint = (file, more) => document.head.append(Object.assign(document.createElement('link'), { href: window.natterBase + '/' + file }, more));
         [...scripts, ...words].forEach((file) => hint(file, { rel: 'modulepreload' }));
         styles.forEach((file) => hint(file, { rel: 'preload', as: 'style', crossOrigin: '' }));

@@ -1,6 +1,6 @@
 // A first load brings words in the reader's language alone. The compiler of the messages writes each of them in every language into one
 // module; here those that a page needs before it works are taken out into one table for each language, which the first layout loads. What
-// is opened by a click keeps its words in its own file, in each language, and so do the doors and the settings: else a conversation would
+// is opened by a click keeps its words in its own file, in each language, and so do the sign-in pages and the settings: else a conversation would
 // bring theirs.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

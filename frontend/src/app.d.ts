@@ -12,7 +12,7 @@ declare global {
     /** Requests that `app.html` has already started, by path. */
     natterEarly?: Record<string, Promise<Response>>;
     /** Whether this is one of the sign-in pages. */
-    natterDoor?: boolean;
+    natterAuthPage?: boolean;
   }
 }
 
