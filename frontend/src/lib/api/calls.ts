@@ -34,7 +34,7 @@ type Call<M extends Method, Path extends string> = Path extends `${infer Plain}?
 
 type Nothing = Record<string, never>;
 
-type Told<C, Field extends string> = [C] extends [never]
+type ArgumentOf<C, Field extends string> = [C] extends [never]
   ? [never]
   : [C] extends [Record<Field, infer Required>]
     ? [Unchanged<Required>]
@@ -47,7 +47,7 @@ type Unchanged<T> = { [Key in keyof T]: Listed<T[Key]> };
 type Listed<T> = T extends (infer One)[] ? readonly One[] : T;
 
 /** Query parameters of a call. */
-export type QueryOf<M extends Method, Path extends string> = Told<Call<M, Path>, 'query'>;
+export type QueryOf<M extends Method, Path extends string> = ArgumentOf<Call<M, Path>, 'query'>;
 
 /** Query parameters that filter a list, without paging. */
 export type FilterOf<Path extends PathOf<'GET'>> =
@@ -56,7 +56,7 @@ export type FilterOf<Path extends PathOf<'GET'>> =
     : never;
 
 /** Request body of a call. */
-export type BodyOf<M extends Method, Path extends string> = Told<Call<M, Path>, 'body'>;
+export type BodyOf<M extends Method, Path extends string> = ArgumentOf<Call<M, Path>, 'body'>;
 
 /** Response of a call. */
 export type AnswerOf<M extends Method, Path extends string> =

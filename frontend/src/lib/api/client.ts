@@ -282,7 +282,7 @@ export class Api {
   async #send<T>(method: string, path: string, body: unknown, extra: Record<string, string> = {}): Promise<T> {
     const headers: Record<string, string> = { Accept: 'application/json', 'X-Natter-Transport': 'cookie', ...extra };
     if (body !== undefined) headers['Content-Type'] = 'application/json';
-    const ask = async (signal?: AbortSignal) => {
+    const request = async (signal?: AbortSignal) => {
       const fetched = () =>
         this.#fetch(BASE + path, {
           method,
@@ -305,7 +305,9 @@ export class Api {
     };
     const what = `${method} ${path}`;
     const mayBeginAnew = method === 'GET' ? !LONG_RUNNING.test(path) : DEDUPLICATED.test(what);
-    const { response, text } = await (mayBeginAnew || IDEMPOTENT.test(what) ? this.#inTime(ask, mayBeginAnew) : ask());
+    const { response, text } = await (mayBeginAnew || IDEMPOTENT.test(what)
+      ? this.#inTime(request, mayBeginAnew)
+      : request());
     const envelope = readEnvelope(text);
     if (response.ok && envelope) return envelope.data as T;
     const error = failureOf(response.status, text, (header) => response.headers.get(header));
@@ -314,27 +316,27 @@ export class Api {
   }
 
   /** Response or timeout. */
-  #inTime<T>(ask: (signal: AbortSignal) => Promise<T>, mayBeginAnew: boolean): Promise<T> {
+  #inTime<T>(request: (signal: AbortSignal) => Promise<T>, mayBeginAnew: boolean): Promise<T> {
     return new Promise((resolve, reject) => {
       let attempt = new AbortController();
       let timer: ReturnType<typeof setTimeout> | undefined;
       let since = 0;
-      const end = () => {
+      const finish = () => {
         clearTimeout(timer);
         this.#reads.delete(again);
       };
-      const begin = () => {
+      const start = () => {
         const mine = (attempt = new AbortController());
         since = Date.now();
         clearTimeout(timer);
         timer = setTimeout(() => {
-          end();
+          finish();
           reject(new ApiError(0, 'timeout', 'The server took too long to answer.'));
           mine.abort();
         }, READ_TIMEOUT);
         const isLatest = () => mine === attempt;
-        ask(mine.signal)
-          .finally(() => isLatest() && end())
+        request(mine.signal)
+          .finally(() => isLatest() && finish())
           .then(
             (answer) => isLatest() && resolve(answer),
             (error: Error) => isLatest() && reject(error)
@@ -343,11 +345,11 @@ export class Api {
       const again = (before: number) => {
         if (since > before) return;
         const old = attempt;
-        begin();
+        start();
         old.abort();
       };
       if (mayBeginAnew) this.#reads.add(again);
-      begin();
+      start();
     });
   }
 }

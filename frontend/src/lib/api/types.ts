@@ -167,7 +167,7 @@ export interface Frame<Type extends string = string, Payload = unknown> {
 }
 
 /** Replaces the message type of a frame by this app's. */
-type Told<F> = F extends { type: infer Type extends string; payload: infer Payload }
+type WithAppMessage<F> = F extends { type: infer Type extends string; payload: infer Payload }
   ? Frame<
       Type,
       Payload extends { message: Described.Message } ? Omit<Payload, 'message'> & { message: Message } : Payload
@@ -179,7 +179,7 @@ type Unnumbered<F> =
   F extends Frame<infer Type, infer Payload> ? Frame<Type, Omit<Payload, 'seq'> & { seq?: undefined }> : never;
 
 type MemberType = 'member.added' | 'member.removed' | 'member.updated';
-type AnyDurable = Told<Described.DurableFrame>;
+type AnyDurable = WithAppMessage<Described.DurableFrame>;
 
 /** Frames that have a sequence number in the log of a conversation. */
 export type DurableFrame = Numbered<AnyDurable>;
@@ -194,7 +194,7 @@ type ToolCallFrame = Frame<'message.tool_call', { conversation_id: Id; message_i
 
 export type PassingFrame =
   | Exclude<
-      Told<Described.ServerFrame>,
+      WithAppMessage<Described.ServerFrame>,
       { type: Described.DurableFrame['type'] | ToolCallFrame['type'] | QuotaFrame['type'] }
     >
   | ChannelMemberFrame

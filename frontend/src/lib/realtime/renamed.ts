@@ -1,11 +1,11 @@
 import type { UserChanged } from '#lib/api/types.ts';
 
-type Known = Record<string, unknown>;
+type ServerData = Record<string, unknown>;
 
 /** Replaces the display name of a user in server data; returns the same object if the user isn't in it. */
 export function renamed<T>(known: T, who: UserChanged): T {
   if (typeof known !== 'object' || known === null) return known;
-  const changes: Known = nameIn(known as Known, who);
+  const changes: ServerData = nameIn(known as ServerData, who);
   for (const [key, value] of Object.entries(known)) {
     const now = renamed<unknown>(value, who);
     if (now !== value) changes[key] = now;
@@ -14,7 +14,7 @@ export function renamed<T>(known: T, who: UserChanged): T {
   return Object.assign(Array.isArray(known) ? [...known] : { ...known }, changes) as T;
 }
 
-function nameIn(known: Known, { user_id, display_name, deleted }: UserChanged): Known {
+function nameIn(known: ServerData, { user_id, display_name, deleted }: UserChanged): ServerData {
   const { kind } = known;
   if (known.id === user_id && (kind === 'user' || kind === undefined) && typeof known.name === 'string') {
     if (deleted && kind) return { kind: 'deleted', id: null, name: display_name };

@@ -9,7 +9,7 @@ let told = 0;
 
 const current = () => Math.floor(Date.now() / MINUTE);
 
-function look(): void {
+function update(): void {
   clearTimeout(timer);
   // Skipped while hidden; returning to the page updates it.
   if (document.visibilityState === 'hidden') return;
@@ -17,22 +17,22 @@ function look(): void {
     told = current();
     for (const run of [...listeners]) run();
   }
-  timer = setTimeout(look, MINUTE - (Date.now() % MINUTE));
+  timer = setTimeout(update, MINUTE - (Date.now() % MINUTE));
 }
 
 /** Calls `run` every minute and when the page becomes visible after one; returns a function that stops it. Callers share one timer. */
 export function everyMinute(run: () => void): () => void {
   if (listeners.size === 0) {
     told = current();
-    document.addEventListener('visibilitychange', look);
-    look();
+    document.addEventListener('visibilitychange', update);
+    update();
   }
   listeners.add(run);
   return () => {
     listeners.delete(run);
     if (listeners.size > 0) return;
     clearTimeout(timer);
-    document.removeEventListener('visibilitychange', look);
+    document.removeEventListener('visibilitychange', update);
   };
 }
 

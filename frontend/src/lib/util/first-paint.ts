@@ -1,17 +1,17 @@
 /** Delays background work until the page's main content is painted. */
-let tell: () => void = () => undefined;
+let resolvePainted: () => void = () => undefined;
 
 /** Resolves once the main content is painted or has failed to load. */
-export const painted = new Promise<void>((resolve) => (tell = resolve));
+export const painted = new Promise<void>((resolve) => (resolvePainted = resolve));
 
 /** Upper bound for the wait on slow connections, in milliseconds. */
 const MAX_WAIT = 3_000;
 
 export function markPainted(): void {
-  tell();
+  resolvePainted();
 }
 
 /** Delays background work until the page calls `markPainted`. */
 export function awaitSeen(): void {
-  setTimeout(tell, MAX_WAIT);
+  setTimeout(resolvePainted, MAX_WAIT);
 }

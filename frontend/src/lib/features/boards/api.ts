@@ -16,9 +16,9 @@ export type NewTask = Described.CreateTaskRequest;
 export type TaskChange = Omit<Described.ChangeTaskRequest, 'version'>;
 
 /** Board events, sent to viewers of the conversation. */
-export type BoardFrame = Told<Extract<Described.ServerFrame, { type: `task.${string}` | `column.${string}` }>>;
+export type BoardFrame = FrameOf<Extract<Described.ServerFrame, { type: `task.${string}` | `column.${string}` }>>;
 
-type Told<F extends { type: unknown; payload: unknown }> = F extends unknown ? Pick<F, 'type' | 'payload'> : never;
+type FrameOf<F extends { type: unknown; payload: unknown }> = F extends unknown ? Pick<F, 'type' | 'payload'> : never;
 
 export const fetchArchivedTasks = (api: Api, conversationId: Id, page: number, pageSize: number) =>
   api.get(`/conversations/${conversationId}/tasks`, { archived: true, page, page_size: pageSize });

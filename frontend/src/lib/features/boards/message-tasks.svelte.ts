@@ -72,7 +72,7 @@ export class MessageTasksStore {
 
 /** Shows the tasks of messages in a conversation. */
 export function showTasks(app: App, conversationView: ConversationView): void {
-  if (conversationView.beginning) return;
+  if (conversationView.pending) return;
   const tasks = new MessageTasksStore(app.api, conversationView.id);
   conversationView.tasks = tasks;
   conversationView.onClose(tasks.open(app.connection));

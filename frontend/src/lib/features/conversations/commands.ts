@@ -84,7 +84,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'mute',
     about: m.command_mute,
     takes: m.command_mute_takes,
-    isFor: ({ conversationView }) => !conversationView.beginning && !!conversationView.conversation?.own,
+    isFor: ({ conversationView }) => !conversationView.pending && !!conversationView.conversation?.own,
     run: async ({ app, conversationView }, text) => {
       const length = text === '' ? null : lengthOf(text);
       if (text !== '' && length === null && !isOff(text)) return refuse(m.command_length_wrong());
@@ -100,7 +100,7 @@ export const COMMANDS: readonly Command[] = [
     isFor: ({ conversationView }) =>
       conversationView.conversation !== undefined &&
       !isPersonal(conversationView.conversation) &&
-      !conversationView.beginning,
+      !conversationView.pending,
     run: ({ conversationView }, text) => {
       conversationView.dialogs.open({ kind: 'poll', question: text });
       return 'done';
@@ -149,7 +149,7 @@ export const COMMANDS: readonly Command[] = [
     about: m.command_topic,
     takes: m.command_topic_takes,
     needsText: true,
-    isFor: (place) => manages(place) && !place.conversationView.beginning,
+    isFor: (place) => manages(place) && !place.conversationView.pending,
     run: async ({ app, conversationView }, text) =>
       end(
         await attempt(
@@ -167,18 +167,18 @@ const newestIn = ({ log }: ConversationView) => log.items.findLast(({ view }) =>
 async function remind({ app, conversationView }: CommandPlace, text: string): Promise<CommandEnd> {
   const messageId = conversationView.target.replyTo?.id ?? newestIn(conversationView);
   if (!messageId) return refuse(m.command_remind_nothing());
-  const [{ parseReminder: wishIn }, { remindersOf }, { momentOf }] = await Promise.all([
+  const [{ parseReminder }, { remindersOf }, { momentOf }] = await Promise.all([
     import('#lib/features/scheduling/remind-text.ts'),
     import('#lib/features/scheduling/reminders.svelte.ts'),
     import('#lib/features/scheduling/schedule.ts')
   ]);
-  const wish = wishIn(text, getLocale());
-  if (!wish) return refuse(m.command_remind_wrong());
-  const wait = wish.at.getTime() - Date.now();
+  const reminder = parseReminder(text, getLocale());
+  if (!reminder) return refuse(m.command_remind_wrong());
+  const wait = reminder.at.getTime() - Date.now();
   if (wait <= 0 || wait > MAX_DURATION) return refuse(m.command_remind_far());
-  const note = wish.note.replace(/\s+/g, ' ').slice(0, MAX_NOTE);
-  const ask = () => remindersOf(app).create(messageId, wish.at.toISOString(), note);
-  return end(await attempt(ask, m.remind_done({ time: momentOf(wish.at) })));
+  const note = reminder.note.replace(/\s+/g, ' ').slice(0, MAX_NOTE);
+  const create = () => remindersOf(app).create(messageId, reminder.at.toISOString(), note);
+  return end(await attempt(create, m.remind_done({ time: momentOf(reminder.at) })));
 }
 
 function refuse(why: string): CommandEnd {

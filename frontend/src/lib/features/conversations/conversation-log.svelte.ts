@@ -30,8 +30,8 @@ export interface LogHost {
   readonly outbox: OutboxStore;
   readonly me: () => Sender;
   /** Records the name of a person who wrote in a conversation. */
-  readonly learn: (conversationId: string, person: Person) => void;
-  readonly tell: (type: string, payload: unknown) => void;
+  readonly learnName: (conversationId: string, person: Person) => void;
+  readonly notify: (type: string, payload: unknown) => void;
   readonly sync: () => void;
 }
 
@@ -267,7 +267,7 @@ export class ConversationLog {
   }
 
   #learnSender({ kind, id, name }: Sender): void {
-    if (kind === 'user' && id !== null) this.host.learn(this.id, { id, name });
+    if (kind === 'user' && id !== null) this.host.learnName(this.id, { id, name });
   }
 
   applyFrame(frame: DurableFrame): void {
@@ -383,12 +383,12 @@ export class ConversationLog {
   markRead(seq: number): void {
     if (seq <= this.readTo) return;
     this.readTo = seq;
-    this.host.tell('receipt', { conversation_id: this.id, seq, state: 'read' });
+    this.host.notify('receipt', { conversation_id: this.id, seq, state: 'read' });
   }
 
   /** Repeats the read position after a reconnect, unless it was sent before. */
   repeatRead(): void {
     if (this.readTo > this.positions.own)
-      this.host.tell('receipt', { conversation_id: this.id, seq: this.readTo, state: 'read' });
+      this.host.notify('receipt', { conversation_id: this.id, seq: this.readTo, state: 'read' });
   }
 }

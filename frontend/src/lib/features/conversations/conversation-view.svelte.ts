@@ -30,10 +30,10 @@ export interface Reader {
 }
 
 /** Conversation that is created with its first message: until then the server knows nothing of it. */
-export interface Beginning {
+export interface PendingConversation {
   readonly conversation: Conversation;
   /** Creates the conversation, sends its first message and opens it. */
-  readonly begin: (content: string, files: readonly AttachedFile[]) => Promise<void>;
+  readonly start: (content: string, files: readonly AttachedFile[]) => Promise<void>;
   /** Selects another model than the assistant's own; null: the assistant's own. */
   readonly choose: (model: string | null) => void;
   /** Description of the assistant. */
@@ -75,7 +75,7 @@ export class ConversationView {
   #closing: (() => void)[] | null = [];
 
   readonly conversation = $derived.by<Conversation | undefined>(
-    () => this.beginning?.conversation ?? this.#app.conversations.get(this.id)
+    () => this.pending?.conversation ?? this.#app.conversations.get(this.id)
   );
   readonly name = $derived.by(() => {
     const name = this.conversation && this.#app.conversations.nameOf(this.conversation);
@@ -101,7 +101,7 @@ export class ConversationView {
   );
   /** Reason why the user can't write here; null if the user can. */
   readonly closed = $derived.by<Closed | null>(() =>
-    this.conversation && !this.beginning ? closedBy(this.conversation, this.workspaceRole) : null
+    this.conversation && !this.pending ? closedBy(this.conversation, this.workspaceRole) : null
   );
   readonly rights = $derived.by<Rights>(() => {
     const { conversation } = this;
@@ -110,10 +110,10 @@ export class ConversationView {
     return {
       canWrite: this.closed === null,
       canReact: !this.closed || this.closed === 'admins_only',
-      hasThreads: this.root === null && !this.beginning && !isPersonal(conversation),
+      hasThreads: this.root === null && !this.pending && !isPersonal(conversation),
       canDelete,
-      hasMarks: !this.beginning,
-      canMarkUnread: this.root === null && !this.beginning && conversation?.own != null,
+      hasMarks: !this.pending,
+      canMarkUnread: this.root === null && !this.pending && conversation?.own != null,
       canRead: 'speechSynthesis' in globalThis,
       canChooseModel: this.models.canChoose,
       canCompare: this.root === null && isAssistantChat(conversation)
@@ -125,7 +125,7 @@ export class ConversationView {
     app: App,
     chat: ConversationContext,
     readonly id: string,
-    readonly beginning: Beginning | null = null,
+    readonly pending: PendingConversation | null = null,
     thread: ThreadLog | null = null
   ) {
     this.#app = app;

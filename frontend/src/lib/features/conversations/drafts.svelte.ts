@@ -23,7 +23,10 @@ export class DraftsStore {
   readonly #meant = new Map<string, readonly Name[]>();
   readonly #storage: DraftStorage | undefined;
   /** Debounced writes by key. */
-  readonly #waiting = new Map<string, { readonly timer: ReturnType<typeof setTimeout>; readonly keep: () => void }>();
+  readonly #waiting = new Map<
+    string,
+    { readonly timer: ReturnType<typeof setTimeout>; readonly persist: () => void }
+  >();
   #prefix = PREFIX;
   #barePrefix = BARE;
   #editPrefix = EDIT;
@@ -67,9 +70,9 @@ export class DraftsStore {
 
   /** Flushes pending writes before the page goes away. */
   settle(): void {
-    for (const { timer, keep } of [...this.#waiting.values()]) {
+    for (const { timer, persist } of [...this.#waiting.values()]) {
       clearTimeout(timer);
-      keep();
+      persist();
     }
   }
 
@@ -160,11 +163,11 @@ export class DraftsStore {
     if (isEmpty && this.isBare(conversationId)) this.setBare(conversationId, false);
     if (isEmpty && this.#meant.has(conversationId)) this.#setMentions(conversationId, []);
     const key = this.#prefix + conversationId;
-    const keep = () => this.#persist(key, this.#texts.get(conversationId) ?? null);
+    const persist = () => this.#persist(key, this.#texts.get(conversationId) ?? null);
     if (text.length < LONG) {
       clearTimeout(this.#waiting.get(key)?.timer);
-      keep();
-    } else if (!this.#waiting.has(key)) this.#waiting.set(key, { timer: setTimeout(keep, REST), keep });
+      persist();
+    } else if (!this.#waiting.has(key)) this.#waiting.set(key, { timer: setTimeout(persist, REST), persist });
   }
 
   #persist(key: string, text: string | null): void {

@@ -35,7 +35,7 @@ const UNSPACED =
 /** Letter with combining marks; for Hangul all its parts. */
 const LETTER = /\P{M}[\p{M}\u1160-\u11ff\uff9e\uff9f]*|\p{M}+/gu;
 
-interface Known {
+interface IndexedName {
   readonly name: Name;
   readonly sign: string;
   /** Normalised for comparison. */
@@ -45,9 +45,9 @@ interface Known {
 }
 
 /** Cached per name list, which is parsed for every message. */
-const known = new WeakMap<readonly Name[], readonly Known[]>();
+const known = new WeakMap<readonly Name[], readonly IndexedName[]>();
 
-function knownOf(names: readonly Name[]): readonly Known[] {
+function knownOf(names: readonly Name[]): readonly IndexedName[] {
   let all = known.get(names);
   if (!all) {
     all = names
@@ -118,7 +118,7 @@ function nameEnd(name: string, text: string, at: number): number {
 }
 
 /** Like `nameEnd`, with optional diacritics. */
-function looseEnd(letters: Known['letters'], text: string, at: number): number {
+function looseEnd(letters: IndexedName['letters'], text: string, at: number): number {
   let end = letters ? at : -1;
   for (const forms of letters || [])
     end = Math.max(...forms.map((form) => (end === -1 ? -1 : nameEnd(form, text, end))));
@@ -158,7 +158,7 @@ function nameAt(
   names: readonly Name[],
   whole: ReadonlyMap<number, Found>
 ): Found | null {
-  let best: Known | undefined;
+  let best: IndexedName | undefined;
   let most = 0;
   let isClear = true;
   for (const one of knownOf(names)) {

@@ -7,7 +7,7 @@ import type { MathToken } from './parser/math.ts';
 import { mayHoldMarks, paragraphsOf } from './parser/simple.ts';
 import type { Block, Inline, Item } from './tree.ts';
 
-type Known = MarkedToken | MathToken;
+type KnownToken = MarkedToken | MathToken;
 
 const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' };
 
@@ -42,7 +42,7 @@ export function asWritten(source: string): Block[] {
 
 export function toBlocks(tokens: readonly Token[]): Block[] {
   return tokens.flatMap((token) => {
-    const block = toBlock(token as Known);
+    const block = toBlock(token as KnownToken);
     if (!block) return [];
     // Markup without content is shown as its source: a `+`, a `#`.
     const isShown = showsBlock(block) || isBlank(token.raw) || isOpenFence(token);
@@ -81,7 +81,7 @@ function showsInline(inline: Inline): boolean {
   return inline.type === 'text' || inline.type === 'code' ? !isBlank(inline.text) : inline.type !== 'break';
 }
 
-function toBlock(token: Known): Block | null {
+function toBlock(token: KnownToken): Block | null {
   switch (token.type) {
     case 'paragraph':
       return { type: 'paragraph', children: toInlines(token.tokens ?? []) };
@@ -146,7 +146,7 @@ function toInlines(tokens: readonly Token[]): Inline[] {
   for (const token of tokens) {
     // The task box is rendered with its item.
     if (token.type === 'checkbox') continue;
-    const inline = toInline(token as Known);
+    const inline = toInline(token as KnownToken);
     // Escapes inside a name are merged with its text.
     if (last?.type === 'text' && inline.type === 'text') last.text += inline.text;
     else inlines.push((last = inline));
@@ -156,7 +156,7 @@ function toInlines(tokens: readonly Token[]): Inline[] {
   return inlines;
 }
 
-function toInline(token: Known): Inline {
+function toInline(token: KnownToken): Inline {
   switch (token.type) {
     case 'strong':
     case 'em':

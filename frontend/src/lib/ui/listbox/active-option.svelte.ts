@@ -4,11 +4,11 @@ import { isComposing } from '#lib/util/composing.ts';
 export class ActiveOption<T> {
   index = $state(0);
   readonly #options: () => readonly T[];
-  readonly #take: (option: T) => void;
+  readonly #choose: (option: T) => void;
 
-  constructor(options: () => readonly T[], take: (option: T) => void) {
+  constructor(options: () => readonly T[], choose: (option: T) => void) {
     this.#options = options;
-    this.#take = take;
+    this.#choose = choose;
   }
 
   get at(): number {
@@ -38,7 +38,7 @@ export class ActiveOption<T> {
       this.index = next;
     } else if (event.key === 'Enter' && this.option !== undefined) {
       event.preventDefault();
-      this.#take(this.option);
+      this.#choose(this.option);
     }
   }
 }

@@ -70,7 +70,7 @@ export class ComposerState {
     this.#app = app;
     this.#chat = chat;
     this.#view = conversationView;
-    this.#refusal = conversationView.beginning?.refusal ?? null;
+    this.#refusal = conversationView.pending?.refusal ?? null;
     this.suggestions = new ComposerSuggestions(conversationView, (name) => void this.mention(name));
     const { drafts, typing } = chat;
     const { directory, id, key, navigation, target } = conversationView;
@@ -136,12 +136,12 @@ export class ComposerState {
 
   /** Handles a change of the text by the user. */
   changed(): void {
-    const { beginning, id, root } = this.#view;
+    const { pending, id, root } = this.#view;
     const { typing } = this.#chat;
     this.problem = '';
     this.suggestions.isBrowsing = false;
     this.#store();
-    if (isBlank(this.text) || beginning || root) typing.stop(id);
+    if (isBlank(this.text) || pending || root) typing.stop(id);
     else typing.reportTyping(id);
     this.updateSuggestions();
   }

@@ -3,15 +3,15 @@ import { isolated } from '#lib/i18n/bidi-isolate.ts';
 import { number } from '#lib/i18n/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-type Place = Pick<Citation, 'file_name' | 'page' | 'heading' | 'line'>;
+type PassageLocation = Pick<Citation, 'file_name' | 'page' | 'heading' | 'line'>;
 
 /** Location of a passage in its file, as far as known. */
-export function spotOf({ page, heading, line }: Place): string {
+export function spotOf({ page, heading, line }: PassageLocation): string {
   const place = page ? m.source_page({ page }) : line && !heading ? m.source_line({ line: number(line) }) : '';
   return [place, isolated(heading)].filter(Boolean).join(', ');
 }
 
-export function placeOf(citation: Place): string {
+export function placeOf(citation: PassageLocation): string {
   return [isolated(citation.file_name), spotOf(citation)].filter(Boolean).join(', ');
 }
 

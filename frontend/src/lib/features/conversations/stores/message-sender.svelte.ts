@@ -32,8 +32,8 @@ export class MessageSender {
 
   /** Sends a message. Returns a promise only for the first message of a new conversation, which has to be awaited. */
   send(content: string, files: readonly AttachedFile[] = []): Promise<void> | undefined {
-    const { beginning, directory, id, log, models, rights, target } = this.#view;
-    if (beginning) return beginning.begin(content, files);
+    const { pending, directory, id, log, models, rights, target } = this.#view;
+    if (pending) return pending.start(content, files);
     const placed = {
       ...(this.isAlsoTold && { also_to_conversation: true }),
       ...this.#bare

@@ -76,8 +76,8 @@ export class MessagesStore {
       api,
       outbox: this.outbox,
       me: () => this.#me,
-      learn: (id, person) => people.add(id, person),
-      tell: (type, payload) => live.notify(type, payload),
+      learnName: (id, person) => people.add(id, person),
+      notify: (type, payload) => live.notify(type, payload),
       sync: () => this.#syncSoon(REORDER_WITHIN)
     };
     this.#leave = [live.on((frame) => this.#handleFrame(frame)), live.onConnect((hello) => this.#greet(hello))];

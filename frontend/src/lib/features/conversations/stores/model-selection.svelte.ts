@@ -70,7 +70,7 @@ export class ModelSelectionStore {
   /** Applies the picked model to what the picker was opened for. */
   async choose(model: string): Promise<void> {
     const { choosing } = this;
-    const { actions, assistant, beginning, id, navigation } = this.#view;
+    const { actions, assistant, pending, id, navigation } = this.#view;
     this.choosing = null;
     if (choosing?.answer?.id) {
       const { answer, isComparing } = choosing;
@@ -85,7 +85,7 @@ export class ModelSelectionStore {
     }
     // The assistant's own model is stored as no choice, so that the chat follows when the assistant changes.
     const chosen = model === assistant?.model ? '' : model;
-    if (beginning) beginning.choose(chosen || null);
+    if (pending) pending.choose(chosen || null);
     else await attemptAction(() => this.#app.conversations.update(id, { model: chosen }));
     navigation.focus();
   }

@@ -68,14 +68,14 @@ export const thoughtsNames: Record<Thoughts, () => string> = {
 };
 
 /** Values of the pickers. */
-export interface Picked {
+export interface PickedValues {
   abilities: readonly Ability[];
   thinking: Thinking;
   sampling: Sampling;
   thoughts: Thoughts;
 }
 
-export function pickedOf(model: GatewayModel | null): Picked {
+export function pickedOf(model: GatewayModel | null): PickedValues {
   return {
     abilities: ABILITIES.filter((ability) => model?.capabilities[ability]),
     thinking: thinkingOf(model?.parameters.thinking).thinking,
@@ -171,7 +171,7 @@ export function valuesOf(model: GatewayModel | null): Record<ModelField, string>
 export function definitionOf(
   values: Record<ModelField, string>,
   deployments: readonly ModelDeployment[],
-  { abilities, thinking, sampling, thoughts }: Picked,
+  { abilities, thinking, sampling, thoughts }: PickedValues,
   before: GatewayModel | null
 ): ModelDefinition {
   const can = Object.fromEntries(ABILITIES.map((ability) => [ability, abilities.includes(ability)]));

@@ -32,7 +32,7 @@ export class HighlightSession {
   #request(job: Job): Promise<Span[] | null> {
     return new Promise((resolve) => {
       let timer: ReturnType<typeof setTimeout> | undefined;
-      const end = (spans: Span[] | null, isLost: boolean) => {
+      const finish = (spans: Span[] | null, isLost: boolean) => {
         clearTimeout(timer);
         if (isLost) this.#stopWorker();
         resolve(spans);
@@ -40,14 +40,14 @@ export class HighlightSession {
       try {
         this.#worker ??= this.#make();
         this.#worker.onmessage = ({ data }) => {
-          if (data.kind === 'done') end(data.spans, false);
-          else timer = setTimeout(() => end(null, true), this.#longest);
+          if (data.kind === 'done') finish(data.spans, false);
+          else timer = setTimeout(() => finish(null, true), this.#longest);
         };
-        this.#worker.onerror = () => end(null, true);
+        this.#worker.onerror = () => finish(null, true);
         this.#worker.postMessage(job);
       } catch {
         // Without workers code is not highlighted.
-        end(null, true);
+        finish(null, true);
       }
     });
   }

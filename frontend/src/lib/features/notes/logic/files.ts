@@ -3,17 +3,17 @@ import { saveFile, saveText } from '#lib/ui/save-file.ts';
 import type { StoredNote } from '../storage.ts';
 import { zip } from './zip.ts';
 
-type Written = Pick<StoredNote, 'title' | 'content' | 'edited_at'>;
+type NoteText = Pick<StoredNote, 'title' | 'content' | 'edited_at'>;
 
 const MAX_NAME = 80;
 
-export function asMarkdown({ title, content }: Written): string {
+export function asMarkdown({ title, content }: NoteText): string {
   const name = title.trim();
   return `${name ? `# ${name}\n\n` : ''}${content.trimEnd()}\n`;
 }
 
 /** File name that is valid on every system. */
-export function fileName({ title }: Written, untitled: string): string {
+export function fileName({ title }: NoteText, untitled: string): string {
   const plain = title.replace(/[\p{Cc}/\\:*?"<>|]/gu, ' ').replace(/\s+/g, ' ');
   const name = [...plain]
     .slice(0, MAX_NAME)
@@ -23,7 +23,7 @@ export function fileName({ title }: Written, untitled: string): string {
 }
 
 /** Distinct file names: “Call.md”, “Call (2).md”. */
-export function filesOf(notes: readonly Written[], untitled: string): { name: string; text: string; time: Date }[] {
+export function filesOf(notes: readonly NoteText[], untitled: string): { name: string; text: string; time: Date }[] {
   const taken = new Set<string>();
   return notes.map((note) => {
     const wanted = fileName(note, untitled);
@@ -35,10 +35,10 @@ export function filesOf(notes: readonly Written[], untitled: string): { name: st
   });
 }
 
-export function saveNote(note: Written, untitled: string): void {
+export function saveNote(note: NoteText, untitled: string): void {
   saveText(fileName(note, untitled), asMarkdown(note), 'text/markdown');
 }
 
-export function saveNotes(notes: readonly Written[], untitled: string): void {
+export function saveNotes(notes: readonly NoteText[], untitled: string): void {
   saveFile('notes.zip', new Blob(zip(filesOf(notes, untitled)), { type: 'application/zip' }));
 }

@@ -20,7 +20,7 @@ export function desktopNotifications(): DesktopNotifications | null {
 }
 
 /** Shows a system notification while the app isn't visible. */
-export function pass(notification: Notification, api: Pick<Api, 'get'>): void {
+export function showDesktopNotification(notification: Notification, api: Pick<Api, 'get'>): void {
   void desktopNotifications()?.show(() => describe(notification, api));
 }
 

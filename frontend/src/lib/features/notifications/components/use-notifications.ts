@@ -19,7 +19,7 @@ export function notificationsOf({ api, connection, conversations, session }: App
     isPageVisible();
   notifications.onArrival = (notification) => {
     chime();
-    passing(({ pass }) => pass(notification, api));
+    withDesktopNotifier(({ showDesktopNotification }) => showDesktopNotification(notification, api));
     // Reminders are always shown.
     if (notification.kind === 'reminder')
       import('./announce.ts').then(
@@ -28,14 +28,15 @@ export function notificationsOf({ api, connection, conversations, session }: App
         () => undefined
       );
   };
-  notifications.onGone = (isGone) => passing(({ desktopNotifications: inPassing }) => void inPassing()?.close(isGone));
+  notifications.onGone = (isGone) =>
+    withDesktopNotifier(({ desktopNotifications }) => void desktopNotifications()?.close(isGone));
   // Started early, because tabs elect a notifier and track visibility.
-  passing(({ desktopNotifications: inPassing }) => void inPassing());
+  withDesktopNotifier(({ desktopNotifications }) => void desktopNotifications());
   known.set(connection, { account, notifications });
   return notifications;
 }
 
 /** Loads desktop notifications on demand. */
-function passing(then: (module: typeof Pass) => void): void {
+function withDesktopNotifier(then: (module: typeof Pass) => void): void {
   import('./desktop-notifier.ts').then(then).catch(() => undefined);
 }
