@@ -86,10 +86,7 @@ test('shows system notifications until they are read', async ({ arrive, server }
   await expect.poll(() => shown(page)).toEqual([]);
 });
 
-test('shows no system notification while another tab is visible or the setting is off', async ({
-  arrive,
-  server
-}) => {
+test('shows no system notification while another tab is visible or the setting is off', async ({ arrive, server }) => {
   const [anna, ben] = await arriveBoth(arrive);
   const { page } = ben;
   const second = await page.context().newPage();
