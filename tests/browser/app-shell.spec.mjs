@@ -211,19 +211,23 @@ test('requests each resource once at page load', async ({ arrive }) => {
   await anna.write('hello');
   await anna.sees(/^(Sent|Delivered)$/);
   const asked = [];
+  const pending = new Set();
   anna.page.on('request', (request) => {
     const { pathname, search } = new URL(request.url());
     if (!pathname.startsWith('/r1/') || request.resourceType() !== 'fetch') return;
+    pending.add(request);
     // Pictures that appear later are requested later, none twice.
     asked.push(
       ...(pathname === '/r1/users/pictures' ? new URLSearchParams(search).get('user_id').split(',') : [pathname])
     );
   });
+  anna.page.on('requestfinished', (request) => pending.delete(request));
+  anna.page.on('requestfailed', (request) => pending.delete(request));
   const presence = anna.page.waitForResponse((response) => new URL(response.url()).pathname === '/r1/users');
   await anna.page.reload();
   await anna.sees('hello');
   await presence;
-  await anna.page.waitForLoadState('networkidle');
+  await expect.poll(() => pending.size).toBe(0);
   expect(asked.filter((path, at) => asked.indexOf(path) !== at)).toEqual([]);
 });
 
